@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""LZ4 decompression in emulated memory (include/linux/lz4.h).
+
+The bytes are decoded by the C library that the ``lz4`` package carries, straight in the arena where source and destination are physically
+contiguous, through one bounce copy where they are not. A full success of the library is a full success of Linux's decoder, with the same
+bytes; every other result is found by Linux's own decoder (:mod:`kemu.linux.lz4_decompress`), and so is every result when source and
+destination share page frames and the in-place margin does not hold.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import cffi
+
+from kemu.linux.honesty import custom, dup
+from kemu.linux.lz4_decompress import LZ4_decompress_generic, Window
+from kemu.machine.current import this
+
+LZ4_DISTANCE_MAX = 65535
+
+
+@dup("include/linux/lz4.h")
+def LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize: int) -> int:
+    """``LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize)``: bytes by which the source must end behind the destination for in-place decoding."""
+    return (compressedSize >> 8) + 32
+
+
+_ffi: Any = cffi.FFI()
+_ffi.cdef("""
+int LZ4_decompress_safe(uintptr_t src, uintptr_t dst, int compressedSize, int dstCapacity);
+int LZ4_decompress_safe_partial(uintptr_t src, uintptr_t dst, int compressedSize, int targetOutputSize, int dstCapacity);
+""")
+
+
+def _library() -> Any:
+    """The C decoder: inside the lz4 package's extension module, else the system's liblz4; None without either."""
+    import lz4.block._block as block
+
+    for name in (block.__file__, "liblz4.so.1", "liblz4.dylib"):
+        try:
+            lib = _ffi.dlopen(name)
+            if all(hasattr(lib, f) for f in ("LZ4_decompress_safe", "LZ4_decompress_safe_partial")):
+                return lib
+        except OSError:
+            continue
+    return None
+
+
+_lib = _library()
+_bounce: dict[str, Any] = {}        # one source and one destination buffer for the process; they hold nothing between calls
+
+
+def _buffer(which: str, n: int) -> tuple[int, Any]:
+    """Address and memoryview of a host buffer of at least ``n`` bytes."""
+    b = _bounce.get(which)
+    if b is None or b[2] < n:
+        size = max(1 << 16, 1 << (n - 1).bit_length())
+        mem = _ffi.new("char[]", size)
+        b = _bounce[which] = (int(_ffi.cast("uintptr_t", mem)), memoryview(_ffi.buffer(mem)).cast("B"), size, mem)
+    return b[0], b[1]
+
+
+def _arena() -> int:
+    """Host address of the machine's arena."""
+    parts = this.machine.parts
+    addr = parts.get("lz4")
+    if addr is None:
+        with _ffi.from_buffer(this.mem.arena) as cdata:
+            addr = parts["lz4"] = int(_ffi.cast("uintptr_t", cdata))
+    return addr                                                                   # type: ignore[no-any-return]
+
+
+def _overlap(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> bool:
+    """Whether two lists of arena runs share a byte."""
+    for x, n in a:
+        for y, k in b:
+            if x < y + k and y < x + n:
+                return True
+    return False
+
+
+def _in_place(src: int, dst: int, csize: int, capacity: int) -> bool:
+    """Whether decoding a source that lies in its own destination is safe: by the margin rule, and seen through one linear window."""
+    if not (dst <= src and src + csize >= dst + capacity + LZ4_DECOMPRESS_INPLACE_MARGIN(csize)):
+        return False
+    mem = this.mem
+    shift = mem.shift
+    shown = {mem.pfn_of(vpn << shift): vpn for vpn in range(dst >> shift, (dst + capacity - 1 >> shift) + 1)}
+    for vpn in range(src >> shift, (src + csize - 1 >> shift) + 1):
+        if shown.get(mem.pfn_of(vpn << shift), vpn) != vpn:
+            return False
+    return True
+
+
+def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) -> int:
+    mem = this.mem
+    buf = mem.buf
+    sruns = mem.pieces(src, csize, False)
+    druns = mem.pieces(dst, capacity, True)
+    watch = this.watch
+    if watch is not None and mem._init_of(sruns) is not None:
+        watch.uninit_use(src, csize, "decompress")
+    overlap = _overlap(sruns, druns)
+    if _lib is not None and capacity > 0 and csize > 0 and not (overlap and (partial or not _in_place(src, dst, csize, capacity))):
+        sview = dview = None
+        if len(sruns) == 1 and not overlap:
+            sp = _arena() + sruns[0][0]
+        else:
+            # where in-place decoding is safe, a snapshot of the source gives the same
+            sp, sview = _buffer("src", csize)
+            pos = 0
+            for base, n in sruns:
+                sview[pos:pos + n] = buf[base:base + n]
+                pos += n
+        if len(druns) == 1:
+            dp = _arena() + druns[0][0]
+        else:
+            dp, dview = _buffer("dst", capacity)
+        if partial:
+            ret = _lib.LZ4_decompress_safe_partial(sp, dp, csize, capacity, capacity)
+        else:
+            ret = _lib.LZ4_decompress_safe(sp, dp, csize, capacity)
+        if ret == capacity:
+            if dview is not None:
+                pos = 0
+                for base, n in druns:
+                    buf[base:base + n] = dview[pos:pos + n]
+                    pos += n
+            mem._mark(druns, None)
+            mem.counters.bytes_decompressed += capacity
+            return capacity
+        if overlap and sview is not None and dview is None:
+            pos = 0
+            for base, n in sruns:
+                buf[base:base + n] = sview[pos:pos + n]
+                pos += n
+    window = Window()
+    window.add(src, csize)
+    window.add(dst, capacity)
+    ret = LZ4_decompress_generic(src, dst, csize, capacity, partial, overlap, window)
+    if window.high > dst:
+        mem._mark(mem.pieces(dst, window.high - dst, True), None)
+    if ret > 0:
+        mem.counters.bytes_decompressed += ret
+    return ret
+
+
+@custom("include/linux/lz4.h", "LZ4_decompress_safe", "decoded by liblz4 where its result is what Linux's decoder gives")
+def LZ4_decompress_safe(src: int, dst: int, compressedSize: int, maxDecompressedSize: int) -> int:
+    """Decompress a whole LZ4 block.
+
+    ``int LZ4_decompress_safe(const char *source, char *dest, int compressedSize, int maxDecompressedSize)``
+
+    Every byte of the source must be readable, every byte of the destination writable; nothing outside them is touched. Counted in
+    ``bytes_decompressed``.
+    Return: bytes decoded, negative for corrupt input. Linux: lib/lz4/lz4_decompress.c.
+    """
+    return _decompress(src, dst, compressedSize, maxDecompressedSize, False)
+
+
+@custom("include/linux/lz4.h", "LZ4_decompress_safe_partial", "decoded by liblz4 where its result is what Linux's decoder gives")
+def LZ4_decompress_safe_partial(src: int, dst: int, compressedSize: int, targetOutputSize: int, dstCapacity: int) -> int:
+    """Decompress the beginning of an LZ4 block.
+
+    ``int LZ4_decompress_safe_partial(const char *src, char *dst, int compressedSize, int targetOutputSize, int dstCapacity)``
+
+    Return: bytes decoded, at most ``min(targetOutputSize, dstCapacity)``; negative for corrupt input.
+    """
+    return _decompress(src, dst, compressedSize, min(targetOutputSize, dstCapacity), True)
