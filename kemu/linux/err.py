@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Errors carried in pointers (include/linux/err.h)."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.honesty import dup
+
+MAX_ERRNO = 4095
+_FIRST = (1 << 64) - MAX_ERRNO
+
+
+@dup("include/linux/err.h")
+def ERR_PTR(error: int) -> Any:
+    """``void *ERR_PTR(long error)``: -ENOMEM as the pointer value 2**64 - 12."""
+    return error & 0xFFFF_FFFF_FFFF_FFFF
+
+
+@dup("include/linux/err.h")
+def PTR_ERR(ptr: Any) -> int:
+    """``long PTR_ERR(const void *ptr)``: the negative errno in an error pointer."""
+    return int(ptr) - (1 << 64)
+
+
+@dup("include/linux/err.h")
+def IS_ERR(ptr: Any) -> bool:
+    """``bool IS_ERR(const void *ptr)``: for objects, addresses and None alike."""
+    return ptr.__class__ is int and ptr >= _FIRST
+
+
+@dup("include/linux/err.h")
+def IS_ERR_OR_NULL(ptr: Any) -> bool:
+    """``bool IS_ERR_OR_NULL(const void *ptr)``"""
+    return ptr is None or (ptr.__class__ is int and (ptr == 0 or ptr >= _FIRST))
+
+
+@dup("include/linux/err.h")
+def ERR_CAST(ptr: Any) -> Any:
+    """``void *ERR_CAST(const void *ptr)``"""
+    return ptr
+
+
+@dup("include/linux/err.h")
+def PTR_ERR_OR_ZERO(ptr: Any) -> int:
+    """``int PTR_ERR_OR_ZERO(const void *ptr)``"""
+    if ptr.__class__ is int and ptr >= _FIRST:
+        return int(ptr) - (1 << 64)
+    return 0

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""CONFIG_ options of the current machine (include/linux/kconfig.h)."""
+from __future__ import annotations
+
+from kemu.linux.honesty import custom
+from kemu.machine.current import this
+
+
+@custom("include/linux/kconfig.h", "IS_ENABLED", "asks the machine, so that one process can run several configurations")
+def IS_ENABLED(option: str) -> bool:
+    """``IS_ENABLED(CONFIG_X)``; an option that was never named is off."""
+    return this.machine.config.get(option, False)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Mutexes (include/linux/mutex.h)."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.errno import EINTR
+from kemu.linux.honesty import dup
+from kemu.machine.current import this
+from kemu.machine.sched import WaitQueue
+from kemu.machine.splat import KernelBug, caller_function
+
+
+@dup("include/linux/mutex_types.h")
+class mutex:
+    """``struct mutex``: ``owner`` is the task that holds it."""
+
+    __slots__ = ("name", "owner", "wq")
+
+    def __init__(self, name: str = "mutex"):
+        self.owner: Any = None
+        self.wq: WaitQueue | None = None
+        self.name = name
+
+
+@dup("include/linux/mutex.h")
+def mutex_init(lock: mutex) -> None:
+    """``mutex_init(mutex)``"""
+    lock.owner = None
+
+
+@dup("include/linux/mutex.h")
+def mutex_lock(lock: mutex) -> None:
+    """``void mutex_lock(struct mutex *lock)``. Context: may sleep; taking one's own again is a report."""
+    if this.watch is not None:
+        this.watch.event("might_sleep", what="mutex_lock")
+    if this.chooser is not None:
+        this.sched.yield_("mutex_lock")
+    task = this.task
+    while lock.owner is not None:
+        if lock.owner is task:
+            func = caller_function()[0]
+            raise KernelBug(f"WARNING: possible recursive locking detected in {func}", [f"{lock.name} already held by {task.comm}/{task.pid}"], function=func)
+        if lock.wq is None:
+            lock.wq = WaitQueue(lock.name, lambda: lock.owner)
+        this.sched.block(lock.wq)
+    lock.owner = task
+    if this.watch is not None:
+        this.watch.lock("mutex", lock)
+
+
+@dup("include/linux/mutex.h")
+def mutex_lock_killable(lock: mutex) -> int:
+    """``int mutex_lock_killable(struct mutex *lock)``: -EINTR if a fatal signal is pending."""
+    if this.task.pending_signal:
+        return -EINTR
+    mutex_lock(lock)
+    return 0
+
+
+@dup("include/linux/mutex.h")
+def mutex_trylock(lock: mutex) -> bool:
+    """``int mutex_trylock(struct mutex *lock)``"""
+    if lock.owner is not None:
+        return False
+    lock.owner = this.task
+    if this.watch is not None:
+        this.watch.lock("mutex", lock)
+    return True
+
+
+@dup("include/linux/mutex.h")
+def mutex_unlock(lock: mutex) -> None:
+    """``void mutex_unlock(struct mutex *lock)``: only by its owner."""
+    if lock.owner is not this.task:
+        func = caller_function()[0]
+        raise KernelBug(f"WARNING: bad unlock balance detected in {func}", [f"{lock.name} is held by {lock.owner!r}"], function=func)
+    lock.owner = None
+    if lock.wq is not None:
+        lock.wq.wake(1)
+    if this.watch is not None:
+        this.watch.unlock("mutex", lock)
+
+
+@dup("include/linux/mutex.h")
+def mutex_is_locked(lock: mutex) -> bool:
+    """``bool mutex_is_locked(struct mutex *lock)``"""
+    return lock.owner is not None

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel log (include/linux/printk.h)."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.honesty import custom, dup
+from kemu.machine.current import this
+from kemu.machine.printk import VaFormat, vsprintf
+
+KERN_SOH = "\x01"
+KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INFO, KERN_DEBUG = (f"\x01{i}" for i in range(8))
+KERN_DEFAULT, KERN_CONT = "", "\x01c"
+
+
+@dup("include/linux/printk.h")
+def printk(fmt: str, *args: Any) -> int:
+    """``int printk(const char *fmt, ...)``: level prefixes, C conversions, %pe, %pV, %pd."""
+    text = vsprintf(fmt, args)
+    this.machine.log.emit(text)
+    return len(text)
+
+
+@dup("include/linux/printk.h")
+def printk_get_level(fmt: str) -> str:
+    """``int printk_get_level(const char *buffer)``: the level character, or ''."""
+    return fmt[1:2] if fmt.startswith(KERN_SOH) else ""
+
+
+@dup("include/linux/printk.h")
+def printk_skip_level(fmt: str) -> str:
+    """``const char *printk_skip_level(const char *buffer)``"""
+    return fmt[2:] if fmt.startswith(KERN_SOH) else fmt
+
+
+@dup("include/linux/printk.h")
+def pr_emerg(fmt: str, *args: Any) -> None:
+    """``pr_emerg(fmt, ...)``"""
+    printk(KERN_EMERG + fmt, *args)
+
+
+@dup("include/linux/printk.h")
+def pr_err(fmt: str, *args: Any) -> None:
+    """``pr_err(fmt, ...)``"""
+    printk(KERN_ERR + fmt, *args)
+
+
+@dup("include/linux/printk.h")
+def pr_warn(fmt: str, *args: Any) -> None:
+    """``pr_warn(fmt, ...)``"""
+    printk(KERN_WARNING + fmt, *args)
+
+
+@dup("include/linux/printk.h")
+def pr_notice(fmt: str, *args: Any) -> None:
+    """``pr_notice(fmt, ...)``"""
+    printk(KERN_NOTICE + fmt, *args)
+
+
+@dup("include/linux/printk.h")
+def pr_info(fmt: str, *args: Any) -> None:
+    """``pr_info(fmt, ...)``"""
+    printk(KERN_INFO + fmt, *args)
+
+
+@dup("include/linux/printk.h")
+def pr_debug(fmt: str, *args: Any) -> None:
+    """``pr_debug(fmt, ...)``: as with DYNAMIC_DEBUG off."""
+
+
+@custom("include/linux/printk.h", "pr_warn_once", "once for each machine")
+def pr_warn_once(fmt: str, *args: Any) -> None:
+    """``pr_warn_once(fmt, ...)``"""
+    once = this.machine.log.once
+    if fmt not in once:
+        once.add(fmt)
+        pr_warn(fmt, *args)
+
+
+@custom("include/linux/once_lite.h", "DO_ONCE_LITE_IF", "once for each machine; func is called with the rest")
+def DO_ONCE_LITE_IF(condition: bool, func: Any, *args: Any) -> bool:
+    """``DO_ONCE_LITE_IF(condition, func, ...)``"""
+    if condition:
+        once = this.machine.log.once
+        key = f"{func.__name__}:{args[-1] if args else ''}"
+        if key not in once:
+            once.add(key)
+            func(*args)
+    return condition
+
+
+__all__ = ["DO_ONCE_LITE_IF", "KERN_ALERT", "KERN_CONT", "KERN_CRIT", "KERN_DEBUG", "KERN_DEFAULT", "KERN_EMERG", "KERN_ERR", "KERN_INFO", "KERN_NOTICE",
+           "KERN_SOH", "KERN_WARNING", "VaFormat", "pr_debug", "pr_emerg", "pr_err", "pr_info", "pr_notice", "pr_warn", "pr_warn_once", "printk",
+           "printk_get_level", "printk_skip_level", "vsprintf"]

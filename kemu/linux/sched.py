@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The current task (include/linux/sched.h, include/linux/sched/mm.h, include/linux/preempt.h)."""
+from __future__ import annotations
+
+from kemu.linux.honesty import custom, dup
+from kemu.machine.current import this
+from kemu.machine.sched import HZ, NSEC_PER_JIFFY, PF_KTHREAD, Task
+
+PF_MEMALLOC_NOIO, PF_MEMALLOC_NOFS = 0x00080000, 0x00040000
+
+
+@dup("include/asm-generic/current.h")
+def current() -> Task:
+    """``current``"""
+    return this.task
+
+
+@custom("include/linux/sched.h", "cond_resched", "another task runs only if the Chooser says so")
+def cond_resched() -> int:
+    """``int cond_resched(void)``. Context: may sleep."""
+    if this.watch is not None:
+        this.watch.event("might_sleep", what="cond_resched")
+    if this.chooser is not None:
+        this.sched.yield_("cond_resched")
+    return 0
+
+
+@custom("include/asm-generic/processor.h", "cpu_relax", "lets other tasks run, or the loop would never end")
+def cpu_relax() -> None:
+    """``cpu_relax()``"""
+    this.sched.relax("cpu_relax")
+
+
+@dup("include/linux/sched/signal.h")
+def fatal_signal_pending(task: Task) -> bool:
+    """``int fatal_signal_pending(struct task_struct *p)``"""
+    return task.pending_signal
+
+
+@dup("include/linux/sched/signal.h")
+def signal_pending(task: Task) -> bool:
+    """``int signal_pending(struct task_struct *p)``"""
+    return task.pending_signal
+
+
+@dup("include/linux/sched/mm.h")
+def memalloc_noio_save() -> int:
+    """``unsigned int memalloc_noio_save(void)``"""
+    old = this.task.memalloc
+    this.task.memalloc = old | PF_MEMALLOC_NOIO
+    return old
+
+
+@dup("include/linux/sched/mm.h")
+def memalloc_noio_restore(flags: int) -> None:
+    """``void memalloc_noio_restore(unsigned int flags)``"""
+    this.task.memalloc = flags
+
+
+@dup("include/linux/sched/mm.h")
+def memalloc_nofs_save() -> int:
+    """``unsigned int memalloc_nofs_save(void)``"""
+    old = this.task.memalloc
+    this.task.memalloc = old | PF_MEMALLOC_NOFS
+    return old
+
+
+@dup("include/linux/sched/mm.h")
+def memalloc_nofs_restore(flags: int) -> None:
+    """``void memalloc_nofs_restore(unsigned int flags)``"""
+    this.task.memalloc = flags
+
+
+@dup("include/linux/preempt.h")
+def preempt_disable() -> None:
+    """``preempt_disable()``"""
+    this.task.preempt_count += 1
+
+
+@dup("include/linux/preempt.h")
+def preempt_enable() -> None:
+    """``preempt_enable()``"""
+    this.task.preempt_count -= 1
+
+
+@dup("include/linux/preempt.h")
+def migrate_disable() -> None:
+    """``void migrate_disable(void)``"""
+
+
+@dup("include/linux/preempt.h")
+def migrate_enable() -> None:
+    """``void migrate_enable(void)``"""
+
+
+@dup("include/linux/preempt.h")
+def preemptible() -> bool:
+    """``preemptible()``"""
+    return this.task.preempt_count == 0
+
+
+@dup("include/linux/rcupdate.h")
+def rcu_preempt_depth() -> int:
+    """``int rcu_preempt_depth(void)``"""
+    return this.task.rcu_depth
+
+
+@dup("include/linux/smp.h")
+def raw_smp_processor_id() -> int:
+    """``raw_smp_processor_id()``: there is one CPU."""
+    return 0
+
+
+@dup("include/linux/cpumask.h")
+def num_possible_cpus() -> int:
+    """``num_possible_cpus()``"""
+    return 1
+
+
+@dup("include/linux/sched.h")
+def schedule_timeout_uninterruptible(timeout: int) -> int:
+    """``long schedule_timeout_uninterruptible(long timeout)``: jiffies."""
+    this.sched.sleep(timeout * NSEC_PER_JIFFY)
+    return 0
+
+
+@dup("include/linux/delay.h")
+def msleep(msecs: int) -> None:
+    """``void msleep(unsigned int msecs)``"""
+    this.sched.sleep(msecs * 1_000_000)
+
+
+@dup("include/linux/jiffies.h", "jiffies")
+def jiffies() -> int:
+    """``jiffies``"""
+    return this.machine.clock.jiffies
+
+
+__all__ = ["HZ", "PF_KTHREAD", "PF_MEMALLOC_NOFS", "PF_MEMALLOC_NOIO", "Task", "cond_resched", "cpu_relax", "current", "fatal_signal_pending", "jiffies",
+           "memalloc_nofs_restore", "memalloc_nofs_save", "memalloc_noio_restore", "memalloc_noio_save", "migrate_disable", "migrate_enable", "msleep",
+           "num_possible_cpus", "preempt_disable", "preempt_enable", "preemptible", "raw_smp_processor_id", "rcu_preempt_depth",
+           "schedule_timeout_uninterruptible", "signal_pending"]

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``static`` variables of ported files: one namespace for each machine."""
+from kemu.linux.honesty import names
+from kemu.machine.statics import statics
+
+names("custom", "include/linux/compiler.h", "statics", how="static variables, one set a machine")
+
+__all__ = ["statics"]

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Loads and stores at any alignment (include/linux/unaligned.h)."""
+from __future__ import annotations
+
+from kemu.linux.honesty import dup
+from kemu.machine.current import this
+
+
+@dup("include/linux/unaligned.h")
+def get_unaligned_le16(p: int) -> int:
+    """``u16 get_unaligned_le16(const void *p)``"""
+    return this.mem.ld16(p)
+
+
+@dup("include/linux/unaligned.h")
+def get_unaligned_le32(p: int) -> int:
+    """``u32 get_unaligned_le32(const void *p)``"""
+    return this.mem.ld32(p)
+
+
+@dup("include/linux/unaligned.h")
+def get_unaligned_le64(p: int) -> int:
+    """``u64 get_unaligned_le64(const void *p)``"""
+    return this.mem.ld64(p)
+
+
+@dup("include/linux/unaligned.h")
+def get_unaligned_be32(p: int) -> int:
+    """``u32 get_unaligned_be32(const void *p)``"""
+    return int.from_bytes(this.mem.load(p, 4), "big")
+
+
+@dup("include/linux/unaligned.h")
+def put_unaligned_le32(val: int, p: int) -> None:
+    """``void put_unaligned_le32(u32 val, void *p)``"""
+    this.mem.st32(p, val)
+
+
+@dup("include/linux/unaligned.h", "*(u8 *)p")
+def get_u8(p: int) -> int:
+    """``*(u8 *)p``"""
+    return this.mem.ld8(p)

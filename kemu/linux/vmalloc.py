@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The vmalloc area (include/linux/vmalloc.h)."""
+from __future__ import annotations
+
+from kemu.linux.gfp import __GFP_ZERO, GFP_KERNEL, might_alloc
+from kemu.linux.honesty import custom, dup
+from kemu.machine.current import this
+from kemu.machine.machine import should_fail
+from kemu.machine.pages import Page
+
+VM_MAP = 4
+PAGE_KERNEL = 0
+
+
+def _fails(what: str) -> bool:
+    if this.chooser is None and this.watch is None:
+        return False
+    might_alloc(GFP_KERNEL)
+    return should_fail("fail_vmalloc", what)
+
+
+@dup("mm/vmalloc.c")
+def vm_map_ram(pages: list[Page], count: int, node: int = -1) -> int:
+    """``void *vm_map_ram(struct page **pages, unsigned int count, int node)``: an address, 0 on failure."""
+    if _fails("vm_map_ram"):
+        return 0
+    return this.machine.vm.map_pages(list(pages[:count]))
+
+
+@dup("mm/vmalloc.c")
+def vm_unmap_ram(mem: int, count: int) -> None:
+    """``void vm_unmap_ram(const void *mem, unsigned int count)``"""
+    this.machine.vm.unmap(mem & ~(this.mem.page_size - 1))
+
+
+@custom("mm/vmalloc.c", "vm_unmap_aliases", "nothing is unmapped lazily here")
+def vm_unmap_aliases() -> None:
+    """``void vm_unmap_aliases(void)``"""
+
+
+@dup("mm/vmalloc.c")
+def vmap(pages: list[Page], count: int, flags: int = VM_MAP, prot: int = PAGE_KERNEL) -> int:
+    """``void *vmap(struct page **pages, unsigned int count, unsigned long flags, pgprot_t prot)``: 0 on failure."""
+    if _fails("vmap"):
+        return 0
+    return this.machine.vm.map_pages(list(pages[:count]))
+
+
+@dup("mm/vmalloc.c")
+def vunmap(addr: int) -> None:
+    """``void vunmap(const void *addr)``"""
+    this.machine.vm.unmap(addr)
+
+
+@dup("mm/vmalloc.c")
+def vmalloc(size: int, gfp: int = GFP_KERNEL) -> int:
+    """``void *vmalloc(unsigned long size)``: scattered pages side by side; 0 on failure."""
+    if _fails("vmalloc"):
+        return 0
+    return this.machine.vm.vmalloc(this.machine.alloc, size, bool(gfp & __GFP_ZERO))
+
+
+@dup("mm/vmalloc.c")
+def vzalloc(size: int) -> int:
+    """``void *vzalloc(unsigned long size)``"""
+    return vmalloc(size, GFP_KERNEL | __GFP_ZERO)
+
+
+@dup("mm/vmalloc.c")
+def vfree(addr: int) -> None:
+    """``void vfree(const void *addr)``"""
+    this.machine.vm.vfree(this.machine.alloc, addr)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One emulated kernel."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kemu.machine import region as region_mod
+from kemu.machine import statics as statics_mod
+from kemu.machine.chooser import Chooser, Watch
+from kemu.machine.counters import Counters
+from kemu.machine.current import arch, this
+from kemu.machine.memory import PAGE_OFFSET, Memory
+from kemu.machine.pages import PageAllocator
+from kemu.machine.printk import Log
+from kemu.machine.region import Region
+from kemu.machine.sched import Clock, Scheduler, Task
+from kemu.machine.slab import Slab
+from kemu.machine.vmalloc import Kmap, VmSpace
+
+# what a distribution's kernel has; a test or a user switches single options off
+DEFAULT_CONFIG: dict[str, bool] = {
+    "CONFIG_EROFS_FS": True, "CONFIG_EROFS_FS_ZIP": True, "CONFIG_EROFS_FS_XATTR": True, "CONFIG_EROFS_FS_POSIX_ACL": True,
+    "CONFIG_EROFS_FS_SECURITY": True, "CONFIG_EROFS_FS_BACKED_BY_FILE": True, "CONFIG_EROFS_FS_ZIP_LZMA": True,
+    "CONFIG_EROFS_FS_ZIP_DEFLATE": True, "CONFIG_EROFS_FS_ZIP_ZSTD": True, "CONFIG_BLK_DEV_INITRD": True, "CONFIG_TMPFS": True,
+    "CONFIG_TMPFS_XATTR": True, "CONFIG_DEVTMPFS": True, "CONFIG_OVERLAY_FS": True,
+}
+
+
+class Machine:
+    """``with Machine(...) as m:`` is one kernel; ported code called inside runs on it.
+
+    ``memory``: bytes of RAM (the mapping is lazy: what is not touched costs nothing). ``page_size``: 4096, 16384 or 65536. ``bits``: width
+    of unsigned long. ``config``: ``{"CONFIG_X": bool}`` on top of :data:`DEFAULT_CONFIG`. ``chooser`` decides, ``watch`` is told.
+    """
+
+    def __init__(self, *, memory: int = 64 << 20, page_size: int = 4096, bits: int = 64, config: dict[str, bool] | None = None,
+                 cmdline: str = "", chooser: Chooser | None = None, watch: Watch | None = None):
+        if page_size not in (4096, 16384, 65536):
+            raise ValueError(f"page size {page_size}: one of 4096, 16384, 65536")
+        self.page_shift = page_size.bit_length() - 1
+        self.bits = bits
+        self.config = DEFAULT_CONFIG if config is None else {**DEFAULT_CONFIG, **config}
+        self.cmdline = cmdline
+        self.chooser = chooser
+        self.watch = watch
+        self.counters = Counters()
+        self.clock = Clock()
+        self.mem = Memory(max(64, memory >> self.page_shift), self.page_shift, self.counters)
+        self.alloc = PageAllocator(self.mem)
+        self.slab = Slab(self.alloc)
+        self.vm = VmSpace(self.mem)
+        self.kmap = Kmap(self.mem)
+        clock = self.clock
+        self.log = Log(lambda: clock.now_ns)
+        self.first_task = Task("init", 1)
+        self.first_task.state = "running"
+        self.sched = Scheduler(clock, self.first_task)
+        self.regions: list[Region] = []
+        self.parts: dict[str, Any] = {}             # what the API layer keeps for each machine, by header name
+        self._statics: dict[int, dict[str, Any]] = {}
+        self._saved: list[Any] = []
+        self.exit_hooks: list[Callable[[], None]] = []
+        self.closed = False
+
+    # ------------------------------------------------------------ being the current one
+
+    def __enter__(self) -> Machine:
+        self._saved.append((this.save(), (arch.PAGE_SHIFT, arch.BITS_PER_LONG), statics_mod.enter(self._statics)))
+        arch.set(self.page_shift, self.bits)
+        this.machine = self
+        this.mem = self.mem
+        this.sched = self.sched
+        this.task = self.sched.current
+        this.counters = self.counters
+        this.chooser = self.chooser
+        this.watch = self.watch
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if len(self._saved) == 1:
+            self.sched.kill_all()
+        saved, (shift, bits), statics = self._saved.pop()
+        statics_mod.leave(statics)
+        this.restore(saved)
+        arch.set(shift, bits)
+        if not self._saved:
+            self.close()
+
+    def close(self) -> None:
+        """Give the memory back to the host. Leaving the outermost ``with`` does it."""
+        if not self.closed:
+            self.closed = True
+            self.mem.close()
+            self.parts.clear()
+            self.regions.clear()
+
+    # ------------------------------------------------------------ memory
+
+    def place(self, image: bytes | str, at: int = 0, kind: str = "linear", name: str = "image", writable: bool = False) -> Region:
+        """Put an image into memory ``at`` bytes behind a page boundary; see :func:`kemu.machine.region.place`."""
+        r = region_mod.place(self, image, at, kind, name, writable)
+        self.regions.append(r)
+        return r
+
+    def describe_address(self, addr: int) -> str:
+        """What lies at an address, for reports; empty if nothing is known."""
+        lines = self.slab.describe(addr)
+        if lines:
+            return "\n".join(lines)
+        psize = self.mem.page_size
+        near = [r for r in self.regions if r.addr - 2 * psize <= addr < r.addr + r.size + 2 * psize]
+        if near:
+            return min(near, key=lambda r: 0 if r.contains(addr) else min(abs(addr - r.addr), abs(addr - r.addr - r.size))).describe(addr)
+        pfn = self.mem.pfn_of(addr)
+        page = self.alloc.lookup(pfn) if pfn >= 0 else None
+        if page is not None:
+            return f"The buggy address belongs to the physical page: {page!r}"
+        if addr >= PAGE_OFFSET:
+            for vpn in (addr >> self.mem.shift, (addr >> self.mem.shift) - 1, (addr >> self.mem.shift) + 1):
+                pfn = self.mem.vmap.get(vpn, -1)
+                if pfn >= 0:
+                    page = self.alloc.lookup(pfn)
+                    return f"The address is beside a window that shows {page!r}: its neighbour is not mapped there"
+        return ""
+
+    def idle(self) -> None:
+        """Let everything that is queued run: kworkers, RCU callbacks, delayed puts."""
+        self.sched.run_others()
+        run = self.parts.get("rcu")
+        if run is not None:
+            run.drain()
+
+
+def should_fail(kind: str, what: str) -> bool:
+    """Ask the Chooser whether this call fails; False at once when none is attached."""
+    ch = this.chooser
+    return ch is not None and ch.fault(kind, what)

@@ -1,0 +1,479 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Physical memory, the addresses through which it is seen, and the shadow that every access is checked against.
+
+Memory is one anonymous mapping, the arena: page frame ``pfn`` lies at ``pfn << PAGE_SHIFT`` of it. It is seen through
+
+* the direct map: ``PAGE_OFFSET + (pfn << PAGE_SHIFT)``, contiguous;
+* windows: vmalloc and vm_map_ram areas, and one-page kmap windows, with unmapped addresses on both sides.
+
+The shadow has one byte for each byte of memory, kept per page as one code while the page is uniform:
+
+    0x00 OK        addressable, written at least once
+    0x01 UNINIT    addressable, never written since it was allocated
+    0x02 CONST     addressable, written, and not to be written again (lent read-only memory, const data)
+    >= 0x80        not addressable; the codes below say why, in KASAN's values where KASAN has one
+
+``fast`` maps the page number of an address to an arena offset for pages that are OK as a whole: the one lookup that a small access costs.
+"""
+from __future__ import annotations
+
+import mmap
+import struct
+from bisect import bisect_right
+from typing import Any
+
+from kemu.machine.counters import Counters
+from kemu.machine.current import this
+from kemu.machine.splat import Splat
+
+PAGE_OFFSET = 0xFFFF_8880_0000_0000
+VMALLOC_START = 0xFFFF_C900_0000_0000
+VMALLOC_END = 0xFFFF_E900_0000_0000
+KMAP_START = 0xFFFF_F100_0000_0000
+ADDR_MASK = (1 << 64) - 1
+
+OK = 0x00
+UNINIT = 0x01
+CONST = 0x02
+FREE_PAGE = 0xFF        # KASAN_PAGE_FREE
+PAGE_REDZONE = 0xFE     # KASAN_PAGE_REDZONE
+SLAB_REDZONE = 0xFC     # KASAN_SLAB_REDZONE
+SLAB_FREE = 0xFB        # KASAN_SLAB_FREE
+GLOBAL_REDZONE = 0xF9   # KASAN_GLOBAL_REDZONE
+STACK_REDZONE = 0xF1    # KASAN_STACK_LEFT
+RELEASED_INIT = 0xE1    # init memory after it was given back
+NOT_PRESENT = 0xE0      # no memory there
+
+BAD_KIND = {
+    FREE_PAGE: "use-after-free",
+    PAGE_REDZONE: "out-of-bounds",
+    SLAB_REDZONE: "slab-out-of-bounds",
+    SLAB_FREE: "slab-use-after-free",
+    GLOBAL_REDZONE: "global-out-of-bounds",
+    STACK_REDZONE: "stack-out-of-bounds",
+    RELEASED_INIT: "use-after-free",
+    NOT_PRESENT: "wild-memory-access",
+}
+
+_U16 = struct.Struct("<H")
+_U32 = struct.Struct("<I")
+_U64 = struct.Struct("<Q")
+MAP_NORESERVE = 0x4000
+
+
+class Memory:
+    """Bytes by kernel address. All public methods take addresses and sizes in bytes and raise :class:`Splat` on a bad access."""
+
+    __slots__ = ("aliases", "arena", "buf", "counters", "fast", "mask", "nr_pages", "page_size", "shift", "spans", "state", "vmap", "zero_page",
+                 "_dm_vpn", "_spans_at")
+
+    def __init__(self, nr_pages: int, page_shift: int, counters: Counters):
+        self.shift = page_shift
+        self.page_size = 1 << page_shift
+        self.mask = self.page_size - 1
+        self.nr_pages = nr_pages
+        self.arena = mmap.mmap(-1, nr_pages << page_shift, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+        self.buf = memoryview(self.arena)
+        self.counters = counters
+        self.fast: dict[int, int] = {}
+        self.state: dict[int, int | bytearray] = {}             # pfn -> code, or one code a byte
+        self.spans: list[tuple[int, int, int]] = []             # [first pfn, end pfn) -> code, for what ``state`` does not list
+        self._spans_at: list[int] = []
+        self.vmap: dict[int, int] = {}                          # page number of a window -> pfn
+        self.aliases: dict[int, list[int]] = {}                 # pfn -> page numbers of the windows that show it
+        self.zero_page = bytes(self.page_size)
+        self._dm_vpn = PAGE_OFFSET >> page_shift
+
+    def close(self) -> None:
+        self.buf.release()
+        self.arena.close()
+
+    # ---------------------------------------------------------------- addresses
+
+    def pfn_of(self, addr: int) -> int:
+        """Page frame shown at ``addr``, or -1."""
+        vpn = addr >> self.shift
+        pfn = vpn - self._dm_vpn
+        if 0 <= pfn < self.nr_pages:
+            return pfn
+        return self.vmap.get(vpn, -1)
+
+    def map_window(self, vpn: int, pfn: int) -> None:
+        """Show page frame ``pfn`` at page number ``vpn``."""
+        self.vmap[vpn] = pfn
+        a = self.aliases.get(pfn)
+        if a is None:
+            self.aliases[pfn] = [vpn]
+        else:
+            a.append(vpn)
+        if self.state.get(pfn) == OK:
+            self.fast[vpn] = pfn << self.shift
+
+    def unmap_window(self, vpn: int) -> None:
+        pfn = self.vmap.pop(vpn)
+        a = self.aliases[pfn]
+        if len(a) == 1:
+            del self.aliases[pfn]
+        else:
+            a.remove(vpn)
+        self.fast.pop(vpn, None)
+
+    # ---------------------------------------------------------------- shadow
+
+    def get_state(self, pfn: int) -> int | bytearray:
+        """The page's code, or its bytearray of codes."""
+        st = self.state.get(pfn)
+        if st is not None:
+            return st
+        i = bisect_right(self._spans_at, pfn) - 1
+        if i >= 0:
+            first, end, code = self.spans[i]
+            if pfn < end:
+                return code
+        return FREE_PAGE if 0 <= pfn < self.nr_pages else NOT_PRESENT
+
+    def set_page(self, pfn: int, code: int) -> None:
+        """Give every byte of a page the same code."""
+        self.state[pfn] = code
+        if code == OK:
+            off = pfn << self.shift
+            self.fast[self._dm_vpn + pfn] = off
+            a = self.aliases.get(pfn)
+            if a is not None:
+                for vpn in a:
+                    self.fast[vpn] = off
+        else:
+            self._not_fast(pfn)
+
+    def _not_fast(self, pfn: int) -> None:
+        self.fast.pop(self._dm_vpn + pfn, None)
+        a = self.aliases.get(pfn)
+        if a is not None:
+            for vpn in a:
+                self.fast.pop(vpn, None)
+
+    def set_span(self, first: int, end: int, code: int) -> None:
+        """Give a long run of pages one code without touching each; pages already listed in ``state`` keep theirs."""
+        self.spans.append((first, end, code))
+        self.spans.sort()
+        self._spans_at = [s[0] for s in self.spans]
+
+    def drop_span(self, first: int) -> None:
+        self.spans = [s for s in self.spans if s[0] != first]
+        self._spans_at = [s[0] for s in self.spans]
+
+    def set_range(self, addr: int, n: int, code: int) -> None:
+        """Give the bytes [addr, addr + n) a code."""
+        while n > 0:
+            pfn = self.pfn_of(addr)
+            off = addr & self.mask
+            step = min(n, self.page_size - off)
+            if step == self.page_size:
+                self.set_page(pfn, code)
+            else:
+                self._poke(pfn, off, step, code)
+            addr += step
+            n -= step
+
+    def _bytes_state(self, pfn: int) -> bytearray:
+        st = self.get_state(pfn)
+        if isinstance(st, int):
+            st = bytearray([st]) * self.page_size if st else bytearray(self.page_size)
+            self.state[pfn] = st
+            self._not_fast(pfn)
+        return st
+
+    def _poke(self, pfn: int, off: int, n: int, code: int) -> None:
+        st = self.get_state(pfn)
+        if isinstance(st, int):
+            if st == code:
+                return
+            st = self._bytes_state(pfn)
+        st[off:off + n] = bytes(n) if code == 0 else bytes([code]) * n
+        if code == OK and st == self.zero_page:
+            self.set_page(pfn, OK)
+
+    def shadow(self, addr: int, n: int) -> bytes:
+        """The codes of [addr, addr + n), for reports and tests."""
+        out = bytearray()
+        while n > 0:
+            off = addr & self.mask
+            step = min(n, self.page_size - off)
+            pfn = self.pfn_of(addr)
+            st: int | bytearray = self.get_state(pfn) if pfn >= 0 else NOT_PRESENT
+            out += bytes([st]) * step if isinstance(st, int) else st[off:off + step]
+            addr += step
+            n -= step
+        return bytes(out)
+
+    # ---------------------------------------------------------------- checks
+
+    def pieces(self, addr: int, n: int, write: bool) -> list[tuple[int, int]]:
+        """Check [addr, addr + n) and give it as runs ``(arena offset, length)``; physically adjacent pages become one run."""
+        if n <= 0:
+            return []
+        out: list[tuple[int, int]] = []
+        shift, mask, size = self.shift, self.mask, self.page_size
+        state_get, fast_get = self.state.get, self.fast.get
+        dm = self._dm_vpn
+        run_off = run_len = -1
+        left, a = n, addr
+        while left > 0:
+            off = a & mask
+            step = size - off
+            if step > left:
+                step = left
+            vpn = a >> shift
+            base = fast_get(vpn)
+            if base is None:
+                pfn = vpn - dm
+                if not 0 <= pfn < self.nr_pages:
+                    pfn = self.vmap.get(vpn, -1)
+                    if pfn < 0:
+                        self._bad(addr, n, write, a)
+                st = state_get(pfn)
+                if st is None:
+                    st = self.get_state(pfn)
+                if st.__class__ is int:
+                    if st >= 0x80 or (write and st == CONST):      # type: ignore[operator]
+                        self._bad(addr, n, write, a)
+                else:
+                    part = st[off:off + step]                      # type: ignore[index]
+                    if not part.isascii():
+                        self._bad(addr, n, write, a)
+                    if write and CONST in part:
+                        self._bad(addr, n, write, a)
+                base = pfn << shift
+            base += off
+            if base == run_off + run_len:
+                run_len += step
+            else:
+                if run_len > 0:
+                    out.append((run_off, run_len))
+                run_off, run_len = base, step
+            a += step
+            left -= step
+        out.append((run_off, run_len))
+        return out
+
+    def _bad(self, addr: int, n: int, write: bool, near: int) -> None:
+        """Raise the report for an access of which some byte at or after ``near`` is bad."""
+        from kemu.machine.report import bad_access
+
+        raise bad_access(self, addr, n, write, near)
+
+    def _init_of(self, runs: list[tuple[int, int]]) -> bytes | None:
+        """None if every byte of the runs was written, else their codes masked to OK and UNINIT."""
+        shift, mask, size = self.shift, self.mask, self.page_size
+        clean = True
+        out: list[bytes] = []
+        for base, n in runs:
+            while n > 0:
+                pfn, off = base >> shift, base & mask
+                step = min(n, size - off)
+                st = self.state.get(pfn)
+                if st is None:
+                    st = self.get_state(pfn)
+                if st.__class__ is int:
+                    if st == UNINIT:
+                        clean = False
+                        out.append(b"\1" * step)
+                    else:
+                        out.append(bytes(step))
+                else:
+                    part = bytes(st[off:off + step])               # type: ignore[index]
+                    if UNINIT in part:
+                        clean = False
+                        out.append(part.translate(_ONLY_UNINIT))
+                    else:
+                        out.append(bytes(step))
+                base += step
+                n -= step
+        return None if clean else b"".join(out)
+
+    def _mark(self, runs: list[tuple[int, int]], init: bytes | None) -> None:
+        """The bytes of the runs have just been written; ``init`` says which of the written bytes were themselves never written."""
+        shift, mask, size = self.shift, self.mask, self.page_size
+        done = 0
+        for base, n in runs:
+            while n > 0:
+                pfn, off = base >> shift, base & mask
+                step = min(n, size - off)
+                st = self.state.get(pfn)
+                if st is None:
+                    st = self.get_state(pfn)
+                if init is None:
+                    if st.__class__ is int:
+                        if st:
+                            if step == size:
+                                self.set_page(pfn, OK)
+                            else:
+                                self._poke(pfn, off, step, OK)
+                    else:
+                        st[off:off + step] = self.zero_page[:step]     # type: ignore[index]
+                        if st == self.zero_page:                       # type: ignore[comparison-overlap]
+                            self.set_page(pfn, OK)
+                else:
+                    part = init[done:done + step]
+                    bs = self._bytes_state(pfn)
+                    bs[off:off + step] = part
+                    if bs == self.zero_page:
+                        self.set_page(pfn, OK)
+                done += step
+                base += step
+                n -= step
+
+    # ---------------------------------------------------------------- scalars
+
+    def ld8(self, addr: int) -> int:
+        base = self.fast.get(addr >> self.shift)
+        if base is not None:
+            return self.buf[base + (addr & self.mask)]
+        return self.load(addr, 1)[0]
+
+    def ld16(self, addr: int) -> int:
+        base = self.fast.get(addr >> self.shift)
+        if base is not None:
+            off = addr & self.mask
+            if off <= self.mask - 1:
+                return _U16.unpack_from(self.buf, base + off)[0]     # type: ignore[no-any-return]
+        return int.from_bytes(self.load(addr, 2), "little")
+
+    def ld32(self, addr: int) -> int:
+        base = self.fast.get(addr >> self.shift)
+        if base is not None:
+            off = addr & self.mask
+            if off <= self.mask - 3:
+                return _U32.unpack_from(self.buf, base + off)[0]     # type: ignore[no-any-return]
+        return int.from_bytes(self.load(addr, 4), "little")
+
+    def ld64(self, addr: int) -> int:
+        base = self.fast.get(addr >> self.shift)
+        if base is not None:
+            off = addr & self.mask
+            if off <= self.mask - 7:
+                return _U64.unpack_from(self.buf, base + off)[0]     # type: ignore[no-any-return]
+        return int.from_bytes(self.load(addr, 8), "little")
+
+    def st8(self, addr: int, v: int) -> None:
+        self.store(addr, bytes((v & 0xFF,)))
+
+    def st16(self, addr: int, v: int) -> None:
+        self.store(addr, (v & 0xFFFF).to_bytes(2, "little"))
+
+    def st32(self, addr: int, v: int) -> None:
+        self.store(addr, (v & 0xFFFF_FFFF).to_bytes(4, "little"))
+
+    def st64(self, addr: int, v: int) -> None:
+        self.store(addr, (v & ADDR_MASK).to_bytes(8, "little"))
+
+    # ---------------------------------------------------------------- ranges
+
+    def load(self, addr: int, n: int, what: str = "load") -> bytes:
+        """Bytes at ``addr`` that the kernel looks at (they decide something): reading never-written ones is reported to the watch."""
+        base = self.fast.get(addr >> self.shift)
+        off = addr & self.mask
+        if base is not None and off + n <= self.page_size:
+            base += off
+            return bytes(self.buf[base:base + n])
+        runs = self.pieces(addr, n, False)
+        if this.watch is not None and self._init_of(runs) is not None:
+            this.watch.uninit_use(addr, n, what)
+        buf = self.buf
+        if len(runs) == 1:
+            base, n = runs[0]
+            return bytes(buf[base:base + n])
+        return b"".join([bytes(buf[b:b + k]) for b, k in runs])
+
+    def store(self, addr: int, data: bytes | bytearray | memoryview) -> None:
+        """Write bytes that come from outside (a file, a decompressor, a constant): they count as written."""
+        n = len(data)
+        base = self.fast.get(addr >> self.shift)
+        off = addr & self.mask
+        if base is not None and off + n <= self.page_size:
+            base += off
+            self.buf[base:base + n] = data
+            return
+        runs = self.pieces(addr, n, True)
+        pos = 0
+        view = memoryview(data)
+        for base, k in runs:
+            self.buf[base:base + k] = view[pos:pos + k]
+            pos += k
+        self._mark(runs, None)
+
+    def fill(self, addr: int, c: int, n: int) -> None:
+        """``memset``."""
+        if n <= 0:
+            return
+        runs = self.pieces(addr, n, True)
+        for base, k in runs:
+            self.buf[base:base + k] = bytes(k) if c == 0 else bytes((c & 0xFF,)) * k
+        self._mark(runs, None)
+
+    def copy(self, dst: int, src: int, n: int) -> None:
+        """``memcpy``/``memmove``: bytes and whether they were ever written."""
+        if n <= 0:
+            return
+        self.counters.bytes_copied += n
+        shift, mask, size = self.shift, self.mask, self.page_size
+        s, d = self.fast.get(src >> shift), self.fast.get(dst >> shift)
+        if s is not None and d is not None and (src & mask) + n <= size and (dst & mask) + n <= size:
+            s += src & mask
+            d += dst & mask
+            self.buf[d:d + n] = self.buf[s:s + n]
+            return
+        sruns = self.pieces(src, n, False)
+        druns = self.pieces(dst, n, True)
+        init = self._init_of(sruns)
+        buf = self.buf
+        if len(sruns) == 1 and len(druns) == 1:
+            s, d = sruns[0][0], druns[0][0]
+            buf[d:d + n] = buf[s:s + n]
+        else:
+            data = memoryview(b"".join([bytes(buf[b:b + k]) for b, k in sruns]))
+            pos = 0
+            for b, k in druns:
+                buf[b:b + k] = data[pos:pos + k]
+                pos += k
+        self._mark(druns, init)
+
+    def give(self, addr: int, n: int, what: str = "copy to reader") -> bytes:
+        """Bytes that leave the kernel for a reader; like :meth:`load`, but it is here that never-written bytes are an information leak."""
+        self.counters.bytes_to_reader += n
+        return self.load(addr, n, what)
+
+    def raw(self, addr: int, n: int) -> bytes:
+        """Bytes without any check, for oracles and reports; missing memory reads as zeros."""
+        out = bytearray()
+        while n > 0:
+            off = addr & self.mask
+            step = min(n, self.page_size - off)
+            pfn = self.pfn_of(addr)
+            if pfn < 0:
+                out += bytes(step)
+            else:
+                base = (pfn << self.shift) + off
+                out += self.buf[base:base + step]
+            addr += step
+            n -= step
+        return bytes(out)
+
+
+_ONLY_UNINIT = bytes(1 if i == UNINIT else 0 for i in range(256))
+
+
+def describe_range(mem: Memory, addr: int, n: int) -> dict[str, Any]:
+    """Facts about an address range for reports: where its first bad byte is and what code it has."""
+    codes = mem.shadow(addr, max(n, 1))
+    for i, c in enumerate(codes):
+        if c >= 0x80:
+            return {"first_bad": addr + i, "code": c}
+    for i, c in enumerate(codes):
+        if c == CONST:
+            return {"first_bad": addr + i, "code": c}
+    return {"first_bad": addr, "code": codes[0] if codes else NOT_PRESENT}
+
+
+__all__ = ["CONST", "FREE_PAGE", "KMAP_START", "Memory", "NOT_PRESENT", "OK", "PAGE_OFFSET", "PAGE_REDZONE", "RELEASED_INIT", "SLAB_FREE",
+           "SLAB_REDZONE", "STACK_REDZONE", "Splat", "UNINIT", "VMALLOC_END", "VMALLOC_START", "describe_range"]

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Windows on physical pages: vmalloc areas, vm_map_ram, and kmap_local's one-page windows."""
+from __future__ import annotations
+
+from kemu.machine.current import this
+from kemu.machine.memory import KMAP_START, VMALLOC_START, Memory
+from kemu.machine.pages import VMALLOC, Page, PageAllocator
+from kemu.machine.splat import KernelBug, caller_function
+
+KMAP_SLOTS = 64             # windows a task may hold at once
+
+
+class VmArea:
+    """One mapped area: ``nr`` pages at ``addr``; ``owned`` if vfree gives the pages back."""
+
+    __slots__ = ("addr", "nr", "owned", "pages", "size", "caller")
+
+    def __init__(self, addr: int, pages: list[Page], size: int, owned: bool):
+        self.addr = addr
+        self.pages = pages
+        self.nr = len(pages)
+        self.size = size
+        self.owned = owned
+        self.caller = ""
+
+
+class VmSpace:
+    """The vmalloc area of a machine. Areas are never reused and have an unmapped page on both sides."""
+
+    __slots__ = ("areas", "mem", "next_vpn", "shuffle_state")
+
+    def __init__(self, mem: Memory):
+        self.mem = mem
+        self.next_vpn = (VMALLOC_START >> mem.shift) + 1
+        self.areas: dict[int, VmArea] = {}
+        self.shuffle_state = 0x9E3779B9
+
+    def map_pages(self, pages: list[Page], owned: bool = False, size: int = 0) -> int:
+        """Map pages side by side; returns the address."""
+        mem = self.mem
+        vpn = self.next_vpn
+        self.next_vpn += len(pages) + 1
+        for i, p in enumerate(pages):
+            mem.map_window(vpn + i, p.pfn)
+        addr = vpn << mem.shift
+        area = VmArea(addr, pages, size or len(pages) << mem.shift, owned)
+        self.areas[addr] = area
+        mem.counters.vm_maps += 1
+        return addr
+
+    def unmap(self, addr: int) -> VmArea:
+        area = self.areas.pop(addr, None)
+        if area is None:
+            func = caller_function()[0]
+            raise KernelBug(f"Trying to vfree() nonexistent vm area ({addr:016x}) in {func}", function=func, addr=addr)
+        vpn = addr >> self.mem.shift
+        for i in range(area.nr):
+            self.mem.unmap_window(vpn + i)
+        return area
+
+    def shuffled(self, n: int) -> list[int]:
+        """A fixed permutation of range(n) in which no two neighbours stay neighbours in order (for n > 2): vmalloc's pages are scattered."""
+        order = list(range(n))
+        x = self.shuffle_state
+        for i in range(n - 1, 0, -1):
+            x = (x * 1103515245 + 12345) & 0x7FFFFFFF
+            j = x % (i + 1)
+            order[i], order[j] = order[j], order[i]
+        return order
+
+    def vmalloc(self, alloc: PageAllocator, size: int, zero: bool) -> int:
+        """``size`` bytes in physically scattered pages; 0 if memory is exhausted."""
+        nr = (size + self.mem.mask) >> self.mem.shift
+        got: list[Page] = []
+        for _ in range(nr):
+            p = alloc.alloc(0, zero, VMALLOC)
+            if p is None:
+                for q in got:
+                    alloc.free(q)
+                return 0
+            got.append(p)
+        return self.map_pages([got[i] for i in self.shuffled(nr)], True, size)
+
+    def vfree(self, alloc: PageAllocator, addr: int) -> None:
+        if not addr:
+            return
+        for p in self.unmap(addr).pages:
+            alloc.free(p)
+
+
+class Kmap:
+    """kmap_local windows: a stack for each task, a window is one page with nothing mapped beside it."""
+
+    __slots__ = ("base_vpn", "mem", "stacks")
+
+    def __init__(self, mem: Memory):
+        self.mem = mem
+        self.base_vpn = KMAP_START >> mem.shift
+        self.stacks: dict[int, list[int]] = {}      # pid -> page frames mapped, innermost last
+
+    def map(self, pfn: int) -> int:
+        task = this.task
+        st = self.stacks.get(task.pid)
+        if st is None:
+            st = self.stacks[task.pid] = []
+        depth = len(st)
+        if depth >= KMAP_SLOTS:
+            raise KernelBug("WARNING: kmap_local: too many nested windows", function=caller_function()[0])
+        vpn = self.base_vpn + (task.pid * KMAP_SLOTS + depth) * 2 + 1
+        st.append(pfn)
+        # Memory.map_window, written out: this is the hottest call of the machine
+        mem = self.mem
+        mem.vmap[vpn] = pfn
+        a = mem.aliases.get(pfn)
+        if a is None:
+            mem.aliases[pfn] = [vpn]
+        else:
+            a.append(vpn)
+        if mem.state.get(pfn) == 0:
+            mem.fast[vpn] = pfn << mem.shift
+        mem.counters.kmaps += 1
+        return vpn << mem.shift
+
+    def unmap(self, addr: int) -> None:
+        task = this.task
+        st = self.stacks.get(task.pid)
+        depth = len(st) - 1 if st else -1
+        vpn = self.base_vpn + (task.pid * KMAP_SLOTS + depth) * 2 + 1
+        if addr >> self.mem.shift != vpn or depth < 0:
+            func = caller_function()[0]
+            raise KernelBug(f"BUG: kunmap_local out of order in {func}", [f"unmapped {addr:016x}, the innermost window is {vpn << self.mem.shift:016x}"],
+                            function=func, addr=addr)
+        assert st is not None
+        st.pop()
+        self.mem.unmap_window(vpn)
