@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The agent: what its files share. Requests and answers are in little endian, as everything UML runs on. */
+#ifndef _AGENT_H
+#define _AGENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "kemu.h"
+
+/* ---- requests: this header, then option and path strings, then the contents of each image ---- */
+
+#define REQUEST_MAGIC	0x5251454bu	/* "KEQR" */
+#define ANSWER_MAGIC	0x5341454bu	/* "KEAS" */
+
+enum op {
+	OP_EROFS = 1,			/* mount and walk */
+	OP_CPIO = 2,			/* unpack and walk */
+	OP_BUG = 3,			/* commit the bug of arg */
+	OP_WRITE = 4,			/* write the options text to the file that it names: "PATH\nTEXT" */
+	OP_READ = 5,			/* read a file of the kernel: /proc, /sys, debugfs */
+	OP_QUIT = 6,
+	OP_COPY = 7,			/* copy debugfs' gcov tree to the host's directory named by options */
+};
+
+enum backend {
+	BACKEND_DISK,			/* kemuN over the region */
+	BACKEND_LOOP,			/* a loop device over a file that holds the image, padded to 4096 */
+	BACKEND_FILE,			/* EROFS's own file-backed mount */
+};
+
+struct request {
+	uint32_t magic;
+	uint32_t id;
+	uint32_t op;
+	uint32_t backend;
+	uint32_t memory;
+	uint32_t arg;
+	uint64_t at;
+	uint64_t cap;			/* bytes read of one file at most */
+	uint64_t entries;		/* inodes visited at most */
+	uint32_t options_len;
+	uint32_t images;		/* image and extra devices */
+	uint64_t len[KEMU_DISKS];
+};
+
+/* ---- answers: this header, then the entries, then the text, then the kernel's messages ---- */
+
+struct answer {
+	uint32_t magic;
+	uint32_t id;
+	int32_t error;			/* errno of the operation; 0: fine */
+	uint32_t entries;
+	uint64_t entries_len;
+	uint32_t text_len;
+	uint32_t kmsg_len;
+};
+
+/* One inode: this, then path, target, sha256 (if it has one), xattrs (u16 name length, u32 value length or ~0, name, value). */
+struct entry {
+	uint32_t path_len;
+	uint32_t target_len;
+	uint32_t xattrs_len;		/* bytes */
+	uint32_t error;			/* errno or 0 */
+	uint32_t flags;
+	uint32_t mode;
+	uint32_t uid, gid;
+	uint32_t nlink;
+	uint32_t major, minor;
+	uint32_t nsec;
+	int64_t sec;
+	uint64_t size;
+};
+
+enum entry_flags {
+	HAS_STAT = 1,
+	HAS_TARGET = 2,
+	HAS_XATTRS = 4,
+	HAS_SHA256 = 8,
+	IS_CAPPED = 16,
+	CLOCK_MTIME = 32,		/* the running clock set it */
+};
+
+struct buffer {
+	char *data;
+	size_t len, room;
+};
+
+/* util.c */
+void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+void put(struct buffer *b, const void *data, size_t len);
+void read_all(int fd, void *data, size_t len);
+void write_all(int fd, const void *data, size_t len);
+void kmsg_open(int skip);
+void kmsg_take(struct buffer *b);
+
+/* sha256.c */
+struct sha256 {
+	uint32_t h[8];
+	uint64_t len;
+	unsigned char block[64];
+};
+void sha256_init(struct sha256 *s);
+void sha256_update(struct sha256 *s, const void *data, size_t len);
+void sha256_final(struct sha256 *s, unsigned char out[32]);
+
+/* walk.c: the tree at the working directory, which the walk changes and puts back */
+struct walk {
+	struct buffer out;
+	uint32_t entries;
+	uint64_t cap, most;
+	struct timespec since;		/* an mtime from here on is the clock's; tv_sec 0: no such thing */
+	const char *skip;		/* a path that is not shown */
+	dev_t other[4];			/* file systems whose directories are shown, their contents not */
+	int others;
+};
+void walk_tree(struct walk *w);
+
+/* serve.c, boot.c */
+void serve(int channel);
+void boot_walk(int channel);
+
+#endif

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Buffers, whole reads and writes, the kernel's messages. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "agent.h"
+
+static int kmsg = -1;
+
+/* A line in the kernel's log, which the host sees; init's end is the kernel's panic, so nothing is silent. */
+void die(const char *fmt, ...)
+{
+	char line[256] = "<2>kemu agent: ";
+	size_t n = strlen(line);
+	va_list ap;
+	int fd = open("/dev/kmsg", O_WRONLY);
+
+	if (fd < 0)
+		fd = kmsg;
+	va_start(ap, fmt);
+	vsnprintf(line + n, sizeof(line) - n, fmt, ap);
+	va_end(ap);
+	if (write(fd, line, strlen(line)) < 0)
+		_exit(2);
+	_exit(1);
+}
+
+void put(struct buffer *b, const void *data, size_t len)
+{
+	if (b->len + len > b->room) {
+		b->room = (b->len + len) * 2 + 4096;
+		b->data = realloc(b->data, b->room);
+		if (!b->data)
+			die("out of memory for an answer of %zu bytes", b->room);
+	}
+	memcpy(b->data + b->len, data, len);
+	b->len += len;
+}
+
+void read_all(int fd, void *data, size_t len)
+{
+	char *p = data;
+
+	while (len) {
+		ssize_t n = read(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			die("the channel ended: %s", n ? strerror(errno) : "end of file");
+		p += n;
+		len -= n;
+	}
+}
+
+void write_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			die("the channel is closed: %s", strerror(errno));
+		p += n;
+		len -= n;
+	}
+}
+
+/* /dev/kmsg by its number: there may be no /dev. */
+void kmsg_open(int skip)
+{
+	mknod("kmsg", S_IFCHR | 0600, makedev(1, 11));
+	kmsg = open("kmsg", O_RDWR | O_NONBLOCK);
+	unlink("kmsg");
+	if (kmsg < 0)
+		die("kmsg: %s", strerror(errno));
+	if (skip)
+		lseek(kmsg, 0, SEEK_END);
+}
+
+/* What the kernel has said since the last time: "<level> text" lines. */
+void kmsg_take(struct buffer *b)
+{
+	char record[8192];
+	ssize_t n;
+
+	for (;;) {
+		char *text, *end;
+		char level[16];
+
+		n = read(kmsg, record, sizeof(record) - 1);
+		if (n < 0 && errno == EPIPE)
+			continue;		/* overwritten before we came */
+		if (n <= 0)
+			return;
+		record[n] = 0;
+		text = strchr(record, ';');
+		if (!text)
+			continue;
+		text++;
+		end = strchr(text, '\n');	/* what follows are dictionary lines */
+		n = snprintf(level, sizeof(level), "<%lu>", strtoul(record, NULL, 10) & 7);
+		put(b, level, n);
+		put(b, text, end ? (size_t)(end - text) : strlen(text));
+		put(b, "\n", 1);
+	}
+}

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The agent's executable, compiled once per source text, and the initrd file that carries it into a kernel."""
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+from kemu.rung.uml import config
+from kemu.rung.uml.build import compiler
+from kemu.rung.uml.cache import cache_dir, lock
+from kemu.rung.uml.errors import BuildError
+from kemu.rung.uml.patches import MODULE
+
+AGENT = Path(__file__).parent / "agent"
+
+ANYWHERE = 2**64 - 1
+NO_BUILTIN = 1
+WALK = 2
+
+_HEADER = struct.Struct("<16s6Q")
+_MAGIC = b"KEMU-INITRD-0001"
+
+
+def agent() -> Path:
+    """The static executable. ``BuildError`` with gcc's words, ``ConfigError`` without gcc."""
+    sources = sorted(AGENT.glob("*.c"))
+    h = hashlib.sha256(compiler().encode())
+    for path in [*sources, *sorted(AGENT.glob("*.h")), MODULE / "kemu.h"]:
+        h.update(path.name.encode() + b"\0" + path.read_bytes())
+    out = cache_dir() / "agents" / h.hexdigest()[:16]
+    if out.exists():
+        return out
+    config.need_tools()
+    with lock(out):
+        partial = out.with_suffix(f".{os.getpid()}")
+        done = subprocess.run(["gcc", "-static", "-O2", "-s", "-Wall", "-I", str(MODULE), "-o", str(partial), *map(str, sources)],
+                              capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            raise BuildError("the agent does not compile (a static C library is needed: apt-get install libc6-dev)", done.stderr.strip())
+        partial.rename(out)
+    return out
+
+
+def initrd_with_agent(user: bytes = b"", at: int | None = None, flags: int = 0) -> bytes:
+    """The file for ``initrd=``: header, agent, and ``user`` as what the kernel shall take for its initrd, at page offset ``at``."""
+    program = agent().read_bytes()
+    first = -(-_HEADER.size // 64) * 64
+    begin = first + len(program)
+    if at is not None:
+        begin += 4096                                  # slack to move the user's part to its offset
+    begin = -(-begin // 64) * 64
+    header = _HEADER.pack(_MAGIC, first, len(program), begin, len(user), ANYWHERE if at is None else at, flags)
+    head = header.ljust(first, b"\0") + program
+    return head.ljust(begin, b"\0") + user

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From a tree, a flavour and a series to a bootable kernel, at most once.
+
+A finished kernel is kept under a key made of everything that went into it: the tree's identity, the configuration, the series, the
+internal patch, the compiler. Asking again costs a dictionary look-up. Anything else is an incremental make in the copy of the tree.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kemu.rung.uml import config
+from kemu.rung.uml.cache import cache_dir, lock
+from kemu.rung.uml.errors import BuildError, ConfigError
+from kemu.rung.uml.make import Say, make, nothing
+from kemu.rung.uml.patches import Patch, apply_patches, internal_patch
+from kemu.rung.uml.tree import BUILD_PREFIX, Copy, Tree
+
+KEEP_KERNELS = 24                      # a kernel is about 8 MB
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A built kernel: the executable, its configuration, and where it was built (for gcov and modpost)."""
+
+    path: Path
+    flavour: str
+    version: str
+    key: str
+    source: Path
+    objects: Path
+    warnings: tuple[str, ...] = ()
+
+    def config(self) -> dict[str, str | None]:
+        """Its ``.config``."""
+        return config.settings((self.path.parent / "config").read_text())
+
+
+@dataclass
+class Recipe:
+    """What to build. ``extra`` are configuration lines; ``patches`` a series, in order; ``slot`` names the copy that it is built in."""
+
+    tree: Tree
+    flavour: str = "fast"
+    extra: Sequence[str] = ()
+    patches: Sequence[Patch] = ()
+    slot: str = "plain"
+    agent: bool = True
+    _identity: str = field(default="", repr=False)
+
+    def identity(self) -> str:
+        """The tree's identity, read once."""
+        if not self._identity:
+            self._identity = self.tree.identity()
+        return self._identity
+
+    def fragment(self) -> str:
+        """All configuration lines."""
+        return config.fragments(self.flavour, self.extra)
+
+    def key(self) -> str:
+        """Names everything that goes into the kernel."""
+        h = hashlib.sha256()
+        for part in (self.identity(), self.fragment(), compiler(), self.tree.version):
+            h.update(part.encode() + b"\0")
+        for patch in self.patches:
+            h.update(patch.data + b"\0")
+        if self.agent:
+            h.update(internal_patch().digest())
+        return h.hexdigest()[:16]
+
+
+def compiler() -> str:
+    """First line of ``gcc --version``; empty without gcc."""
+    try:
+        return subprocess.run(["gcc", "--version"], capture_output=True, text=True).stdout.split("\n")[0]
+    except OSError:
+        return ""
+
+
+def build(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
+    """The kernel of a recipe, from the cache or built now.
+
+    ``ConfigError`` (a tool is missing, Kconfig refuses a symbol), ``PatchError`` (a patch does not apply), ``BuildError`` (the
+    compiler's message).
+    """
+    key = recipe.key()
+    store = cache_dir() / "kernels" / key
+    found = _stored(store)
+    if found:
+        os.utime(store)
+        return found
+    config.need_tools()
+    work = cache_dir() / "work" / f"{recipe.tree.slot()}-{recipe.slot}"
+    with lock(work):
+        found = _stored(store)
+        if found:
+            return found
+        copy = prepare(recipe, work, say)
+        objects = work / f"{BUILD_PREFIX}{recipe.flavour}"
+        _seed(recipe, objects, say)
+        configure(recipe, objects, say)
+        warnings = make(objects, ["vmlinux"], say, jobs)
+        _store(recipe, key, store, objects, copy.path, warnings)
+    _forget_old(store.parent)
+    kernel = _stored(store)
+    assert kernel is not None
+    return kernel
+
+
+def prepare(recipe: Recipe, work: Path, say: Say = nothing) -> Copy:
+    """Bring the recipe's copy of the tree up to date: series and internal patch applied."""
+    copy = Copy(recipe.tree, work)
+    changed = apply_patches(recipe.tree, recipe.patches)
+    if recipe.agent:
+        changed.update(internal_patch().files(recipe.tree, changed))
+    if not work.exists():
+        say(f"linking a copy of {recipe.tree.path}")
+    copy.update(recipe.identity(), changed)
+    return copy
+
+
+def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
+    """Write ``.config`` in the build directory, unless it is the recipe's already; its path."""
+    text = config.merged(recipe.fragment())
+    stamp = objects / ".kemu-config"
+    kconfigs = sorted(p.data for p in recipe.patches if b"Kconfig" in p.data)
+    want = hashlib.sha256((text + recipe.identity()).encode() + b"".join(kconfigs)).hexdigest()
+    dot = objects / ".config"
+    if dot.exists() and stamp.exists() and stamp.read_text() == want:
+        return dot
+    objects.mkdir(parents=True, exist_ok=True)
+    stamp.unlink(missing_ok=True)
+    fragment = objects / ".kemu-fragment"
+    fragment.write_text(text)
+    say(f"configuring {recipe.flavour}")
+    make(objects, ["allnoconfig"], nothing, 1, {"KCONFIG_ALLCONFIG": str(fragment)}, top=objects.parent)
+    got = dot.read_text()
+    base = set(config.settings((config.CONFIGS / "base.config").read_text()))
+    bad = config.refused(text, got)
+    fatal = [line for line in bad if not any(line.startswith((f"{s}=", f"# {s} ")) for s in base)]
+    if fatal:
+        raise ConfigError(f"Kconfig does not take {fatal[0]}: no such symbol in Linux {recipe.tree.version}, or a dependency is missing")
+    for line in bad:
+        say(f"note: Linux {recipe.tree.version} does not take {line}")
+    stamp.write_text(want)
+    return dot
+
+
+def _seed(recipe: Recipe, objects: Path, say: Say) -> None:
+    """A series starts from the objects of the plain tree, so that only what it touches is compiled."""
+    if objects.exists() or recipe.slot == "plain":
+        return
+    plain = cache_dir() / "work" / f"{recipe.tree.slot()}-plain" / objects.name
+    if (plain / "vmlinux.o").exists():
+        say(f"starting from the plain {recipe.flavour} build")
+        partial = objects.with_name(objects.name + ".part")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(plain, partial, symlinks=True)
+        partial.rename(objects)
+
+
+def _store(recipe: Recipe, key: str, store: Path, objects: Path, source: Path, warnings: list[str]) -> None:
+    store.parent.mkdir(parents=True, exist_ok=True)
+    partial = store.with_name(f"{key}.{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    kernel = partial / "linux"
+    strip = subprocess.run(["strip", "-o", str(kernel), str(objects / "vmlinux")], capture_output=True)
+    if strip.returncode:
+        shutil.copy2(objects / "vmlinux", kernel)
+    kernel.chmod(0o755)
+    shutil.copy2(objects / ".config", partial / "config")
+    meta = {"flavour": recipe.flavour, "version": recipe.tree.version, "source": str(source), "objects": str(objects),
+            "warnings": warnings, "tree": str(recipe.tree.path), "slot": recipe.slot}
+    (partial / "meta.json").write_text(json.dumps(meta, indent=1))
+    shutil.rmtree(store, ignore_errors=True)
+    partial.rename(store)
+
+
+def _stored(store: Path) -> Kernel | None:
+    try:
+        meta = json.loads((store / "meta.json").read_text())
+        if not (store / "linux").exists():
+            return None
+        return Kernel(store / "linux", meta["flavour"], meta["version"], store.name, Path(meta["source"]), Path(meta["objects"]),
+                      tuple(meta["warnings"]))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _forget_old(kernels: Path) -> None:
+    """Keep the most recently used kernels only."""
+    by_age = sorted((p for p in kernels.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in by_age[KEEP_KERNELS:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def progress() -> Callable[[str], None]:
+    """A ``say`` for the command line: one line that is rewritten on a terminal, a line every few seconds elsewhere."""
+    out = sys.stderr
+    last = 0.0
+    tty = out.isatty() and not os.environ.get("NO_COLOR")
+
+    def say(text: str) -> None:
+        nonlocal last
+        step = text.startswith("\r")
+        text = text.lstrip("\r")
+        if tty:
+            out.write("\r\x1b[K" + text[:100] + ("" if step else "\n"))
+            out.flush()
+        elif not step or time.monotonic() - last > 10:
+            out.write(text + "\n")
+            out.flush()
+            last = time.monotonic()
+
+    return say
+
+
+__all__ = ["BuildError", "Kernel", "Recipe", "build", "compiler", "configure", "prepare", "progress"]

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Running the kernel's make: progress while it runs, the compiler's own words when it fails."""
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kemu.rung.uml.errors import BuildError
+
+Say = Callable[[str], None]
+
+_STEP = re.compile(r"^  ([A-Z][A-Z0-9_ ]{0,7}?) +(\S+)")
+_BAD = re.compile(r"error:|: undefined reference|^ERROR:|\*\*\* (?!\[|Waiting)|No such file|fatal|cannot find|multiple definition|Killed")
+_CONTEXT = re.compile(r"^(In file included from|\s+from |.*: (In function|At top level|warning:|note:)|\s+\d* *\|)")
+
+
+def nothing(text: str) -> None:
+    """A ``say`` that says nothing."""
+
+
+def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 0, env: dict[str, str] | None = None,
+         top: Path | None = None) -> list[str]:
+    """Run ``make ARCH=um O=objects targets`` in the tree that ``objects`` is a directory of; the warnings that it printed.
+
+    ``say`` gets a line beginning with ``\\r`` per step. ``BuildError`` carries the compiler's, the linker's or make's message.
+    """
+    jobs = jobs or os.cpu_count() or 1
+    argv = ["nice", "-n", "5", "make", "-C", str(top or objects.parent), f"O={objects}", "ARCH=um", f"-j{jobs}", *targets]
+    child = os.environ | {"LC_ALL": "C", "KBUILD_BUILD_USER": "kemu", "KBUILD_BUILD_HOST": "kemu",
+                          "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970"} | (env or {})
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ARCH", "O", "KBUILD_OUTPUT", "CROSS_COMPILE"):
+        child.pop(name, None)
+    started = time.monotonic()
+    expected = _expected(objects)
+    lines: list[str] = []
+    steps = 0
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=child, text=True,
+                          errors="replace") as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            line = line.rstrip("\n")
+            m = _STEP.match(line)
+            if m:
+                steps += 1
+                of = f"/{expected}" if expected > steps else ""
+                say(f"\r{steps}{of} {m[1]} {m[2]} ({time.monotonic() - started:.0f} s)")
+            else:
+                lines.append(line)
+    if run.returncode:
+        message = compiler_message(lines)
+        raise BuildError(f"make {' '.join(targets)} failed", message)
+    if steps > 400:
+        _remember(objects, steps)
+    if steps and "vmlinux" in targets:
+        say(f"built in {time.monotonic() - started:.0f} s ({steps} steps)")
+    return [line for line in lines if re.search(r"\bwarning:|^WARNING:", line)]
+
+
+def compiler_message(lines: list[str], most: int = 40) -> str:
+    """What went wrong, out of a build's output: the diagnostics with their context, without make's own echo of the failure."""
+    keep: list[str] = []
+    for i, line in enumerate(lines):
+        if _BAD.search(line):
+            start = i
+            while start > 0 and _CONTEXT.match(lines[start - 1]) and i - start < 6:
+                start -= 1
+            end = i + 1
+            while end < len(lines) and _CONTEXT.match(lines[end]) and end - i < 6:
+                end += 1
+            keep += [text for text in lines[start:end] if text not in keep]
+    if not keep:
+        keep = [line for line in lines if line.strip()][-12:]
+    more = len(keep) - most
+    return "\n".join(keep[:most] + ([f"... and {more} lines more"] if more > 0 else []))
+
+
+def _counts(objects: Path) -> Path:
+    return objects.parent.parent / f"steps-{objects.name}"
+
+
+def _expected(objects: Path) -> int:
+    """How many steps a build from nothing takes, if one has been seen and this is one."""
+    try:
+        return 0 if (objects / "vmlinux.o").exists() else int(_counts(objects).read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _remember(objects: Path, steps: int) -> None:
+    _counts(objects).write_text(str(steps))

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the agent (user space) and the kernel's side of it share.
+ * Never part of a series: an internal patch of the bench, for ARCH=um only.
+ */
+#ifndef _KEMU_H
+#define _KEMU_H
+
+#include <linux/types.h>
+#include <linux/ioctl.h>
+
+#define KEMU_MAJOR	240		/* of the first local range; minors: 0 the channel, 16 + n the disks */
+#define KEMU_DISKS	8
+
+enum kemu_memory {
+	KEMU_LINEAR,			/* physically contiguous pages */
+	KEMU_VMALLOC,			/* a guard page behind the last one */
+	KEMU_SLAB,			/* one kmalloc object: redzones directly behind it under KASAN */
+};
+
+/* Allocate @at + @len bytes, read @len bytes from the channel into them at @at, and make them the contents of disk @slot. */
+struct kemu_place {
+	__u32 slot;
+	__u32 memory;
+	__u64 at;			/* byte offset from a page boundary; in slab memory from the object's start */
+	__u64 len;
+	__u64 address;			/* returned */
+};
+
+/* Unpack the region of @slot with unpack_to_rootfs() into the caller's root. */
+struct kemu_unpack {
+	__u32 slot;
+	__u32 failed;			/* returned: whether there is a message */
+	char message[120];		/* returned */
+};
+
+enum kemu_bug {
+	KEMU_BUG_PANIC,
+	KEMU_BUG_HANG,			/* interrupts off */
+	KEMU_BUG_SLEEP,			/* a task that never wakes */
+	KEMU_BUG_OOB,			/* slab-out-of-bounds read: seen by KASAN only */
+	KEMU_BUG_WARN,
+	KEMU_BUG_OOPS,
+	KEMU_BUG_LEAK,			/* seen by kmemleak only */
+};
+
+#define KEMU_IOC_PLACE	_IOWR('k', 1, struct kemu_place)
+#define KEMU_IOC_DROP	_IO('k', 2)
+#define KEMU_IOC_UNPACK	_IOWR('k', 3, struct kemu_unpack)
+#define KEMU_IOC_BUG	_IO('k', 4)
+#define KEMU_IOC_DISCARD _IOW('k', 5, __u64)
+
+/*
+ * The initrd file of the bench: this header, then the agent, then what the kernel shall see as its initrd. The kernel's side moves
+ * initrd_start to the latter before anything looks at it.
+ */
+#define KEMU_INITRD_MAGIC "KEMU-INITRD-0001"
+
+struct kemu_initrd {
+	char magic[16];
+	__u64 agent;			/* offset and length of the agent's executable */
+	__u64 agent_len;
+	__u64 user;			/* offset and length of the initrd proper; length 0: none */
+	__u64 user_len;
+	__u64 at;			/* byte offset from a page boundary where it shall begin, or KEMU_ANYWHERE */
+	__u64 flags;
+};
+
+#define KEMU_ANYWHERE		(~0ULL)
+#define KEMU_NO_BUILTIN		1	/* the kernel's built-in archive is empty */
+#define KEMU_WALK		2	/* run "agent walk" when the initramfs is in place, then go on booting */
+
+#ifdef __KERNEL__
+struct kemu_region {
+	void *base;			/* of the allocation */
+	void *data;			/* base + at */
+	size_t size;			/* of the allocation */
+	size_t len;			/* of the data; the disk reads zeros from there up to a multiple of 4096 */
+	unsigned int memory;
+};
+
+int kemu_disk_attach(unsigned int slot, struct kemu_region *r);
+void kemu_disk_detach(unsigned int slot);
+char *kemu_unpack_to_rootfs(char *buf, unsigned long len);
+void kemu_builtin_none(void);
+#endif
+
+#endif

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel's side of the agent: a channel to the host, memory regions, bugs to order, and the initrd that carries the agent.
+ */
+#include <linux/binfmts.h>
+#include <linux/blkdev.h>
+#include <linux/console.h>
+#include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/init.h>
+#include <linux/initrd.h>
+#include <linux/mm.h>
+#include <linux/mount.h>
+#include <linux/namei.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/umh.h>
+#include <linux/vmalloc.h>
+#include <os.h>
+#include "kemu.h"
+
+/* host file descriptors */
+#define KEMU_IN		3
+#define KEMU_OUT	4
+#define KEMU_LOG	2
+
+static struct kemu_region *kemu_regions[KEMU_DISKS];
+
+/* ---- the kernel log goes to the host's stderr, all through the boot and apart from the agent's data ---- */
+
+static void kemu_console_write(struct console *con, const char *s, unsigned int len)
+{
+	while (len) {
+		int n = os_write_file(KEMU_LOG, s, len);
+
+		if (n == -EINTR || n == -EAGAIN)
+			continue;
+		if (n <= 0)
+			break;
+		s += n;
+		len -= n;
+	}
+}
+
+static struct console kemu_console = {
+	.name = "kemu",
+	.write = kemu_console_write,
+	.flags = CON_PRINTBUFFER | CON_ANYTIME | CON_ENABLED,
+	.index = -1,
+};
+
+static int __init kemu_console_init(void)
+{
+	register_console(&kemu_console);
+	return 0;
+}
+console_initcall(kemu_console_init);
+
+/* ---- regions ---- */
+
+static void kemu_region_free(struct kemu_region *r)
+{
+	if (!r)
+		return;
+	switch (r->memory) {
+	case KEMU_LINEAR:
+		free_pages_exact(r->base, r->size);
+		break;
+	case KEMU_VMALLOC:
+		vfree(r->base);
+		break;
+	case KEMU_SLAB:
+		kfree(r->base);
+		break;
+	}
+	kfree(r);
+}
+
+static struct kemu_region *kemu_region_alloc(unsigned int memory, u64 at, u64 len)
+{
+	struct kemu_region *r;
+
+	if (at >= PAGE_SIZE || len > SZ_1G)
+		return ERR_PTR(-EINVAL);
+	r = kzalloc_obj(*r);
+	if (!r)
+		return ERR_PTR(-ENOMEM);
+	r->memory = memory;
+	r->size = max_t(u64, at + len, 1);
+	r->len = len;
+	switch (memory) {
+	case KEMU_LINEAR:
+		r->base = alloc_pages_exact(r->size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+		break;
+	case KEMU_VMALLOC:
+		r->base = vzalloc(r->size);
+		break;
+	case KEMU_SLAB:
+		r->base = kzalloc(r->size, GFP_KERNEL | __GFP_NOWARN);
+		break;
+	default:
+		kfree(r);
+		return ERR_PTR(-EINVAL);
+	}
+	if (!r->base) {
+		kfree(r);
+		return ERR_PTR(-ENOMEM);
+	}
+	r->data = r->base + at;
+	return r;
+}
+
+static int kemu_host_read(void *buf, size_t len)
+{
+	while (len) {
+		int n = os_read_file(KEMU_IN, buf, min_t(size_t, len, SZ_1M));
+
+		if (n == -EINTR || n == -EAGAIN) {
+			cond_resched();
+			continue;
+		}
+		if (n < 0)
+			return n;
+		if (!n)
+			return -EPIPE;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int kemu_discard(u64 len)
+{
+	void *buf = kvmalloc(SZ_64K, GFP_KERNEL);
+	int err = buf ? 0 : -ENOMEM;
+
+	while (!err && len) {
+		size_t n = min_t(u64, len, SZ_64K);
+
+		err = kemu_host_read(buf, n);
+		len -= n;
+	}
+	kvfree(buf);
+	return err;
+}
+
+static void kemu_drop(unsigned int slot)
+{
+	kemu_disk_detach(slot);
+	kemu_region_free(kemu_regions[slot]);
+	kemu_regions[slot] = NULL;
+}
+
+/* The data is taken from the channel even if there is no memory for it: otherwise the next request would be read out of it. */
+static long kemu_place(struct kemu_place *p)
+{
+	struct kemu_region *r;
+	int err;
+
+	if (p->slot >= KEMU_DISKS)
+		return -EINVAL;
+	kemu_drop(p->slot);
+	r = kemu_region_alloc(p->memory, p->at, p->len);
+	if (IS_ERR(r)) {
+		err = kemu_discard(p->len);
+		return err ?: PTR_ERR(r);
+	}
+	err = kemu_host_read(r->data, p->len);
+	if (!err)
+		err = kemu_disk_attach(p->slot, r);
+	if (err) {
+		kemu_region_free(r);
+		return err;
+	}
+	kemu_regions[p->slot] = r;
+	p->address = (unsigned long)r->data;
+	return 0;
+}
+
+/* ---- bugs to order: what the bench's own watchdog and splat reader are tested with ---- */
+
+static noinline int kemu_oob_read(volatile char *p, size_t n)
+{
+	return p[n];
+}
+
+static long kemu_bug(unsigned long which)
+{
+	volatile char *p;
+
+	switch (which) {
+	case KEMU_BUG_PANIC:
+		panic("kemu: ordered panic");
+	case KEMU_BUG_HANG:
+		local_irq_disable();
+		for (;;)
+			cpu_relax();
+	case KEMU_BUG_SLEEP:
+		for (;;) {
+			set_current_state(TASK_UNINTERRUPTIBLE);
+			schedule();
+		}
+	case KEMU_BUG_OOB:
+		p = kmalloc(40, GFP_KERNEL);
+		if (p)
+			kemu_oob_read(p, 40);
+		kfree((void *)p);
+		return 0;
+	case KEMU_BUG_WARN:
+		WARN(1, "kemu: ordered warning\n");
+		return 0;
+	case KEMU_BUG_OOPS:
+		return *(volatile int *)8;
+	case KEMU_BUG_LEAK:
+		p = kmalloc(120, GFP_KERNEL);
+		p = NULL;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* ---- the channel ---- */
+
+static ssize_t kemu_read(struct file *file, char __user *ubuf, size_t count, loff_t *ppos)
+{
+	char *buf;
+	int n;
+
+	count = min_t(size_t, count, SZ_64K);
+	buf = kmalloc(count, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	for (;;) {
+		n = os_read_file(KEMU_IN, buf, count);
+		if (n != -EINTR && n != -EAGAIN)
+			break;
+		cond_resched();
+	}
+	if (n > 0 && copy_to_user(ubuf, buf, n))
+		n = -EFAULT;
+	kfree(buf);
+	return n;
+}
+
+static ssize_t kemu_write(struct file *file, const char __user *ubuf, size_t count, loff_t *ppos)
+{
+	size_t len = min_t(size_t, count, SZ_64K), done = 0;
+	char *buf = memdup_user(ubuf, len);
+	int n;
+
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	while (done < len) {
+		n = os_write_file(KEMU_OUT, buf + done, len - done);
+		if (n == -EINTR || n == -EAGAIN) {
+			cond_resched();
+			continue;
+		}
+		if (n <= 0)
+			break;
+		done += n;
+	}
+	kfree(buf);
+	return done ?: -EPIPE;
+}
+
+static long kemu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+	struct kemu_place place;
+	struct kemu_unpack unpack;
+	char *message;
+	u64 len;
+	long err;
+
+	switch (cmd) {
+	case KEMU_IOC_PLACE:
+		if (copy_from_user(&place, uarg, sizeof(place)))
+			return -EFAULT;
+		err = kemu_place(&place);
+		if (!err && copy_to_user(uarg, &place, sizeof(place)))
+			err = -EFAULT;
+		return err;
+	case KEMU_IOC_DROP:
+		if (arg >= KEMU_DISKS)
+			return -EINVAL;
+		kemu_drop(arg);
+		return 0;
+	case KEMU_IOC_UNPACK:
+		if (copy_from_user(&unpack, uarg, sizeof(unpack)))
+			return -EFAULT;
+		if (unpack.slot >= KEMU_DISKS || !kemu_regions[unpack.slot])
+			return -EINVAL;
+		message = kemu_unpack_to_rootfs(kemu_regions[unpack.slot]->data, kemu_regions[unpack.slot]->len);
+		unpack.failed = !!message;
+		memset(unpack.message, 0, sizeof(unpack.message));
+		if (message)
+			strscpy(unpack.message, message);
+		return copy_to_user(uarg, &unpack, sizeof(unpack)) ? -EFAULT : 0;
+	case KEMU_IOC_BUG:
+		return kemu_bug(arg);
+	case KEMU_IOC_DISCARD:
+		if (copy_from_user(&len, uarg, sizeof(len)))
+			return -EFAULT;
+		return kemu_discard(len);
+	}
+	return -ENOTTY;
+}
+
+static const struct file_operations kemu_channel_fops = {
+	.owner = THIS_MODULE,
+	.read = kemu_read,
+	.write = kemu_write,
+	.unlocked_ioctl = kemu_ioctl,
+	.llseek = noop_llseek,
+};
+
+static int __init kemu_channel_init(void)
+{
+	int err = register_chrdev(KEMU_MAJOR, "kemu", &kemu_channel_fops);
+
+	if (err)
+		return err;
+	return register_blkdev(KEMU_MAJOR, "kemu");
+}
+fs_initcall(kemu_channel_init);
+
+/* ---- the initrd that carries the agent ---- */
+
+static void *kemu_agent __initdata;
+static size_t kemu_agent_len __initdata;
+static bool kemu_walk __initdata;
+
+static int __init kemu_split_initrd(void)
+{
+	struct kemu_initrd *h = (void *)initrd_start;
+	size_t size = initrd_end - initrd_start;
+
+	if (!initrd_start || size < sizeof(*h) || memcmp(h->magic, KEMU_INITRD_MAGIC, sizeof(h->magic)))
+		return 0;
+	kemu_agent = (void *)h + h->agent;
+	kemu_agent_len = h->agent_len;
+	kemu_walk = h->flags & KEMU_WALK;
+	if (h->flags & KEMU_NO_BUILTIN)
+		kemu_builtin_none();
+	if (!h->user_len) {
+		initrd_start = initrd_end = 0;
+		return 0;
+	}
+	initrd_start = (unsigned long)h + h->user;
+	if (h->at != KEMU_ANYWHERE) {
+		/* there is a page of slack before the user's part */
+		unsigned long to = round_down(initrd_start - h->at, PAGE_SIZE) + h->at;
+
+		memmove((void *)to, (void *)initrd_start, h->user_len);
+		initrd_start = to;
+	}
+	initrd_end = initrd_start + h->user_len;
+	pr_info("kemu: initrd of %llu bytes at page offset %#lx\n", h->user_len, offset_in_page(initrd_start));
+	return 0;
+}
+fs_initcall(kemu_split_initrd);
+
+static int __init kemu_write_agent(struct path *dir, const char *name)
+{
+	struct file *file = file_open_root(dir, name, O_WRONLY | O_CREAT | O_LARGEFILE, 0700);
+	loff_t pos = 0;
+	ssize_t n;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	n = kernel_write(file, kemu_agent, kemu_agent_len, &pos);
+	__fput_sync(file);			/* executed next: nobody may have it open for writing */
+	return n == kemu_agent_len ? 0 : -EIO;
+}
+
+struct kemu_place_of_agent {
+	struct path root;		/* PID 1's */
+	struct path pwd;		/* a file system of the agent's own */
+};
+
+static int __init kemu_walk_init(struct subprocess_info *info, struct cred *new)
+{
+	struct kemu_place_of_agent *p = info->data;
+
+	set_fs_root(current->fs, &p->root);
+	set_fs_pwd(current->fs, &p->pwd);
+	return 0;
+}
+
+/* The agent is in a file system that is mounted nowhere, so the tree that it walks is as the boot left it. */
+static int __init kemu_run_walk(void)
+{
+	static char *argv[] __initdata = { "agent", "walk", NULL };
+	static char *envp[] __initdata = { NULL };
+	struct kemu_place_of_agent p;
+	struct subprocess_info *info;
+	struct file_system_type *type;
+	struct vfsmount *mnt;
+	int err;
+
+	type = get_fs_type("tmpfs");
+	if (!type)
+		return -ENODEV;
+	mnt = vfs_kern_mount(type, 0, "kemu", NULL);
+	put_filesystem(type);
+	if (IS_ERR(mnt))
+		return PTR_ERR(mnt);
+	p.pwd.mnt = mnt;
+	p.pwd.dentry = mnt->mnt_root;
+	get_fs_root(current->fs, &p.root);
+	err = kemu_write_agent(&p.pwd, "agent");
+	if (!err) {
+		info = call_usermodehelper_setup("agent", argv, envp, GFP_KERNEL, kemu_walk_init, NULL, &p);
+		err = info ? call_usermodehelper_exec(info, UMH_WAIT_PROC) : -ENOMEM;
+	}
+	path_put(&p.root);
+	mntput(mnt);
+	return err;
+}
+
+static int __init kemu_start_agent(void)
+{
+	struct path root;
+	int err;
+
+	if (!kemu_agent)
+		return 0;
+	wait_for_initramfs();
+	if (kemu_walk) {
+		err = kemu_run_walk();
+	} else {
+		get_fs_root(current->fs, &root);
+		err = kemu_write_agent(&root, ".kemu-agent");
+		path_put(&root);
+	}
+	if (err)
+		pr_err("kemu: agent: error %d\n", err);
+	return 0;
+}
+late_initcall_sync(kemu_start_agent);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Read-only disks over memory regions: kemu0, kemu1, ...
+ *
+ * As a loop device over a file would, a disk ends at the next multiple of 4096 bytes and reads zeros behind the data. Bios are
+ * completed in the submitter's context.
+ */
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/highmem.h>
+#include <linux/init.h>
+#include <linux/slab.h>
+#include "kemu.h"
+
+static struct {
+	struct gendisk *disk;
+	struct kemu_region *region;
+} kemu_disks[KEMU_DISKS];
+
+static void kemu_submit_bio(struct bio *bio)
+{
+	unsigned int slot = (unsigned long)bio->bi_bdev->bd_disk->private_data;
+	struct kemu_region *r = READ_ONCE(kemu_disks[slot].region);
+	loff_t pos = (loff_t)bio->bi_iter.bi_sector << SECTOR_SHIFT;
+	struct bvec_iter iter;
+	struct bio_vec bv;
+
+	if (!r || bio_op(bio) != REQ_OP_READ) {
+		bio_io_error(bio);
+		return;
+	}
+
+	bio_for_each_segment(bv, bio, iter) {
+		void *dst = bvec_kmap_local(&bv);
+		size_t have = 0;
+
+		if (pos < r->len)
+			have = min_t(size_t, bv.bv_len, r->len - pos);
+		memcpy(dst, r->data + pos, have);
+		memset(dst + have, 0, bv.bv_len - have);
+		flush_dcache_page(bv.bv_page);
+		kunmap_local(dst);
+		pos += bv.bv_len;
+	}
+	bio_endio(bio);
+}
+
+static const struct block_device_operations kemu_fops = {
+	.owner = THIS_MODULE,
+	.submit_bio = kemu_submit_bio,
+};
+
+int kemu_disk_attach(unsigned int slot, struct kemu_region *r)
+{
+	if (slot >= KEMU_DISKS || !kemu_disks[slot].disk)
+		return -ENXIO;
+	WRITE_ONCE(kemu_disks[slot].region, r);
+	set_capacity(kemu_disks[slot].disk, round_up(r->len, 4096) >> SECTOR_SHIFT);
+	return 0;
+}
+
+void kemu_disk_detach(unsigned int slot)
+{
+	if (slot >= KEMU_DISKS || !kemu_disks[slot].disk)
+		return;
+	set_capacity(kemu_disks[slot].disk, 0);
+	WRITE_ONCE(kemu_disks[slot].region, NULL);
+}
+
+static int __init kemu_disk_init(void)
+{
+	unsigned long slot;
+
+	for (slot = 0; slot < KEMU_DISKS; slot++) {
+		struct queue_limits lim = {
+			.logical_block_size = SECTOR_SIZE,
+			.features = BLK_FEAT_SYNCHRONOUS | BLK_FEAT_NOWAIT,
+		};
+		struct gendisk *disk = blk_alloc_disk(&lim, NUMA_NO_NODE);
+		int err;
+
+		if (IS_ERR(disk))
+			return PTR_ERR(disk);
+		disk->major = KEMU_MAJOR;
+		disk->first_minor = 16 + slot;
+		disk->minors = 1;
+		disk->flags = GENHD_FL_NO_PART;
+		disk->fops = &kemu_fops;
+		disk->private_data = (void *)slot;
+		snprintf(disk->disk_name, DISK_NAME_LEN, "kemu%lu", slot);
+		set_disk_ro(disk, true);
+		err = add_disk(disk);
+		if (err) {
+			put_disk(disk);
+			return err;
+		}
+		kemu_disks[slot].disk = disk;
+	}
+	return 0;
+}
+device_initcall(kemu_disk_init);

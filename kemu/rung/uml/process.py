@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One running UML kernel: a host process with a channel (descriptors 3 and 4), a log (descriptor 2) and a watchdog."""
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import resource
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from kemu.rung.uml.cache import scratch_base
+from kemu.rung.uml.errors import BootError, BootTimeout
+
+# skips the calibration of the delay loop (90 ms of a boot); only udelay() depends on it
+LPJ = 36675584
+_LOG_KEEP = 1 << 20
+
+_PANIC = re.compile(rb"Kernel panic - not syncing: ?([^\n]*)")
+_SPLAT = re.compile(r"(BUG: .*|WARNING: .*|UBSAN: .*|INFO: task .* blocked for more than .*|INFO: rcu.*stall.*|"
+                    r"kernel BUG at .*|Oops.*|possible recursive locking detected.*|.* detected stalls .*|"
+                    r"\d+ new suspected memory leaks.*)")
+
+
+def find_splat(text: str) -> str | None:
+    """The first line of the kernel's log that is a splat (KASAN, WARNING, UBSAN, lockdep, ...); None if there is none."""
+    for line in text.splitlines():
+        m = _SPLAT.search(line)
+        if m:
+            return m[1]
+    return None
+
+
+def pick_cpu() -> int:
+    """A CPU for this process's kernels: different ones for different processes, so that test workers do not share."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return cpus[os.getpid() % len(cpus)]
+
+
+class Process:
+    """A kernel that runs. ``send`` and ``receive`` are whole-buffer operations on the channel under a deadline."""
+
+    def __init__(self, kernel: Path, initrd: Path | bytes | None, args: Sequence[str] = (), memory: str = "256M",
+                 cpu: int | None = None, quiet: bool = True):
+        self._dir = Path(tempfile.mkdtemp(prefix="kemu-uml-", dir=scratch_base()))
+        self.log = bytearray()
+        self._lost = 0
+        if isinstance(initrd, bytes):
+            path = self._dir / "initrd"
+            path.write_bytes(initrd)
+            initrd = path
+        argv = [str(kernel), f"mem={memory}", "con=null", "con0=null", "console=tty3", "seccomp=on", f"lpj={LPJ}",
+                f"uml_dir={self._dir}", *(["quiet"] if quiet else ["loglevel=8"]),
+                *([f"initrd={initrd}"] if initrd else []), *args]
+        theirs_in, self._to = os.pipe2(os.O_CLOEXEC)
+        self._from, theirs_out = os.pipe2(os.O_CLOEXEC)
+        self._log, theirs_log = os.pipe2(os.O_CLOEXEC)
+        pin = pick_cpu() if cpu is None else cpu
+        try:
+            self.popen = subprocess.Popen(_wrapper(argv, theirs_in, theirs_out, pin), stdin=subprocess.DEVNULL, stdout=theirs_log,
+                                          stderr=theirs_log, pass_fds=(theirs_in, theirs_out), start_new_session=True,
+                                          preexec_fn=_child_limits, env=os.environ | {"TMPDIR": str(self._dir)})
+        except OSError as e:
+            self._close()
+            raise BootError(f"{kernel}: {os.strerror(e.errno or 0)}") from None
+        finally:
+            for fd in (theirs_in, theirs_out, theirs_log):
+                os.close(fd)
+        for fd in (self._to, self._from, self._log):
+            os.set_blocking(fd, False)
+
+    # ---- the channel ----
+
+    def send(self, data: bytes | memoryview, timeout: float) -> None:
+        """Write all of ``data``; ``BootError``/``BootTimeout`` if the kernel is gone or does not take it."""
+        view = memoryview(data)
+        end = time.monotonic() + timeout
+        while view:
+            try:
+                view = view[os.write(self._to, view):]
+            except BlockingIOError:
+                self._wait(end, timeout, writing=True)
+            except BrokenPipeError:
+                raise self._ended() from None
+
+    def receive(self, size: int, timeout: float) -> bytes:
+        """Exactly ``size`` bytes of the channel."""
+        got = bytearray()
+        end = time.monotonic() + timeout
+        while len(got) < size:
+            try:
+                part = os.read(self._from, size - len(got))
+            except BlockingIOError:
+                self._wait(end, timeout)
+                continue
+            if not part:
+                raise self._ended()
+            got += part
+        return bytes(got)
+
+    def _wait(self, end: float, timeout: float, writing: bool = False) -> None:
+        left = end - time.monotonic()
+        poll = select.poll()
+        poll.register(self._log, select.POLLIN)
+        poll.register(self._to if writing else self._from, select.POLLOUT if writing else select.POLLIN)
+        ready = dict(poll.poll(max(left, 0) * 1000))
+        if ready.get(self._log, 0) & select.POLLIN:
+            self.drain()
+        elif self._log in ready and len(ready) == 1:
+            raise self._ended()                        # the log is closed: the process is gone
+        if not ready and left <= 0:
+            console = self.console()
+            self.kill()
+            raise BootTimeout(f"the kernel said nothing for {timeout:g} s", console)
+
+    def _ended(self) -> BootError:
+        """Why the channel is closed: waits for the rest of the log and for the process."""
+        self.wait(10)
+        console = self.console()
+        m = _PANIC.search(self.log)
+        if m:
+            return BootError(f"kernel panic: {m[1].decode(errors='replace')}", console)
+        code = self.popen.returncode
+        how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        return BootError(f"the kernel ended ({how})", console)
+
+    # ---- the log ----
+
+    def drain(self) -> None:
+        """Take what the kernel has logged so far."""
+        while True:
+            try:
+                part = os.read(self._log, 1 << 16)
+            except BlockingIOError:
+                return
+            if not part:
+                return
+            self.log += part
+            if len(self.log) > 2 * _LOG_KEEP:
+                cut = len(self.log) - _LOG_KEEP
+                del self.log[:cut]
+                self._lost += cut
+
+    def console(self) -> str:
+        """The log as text."""
+        self.drain()
+        text = self.log.decode("utf-8", "replace").replace("\r\n", "\n")
+        return f"[... {self._lost} bytes]\n{text}" if self._lost else text
+
+    @property
+    def panicked(self) -> str | None:
+        """The panic's message, if there was one."""
+        m = _PANIC.search(self.log)
+        return m[1].decode(errors="replace") if m else None
+
+    # ---- the end ----
+
+    def wait(self, timeout: float) -> int | None:
+        """Wait for the process to end while taking its log; its return code, None if it has not ended in time."""
+        end = time.monotonic() + timeout
+        poll = select.poll()
+        poll.register(self._log, select.POLLIN)
+        while True:
+            self.drain()
+            code = self.popen.poll()
+            if code is not None:
+                self.drain()
+                return code
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            poll.poll(min(left * 1000, 20))
+
+    def kill(self) -> None:
+        """End the kernel and its helper processes at once."""
+        for target in (-self.popen.pid, self.popen.pid):
+            try:
+                os.kill(target, signal.SIGKILL) if target > 0 else os.killpg(-target, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        self.popen.wait()
+
+    def close(self) -> None:
+        """Kill what still runs and remove its files."""
+        if self.popen.poll() is None:
+            self.kill()
+        else:
+            try:
+                os.killpg(self.popen.pid, signal.SIGKILL)     # helpers of a kernel that has crashed
+            except (ProcessLookupError, PermissionError):
+                pass
+        self._close()
+
+    def _close(self) -> None:
+        for fd in (self._to, self._from, self._log):
+            try:
+                os.close(fd)
+            except OSError:
+                pass
+        self._to = self._from = self._log = -1
+        shutil.rmtree(self._dir, ignore_errors=True)
+
+
+def _wrapper(argv: list[str], channel_in: int, channel_out: int, cpu: int) -> list[str]:
+    """Put the channel on descriptors 3 and 4 (the shell does it between fork and exec), pinned to one CPU."""
+    pin = ["taskset", "-c", str(cpu)] if shutil.which("taskset") else []
+    # move them out of the way first: one of them may be 3 or 4
+    script = f'exec 8<&{channel_in} 9>&{channel_out}; exec 3<&8 4>&9 8<&- 9>&-; exec "$@"'
+    return ["/bin/sh", "-c", script, "kemu-uml", *pin, *argv]
+
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _child_limits() -> None:
+    """In the child: die with the parent, and leave no core file after a panic."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
