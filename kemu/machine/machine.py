@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.machine import region as region_mod
+from kemu.machine import series as series_mod
 from kemu.machine import statics as statics_mod
 from kemu.machine.chooser import Chooser, Watch
 from kemu.machine.counters import Counters
@@ -15,6 +16,7 @@ from kemu.machine.pages import PageAllocator
 from kemu.machine.printk import Log
 from kemu.machine.region import Region
 from kemu.machine.sched import Clock, Scheduler, Task
+from kemu.machine.series import Series
 from kemu.machine.slab import Slab
 from kemu.machine.vmalloc import Kmap, VmSpace
 
@@ -31,17 +33,18 @@ class Machine:
     """``with Machine(...) as m:`` is one kernel; ported code called inside runs on it.
 
     ``memory``: bytes of RAM (the mapping is lazy: what is not touched costs nothing). ``page_size``: 4096, 16384 or 65536. ``bits``: width
-    of unsigned long. ``config``: ``{"CONFIG_X": bool}`` on top of :data:`DEFAULT_CONFIG`. ``chooser`` decides, ``watch`` is told.
+    of unsigned long. ``series``: the patch series that this kernel is built with. ``config``: ``{"CONFIG_X": bool}`` on top of :data:`DEFAULT_CONFIG`. ``chooser`` decides, ``watch`` is told.
     """
 
     def __init__(self, *, memory: int = 64 << 20, page_size: int = 4096, bits: int = 64, config: dict[str, bool] | None = None,
-                 cmdline: str = "", chooser: Chooser | None = None, watch: Watch | None = None):
+                 cmdline: str = "", series: list[Series] | None = None, chooser: Chooser | None = None, watch: Watch | None = None):
         if page_size not in (4096, 16384, 65536):
             raise ValueError(f"page size {page_size}: one of 4096, 16384, 65536")
         self.page_shift = page_size.bit_length() - 1
         self.bits = bits
         self.config = DEFAULT_CONFIG if config is None else {**DEFAULT_CONFIG, **config}
         self.cmdline = cmdline
+        self.series = series or []
         self.chooser = chooser
         self.watch = watch
         self.counters = Counters()
@@ -66,7 +69,8 @@ class Machine:
     # ------------------------------------------------------------ being the current one
 
     def __enter__(self) -> Machine:
-        self._saved.append((this.save(), (arch.PAGE_SHIFT, arch.BITS_PER_LONG), statics_mod.enter(self._statics)))
+        self._saved.append((this.save(), (arch.PAGE_SHIFT, arch.BITS_PER_LONG), statics_mod.enter(self._statics),
+                            series_mod.activate(self.series)))
         arch.set(self.page_shift, self.bits)
         this.machine = self
         this.mem = self.mem
@@ -80,7 +84,8 @@ class Machine:
     def __exit__(self, *exc: object) -> None:
         if len(self._saved) == 1:
             self.sched.kill_all()
-        saved, (shift, bits), statics = self._saved.pop()
+        saved, (shift, bits), statics, series = self._saved.pop()
+        series_mod.activate(series)
         statics_mod.leave(statics)
         this.restore(saved)
         arch.set(shift, bits)
