@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A forged image: its bytes, and everything that its maker knows about them."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kemu.forge import tree as t
+from kemu.forge.erofs.plan import FLAWS, ImagePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """``length`` bytes of a file at ``la`` are encoded in ``plen`` bytes of the image at ``pa`` (None for a hole).
+
+    how: plain, inline, chunk, hole, lz4, shifted, interlaced, inline-lz4, inline-shifted; "+partial" where only the start of what
+    the pcluster holds is used.
+    """
+
+    la: int
+    length: int
+    pa: int | None
+    plen: int
+    how: str
+
+
+@dataclass(eq=False, slots=True)
+class InodeTruth:
+    """What was written for one inode. ``pos``: byte offset; ``body``: bytes from there that belong to it; ``layout``: i_format's."""
+
+    node: t.Node
+    nid: int
+    pos: int
+    body: int
+    extended: bool
+    layout: str
+    size: int
+    nlink: int
+    xattr_isize: int
+    index_pos: int | None
+    flaw: str
+    extents: list[Extent]
+    dir_blocks: list[list[bytes]] | None = None
+
+
+@dataclass(eq=False)
+class ErofsImage:
+    """Bytes and ground truth. ``inodes`` is keyed by ``id(node)``."""
+
+    data: bytes
+    root: t.Dir
+    plan: ImagePlan
+    inodes: dict[int, InodeTruth]
+    features: dict[str, int]
+    label: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def block_size(self) -> int:
+        return 1 << self.plan.blkszbits
+
+    def mount_error(self, page_size: int = 4096) -> str | None:
+        """The errno name that mount must answer on a kernel with this page size, or None."""
+        if self.block_size > page_size:
+            return "EINVAL"
+        flaw = self.inodes[id(self.root)].flaw
+        return FLAWS[flaw] if flaw else None
+
+    def walk(self) -> list[tuple[bytes, t.Node]]:
+        """Paths and nodes that a walk reaches: below a flawed directory there is nothing."""
+        out: list[tuple[bytes, t.Node]] = []
+        hidden: list[bytes] = []
+        for path, node in t.walk(self.root):
+            if any(path.startswith(h) for h in hidden):
+                continue
+            out.append((path, node))
+            if isinstance(node, t.Dir) and self.inodes[id(node)].flaw:
+                hidden.append(path + b"/")
+        return out
+
+    def manifest(self) -> list[dict[str, Any]]:
+        """What any reader of this image must come to, in the manifest's format, expected errors included."""
+        out = []
+        for path, node in self.walk():
+            truth = self.inodes[id(node)]
+            if truth.flaw:
+                out.append(t.error_entry(path, FLAWS[truth.flaw]))
+            else:
+                out.append(t.manifest_entry(path, node, truth.nlink, truth.size))
+        return t.sort_manifest(out)
+
+    def extents(self) -> dict[str, list[Extent]]:
+        """For each path, where every extent lies."""
+        return {t.manifest_path(path): self.inodes[id(node)].extents for path, node in self.walk()}
+
+    def describe(self) -> str:
+        """The image as a table of its fields that matter."""
+        p = self.plan
+        lines = [f"EROFS image {self.label or '(built)'}: {len(self.data)} bytes, block size {self.block_size}, order {p.order}, "
+                 + ", ".join(f"{k} {v:#x}" if k.startswith("feature") else f"{k} {v}" for k, v in self.features.items())]
+        for path, node in t.walk(self.root):
+            i = self.inodes[id(node)]
+            lines.append(f"  nid {i.nid:<6} @ {i.pos:#08x}+{i.body:<5} {'ext' if i.extended else 'cmp'} {i.layout:<7} "
+                         f"{t.kind_of(node):<7} {node.mode:04o} size {i.size:<7} {t.manifest_path(path)!a}"
+                         + (f" = {node.origin}" if isinstance(node, t.File) and node.origin else "")
+                         + (f" [{len(node.xattrs)} xattrs]" if node.xattrs else "")
+                         + (f" FLAW {i.flaw}" if i.flaw else ""))
+            for e in i.extents[:12]:
+                where = "-" if e.pa is None else f"{e.pa:#x}"
+                lines.append(f"      {e.la:#08x}+{e.length:<7} <- {where}+{e.plen} {e.how}")
+            if len(i.extents) > 12:
+                lines.append(f"      ... {len(i.extents) - 12} more")
+        lines += [f"  note: {n}" for n in self.notes]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.describe()
