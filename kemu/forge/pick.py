@@ -72,10 +72,11 @@ class Pick:
         return list(self._several(name, low, high, fn))
 
     def _several(self, name: str, low: int, high: int, fn: Callable[[], T]) -> Iterator[T]:
-        done = 0
-        while done < high and (done < low or self.int(name, 0, 3)):
-            yield self.group(fn)
-            done += 1
+        for done in range(high):
+            one = self.group(lambda: (fn(),) if done < low or self.int(name, 0, 3) else None)  # noqa: B023 - called at once
+            if one is None:
+                return
+            yield one[0]
 
     def shuffled(self, name: str, n: int) -> list[int]:
         """A permutation of range(n) from a single choice; 0 is the identity."""

@@ -2,7 +2,7 @@
 """A random tree with a random plan, from choices: what seeds, tokens and Hypothesis strategies of EROFS images run."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kemu.forge import tree as t
 from kemu.forge.content import KINDS, content
@@ -125,15 +125,32 @@ class _ImageChooser:
             return
         elif kind == 8:
             node = pick_special(pick)
-        elif self.linkable:
+        elif self.linkable and not pick.rare("twin", 2):
             parent.entries[name] = pick.one_of("link", self.linkable)
             return
         else:
-            node = self._file()
+            self._twin(parent, name)
+            return
         parent.entries[name] = node
         self.linkable.append(node)
         pick_attributes(pick, node, self.options.xattrs)
         self._inode_plan(node)
+
+    def _twin(self, parent: t.Dir, name: bytes) -> None:
+        """A file with a part of another file's data, laid out alike: what deduplication works on."""
+        pick = self.pick
+        files = [n for n in self.linkable if isinstance(n, t.File)]
+        model = pick.one_of("model", files) if files else self._file()
+        start = self.bs * pick.int("from block", 0, 2)
+        end = pick.int("to", 0, len(model.data))
+        node = t.File(data=model.data[start:end], origin=f"{model.origin}[{start}:{end}]")
+        parent.entries[name] = node
+        self.linkable.append(node)
+        if id(model) in self.plan.inodes:
+            self.plan.inodes[id(node)] = replace(self.plan.inodes[id(model)], at="next", gap=0, run_gap=0, flaw="")
+            self.plan.dedupe = True
+        else:
+            self._inode_plan(node)
 
     def _file(self) -> t.File:
         pick, bs = self.pick, self.bs

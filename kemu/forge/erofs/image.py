@@ -9,6 +9,11 @@ from kemu.forge import tree as t
 from kemu.forge.erofs.plan import FLAWS, ImagePlan
 
 
+def _short(path: bytes) -> str:
+    text = ascii(t.manifest_path(path))
+    return text if len(text) <= 60 else f"{text[:50]}...({len(path)} bytes)"
+
+
 @dataclass(frozen=True, slots=True)
 class Extent:
     """``length`` bytes of a file at ``la`` are encoded in ``plen`` bytes of the image at ``pa`` (None for a hole).
@@ -93,25 +98,32 @@ class ErofsImage:
         """For each path, where every extent lies."""
         return {t.manifest_path(path): self.inodes[id(node)].extents for path, node in self.walk()}
 
-    def describe(self) -> str:
-        """The image as a table of its fields that matter."""
+    def describe(self, inodes: int = 24, extents: int = 6) -> str:
+        """The image as a table of its fields that matter: the first ``inodes`` names, the first ``extents`` of each."""
         p = self.plan
         lines = [f"EROFS image {self.label or '(built)'}: {len(self.data)} bytes, block size {self.block_size}, order {p.order}, "
                  + ", ".join(f"{k} {v:#x}" if k.startswith("feature") else f"{k} {v}" for k, v in self.features.items())]
-        for path, node in t.walk(self.root):
+        for number, (path, node) in enumerate(t.walk(self.root)):
+            if number == inodes:
+                lines.append("  ... more names")
+                break
             i = self.inodes[id(node)]
             lines.append(f"  nid {i.nid:<6} @ {i.pos:#08x}+{i.body:<5} {'ext' if i.extended else 'cmp'} {i.layout:<7} "
-                         f"{t.kind_of(node):<7} {node.mode:04o} size {i.size:<7} {t.manifest_path(path)!a}"
+                         f"{t.kind_of(node):<7} {node.mode:04o} size {i.size:<7} {_short(path)}"
                          + (f" = {node.origin}" if isinstance(node, t.File) and node.origin else "")
                          + (f" [{len(node.xattrs)} xattrs]" if node.xattrs else "")
                          + (f" FLAW {i.flaw}" if i.flaw else ""))
-            for e in i.extents[:12]:
+            for e in i.extents[:extents]:
                 where = "-" if e.pa is None else f"{e.pa:#x}"
                 lines.append(f"      {e.la:#08x}+{e.length:<7} <- {where}+{e.plen} {e.how}")
-            if len(i.extents) > 12:
-                lines.append(f"      ... {len(i.extents) - 12} more")
+            if len(i.extents) > extents:
+                lines.append(f"      ... {len(i.extents) - extents} more")
         lines += [f"  note: {n}" for n in self.notes]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         return self.describe()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """How Hypothesis prints it."""
+        printer.text(self.describe())

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hypothesis strategies of everything the forge makes.
+
+They run the same generators as ``kemu forge``: a :class:`~kemu.forge.pick.Pick` whose choices Hypothesis draws, so that it shrinks
+trees, layouts, placements and corruptions together. The first value of every choice is the plainest one.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
+
+from kemu.forge.erofs.choose import ErofsOptions, choose_image
+from kemu.forge.erofs.image import ErofsImage
+from kemu.forge.pick import Pick
+
+
+@lru_cache(maxsize=4096)
+def _ints(low: int, high: int) -> SearchStrategy[int]:
+    return st.integers(low, high)
+
+
+_NOTHING: SearchStrategy[None] = st.none()
+
+
+class DrawnValues:
+    """Choices drawn by Hypothesis; a group is one span, which its shrinker deletes or moves as a whole."""
+
+    def __init__(self, draw: DrawFn) -> None:
+        self.draw = draw
+
+    def value(self, name: str, low: int, high: int) -> int:
+        return low if low == high else self.draw(_ints(low, high))
+
+    def group(self, fn: Callable[[], Any]) -> Any:
+        return self.draw(_NOTHING.map(lambda _: fn()))
+
+
+def _draw_image(draw: DrawFn, options: ErofsOptions) -> ErofsImage:
+    return choose_image(Pick(DrawnValues(draw)), options)
+
+
+_erofs_images: Callable[..., SearchStrategy[ErofsImage]] = st.composite(_draw_image)
+
+
+def erofs_images(options: ErofsOptions | None = None, **changes: Any) -> SearchStrategy[ErofsImage]:
+    """Legal EROFS images with their ground truth (:class:`~kemu.forge.erofs.image.ErofsImage`).
+
+    ``changes``: fields of :class:`~kemu.forge.erofs.choose.ErofsOptions`, e.g. ``block_bits=(12,)``, ``layouts=("plain", "compact")``,
+    ``max_nodes=3``, ``flaws=True``. They shrink to an empty root directory with 4096-byte blocks.
+    """
+    return _erofs_images(ErofsOptions(**changes) if options is None else options)
+
+
+#: how a region of memory may be backed
+MEMORY_KINDS = ("linear", "vmalloc", "reserved", "readonly")
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where an image (or an initrd) lies in memory.
+
+    at         byte offset from a page boundary
+    page_size  of the emulated kernel
+    memory     one of the kinds given to :func:`placements`
+    cut        bytes cut off the end of the region (0: whole)
+    """
+
+    at: int = 0
+    page_size: int = 4096
+    memory: str = "linear"
+    cut: int = 0
+
+
+def choose_placement(pick: Pick, page_sizes: Sequence[int] = (4096,), memory: Sequence[str] = ("linear",), cut: int = 0) -> Placement:
+    """One placement. Offsets: 0, small ones, those around sectors and blocks, anything."""
+    page_size = pick.one_of("page_size", page_sizes)
+    form = pick.int("at form", 0, 3)
+    if form == 0:
+        at = 0
+    elif form == 1:
+        at = pick.one_of("at", (4, 8, 1, 2, 512, 1024, 2048, page_size // 2))
+    elif form == 2:
+        at = max(0, min(page_size - 1, pick.int("sector", 0, page_size // 512) * 512 + pick.int("near", 0, 8) - 4))
+    else:
+        at = pick.int("at", 0, page_size - 1)
+    return Placement(at, page_size, pick.one_of("memory", memory), pick.int("cut", 0, cut))
+
+
+def _draw_placement(draw: DrawFn, page_sizes: tuple[int, ...], memory: tuple[str, ...], cut: int) -> Placement:
+    return choose_placement(Pick(DrawnValues(draw)), page_sizes, memory, cut)
+
+
+_placements: Callable[..., SearchStrategy[Placement]] = st.composite(_draw_placement)
+
+
+def placements(page_sizes: Sequence[int] = (4096,), memory: Sequence[str] = ("linear",), cut: int = 0) -> SearchStrategy[Placement]:
+    """Places for an image in memory; ``cut``: at most this many bytes missing at the end. They shrink to offset 0, nothing cut."""
+    return _placements(tuple(page_sizes), tuple(memory), cut)
