@@ -13,7 +13,7 @@ from kemu.cli.common import build_parser, run_command
 
 def main(argv: list[str] | None = None) -> int:
     """Run one ``kemu`` command line and return its exit code."""
-    parser = build_parser()
+    parser = build_parser(argv)
     args = parser.parse_args(argv)
     return run_command(args)
 

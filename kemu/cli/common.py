@@ -45,7 +45,7 @@ def subcommands() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(kemu.cli.__path__) if m.name not in skip and not m.name.startswith("_"))
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser(argv: list[str] | None = None) -> argparse.ArgumentParser:
     """The parser of the whole command line; subcommand modules are imported only for the command that is given."""
     glob = argparse.ArgumentParser(add_help=False)
     glob.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="say less")
@@ -55,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kemu", parents=[glob],
                                      description="A workbench for Linux kernel patches: emulated, fuzzed, compared with the real kernel.")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    wanted = next((a for a in sys.argv[1:] if not a.startswith("-")), None)
+    wanted = next((a for a in (sys.argv[1:] if argv is None else argv) if not a.startswith("-")), None)
     names = subcommands()
     for name in names:
         if wanted in names and name != wanted:

@@ -15,7 +15,10 @@ Every module-level name, op-table member and list entry of the packages that ref
 """
 from __future__ import annotations
 
+import inspect
+import linecache
 import sys
+import textwrap
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeVar
@@ -43,6 +46,33 @@ class Series:
             self._sites_for = -1
             return new
         return deco
+
+    def edits(self, original: Any, *hunks: tuple[str, str], names: dict[str, Any] | None = None) -> Any:
+        """Change a few lines of a ported function, as a diff's hunks do: each ``(old, new)`` must match its source exactly once.
+
+        The result is compiled in the original's own module; ``names`` are new names that the new lines use. Raises ValueError for a hunk that
+        does not apply.
+        """
+        source = textwrap.dedent(inspect.getsource(original))
+        for old, new in hunks:
+            if source.count(old) != 1:
+                raise ValueError(f"{self.name}: hunk does not apply to {original.__name__} ({source.count(old)} matches):\n{old}")
+            source = source.replace(old, new)
+        module = sys.modules[original.__module__]
+        for name, value in (names or {}).items():
+            module.__dict__.setdefault(name, value)
+        lines = source.split("\n")
+        start = next(i for i, line in enumerate(lines) if line.startswith(("def ", "class ", "async def ")))
+        scope: dict[str, Any] = {}
+        filename = f"<{self.name}: {original.__module__}.{original.__name__}>"
+        code = compile("from __future__ import annotations\n" + "\n".join(lines[start:]), filename, "exec")
+        linecache.cache[filename] = (len(source), None, ["from __future__ import annotations\n", *[ln + "\n" for ln in lines[start:]]], filename)
+        exec(code, module.__dict__, scope)          # the text is the port's own source with the hunks applied
+        new_fn = scope[original.__name__]
+        new_fn.__module__ = original.__module__
+        self.replacements[id(original)] = (original, new_fn)
+        self._sites_for = -1
+        return new_fn
 
     # ------------------------------------------------------------ applying
 
@@ -77,7 +107,7 @@ class Series:
                     look(item, lambda v, o=value, a=attr: setattr(o, a, v), depth - 1)      # type: ignore[misc]
 
         for mod in self._modules():
-            if any(mod.__name__ == getattr(new, "__module__", "") for _, new in self.replacements.values()):
+            if self in vars(mod).values():
                 continue            # the module of the series itself sees the originals
             for name, value in list(vars(mod).items()):
                 if not name.startswith("__"):

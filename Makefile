@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Two commands on a fresh machine: make demo, make test. Everything is set up in .venv.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready
+
+.PHONY: demo test check test-linux quality bench doctor clean setup
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is needed; $(PYTHON) is older. Give one: make PYTHON=python3.12"; exit 1; }
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { echo "make: python's venv module is missing (Debian: apt-get install python3-venv)"; exit 1; }
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/kemu demo
+
+test: setup
+	@$(BIN)/pytest -n auto --dist worksteal tests/unit tests/property tests/fidelity -m 'not slow and not linux'
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+test-linux: setup
+	@$(BIN)/pytest tests/uml
+
+quality: setup
+	@$(BIN)/pytest tests/quality
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+doctor: setup
+	@$(BIN)/kemu doctor
+
+clean:
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

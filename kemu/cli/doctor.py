@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kemu doctor``: what this machine has, and what each missing thing disables."""
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from kemu.cli.common import EXIT_CONFIG, EXIT_OK
+
+HELP = "say what this machine has, and what each missing tool disables"
+
+_MODULES = {        # module: (needed, what it is for, how to get it)
+    "cffi": (True, "on-disk structures", "pip install cffi"),
+    "greenlet": (True, "kernel tasks", "pip install greenlet"),
+    "lz4": (True, "LZ4 images", "pip install lz4"),
+    "hypothesis": (True, "generated inputs and shrinking", "pip install hypothesis"),
+    "rich": (True, "tables on a terminal", "pip install rich"),
+    "zstandard": (False, "zstd images and archives", "pip install 'kemu[zstd]'"),
+    "unidiff": (False, "reading patch series", "pip install 'kemu[patches]'"),
+}
+_TOOLS = {
+    "gcc": ("the C rung and the Linux rung", "apt-get install gcc"),
+    "make": ("the Linux rung", "apt-get install make"),
+    "flex": ("the Linux rung", "apt-get install flex"),
+    "bison": ("the Linux rung", "apt-get install bison"),
+    "bc": ("the Linux rung", "apt-get install bc"),
+    "git": ("patch series", "apt-get install git"),
+    "taskset": ("the Linux rung at full speed (4 times slower without)", "apt-get install util-linux"),
+    "cpio": ("comparison of archives with GNU cpio", "apt-get install cpio"),
+}
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kemu"
+
+
+def _erofs_utils() -> str | None:
+    return next((str(p) for p in (_cache() / "erofs-utils/bin/mkfs.erofs",) if p.exists()), None) or shutil.which("mkfs.erofs")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def examine() -> list[dict[str, object]]:
+    """One row for each thing looked for: name, found, needed, detail, disables, remedy."""
+    rows: list[dict[str, object]] = []
+
+    def row(name: str, found: bool, needed: bool, detail: str, disables: str, remedy: str) -> None:
+        rows.append({"name": name, "found": found, "needed": needed, "detail": detail, "disables": disables, "remedy": remedy})
+
+    row("python", sys.version_info >= (3, 11), True, sys.version.split()[0], "everything", "install Python 3.11 or newer")
+    for mod, (needed, what, how) in _MODULES.items():
+        found = importlib.util.find_spec(mod) is not None
+        row(mod, found, needed, importlib.metadata.version(mod) if found else "", what, how)
+    for tool, (what, how) in _TOOLS.items():
+        path = shutil.which(tool)
+        row(tool, path is not None, False, path or "", what, how)
+    mkfs = _erofs_utils()
+    row("mkfs.erofs", mkfs is not None, False, mkfs or "", "fresh images from mkfs and the check of forged ones by fsck (1.9 is wanted)", "apt-get install erofs-utils")
+    tree = _cache() / "linux" / "linux-source-7.2"
+    row("kernel tree", (tree / "Makefile").is_file(), False, str(tree) if (tree / "Makefile").is_file() else "",
+        "the Linux rung, kemu port diff and drift", "kemu linux fetch, or --tree with your own")
+    return rows
+
+
+def run(args: argparse.Namespace) -> int:
+    rows = examine()
+    broken = [r for r in rows if r["needed"] and not r["found"]]
+    if args.json:
+        print(json.dumps({"ok": not broken, "checks": rows}))
+    else:
+        for r in rows:
+            mark = "ok     " if r["found"] else "MISSING" if r["needed"] else "absent "
+            print(f"{mark} {r['name']:<12} {r['detail']}" if r["found"] else f"{mark} {r['name']:<12} disables: {r['disables']}; {r['remedy']}")
+        print("everything needed is here" if not broken else f"{len(broken)} needed things are missing")
+    return EXIT_CONFIG if broken else EXIT_OK

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kemu port``: the ported functions, beside their C, and what has drifted."""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, CommandError
+from kemu.report import ports
+from kemu.report.csource import pin
+
+HELP = "list the ported functions, show one beside its C, or what has changed in a newer tree"
+
+
+def default_tree() -> Path:
+    """The tree that ``kemu linux fetch`` puts into the cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "kemu" / "linux" / "linux-source-7.2"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=["list", "diff", "drift", "pin"])
+    parser.add_argument("function", nargs="?", help="diff: the C function")
+    parser.add_argument("--tree", type=Path, help="kernel tree (default: the one in the cache)")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def _tree(args: argparse.Namespace) -> Path:
+    tree: Path = args.tree or default_tree()
+    if not (tree / "Makefile").is_file():
+        raise CommandError(f"{tree} is no kernel tree; give one with --tree, or run: kemu linux fetch", EXIT_CONFIG)
+    return tree
+
+
+def _list(args: argparse.Namespace) -> int:
+    rows = ports.ported()
+    if args.json:
+        print(json.dumps([{"path": p.path, "c_name": p.c_name, "module": p.module, "name": p.name, "hash": p.hash, "posted": p.posted} for p in rows]))
+        return EXIT_OK
+    last = ""
+    for p in rows:
+        if p.path != last:
+            print(("\n" if last else "") + p.path)
+            last = p.path
+        print(f"  {p.c_name:<44} {p.hash or ('posted ' + p.posted if p.posted else 'not pinned'):<18} {p.module}")
+    print(f"\n{len(rows)} functions, {len({p.path for p in rows})} files")
+    return EXIT_OK
+
+
+def _find(name: str) -> ports.Ported:
+    rows = ports.ported()
+    hits = [p for p in rows if name in (p.c_name, p.name)]
+    if not hits:
+        near = sorted({p.c_name for p in rows if name.lower() in p.c_name.lower()})[:5]
+        raise CommandError(f"no port of {name!r}" + (f"; near: {', '.join(near)}" if near else "; kemu port list shows all"))
+    return hits[0]
+
+
+def _diff(args: argparse.Namespace) -> int:
+    if not args.function:
+        raise CommandError("diff needs the name of a C function", 2)
+    tree, p = _tree(args), _find(args.function)
+    fn = ports.c_function(tree, p)
+    if fn is None:
+        raise CommandError(f"{p.c_name} is not in {p.path} of {tree}")
+    text, line = ports.python_source(p)
+    if args.json:
+        print(json.dumps({"c": fn.text, "c_line": fn.line, "path": p.path, "python": text, "python_line": line, "module": p.module,
+                          "drifted": bool(p.hash) and pin(fn.text) != p.hash}))
+        return EXIT_OK
+    left = [ln.expandtabs(4) for ln in fn.text.splitlines()]
+    right = text.splitlines()
+    width = max(40, (shutil.get_terminal_size((160, 40)).columns - 3) // 2)
+    print(f"{p.path + ':' + str(fn.line):<{width}} | {p.module}:{line}")
+    for i in range(max(len(left), len(right))):
+        a = left[i] if i < len(left) else ""
+        b = right[i] if i < len(right) else ""
+        print(f"{a[:width]:<{width}} | {b[:width]}".rstrip())
+    return EXIT_OK
+
+
+def _drift(args: argparse.Namespace) -> int:
+    tree = _tree(args)
+    changed: list[dict[str, Any]] = []
+    checked = 0
+    for p in ports.ported():
+        if p.posted:
+            continue
+        fn = ports.c_function(tree, p)
+        checked += 1
+        state = "gone" if fn is None else "not pinned" if not p.hash else "changed" if pin(fn.text) != p.hash else ""
+        if state:
+            changed.append({"path": p.path, "function": p.c_name, "state": state, "module": p.module})
+    if args.json:
+        print(json.dumps({"checked": checked, "drift": changed}))
+    else:
+        for c in changed:
+            print(f"{c['state']:<11} {c['path']}: {c['function']}")
+        print(f"{checked} functions checked against {tree}, {len(changed)} drifted")
+    return EXIT_FAILED if changed else EXIT_OK
+
+
+def _pin(args: argparse.Namespace) -> int:
+    n, missing = ports.write_pins(_tree(args))
+    for p in missing:
+        print(f"not found  {p.path}: {p.c_name} ({p.module})")
+    print(f"{n} functions pinned")
+    return EXIT_FAILED if missing else EXIT_OK
+
+
+def run(args: argparse.Namespace) -> int:
+    return {"list": _list, "diff": _diff, "drift": _drift, "pin": _pin}[args.action](args)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The registry of ported functions: which there are, which C they were written from, and what has changed since.
+
+Each port package carries ``pins.json``: ``{"fs/erofs/zmap.c:z_erofs_map_blocks_fo": "hash"}``, written by ``kemu port pin --tree LINUX`` from the
+tree that the port was read from.
+"""
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kemu.linux import honesty
+from kemu.report.csource import CFunction, find_function, pin
+
+PORT_PACKAGES = ("erofs_memback", "initramfs")
+
+
+@dataclass(frozen=True)
+class Ported:
+    """One ported function and the hash of the C that it was written from ('' if it is not pinned)."""
+
+    package: str
+    module: str
+    name: str
+    path: str
+    c_name: str
+    posted: str
+    hash: str
+
+
+def load_packages(packages: tuple[str, ...] = PORT_PACKAGES) -> list[str]:
+    """Import every module of the port packages, so that their functions are registered; returns the packages that exist."""
+    found = []
+    for package in packages:
+        try:
+            pkg = importlib.import_module(package)
+        except ModuleNotFoundError:
+            continue
+        found.append(package)
+        for info in pkgutil.walk_packages(pkg.__path__, package + "."):
+            importlib.import_module(info.name)
+    return found
+
+
+def pins_file(package: str) -> Path:
+    pkg = importlib.import_module(package)
+    return Path(next(iter(pkg.__path__))) / "pins.json"
+
+
+def ported(packages: tuple[str, ...] = PORT_PACKAGES) -> list[Ported]:
+    """All ported functions, sorted by C file and name."""
+    pins: dict[str, dict[str, str]] = {}
+    for package in load_packages(packages):
+        f = pins_file(package)
+        pins[package] = json.loads(f.read_text()) if f.exists() else {}
+    out = []
+    for p in honesty.ports:
+        package = p.module.split(".")[0]
+        if package in pins:
+            out.append(Ported(package, p.module, p.name, p.path, p.c_name, p.posted, pins[package].get(f"{p.path}:{p.c_name}", "")))
+    return sorted(set(out), key=lambda x: (x.path, x.c_name, x.module))
+
+
+def c_function(tree: Path, port: Ported) -> CFunction | None:
+    """The C of a port in a tree; None if the file or the function is not there."""
+    f = tree / port.path
+    if not f.is_file():
+        return None
+    return find_function(f.read_text(errors="replace"), port.c_name)
+
+
+def write_pins(tree: Path, packages: tuple[str, ...] = PORT_PACKAGES) -> tuple[int, list[Ported]]:
+    """Pin every function to the tree's C; returns how many were pinned and those whose C was not found."""
+    missing = []
+    per_package: dict[str, dict[str, str]] = {}
+    for p in ported(packages):
+        fn = c_function(tree, p)
+        if fn is None:
+            if not p.posted:
+                missing.append(p)
+            continue
+        per_package.setdefault(p.package, {})[f"{p.path}:{p.c_name}"] = pin(fn.text)
+    for package, table in per_package.items():
+        pins_file(package).write_text(json.dumps(dict(sorted(table.items())), indent=1) + "\n")
+    return sum(len(t) for t in per_package.values()), missing
+
+
+def python_source(port: Ported) -> tuple[str, int]:
+    """The port's Python and its first line."""
+    module = importlib.import_module(port.module)
+    lines, first = inspect.getsourcelines(getattr(module, port.name))
+    return "".join(lines), first
