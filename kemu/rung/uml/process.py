@@ -48,15 +48,15 @@ class Process:
 
     def __init__(self, kernel: Path, initrd: Path | bytes | None, args: Sequence[str] = (), memory: str = "256M",
                  cpu: int | None = None, quiet: bool = True):
-        self._dir = Path(tempfile.mkdtemp(prefix="kemu-uml-", dir=scratch_base()))
+        self.folder = Path(tempfile.mkdtemp(prefix="kemu-uml-", dir=scratch_base()))
         self.log = bytearray()
         self._lost = 0
         if isinstance(initrd, bytes):
-            path = self._dir / "initrd"
+            path = self.folder / "initrd"
             path.write_bytes(initrd)
             initrd = path
         argv = [str(kernel), f"mem={memory}", "con=null", "con0=null", "console=tty3", "seccomp=on", f"lpj={LPJ}",
-                f"uml_dir={self._dir}", *(["quiet"] if quiet else ["loglevel=8"]),
+                f"uml_dir={self.folder}", *(["quiet"] if quiet else ["loglevel=8"]),
                 *([f"initrd={initrd}"] if initrd else []), *args]
         theirs_in, self._to = os.pipe2(os.O_CLOEXEC)
         self._from, theirs_out = os.pipe2(os.O_CLOEXEC)
@@ -65,7 +65,7 @@ class Process:
         try:
             self.popen = subprocess.Popen(_wrapper(argv, theirs_in, theirs_out, pin), stdin=subprocess.DEVNULL, stdout=theirs_log,
                                           stderr=theirs_log, pass_fds=(theirs_in, theirs_out), start_new_session=True,
-                                          preexec_fn=_child_limits, env=os.environ | {"TMPDIR": str(self._dir)})
+                                          preexec_fn=_child_limits, env=os.environ | {"TMPDIR": str(self.folder)})
         except OSError as e:
             self._close()
             raise BootError(f"{kernel}: {os.strerror(e.errno or 0)}") from None
@@ -204,7 +204,7 @@ class Process:
             except OSError:
                 pass
         self._to = self._from = self._log = -1
-        shutil.rmtree(self._dir, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _wrapper(argv: list[str], channel_in: int, channel_out: int, cpu: int) -> list[str]:

@@ -22,13 +22,12 @@ enum op {
 	OP_WRITE = 4,			/* write the options text to the file that it names: "PATH\nTEXT" */
 	OP_READ = 5,			/* read a file of the kernel: /proc, /sys, debugfs */
 	OP_QUIT = 6,
-	OP_COPY = 7,			/* copy debugfs' gcov tree to the host's directory named by options */
 };
 
 enum backend {
 	BACKEND_DISK,			/* kemuN over the region */
 	BACKEND_LOOP,			/* a loop device over a file that holds the image, padded to 4096 */
-	BACKEND_FILE,			/* EROFS's own file-backed mount */
+	BACKEND_FILE,			/* EROFS's own file-backed mount, of a file of the host */
 };
 
 struct request {
@@ -111,7 +110,7 @@ struct walk {
 	struct buffer out;
 	uint32_t entries;
 	uint64_t cap, most;
-	struct timespec since;		/* an mtime from here on is the clock's; tv_sec 0: no such thing */
+	struct timespec since;		/* an mtime from here on, and the root's, is the clock's; tv_sec 0: none is */
 	const char *skip;		/* a path that is not shown */
 	dev_t other[4];			/* file systems whose directories are shown, their contents not */
 	int others;

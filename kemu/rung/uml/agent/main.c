@@ -58,6 +58,7 @@ int main(int argc, char **argv)
 	mkdir("dev", 0755);
 	mount("proc", "proc", "proc", 0, NULL);
 	mount("sysfs", "sys", "sysfs", 0, NULL);
+	mount("none", "host", "hostfs", 0, NULL);
 	mount("debugfs", "debug", "debugfs", 0, NULL);	/* absent in the fast flavour */
 	serve(open_channel());
 	sync();

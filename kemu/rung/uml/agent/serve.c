@@ -16,6 +16,8 @@
 
 #include "agent.h"
 
+#define SOURCE	512
+
 static int root_fd, home_fd, loop_fds[KEMU_DISKS], file_fds[KEMU_DISKS];
 static struct walk walk;
 static struct buffer text, kmsg;
@@ -41,6 +43,21 @@ static void answer(int channel, struct request *r, int error, struct walk *w)
 	free(out.data);
 }
 
+/* For the file backend the options begin with one host path per image, each with its newline. Returns the mount options. */
+static char *take_paths(struct request *r, char *options, char sources[][SOURCE])
+{
+	for (uint32_t i = 0; i < r->images; i++) {
+		char *end = strchr(options, '\n');
+
+		if (!end)
+			die("request %u: no path of image %u", r->id, i);
+		*end = 0;
+		snprintf(sources[i], SOURCE, "host%s", options);
+		options = end + 1;
+	}
+	return options;
+}
+
 /* The image in a file of memory, padded with zeros to a multiple of 4096. */
 static int image_file(int channel, uint64_t len)
 {
@@ -61,7 +78,7 @@ static int image_file(int channel, uint64_t len)
 	return fd;
 }
 
-static int take_images(int channel, struct request *r, char sources[][64])
+static int take_images(int channel, struct request *r, char sources[][SOURCE])
 {
 	int error = 0;
 
@@ -71,12 +88,12 @@ static int take_images(int channel, struct request *r, char sources[][64])
 
 		switch (r->backend) {
 		case BACKEND_DISK:
-			snprintf(sources[i], 64, "dev/kemu%u", i);
+			snprintf(sources[i], SOURCE, "dev/kemu%u", i);
 			if (ioctl(channel, KEMU_IOC_PLACE, &place) && !error)
 				error = errno;
 			break;
 		case BACKEND_LOOP:
-			snprintf(sources[i], 64, "dev/loop%u", i);
+			snprintf(sources[i], SOURCE, "dev/loop%u", i);
 			file_fds[i] = image_file(channel, r->len[i]);
 			config.fd = file_fds[i];
 			loop_fds[i] = open(sources[i], O_RDONLY | O_CLOEXEC);
@@ -84,8 +101,6 @@ static int take_images(int channel, struct request *r, char sources[][64])
 				error = errno;
 			break;
 		case BACKEND_FILE:
-			file_fds[i] = image_file(channel, r->len[i]);
-			snprintf(sources[i], 64, "proc/self/fd/%d", file_fds[i]);
 			break;
 		default:
 			die("request %u: no backend %u", r->id, r->backend);
@@ -110,11 +125,11 @@ static void drop_images(int channel, struct request *r)
 }
 
 /* "device=@N" in the options is the N-th extra image's device. */
-static void expand(const char *options, char sources[][64], uint32_t images, char *out, size_t room)
+static void expand(const char *options, char sources[][SOURCE], uint32_t images, char *out, size_t room)
 {
 	size_t n = 0;
 
-	while (*options && n + 80 < room) {
+	while (*options && n + SOURCE + 8 < room) {
 		if (options[0] == '@' && options[1] >= '0' && (uint32_t)(options[1] - '0') < images) {
 			n += snprintf(out + n, room - n, "/.kemu/%s", sources[options[1] - '0']);
 			options += 2;
@@ -125,10 +140,14 @@ static void expand(const char *options, char sources[][64], uint32_t images, cha
 	out[n] = 0;
 }
 
-static void do_erofs(int channel, struct request *r, const char *options)
+static void do_erofs(int channel, struct request *r, char *options)
 {
-	char sources[KEMU_DISKS][64], expanded[4096];
-	int error = take_images(channel, r, sources);
+	char sources[KEMU_DISKS][SOURCE], expanded[4096];
+	int error;
+
+	if (r->backend == BACKEND_FILE)
+		options = take_paths(r, options, sources);
+	error = take_images(channel, r, sources);
 
 	if (error) {
 		drop_images(channel, r);

@@ -72,11 +72,6 @@ static void read_file(struct walk *w, const char *name, struct entry *e, unsigne
 		failed(e, errno);
 		return;
 	}
-	if (e->size > w->cap) {
-		e->flags |= IS_CAPPED;
-		close(fd);
-		return;
-	}
 	sha256_init(&s);
 	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
 		sha256_update(&s, chunk, n);
@@ -155,8 +150,7 @@ static void visit(struct walk *w, const char *name, struct buffer *path)
 		e.sec = st.st_mtim.tv_sec;
 		e.nsec = st.st_mtim.tv_nsec;
 		e.size = st.st_size;
-		if (w->since.tv_sec && (e.sec > w->since.tv_sec || (e.sec == w->since.tv_sec && e.nsec >= w->since.tv_nsec)) &&
-		    e.sec <= time(NULL) + 1)
+		if (w->since.tv_sec && (!path->len || e.sec > w->since.tv_sec || (e.sec == w->since.tv_sec && e.nsec >= w->since.tv_nsec)))
 			e.flags |= CLOCK_MTIME;
 		take_xattrs(name, &e, &xattrs);
 		if (S_ISLNK(st.st_mode)) {

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The real kernel as an oracle: one boot answers thousands of cases; a case that kills or taints the kernel is a failed case.
+
+    with Oracle(flavour="fast") as o:
+        r = o.erofs(image_bytes, at=17)
+        print(r.mount_error, r.entries, r.kmsg)
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kemu.report.manifest import Entry
+from kemu.rung.uml import wire
+from kemu.rung.uml.agentbin import initrd_with_agent
+from kemu.rung.uml.build import Kernel, Recipe, build
+from kemu.rung.uml.errors import BootError, BootTimeout, RungError
+from kemu.rung.uml.make import Say, nothing
+from kemu.rung.uml.process import Process, find_splat
+from kemu.rung.uml.tree import find_tree
+from kemu.rung.uml.wire import Backend, Bug, Memory, Op
+
+Image = bytes | bytearray | memoryview | str | os.PathLike[str]
+
+_SERVER_ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot",
+                # what Linux hands out without having written it is then zeros, the same in every run
+                "init_on_alloc=1")
+CPIO_BOOT = -1                        # the page offset that an initrd of this size gets at boot
+
+
+@dataclass
+class Result:
+    """What the kernel made of one case.
+
+    ``crash``: None, or ``"panic"``, ``"hang"``, ``"splat"``, ``"exit"``; then ``message`` is the splat's first line and ``console`` the
+    kernel's text. ``mount_error``: errno name, for EROFS. ``message``: for cpio, what unpack_to_rootfs() returned.
+    ``entries``: the manifest; empty if there is nothing mounted. ``kmsg``: the kernel's lines, without levels.
+    """
+
+    mount_error: str | None = None
+    entries: list[Entry] = field(default_factory=list)
+    kmsg: list[str] = field(default_factory=list)
+    message: str | None = None
+    crash: str | None = None
+    console: str = ""
+
+    @property
+    def manifest(self) -> list[Entry]:
+        """The same as ``entries``."""
+        return self.entries
+
+
+class Oracle:
+    """A kernel that serves cases, booted when the first one comes and again after each crash.
+
+    ``kernel``: one that is built already; else ``tree``, ``flavour``, ``config`` and ``patches`` say what to build.
+    ``timeout``: seconds after which a case is a hang. ``memory``: the kernel's RAM; a sparse file of the host's.
+    ``cpu``: the host's CPU that it runs on. ``args``: more words for its command line.
+    """
+
+    def __init__(self, flavour: str = "fast", tree: str | os.PathLike[str] | None = None, config: Sequence[str] = (),
+                 patches: Sequence[Any] = (), slot: str = "plain", kernel: Kernel | Path | None = None, timeout: float = 20.0,
+                 memory: str = "512M", cpu: int | None = None, args: Sequence[str] = (), say: Say = nothing):
+        if kernel is None:
+            kernel = build(Recipe(find_tree(tree), flavour, tuple(config), tuple(patches), slot), say)
+        self.kernel = kernel.path if isinstance(kernel, Kernel) else Path(kernel)
+        self.timeout = timeout
+        self.boots = 0
+        self.cases = 0
+        self._memory = memory
+        self._cpu = cpu
+        self._args = tuple(args)
+        self._process: Process | None = None
+        self._id = 0
+        self._files = 0
+        self._initrd = initrd_with_agent()
+        self.setup: list[Callable[[Oracle], None]] = []
+
+    def __enter__(self) -> Oracle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # ---- cases ----
+
+    def erofs(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
+              memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20) -> Result:
+        """Mount an EROFS image and walk it.
+
+        ``at``: byte offset from a page boundary where it is placed; ``memory``: ``linear`` (images to 4 MiB; larger ones go to vmalloc
+        memory if ``at`` is 0), ``vmalloc`` or ``slab``. ``backend``: ``disk`` (a gendisk over the region), ``loop`` (a loop device) or
+        ``file`` (file-backed mount); the latter two ignore ``at``. ``devices``: extra devices, in order; each is given as
+        ``device=``. ``options``: mount options. ``cap``: files with more bytes are not read.
+        """
+        if backend == "file":
+            return self._erofs_file([image, *devices], options, cap, max_entries)
+        images = [_load(image), *map(_load, devices)]
+        if len(images) > wire.DISKS:
+            raise RungError(f"{len(images) - 1} extra devices: at most {wire.DISKS - 1}")
+        if not 0 <= at < 4096:
+            raise RungError(f"at={at}: a byte offset within a page (0..4095)")
+        where = Memory[memory.upper()]
+        if where is Memory.LINEAR and at + len(images[0]) > 4 << 20 or any(len(i) > 4 << 20 for i in images[1:]):
+            where = Memory.VMALLOC
+        return self._case(Op.EROFS, images, _options(options, len(images)), backend=Backend[backend.upper()], memory=where, at=at, cap=cap,
+                          entries=max_entries)
+
+    def _erofs_file(self, images: Sequence[Image], options: str, cap: int, max_entries: int) -> Result:
+        """Each image as a file of the host, which the kernel reads through hostfs."""
+        paths = []
+        folder = self.boot().folder
+        for i, image in enumerate(images):
+            if isinstance(image, (str, os.PathLike)):
+                paths.append(os.path.abspath(image))
+            else:
+                self._files += 1                       # a new name each time: hostfs caches the contents of a name
+                path = folder / f"image-{self._files}"
+                path.write_bytes(image)
+                paths.append(str(path))
+        if any("\n" in p or len(os.fsencode(p)) > 480 for p in paths):
+            raise RungError("the path of an image is too long or has a newline in it")
+        try:
+            return self._case(Op.EROFS, [b""] * len(paths), "".join(p + "\n" for p in paths) + _options(options, len(paths)),
+                              backend=Backend.FILE, cap=cap, entries=max_entries)
+        finally:
+            for p in paths:
+                if p.startswith(f"{folder}/"):
+                    Path(p).unlink(missing_ok=True)
+
+    def cpio(self, archive: Image, at: int = CPIO_BOOT, memory: str = "vmalloc", cap: int = 1 << 26) -> Result:
+        """Unpack an archive with the kernel's own unpack_to_rootfs() in a chroot with a fresh tmpfs, and walk that.
+
+        As at boot, the archive begins at a multiple of 64 bytes and ends near the end of mapped memory (``CPIO_BOOT``), so an unpacker
+        that reads on beyond the end is a crash here as there.
+        """
+        data = _load(archive)
+        if at == CPIO_BOOT:
+            at = (-len(data) & ~63) % 4096
+        return self._case(Op.CPIO, [data], memory=Memory[memory.upper()], at=at, cap=cap)
+
+    def bug(self, which: str) -> Result:
+        """Have the kernel commit a bug: ``panic``, ``hang``, ``sleep``, ``oob``, ``warn``, ``oops``, ``leak``. For testing the bench."""
+        return self._case(Op.BUG, [], arg=Bug[which.upper()])
+
+    def write(self, path: str, text: str) -> None:
+        """Write to a file of the running kernel (``sys/...``, ``proc/...``, ``debug/...``); OSError as write() would."""
+        done = self._case(Op.WRITE, [], f"{path}\n{text}")
+        if done.crash or done.mount_error:
+            raise RungError(f"write to {path} in the kernel: {done.message or done.mount_error}")
+
+    def read(self, path: str) -> bytes:
+        """Contents of a file of the running kernel (``sys/...``, ``proc/...``, ``debug/...``)."""
+        done = self._case(Op.READ, [], path)
+        if done.crash or done.mount_error:
+            raise RungError(f"read of {path} in the kernel: {done.message or done.mount_error}")
+        return (done.message or "").encode("utf-8", "surrogateescape")
+
+    def erofs_many(self, images: Iterable[Image], depth: int = 4, **how: Any) -> Iterator[Result]:
+        """``erofs()`` of each image, in order."""
+        for image in images:
+            yield self.erofs(image, **how)
+
+    # ---- the kernel behind them ----
+
+    def boot(self) -> Process:
+        """The running kernel; boots one if there is none. ``BootError`` with its console if it does not come up."""
+        if self._process is None:
+            process = Process(self.kernel, self._initrd, (*_SERVER_ARGS, *self._args), self._memory, self._cpu)
+            self.boots += 1
+            try:
+                wire.parse_answer(process.receive(wire.ANSWER_SIZE, 60.0))
+            except BaseException:
+                process.close()
+                raise
+            self._process = process
+            for prepare in self.setup:
+                prepare(self)
+        return self._process
+
+    def close(self) -> None:
+        """End the kernel."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            process.send(wire.request(0, Op.QUIT, []), 1.0)
+            process.wait(2.0)
+        except BootError:
+            pass
+        process.close()
+
+    def console(self) -> str:
+        """The running kernel's log."""
+        return self._process.console() if self._process else ""
+
+    def _case(self, op: Op, images: list[bytes], options: str = "", **how: Any) -> Result:
+        process = self.boot()
+        self._id = (self._id + 1) & 0x7FFFFFFF
+        self.cases += 1
+        before = len(process.log)
+        try:
+            process.send(wire.request(self._id, op, images, options, **how), self.timeout)
+            head = wire.parse_answer(process.receive(wire.ANSWER_SIZE, self.timeout))
+            if head.id != self._id:
+                raise BootError(f"the agent answered request {head.id} instead of {self._id}", process.console())
+            body = process.receive(head.entries_len + head.text_len + head.kmsg_len, self.timeout)
+        except BootError as e:
+            self._process = None
+            process.close()
+            return Result(message=str(e), crash=_kind(e), console=e.console[before:], kmsg=e.console[before:].splitlines())
+        text = body[head.entries_len:head.entries_len + head.text_len].decode("utf-8", "surrogateescape")
+        kmsg = body[head.entries_len + head.text_len:].decode("utf-8", "replace")
+        if head.error and text == "place":
+            raise RungError(f"no memory of that kind for {sum(map(len, images))} bytes: {wire.errno_name(head.error)}")
+        result = Result(wire.errno_name(head.error), wire.parse_entries(body, head.entries, op is not Op.CPIO),
+                        [line.partition(">")[2] for line in kmsg.splitlines()], text or None)
+        splat = find_splat(kmsg)
+        if splat:
+            self._process = None                       # a tainted kernel judges nothing any more
+            process.drain()
+            result.crash, result.message, result.console = "splat", splat, "\n".join(result.kmsg)
+            process.close()
+        return result
+
+
+def _options(options: str, images: int) -> str:
+    return ",".join(o for o in (options, *(f"device=@{i}" for i in range(1, images))) if o)
+
+
+def _kind(e: BootError) -> str:
+    if isinstance(e, BootTimeout):
+        return "hang"
+    return "panic" if str(e).startswith("kernel panic") else "exit"
+
+
+def _load(image: Image) -> bytes:
+    if isinstance(image, (str, os.PathLike)):
+        return Path(image).read_bytes()
+    return bytes(image)
