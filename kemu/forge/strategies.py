@@ -16,6 +16,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from kemu.forge.erofs.choose import ErofsOptions, choose_image
 from kemu.forge.erofs.image import ErofsImage
+from kemu.forge.erofs.mutate import KINDS, CorruptImage, mutate
 from kemu.forge.pick import Pick
 
 
@@ -54,6 +55,23 @@ def erofs_images(options: ErofsOptions | None = None, **changes: Any) -> SearchS
     ``max_nodes=3``, ``flaws=True``. They shrink to an empty root directory with 4096-byte blocks.
     """
     return _erofs_images(ErofsOptions(**changes) if options is None else options)
+
+
+def _draw_corrupted(draw: DrawFn, options: ErofsOptions, most: int, kinds: tuple[str, ...]) -> CorruptImage:
+    pick = Pick(DrawnValues(draw))
+    return mutate(choose_image(pick, options), pick, most, kinds)
+
+
+_corrupted: Callable[..., SearchStrategy[CorruptImage]] = st.composite(_draw_corrupted)
+
+
+def corrupted_erofs_images(options: ErofsOptions | None = None, *, most: int = 3, kinds: tuple[str, ...] = KINDS,
+                           **changes: Any) -> SearchStrategy[CorruptImage]:
+    """Damaged images (:class:`~kemu.forge.erofs.mutate.CorruptImage`): one to ``most`` mutations of ``kinds``, with notes."""
+    unknown = set(kinds) - set(KINDS)
+    if unknown:
+        raise ValueError(f"unknown kinds of damage: {', '.join(sorted(unknown))}; known: {', '.join(KINDS)}")
+    return _corrupted(ErofsOptions(**changes) if options is None else options, most, kinds)
 
 
 #: how a region of memory may be backed
