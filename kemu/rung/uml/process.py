@@ -104,6 +104,23 @@ class Process:
             got += part
         return bytes(got)
 
+    def receive_some(self, timeout: float) -> bytes:
+        """What is in the channel, waiting up to ``timeout`` seconds for something; empty if there is nothing, or nobody."""
+        poll = select.poll()
+        poll.register(self._from, select.POLLIN)
+        poll.register(self._log, select.POLLIN)
+        poll.poll(timeout * 1000)
+        self.drain()
+        got = bytearray()
+        while True:
+            try:
+                part = os.read(self._from, 1 << 16)
+            except BlockingIOError:
+                return bytes(got)
+            if not part:
+                return bytes(got)
+            got += part
+
     def _wait(self, end: float, timeout: float, writing: bool = False) -> None:
         left = end - time.monotonic()
         poll = select.poll()

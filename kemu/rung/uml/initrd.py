@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One boot per initrd: the tree that PID 1 finds at "/", the console, and how the boot ended."""
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kemu.report.manifest import Entry
+from kemu.rung.uml import wire
+from kemu.rung.uml.agentbin import NO_BUILTIN, WALK, initrd_with_agent
+from kemu.rung.uml.build import Kernel, Recipe, build
+from kemu.rung.uml.cache import cache_dir
+from kemu.rung.uml.errors import BootError, ConfigError, RungError
+from kemu.rung.uml.make import Say, nothing
+from kemu.rung.uml.process import Process, find_splat
+from kemu.rung.uml.tree import find_tree
+
+_RUN = re.compile(r"^(?:<\d>)?(?:\[ *[\d.]+\] )?Run (\S+) as init process$", re.M)
+_AFTER_INIT = "Attempted to kill init!"
+_SETTLE = 0.25                         # a program that cannot be executed is reported within microseconds
+
+
+@dataclass
+class Boot:
+    """One boot.
+
+    ``entries``: the tree at "/" when the initramfs was in place, before the kernel looked for its init program; None if the boot did
+    not come so far. ``end``: ``"init"`` (then ``init`` is the program), ``"panic"`` (``panic`` its message), ``"hang"``, ``"exit"``.
+    ``console``: the kernel's log, up to and with the line that says how the boot ended. ``splat``: first KASAN, WARNING, ... line.
+    """
+
+    entries: list[Entry] | None = None
+    console: str = ""
+    end: str = "exit"
+    init: str | None = None
+    panic: str | None = None
+    splat: str | None = None
+    seconds: float = 0.0
+    kmsg: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """As the command line has it: 0 (init was run), 255 (panic, or the boot ended otherwise), 124 (hang)."""
+        return {"init": 0, "hang": 124}.get(self.end, 255)
+
+    @property
+    def unpack_error(self) -> str | None:
+        """What follows ``Initramfs unpacking failed:``."""
+        m = re.search(r"Initramfs unpacking failed: (.*)", self.console)
+        return m[1] if m else None
+
+
+def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = "", at: int | None = None, builtin: str = "default",
+                flavour: str = "fast", tree: str | os.PathLike[str] | None = None, config: Sequence[str] = (),
+                patches: Sequence[Any] = (), slot: str = "plain", kernel: Kernel | Path | None = None, timeout: float = 30.0,
+                memory: str = "512M", cpu: int | None = None, on_console: Callable[[str], None] | None = None,
+                say: Say = nothing) -> Boot:
+    """Boot once with ``initrd``.
+
+    ``at``: byte offset from a page boundary where the initrd begins in memory; None: where UML puts it. ``builtin``: the kernel's
+    built-in archive: ``default``, ``none`` or a file (then the kernel is linked again with it). ``timeout``: seconds for the whole boot.
+    The other arguments are those of :class:`kemu.rung.uml.oracle.Oracle`.
+    """
+    data = b"" if initrd is None else initrd if isinstance(initrd, bytes) else Path(initrd).read_bytes()
+    if at is not None and not 0 <= at < 4096:
+        raise RungError(f"at={at}: a byte offset within a page (0..4095)")
+    if kernel is None:
+        extra = [*config, *([] if builtin in ("default", "none") else [builtin_config(Path(builtin))])]
+        kernel = build(Recipe(find_tree(tree), flavour, tuple(extra), tuple(patches), slot), say)
+    path = kernel.path if isinstance(kernel, Kernel) else Path(kernel)
+    flags = WALK | (NO_BUILTIN if builtin == "none" else 0)
+    words = split_cmdline(cmdline)
+    if not any(w.startswith("root=") for w in words):
+        # No root device, and a rootfs that is a ramfs. UML's own default is a disk, 98:0; an empty one makes rootfs a tmpfs (01777 at "/").
+        words = ["root=0:0", *words]
+    started = time.monotonic()
+    process = Process(path, initrd_with_agent(data, at, flags), ["kunit.enable=0", *words], memory, cpu, quiet=False)
+    try:
+        return _watch(process, started, timeout, on_console)
+    finally:
+        process.close()
+
+
+def builtin_config(path: Path) -> str:
+    """The configuration line that links an archive into the kernel; the archive is kept under its hash."""
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise ConfigError(f"{path}: {os.strerror(e.errno or 0)}") from None
+    kept = cache_dir() / "builtin" / f"{hashlib.sha256(data).hexdigest()[:16]}.cpio"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(data)
+    return f'CONFIG_INITRAMFS_SOURCE="{kept}"'
+
+
+def split_cmdline(cmdline: str) -> list[str]:
+    """Words of a kernel command line; quotes keep blanks together, as the kernel does."""
+    try:
+        return shlex.split(cmdline)
+    except ValueError:
+        return cmdline.split()
+
+
+def _watch(process: Process, started: float, timeout: float, on_console: Callable[[str], None] | None) -> Boot:
+    boot = Boot()
+    end = started + timeout
+    shown = 0
+    received = bytearray()
+    settled: float | None = None
+    while True:
+        received += _read(process, 0.02)
+        console = process.console()
+        if on_console and len(console) > shown:
+            on_console(console[shown:])
+            shown = len(console)
+        gone = process.popen.poll() is not None
+        runs = _RUN.findall(console)
+        now = time.monotonic()
+        if process.panicked or gone:
+            process.wait(5)
+            received += _read(process, 0)
+            console = process.console()
+            break
+        if runs:
+            settled = settled or now + _SETTLE
+            if f"Failed to execute {runs[-1]}" in console or f"{runs[-1]} exists but" in console:
+                settled = None
+            elif now > settled:
+                break
+        if now > end:
+            boot.end = "hang"
+            break
+    if on_console and len(console) > shown:
+        on_console(console[shown:])
+    boot.entries = _entries(bytes(received))
+    boot.splat = find_splat(console)
+    boot.seconds = time.monotonic() - started
+    _judge(boot, console, process.panicked)
+    return boot
+
+
+def _judge(boot: Boot, console: str, panic: str | None) -> None:
+    """How the boot ended, and the console up to there: what init does after it was run is no longer the boot."""
+    runs = list(_RUN.finditer(console))
+    if boot.end == "hang":
+        pass
+    elif panic and not (runs and panic.startswith(_AFTER_INIT)):
+        boot.end, boot.panic = "panic", panic
+    elif runs:
+        boot.end, boot.init = "init", runs[-1][1]
+        console = console[:runs[-1].end()] + "\n"
+    boot.console = console
+    boot.kmsg = console.splitlines()
+
+
+def _read(process: Process, timeout: float) -> bytes:
+    """What is in the channel now."""
+    try:
+        return process.receive_some(timeout)
+    except BootError:
+        return b""
+
+
+def _entries(data: bytes) -> list[Entry] | None:
+    if len(data) < wire.ANSWER_SIZE:
+        return None
+    head = wire.parse_answer(data[:wire.ANSWER_SIZE])
+    body = data[wire.ANSWER_SIZE:wire.ANSWER_SIZE + head.entries_len]
+    return wire.parse_entries(body, head.entries, dir_sizes=False) if len(body) == head.entries_len else None
