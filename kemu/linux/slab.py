@@ -90,6 +90,16 @@ def kfree(p: Any) -> None:
         this.watch.free("slab", p)
 
 
+@dup("include/linux/slab.h")
+def krealloc(p: int, new_size: int, gfp: int = GFP_KERNEL) -> int:
+    """``void *krealloc(const void *p, size_t new_size, gfp_t flags)``: 0 on failure, and then ``p`` is as it was."""
+    new = kmalloc(new_size, gfp)
+    if new and p:
+        this.mem.copy(new, p, min(new_size, this.machine.slab.live[p].size))
+        kfree(p)
+    return new
+
+
 kvfree = kfree_sensitive = kfree
 names("dup", "include/linux/slab.h", "kvfree", "kfree_sensitive")
 

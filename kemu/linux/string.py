@@ -95,3 +95,22 @@ def mem_read(p: int, n: int) -> bytes:
 def mem_write(p: int, data: bytes) -> None:
     """Store ``data`` at ``p``."""
     this.mem.store(p, data)
+
+
+@custom("include/linux/string.h", "", "a byte-by-byte comparison loop at C's speed")
+def mem_match(p: int, data: bytes) -> int:
+    """How many leading bytes of ``data`` are at ``p``; like a loop that stops, it touches nothing behind the first byte that differs."""
+    mem = this.mem
+    n, done = len(data), 0
+    while done < n:
+        step = min(n - done, mem.page_size - ((p + done) & mem.mask))
+        chunk = _readable(p + done, step)
+        want = data[done:done + len(chunk)]
+        if chunk != want:
+            for i, b in enumerate(want):
+                if chunk[i] != b:
+                    return done + i
+        done += len(chunk)
+        if len(chunk) < step:
+            mem.load(p + done, 1)       # C would touch this byte: let the check say so
+    return n
