@@ -96,6 +96,8 @@ class Machine:
         """Give the memory back to the host. Leaving the outermost ``with`` does it."""
         if not self.closed:
             self.closed = True
+            for hook in self.exit_hooks:
+                hook()
             self.mem.close()
             self.parts.clear()
             self.regions.clear()

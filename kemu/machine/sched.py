@@ -143,6 +143,8 @@ class Scheduler:
         if self.switches > self.max_switches:
             raise HungTask(f"INFO: task {t.comm}:{t.pid} keeps the machine busy: {self.switches} task switches", self.describe_waiters())
         this.counters.task_switches += 1
+        if this.watch is not None:
+            this.watch.event("sched_switch", prev=prev, next=t)
         t.state = "running"
         self.current = t
         this.task = t

@@ -57,6 +57,9 @@ def caller_function() -> tuple[str, str]:
     return "", ""
 
 
+_INSIDE = ("/kemu/machine/", "/kemu/check/", "/kemu/explore/")
+
+
 def call_trace(limit: int = 12) -> list[str]:
     """The ported and API functions on the stack, innermost first, as a kernel's ``Call Trace``."""
     frame = sys._getframe(1)
@@ -64,7 +67,7 @@ def call_trace(limit: int = 12) -> list[str]:
     while frame is not None and len(out) < limit:
         code = frame.f_code
         name = code.co_filename
-        if "/kemu/machine/" not in name and ("kemu" in name or "erofs_memback" in name or "initramfs" in name):
+        if not any(s in name for s in _INSIDE) and ("kemu" in name or "erofs_memback" in name or "initramfs" in name):
             short = "/".join(name.split("/")[-2:])
             out.append(f" {code.co_name} ({short}:{frame.f_lineno})")
         frame = frame.f_back  # type: ignore[assignment]
