@@ -38,7 +38,7 @@ class Leaks(Detector):
 
     def page_alloc(self, page: Page) -> None:
         self.count += 1
-        self.pages[page.pfn] = (page, site(3), self.count)
+        self.pages[page.pfn] = (page, site(), self.count)
 
     def page_free(self, page: Page) -> None:
         self.pages.pop(page.pfn, None)

@@ -28,7 +28,7 @@ class HeldLocks(Detector):
         self.held: dict[tuple[Any, ...], list[tuple[Any, Site | None, str]]] = {}
 
     def lock(self, kind: str, obj: Any) -> None:
-        self.held.setdefault(_key(kind, obj), []).append((obj, site(3), f"{this.task.comm}/{this.task.pid}"))
+        self.held.setdefault(_key(kind, obj), []).append((obj, site(), f"{this.task.comm}/{this.task.pid}"))
 
     def unlock(self, kind: str, obj: Any) -> None:
         key = _key(kind, obj)
@@ -88,7 +88,7 @@ class LockOrder(Detector):
             return known[1]
         name = getattr(obj, "name", "")
         if not name or name in ("mutex", "rwsem"):
-            s = site(4)
+            s = site()
             name = f"lock of {s.function}" if s is not None else kind
         self.classes[id(obj)] = (obj, name)
         return name
@@ -98,7 +98,7 @@ class LockOrder(Detector):
             return
         name = self._class(kind, obj)
         stack = self.stacks.setdefault(this.task.pid, [])
-        here = site(3)
+        here = site()
         for held, _, where in stack:
             if held == name:
                 continue

@@ -28,7 +28,7 @@ class Record:
         self.obj = obj
         self.size = size
         self.label = f"{size} bytes at {obj:016x}" if obj.__class__ is int else f"struct {type(obj).__name__}"
-        self.allocated_in: Site | None = site(4)
+        self.allocated_in: Site | None = site()
         self.allocated_by = f"{this.task.comm}/{this.task.pid}"
         self.allocated_at = now
         self.freed_in: Site | None = None
@@ -119,7 +119,7 @@ class Objects(Detector):
                 raise KernelBug(f"BUG: KASAN: double-free in {func}", [f"Free of {self.freed[key].label}", *self.freed[key].lines(),
                                 "Call Trace:", *call_trace()], function=func, line=line)
             return
-        rec.freed_in = site(3)
+        rec.freed_in = site()
         rec.freed_by = f"{this.task.comm}/{this.task.pid}"
         rec.freed_at = this.machine.clock.now_ns
         self.freed[key] = rec

@@ -20,12 +20,12 @@ class References(Detector):
         entry = self.table.get(id(obj))
         if entry is None:
             entry = self.table[id(obj)] = (obj, {})
-        s = site(3)
+        s = site()
         net = entry[1]
         net[s] = net.get(s, 0) + delta
 
     def page_alloc(self, page: Any) -> None:
-        self.table[id(page)] = (page, {site(3): 1})
+        self.table[id(page)] = (page, {site(): 1})
 
     def page_free(self, page: Any) -> None:
         self.table.pop(id(page), None)
