@@ -225,7 +225,7 @@ class _Mutator:
         if form == 0:
             new = length - self.pick.int("bytes", 1, min(bs, length))
         elif form == 1:
-            new = self.pick.int("block", 0, length // bs - 1) * bs
+            new = self.pick.int("block", 0, (length - 1) // bs) * bs
         else:
             new = self.pick.int("length", 0, length - 1)
         del self.data[new:]
