@@ -46,9 +46,16 @@ def lz4_legacy(data: bytes, chunk: int = LZ4_LEGACY_CHUNK) -> bytes:
     return b"".join(out)
 
 
+class MissingCompressor(Exception):
+    """A package that a format needs is not installed; the message says which."""
+
+
 def zstd_frame(data: bytes, level: int = 3) -> bytes:
-    """One zstd frame with a checksum. Needs the ``zstandard`` package."""
-    import zstandard
+    """One zstd frame with a checksum. Raises MissingCompressor without the ``zstandard`` package."""
+    try:
+        import zstandard
+    except ImportError:
+        raise MissingCompressor("zstd needs the Python package zstandard: pip install 'kemu[zstd]'") from None
 
     packed: bytes = zstandard.ZstdCompressor(level=max(1, level), write_checksum=True).compress(data)
     return packed

@@ -201,8 +201,8 @@ def _plain(segments: list[Segment]) -> list[tuple[int, int]]:
 class _Breaker:
     """Each method breaks one thing. It returns what it did, the message to expect and whether members before it define the tree."""
 
-    def __init__(self, pick: Pick, segments: list[Segment]) -> None:
-        self.pick, self.segments = pick, segments
+    def __init__(self, pick: Pick, segments: list[Segment], methods: tuple[str, ...]) -> None:
+        self.pick, self.segments, self.methods = pick, segments, methods
         self.stop: tuple[int, int] | None = None        # the first member that no longer counts
         self.message: str | None = None
         self.known = True
@@ -303,13 +303,13 @@ class _Breaker:
 
     def nested(self) -> str | None:
         i = self.pick.int("segment", 0, len(self.segments) - 1)
-        method = self.pick.one_of("method", available())
+        method = self.pick.one_of("method", self.methods)
         self.segments[i] = Segment("raw", blob=compress(method, self.segments[i].encode()))
         self.known = False
         return f"segment {i} compressed once more ({method})"
 
     def empty(self) -> str | None:
-        method = self.pick.one_of("method", available())
+        method = self.pick.one_of("method", self.methods)
         self.segments.append(Segment("raw", blob=compress(method, b"")))
         self.known = False
         return f"an empty {method} stream at the end"
@@ -318,9 +318,9 @@ class _Breaker:
 BREAKS = ("damaged_header", "magic", "unterminated", "checksum", "sizes", "padding", "junk", "cut", "flip", "nested", "empty")
 
 
-def break_cpio(archive: CpioArchive, pick: Pick, most: int = 2) -> CpioArchive:
+def break_cpio(archive: CpioArchive, pick: Pick, most: int = 2, methods: tuple[str, ...] | None = None) -> CpioArchive:
     """``archive`` with one to ``most`` things broken. ``truth`` and ``messages`` stay defined where one clean break ends the unpacking."""
-    b = _Breaker(pick, archive.segments)
+    b = _Breaker(pick, archive.segments, available() if methods is None else methods)
     breaks: list[str] = []
 
     def one() -> None:

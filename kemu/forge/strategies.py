@@ -14,9 +14,11 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from kemu.forge.cpio_choose import CpioArchive, CpioOptions, break_cpio, choose_cpio
 from kemu.forge.erofs.choose import ErofsOptions, choose_image
 from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.erofs.mutate import KINDS, CorruptImage, mutate
+from kemu.forge.initrd import Initrd, InitrdOptions, choose_initrd
 from kemu.forge.pick import Pick
 
 
@@ -72,6 +74,40 @@ def corrupted_erofs_images(options: ErofsOptions | None = None, *, most: int = 3
     if unknown:
         raise ValueError(f"unknown kinds of damage: {', '.join(sorted(unknown))}; known: {', '.join(KINDS)}")
     return _corrupted(ErofsOptions(**changes) if options is None else options, most, kinds)
+
+
+def _draw_cpio(draw: DrawFn, options: CpioOptions) -> CpioArchive:
+    return choose_cpio(Pick(DrawnValues(draw)), options)
+
+
+def _draw_broken_cpio(draw: DrawFn, options: CpioOptions, most: int) -> CpioArchive:
+    pick = Pick(DrawnValues(draw))
+    return break_cpio(choose_cpio(pick, options), pick, most)
+
+
+def _draw_initrd(draw: DrawFn, options: InitrdOptions) -> Initrd:
+    return choose_initrd(Pick(DrawnValues(draw)), options)
+
+
+_cpio: Callable[..., SearchStrategy[CpioArchive]] = st.composite(_draw_cpio)
+_broken_cpio: Callable[..., SearchStrategy[CpioArchive]] = st.composite(_draw_broken_cpio)
+_initrds: Callable[..., SearchStrategy[Initrd]] = st.composite(_draw_initrd)
+
+
+def cpio_archives(options: CpioOptions | None = None, **changes: Any) -> SearchStrategy[CpioArchive]:
+    """Valid initramfs archives with the tree that they must become (:class:`~kemu.forge.cpio_choose.CpioArchive`): newc and crc,
+    hard links, padding, several archives, compressed parts, members over members. They shrink to one archive of a trailer."""
+    return _cpio(CpioOptions(**changes) if options is None else options)
+
+
+def broken_cpio_archives(options: CpioOptions | None = None, *, most: int = 2, **changes: Any) -> SearchStrategy[CpioArchive]:
+    """The same with one to ``most`` things broken; ``truth`` and ``messages`` are None where the outcome is left to an oracle."""
+    return _broken_cpio(CpioOptions(**changes) if options is None else options, most)
+
+
+def initrds(options: InitrdOptions | None = None, **changes: Any) -> SearchStrategy[Initrd]:
+    """Layered initrds (:class:`~kemu.forge.initrd.Initrd`): cpio archives and EROFS images in any order, padded or not."""
+    return _initrds(InitrdOptions(**changes) if options is None else options)
 
 
 #: how a region of memory may be backed
