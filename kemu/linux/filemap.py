@@ -17,7 +17,7 @@ from kemu.linux.folio_wait import (
     folio_unlock,
     folio_wait_locked_killable,
 )
-from kemu.linux.gfp import GFP_KERNEL, GFP_NOWAIT, __GFP_FS, __GFP_NORETRY, __GFP_NOWARN, alloc_pages
+from kemu.linux.gfp import __GFP_FS, __GFP_NORETRY, __GFP_NOWARN, GFP_KERNEL, GFP_NOWAIT, alloc_pages
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mapping import AddressSpace
 from kemu.linux.mm import folio_put
@@ -25,7 +25,7 @@ from kemu.linux.psi import psi_memstall_enter, psi_memstall_leave
 from kemu.linux.types import Ref
 from kemu.machine.current import this
 from kemu.machine.machine import should_fail
-from kemu.machine.pages import KERNEL, PAGECACHE, PG_locked, PG_private, PG_referenced, PG_uptodate, PG_workingset, Page
+from kemu.machine.pages import KERNEL, PAGECACHE, Page, PG_locked, PG_private, PG_referenced, PG_uptodate, PG_workingset
 from kemu.machine.splat import KernelBug, caller_function
 
 C = "mm/filemap.c"

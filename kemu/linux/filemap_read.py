@@ -28,7 +28,7 @@ from kemu.linux.sched import cond_resched, memalloc_noio_restore, memalloc_noio_
 from kemu.linux.uio import IovIter, copy_folio_to_iter, iov_iter_revert
 from kemu.linux.vfs.constants import IOCB_DIRECT, IOCB_DONTCACHE, IOCB_NOIO, IOCB_NOWAIT, IOCB_WAITQ, S_DAX
 from kemu.machine.current import arch, this
-from kemu.machine.pages import PG_readahead, PG_referenced, PG_uptodate, Page
+from kemu.machine.pages import Page, PG_readahead, PG_referenced, PG_uptodate
 
 C = "mm/filemap.c"
 

@@ -138,7 +138,7 @@ from kemu.linux.truncate import (
     truncate_setsize,
 )
 from kemu.machine.current import arch
-from kemu.machine.pages import PG_private, Page
+from kemu.machine.pages import Page, PG_private
 
 P = "include/linux/pagemap.h"
 

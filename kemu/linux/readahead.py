@@ -8,7 +8,13 @@ from kemu.linux.backing_dev import blk_cgroup_congested, inode_to_bdi
 from kemu.linux.blk_plug import BlkPlug, blk_finish_plug, blk_start_plug
 from kemu.linux.bug import BUG_ON
 from kemu.linux.errno import ENOMEM
-from kemu.linux.filemap import filemap_add_folio, filemap_alloc_folio, filemap_remove_folio, page_cache_next_miss, page_cache_prev_miss
+from kemu.linux.filemap import (
+    filemap_add_folio,
+    filemap_alloc_folio,
+    filemap_remove_folio,
+    page_cache_next_miss,
+    page_cache_prev_miss,
+)
 from kemu.linux.folio_wait import VM_BUG_ON_FOLIO, folio_unlock
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mapping import (
@@ -25,7 +31,7 @@ from kemu.linux.sched import memalloc_nofs_restore, memalloc_nofs_save
 from kemu.linux.types import Ref
 from kemu.linux.vfs.constants import FMODE_RANDOM
 from kemu.machine.current import arch
-from kemu.machine.pages import PG_locked, PG_readahead, PG_workingset, Page
+from kemu.machine.pages import Page, PG_locked, PG_readahead, PG_workingset
 
 C = "mm/readahead.c"
 P = "include/linux/pagemap.h"

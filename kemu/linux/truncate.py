@@ -23,7 +23,7 @@ from kemu.linux.mapping import AddressSpace, mapping_inaccessible, mapping_set_e
 from kemu.linux.mm import folio_get, folio_put
 from kemu.linux.sched import cond_resched
 from kemu.machine.current import arch
-from kemu.machine.pages import PG_dirty, PG_private, Page
+from kemu.machine.pages import Page, PG_dirty, PG_private
 
 C = "mm/truncate.c"
 

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A RAM disk over a region of memory, after drivers/block/brd.c: a gendisk whose driver copies, without a request queue.
+
+``ramdisk(region)`` makes and adds one. Ports do not use this; experiments do, to give an image to the block layer.
+"""
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from kemu.linux.bio import Bio, bio_endio, bio_endio_status, bio_for_each_bvec, bio_io_error
+from kemu.linux.blk_types import BLK_STS_IOERR, REQ_OP_MASK, REQ_OP_READ, REQ_OP_WRITE
+from kemu.linux.err import ERR_PTR, IS_ERR
+from kemu.linux.errno import ENOSPC
+from kemu.linux.genhd import (
+    BLK_FEAT_NOWAIT,
+    BLK_FEAT_SYNCHRONOUS,
+    GENHD_FL_NO_PART,
+    GenDisk,
+    QueueLimits,
+    add_disk,
+    blk_alloc_disk,
+    block_device_operations,
+    del_gendisk,
+    put_disk,
+    set_capacity,
+    set_disk_ro,
+)
+from kemu.linux.honesty import custom
+from kemu.linux.math import roundup
+from kemu.machine.current import this
+from kemu.machine.memory import PAGE_OFFSET
+from kemu.machine.region import Region
+from kemu.machine.sched import PF_KTHREAD, WaitQueue
+
+RAMDISK_MAJOR = 1
+SOFTIRQ_OFFSET = 0x100
+COMPLETIONS = ("sync", "kworker", "softirq")
+C = "drivers/block/brd.c"
+
+
+@custom(C, "brd_device", "over a region instead of pages of its own; what the padding behind the region reads as is zeros")
+class Brd:
+    """``struct brd_device``. ``completion``: where bios end when no Chooser decides; one of COMPLETIONS.
+
+    ``bad_sectors``: bios that touch one of them end with BLK_STS_IOERR, as on a bad medium.
+    """
+
+    __slots__ = ("bad_sectors", "completion", "disk", "minor", "queue", "region", "server", "waiting")
+
+    def __init__(self, region: Region, minor: int, completion: str):
+        self.region = region
+        self.minor = minor
+        self.disk: GenDisk = None                       # type: ignore[assignment]
+        self.completion = completion
+        self.bad_sectors: set[int] = set()
+        self.queue: deque[Bio] = deque()
+        self.server: Any = None
+        self.waiting: WaitQueue | None = None
+
+
+def _transfer(brd: Brd, bio: Bio) -> bool:
+    """Copy between the region and the bio's segments; False if there is no such memory."""
+    region = brd.region
+    mem = this.mem
+    shift = mem.shift
+    pos = bio.bi_iter.bi_sector << 9
+    write = bio.bi_opf & 1
+    if brd.bad_sectors:
+        first = bio.bi_iter.bi_sector
+        if not brd.bad_sectors.isdisjoint(range(first, first + (bio.bi_iter.bi_size >> 9))):
+            return False
+    base, size = region.addr, region.size
+    vecs = bio.bi_io_vec
+    if bio.bi_vcnt == 1 and not bio.bi_iter.bi_bvec_done and not bio.bi_iter.bi_idx and vecs[0].bv_len == bio.bi_iter.bi_size:
+        segments = vecs                                 # the usual case: nothing of it is cut off or done
+    else:
+        segments = list(bio_for_each_bvec(bio))
+    for bv in segments:
+        n = bv.bv_len
+        addr = PAGE_OFFSET + (bv.bv_page.pfn << shift) + bv.bv_offset
+        have = min(n, size - pos) if pos < size else 0
+        if write:
+            if have < n:
+                return False                            # padding is not memory
+            mem.copy(base + pos, addr, n)
+        else:
+            if have:
+                mem.copy(addr, base + pos, have)
+            if have < n:
+                mem.fill(addr + have, 0, n - have)
+        pos += n
+    return True
+
+
+def _finish(brd: Brd, bio: Bio) -> None:
+    if _transfer(brd, bio):
+        bio_endio(bio)
+    else:
+        bio_endio_status(bio, BLK_STS_IOERR)
+
+
+def _server(brd: Brd) -> None:
+    """The task in which deferred bios end: an interrupt's softirq, or a kworker."""
+    sched = this.sched
+    me = this.task
+    waiting = brd.waiting
+    assert waiting is not None
+    while True:
+        if not brd.queue:
+            sched.block(waiting)
+            continue
+        ch = this.chooser
+        i = ch.value("bio to end", 0, len(brd.queue) - 1) if ch is not None and len(brd.queue) > 1 else 0
+        bio = brd.queue[i]
+        del brd.queue[i]
+        softirq = brd.completion == "softirq" if ch is None else bool(ch.value("bio ends in softirq", 0, 1))
+        if softirq:
+            me.preempt_count += SOFTIRQ_OFFSET
+        _finish(brd, bio)
+        if softirq:
+            me.preempt_count -= SOFTIRQ_OFFSET
+
+
+def _defer(brd: Brd, bio: Bio) -> None:
+    if brd.server is None:
+        brd.waiting = WaitQueue(f"bios of {brd.disk.disk_name}")
+        brd.server = this.sched.spawn(f"kworker/0:1H-{brd.disk.disk_name}", lambda: _server(brd), PF_KTHREAD)
+    brd.queue.append(bio)
+    if brd.waiting is not None:
+        brd.waiting.wake()
+
+
+@custom(C, "brd_submit_bio", "the Chooser may have the bio end later, from another task, and then also transferred later")
+def brd_submit_bio(bio: Bio) -> None:
+    """``static void brd_submit_bio(struct bio *bio)``: reads and writes; anything else ends with BLK_STS_IOERR."""
+    brd: Brd = bio.bi_bdev.bd_disk.private_data
+    op = bio.bi_opf & REQ_OP_MASK
+    if op != REQ_OP_READ and op != REQ_OP_WRITE:
+        bio_io_error(bio)
+        return
+    ch = this.chooser
+    if brd.completion != "sync" or (ch is not None and ch.value("bio ends later", 0, 1)):
+        _defer(brd, bio)
+        return
+    _finish(brd, bio)
+
+
+brd_fops = block_device_operations(submit_bio=brd_submit_bio)
+
+
+@custom(C, "brd_alloc", "makes one disk over a region; read-only unless asked; name, sizes and completion are parameters")
+def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_size: int = 512, writable: bool = False, completion: str = "sync",
+            partscan: bool = False) -> Any:
+    """A disk with the region's bytes, added: open it as ``/dev/NAME`` (default ``ram0``, ``ram1``, ...).
+
+    ``pad``: the capacity is the region's size rounded up to this; what the padding holds reads as zeros (a loop device over a file on a file
+    system with 4 KiB blocks: 4096). Return: the gendisk; ERR_PTR(-EINVAL) for a bad block size, ERR_PTR(-EEXIST) for a name in use,
+    ERR_PTR(-ENOMEM).
+    """
+    if completion not in COMPLETIONS:
+        raise ValueError(f"completion {completion!r}: one of {', '.join(COMPLETIONS)}")
+    if pad < 512 or pad % 512:
+        raise ValueError(f"pad {pad}: a multiple of 512")
+    lim = QueueLimits(physical_block_size=this.mem.page_size, logical_block_size=logical_block_size,
+                      features=BLK_FEAT_SYNCHRONOUS | BLK_FEAT_NOWAIT)
+    disk = blk_alloc_disk(lim)
+    if IS_ERR(disk):
+        return disk
+    nr: int = this.machine.parts.get("brd", 0)
+    this.machine.parts["brd"] = nr + 1
+    brd = Brd(region, nr, completion)
+    brd.disk = disk
+    disk.major = RAMDISK_MAJOR
+    disk.first_minor = nr
+    disk.minors = 1
+    disk.fops = brd_fops
+    disk.private_data = brd
+    disk.disk_name = name or f"ram{nr}"
+    if not partscan:
+        disk.flags |= GENHD_FL_NO_PART
+    set_capacity(disk, roundup(region.size, pad) >> 9)
+    if not writable:
+        set_disk_ro(disk, True)
+    if not region.lend(disk.disk_name):
+        put_disk(disk)
+        return ERR_PTR(-ENOSPC)
+    err = add_disk(disk)
+    if err:
+        region.give_back(disk.disk_name)
+        put_disk(disk)
+        return ERR_PTR(err)
+    return disk
+
+
+@custom(C, "brd_cleanup", "of one disk")
+def ramdisk_remove(disk: GenDisk) -> None:
+    """Remove the disk and give the region back. Open files keep the gendisk, whose bios fail from now on."""
+    brd: Brd = disk.private_data
+    del_gendisk(disk)
+    brd.region.give_back(disk.disk_name)
+    put_disk(disk)
+
+
+__all__ = ["Brd", "COMPLETIONS", "brd_submit_bio", "ramdisk", "ramdisk_remove"]

@@ -1,0 +1,421 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Disks: allocation, registration, removal (include/linux/blkdev.h, block/genhd.c, block/blk-settings.c). Ports import it from kemu.linux.blkdev."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kemu.linux.backing_dev import BackingDevInfo, bdi_alloc, bdi_put, bdi_register, bdi_unregister
+from kemu.linux.bdev import bdev_add, bdev_alloc, bdev_drop, bdev_mark_dead, bdev_set_nr_sectors, bdev_unhash, disk_live, registry
+from kemu.linux.blk_core import GD_ADDED, GD_DEAD, GD_OWNS_QUEUE, GD_READ_ONLY
+from kemu.linux.blk_types import BD_HAS_SUBMIT_BIO, BlockDevice
+from kemu.linux.bug import WARN_ON
+from kemu.linux.err import ERR_PTR
+from kemu.linux.errno import EBUSY, EEXIST, EINVAL, ENOMEM
+from kemu.linux.honesty import custom, dup
+from kemu.linux.kdev_t import MINORBITS, MINORMASK, MKDEV
+from kemu.linux.math import is_power_of_2, round_down
+from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
+from kemu.linux.printk import pr_info, pr_warn_once, printk
+from kemu.machine.current import arch, this
+from kemu.machine.machine import should_fail
+
+C = "block/genhd.c"
+H = "include/linux/blkdev.h"
+BLK_SAFE_MAX_SECTORS = 255
+BLK_DEF_MAX_SECTORS_CAP = 8192
+BLK_MAX_SEGMENTS = 128
+BLK_MAX_SEGMENT_SIZE = 65536
+BLK_DEV_MAX_SECTORS = (1 << 63) - 1 >> 9
+BLK_FEAT_WRITE_CACHE, BLK_FEAT_FUA, BLK_FEAT_ROTATIONAL, BLK_FEAT_ADD_RANDOM, BLK_FEAT_IO_STAT = 1, 2, 4, 8, 16
+BLK_FEAT_STABLE_WRITES, BLK_FEAT_SYNCHRONOUS, BLK_FEAT_NOWAIT, BLK_FEAT_DAX = 32, 64, 128, 256
+GENHD_FL_REMOVABLE, GENHD_FL_HIDDEN, GENHD_FL_NO_PART = 1, 2, 4
+DISK_MAX_PARTS, DISK_NAME_LEN = 256, 32
+BLOCK_EXT_MAJOR = 259
+BLKDEV_MAJOR_MAX = 512
+NUMA_NO_NODE = -1
+
+
+@dup(H)
+class block_device_operations:
+    """``struct block_device_operations``: what the driver implements; members not named are None."""
+
+    __slots__ = ("free_disk", "open", "owner", "release", "submit_bio")
+
+    def __init__(self, *, submit_bio: Any = None, open: Any = None, release: Any = None, free_disk: Any = None, owner: Any = None):
+        self.submit_bio = submit_bio
+        self.open = open
+        self.release = release
+        self.free_disk = free_disk
+        self.owner = owner
+
+
+@custom(H, "queue_limits", "the limits that something here looks at; 0 asks for the default")
+class QueueLimits:
+    """``struct queue_limits``: sizes in bytes, ``max_*_sectors`` in units of 512."""
+
+    __slots__ = ("dma_alignment", "features", "io_min", "io_opt", "logical_block_size", "max_discard_sectors", "max_hw_discard_sectors",
+                 "max_hw_sectors", "max_sectors", "max_segment_size", "max_segments", "max_write_zeroes_sectors", "physical_block_size")
+
+    def __init__(self, *, logical_block_size: int = 0, physical_block_size: int = 0, max_hw_sectors: int = 0, max_segments: int = 0,
+                 max_segment_size: int = 0, io_min: int = 0, io_opt: int = 0, dma_alignment: int = 0, features: int = 0,
+                 max_hw_discard_sectors: int = 0, max_write_zeroes_sectors: int = 0):
+        self.logical_block_size = logical_block_size
+        self.physical_block_size = physical_block_size
+        self.max_hw_sectors = max_hw_sectors
+        self.max_sectors = 0
+        self.max_segments = max_segments
+        self.max_segment_size = max_segment_size
+        self.io_min = io_min
+        self.io_opt = io_opt
+        self.dma_alignment = dma_alignment
+        self.features = features
+        self.max_hw_discard_sectors = max_hw_discard_sectors
+        self.max_discard_sectors = 0
+        self.max_write_zeroes_sectors = max_write_zeroes_sectors
+
+
+@custom(H, "request_queue", "the limits, and whether bios may still enter")
+class RequestQueue:
+    """``struct request_queue``"""
+
+    __slots__ = ("disk", "dying", "limits")
+
+    def __init__(self, limits: QueueLimits):
+        self.limits = limits
+        self.disk: GenDisk | None = None
+        self.dying = False
+
+    @property
+    def max_discard_sectors(self) -> int:
+        return self.limits.max_discard_sectors
+
+    @property
+    def max_write_zeroes_sectors(self) -> int:
+        return self.limits.max_write_zeroes_sectors
+
+
+@custom(H, "gendisk", "state is an int of GD_* bits")
+class GenDisk:
+    """``struct gendisk``. ``private_data`` is the driver's; ``part0`` the whole disk's block_device, whose references are the disk's."""
+
+    __slots__ = ("bdi", "disk_name", "diskseq", "first_minor", "flags", "fops", "major", "minors", "open_mutex", "part0", "part_tbl", "private_data",
+                 "queue", "state", "__weakref__")
+
+    def __init__(self) -> None:
+        self.major = 0
+        self.first_minor = 0
+        self.minors = 0
+        self.disk_name = ""
+        self.part0: BlockDevice = None              # type: ignore[assignment]
+        self.part_tbl: list[BlockDevice] = []
+        self.fops: Any = None
+        self.queue: RequestQueue = None             # type: ignore[assignment]
+        self.private_data: Any = None
+        self.flags = 0
+        self.state = 0
+        self.open_mutex = mutex()
+        self.bdi: BackingDevInfo = None             # type: ignore[assignment]
+        self.diskseq = 0
+
+    @property
+    def nowait(self) -> bool:
+        """``bdev_nowait()``"""
+        return bool(self.queue.limits.features & BLK_FEAT_NOWAIT)
+
+    def __repr__(self) -> str:
+        return f"<gendisk {self.disk_name} state:{self.state:#x} refs:{self.part0.bd_refs if self.part0 else 0}>"
+
+
+@dup(H)
+def blk_validate_block_size(bsize: int) -> int:
+    """``int blk_validate_block_size(unsigned long bsize)``: -EINVAL unless a power of two from 512 to BLK_MAX_BLOCK_SIZE."""
+    limit = 65536 if this.machine.config.get("CONFIG_TRANSPARENT_HUGEPAGE", True) else arch.PAGE_SIZE
+    if bsize < 512 or bsize > max(limit, arch.PAGE_SIZE) or not is_power_of_2(bsize):
+        return -EINVAL
+    return 0
+
+
+@custom("block/blk-settings.c", "blk_validate_limits", "of the limits that are modelled")
+def blk_validate_limits(lim: QueueLimits) -> int:
+    """``static int blk_validate_limits(struct queue_limits *lim)``: fills in the defaults; -EINVAL for what cannot be."""
+    if not lim.logical_block_size:
+        lim.logical_block_size = 512
+    elif blk_validate_block_size(lim.logical_block_size):
+        printk("\x014Invalid logical block size (%d)\n", lim.logical_block_size)
+        return -EINVAL
+    if lim.physical_block_size < lim.logical_block_size:
+        lim.physical_block_size = lim.logical_block_size
+    elif not is_power_of_2(lim.physical_block_size):
+        printk("\x014Invalid physical block size (%d)\n", lim.physical_block_size)
+        return -EINVAL
+    lim.io_min = max(lim.io_min, lim.physical_block_size)
+    lim.io_opt = round_down(lim.io_opt, lim.physical_block_size)
+    sectors = lim.logical_block_size >> 9
+    if not lim.max_hw_sectors:
+        lim.max_hw_sectors = BLK_SAFE_MAX_SECTORS
+    if WARN_ON(lim.max_hw_sectors < arch.PAGE_SIZE >> 9) or WARN_ON(sectors > lim.max_hw_sectors):
+        return -EINVAL
+    lim.max_hw_sectors = round_down(lim.max_hw_sectors, sectors)
+    if lim.io_opt > BLK_DEF_MAX_SECTORS_CAP << 9:
+        lim.max_sectors = min(lim.max_hw_sectors, lim.io_opt >> 9)
+    elif lim.io_min > BLK_DEF_MAX_SECTORS_CAP << 9:
+        lim.max_sectors = min(lim.max_hw_sectors, lim.io_min >> 9)
+    else:
+        lim.max_sectors = min(lim.max_hw_sectors, BLK_DEF_MAX_SECTORS_CAP)
+    lim.max_sectors = round_down(lim.max_sectors, sectors)
+    lim.max_segments = lim.max_segments or BLK_MAX_SEGMENTS
+    lim.max_segment_size = lim.max_segment_size or BLK_MAX_SEGMENT_SIZE
+    lim.max_discard_sectors = lim.max_hw_discard_sectors
+    lim.dma_alignment = lim.dma_alignment or 511
+    return 0
+
+
+@dup(H)
+def blk_alloc_disk(lim: QueueLimits | None, node: int = NUMA_NO_NODE) -> Any:
+    """``struct gendisk *blk_alloc_disk(struct queue_limits *lim, int node_id)``
+
+    Return: a disk with one reference, for put_disk(); ERR_PTR(-EINVAL) for impossible limits, ERR_PTR(-ENOMEM).
+    """
+    lim = lim or QueueLimits()
+    err = blk_validate_limits(lim)
+    if err:
+        return ERR_PTR(err)
+    if this.chooser is not None and should_fail("failslab", "blk_alloc_disk"):
+        return ERR_PTR(-ENOMEM)
+    q = RequestQueue(lim)
+    disk = GenDisk()
+    bdi = bdi_alloc(node)
+    if bdi is None:
+        return ERR_PTR(-ENOMEM)
+    disk.bdi = bdi
+    bdi.ra_pages = max(bdi.ra_pages, lim.io_opt * 2 >> arch.PAGE_SHIFT)         # blk_apply_bdi_limits()
+    bdi.io_pages = lim.max_sectors >> arch.PAGE_SHIFT - 9
+    disk.queue = q
+    part0 = bdev_alloc(disk, 0)
+    if part0 is None:
+        bdi_put(bdi)
+        return ERR_PTR(-ENOMEM)
+    disk.part0 = part0
+    disk.part_tbl.append(part0)
+    q.disk = disk
+    disk.state = 1 << GD_OWNS_QUEUE
+    reg = registry()
+    reg.diskseq += 1
+    disk.diskseq = reg.diskseq
+    if this.watch is not None:
+        this.watch.alloc("gendisk", disk, 0)
+    return disk
+
+
+@dup(H)
+def get_capacity(disk: GenDisk) -> int:
+    """``sector_t get_capacity(struct gendisk *disk)``: in sectors of 512 bytes."""
+    return disk.part0.bd_nr_sectors
+
+
+@dup(C)
+def set_capacity(disk: GenDisk, sectors: int) -> None:
+    """``void set_capacity(struct gendisk *disk, sector_t sectors)``"""
+    if sectors > BLK_DEV_MAX_SECTORS:
+        pr_warn_once("%s: truncate capacity from %lld to %lld\n", disk.disk_name, sectors, BLK_DEV_MAX_SECTORS)
+        sectors = BLK_DEV_MAX_SECTORS
+    bdev_set_nr_sectors(disk.part0, sectors)
+
+
+@dup(C)
+def set_capacity_and_notify(disk: GenDisk, size: int) -> bool:
+    """``bool set_capacity_and_notify(struct gendisk *disk, sector_t size)``: True if user space was told."""
+    capacity = get_capacity(disk)
+    set_capacity(disk, size)
+    if size == capacity or not disk_live(disk) or disk.flags & GENHD_FL_HIDDEN:
+        return False
+    pr_info("%s: detected capacity change from %lld to %lld\n", disk.disk_name, capacity, size)
+    return bool(capacity and size)
+
+
+@dup(C)
+def set_disk_ro(disk: GenDisk, read_only: bool) -> None:
+    """``void set_disk_ro(struct gendisk *disk, bool read_only)``"""
+    if read_only:
+        disk.state |= 1 << GD_READ_ONLY
+    else:
+        disk.state &= ~(1 << GD_READ_ONLY)
+
+
+@dup(H)
+def get_disk_ro(disk: GenDisk) -> bool:
+    """``int get_disk_ro(struct gendisk *disk)``"""
+    return bool(disk.part0.bd_flags & 1 << 8 or disk.state & 1 << GD_READ_ONLY)
+
+
+def _scan_partitions(disk: GenDisk) -> None:
+    """``disk_scan_partitions()``: the parsers' first look at sector 0; no partition table is understood."""
+    from kemu.linux.bdev import bdev_file_open_by_dev, bdev_fput
+    from kemu.linux.err import IS_ERR
+    from kemu.linux.filemap import read_mapping_folio
+    from kemu.linux.mm import folio_put
+
+    file = bdev_file_open_by_dev(disk.part0.bd_dev, 1, None, None)
+    if IS_ERR(file):
+        return
+    folio = read_mapping_folio(disk.part0.bd_mapping, 0, None)
+    if not IS_ERR(folio):
+        folio_put(folio)
+    bdev_fput(file)
+
+
+@custom(C, "device_add_disk", "sysfs and events are left out; a partition scan reads sector 0 and finds nothing; devtmpfs listens in the registry")
+def device_add_disk(parent: Any, disk: GenDisk, groups: Any = None) -> int:
+    """``int device_add_disk(struct device *parent, struct gendisk *disk, const struct attribute_group **groups)``
+
+    Makes the disk visible. Return: 0; -EINVAL for numbers or operations that cannot be; -EEXIST if the name is in use; -EBUSY without minors
+    left; -ENOMEM (fail_function device_add, bdi_register). On failure nothing of it is left, and put_disk() is still to be called.
+    """
+    if disk.fops is None or disk.fops.submit_bio is None:
+        return -EINVAL
+    disk.part0.bd_flags |= BD_HAS_SUBMIT_BIO
+    reg = registry()
+    ext = False
+    if disk.major:
+        if WARN_ON(not disk.minors):
+            return -EINVAL
+        disk.minors = min(disk.minors, DISK_MAX_PARTS)
+        if disk.first_minor > MINORMASK or disk.minors > MINORMASK + 1 or disk.first_minor + disk.minors > MINORMASK + 1:
+            return -EINVAL
+    else:
+        if WARN_ON(disk.minors):
+            return -EINVAL
+        minor = next((i for i in range(1 << MINORBITS) if i not in reg.ext_minors), -1)
+        if minor < 0:
+            return -EBUSY
+        reg.ext_minors.add(minor)
+        ext = True
+        disk.major = BLOCK_EXT_MAJOR
+        disk.first_minor = minor
+    devt = MKDEV(disk.major, disk.first_minor)
+
+    ret = 0
+    if disk.disk_name in reg.disks:
+        printk("\x014sysfs: cannot create duplicate filename '/devices/virtual/block/%s'\n", disk.disk_name)
+        ret = -EEXIST
+    elif this.chooser is not None and should_fail("fail_function", "device_add"):
+        ret = -ENOMEM
+    elif not disk.flags & GENHD_FL_HIDDEN:
+        ret = bdi_register(disk.bdi, "%u:%u", disk.major, disk.first_minor)
+    if ret:
+        if ext:
+            reg.ext_minors.discard(disk.first_minor)
+        return ret
+    reg.disks[disk.disk_name] = disk
+    bdev_add(disk.part0, devt)
+    disk.state |= 1 << GD_ADDED
+    if get_capacity(disk) and not disk.flags & (GENHD_FL_NO_PART | GENHD_FL_HIDDEN):
+        _scan_partitions(disk)
+    for tell in reg.listeners:
+        tell("add", disk)
+    return 0
+
+
+@dup(H)
+def add_disk(disk: GenDisk) -> int:
+    """``int add_disk(struct gendisk *disk)``: see :func:`device_add_disk`."""
+    return device_add_disk(None, disk)
+
+
+@dup(C)
+def blk_mark_disk_dead(disk: GenDisk) -> None:
+    """``void blk_mark_disk_dead(struct gendisk *disk)``: surprise removal: bios fail from now on."""
+    disk.queue.dying = True
+    disk.state |= 1 << GD_DEAD
+    set_capacity(disk, 0)
+    for bdev in list(disk.part_tbl):
+        bdev_mark_dead(bdev, True)
+
+
+@custom(C, "del_gendisk", "waits until the driver's bios have ended; sysfs is left out")
+def del_gendisk(disk: GenDisk) -> None:
+    """``void del_gendisk(struct gendisk *disk)``: no new openers, the file system is told, bios end with BLK_STS_IOERR. Context: may sleep."""
+    if WARN_ON(not disk_live(disk)):
+        return
+    mutex_lock(disk.open_mutex)
+    for part in disk.part_tbl:
+        bdev_unhash(part)
+    mutex_unlock(disk.open_mutex)
+    if not disk.state & 1 << GD_DEAD:
+        for part in list(disk.part_tbl):
+            bdev_mark_dead(part, False)
+    mutex_lock(disk.open_mutex)
+    disk.state |= 1 << GD_DEAD
+    set_capacity(disk, 0)
+    mutex_unlock(disk.open_mutex)
+    if not disk.flags & GENHD_FL_HIDDEN:
+        bdi_unregister(disk.bdi)
+    reg = registry()
+    if reg.disks.get(disk.disk_name) is disk:
+        del reg.disks[disk.disk_name]
+    if disk.major == BLOCK_EXT_MAJOR:
+        reg.ext_minors.discard(disk.first_minor)
+    for tell in reg.listeners:
+        tell("remove", disk)
+
+
+@dup(C)
+def put_disk(disk: GenDisk | None) -> None:
+    """``void put_disk(struct gendisk *disk)``: the last reference frees the disk; open files hold one each."""
+    if disk is None:
+        return
+    part0 = disk.part0
+    part0.bd_refs -= 1
+    if part0.bd_refs > 0:
+        return
+    WARN_ON(disk_live(disk))                            # disk_release()
+    disk.queue.disk = None
+    if disk.state & 1 << GD_ADDED and disk.fops is not None and disk.fops.free_disk is not None:
+        disk.fops.free_disk(disk)
+    bdi_put(disk.bdi)
+    bdev_drop(part0)
+    if this.watch is not None:
+        this.watch.free("gendisk", disk)
+
+
+@dup(H)
+def disk_devt(disk: GenDisk) -> int:
+    """``dev_t disk_devt(struct gendisk *disk)``"""
+    return MKDEV(disk.major, disk.first_minor)
+
+
+@dup(C, "__register_blkdev")
+def register_blkdev(major: int, name: str, probe: Callable[[int], None] | None = None) -> int:
+    """``int register_blkdev(unsigned int major, const char *name)``
+
+    Return: with ``major`` 0 the highest free one of 1..254; else 0. -EBUSY if it is taken or none is free; -EINVAL; -ENOMEM.
+    """
+    reg = registry()
+    ret = 0
+    if major == 0:
+        taken = {m % 255 for m in reg.majors}
+        index = next((i for i in range(254, 0, -1) if i not in taken), 0)
+        if index == 0:
+            printk("%s: failed to get major for %s\n", "__register_blkdev", name)
+            return -EBUSY
+        major = ret = index
+    if major >= BLKDEV_MAJOR_MAX:
+        printk("\x013%s: major requested (%u) is greater than the maximum (%u) for %s\n", "__register_blkdev", major, BLKDEV_MAJOR_MAX - 1, name)
+        return -EINVAL
+    if this.chooser is not None and should_fail("failslab", "register_blkdev"):
+        return -ENOMEM
+    if major in reg.majors:
+        printk("register_blkdev: cannot get major %u for %s\n", major, name)
+        return -EBUSY
+    reg.majors[major] = name
+    return ret
+
+
+@dup(C)
+def unregister_blkdev(major: int, name: str) -> None:
+    """``void unregister_blkdev(unsigned int major, const char *name)``: the number is free again."""
+    reg = registry()
+    if WARN_ON(reg.majors.get(major) != name):
+        return
+    del reg.majors[major]
