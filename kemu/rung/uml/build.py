@@ -20,7 +20,7 @@ from pathlib import Path
 from kemu.rung.uml import config
 from kemu.rung.uml.cache import cache_dir, lock
 from kemu.rung.uml.errors import BuildError, ConfigError
-from kemu.rung.uml.make import Say, make, nothing
+from kemu.rung.uml.make import Say, keep_warnings, make, nothing
 from kemu.rung.uml.patches import Patch, apply_patches, internal_patch
 from kemu.rung.uml.tree import BUILD_PREFIX, Copy, Tree
 
@@ -54,6 +54,7 @@ class Recipe:
     patches: Sequence[Patch] = ()
     slot: str = "plain"
     agent: bool = True
+    lenient: bool = False              # symbols of ``extra`` that Kconfig does not know are left out (part of a series)
     _identity: str = field(default="", repr=False)
 
     def identity(self) -> str:
@@ -108,7 +109,7 @@ def build(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
         objects = work / f"{BUILD_PREFIX}{recipe.flavour}"
         _seed(recipe, objects, say)
         configure(recipe, objects, say)
-        warnings = make(objects, ["vmlinux"], say, jobs)
+        warnings = keep_warnings(objects, make(objects, ["vmlinux"], say, jobs))
         _store(recipe, key, store, objects, copy.path, warnings)
     _forget_old(store.parent)
     kernel = _stored(store)
@@ -147,6 +148,8 @@ def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
     base = set(config.settings((config.CONFIGS / "base.config").read_text()))
     bad = config.refused(text, got)
     fatal = [line for line in bad if not any(line.startswith((f"{s}=", f"# {s} ")) for s in base)]
+    if recipe.lenient:
+        fatal = []
     if fatal:
         raise ConfigError(f"Kconfig does not take {fatal[0]}: no such symbol in Linux {recipe.tree.version}, or a dependency is missing")
     for line in bad:
@@ -154,6 +157,8 @@ def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
     stamp.write_text(want)
     return dot
 
+
+# ---- objects and kernels that are there already ----
 
 def _seed(recipe: Recipe, objects: Path, say: Say) -> None:
     """A series starts from the objects of the plain tree, so that only what it touches is compiled."""

@@ -2,11 +2,13 @@
 """Running the kernel's make: progress while it runs, the compiler's own words when it fails."""
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kemu.rung.uml.errors import BuildError
@@ -18,13 +20,21 @@ _BAD = re.compile(r"error:|: undefined reference|^ERROR:|\*\*\* (?!\[|Waiting)|N
 _CONTEXT = re.compile(r"^(In file included from|\s+from |.*: (In function|At top level|warning:|note:)|\s+\d* *\|)")
 
 
+@dataclass(frozen=True)
+class Made:
+    """What a make did: the warnings it printed, and the objects it made (without suffix)."""
+
+    warnings: list[str]
+    compiled: set[str]
+
+
 def nothing(text: str) -> None:
     """A ``say`` that says nothing."""
 
 
 def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 0, env: dict[str, str] | None = None,
-         top: Path | None = None) -> list[str]:
-    """Run ``make ARCH=um O=objects targets`` in the tree that ``objects`` is a directory of; the warnings that it printed.
+         top: Path | None = None) -> Made:
+    """Run ``make ARCH=um O=objects targets`` in the tree that ``objects`` is a directory of.
 
     ``say`` gets a line beginning with ``\\r`` per step. ``BuildError`` carries the compiler's, the linker's or make's message.
     """
@@ -37,6 +47,7 @@ def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 
     started = time.monotonic()
     expected = _expected(objects)
     lines: list[str] = []
+    compiled: set[str] = set()
     steps = 0
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=child, text=True,
                           errors="replace") as run:
@@ -46,6 +57,7 @@ def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 
             m = _STEP.match(line)
             if m:
                 steps += 1
+                compiled.add(os.path.splitext(m[2])[0])
                 of = f"/{expected}" if expected > steps else ""
                 say(f"\r{steps}{of} {m[1]} {m[2]} ({time.monotonic() - started:.0f} s)")
             else:
@@ -57,7 +69,28 @@ def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 
         _remember(objects, steps)
     if steps and "vmlinux" in targets:
         say(f"built in {time.monotonic() - started:.0f} s ({steps} steps)")
-    return [line for line in lines if re.search(r"\bwarning:|^WARNING:", line)]
+    return Made([line for line in lines if re.search(r"\bwarning:|^WARNING:", line)], compiled)
+
+
+def keep_warnings(objects: Path, made: Made) -> list[str]:
+    """The warnings of all objects as they are now: an incremental make repeats only those of what it compiles."""
+    path = objects / ".kemu-warnings"
+    try:
+        old = [str(line) for line in json.loads(path.read_text())]
+    except (OSError, ValueError):
+        old = []
+    kept = [line for line in old if not _stale(line, made.compiled)]
+    now = kept + [line for line in made.warnings if line not in kept]
+    path.write_text(json.dumps(now))
+    return now
+
+
+def _stale(line: str, compiled: set[str]) -> bool:
+    """Whether the object that a warning is about has been made again. Linking always is; a header's users cannot be told."""
+    if line.startswith("WARNING:"):
+        return True
+    source = line.split(":")[0].removeprefix("../")
+    return source.endswith(".h") or os.path.splitext(source)[0] in compiled
 
 
 def compiler_message(lines: list[str], most: int = 40) -> str:

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kemu series``: patch series, judged by the kernel that they are for."""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
+from kemu.cli.linux import failures, kind_of, say_of, tree_of
+from kemu.rung.uml import config as kconfig
+from kemu.rung.uml import series as series_
+from kemu.rung.uml.seriestest import Step, run_steps
+
+HELP = "patch series: list, new, check, test"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    p = verbs.add_parser("list", help="the series in patches/")
+    p.add_argument("--json", action="store_true")
+
+    p = verbs.add_parser("new", help="make a folder in patches/")
+    p.add_argument("name", metavar="NAME")
+
+    for verb, text in (("check", "does it apply, and what does checkpatch say"), ("test", "apply to a copy of the tree, build, run, compare")):
+        p = verbs.add_parser(verb, help=text)
+        p.add_argument("name", metavar="NAME", help="a folder of patches/, an mbox, or a directory of format-patch files")
+        p.add_argument("--tree", metavar="TREE", help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
+        if verb == "check":
+            p.add_argument("--json", action="store_true", help="as b4 wants it from a check hook")
+            continue
+        p.add_argument("--bisectable", action="store_true", help="build after each patch of the series too")
+        p.add_argument("--flavour", choices=kconfig.flavours(), default="fast")
+        p.add_argument("--images", metavar="DIR", action="append", default=[],
+                       help="EROFS images for which nothing may change; default: tests/data, where there is one")
+        p.add_argument("--ktap", action="store_true", help="KTAP even on a terminal")
+        p.add_argument("--jobs", type=int, default=0, metavar="N")
+        p.add_argument("--timeout", type=float, default=120.0, metavar="S", help="seconds until the suites are a hang")
+
+
+def run(args: argparse.Namespace) -> int:
+    verbs = {"list": _list, "new": _new, "check": _check, "test": _test}
+    return failures(args.verb, lambda: verbs[args.verb](args))
+
+
+def _list(args: argparse.Namespace) -> int:
+    found = series_.all_series()
+    if args.json:
+        print(json.dumps([{"name": s.name, "title": s.title, "base": s.base, "patches": [p.subject for p in s.patches],
+                           "config": s.config, "path": str(s.path)} for s in found]))
+        return EXIT_OK
+    for s in found:
+        print(f"{s.name:24} {len(s.patches):3} patch{'es' if len(s.patches) != 1 else '  '}  {s.title}")
+    if not found:
+        print("no series: `kemu series new NAME` makes one", file=sys.stderr)
+    return EXIT_OK
+
+
+def _new(args: argparse.Namespace) -> int:
+    print(series_.new_series(args.name, Path.cwd() / "patches"))
+    return EXIT_OK
+
+
+def _check(args: argparse.Namespace) -> int:
+    series = series_.find_series(args.name)
+    found = list(series_.check(series, tree_of(args)))
+    if args.json:
+        print(json.dumps([f.as_json() for f in found], indent=1))
+    else:
+        for f in found:
+            print(f"{f.status:8} {f.tool:10} {f.patch + ': ' if f.patch else ''}{f.summary}")
+    return EXIT_FAILED if any(f.status == "fail" for f in found) else EXIT_OK
+
+
+def _images(args: argparse.Namespace) -> list[Path]:
+    folders = [Path(d) for d in args.images] or [d for d in [Path.cwd() / "tests" / "data"] if d.is_dir()]
+    out = []
+    for folder in folders:
+        if not folder.exists():
+            raise CommandError(f"test: {folder}: no such folder")
+        for path in sorted(folder.rglob("*") if folder.is_dir() else [folder]):
+            if path.is_file() and path.suffix != ".jsonl":
+                with open(path, "rb") as f:
+                    if kind_of(f.read(1028)) == "erofs":
+                        out.append(path)
+    return out
+
+
+def _test(args: argparse.Namespace) -> int:
+    series = series_.find_series(args.name)
+    ktap = args.ktap or not sys.stdout.isatty()
+    if ktap:
+        print("KTAP version 1")
+    count, worst = 0, EXIT_OK
+    steps = run_steps(series, tree_of(args), args.flavour, args.bisectable, _images(args), say_of(args), args.jobs, args.timeout)
+    for step in steps:
+        count += 1
+        _show(step, count, ktap)
+        if step.status == "not ok":
+            worst = worst or step.code
+    if ktap:
+        print(f"1..{count}")
+    if worst:
+        raise CommandError(f"test: {series.name}: failed", worst)
+    return EXIT_OK
+
+
+def _show(step: Step, number: int, ktap: bool) -> None:
+    details = step.details.rstrip().splitlines()
+    if ktap:
+        for line in details:
+            print(f"# {line}")
+        print(f"{'ok' if step.status != 'not ok' else 'not ok'} {number} {step.name}{' # SKIP' if step.status == 'skip' else ''}")
+    else:
+        print(f"[{'FAILED' if step.status == 'not ok' else 'PASSED'}] {step.name} ({step.seconds:.1f} s)")
+        for line in details:
+            print(f"    {line}")
+    sys.stdout.flush()

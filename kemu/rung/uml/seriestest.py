@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kemu series test``: apply, build, warnings, KUnit, and the same answers as the plain tree for what the series does not concern."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kemu.report import manifest
+from kemu.rung.uml.build import Kernel, Recipe, build
+from kemu.rung.uml.errors import BuildError, PatchError
+from kemu.rung.uml.kunit import run_kunit
+from kemu.rung.uml.make import Say, nothing
+from kemu.rung.uml.oracle import Oracle
+from kemu.rung.uml.series import Series
+from kemu.rung.uml.tree import Tree
+
+
+@dataclass
+class Step:
+    """One step of a test: ``ok``, ``not ok`` or ``skip``; ``details`` are the compiler's or the kernel's words; ``code`` the exit code
+    that a failure of it stands for."""
+
+    name: str
+    status: str = "ok"
+    details: str = ""
+    seconds: float = 0.0
+    code: int = 1
+
+
+def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: bool = False, images: Sequence[Path] = (),
+              say: Say = nothing, jobs: int = 0, timeout: float = 120.0) -> Iterator[Step]:
+    """The steps of a test as they are done. A step that fails ends the test, but for suites and images."""
+    upto = range(1, len(series.patches)) if bisectable else range(0)
+    for count in upto:
+        step, _ = _build_step(f"builds at patch {count}/{len(series.patches)}: {series.patches[count - 1].subject}",
+                              series.recipe(tree, flavour, upto=count), say, jobs)
+        yield step
+        if step.status != "ok":
+            return
+    step, kernel = _build_step("builds" if series.patches else "builds (no patch in it)", series.recipe(tree, flavour), say, jobs)
+    yield step
+    if kernel is None:
+        return
+    yield _timed("KUnit", lambda s: _kunit(s, series, kernel, tree, timeout))
+    if images:
+        yield _timed(f"same answers as the plain tree for {len(images)} images",
+                     lambda s: _same_answers(s, kernel, Recipe(tree, flavour), images, say, jobs))
+
+
+def _timed(name: str, action: Callable[[Step], None]) -> Step:
+    step = Step(name)
+    started = time.monotonic()
+    action(step)
+    step.seconds = time.monotonic() - started
+    return step
+
+
+def _build_step(name: str, recipe: Recipe, say: Say, jobs: int) -> tuple[Step, Kernel | None]:
+    """Warnings are failures: the compiler's, and modpost's (a reference from kept code to discarded code crashes later)."""
+    step, kernel = Step(name), None
+    started = time.monotonic()
+    try:
+        kernel = build(recipe, say, jobs)
+    except PatchError as e:
+        step.status, step.details = "not ok", str(e)
+    except BuildError as e:
+        step.status, step.details, step.code = "not ok", e.output or str(e), e.exit_code
+    else:
+        if kernel.warnings:
+            step.status, step.details, step.code = "not ok", "\n".join(kernel.warnings), 4
+    step.seconds = time.monotonic() - started
+    return step, kernel if step.status == "ok" else None
+
+
+def _kunit(step: Step, series: Series, kernel: Kernel, tree: Tree, timeout: float) -> None:
+    run = run_kunit(kernel, tree.path, timeout=timeout)
+    names = sorted({case.name.split(".")[0] for case in run.outcome.cases})
+    step.name = f"KUnit: {run.outcome.summary} ({', '.join(names)})"
+    if run.end != "done" or run.exit_code:
+        step.status, step.code = "not ok", run.exit_code or 1
+        bad = [f"{case.name}: {case.status}\n" + "\n".join(f"  {line}" for line in case.log)
+               for case in run.outcome.cases if case.status not in ("passed", "skipped")]
+        step.details = "\n".join([run.message or run.splat or run.outcome.summary, *bad] + ([] if bad else run.console.splitlines()[-30:]))
+    elif series.kunit:
+        ran = run_kunit(kernel, tree.path, series.kunit, timeout=timeout).outcome
+        if not ran.total:
+            step.status, step.code, step.details = "not ok", 125, f"no suite matches {series.kunit!r} of series.toml"
+
+
+def _same_answers(step: Step, kernel: Kernel, plain: Recipe, images: Sequence[Path], say: Say, jobs: int) -> None:
+    with Oracle(kernel=build(plain, say, jobs)) as before, Oracle(kernel=kernel) as after:
+        for image in images:
+            a, b = before.erofs(image), after.erofs(image)
+            if (a.mount_error, a.crash) != (b.mount_error, b.crash):
+                step.details += f"{image}: plain {a.crash or a.mount_error}, series {b.crash or b.mount_error}\n"
+            text = manifest.diff(a.entries, b.entries, "plain", "series")
+            if text:
+                step.details += f"{image}:\n{text}\n"
+    if step.details:
+        step.status = "not ok"
