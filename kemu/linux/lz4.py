@@ -8,10 +8,10 @@ destination share page frames and the in-place margin does not hold.
 """
 from __future__ import annotations
 
-from typing import Any
+import lz4.block
+import lz4.block._block
 
-import cffi
-
+from kemu.linux import hostlib
 from kemu.linux.honesty import custom, dup
 from kemu.linux.lz4_decompress import LZ4_decompress_generic, Window
 from kemu.machine.current import this
@@ -25,49 +25,12 @@ def LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize: int) -> int:
     return (compressedSize >> 8) + 32
 
 
-_ffi: Any = cffi.FFI()
-_ffi.cdef("""
+hostlib.ffi.cdef("""
 int LZ4_decompress_safe(uintptr_t src, uintptr_t dst, int compressedSize, int dstCapacity);
 int LZ4_decompress_safe_partial(uintptr_t src, uintptr_t dst, int compressedSize, int targetOutputSize, int dstCapacity);
 """)
-
-
-def _library() -> Any:
-    """The C decoder: inside the lz4 package's extension module, else the system's liblz4; None without either."""
-    import lz4.block._block as block
-
-    for name in (block.__file__, "liblz4.so.1", "liblz4.dylib"):
-        try:
-            lib = _ffi.dlopen(name)
-            if all(hasattr(lib, f) for f in ("LZ4_decompress_safe", "LZ4_decompress_safe_partial")):
-                return lib
-        except OSError:
-            continue
-    return None
-
-
-_lib = _library()
-_bounce: dict[str, Any] = {}        # one source and one destination buffer for the process; they hold nothing between calls
-
-
-def _buffer(which: str, n: int) -> tuple[int, Any]:
-    """Address and memoryview of a host buffer of at least ``n`` bytes."""
-    b = _bounce.get(which)
-    if b is None or b[2] < n:
-        size = max(1 << 16, 1 << (n - 1).bit_length())
-        mem = _ffi.new("char[]", size)
-        b = _bounce[which] = (int(_ffi.cast("uintptr_t", mem)), memoryview(_ffi.buffer(mem)).cast("B"), size, mem)
-    return b[0], b[1]
-
-
-def _arena() -> int:
-    """Host address of the machine's arena."""
-    parts = this.machine.parts
-    addr = parts.get("lz4")
-    if addr is None:
-        with _ffi.from_buffer(this.mem.arena) as cdata:
-            addr = parts["lz4"] = int(_ffi.cast("uintptr_t", cdata))
-    return addr                                                                   # type: ignore[no-any-return]
+# inside the lz4 package's extension module, else the system's
+_lib = hostlib.load((lz4.block._block.__file__, "liblz4.so.1", "liblz4.dylib"), "LZ4_decompress_safe", "LZ4_decompress_safe_partial")
 
 
 def _overlap(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> bool:
@@ -92,9 +55,22 @@ def _in_place(src: int, dst: int, csize: int, capacity: int) -> bool:
     return True
 
 
+def _by_package(src: int, dst: int, csize: int, capacity: int) -> bool:
+    """A whole block through the package's Python functions, where no library lets itself be called; False if it does not fill ``capacity``."""
+    mem = this.mem
+    try:
+        data = lz4.block.decompress(mem.load(src, csize), uncompressed_size=capacity)
+    except lz4.block.LZ4BlockError:
+        return False
+    if len(data) != capacity:
+        return False
+    mem.store(dst, data)
+    mem.counters.bytes_decompressed += capacity
+    return True
+
+
 def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) -> int:
     mem = this.mem
-    buf = mem.buf
     sruns = mem.pieces(src, csize, False)
     druns = mem.pieces(dst, capacity, True)
     watch = this.watch
@@ -104,36 +80,29 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
     if _lib is not None and capacity > 0 and csize > 0 and not (overlap and (partial or not _in_place(src, dst, csize, capacity))):
         sview = dview = None
         if len(sruns) == 1 and not overlap:
-            sp = _arena() + sruns[0][0]
+            sp = hostlib.arena() + sruns[0][0]
         else:
             # where in-place decoding is safe, a snapshot of the source gives the same
-            sp, sview = _buffer("src", csize)
-            pos = 0
-            for base, n in sruns:
-                sview[pos:pos + n] = buf[base:base + n]
-                pos += n
+            sp, sview = hostlib.bounce("src", csize)
+            hostlib.gather(sruns, sview)
         if len(druns) == 1:
-            dp = _arena() + druns[0][0]
+            dp = hostlib.arena() + druns[0][0]
         else:
-            dp, dview = _buffer("dst", capacity)
+            dp, dview = hostlib.bounce("dst", capacity)
         if partial:
             ret = _lib.LZ4_decompress_safe_partial(sp, dp, csize, capacity, capacity)
         else:
             ret = _lib.LZ4_decompress_safe(sp, dp, csize, capacity)
         if ret == capacity:
             if dview is not None:
-                pos = 0
-                for base, n in druns:
-                    buf[base:base + n] = dview[pos:pos + n]
-                    pos += n
+                hostlib.scatter(druns, dview)
             mem._mark(druns, None)
             mem.counters.bytes_decompressed += capacity
             return capacity
         if overlap and sview is not None and dview is None:
-            pos = 0
-            for base, n in sruns:
-                buf[base:base + n] = sview[pos:pos + n]
-                pos += n
+            hostlib.scatter(sruns, sview)
+    elif _lib is None and not partial and not overlap and _by_package(src, dst, csize, capacity):
+        return capacity
     window = Window()
     window.add(src, csize)
     window.add(dst, capacity)

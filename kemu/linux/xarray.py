@@ -17,10 +17,11 @@ from kemu.machine.current import this
 class xarray:
     """``struct xarray``"""
 
-    __slots__ = ("d", "xa_lock")
+    __slots__ = ("adds", "d", "xa_lock")
 
     def __init__(self) -> None:
         self.d: dict[int, Any] = {}
+        self.adds = 0               # entries stored so far: an iteration looks again when it has changed
         self.xa_lock = spinlock_t()
 
 
@@ -75,6 +76,7 @@ def __xa_cmpxchg(xa: xarray, index: int, old: Any, entry: Any, gfp: int) -> Any:
     if (this.chooser is not None) and _fails(gfp, "xa_node"):
         return ERR_PTR(-ENOMEM)
     xa.d[index] = entry
+    xa.adds += 1
     return cur
 
 
@@ -97,6 +99,7 @@ def xa_store(xa: xarray, index: int, entry: Any, gfp: int) -> Any:
         return ERR_PTR(-ENOMEM)
     cur = xa.d.get(index)
     xa.d[index] = entry
+    xa.adds += 1
     return cur
 
 
@@ -116,9 +119,15 @@ def xa_err(entry: Any) -> int:
 def xa_for_each(xa: xarray) -> Iterator[tuple[int, Any]]:
     """``xa_for_each(xa, index, entry)``: in order of the index."""
     last = -1
+    d = xa.d
     while True:
-        rest = [i for i in xa.d if i > last]
-        if not rest:
+        todo = sorted(i for i in d if i > last)
+        if not todo:
             return
-        last = min(rest)
-        yield last, xa.d[last]
+        had = xa.adds
+        for last in todo:
+            if last in d:
+                yield last, d[last]
+                if xa.adds != had or xa.d is not d:
+                    d = xa.d
+                    break

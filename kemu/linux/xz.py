@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""MicroLZMA (include/linux/xz.h): decoded by liblzma's microlzma decoder, of the same authors and with the same rules.
+
+Where liblzma is older than 5.4 or cannot be called, Python's lzma decodes: as .lzma with a known size where the size is exact (the end of
+the range coder is checked then, as the kernel does), as a raw stream where it is not.
+"""
+from __future__ import annotations
+
+import lzma
+from typing import Any
+
+from kemu.linux import hostlib
+from kemu.linux.honesty import custom, dup
+from kemu.machine.current import this
+
+XZ_SINGLE, XZ_PREALLOC, XZ_DYNALLOC = range(3)
+XZ_OK, XZ_STREAM_END, XZ_UNSUPPORTED_CHECK, XZ_MEM_ERROR, XZ_MEMLIMIT_ERROR, XZ_FORMAT_ERROR, XZ_OPTIONS_ERROR, XZ_DATA_ERROR, XZ_BUF_ERROR = range(9)
+RC_INIT_BYTES = 5
+
+hostlib.ffi.cdef("""
+typedef struct {
+    uintptr_t next_in; size_t avail_in; uint64_t total_in;
+    uintptr_t next_out; size_t avail_out; uint64_t total_out;
+    void *allocator; void *internal;
+    void *reserved_ptr[4]; uint64_t seek_pos; uint64_t reserved_int2; size_t reserved_int3; size_t reserved_int4;
+    int reserved_enum1; int reserved_enum2;
+} lzma_stream;
+int lzma_microlzma_decoder(lzma_stream *strm, uint64_t comp_size, uint64_t uncomp_size, unsigned char uncomp_size_is_exact, uint32_t dict_size);
+int lzma_code(lzma_stream *strm, int action);
+void lzma_end(lzma_stream *strm);
+""")
+_LZMA_OK, _LZMA_STREAM_END = 0, 1
+
+
+def _names() -> tuple[str, ...]:
+    import _lzma
+
+    return (getattr(_lzma, "__file__", "liblzma.so.5"), "liblzma.so.5", "liblzma.dylib")
+
+
+_lib = hostlib.load(_names(), "lzma_microlzma_decoder", "lzma_code", "lzma_end")
+
+
+@dup("include/linux/xz.h")
+class xz_buf:
+    """``struct xz_buf``: ``in_`` and ``out`` are addresses."""
+
+    __slots__ = ("in_", "in_pos", "in_size", "out", "out_pos", "out_size")
+
+    def __init__(self) -> None:
+        self.in_ = self.in_pos = self.in_size = 0
+        self.out = self.out_pos = self.out_size = 0
+
+
+class _ByLiblzma:
+    """A decoder of the C library, for one stream."""
+
+    __slots__ = ("strm",)
+
+    def __init__(self, comp_size: int, uncomp_size: int, exact: bool, dict_size: int):
+        self.strm = hostlib.ffi.gc(hostlib.ffi.new("lzma_stream *"), _lib.lzma_end)
+        _lib.lzma_microlzma_decoder(self.strm, comp_size, uncomp_size, exact, dict_size)
+
+    def run(self, b: xz_buf) -> tuple[int, int, int]:
+        """Result, bytes consumed, bytes produced."""
+        nin, nout = b.in_size - b.in_pos, b.out_size - b.out_pos
+        s = self.strm
+        if nin:
+            s.next_in = hostlib.Source(b.in_ + b.in_pos, nin, "lzma").host
+        s.avail_in = nin
+        sink = None
+        if nout:
+            sink = hostlib.Sink(b.out + b.out_pos, nout) if b.out else None
+            s.next_out = sink.host if sink else hostlib.bounce("dst", nout)[0]
+        s.avail_out = nout
+        ret = _lib.lzma_code(s, 0)
+        made = nout - s.avail_out
+        if sink:
+            sink.done(made)
+        return ret, nin - s.avail_in, made
+
+
+class _ByPython:
+    """A decoder of Python's lzma module, for one stream."""
+
+    __slots__ = ("comp_left", "dec", "dict_size", "exact", "out_left", "pending")
+
+    def __init__(self, comp_size: int, uncomp_size: int, exact: bool, dict_size: int):
+        self.comp_left = comp_size
+        self.out_left = uncomp_size
+        self.exact = exact
+        self.dict_size = dict_size
+        self.dec: Any = None
+        self.pending = b""
+
+    def _start(self, first: int) -> bool:
+        props = ~first & 0xFF
+        if props > (4 * 5 + 4) * 9 + 8:
+            return False
+        pb, rest = divmod(props, 45)
+        lp, lc = divmod(rest, 9)
+        if lc + lp > 4:
+            return False
+        if self.exact:
+            self.dec = lzma.LZMADecompressor(lzma.FORMAT_ALONE)
+            self.dec.decompress(bytes((props,)) + self.dict_size.to_bytes(4, "little") + self.out_left.to_bytes(8, "little"))
+        else:
+            self.dec = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[
+                {"id": lzma.FILTER_LZMA1, "dict_size": self.dict_size, "lc": lc, "lp": lp, "pb": pb}])
+        return True
+
+    def run(self, b: xz_buf) -> tuple[int, int, int]:
+        mem = this.mem
+        n, room = b.in_size - b.in_pos, b.out_size - b.out_pos
+        data = mem.load(b.in_ + b.in_pos, n, "lzma") if n else b""
+        self.comp_left -= n
+        if self.dec is None and data:
+            if not self._start(data[0]):
+                return XZ_DATA_ERROR, 0, 0
+            data = b"\0" + data[1:]
+        out = b""
+        try:
+            if self.dec is not None and room and not self.dec.eof:
+                out = self.dec.decompress(data, min(room, self.out_left))
+        except (lzma.LZMAError, EOFError):
+            return XZ_DATA_ERROR, n, 0
+        if out and b.out:
+            mem.store(b.out + b.out_pos, out)
+        mem.counters.bytes_decompressed += len(out)
+        self.out_left -= len(out)
+        if not self.out_left:
+            if self.exact and (self.comp_left or not self.dec.eof or self.dec.unused_data):
+                return XZ_DATA_ERROR, n, len(out)
+            return XZ_STREAM_END, n, len(out)
+        if not self.comp_left and len(out) < room:
+            return XZ_DATA_ERROR, n, len(out)           # the input is too short for what it is to give
+        return XZ_OK, n, len(out)
+
+
+@custom("include/linux/xz.h", "xz_dec_microlzma", "a decoder of the host for each stream")
+class xz_dec_microlzma:
+    """``struct xz_dec_microlzma``"""
+
+    __slots__ = ("comp_size", "dec", "dict_size")
+
+    def __init__(self, dict_size: int):
+        self.dict_size = dict_size
+        self.dec: Any = None
+        self.comp_size = 0
+
+
+@custom("include/linux/xz.h", "xz_dec_microlzma_alloc", "the dictionary is not in emulated memory")
+def xz_dec_microlzma_alloc(mode: int, dict_size: int) -> xz_dec_microlzma | None:
+    """``struct xz_dec_microlzma *xz_dec_microlzma_alloc(enum xz_mode mode, uint32_t dict_size)``: None for a size outside 4 KiB..3 GiB, or on
+    failure (failslab)."""
+    from kemu.linux.slab import kzalloc_obj
+
+    if not 4096 <= dict_size <= 3 << 30:
+        return None
+    return kzalloc_obj(lambda: xz_dec_microlzma(dict_size))                        # type: ignore[no-any-return]
+
+
+@dup("include/linux/xz.h")
+def xz_dec_microlzma_reset(s: xz_dec_microlzma, comp_size: int, uncomp_size: int, uncomp_size_is_exact: bool) -> None:
+    """``void xz_dec_microlzma_reset(struct xz_dec_microlzma *s, uint32_t comp_size, uint32_t uncomp_size, int uncomp_size_is_exact)``"""
+    s.comp_size = comp_size
+    s.dec = (_ByLiblzma if _lib is not None else _ByPython)(comp_size, uncomp_size, bool(uncomp_size_is_exact), s.dict_size)
+
+
+@custom("include/linux/xz.h", "xz_dec_microlzma_run", "decoded by a library of the host; what would make no progress for ever is a data error")
+def xz_dec_microlzma_run(s: xz_dec_microlzma, b: xz_buf) -> int:
+    """``enum xz_ret xz_dec_microlzma_run(struct xz_dec_microlzma *s, struct xz_buf *b)``
+
+    ``b->out`` may be NULL: the bytes are decoded and dropped. Return: XZ_OK (go on with more input or room), XZ_STREAM_END, XZ_DATA_ERROR.
+    """
+    if not RC_INIT_BYTES <= s.comp_size <= 3 << 30:
+        return XZ_DATA_ERROR
+    ret, used, made = s.dec.run(b)
+    b.in_pos += used
+    b.out_pos += made
+    if ret == _LZMA_OK:
+        return XZ_OK
+    if ret == _LZMA_STREAM_END:
+        return XZ_STREAM_END
+    return XZ_DATA_ERROR
+
+
+@dup("include/linux/xz.h")
+def xz_dec_microlzma_end(s: xz_dec_microlzma) -> None:
+    """``void xz_dec_microlzma_end(struct xz_dec_microlzma *s)``"""
+    from kemu.linux.slab import kfree
+
+    s.dec = None
+    kfree(s)

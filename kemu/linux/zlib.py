@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Inflating DEFLATE streams (include/linux/zlib.h), decoded by the host's zlib."""
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from kemu.linux.honesty import custom, dup
+from kemu.machine.current import this
+
+Z_NO_FLUSH, Z_PARTIAL_FLUSH, Z_PACKET_FLUSH, Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_FINISH = range(6)
+Z_OK, Z_STREAM_END, Z_NEED_DICT = 0, 1, 2
+Z_ERRNO, Z_STREAM_ERROR, Z_DATA_ERROR, Z_MEM_ERROR, Z_BUF_ERROR = -1, -2, -3, -4, -5
+MAX_WBITS = 15
+
+
+@custom("include/linux/zlib.h", "z_stream", "the decoder's state is not in the workspace")
+class z_stream_s:
+    """``struct z_stream_s``: buffers are addresses."""
+
+    __slots__ = ("avail_in", "avail_out", "next_in", "next_out", "state", "workspace")
+
+    def __init__(self) -> None:
+        self.next_in = 0
+        self.avail_in = 0
+        self.next_out = 0
+        self.avail_out = 0
+        self.workspace = 0
+        self.state: Any = None
+
+
+@dup("include/linux/zlib.h")
+def zlib_inflate_workspacesize() -> int:
+    """``int zlib_inflate_workspacesize(void)``: bytes."""
+    return 42312
+
+
+@custom("include/linux/zlib.h", "zlib_inflateInit2", "decoded by the host's zlib")
+def zlib_inflateInit2(strm: z_stream_s, windowBits: int) -> int:
+    """``int zlib_inflateInit2(z_streamp strm, int windowBits)``: negative for a stream without header. Return: Z_OK, Z_STREAM_ERROR."""
+    if not strm.workspace:
+        return Z_STREAM_ERROR
+    strm.state = zlib.decompressobj(windowBits)
+    return Z_OK
+
+
+@custom("include/linux/zlib.h", "zlib_inflate", "decoded by the host's zlib")
+def zlib_inflate(strm: z_stream_s, flush: int) -> int:
+    """``int zlib_inflate(z_streamp strm, int flush)``
+
+    Decodes until the input or the room for output ends. Return: Z_OK after any progress, Z_STREAM_END, Z_BUF_ERROR without progress,
+    Z_DATA_ERROR for corrupt input.
+    """
+    mem = this.mem
+    if not strm.next_out or (not strm.next_in and strm.avail_in):
+        return Z_STREAM_ERROR
+    if strm.state.eof:
+        return Z_STREAM_END
+    n, room = strm.avail_in, strm.avail_out
+    out = b""
+    if room:
+        try:
+            out = strm.state.decompress(mem.load(strm.next_in, n, "inflate") if n else b"", room)
+        except zlib.error:
+            return Z_DATA_ERROR
+        if out:
+            mem.store(strm.next_out, out)
+            mem.counters.bytes_decompressed += len(out)
+        left = len(strm.state.unused_data) if strm.state.eof else len(strm.state.unconsumed_tail)
+        strm.next_in += n - left
+        strm.avail_in = left
+        strm.next_out += len(out)
+        strm.avail_out -= len(out)
+    if strm.state.eof:
+        return Z_STREAM_END
+    return Z_OK if out or strm.avail_in != n else Z_BUF_ERROR
+
+
+@dup("include/linux/zlib.h")
+def zlib_inflateEnd(strm: z_stream_s) -> int:
+    """``int zlib_inflateEnd(z_streamp strm)``"""
+    strm.state = None
+    return Z_OK

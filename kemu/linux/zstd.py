@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Zstandard streams (include/linux/zstd.h), decoded by the libzstd that the ``zstandard`` package carries, or the system's."""
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from kemu.linux import hostlib
+from kemu.linux.honesty import custom, dup
+from kemu.machine.current import this
+
+hostlib.ffi.cdef("""
+void *ZSTD_createDStream(void);
+size_t ZSTD_freeDStream(void *zds);
+size_t ZSTD_DCtx_reset(void *dctx, int reset);
+size_t ZSTD_DCtx_setParameter(void *dctx, int param, int value);
+size_t ZSTD_decompressStream_simpleArgs(void *dctx, uintptr_t dst, size_t dstCapacity, size_t *dstPos, uintptr_t src, size_t srcSize, size_t *srcPos);
+unsigned ZSTD_isError(size_t code);
+const char *ZSTD_getErrorName(size_t code);
+""")
+_RESET_SESSION_AND_PARAMETERS, _D_WINDOW_LOG_MAX = 3, 100
+
+
+def _names() -> list[str]:
+    spec = importlib.util.find_spec("zstandard")
+    own = sorted(str(p) for place in (spec.submodule_search_locations or []) for p in Path(place).glob("*.so")) if spec else []
+    return [*own, "libzstd.so.1", "libzstd.dylib"]
+
+
+_state: dict[str, Any] = {}
+
+
+def _lib() -> Any:
+    if "lib" not in _state:
+        _state["lib"] = hostlib.load(_names(), "ZSTD_createDStream", "ZSTD_DCtx_reset", "ZSTD_decompressStream_simpleArgs", "ZSTD_getErrorName")
+    return _state["lib"]
+
+
+def zstd_available() -> bool:
+    """Whether a libzstd was found. Without one the kernel is one without CONFIG_EROFS_FS_ZIP_ZSTD."""
+    return _lib() is not None
+
+
+@dup("include/linux/zstd.h")
+class zstd_in_buffer:
+    """``zstd_in_buffer``: ``src`` an address."""
+
+    __slots__ = ("pos", "size", "src")
+
+    def __init__(self) -> None:
+        self.src = self.size = self.pos = 0
+
+
+@dup("include/linux/zstd.h")
+class zstd_out_buffer:
+    """``zstd_out_buffer``: ``dst`` an address."""
+
+    __slots__ = ("dst", "pos", "size")
+
+    def __init__(self) -> None:
+        self.dst = self.size = self.pos = 0
+
+
+@custom("include/linux/zstd.h", "zstd_dstream_workspace_bound", "what libzstd's estimate comes to, within a few KiB")
+def zstd_dstream_workspace_bound(max_window_size: int) -> int:
+    """``size_t zstd_dstream_workspace_bound(size_t max_window_size)``: bytes."""
+    block = min(max_window_size, 128 << 10)
+    return 160_000 + block + max_window_size + block + 64
+
+
+@custom("include/linux/zstd.h", "zstd_dstream", "a decoder of the host; the workspace is what it is known by")
+class zstd_dstream:
+    """``zstd_dstream``"""
+
+    __slots__ = ("pos", "zds")
+
+    def __init__(self) -> None:
+        lib = _lib()
+        self.zds = hostlib.ffi.gc(lib.ZSTD_createDStream(), lib.ZSTD_freeDStream)
+        self.pos = hostlib.ffi.new("size_t[2]")
+
+
+@custom("include/linux/zstd.h", "zstd_init_dstream", "the state is not in the workspace, but what does not fit there is refused as if it were")
+def zstd_init_dstream(max_window_size: int, workspace: int, workspace_size: int) -> zstd_dstream | None:
+    """``zstd_dstream *zstd_init_dstream(size_t max_window_size, void *workspace, size_t workspace_size)``: None without a workspace."""
+    if not workspace:
+        return None
+    streams = this.machine.parts.setdefault("zstd", {})
+    stream = streams.get(workspace)
+    if stream is None:
+        stream = streams[workspace] = zstd_dstream()
+    lib = _lib()
+    lib.ZSTD_DCtx_reset(stream.zds, _RESET_SESSION_AND_PARAMETERS)
+    lib.ZSTD_DCtx_setParameter(stream.zds, _D_WINDOW_LOG_MAX, max(10, max_window_size.bit_length() - 1))
+    return stream                                                                  # type: ignore[no-any-return]
+
+
+@custom("include/linux/zstd.h", "zstd_decompress_stream", "decoded by the host's libzstd")
+def zstd_decompress_stream(dstream: zstd_dstream, output: zstd_out_buffer, input: zstd_in_buffer) -> int:
+    """``size_t zstd_decompress_stream(zstd_dstream *dstream, zstd_out_buffer *output, zstd_in_buffer *input)``
+
+    Return: 0 when a frame is complete and was given whole, else a hint for the next call or an error (:func:`zstd_is_error`).
+    """
+    lib = _lib()
+    nin, nout = input.size - input.pos, output.size - output.pos
+    src = hostlib.Source(input.src + input.pos, nin, "zstd").host if nin else hostlib.bounce("src", 1)[0]
+    sink = hostlib.Sink(output.dst + output.pos, nout) if nout else None
+    pos = dstream.pos
+    pos[0] = pos[1] = 0
+    ret = lib.ZSTD_decompressStream_simpleArgs(dstream.zds, sink.host if sink else hostlib.bounce("dst", 1)[0], nout, pos, src, nin, pos + 1)
+    if sink:
+        sink.done(pos[0])
+    output.pos += pos[0]
+    input.pos += pos[1]
+    return ret                                                                     # type: ignore[no-any-return]
+
+
+@dup("include/linux/zstd.h")
+def zstd_is_error(code: int) -> bool:
+    """``unsigned int zstd_is_error(size_t code)``"""
+    return bool(_lib().ZSTD_isError(code))
+
+
+@dup("include/linux/zstd.h")
+def zstd_get_error_name(code: int) -> str:
+    """``const char *zstd_get_error_name(size_t code)``"""
+    return hostlib.ffi.string(_lib().ZSTD_getErrorName(code)).decode()              # type: ignore[no-any-return]
