@@ -95,7 +95,7 @@ class WaitQueue:
 class Scheduler:
     """Runs tasks. The task that made the machine is the first one and owns the main greenlet."""
 
-    __slots__ = ("clock", "current", "main", "next_pid", "runnable", "sleepers", "spins", "tasks", "max_switches", "switches")
+    __slots__ = ("clock", "current", "idlers", "main", "next_pid", "runnable", "sleepers", "spins", "tasks", "max_switches", "switches")
 
     def __init__(self, clock: Clock, first: Task):
         self.clock = clock
@@ -109,6 +109,7 @@ class Scheduler:
         self.switches = 0
         self.max_switches = 5_000_000
         self.spins = 0
+        self.idlers: list[Task] = []            # tasks in run_others(): they go on when nothing else can
 
     def spawn(self, comm: str, fn: Callable[[], Any], flags: int = 0, pid: int = 0) -> Task:
         """A new task that is runnable at once and calls ``fn()``."""
@@ -171,6 +172,8 @@ class Scheduler:
 
     def _pick(self) -> Task:
         while not self.runnable:
+            if self.idlers:
+                return self.idlers.pop()
             if not self.sleepers:
                 raise Deadlock("INFO: task hung: every task waits and nothing will wake one", self.describe_waiters())
             t = min(self.sleepers, key=lambda s: s.wake_at)
@@ -242,19 +245,13 @@ class Scheduler:
         elif self.spins > 100_000:
             raise HungTask(f"watchdog: BUG: soft lockup - task {self.current.comm}:{self.current.pid} spins in {where}", self.describe_waiters())
 
-    def run_others(self, until_idle: bool = True) -> None:
+    def run_others(self) -> None:
         """Let every other task run until none is runnable (the end of an experiment, a return to user mode). Timers are not waited for."""
         cur = self.current
-        while self.runnable:
-            cur.state = "runnable"
-            self.runnable.append(cur)
-            nxt = self._pick()
-            if nxt is cur:
-                cur.state = "running"
-                if not until_idle or not self.runnable:
-                    return
-                continue
-            self._run(nxt)
+        if self.runnable:
+            cur.state = "waiting"
+            self.idlers.append(cur)
+            self._run(self._pick())
 
     def sleep(self, ns: int) -> None:
         """``msleep`` and its kind."""
