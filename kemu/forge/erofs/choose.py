@@ -8,6 +8,7 @@ from kemu.forge import tree as t
 from kemu.forge.content import KINDS, content
 from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.erofs.plan import FLAWS, LAYOUTS, ImagePlan, InodePlan, PlanError, ZPlan
+from kemu.forge.erofs.suspects import suspects
 from kemu.forge.erofs.writer import build
 from kemu.forge.nodes import names_for, pick_attributes, pick_special, pick_target
 from kemu.forge.pick import Pick
@@ -26,6 +27,7 @@ class ErofsOptions:
     odd          legal layouts that mkfs.erofs never makes
     flaws        inodes that lookup must refuse, with the errno in the manifest
     beyond_fsck  what Linux reads and fsck.erofs 1.9 does not (HOLE lclusters)
+    suspects     also layouts that Linux 7.2 is known to read wrongly (kemu.forge.erofs.suspects)
     """
 
     block_bits: tuple[int, ...] = (12, 9, 10, 11)
@@ -37,6 +39,7 @@ class ErofsOptions:
     odd: bool = True
     flaws: bool = False
     beyond_fsck: bool = False
+    suspects: bool = False
 
 
 ORDERS = ("meta-first", "data-first", "mixed", "meta-first-reverse", "data-reverse", "shuffled")
@@ -54,8 +57,19 @@ def choose_image(pick: Pick, options: ErofsOptions = ErofsOptions(), label: str 
         chooser.plan.order, chooser.plan.meta = "meta-first", None
         image = build(root, chooser.plan)
         image.notes.append(f"plan simplified: {e}")
+    bad = [] if options.suspects else suspects(image)
+    if bad:
+        for s in bad:
+            plan = chooser.plan.inodes[id(_node_at(root, s.path))]
+            if plan.z:
+                plan.z.tail = False
+        image = build(root, chooser.plan)
     image.label = label
     return image
+
+
+def _node_at(root: t.Dir, path: str) -> t.Node:
+    return next(node for p, node in t.walk(root) if t.manifest_path(p) == path)
 
 
 class _ImageChooser:
@@ -216,4 +230,5 @@ class _ImageChooser:
             z.short_deltas = pick.rare("short deltas", 2)
             z.tail_zeros = pick.int("tail zeros", 0, 3)
             z.high = pick.rare("lz4hc", 2)
+            z.holes_anywhere = self.options.suspects
         return z

@@ -28,6 +28,7 @@ class ZPlan:
     interlaced     PLAIN data is rotated to its position within the block
     tail           put the last extent inline behind the index (ztailpacking)
     tail_zeros     zero bytes before an inlined LZ4 tail (the decompressor skips leading zeros)
+    holes_anywhere holes may start within an lcluster
     short_deltas   full index: NONHEADs point back by single steps instead of at their head
     """
 
@@ -40,6 +41,7 @@ class ZPlan:
     interlaced: bool = False
     tail: bool = False
     tail_zeros: int = 0
+    holes_anywhere: bool = False
     short_deltas: bool = False
     high: bool = False
 

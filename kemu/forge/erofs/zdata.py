@@ -11,8 +11,7 @@ What the kernel demands (fs/erofs/zmap.c, zdata.c, decompressor.c), and so what 
 * LZ4 data ends where its pcluster ends; the zeros before it do not fill a block;
 * a PLAIN extent that reaches EOF has blocks up to the end of the last lcluster, and is inlined only if it starts in it;
 * PLAIN data of several blocks is not interlaced (fsck.erofs cannot read it, though the kernel can);
-* a hole starts at an lcluster boundary: when the lcluster of a HOLE head also holds the end of the extent before, the kernel (7.2)
-  takes that end for a hole too.
+* a hole starts at an lcluster boundary (unless ``holes_anywhere``, see kemu.forge.erofs.suspects).
 """
 from __future__ import annotations
 
@@ -78,7 +77,7 @@ def cut(data: bytes, z: ZPlan, bs: int, slack: int = 0) -> list[ZExtent]:
         ext = None
         if kind == "h":
             kind = "1"
-            if not la % lsize and not any(data[la:la + length]):
+            if (z.holes_anywhere or not la % lsize) and not any(data[la:la + length]):
                 ext = ZExtent(la, length, HEAD1, 0, b"", "hole", hole=True)
         if ext is None and kind != "p":
             ext = _encoded(data, la, length, kind, z, bs, lsize, limit)
