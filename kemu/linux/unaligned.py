@@ -25,6 +25,12 @@ def get_unaligned_le64(p: int) -> int:
 
 
 @dup("include/linux/unaligned.h")
+def get_unaligned_be16(p: int) -> int:
+    """``u16 get_unaligned_be16(const void *p)``"""
+    return int.from_bytes(this.mem.load(p, 2), "big")
+
+
+@dup("include/linux/unaligned.h")
 def get_unaligned_be32(p: int) -> int:
     """``u32 get_unaligned_be32(const void *p)``"""
     return int.from_bytes(this.mem.load(p, 4), "big")

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""gzip (lib/decompress_inflate.c over lib/zlib_inflate).
+
+Inflate itself is zlib's, called through its C interface so that what was decoded before an error is had to the byte, as the kernel has it.
+Where no libz can be opened Python's zlib module stands in: then up to eight bits' worth of output before an error may be missing.
+"""
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import cffi
+
+from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, malloc, view
+from kemu.linux.honesty import custom, port_of
+from kemu.linux.types import Ref
+from kemu.machine.current import this
+
+GZIP_IOBUF_SIZE = 16 * 1024
+MAX_WBITS = 15
+Z_OK, Z_STREAM_END, Z_DATA_ERROR = 0, 1, -3
+SIZEOF_Z_STREAM, WORKSPACE_SIZE = 96, 42312         # 64 bit
+
+_ffi: Any = cffi.FFI()
+_ffi.cdef("""
+typedef struct { uintptr_t next_in; unsigned avail_in; unsigned long total_in; uintptr_t next_out; unsigned avail_out; unsigned long total_out;
+                 char *msg; void *state; void *zalloc; void *zfree; void *opaque; int data_type; unsigned long adler; unsigned long reserved; } z_stream;
+const char *zlibVersion(void);
+int inflateInit2_(z_stream *strm, int windowBits, const char *version, int stream_size);
+int inflate(z_stream *strm, int flush);
+int inflateEnd(z_stream *strm);
+""")
+
+
+def _library() -> Any:
+    for name in ("libz.so.1", "libz.dylib", "libz.1.dylib", getattr(zlib, "__file__", None)):
+        if name is None:
+            continue
+        try:
+            lib = _ffi.dlopen(name)
+            if all(hasattr(lib, f) for f in ("zlibVersion", "inflateInit2_", "inflate", "inflateEnd")):
+                return lib
+        except OSError:
+            continue
+    return None
+
+
+_lib = _library()
+
+
+class _Libz:
+    """``struct z_stream_s`` over libz; ``step(out_len)`` is one call of inflate and gives ``(rc, bytes)``."""
+
+    def __init__(self, data: memoryview):
+        self.keep = _ffi.from_buffer(data) if len(data) else None
+        self.strm = _ffi.new("z_stream *")
+        self.out = _ffi.new("unsigned char[]", 1 << 15)
+        self.strm.next_in = int(_ffi.cast("uintptr_t", self.keep)) if self.keep is not None else 0
+        self.left = len(data)
+        self.strm.avail_in = 0
+        self.rc = _lib.inflateInit2_(self.strm, -MAX_WBITS, _lib.zlibVersion(), _ffi.sizeof("z_stream"))
+
+    @property
+    def avail_in(self) -> int:
+        return self.left + self.strm.avail_in        # type: ignore[no-any-return]
+
+    def step(self, out_len: int) -> tuple[int, Any]:
+        s = self.strm
+        if not s.avail_in and self.left:
+            n = min(self.left, 1 << 30)
+            s.avail_in = n
+            self.left -= n
+        s.next_out = int(_ffi.cast("uintptr_t", self.out))
+        s.avail_out = out_len
+        rc = _lib.inflate(s, 0)
+        return rc, _ffi.buffer(self.out, out_len - s.avail_out)
+
+    def end(self) -> None:
+        _lib.inflateEnd(self.strm)
+        self.keep = None
+
+
+class _Pyz:
+    """The same over Python's zlib: input byte by byte once an error is near."""
+
+    def __init__(self, data: memoryview):
+        self.d = zlib.decompressobj(-MAX_WBITS)
+        self.data = data
+        self.pos = 0
+        self.tail = b""
+        self.rc = Z_OK
+
+    @property
+    def avail_in(self) -> int:
+        return len(self.data) - self.pos + len(self.tail)
+
+    def step(self, out_len: int) -> tuple[int, Any]:
+        n = 1 << 14
+        while True:
+            chunk = self.tail or bytes(self.data[self.pos:self.pos + n])
+            saved = self.d.copy()
+            try:
+                out = self.d.decompress(chunk, out_len)
+            except zlib.error:
+                self.d = saved
+                if len(chunk) == 1:
+                    return Z_DATA_ERROR, b""
+                if self.tail:
+                    self.pos -= len(self.tail)
+                    self.tail = b""
+                n = len(chunk) // 2
+                continue
+            if not self.tail:
+                self.pos += len(chunk)
+            self.tail = self.d.unconsumed_tail
+            if self.d.eof:
+                self.pos -= len(self.d.unused_data)
+                self.tail = b""
+                return Z_STREAM_END, out
+            return Z_OK, out
+
+    def end(self) -> None:
+        self.data = memoryview(b"")
+
+
+@custom("lib/zlib_inflate/inflate.c", "zlib_inflate", "libz decodes; the stream state is the host's")
+def zlib_inflateInit2(data: memoryview) -> _Libz | _Pyz:
+    """``zlib_inflateInit2(strm, -MAX_WBITS)`` on raw deflate data."""
+    return _Libz(data) if _lib is not None else _Pyz(data)
+
+
+@port_of("lib/decompress_inflate.c", "__gunzip")
+def __gunzip(buf: int, len_: int, fill: Fill | None, flush: Flush, out_buf: int, out_len: int, pos: Ref, error: ErrorFn) -> int:
+    rc = -1
+    out_len = 0x8000  # 32 K
+    out_buf = malloc(out_len)
+    if not out_buf:
+        error("Out of memory while allocating output buffer")
+        return rc
+    try:
+        zbuf = buf
+        strm_mem = malloc(SIZEOF_Z_STREAM)
+        if not strm_mem:
+            error("Out of memory while allocating z_stream")
+            return rc
+        workspace = malloc(WORKSPACE_SIZE)
+        if not workspace:
+            error("Out of memory while allocating workspace")
+            free(strm_mem)
+            return rc
+        try:
+            # verify the gzip header
+            if len_ < 10 or bytes(view(zbuf, 3)) != b"\x1f\x8b\x08":
+                pos.v = 0
+                error("Not a gzip file")
+                return rc
+
+            # skip over gzip header (1f,8b,08... 10 bytes total + possible asciz filename)
+            next_in = 10
+            avail_in = len_ - 10
+            # skip over asciz filename
+            if this.mem.ld8(zbuf + 3) & 0x8:
+                nul = _find_nul(zbuf + next_in, avail_in)
+                if nul < 0:
+                    error("header error")
+                    return rc
+                avail_in -= nul + 1
+                next_in += nul + 1
+
+            strm = zlib_inflateInit2(view(zbuf + next_in, avail_in))
+            rc = strm.rc
+            while rc == Z_OK:
+                if strm.avail_in == 0:
+                    # TODO: handle case where both pos and fill are set
+                    rc = -1
+                    error("read error")
+                    break
+                rc, data = strm.step(out_len)
+
+                # Write any data generated
+                if len(data):
+                    if not flush_bytes(data, out_buf, flush):
+                        rc = -1
+                        error("write error")
+                        break
+
+                # after Z_FINISH, only Z_STREAM_END is "we unpacked it all"
+                if rc == Z_STREAM_END:
+                    rc = 0
+                    break
+                elif rc != Z_OK:
+                    error("uncompression error")
+                    rc = -1
+
+            left = strm.avail_in
+            strm.end()
+            # add + 8 to skip over trailer
+            pos.v = len_ - left + 8
+            return rc
+        finally:
+            free(workspace)
+            free(strm_mem)
+    finally:
+        free(out_buf)
+
+
+def _find_nul(p: int, n: int) -> int:
+    """Offset of the first NUL in [p, p + n), or -1."""
+    done = 0
+    while done < n:
+        step = min(n - done, 4096)
+        i = bytes(view(p + done, step)).find(0)
+        if i >= 0:
+            return done + i
+        done += step
+    return -1
+
+
+@port_of("lib/decompress_inflate.c", "gunzip")
+def gunzip(buf: int, len_: int, fill: Fill | None, flush: Flush, out_buf: int, pos: Ref, error: ErrorFn) -> int:
+    return __gunzip(buf, len_, fill, flush, out_buf, 0, pos, error)
