@@ -15,9 +15,10 @@ from kemu.check.state import GlobalState
 from kemu.check.uninit import Uninitialised
 from kemu.check.waits import Waits
 from kemu.check.watch import Detectors
+from kemu.check.windows import Windows
 
 
 def all_detectors() -> Detectors:
     """One of each. In the order in which they judge the end of an operation: what is held, then what is left, then what is different."""
     return Detectors([Objects(), References(), Leaks(), HeldLocks(), LockOrder(), PageCache(), Uninitialised(), Bios(), AtomicSleep(), Waits(),
-                      LentMemory(), StackDepth(), GlobalState()])
+                      LentMemory(), StackDepth(), Windows(), GlobalState()])

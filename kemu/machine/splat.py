@@ -57,7 +57,7 @@ def caller_function() -> tuple[str, str]:
     return "", ""
 
 
-_INSIDE = ("/kemu/machine/", "/kemu/check/", "/kemu/explore/")
+_INSIDE = ("/kemu/machine/", "/kemu/check/", "/kemu/explore/", "/kemu/cli/", "/kemu/report/", "/site-packages/", "/lib/python3", "/bin/", "<frozen ")
 
 
 def call_trace(limit: int = 12) -> list[str]:
@@ -67,7 +67,7 @@ def call_trace(limit: int = 12) -> list[str]:
     while frame is not None and len(out) < limit:
         code = frame.f_code
         name = code.co_filename
-        if not any(s in name for s in _INSIDE) and ("kemu" in name or "erofs_memback" in name or "initramfs" in name):
+        if not any(s in name for s in _INSIDE):
             short = "/".join(name.split("/")[-2:])
             out.append(f" {code.co_name} ({short}:{frame.f_lineno})")
         frame = frame.f_back  # type: ignore[assignment]

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ``fuzz`` and ``review`` share: options, progress, output."""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from kemu.cli.common import EXIT_CONFIG, EXIT_NO_TESTS, EXIT_OK, EXIT_FAILED, EXIT_USAGE, CommandError
+from kemu.explore.experiment import Experiment, UnknownExperiment, load_entry_points
+from kemu.explore.finding import Finding
+from kemu.explore.search import Progress
+from kemu.explore.workers import WorkerError, search_on
+from kemu.report import json_out, ktap_out, splat_report
+
+
+def positive_int(text: str) -> int:
+    """An argparse type: an int above 0."""
+    n = int(text)
+    if n <= 0:
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
+    return n
+
+
+def positive_float(text: str) -> float:
+    """An argparse type: a number above 0."""
+    x = float(text)
+    if not 0 < x < 1e9:
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
+    return x
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument("--seconds", type=positive_float, metavar="S", help="stop after S seconds")
+    limit.add_argument("--examples", type=positive_int, metavar="N", help="stop after N examples")
+    parser.add_argument("--workers", type=positive_int, metavar="N", help="processes (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="where the seeds begin (default: 0)")
+    parser.add_argument("--rung", choices=["py", "c", "linux"], default="py", help="where the code under test runs (default: py)")
+    parser.add_argument("--ktap", action="store_true", help="KTAP version 1 (the default when stdout is not a terminal)")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def load() -> None:
+    """Import every installed package of experiments; what cannot be imported is said and left out."""
+    for problem in load_entry_points():
+        print(f"kemu: {problem}", file=sys.stderr)
+
+
+def choose(select: object, names: Sequence[str]) -> list[Experiment]:
+    """``select(names)``, with errors as the command line wants them."""
+    try:
+        return select(names)                # type: ignore[no-any-return,operator]
+    except UnknownExperiment as e:
+        raise CommandError(str(e), EXIT_USAGE) from None
+    except (ImportError, SyntaxError) as e:
+        raise CommandError(f"cannot import: {e}", EXIT_CONFIG) from None
+
+
+def check_rung(experiments: list[Experiment], rung: str) -> list[Experiment]:
+    """Those that run there."""
+    fit = [e for e in experiments if rung in e.rungs]
+    if not fit:
+        raise CommandError(f"none of these experiments runs on the {rung} rung; they run on: "
+                           + ", ".join(sorted({r for e in experiments for r in e.rungs})), EXIT_CONFIG)
+    return fit
+
+
+class Teller:
+    """Progress: a line that is rewritten on a terminal, one every ten seconds elsewhere; always on stderr."""
+
+    def __init__(self, quiet: bool):
+        self.quiet = quiet
+        self.tty = sys.stderr.isatty()
+        self.last = time.monotonic()
+        self.shown = False
+
+    def __call__(self, p: Progress) -> None:
+        now = time.monotonic()
+        if self.quiet or now - self.last < (0.2 if self.tty else 10.0):
+            return
+        self.last = now
+        text = (f"{p.seconds:.0f} s: {p.examples} examples, {len(p.behaviours)} behaviours, {len(p.findings)} findings ({p.current})")
+        if self.tty:
+            self.shown = True
+            print(f"\r\x1b[K{text[:110]}", end="", file=sys.stderr, flush=True)
+        else:
+            print(f"# {text}", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        if self.shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            self.shown = False
+
+
+def run_search(args: argparse.Namespace, name: str, experiments: list[Experiment], seconds: float, workers: int) -> tuple[Progress, Teller]:
+    """Search as the options say; findings are printed as they come on a terminal."""
+    teller = Teller(args.quiet or args.json)
+    experiments = check_rung(experiments, args.rung)
+    live = sys.stdout.isatty() and not args.ktap and not args.json
+
+    def found(f: Finding) -> None:
+        if live and name == "fuzz":
+            teller.clear()
+            print("\n".join(splat_report.lines(f)) + "\n", flush=True)
+
+    try:
+        p = search_on(workers, experiments, seconds=0.0 if args.examples else args.seconds or seconds, examples=args.examples or 0, seed=args.seed,
+                      tell=teller, found=found, rung=args.rung)
+    except WorkerError as e:
+        raise CommandError(str(e)) from None
+    teller.clear()
+    return p, teller
+
+
+def print_machine_readable(args: argparse.Namespace, name: str, experiments: list[Experiment], p: Progress) -> bool:
+    """JSON or KTAP, if one of them is wanted."""
+    if args.json:
+        print(json_out.review(name, p))
+        return True
+    if args.ktap or not sys.stdout.isatty():
+        print("\n".join(ktap_out.document(experiments, p)))
+        return True
+    return False
+
+
+def exit_code(p: Progress) -> int:
+    if not p.examples:
+        return EXIT_NO_TESTS
+    return EXIT_FAILED if p.findings else EXIT_OK
+
+
+def terminal_width() -> int:
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 130

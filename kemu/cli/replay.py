@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kemu replay``: run a token again."""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from kemu.cli import _search
+from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
+from kemu.explore import experiment, token
+from kemu.explore.run import replay
+from kemu.report import splat_report
+
+HELP = "run a token again"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("token", metavar="TOKEN", help="as printed with a finding")
+    parser.add_argument("module", nargs="*", metavar="MODULE", help="where the experiment is, if it is not installed")
+    parser.add_argument("--trace", action="store_true", help="also print every choice, log line and task switch")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        tok = token.decode(args.token)
+    except token.TokenError as e:
+        raise CommandError(str(e), EXIT_USAGE) from None
+    _search.load()
+    if args.module:
+        _search.choose(experiment.select, args.module)
+    hits = [e for e in experiment.registry.values() if token.experiment_id(e.name) == tok.experiment]
+    if not hits:
+        raise CommandError(f"no experiment belongs to {tok.experiment!r}; name the module that it is in: kemu replay {args.token} MODULE", EXIT_USAGE)
+    out = replay(hits[0], tok, trace=args.trace or args.json)
+    if args.json:
+        print(json.dumps({"experiment": hits[0].name, "finding": out.finding.as_json() if out.finding else None, "diverged": out.diverged or None,
+                          "trace": out.trace.digest() if out.trace else None}))
+    else:
+        if args.trace and out.trace is not None:
+            sys.stdout.write(out.trace.text())
+        if out.finding is not None:
+            print("\n".join(splat_report.lines(out.finding)))
+        else:
+            print(f"{hits[0].name}: nothing is wrong on this run")
+        if out.diverged:
+            print(f"the replay diverged at {out.diverged}")
+    return EXIT_FAILED if out.finding is not None else EXIT_OK

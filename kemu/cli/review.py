@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kemu review``: what is wrong with a series, as a table of findings with the smallest trigger of each."""
+from __future__ import annotations
+
+import argparse
+import os
+
+from kemu.cli import _search
+from kemu.explore import experiment
+from kemu.report import kunit_case, splat_report
+from kemu.report.table import table
+
+HELP = "find what is wrong with a patch series, and say how to see it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="a series (kemu fuzz --list shows them) or a module of yours")
+    parser.add_argument("--kunit", action="store_true", help="also print a KUnit case skeleton for each finding")
+    _search.add_search_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    _search.load()
+    chosen = _search.choose(lambda names: experiment.of_series(names[0]), [args.name])
+    p, _ = _search.run_search(args, "review", chosen, 50.0, args.workers or min(4, os.cpu_count() or 1))
+    if not _search.print_machine_readable(args, args.name, chosen, p):
+        _print(args, p)
+    return _search.exit_code(p)
+
+
+def _print(args: argparse.Namespace, p: _search.Progress) -> None:
+    findings = p.sorted_findings()
+    for f in findings if not args.quiet else []:
+        print("\n".join(splat_report.lines(f)) + "\n")
+        if args.kunit:
+            print("\n".join(kunit_case.skeleton(f)) + "\n")
+    if findings:
+        rows = [[f.severity, f.detector, f.c_location or f.function, f.token, f.title + (f" [{f.trigger}]" if f.trigger else "")] for f in findings]
+        print("\n".join(table(["severity", "detector", "where in C", "token", "what, with the smallest trigger"], rows, _search.terminal_width())))
+    print(f"{args.name}: {p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(findings)} findings")

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Experiments: properties that are run with choices, found by name.
+
+    @experiment("memback.same-bytes", series="erofs-memback")
+    def same_bytes(run: Run) -> None:
+        '''Reading through memback gives the bytes that the block device gives.'''
+        image = choose_image(run.pick)
+        with run.machine() as m: ...
+
+An experiment may have variants, one per series that it judges: ``variants={"erofs-memback": {"backend": "memback"}, ...}``; the name then is a
+format (``"{backend}.same-bytes"``) and the parameters come as keyword arguments.
+
+They are found in the packages that declare the entry point group ``kemu.experiments``, and in modules given by name.
+"""
+from __future__ import annotations
+
+import fnmatch
+import importlib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+GROUP = "kemu.experiments"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One property for one series. ``run_seconds``: the watchdog's limit for one example; ``weight``: share of the time of a search."""
+
+    name: str
+    series: str
+    fn: Callable[..., None]
+    params: dict[str, Any] = field(default_factory=dict)
+    run_seconds: float = 20.0
+    weight: float = 1.0
+    rungs: tuple[str, ...] = ("py",)
+
+    @property
+    def doc(self) -> str:
+        """First line of the docstring: what holds."""
+        return (self.fn.__doc__ or "").strip().split("\n")[0]
+
+
+registry: dict[str, Experiment] = {}
+installed: set[str] = set()         # names of the experiments that came from entry points
+
+
+class UnknownExperiment(LookupError):
+    """No experiment, module or series of that name; the message says what there is."""
+
+
+def experiment(name: str, *, series: str = "", variants: dict[str, dict[str, Any]] | None = None, run_seconds: float = 20.0, weight: float = 1.0,
+               rungs: tuple[str, ...] = ("py",)) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register the decorated function; see the module's text."""
+    def deco(fn: Callable[..., None]) -> Callable[..., None]:
+        for s, params in (variants or {series or name.partition(".")[0]: {}}).items():
+            e = Experiment(name.format(**params), s, fn, params, run_seconds, weight, rungs)
+            known = registry.get(e.name)
+            if known is not None and known.fn.__module__ != fn.__module__:
+                raise ValueError(f"experiment {e.name!r} is defined in {known.fn.__module__} and in {fn.__module__}")
+            registry[e.name] = e
+        return fn
+    return deco
+
+
+def load_entry_points() -> list[str]:
+    """Import every module of the entry point group; returns one line for each that could not be imported."""
+    problems = []
+    before = set(registry)
+    for ep in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: e.name):
+        try:
+            ep.load()
+        except Exception as exc:
+            problems.append(f"experiments of {ep.name!r} ({ep.value}) cannot be imported: {type(exc).__name__}: {exc}")
+    installed.update(set(registry) - before)
+    return problems
+
+
+def load_module(name: str) -> bool:
+    """Import a module of experiments by dotted name, from the current directory too; False if there is no such module."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        return False
+    cwd = os.getcwd()
+    if cwd not in sys.path and "" not in sys.path:
+        sys.path.insert(0, cwd)
+    for candidate in (name, name + ".experiments"):
+        try:
+            found = importlib.util.find_spec(candidate) is not None
+        except (ImportError, ValueError):
+            found = False
+        if found:
+            before = set(registry)
+            importlib.import_module(candidate)
+            if set(registry) - before or any(e.fn.__module__ == candidate for e in registry.values()):
+                return True
+    return False
+
+
+def select(names: Iterable[str]) -> list[Experiment]:
+    """Experiments by name, glob, series or module; all of them for no name."""
+    names = list(names)
+    if not names:
+        return [registry[n] for n in sorted(registry)]
+    out: dict[str, Experiment] = {}
+    for name in names:
+        hits = [e for e in registry.values() if e.name == name or e.series == name or fnmatch.fnmatchcase(e.name, name)
+                or e.name.startswith(name + ".")]
+        if not hits and load_module(name):
+            hits = [e for e in registry.values() if e.fn.__module__ in (name, name + ".experiments")]
+        if not hits:
+            near = sorted({n for n in (*registry, *(e.series for e in registry.values())) if name.split(".")[0].lower() in n.lower()})
+            raise UnknownExperiment(f"no experiment, series or module {name!r}"
+                                    + (f"; near: {', '.join(near[:6])}" if near else f"; there are: {', '.join(sorted(registry)[:8]) or 'none'}"))
+        for e in sorted(hits, key=lambda e: e.name):
+            out[e.name] = e
+    return list(out.values())
+
+
+def of_series(name: str) -> list[Experiment]:
+    """The experiments that judge a series; a module's if ``name`` is one."""
+    hits = [e for e in registry.values() if e.series == name]
+    return sorted(hits, key=lambda e: e.name) if hits else select([name])
+
+
+def all_series() -> list[str]:
+    """Names of the series that some experiment judges."""
+    return sorted({e.series for e in registry.values()})

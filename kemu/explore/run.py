@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run of one experiment: a chooser, machines with detectors attached, and what came out."""
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from kemu.check.suite import all_detectors
+from kemu.check.watch import Detectors
+from kemu.explore import token as tokens
+from kemu.explore.chooser import Choice, Choices
+from kemu.explore.experiment import Experiment, installed
+from kemu.explore.finding import Disagreement, Finding, first_splat, of_exception, of_splat
+from kemu.explore.source import ListSource, Source
+from kemu.explore.trace import Trace
+from kemu.forge.pick import Pick
+from kemu.machine.machine import Machine
+from kemu.machine.splat import HungTask, Splat, call_trace, caller_function
+
+
+class Run:
+    """What an experiment is given.
+
+    ``pick`` chooses (:class:`kemu.forge.pick.Pick`), ``chooser`` is the Chooser behind it. ``rung``: where the port runs.
+    """
+
+    def __init__(self, chooser: Choices, *, rung: str = "py", detect: bool = True, trace: Trace | None = None,
+                 detectors: Callable[[], Detectors] = all_detectors):
+        self.chooser = chooser
+        self.pick = Pick(chooser)
+        self.rung = rung
+        self.detect = detect
+        self.trace = trace
+        self.shown: list[str] = []
+        self.behaviour: set[str] = set()
+        self.watches: list[Detectors] = []
+        self.machines: list[Machine] = []
+        self._detectors = detectors
+
+    def machine(self, **options: Any) -> Machine:
+        """A :class:`~kemu.machine.machine.Machine` whose chooser is this run's, with every detector attached."""
+        watch: Detectors | None = None
+        extra = [self.trace.watch()] if self.trace is not None else []
+        if self.detect:
+            watch = self._detectors()
+            if extra:
+                watch = Detectors([*watch.all, *extra])
+        elif extra:
+            watch = Detectors(extra)
+        m = _Observed(chooser=self.chooser, watch=watch, **options)
+        if watch is not None:
+            watch.attach(m)
+            self.watches.append(watch)
+        self.machines.append(m)
+        return m
+
+    def show(self, *lines: str) -> None:
+        """Describe the input: printed with a finding, and only then."""
+        for text in lines:
+            self.shown += text.split("\n")
+
+    def saw(self, *what: str) -> None:
+        """Something that tells this run's behaviour from another's (an errno, a layout): counted as progress."""
+        self.behaviour.update(what)
+
+    def fail(self, title: str, *details: str, cause: str = "", severity: str = "high", function: str = "") -> None:
+        """The property does not hold."""
+        raise Disagreement(title, list(details), cause=cause, severity=severity, function=function)
+
+    @contextmanager
+    def balanced(self, m: Machine) -> Iterator[None]:
+        """What happens inside must leave the machine as it was: nothing allocated, held, lent or different in global state."""
+        watch = m.watch
+        if isinstance(watch, Detectors):
+            m.idle()
+            watch.mark()
+            yield
+            m.idle()
+            watch.finish()
+        else:
+            yield
+
+
+class _Observed(Machine):
+    """A machine whose detectors add to a report before it is taken down."""
+
+    def __exit__(self, *exc: Any) -> None:
+        splat = first_splat(exc[1])
+        if splat is not None and isinstance(self.watch, Detectors) and "explained" not in splat.facts:
+            splat.facts["explained"] = True
+            splat.details = [*splat.details, *self.watch.explain(splat)]
+        super().__exit__(*exc)
+
+
+@dataclass
+class Outcome:
+    """What one run came to."""
+
+    experiment: Experiment
+    draws: list[Choice]
+    finding: Finding | None
+    diverged: str = ""
+    behaviour: set[str] = field(default_factory=set)
+    fault_points: int = 0
+    task_points: list[int] = field(default_factory=list)
+    trace: Trace | None = None
+    splat: Splat | None = None
+
+    @property
+    def offsets(self) -> list[int]:
+        """The choices, relative to the simplest ones, without the simple ones at the end."""
+        out = [c.offset for c in self.draws]
+        while out and not out[-1]:
+            out.pop()
+        return out
+
+    @property
+    def token(self) -> str:
+        return tokens.of_choices(self.experiment.name, self.draws)
+
+    def armed(self, name: str) -> bool:
+        """Whether the run asked for faults ("fault") or preemptions ("preempt")."""
+        return any(c.name == name for c in self.draws)
+
+
+@contextmanager
+def watchdog(seconds: float) -> Iterator[None]:
+    """Ported code that loops without ever reaching a scheduling point ends in a soft lockup report."""
+    if seconds <= 0 or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def bark(signum: int, frame: Any) -> None:
+        func, line = caller_function()
+        raise HungTask(f"watchdog: BUG: soft lockup - stuck for {seconds:.0f}s in {func}", ["Call Trace:", *call_trace()], function=func, line=line)
+
+    old = signal.signal(signal.SIGALRM, bark)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+
+
+def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None, trace: bool = False, detect: bool = True, rung: str = "py",
+            detectors: Callable[[], Detectors] = all_detectors) -> Outcome:
+    """Run ``exp`` once with choices from ``source``. Never raises for what the experiment does wrong: that is the outcome's finding."""
+    t = Trace() if trace else None
+    chooser = Choices(source, expect=expect)
+    if t is not None:
+        chooser.trace = t.add
+    run = Run(chooser, rung=rung, detect=detect, trace=t, detectors=detectors)
+    splat: Splat | None = None
+    try:
+        with watchdog(exp.run_seconds):
+            exp.fn(run, **exp.params)
+    except Exception as exc:
+        splat = of_exception(exc)
+    finding = None
+    if splat is not None:
+        finding = of_splat(exp.name, splat)
+        finding.input = run.shown
+        if exp.name not in installed:
+            finding.module = exp.fn.__module__
+        finding.choices = [str(f) for f in chooser.faults] + [str(s) for s in chooser.switches]
+        finding.token = tokens.of_choices(exp.name, chooser.draws)
+        if t is not None:
+            t.add(finding.title)
+    return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, list(chooser.task_points), t, splat)
+
+
+def replay(exp: Experiment, tok: tokens.Token, **options: Any) -> Outcome:
+    """Run a token again."""
+    from kemu.explore.source import SeedSource
+
+    if tok.seed is not None:
+        return execute(exp, SeedSource(tok.seed), **options)
+    return execute(exp, ListSource(tok.offsets), expect=tok.shapes, **options)

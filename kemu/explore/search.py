@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Looking for findings: what an experiment offers to be varied is varied systematically first, then from seeds, for as long as there is time.
+
+Each new cause is shrunk at once and counted once. Experiments share the time evenly by weight. A seed that showed new behaviour is kept and
+varied further (its choices, a few changed at a time).
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kemu.explore.experiment import Experiment
+from kemu.explore.finding import SEVERITIES, Finding
+from kemu.explore.run import Outcome, execute
+from kemu.explore.shrink import shrink
+from kemu.explore.source import ListSource, SeedSource, Source
+from kemu.explore.sweep import fault_sweep, schedule_sweep
+from kemu.forge.pick import splitmix64
+
+
+@dataclass
+class Progress:
+    """How far a search is; ``findings`` in the order in which they were found."""
+
+    examples: int = 0
+    behaviours: set[str] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+    seconds: float = 0.0
+    current: str = ""
+    per_experiment: dict[str, int] = field(default_factory=dict)
+
+    def sorted_findings(self) -> list[Finding]:
+        """Worst first."""
+        return sorted(self.findings, key=lambda f: (SEVERITIES.index(f.severity), f.title))
+
+
+class Plan:
+    """The order in which one experiment's choices are tried."""
+
+    def __init__(self, exp: Experiment, seed: int, shard: tuple[int, int], options: dict[str, Any]):
+        self.exp = exp
+        self.spent = 0.0
+        self.options = options
+        self.seen: set[str] = set()
+        self.kept: list[list[int]] = []
+        self.causes: set[str] = set()
+        self.state = (seed << 20) ^ shard[0]
+        self.shard = shard
+        self.first_seed = seed
+        self._outcomes = self._go()
+
+    def __next__(self) -> Outcome:
+        return next(self._outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return self
+
+    def _go(self) -> Iterator[Outcome]:
+        exp, options = self.exp, self.options
+        simplest = execute(exp, ListSource([]), **options)
+        yield simplest
+        if self.shard[0] == 0:
+            yield from self._sweeps(simplest.offsets, simplest, 400)
+        n = 0
+        while True:
+            n += 1
+            seed = self.first_seed + self.shard[0] + n * self.shard[1]
+            if self.kept and n % 3 == 0:
+                source: Source = ListSource(self._vary())
+            else:
+                source = SeedSource(seed)
+            out = execute(exp, source, **options)
+            new = out.behaviour - self.seen
+            if new:
+                self.seen |= new
+                self.kept.append([c.offset for c in out.draws])
+            yield out
+            if new and out.finding is None and n % 4 == 0:
+                yield from self._sweeps(out.offsets, out, 60)
+
+    def _sweeps(self, offsets: Sequence[int], out: Outcome, most: int) -> Iterator[Outcome]:
+        kinds: list[Iterator[Outcome]] = []
+        values = [c.offset for c in out.draws if c.name not in ("fault", "preempt", "task")]
+        if out.armed("preempt"):
+            kinds.append(schedule_sweep(self.exp, values, 2, **self.options))
+        if out.armed("fault"):
+            kinds.append(fault_sweep(self.exp, values, **self.options))
+        while kinds and most > 0:
+            for k in list(kinds):
+                most -= 1
+                step = next(k, None)
+                if step is None:
+                    kinds.remove(k)
+                else:
+                    yield step
+
+    def _vary(self) -> list[int]:
+        self.state, z = splitmix64(self.state)
+        base = list(self.kept[z % len(self.kept)])
+        for _ in range(1 + (z >> 20) % 3):
+            if not base:
+                break
+            self.state, z = splitmix64(self.state)
+            i = z % len(base)
+            form = (z >> 32) & 7
+            if form < 3:
+                base[i] = (z >> 40) % 8
+            elif form < 5:
+                base[i] = max(0, base[i] + (1 if z & 1 << 40 else -1))
+            elif form == 5:
+                base[i] = 0
+            elif form == 6:
+                base[i] = (z >> 40) % 5000
+            else:
+                del base[i]
+        return base
+
+
+def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples: int = 0, seed: int = 0, shard: tuple[int, int] = (0, 1),
+           shrink_seconds: float = 4.0, tell: Callable[[Progress], None] | None = None, found: Callable[[Finding], None] | None = None,
+           **options: Any) -> Progress:
+    """Run experiments until the time or the number of examples is used up (0: no limit of that kind).
+
+    ``shard``: (number, of how many): seeds are dealt out, sweeps belong to shard 0. ``tell`` is called after every example, ``found`` for each
+    finding when it is shrunk.
+    """
+    start = time.monotonic()
+    plans = [Plan(e, seed, shard, options) for e in experiments]
+    p = Progress()
+    known: dict[str, Finding] = {}
+    while plans:
+        plan = min(plans, key=lambda q: q.spent / q.exp.weight)
+        before = time.monotonic()
+        out = next(plan)
+        p.examples += 1
+        name = plan.exp.name
+        p.current = name
+        p.per_experiment[name] = p.per_experiment.get(name, 0) + 1
+        p.behaviours |= {f"{name}:{b}" for b in out.behaviour}
+        if out.finding is not None and out.finding.cause not in known:
+            if shrink_seconds:
+                left = start + seconds - time.monotonic() if seconds else shrink_seconds
+                out = shrink(out, max(0.2, min(shrink_seconds, left)), **options)
+            assert out.finding is not None
+            known[out.finding.cause] = out.finding
+            out.finding.examples = p.per_experiment[name]
+            p.findings.append(out.finding)
+            if found is not None:
+                found(out.finding)
+        plan.spent += time.monotonic() - before
+        p.seconds = time.monotonic() - start
+        if tell is not None:
+            tell(p)
+        if seconds and p.seconds >= seconds or examples and p.examples >= examples:
+            break
+    return p

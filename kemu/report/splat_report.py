@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A finding as text: the splat, the minimal input, the minimal schedule and fault, the line of C, and how to see it again."""
+from __future__ import annotations
+
+from kemu.explore.finding import Finding
+
+
+def lines(f: Finding) -> list[str]:
+    """The report, in this order and no other: tools read it."""
+    out = [*_flat(f.report), ""]
+    out.append("minimal input:")
+    out += [f"  {x}" for x in (f.input or ["(nothing was chosen)"])]
+    out.append("minimal schedule and fault:")
+    out += [f"  {x}" for x in (f.choices or ["no preemption, no fault"])]
+    out.append(f"in C: {f.c_location or '(not in ported code)'}")
+    out.append(f"kemu replay {f.token}" + (f" {f.module}" if f.module else ""))
+    return out
+
+
+def _flat(report: list[str]) -> list[str]:
+    return [line for text in report for line in text.split("\n")]
