@@ -47,15 +47,16 @@ class Series:
             return new
         return deco
 
-    def edits(self, original: Any, *hunks: tuple[str, str], names: dict[str, Any] | None = None) -> Any:
-        """Change a few lines of a ported function, as a diff's hunks do: each ``(old, new)`` must match its source exactly once.
+    def edits(self, original: Any, *hunks: tuple[str, str] | tuple[str, str, int], names: dict[str, Any] | None = None) -> Any:
+        """Change a few lines of a ported function, as a diff's hunks do: each ``(old, new)`` must match its source exactly once,
+        each ``(old, new, n)`` n times.
 
         The result is compiled in the original's own module; ``names`` are new names that the new lines use. Raises ValueError for a hunk that
         does not apply.
         """
         source = textwrap.dedent(inspect.getsource(original))
-        for old, new in hunks:
-            if source.count(old) != 1:
+        for old, new, *times in hunks:
+            if source.count(old) != (times[0] if times else 1):
                 raise ValueError(f"{self.name}: hunk does not apply to {original.__name__} ({source.count(old)} matches):\n{old}")
             source = source.replace(old, new)
         module = sys.modules[original.__module__]
