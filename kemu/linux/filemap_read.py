@@ -27,6 +27,7 @@ from kemu.linux.readahead import ReadaheadControl, page_cache_async_ra, page_cac
 from kemu.linux.sched import cond_resched, memalloc_noio_restore, memalloc_noio_save
 from kemu.linux.uio import IovIter, copy_folio_to_iter, iov_iter_revert
 from kemu.linux.vfs.constants import IOCB_DIRECT, IOCB_DONTCACHE, IOCB_NOIO, IOCB_NOWAIT, IOCB_WAITQ, S_DAX
+from kemu.linux.vfs.inode_attr import file_accessed
 from kemu.machine.current import arch, this
 from kemu.machine.pages import Page, PG_readahead, PG_referenced, PG_uptodate
 
@@ -275,24 +276,10 @@ def filemap_read(iocb: Any, iter_: IovIter, already_read: int) -> int:
         if not (iter_.count and iocb.ki_pos < isize and not error):
             break
 
-    file_accessed = mapping_file_accessed(filp)
-    if file_accessed is not None:
+    if filp.f_path.dentry is not None:              # a block device's own file has none
         file_accessed(filp)
     ra.prev_pos = last_pos
     return already_read if already_read else error
-
-
-def mapping_file_accessed(filp: Any) -> Any:
-    """``file_accessed()`` of kemu.linux.fs, once that is loaded (it imports this module)."""
-    global _file_accessed
-    if _file_accessed is None:
-        from kemu.linux import fs
-
-        _file_accessed = getattr(fs, "file_accessed", None)
-    return _file_accessed
-
-
-_file_accessed: Any = None
 
 
 @custom(C, "kiocb_write_and_wait", "nothing is ever dirty: reading only")
