@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     p = verbs.add_parser("boot", help="boot once", parents=[common])
     p.add_argument("initrd", nargs="?", metavar="INITRD")
-    p.add_argument("--at", type=int, metavar="N", help="page offset of the initrd in memory")
+    p.add_argument("--at", type=page_offset, metavar="N", help="page offset of the initrd in memory")
     p.add_argument("--cmdline", default="", metavar="STRING")
     p.add_argument("--builtin", default="default", metavar="default|none|FILE")
     what = p.add_mutually_exclusive_group()
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     p = verbs.add_parser("oracle", help="manifests made by the kernel", parents=[common])
     p.add_argument("images", nargs="+", metavar="IMAGE|DIR")
-    p.add_argument("--at", type=int, default=None, metavar="N", help="page offset of the image or archive in memory")
+    p.add_argument("--at", type=page_offset, default=None, metavar="N", help="page offset of the image or archive in memory")
     p.add_argument("--memory", choices=["linear", "vmalloc", "slab"], help="kind of memory that it is placed in")
     p.add_argument("--backend", choices=["disk", "loop", "file"], default="disk", help="what EROFS is mounted from")
     p.add_argument("--device", action="append", default=[], metavar="FILE", help="an extra device of the image")
@@ -64,6 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--as", dest="kind", choices=["erofs", "cpio"], help="take the files for images or for archives")
     p.add_argument("--check", action="store_true", help="compare with the manifests NAME.jsonl beside the images")
     p.add_argument("--dmesg", action="store_true", help="the kernel's lines instead of the manifest")
+
+
+def page_offset(text: str) -> int:
+    """A byte offset within a page, for argparse."""
+    value = int(text, 0)
+    if not 0 <= value < 4096:
+        raise argparse.ArgumentTypeError(f"{text}: not a byte offset within a page (0..4095)")
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
@@ -131,7 +139,7 @@ def _config(args: argparse.Namespace) -> int:
     recipe = recipe_of(args)
     kconfig.need_tools()
     work = cache_dir() / "work" / f"{recipe.tree.slot()}-{recipe.slot}"
-    with lock(work):
+    with lock(work, say_of(args)):
         prepare(recipe, work, say_of(args))
         path = configure(recipe, work / f"{BUILD_PREFIX}{recipe.flavour}", say_of(args))
     print(path.read_text() if args.print else path, end="" if args.print else "\n")
@@ -251,7 +259,7 @@ def _ask(args: argparse.Namespace, oracle: Any, case: dict[str, Any], alone: boo
     if case["kind"] == "erofs":
         result = oracle.erofs(path, args.at or 0, case["options"], case["devices"], args.backend, args.memory or "linear")
     else:
-        result = oracle.cpio(path, CPIO_BOOT if args.at is None else args.at, args.memory or "vmalloc")
+        result = oracle.cpio(path, CPIO_BOOT if args.at is None else args.at, args.memory or "linear")
     if args.check:
         return _compare(path, result)
     head = {"image": str(path), "mount_error": result.mount_error, "message": result.message, "crash": result.crash}

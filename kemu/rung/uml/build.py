@@ -101,7 +101,7 @@ def build(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
         return found
     config.need_tools()
     work = cache_dir() / "work" / f"{recipe.tree.slot()}-{recipe.slot}"
-    with lock(work):
+    with lock(work, say):
         found = _stored(store)
         if found:
             return found

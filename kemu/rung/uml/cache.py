@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,11 +24,15 @@ def default_tree(version: str = DEFAULT_VERSION) -> Path:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path, say: Callable[[str], None] = lambda text: None) -> Iterator[None]:
     """Hold ``path.lock`` exclusively: two builds of the same thing wait for each other."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{path}.lock", "w") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another kemu that is working on {path.name}")
+            fcntl.flock(f, fcntl.LOCK_EX)
         yield
 
 

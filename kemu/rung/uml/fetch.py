@@ -38,7 +38,7 @@ def debian_mirror(etc: Path = Path("/etc/apt")) -> str:
 def fetch(version: str = DEFAULT_VERSION, say: Callable[[str], None] = lambda line: None) -> Tree:
     """Unpack linux-source-``version`` into the cache, unless it is there; the tree."""
     tree = default_tree(version)
-    with lock(tree):
+    with lock(tree, say):
         if not (tree / "Makefile").is_file():
             _download(version, tree, say)
         if not (tree / ".kemu-fetched").exists():

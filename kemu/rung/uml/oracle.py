@@ -91,8 +91,7 @@ class Oracle:
               memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20) -> Result:
         """Mount an EROFS image and walk it.
 
-        ``at``: byte offset from a page boundary where it is placed; ``memory``: ``linear`` (images to 4 MiB; larger ones go to vmalloc
-        memory if ``at`` is 0), ``vmalloc`` or ``slab``. ``backend``: ``disk`` (a gendisk over the region), ``loop`` (a loop device) or
+        ``at``: byte offset from a page boundary where it is placed; ``memory``: ``linear`` (larger than 4 MiB: vmalloc), ``vmalloc`` or ``slab``. ``backend``: ``disk`` (a gendisk over the region), ``loop`` (a loop device) or
         ``file`` (file-backed mount); the latter two ignore ``at``. ``devices``: extra devices, in order; each is given as
         ``device=``. ``options``: mount options. ``cap``: files with more bytes are not read.
         """
@@ -103,9 +102,7 @@ class Oracle:
             raise RungError(f"{len(images) - 1} extra devices: at most {wire.DISKS - 1}")
         if not 0 <= at < 4096:
             raise RungError(f"at={at}: a byte offset within a page (0..4095)")
-        where = Memory[memory.upper()]
-        if where is Memory.LINEAR and at + len(images[0]) > 4 << 20 or any(len(i) > 4 << 20 for i in images[1:]):
-            where = Memory.VMALLOC
+        where = _memory(memory, at, images)
         return self._case(Op.EROFS, images, _options(options, len(images)), backend=Backend[backend.upper()], memory=where, at=at, cap=cap,
                           entries=max_entries)
 
@@ -131,7 +128,7 @@ class Oracle:
                 if p.startswith(f"{folder}/"):
                     Path(p).unlink(missing_ok=True)
 
-    def cpio(self, archive: Image, at: int = CPIO_BOOT, memory: str = "vmalloc", cap: int = 1 << 26) -> Result:
+    def cpio(self, archive: Image, at: int = CPIO_BOOT, memory: str = "linear", cap: int = 1 << 26) -> Result:
         """Unpack an archive with the kernel's own unpack_to_rootfs() in a chroot with a fresh tmpfs, and walk that.
 
         As at boot, the archive begins at a multiple of 64 bytes and ends near the end of mapped memory (``CPIO_BOOT``), so an unpacker
@@ -140,7 +137,7 @@ class Oracle:
         data = _load(archive)
         if at == CPIO_BOOT:
             at = (-len(data) & ~63) % 4096
-        return self._case(Op.CPIO, [data], memory=Memory[memory.upper()], at=at, cap=cap)
+        return self._case(Op.CPIO, [data], memory=_memory(memory, at, [data]), at=at, cap=cap)
 
     def bug(self, which: str) -> Result:
         """Have the kernel commit a bug: ``panic``, ``hang``, ``sleep``, ``oob``, ``warn``, ``oops``, ``leak``. For testing the bench."""
@@ -225,6 +222,17 @@ class Oracle:
             result.crash, result.message, result.console = "splat", splat, "\n".join(result.kmsg)
             process.close()
         return result
+
+
+_LINEAR_MAX = (4 << 20) - 4096        # the page allocator's largest block, less the guard page
+
+
+def _memory(memory: str, at: int, images: list[bytes]) -> Memory:
+    """The kind of memory; what is too large for contiguous pages goes to vmalloc."""
+    where = Memory[memory.upper()]
+    if where is Memory.LINEAR and (at + len(images[0]) > _LINEAR_MAX or any(len(i) > _LINEAR_MAX for i in images[1:])):
+        return Memory.VMALLOC
+    return where
 
 
 def _options(options: str, images: int) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One running UML kernel: a host process with a channel (descriptors 3 and 4), a log (descriptor 2) and a watchdog."""
+"""One running UML kernel: a host process with a channel (two pipes), a log (its stderr) and a watchdog."""
 from __future__ import annotations
 
 import ctypes
@@ -55,23 +55,28 @@ class Process:
             path = self.folder / "initrd"
             path.write_bytes(initrd)
             initrd = path
-        argv = [str(kernel), f"mem={memory}", "con=null", "con0=null", "console=tty3", "seccomp=on", f"lpj={LPJ}",
+        argv = [str(kernel), f"mem={memory}", "con=null", "con3=fd:0,fd:1", "console=tty3", "seccomp=on", f"lpj={LPJ}",
                 f"uml_dir={self.folder}", *(["quiet"] if quiet else ["loglevel=8"]),
                 *([f"initrd={initrd}"] if initrd else []), *args]
         theirs_in, self._to = os.pipe2(os.O_CLOEXEC)
         self._from, theirs_out = os.pipe2(os.O_CLOEXEC)
         self._log, theirs_log = os.pipe2(os.O_CLOEXEC)
+        # the tty that is /dev/console: pipes, because epoll does not take /dev/null; nothing comes in, and what goes out is the log again
+        tty_in, self._keys = os.pipe2(os.O_CLOEXEC)
+        self._screen, tty_out = os.pipe2(os.O_CLOEXEC)
+        argv.append(f"kemu={theirs_in},{theirs_out}")
         pin = pick_cpu() if cpu is None else cpu
         try:
-            self.popen = subprocess.Popen(_wrapper(argv, theirs_in, theirs_out, pin), stdin=subprocess.DEVNULL, stdout=theirs_log,
-                                          stderr=theirs_log, pass_fds=(theirs_in, theirs_out), start_new_session=True,
-                                          preexec_fn=_child_limits, env=os.environ | {"TMPDIR": str(self.folder)})
-        except OSError as e:
+            self.popen = subprocess.Popen(argv, stdin=tty_in, stdout=tty_out, stderr=theirs_log, pass_fds=(theirs_in, theirs_out),
+                                          start_new_session=True, preexec_fn=lambda: _in_child(pin),
+                                          env=os.environ | {"TMPDIR": str(self.folder)})
+        except (OSError, subprocess.SubprocessError) as e:
             self._close()
-            raise BootError(f"{kernel}: {os.strerror(e.errno or 0)}") from None
+            raise BootError(f"{kernel}: {e}") from None
         finally:
-            for fd in (theirs_in, theirs_out, theirs_log):
+            for fd in (theirs_in, theirs_out, theirs_log, tty_in, tty_out):
                 os.close(fd)
+        os.set_blocking(self._screen, False)
         for fd in (self._to, self._from, self._log):
             os.set_blocking(fd, False)
 
@@ -151,6 +156,11 @@ class Process:
 
     def drain(self) -> None:
         """Take what the kernel has logged so far."""
+        try:
+            while os.read(self._screen, 1 << 16):
+                pass
+        except BlockingIOError:
+            pass
         while True:
             try:
                 part = os.read(self._log, 1 << 16)
@@ -215,28 +225,24 @@ class Process:
         self._close()
 
     def _close(self) -> None:
-        for fd in (self._to, self._from, self._log):
+        for fd in (self._to, self._from, self._log, self._keys, self._screen):
             try:
                 os.close(fd)
             except OSError:
                 pass
-        self._to = self._from = self._log = -1
+        self._to = self._from = self._log = self._keys = self._screen = -1
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _wrapper(argv: list[str], channel_in: int, channel_out: int, cpu: int) -> list[str]:
-    """Put the channel on descriptors 3 and 4 (the shell does it between fork and exec), pinned to one CPU."""
-    pin = ["taskset", "-c", str(cpu)] if shutil.which("taskset") else []
-    # move them out of the way first: one of them may be 3 or 4
-    script = f'exec 8<&{channel_in} 9>&{channel_out}; exec 3<&8 4>&9 8<&- 9>&-; exec "$@"'
-    return ["/bin/sh", "-c", script, "kemu-uml", *pin, *argv]
 
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _child_limits() -> None:
-    """In the child: die with the parent, and leave no core file after a panic."""
+def _in_child(cpu: int) -> None:
+    """Between fork and exec: die with the parent, one CPU, and no core file after a panic."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    try:
+        os.sched_setaffinity(0, {cpu})
+    except OSError:
+        pass                                           # not one of ours: slower, not wrong
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

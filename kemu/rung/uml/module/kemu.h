@@ -13,7 +13,7 @@
 #define KEMU_DISKS	8
 
 enum kemu_memory {
-	KEMU_LINEAR,			/* physically contiguous pages */
+	KEMU_LINEAR,			/* physically contiguous pages, none behind them */
 	KEMU_VMALLOC,			/* a guard page behind the last one */
 	KEMU_SLAB,			/* one kmalloc object: redzones directly behind it under KASAN */
 };

@@ -21,10 +21,15 @@
 #include <os.h>
 #include "kemu.h"
 
-/* host file descriptors */
-#define KEMU_IN		3
-#define KEMU_OUT	4
+/* host file descriptors: kemu=IN,OUT on the command line; the log goes to stderr */
+static int kemu_in = -1, kemu_out = -1;
 #define KEMU_LOG	2
+
+static int __init kemu_setup(char *str)
+{
+	return sscanf(str, "%d,%d", &kemu_in, &kemu_out) == 2;
+}
+__setup("kemu=", kemu_setup);
 
 static struct kemu_region *kemu_regions[KEMU_DISKS];
 
@@ -60,13 +65,23 @@ console_initcall(kemu_console_init);
 
 /* ---- regions ---- */
 
+/*
+ * Behind a linear region the host takes a page away, as at the end of RAM, where UML puts its initrd: who reads on into it oopses.
+ * (A fault on vmalloc's own guard page is retried for ever by UML: a hang.)
+ */
+static void *kemu_guard(struct kemu_region *r)
+{
+	return r->base + PAGE_ALIGN(r->size);
+}
+
 static void kemu_region_free(struct kemu_region *r)
 {
 	if (!r)
 		return;
 	switch (r->memory) {
 	case KEMU_LINEAR:
-		free_pages_exact(r->base, r->size);
+		os_protect_memory(kemu_guard(r), PAGE_SIZE, 1, 1, 1);
+		free_pages_exact(r->base, PAGE_ALIGN(r->size) + PAGE_SIZE);
 		break;
 	case KEMU_VMALLOC:
 		vfree(r->base);
@@ -92,7 +107,9 @@ static struct kemu_region *kemu_region_alloc(unsigned int memory, u64 at, u64 le
 	r->len = len;
 	switch (memory) {
 	case KEMU_LINEAR:
-		r->base = alloc_pages_exact(r->size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+		r->base = alloc_pages_exact(PAGE_ALIGN(r->size) + PAGE_SIZE, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+		if (r->base)
+			os_protect_memory(kemu_guard(r), PAGE_SIZE, 0, 0, 0);
 		break;
 	case KEMU_VMALLOC:
 		r->base = vzalloc(r->size);
@@ -115,7 +132,7 @@ static struct kemu_region *kemu_region_alloc(unsigned int memory, u64 at, u64 le
 static int kemu_host_read(void *buf, size_t len)
 {
 	while (len) {
-		int n = os_read_file(KEMU_IN, buf, min_t(size_t, len, SZ_1M));
+		int n = os_read_file(kemu_in, buf, min_t(size_t, len, SZ_1M));
 
 		if (n == -EINTR || n == -EAGAIN) {
 			cond_resched();
@@ -233,7 +250,7 @@ static ssize_t kemu_read(struct file *file, char __user *ubuf, size_t count, lof
 	if (!buf)
 		return -ENOMEM;
 	for (;;) {
-		n = os_read_file(KEMU_IN, buf, count);
+		n = os_read_file(kemu_in, buf, count);
 		if (n != -EINTR && n != -EAGAIN)
 			break;
 		cond_resched();
@@ -253,7 +270,7 @@ static ssize_t kemu_write(struct file *file, const char __user *ubuf, size_t cou
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 	while (done < len) {
-		n = os_write_file(KEMU_OUT, buf + done, len - done);
+		n = os_write_file(kemu_out, buf + done, len - done);
 		if (n == -EINTR || n == -EAGAIN) {
 			cond_resched();
 			continue;
