@@ -103,7 +103,7 @@ class Leaks(Detector):
 
     def _check_kmap(self) -> None:
         assert self.machine is not None
-        held = {pid: st for pid, st in self.machine.kmap.stacks.items() if st}
+        held = {pid: [p for p in st if p >= 0] for pid, st in self.machine.kmap.stacks.items() if any(p >= 0 for p in st)}
         if held:
             raise Splat("WARNING: kmap_local window still held after the operation",
                         [f"task {pid} holds {len(st)} windows, the innermost on pfn {st[-1]:#x}" for pid, st in held.items()], function="kmap_local_page")

@@ -39,7 +39,11 @@ class Windows(Detector):
         self.machine = machine
         _sites[id(machine.kmap)] = {}
         machine.kmap.__class__ = _NotedKmap
-        machine.exit_hooks.append(lambda: _sites.pop(id(machine.kmap), None))
+        machine.exit_hooks.append(self._forget)
+
+    def _forget(self) -> None:
+        if self.machine is not None:
+            _sites.pop(id(self.machine.kmap), None)
 
     def explain(self, splat: Splat) -> list[str]:
         addr = splat.facts.get("first_bad")

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from kemu.cli.common import EXIT_CONFIG, EXIT_NO_TESTS, EXIT_OK, EXIT_FAILED, EXIT_USAGE, CommandError
+from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_NO_TESTS, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.explore.experiment import Experiment, UnknownExperiment, load_entry_points
 from kemu.explore.finding import Finding
 from kemu.explore.search import Progress

@@ -7,6 +7,7 @@ import os
 
 from kemu.cli import _search
 from kemu.explore import experiment
+from kemu.explore.search import Progress
 from kemu.report import kunit_case, splat_report
 from kemu.report.table import table
 
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     return _search.exit_code(p)
 
 
-def _print(args: argparse.Namespace, p: _search.Progress) -> None:
+def _print(args: argparse.Namespace, p: Progress) -> None:
     findings = p.sorted_findings()
     for f in findings if not args.quiet else []:
         print("\n".join(splat_report.lines(f)) + "\n")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterable

@@ -39,9 +39,10 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
     # as something that was interesting once: what is saved as a minimal example is not shrunk again
     db.save(key + b".secondary", choices_to_bytes([c.offset for c in found.draws]))
 
-    @st.composite
-    def runs(draw: Any) -> Outcome:
+    def one_run(draw: Any) -> Outcome:
         return run(exp, HypothesisSource(draw), **options)
+
+    runs: Callable[[], Any] = st.composite(one_run)
 
     def same(out: Outcome) -> bool:
         nonlocal best

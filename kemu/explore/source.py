@@ -103,14 +103,18 @@ class PlanSource:
         steps = [0, *(n for n, _ in switches)]
         self._preempts = [b - a for a, b in zip(steps, [n for n, _ in switches])]
         self._tasks = [i for _, i in switches]
+        self._task = 0
 
     def draw(self, name: str, low: int, high: int) -> int:
         if name == "fault":
             return min(self._gaps.pop(0), high) if self._gaps else low
         if name == "preempt":
-            return min(self._preempts.pop(0), high) if self._preempts else low
+            if not self._preempts:
+                return low
+            self._task = self._tasks.pop(0)
+            return min(self._preempts.pop(0), high)
         if name == "task":
-            return min(self._tasks.pop(0), high) if self._tasks else low
+            return min(max(self._task, low), high)
         return self.base.draw(name, low, high)
 
     def group(self, fn: Callable[[], T]) -> T:
