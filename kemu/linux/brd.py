@@ -151,17 +151,21 @@ brd_fops = block_device_operations(submit_bio=brd_submit_bio)
 
 @custom(C, "brd_alloc", "makes one disk over a region; read-only unless asked; name, sizes and completion are parameters")
 def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_size: int = 512, writable: bool = False, completion: str = "sync",
-            partscan: bool = False) -> Any:
+            partscan: bool = False, dax: bool = False) -> Any:
     """A disk with the region's bytes, added: open it as ``/dev/NAME`` (default ``ram0``, ``ram1``, ...).
 
     ``pad``: the capacity is the region's size rounded up to this; what the padding holds reads as zeros (a loop device over a file on a file
-    system with 4 KiB blocks: 4096). Return: the gendisk; ERR_PTR(-EINVAL) for a bad block size, ERR_PTR(-EEXIST) for a name in use,
+    system with 4 KiB blocks: 4096). ``dax``: file systems may read the memory itself, as of a pmem device; the region must start at a page and end
+    at one. Return: the gendisk; ERR_PTR(-EINVAL) for a bad block size, ERR_PTR(-EEXIST) for a name in use,
     ERR_PTR(-ENOMEM).
     """
     if completion not in COMPLETIONS:
         raise ValueError(f"completion {completion!r}: one of {', '.join(COMPLETIONS)}")
     if pad < 512 or pad % 512:
         raise ValueError(f"pad {pad}: a multiple of 512")
+    psize = this.mem.page_size
+    if dax and (region.addr % psize or region.size % psize):
+        raise ValueError(f"region {region.name}: DAX needs whole pages, not {region.size} bytes at offset {region.addr % psize} of a page")
     lim = QueueLimits(physical_block_size=this.mem.page_size, logical_block_size=logical_block_size,
                       features=BLK_FEAT_SYNCHRONOUS | BLK_FEAT_NOWAIT)
     disk = blk_alloc_disk(lim)
@@ -185,6 +189,10 @@ def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_siz
     if not region.lend(disk.disk_name):
         put_disk(disk)
         return ERR_PTR(-ENOSPC)
+    if dax:
+        from kemu.linux.dax import DaxDevice, dax_add_host
+
+        dax_add_host(DaxDevice(region.addr, region.size), disk)
     err = add_disk(disk)
     if err:
         region.give_back(disk.disk_name)
@@ -197,6 +205,12 @@ def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_siz
 def ramdisk_remove(disk: GenDisk) -> None:
     """Remove the disk and give the region back. Open files keep the gendisk, whose bios fail from now on."""
     brd: Brd = disk.private_data
+    dev = this.machine.parts.get("dax_hosts", {}).get(disk)
+    if dev is not None:
+        from kemu.linux.dax import dax_remove_host, kill_dax
+
+        kill_dax(dev)
+        dax_remove_host(disk)
     del_gendisk(disk)
     brd.region.give_back(disk.disk_name)
     put_disk(disk)

@@ -8,7 +8,7 @@ from typing import Any
 from kemu.linux.blk_types import BlockDevice
 from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.errno import EIO
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 from kemu.linux.readahead import ReadaheadControl
 from kemu.machine.pages import Page
 
@@ -117,6 +117,10 @@ class IomapReadFolioCtx:
         self.read_ctx: Any = None
         self.read_ctx_file_offset = 0
         self.vi: Any = None
+
+
+iomap_read_folio_ctx = IomapReadFolioCtx
+names("dup", H, "iomap_read_folio_ctx")
 
 
 @dup(H)

@@ -57,6 +57,12 @@ class FileRaState:
         self.prev_pos = 0
 
 
+@dup("include/linux/fs.h")
+def ra_has_index(ra: FileRaState, index: int) -> bool:
+    """``int ra_has_index(struct file_ra_state *ra, pgoff_t index)``"""
+    return ra.start <= index < ra.start + ra.size
+
+
 @dup(P)
 def mapping_empty(mapping: AddressSpace) -> bool:
     """``bool mapping_empty(const struct address_space *mapping)``"""
@@ -251,4 +257,4 @@ __all__ = ["AddressSpace", "FileRaState", "MAX_PAGECACHE_ORDER", "filemap_invali
            "mapping_max_folio_order", "mapping_max_folio_size", "mapping_min_folio_nrbytes", "mapping_min_folio_nrpages", "mapping_min_folio_order",
            "mapping_release_always", "mapping_set_exiting", "mapping_set_folio_min_order", "mapping_set_folio_order_range", "mapping_set_gfp_mask",
            "mapping_set_large_folios", "mapping_set_release_always", "mapping_set_stable_writes", "mapping_set_unevictable", "mapping_unevictable",
-           "mapping_writably_mapped", "readahead_gfp_mask"]
+           "mapping_writably_mapped", "ra_has_index", "readahead_gfp_mask"]

@@ -99,6 +99,7 @@ from kemu.linux.mapping import (
     mapping_set_unevictable,
     mapping_unevictable,
     mapping_writably_mapped,
+    ra_has_index,
     readahead_gfp_mask,
 )
 from kemu.linux.mm import folio_get, folio_page, folio_put
@@ -295,7 +296,7 @@ __all__ = [
     "mapping_set_gfp_mask", "mapping_set_large_folios", "mapping_set_release_always", "mapping_set_stable_writes", "mapping_set_unevictable",
     "mapping_unevictable", "mapping_writably_mapped", "offset_in_folio", "page_cache_async_ra", "page_cache_async_readahead", "page_cache_next_miss",
     "page_cache_prev_miss", "page_cache_ra_order", "page_cache_ra_unbounded", "page_cache_sync_ra", "page_cache_sync_readahead", "page_offset",
-    "page_pgoff", "pagecache_get_page", "read_cache_folio", "read_mapping_folio", "read_mapping_page", "readahead_batch_length", "readahead_count",
+    "page_pgoff", "pagecache_get_page", "ra_has_index", "read_cache_folio", "read_mapping_folio", "read_mapping_page", "readahead_batch_length", "readahead_count",
     "readahead_expand", "readahead_folio", "readahead_gfp_mask", "readahead_index", "readahead_length", "readahead_pos", "truncate_inode_pages",
     "truncate_inode_pages_final", "truncate_inode_pages_range", "truncate_pagecache", "truncate_pagecache_range", "truncate_setsize",
     "trylock_page", "unlock_page",
