@@ -16,6 +16,7 @@ from kemu.rung.uml import config as kconfig
 from kemu.rung.uml.build import Kernel, Recipe, build, configure, prepare, progress
 from kemu.rung.uml.cache import DEFAULT_VERSION, cache_dir, default_tree, lock
 from kemu.rung.uml.errors import BootError, BuildError, RungError
+from kemu.rung.uml.oracle import CPIO_BOOT, Oracle, Result
 from kemu.rung.uml.tree import BUILD_PREFIX, Tree, find_tree
 
 HELP = "the real kernel: fetch, config, build, boot, kunit, oracle"
@@ -64,6 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--as", dest="kind", choices=["erofs", "cpio"], help="take the files for images or for archives")
     p.add_argument("--check", action="store_true", help="compare with the manifests NAME.jsonl beside the images")
     p.add_argument("--dmesg", action="store_true", help="the kernel's lines instead of the manifest")
+    p.add_argument("--coverage", metavar="FILE", nargs="?", const="", default=None,
+                   help="instead of manifests, how much of the C was reached (flavour gcov); with FILE, which of its lines were not")
 
 
 def page_offset(text: str) -> int:
@@ -231,7 +234,6 @@ def _cases(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def _oracle(args: argparse.Namespace) -> int:
-    from kemu.rung.uml.oracle import Oracle
     cases = list(_cases(args))
     for case in cases:
         case["kind"] = args.kind or kind_of(case["path"].read_bytes()[:1 << 16])
@@ -245,26 +247,44 @@ def _oracle(args: argparse.Namespace) -> int:
     if not cases:
         raise CommandError("oracle: no image found")
     worst = EXIT_OK
+    if args.coverage is not None:
+        return _coverage(args, cases)
     with Oracle(kernel=kernel_of(args), timeout=args.timeout or 20.0) as oracle:
         for case in cases:
-            worst = max(worst, _ask(args, oracle, case, alone=len(cases) == 1))
+            worst = max(worst, _show(args, case, _ask(args, oracle, case), alone=len(cases) == 1))
     if args.check and not args.quiet:
         print(f"{len(cases)} compared", file=sys.stderr)
     return worst
 
 
-def _ask(args: argparse.Namespace, oracle: Any, case: dict[str, Any], alone: bool) -> int:
-    from kemu.rung.uml.oracle import CPIO_BOOT
-    path = case["path"]
+def _ask(args: argparse.Namespace, oracle: Oracle, case: dict[str, Any]) -> Result:
     if case["kind"] == "erofs":
-        result = oracle.erofs(path, args.at or 0, case["options"], case["devices"], args.backend, args.memory or "linear")
-    else:
-        result = oracle.cpio(path, CPIO_BOOT if args.at is None else args.at, args.memory or "linear")
+        return oracle.erofs(case["path"], args.at or 0, case["options"], case["devices"], args.backend, args.memory or "linear")
+    return oracle.cpio(case["path"], CPIO_BOOT if args.at is None else args.at, args.memory or "linear")
+
+
+def _coverage(args: argparse.Namespace, cases: list[dict[str, Any]]) -> int:
+    from kemu.rung.uml.coverage import Coverage
+    args.flavour = "gcov"
+    kernel = kernel_of(args)
+    coverage = Coverage(kernel)
+    with Oracle(kernel=kernel, timeout=args.timeout or 20.0) as oracle:
+        for case in cases:
+            if _ask(args, oracle, case).crash and not args.quiet:
+                print(f"kemu: linux: oracle: {case['path']}: crashed the kernel; what it reached is not counted", file=sys.stderr)
+            else:
+                coverage.note(oracle)
+    coverage.finish()
+    sys.stdout.write(coverage.unreached(args.coverage) if args.coverage else coverage.table())
+    return EXIT_OK
+
+
+def _show(args: argparse.Namespace, case: dict[str, Any], result: Result, alone: bool) -> int:
+    path = case["path"]
     if args.check:
         return _compare(path, result)
-    head = {"image": str(path), "mount_error": result.mount_error, "message": result.message, "crash": result.crash}
     if not alone:
-        print(json.dumps(head))
+        print(json.dumps({"image": str(path), "mount_error": result.mount_error, "message": result.message, "crash": result.crash}))
     if args.dmesg:
         print("\n".join(result.kmsg))
     else:
@@ -273,7 +293,7 @@ def _ask(args: argparse.Namespace, oracle: Any, case: dict[str, Any], alone: boo
     return _verdict(path, result)
 
 
-def _verdict(path: Path, result: Any) -> int:
+def _verdict(path: Path, result: Result) -> int:
     """One line on stderr for what went wrong; the exit code."""
     why, code = None, EXIT_FAILED
     if result.crash:
@@ -295,7 +315,7 @@ def _errno_text(name: str) -> str:
     return errno_text(number) if number else name
 
 
-def _compare(path: Path, result: Any) -> int:
+def _compare(path: Path, result: Result) -> int:
     """Compare with the manifest beside the image (none: the image cannot be mounted, or crashes the kernel)."""
     beside = path.parent / f"{path.stem if path.suffix == '.erofs' else path.name}.jsonl"
     if result.crash in ("panic", "hang", "exit") or result.mount_error:

@@ -81,7 +81,7 @@ def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = ""
         # No root device, and a rootfs that is a ramfs. UML's own default is a disk, 98:0; an empty one makes rootfs a tmpfs (01777 at "/").
         words = ["root=0:0", *words]
     started = time.monotonic()
-    process = Process(path, initrd_with_agent(data, at, flags), ["kunit.enable=0", *words], memory, cpu, quiet=False)
+    process = Process(path, initrd_with_agent(data, at, flags), ["kunit.enable=0", *words], memory, cpu)
     try:
         return _watch(process, started, timeout, on_console)
     finally:

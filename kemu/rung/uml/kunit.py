@@ -39,7 +39,7 @@ def run_kunit(kernel: Kernel, tree: Path, glob: str = "", args: Sequence[str] = 
     """Boot ``kernel`` with its suites enabled (those that match ``glob``) and read what they print with ``tree``'s parser."""
     words = ["kunit.enable=1", "kunit_shutdown=poweroff", *([f"kunit.filter_glob={glob}"] if glob else []), *args]
     started = time.monotonic()
-    process = Process(kernel.path, None, words, memory, cpu, quiet=False)
+    process = Process(kernel.path, None, words, memory, cpu)
     end, message = "done", None
     try:
         code = process.wait(timeout)

@@ -47,7 +47,7 @@ class Process:
     """A kernel that runs. ``send`` and ``receive`` are whole-buffer operations on the channel under a deadline."""
 
     def __init__(self, kernel: Path, initrd: Path | bytes | None, args: Sequence[str] = (), memory: str = "256M",
-                 cpu: int | None = None, quiet: bool = True):
+                 cpu: int | None = None):
         self.folder = Path(tempfile.mkdtemp(prefix="kemu-uml-", dir=scratch_base()))
         self.log = bytearray()
         self._lost = 0
@@ -56,8 +56,7 @@ class Process:
             path.write_bytes(initrd)
             initrd = path
         argv = [str(kernel), f"mem={memory}", "con=null", "con3=fd:0,fd:1", "console=tty3", "seccomp=on", f"lpj={LPJ}",
-                f"uml_dir={self.folder}", *(["quiet"] if quiet else ["loglevel=8"]),
-                *([f"initrd={initrd}"] if initrd else []), *args]
+                f"uml_dir={self.folder}", "loglevel=8", *([f"initrd={initrd}"] if initrd else []), *args]
         theirs_in, self._to = os.pipe2(os.O_CLOEXEC)
         self._from, theirs_out = os.pipe2(os.O_CLOEXEC)
         self._log, theirs_log = os.pipe2(os.O_CLOEXEC)

@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
+#include <linux/panic_notifier.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/umh.h>
@@ -62,6 +63,25 @@ static int __init kemu_console_init(void)
 	return 0;
 }
 console_initcall(kemu_console_init);
+
+/* UML ends in its own panic notifier, before the kernel comes to show where it was. */
+static int kemu_panic(struct notifier_block *nb, unsigned long event, void *p)
+{
+	if (!IS_ENABLED(CONFIG_DEBUG_BUGVERBOSE))
+		dump_stack();
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block kemu_panic_notifier = {
+	.notifier_call = kemu_panic,
+	.priority = INT_MAX,
+};
+
+static int __init kemu_panic_init(void)
+{
+	return atomic_notifier_chain_register(&panic_notifier_list, &kemu_panic_notifier);
+}
+early_initcall(kemu_panic_init);
 
 /* ---- regions ---- */
 
