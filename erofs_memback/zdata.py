@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """fs/erofs/zdata.c, last part: address space operations of compressed inodes.
 
-The file is cut in five, see zdata_pcluster.py; what internal.h declares of it can be imported from here.
+The file is cut in six, see zdata_pcluster.py; what internal.h declares of it can be imported from here.
 """
 from __future__ import annotations
 
@@ -37,13 +37,8 @@ from erofs_memback.internal import (
     erofs_grab_folio_nowait,
 )
 from erofs_memback.ishare import erofs_real_inode
-from erofs_memback.zdata_frontend import (
-    z_erofs_frontend,
-    z_erofs_init_super,
-    z_erofs_pcluster_end,
-    z_erofs_scan_folio,
-    z_erofs_shrink_scan,
-)
+from erofs_memback.zdata_cache import z_erofs_frontend, z_erofs_init_super
+from erofs_memback.zdata_frontend import z_erofs_pcluster_end, z_erofs_scan_folio, z_erofs_shrink_scan
 from erofs_memback.zdata_pcluster import z_erofs_exit_subsystem, z_erofs_init_subsystem
 from erofs_memback.zdata_submit import z_erofs_runqueue
 from erofs_memback.zmap import z_erofs_map_blocks_iter

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/erofs/zdata.c, third part: the backend, which decompresses pclusters into folios."""
+"""fs/erofs/zdata.c, fourth part: the backend, which decompresses pclusters into folios."""
 from __future__ import annotations
 
 from typing import Any
@@ -51,10 +51,10 @@ def z_erofs_page_is_invalidated(page: Page) -> bool:
 
 
 class z_erofs_backend:
-    """``struct z_erofs_backend``: like the C one it lives as long as one queue is worked on, ``onstack_pages`` and ``keepxcpy`` too."""
+    """``struct z_erofs_backend``: one for a whole queue, so ``onstack_pages`` and ``keepxcpy`` outlive a pcluster."""
 
-    __slots__ = ("onstack_pages", "sb", "pcl", "decompressed_pages", "compressed_pages", "decompressed_secondary_bvecs", "pagepool",
-                 "onstack_used", "nr_pages", "keepxcpy")
+    __slots__ = ("onstack_pages", "sb", "pcl", "decompressed_pages", "compressed_pages", "decompressed_secondary_bvecs",
+                 "pagepool", "onstack_used", "nr_pages", "keepxcpy")
 
     def __init__(self, sb: SuperBlock, pagepool: Ref, pcl: Any) -> None:
         self.onstack_pages: list[Page | None] = [None] * Z_EROFS_ONSTACK_PAGES
@@ -138,7 +138,7 @@ def z_erofs_parse_out_bvecs(be: z_erofs_backend) -> None:
     old_bvpage = Ref()
 
     z_erofs_bvec_iter_begin(biter, pcl.bvset, Z_EROFS_INLINE_BVECS, 0)
-    for i in range(pcl.vcnt):
+    for _ in range(pcl.vcnt):
         bvec = z_erofs_bvec_dequeue(biter, old_bvpage)
 
         if old_bvpage.v:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/erofs/zdata.c, fourth part: decompress queues, bios, and who decompresses when they end."""
+"""fs/erofs/zdata.c, fifth part: decompress queues, bios, and who decompresses when they end."""
 from __future__ import annotations
 
 from typing import Any
@@ -41,7 +41,7 @@ from erofs_memback.internal import (
     struct_erofs_map_dev,
 )
 from erofs_memback.zdata_backend import z_erofs_decompress_queue, z_erofs_decompressqueue_work, z_erofs_page_is_invalidated
-from erofs_memback.zdata_frontend import z_erofs_frontend
+from erofs_memback.zdata_cache import z_erofs_frontend
 from erofs_memback.zdata_pcluster import (
     Z_EROFS_MAX_SYNC_DECOMPRESS_BYTES,
     Z_EROFS_PCLUSTER_TAIL,
