@@ -2,9 +2,21 @@
 """Building and ending bios (include/linux/bio.h, block/bio.c)."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+from kemu.linux.bio_iter import (
+    FolioIter,
+    bio_advance,
+    bio_advance_iter,
+    bio_advance_iter_single,
+    bio_for_each_bvec,
+    bio_for_each_folio_all,
+    bio_for_each_segment,
+    bio_for_each_segment_all,
+    bio_iter_iovec,
+    bio_no_advance_iter,
+)
 from kemu.linux.blk_core import blk_status_to_errno, errno_to_blk_status, submit_bio, submit_bio_noacct
 from kemu.linux.blk_types import (
     BIO_CHAIN,
@@ -19,11 +31,7 @@ from kemu.linux.blk_types import (
     ENDED,
     FREED,
     IDLE,
-    REQ_OP_DISCARD,
-    REQ_OP_MASK,
     REQ_OP_READ,
-    REQ_OP_SECURE_ERASE,
-    REQ_OP_WRITE_ZEROES,
     REQ_SYNC,
     SUBMITTED,
     Bio,
@@ -34,19 +42,13 @@ from kemu.linux.blk_types import (
 from kemu.linux.bug import BUG_ON, WARN_ON_ONCE
 from kemu.linux.bvec import (
     BioVec,
-    BvecIter,
-    bvec_iter_advance,
-    bvec_iter_advance_single,
-    bvec_iter_bvec,
-    mp_bvec_iter_bvec,
-    nth_page,
 )
 from kemu.linux.completion import complete, completion, wait_for_completion
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EINVAL, EIO, ENOMEM
 from kemu.linux.gfp import __GFP_DIRECT_RECLAIM
 from kemu.linux.honesty import custom, dup, names
-from kemu.linux.mm import folio_page, is_vmalloc_addr, offset_in_page, page_folio, virt_to_page
+from kemu.linux.mm import folio_page, is_vmalloc_addr, offset_in_page, virt_to_page
 from kemu.machine.current import arch, this
 from kemu.machine.machine import should_fail
 from kemu.machine.memory import PAGE_OFFSET
@@ -120,12 +122,6 @@ def bio_data_dir(bio: Bio) -> int:
 def bio_has_data(bio: Bio | None) -> bool:
     """``bool bio_has_data(struct bio *bio)``"""
     return bio is not None and bool(bio.bi_iter.bi_size) and not bio_no_advance_iter(bio)
-
-
-@dup(P)
-def bio_no_advance_iter(bio: Bio) -> bool:
-    """``bool bio_no_advance_iter(const struct bio *bio)``"""
-    return bio.bi_opf & REQ_OP_MASK in (REQ_OP_DISCARD, REQ_OP_SECURE_ERASE, REQ_OP_WRITE_ZEROES)
 
 
 # ------------------------------------------------------------------------- life
@@ -290,113 +286,6 @@ def bio_add_folio(bio: Bio, folio: Page, len_: int, off: int) -> bool:
 def bio_add_virt_nofail(bio: Bio, vaddr: int, len_: int) -> None:
     """``void bio_add_virt_nofail(struct bio *bio, void *vaddr, unsigned len)``: direct-map addresses."""
     __bio_add_page(bio, virt_to_page(vaddr), len_, offset_in_page(vaddr))
-
-
-# ------------------------------------------------------------------------- iterating
-
-@dup(P)
-def bio_advance_iter(bio: Bio, it: BvecIter, bytes_: int) -> None:
-    """``void bio_advance_iter(const struct bio *bio, struct bvec_iter *iter, unsigned int bytes)``"""
-    it.bi_sector += bytes_ >> 9
-    if bio_no_advance_iter(bio):
-        it.bi_size -= bytes_
-    else:
-        bvec_iter_advance(bio.bi_io_vec, it, bytes_)
-
-
-@dup(P)
-def bio_advance_iter_single(bio: Bio, it: BvecIter, bytes_: int) -> None:
-    """``void bio_advance_iter_single(const struct bio *bio, struct bvec_iter *iter, unsigned int bytes)``"""
-    it.bi_sector += bytes_ >> 9
-    if bio_no_advance_iter(bio):
-        it.bi_size -= bytes_
-    else:
-        bvec_iter_advance_single(bio.bi_io_vec, it, bytes_)
-
-
-@dup(P)
-def bio_advance(bio: Bio, nbytes: int) -> None:
-    """``void bio_advance(struct bio *bio, unsigned int nbytes)``"""
-    if nbytes == bio.bi_iter.bi_size:
-        bio.bi_iter.bi_size = 0
-        return
-    bio_advance_iter(bio, bio.bi_iter, nbytes)
-
-
-@dup(P)
-def bio_iter_iovec(bio: Bio, it: BvecIter) -> BioVec:
-    """``bio_iter_iovec(bio, iter)``: the current single-page piece."""
-    return bvec_iter_bvec(bio.bi_io_vec, it)
-
-
-@custom(P, "bio_for_each_segment", "a generator of single-page pieces; the current sector is the caller's to count, as in C")
-def bio_for_each_segment(bio: Bio) -> Iterator[BioVec]:
-    """``bio_for_each_segment(bvl, bio, iter)``: from ``bi_iter`` to its end, each piece within one page."""
-    it = bio.bi_iter.copy()
-    vecs = bio.bi_io_vec
-    while it.bi_size:
-        bv = bvec_iter_bvec(vecs, it)
-        yield bv
-        bio_advance_iter_single(bio, it, bv.bv_len)
-
-
-@custom(P, "bio_for_each_bvec", "a generator of multi-page segments")
-def bio_for_each_bvec(bio: Bio) -> Iterator[BioVec]:
-    """``bio_for_each_bvec(bvl, bio, iter)``"""
-    it = bio.bi_iter.copy()
-    vecs = bio.bi_io_vec
-    while it.bi_size:
-        bv = mp_bvec_iter_bvec(vecs, it)
-        yield bv
-        bio_advance_iter_single(bio, it, bv.bv_len)
-
-
-@custom(P, "bio_for_each_segment_all", "a generator of single-page pieces")
-def bio_for_each_segment_all(bio: Bio) -> Iterator[BioVec]:
-    """``bio_for_each_segment_all(bvl, bio, iter)``: of all that was added, whatever is done already. For the bio's owner only."""
-    size = arch.PAGE_SIZE
-    for bvec in bio.bi_io_vec[:bio.bi_vcnt]:
-        off, left = bvec.bv_offset, bvec.bv_len
-        while left:
-            step = min(left, size - (off & (size - 1)))
-            yield BioVec(nth_page(bvec.bv_page, off >> arch.PAGE_SHIFT), step, off & (size - 1))
-            off += step
-            left -= step
-
-
-@dup(P)
-class FolioIter:
-    """``struct folio_iter``: ``length`` bytes from ``offset`` of ``folio`` on."""
-
-    __slots__ = ("folio", "length", "offset")
-
-    def __init__(self, folio: Page, offset: int, length: int):
-        self.folio = folio
-        self.offset = offset
-        self.length = length
-
-
-@custom(P, "bio_for_each_folio_all", "a generator; a new FolioIter for each folio")
-def bio_for_each_folio_all(bio: Bio) -> Iterator[FolioIter]:
-    """``bio_for_each_folio_all(fi, bio)``: each folio that was added, also where segments were merged over several."""
-    size = arch.PAGE_SIZE
-    shift = arch.PAGE_SHIFT
-    for bvec in bio.bi_io_vec[:bio.bi_vcnt]:
-        page = bvec.bv_page
-        folio = page.head or page
-        offset = bvec.bv_offset + (page.pfn - folio.pfn << shift)
-        left = bvec.bv_len
-        while True:
-            fsize = size << folio.order
-            length = min(fsize - offset, left)
-            left -= length
-            if not left:
-                yield FolioIter(folio, offset, length)
-                break
-            nxt = page_folio(nth_page(folio, 1 << folio.order))     # folio_next(), before the caller may free this one
-            yield FolioIter(folio, offset, length)
-            folio = nxt
-            offset = 0
 
 
 # ------------------------------------------------------------------------- ending

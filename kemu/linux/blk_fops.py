@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.bdev import (
+from kemu.linux.bdev import I_BDEV, bdev_nr_bytes
+from kemu.linux.bdev_open import (
     BLK_OPEN_EXCL,
     BLK_OPEN_NDELAY,
     BLK_OPEN_READ,
     BLK_OPEN_WRITE,
     BLK_OPEN_WRITE_IOCTL,
-    I_BDEV,
-    bdev_nr_bytes,
     bdev_open,
     bdev_permission,
     bdev_release,

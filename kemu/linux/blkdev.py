@@ -1,43 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Block devices and disks (include/linux/blkdev.h).
 
-The code is where Linux has it: bdev (block/bdev.c), blk_fops (block/fops.c), genhd (block/genhd.c), blk_core (block/blk-core.c).
+The code is where Linux has it: bdev and bdev_open (block/bdev.c), blk_fops (block/fops.c), genhd (block/genhd.c), blk_core (block/blk-core.c).
 """
 from __future__ import annotations
 
 from kemu.linux.bdev import (
-    BLK_OPEN_EXCL,
-    BLK_OPEN_NDELAY,
-    BLK_OPEN_READ,
-    BLK_OPEN_RESTRICT_WRITES,
-    BLK_OPEN_WRITE,
     I_BDEV,
-    bd_abort_claiming,
-    bd_prepare_to_claim,
     bdev_dma_alignment,
-    bdev_file_open_by_dev,
-    bdev_file_open_by_path,
-    bdev_fput,
     bdev_get_queue,
     bdev_is_partition,
     bdev_logical_block_size,
-    bdev_mark_dead,
     bdev_nr_bytes,
     bdev_nr_sectors,
     bdev_validate_blocksize,
-    blk_holder_ops,
     blksize_bits,
     block_size,
     disk_live,
     file_bdev,
     get_order,
     invalidate_bdev,
-    lookup_bdev,
     registry,
     sb_min_blocksize,
     sb_set_blocksize,
     set_blocksize,
     sync_blockdev,
+)
+from kemu.linux.bdev_open import (
+    BLK_OPEN_EXCL,
+    BLK_OPEN_NDELAY,
+    BLK_OPEN_READ,
+    BLK_OPEN_RESTRICT_WRITES,
+    BLK_OPEN_WRITE,
+    bd_abort_claiming,
+    bd_prepare_to_claim,
+    bdev_file_open_by_dev,
+    bdev_file_open_by_path,
+    bdev_fput,
+    bdev_mark_dead,
+    blk_holder_ops,
+    lookup_bdev,
 )
 from kemu.linux.bio import submit_bio, submit_bio_noacct
 from kemu.linux.blk_core import bdev_read_only, blk_status_to_errno, blk_status_to_str, errno_to_blk_status

@@ -35,13 +35,13 @@ from kemu.machine.sched import PF_KTHREAD, WaitQueue
 
 RAMDISK_MAJOR = 1
 SOFTIRQ_OFFSET = 0x100
-COMPLETIONS = ("sync", "kworker", "softirq")
+COMPLETIONS = ("sync", "kworker", "softirq", "mixed")
 C = "drivers/block/brd.c"
 
 
 @custom(C, "brd_device", "over a region instead of pages of its own; what the padding behind the region reads as is zeros")
 class Brd:
-    """``struct brd_device``. ``completion``: where bios end when no Chooser decides; one of COMPLETIONS.
+    """``struct brd_device``. ``completion``: where bios end; one of COMPLETIONS, or "" as long as nobody has decided.
 
     ``bad_sectors``: bios that touch one of them end with BLK_STS_IOERR, as on a bad medium.
     """
@@ -101,20 +101,24 @@ def _finish(brd: Brd, bio: Bio) -> None:
 
 
 def _server(brd: Brd) -> None:
-    """The task in which deferred bios end: an interrupt's softirq, or a kworker."""
+    """The task in which deferred bios end: the softirq of an interrupt, or a kworker."""
     sched = this.sched
     me = this.task
     waiting = brd.waiting
     assert waiting is not None
+    queue = brd.queue
     while True:
-        if not brd.queue:
+        if not queue:
             sched.block(waiting)
             continue
-        ch = this.chooser
-        i = ch.value("bio to end", 0, len(brd.queue) - 1) if ch is not None and len(brd.queue) > 1 else 0
-        bio = brd.queue[i]
-        del brd.queue[i]
-        softirq = brd.completion == "softirq" if ch is None else bool(ch.value("bio ends in softirq", 0, 1))
+        softirq = brd.completion == "softirq"
+        i = 0
+        if brd.completion == "mixed" and this.chooser is not None:
+            softirq = bool(this.chooser.value("bio ends in softirq", 0, 1))
+            if len(queue) > 1:
+                i = this.chooser.value("bio to end", 0, len(queue) - 1)
+        bio = queue[i]
+        del queue[i]
         if softirq:
             me.preempt_count += SOFTIRQ_OFFSET
         _finish(brd, bio)
@@ -131,7 +135,7 @@ def _defer(brd: Brd, bio: Bio) -> None:
         brd.waiting.wake()
 
 
-@custom(C, "brd_submit_bio", "the Chooser may have the bio end later, from another task, and then also transferred later")
+@custom(C, "brd_submit_bio", "the bio may end later, from another task, and is transferred then; the Chooser decides once for each disk")
 def brd_submit_bio(bio: Bio) -> None:
     """``static void brd_submit_bio(struct bio *bio)``: reads and writes; anything else ends with BLK_STS_IOERR."""
     brd: Brd = bio.bi_bdev.bd_disk.private_data
@@ -139,10 +143,18 @@ def brd_submit_bio(bio: Bio) -> None:
     if op != REQ_OP_READ and op != REQ_OP_WRITE:
         bio_io_error(bio)
         return
-    ch = this.chooser
-    if brd.completion != "sync" or (ch is not None and ch.value("bio ends later", 0, 1)):
-        _defer(brd, bio)
-        return
+    mode = brd.completion
+    if mode != "sync":
+        if not mode:
+            ch = this.chooser
+            mode = brd.completion = COMPLETIONS[ch.value("where bios end", 0, len(COMPLETIONS) - 1)] if ch is not None else "sync"
+        if mode == "mixed":
+            if this.chooser is not None and this.chooser.value("bio ends later", 0, 1):
+                _defer(brd, bio)
+                return
+        elif mode != "sync":
+            _defer(brd, bio)
+            return
     _finish(brd, bio)
 
 
@@ -150,16 +162,17 @@ brd_fops = block_device_operations(submit_bio=brd_submit_bio)
 
 
 @custom(C, "brd_alloc", "makes one disk over a region; read-only unless asked; name, sizes and completion are parameters")
-def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_size: int = 512, writable: bool = False, completion: str = "sync",
+def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_size: int = 512, writable: bool = False, completion: str = "",
             partscan: bool = False, dax: bool = False) -> Any:
     """A disk with the region's bytes, added: open it as ``/dev/NAME`` (default ``ram0``, ``ram1``, ...).
 
     ``pad``: the capacity is the region's size rounded up to this; what the padding holds reads as zeros (a loop device over a file on a file
-    system with 4 KiB blocks: 4096). ``dax``: file systems may read the memory itself, as of a pmem device; the region must start at a page and end
-    at one. Return: the gendisk; ERR_PTR(-EINVAL) for a bad block size, ERR_PTR(-EEXIST) for a name in use,
-    ERR_PTR(-ENOMEM).
+    system with 4 KiB blocks: 4096). ``completion``: where bios end: "sync" in submit_bio(), as brd's do, later in a "kworker" or a "softirq", or
+    "mixed"; without it the Chooser decides, or it is "sync". ``dax``: file systems may read the memory itself, as of a pmem device; the region
+    must start and end at a page. Return: the gendisk; ERR_PTR(-EINVAL) for a bad block size, ERR_PTR(-EEXIST) for a name in use,
+    ERR_PTR(-ENOSPC) for a released region, ERR_PTR(-ENOMEM).
     """
-    if completion not in COMPLETIONS:
+    if completion and completion not in COMPLETIONS:
         raise ValueError(f"completion {completion!r}: one of {', '.join(COMPLETIONS)}")
     if pad < 512 or pad % 512:
         raise ValueError(f"pad {pad}: a multiple of 512")

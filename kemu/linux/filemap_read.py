@@ -301,7 +301,7 @@ def generic_file_read_iter(iocb: Any, iter_: IovIter) -> int:
         retval = kiocb_write_and_wait(iocb, count)
         if retval < 0:
             return retval
-        retval = mapping.a_ops.direct_IO(iocb, iter_)
+        retval = int(mapping.a_ops.direct_IO(iocb, iter_))
         if retval >= 0:
             iocb.ki_pos += retval
             count -= retval

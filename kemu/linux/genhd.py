@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.backing_dev import BackingDevInfo, bdi_alloc, bdi_put, bdi_register, bdi_unregister
-from kemu.linux.bdev import bdev_add, bdev_alloc, bdev_drop, bdev_mark_dead, bdev_set_nr_sectors, bdev_unhash, disk_live, registry
+from kemu.linux.bdev import bdev_add, bdev_alloc, bdev_drop, bdev_set_nr_sectors, bdev_unhash, disk_live, registry
+from kemu.linux.bdev_open import bdev_mark_dead
 from kemu.linux.blk_core import GD_ADDED, GD_DEAD, GD_OWNS_QUEUE, GD_READ_ONLY
 from kemu.linux.blk_types import BD_HAS_SUBMIT_BIO, BlockDevice
 from kemu.linux.bug import WARN_ON
@@ -251,7 +252,7 @@ def get_disk_ro(disk: GenDisk) -> bool:
 
 def _scan_partitions(disk: GenDisk) -> None:
     """``disk_scan_partitions()``: the parsers' first look at sector 0; no partition table is understood."""
-    from kemu.linux.bdev import bdev_file_open_by_dev, bdev_fput
+    from kemu.linux.bdev_open import bdev_file_open_by_dev, bdev_fput
     from kemu.linux.err import IS_ERR
     from kemu.linux.filemap import read_mapping_folio
     from kemu.linux.mm import folio_put

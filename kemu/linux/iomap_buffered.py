@@ -301,7 +301,7 @@ def iomap_read_folio_iter(iter_: IomapIter, ctx: IomapReadFolioCtx, submitted: l
             if not submitted[0] and ifs is not None:        # iomap_read_init()
                 WARN_ON_ONCE(ifs.read_bytes_pending != 0)
                 ifs.read_bytes_pending = folio_len
-            ret = ctx.ops.read_folio_range(iter_, ctx, plen)
+            ret = int(ctx.ops.read_folio_range(iter_, ctx, plen))
             if ret < 0:
                 fserror_report_io(inode, FSERR_BUFFERED_READ, pos, plen, ret, GFP_NOFS)
             if ret:
@@ -381,7 +381,7 @@ def iomap_is_partially_uptodate(folio: Page, from_: int, count: int) -> bool:
     count = min((arch.PAGE_SIZE << folio.order) - from_, count)
     first = from_ >> inode.i_blkbits
     last = from_ + count - 1 >> inode.i_blkbits
-    return _next_clear(ifs.uptodate, first, last) > last
+    return bool(_next_clear(ifs.uptodate, first, last) > last)
 
 
 @dup(C)
