@@ -17,9 +17,9 @@ class z_erofs_decompress_req:
     __slots__ = ("sb", "in_", "out", "inpages", "outpages", "pageofs_in", "pageofs_out", "inputsize", "outputsize",
                  "alg", "inplace_io", "partial_decoding", "fillgaps", "gfp")
 
-    def __init__(self, sb: SuperBlock, in_: list[Page | None], out: list[Page | None], inpages: int, outpages: int, pageofs_in: int,
-                 pageofs_out: int, inputsize: int, outputsize: int, alg: int, inplace_io: bool, partial_decoding: bool, fillgaps: bool,
-                 gfp: int) -> None:
+    def __init__(self, sb: SuperBlock, in_: list[Page | None], out: list[Page | None], inpages: int, outpages: int,
+                 pageofs_in: int, pageofs_out: int, inputsize: int, outputsize: int, alg: int, inplace_io: bool,
+                 partial_decoding: bool, fillgaps: bool, gfp: int) -> None:
         self.sb = sb
         self.in_ = in_
         self.out = out

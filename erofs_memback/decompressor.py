@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """fs/erofs/decompressor.c: LZ4, plain pclusters, and what the streaming decompressors share.
 
-``const char *`` reasons are a str, ERR_PTR or None. The array of decompressors is made when the file system is registered, from the
-machine's configuration: C leaves its entries out with ``#ifdef``.
+``const char *`` reasons are a str, ERR_PTR or None. The array of decompressors is made when the file system is registered,
+from the machine's configuration: C leaves its entries out with ``#ifdef``.
 """
 from __future__ import annotations
 
