@@ -43,6 +43,9 @@ class Record:
         return out
 
 
+# handles of the API that its own tasks still look at while they wind down; what ported code does with them then the API itself reports
+_OWN_AFTERLIFE = ("kmem_cache", "workqueue", "shrinker")
+
 _records: dict[int, Record] = {}        # id(freed Python object) -> its record, for the poisoned classes
 _poisoned: dict[type, type] = {}
 
@@ -123,7 +126,7 @@ class Objects(Detector):
         rec.freed_by = f"{this.task.comm}/{this.task.pid}"
         rec.freed_at = this.machine.clock.now_ns
         self.freed[key] = rec
-        if not is_int and what != "kmem_cache":
+        if not is_int and what not in _OWN_AFTERLIFE:
             _records[key] = rec
             try:
                 obj.__class__ = _poison_class(type(obj))

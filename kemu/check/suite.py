@@ -19,6 +19,6 @@ from kemu.check.windows import Windows
 
 
 def all_detectors() -> Detectors:
-    """One of each. In the order in which they judge the end of an operation: who waits, what is left, what is held, what is different."""
-    return Detectors([Waits(), Objects(), References(), Leaks(), HeldLocks(), LockOrder(), PageCache(), Uninitialised(), Bios(), AtomicSleep(),
+    """One of each. In the order in which they judge the end of an operation: who waits, what is held, what is left, what is different."""
+    return Detectors([Waits(), Objects(), References(), HeldLocks(), Leaks(), LockOrder(), PageCache(), Uninitialised(), Bios(), AtomicSleep(),
                       LentMemory(), StackDepth(), Windows(), GlobalState()])

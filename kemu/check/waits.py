@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kemu.check.watch import Detector, Detectors
-from kemu.check.where import _is_port, _port
+from kemu.check.where import frame_site
 from kemu.machine.sched import Task
 from kemu.machine.splat import Deadlock, HungTask, Splat
 
@@ -68,14 +68,7 @@ def wait_cycle(tasks: list[Task]) -> list[Task]:
 
 def task_site(t: Task) -> str:
     """The innermost ported function on a task's stack that is not running now."""
-    g = t.greenlet
-    frame = getattr(g, "gr_frame", None)
-    while frame is not None:
-        code = frame.f_code
-        if _is_port.get(code, None) or code not in _is_port and _port(code):
-            return f"{code.co_name} ({'/'.join(code.co_filename.split('/')[-2:])}:{frame.f_lineno})"
-        frame = frame.f_back
-    return ""
+    return frame_site(getattr(t.greenlet, "gr_frame", None))
 
 
 def task_function(t: Task) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from types import CodeType
+from types import CodeType, FrameType
 from typing import NamedTuple
 
-_OWN = ("/kemu/machine/", "/kemu/linux/", "/kemu/check/", "/kemu/explore/", "<frozen", "<string>")
-_is_port: dict[CodeType, bool] = {}
+from kemu.machine.splat import _ported, is_ported
 
 
 class Site(NamedTuple):
@@ -28,47 +27,51 @@ class Site(NamedTuple):
         return f"{name} ({short}:{self.line})"
 
 
-def _port(code: CodeType) -> bool:
-    name = code.co_filename
-    known = _is_port[code] = not any(s in name for s in _OWN)
-    return known
-
-
-def site(depth: int = 1) -> Site | None:
-    """The innermost frame outside machine, API and detectors; None if there is none."""
-    frame = sys._getframe(depth)
-    api = ""
-    known = _is_port
+def site() -> Site | None:
+    """The innermost frame of ported code; None if there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    api = None
+    known = _ported
     while frame is not None:
         code = frame.f_code
         port = known.get(code)
         if port is None:
-            port = _port(code)
+            port = is_ported(frame)
         if port:
-            return Site(code, frame.f_lineno, api)
+            return Site(code, frame.f_lineno, api.co_name if api is not None else "")
         if "/kemu/linux/" in code.co_filename:
-            api = code.co_name
-        frame = frame.f_back         # type: ignore[assignment]
+            api = code
+        frame = frame.f_back
     return None
 
 
 def port_site() -> str:
     """:func:`site` as text; ``?`` if there is none."""
-    s = site(2)
+    s = site()
     return str(s) if s is not None else "?"
 
 
 def port_depth() -> int:
     """How many frames of ported code and of the API are on this task's stack."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     n = 0
-    known = _is_port
+    known = _ported
     while frame is not None:
         code = frame.f_code
         port = known.get(code)
         if port is None:
-            port = _port(code)
+            port = is_ported(frame)
         if port or "/kemu/linux/" in code.co_filename:
             n += 1
-        frame = frame.f_back         # type: ignore[assignment]
+        frame = frame.f_back
     return n
+
+
+def frame_site(frame: FrameType | None) -> str:
+    """The innermost ported function from a frame on; empty if there is none."""
+    while frame is not None:
+        if is_ported(frame):
+            code = frame.f_code
+            return f"{code.co_name} ({'/'.join(code.co_filename.split('/')[-2:])}:{frame.f_lineno})"
+        frame = frame.f_back
+    return ""

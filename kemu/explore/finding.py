@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.check.location import c_location
-from kemu.check.where import _port
-from kemu.machine.splat import Deadlock, HungTask, KernelBug, KernelPanic, Splat
+from kemu.machine.splat import Deadlock, HungTask, KernelBug, KernelPanic, Splat, is_ported
 
 SEVERITIES = ("critical", "high", "medium", "low")
 
@@ -128,7 +127,7 @@ def of_exception(exc: BaseException) -> Splat:
     function, line, own = "", "", ""
     for frame, lineno in traceback.walk_tb(exc.__traceback__):
         own = f"{frame.f_code.co_filename}:{lineno}"
-        if _port(frame.f_code):
+        if is_ported(frame):
             function, line = frame.f_code.co_name, f"{frame.f_code.co_filename}:{lineno}"
     text = str(exc)
     details = [f"{type(exc).__name__}: {text}", f"at {'/'.join((line or own).split('/')[-2:])}"]

@@ -6,6 +6,7 @@ A port never raises or catches these: the machine and the detectors raise them, 
 from __future__ import annotations
 
 import sys
+from types import CodeType, FrameType
 from typing import Any
 
 
@@ -43,32 +44,39 @@ class HungTask(Splat):
     """A task that loops or waits for longer than the watchdog allows."""
 
 
-_SKIP = ("/kemu/machine/", "/kemu/linux/", "/kemu/check/", "/kemu/explore/", "kemu\\")
+# not ported code: the emulation and its tools, test runners, the standard library
+_TOOLS = frozenset({"kemu", "hypothesis", "pytest", "_pytest", "pluggy", "execnet", "xdist", "greenlet", "cffi", "rich", "coverage", ""}) | sys.stdlib_module_names
+_ported: dict[CodeType, bool] = {}
+
+
+def is_ported(frame: FrameType) -> bool:
+    """Whether a frame runs ported code (or an experiment's), as opposed to the emulation, the tools around it and the standard library."""
+    code = frame.f_code
+    known = _ported.get(code)
+    if known is None:
+        name = frame.f_globals.get("__name__", "")
+        known = _ported[code] = (name.partition(".")[0] not in _TOOLS if name != "__main__" else not code.co_filename.endswith(("/kemu", "__main__.py"))
+                                 ) and not code.co_filename.startswith("<frozen")
+    return known
 
 
 def caller_function() -> tuple[str, str]:
-    """Name of the innermost function outside the machine and its API, and its ``file:line``; ``("", "")`` if there is none."""
-    frame = sys._getframe(1)
+    """Name of the innermost ported function, and its ``file:line``; ``("", "")`` if there is none."""
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        code = frame.f_code
-        if not any(s in code.co_filename for s in _SKIP):
-            return code.co_name, f"{code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
+        if is_ported(frame):
+            return frame.f_code.co_name, f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
     return "", ""
-
-
-_INSIDE = ("/kemu/machine/", "/kemu/check/", "/kemu/explore/", "/kemu/cli/", "/kemu/report/", "/site-packages/", "/lib/python3", "/bin/", "<frozen ")
 
 
 def call_trace(limit: int = 12) -> list[str]:
     """The ported and API functions on the stack, innermost first, as a kernel's ``Call Trace``."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     out: list[str] = []
     while frame is not None and len(out) < limit:
-        code = frame.f_code
-        name = code.co_filename
-        if not any(s in name for s in _INSIDE):
-            short = "/".join(name.split("/")[-2:])
-            out.append(f" {code.co_name} ({short}:{frame.f_lineno})")
-        frame = frame.f_back  # type: ignore[assignment]
+        if is_ported(frame) or frame.f_globals.get("__name__", "").startswith("kemu.linux."):
+            short = "/".join(frame.f_code.co_filename.split("/")[-2:])
+            out.append(f" {frame.f_code.co_name} ({short}:{frame.f_lineno})")
+        frame = frame.f_back
     return out
