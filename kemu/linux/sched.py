@@ -15,13 +15,17 @@ def current() -> Task:
     return this.task
 
 
-@custom("include/linux/sched.h", "cond_resched", "another task runs only if the Chooser says so")
+@custom("include/linux/sched.h", "cond_resched", "another task runs if the Chooser says so, and at every 256th call: loops poll with this")
 def cond_resched() -> int:
     """``int cond_resched(void)``. Context: may sleep."""
     if this.watch is not None:
         this.watch.event("might_sleep", what="cond_resched")
-    if this.chooser is not None:
-        this.sched.yield_("cond_resched")
+    sched = this.sched
+    sched.polls += 1
+    if not sched.polls & 255 and (sched.runnable or sched.sleepers):
+        sched.relax("cond_resched")
+    elif this.chooser is not None:
+        sched.yield_("cond_resched")
     return 0
 
 

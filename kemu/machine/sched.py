@@ -95,7 +95,7 @@ class WaitQueue:
 class Scheduler:
     """Runs tasks. The task that made the machine is the first one and owns the main greenlet."""
 
-    __slots__ = ("clock", "current", "idlers", "main", "next_pid", "runnable", "sleepers", "spins", "tasks", "max_switches", "switches")
+    __slots__ = ("clock", "current", "idlers", "main", "next_pid", "polls", "runnable", "sleepers", "spins", "tasks", "max_switches", "switches")
 
     def __init__(self, clock: Clock, first: Task):
         self.clock = clock
@@ -109,6 +109,7 @@ class Scheduler:
         self.switches = 0
         self.max_switches = 5_000_000
         self.spins = 0
+        self.polls = 0              # calls of cond_resched()
         self.idlers: list[Task] = []            # tasks in run_others(): they go on when nothing else can
 
     def spawn(self, comm: str, fn: Callable[[], Any], flags: int = 0, pid: int = 0) -> Task:
