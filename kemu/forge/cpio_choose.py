@@ -19,13 +19,21 @@ INVALID_MAGIC = "invalid magic at start of compressed archive"
 
 @dataclass(frozen=True, slots=True)
 class CpioOptions:
-    """What archives may be made: at most ``max_segments`` archives of ``max_members`` members, files of ``max_size`` bytes,
-    compressed with ``methods`` (None: all that can be written here)."""
+    """What archives may be made.
+
+    max_segments  archives one behind the other
+    max_members   of each, besides the trailer
+    max_size      of a file
+    methods       compressions; None: all that can be written here
+    tight_end     the initramfs may end with the NUL of a name. find_link() then copies that name with strscpy(), which reads whole
+                  words: beyond the end, where a kernel without a fixup for it (ARCH=um) panics if nothing is mapped
+    """
 
     max_segments: int = 3
     max_members: int = 8
     max_size: int = 3000
     methods: tuple[str, ...] | None = None
+    tight_end: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -85,6 +93,9 @@ class _CpioChooser:
             if s.method:           # decoders differ in how much they swallow: eight zeros, then a multiple of four
                 out.append(Segment("zeros", count=8 + -pos % 4))
                 pos += out[-1].count
+        last = out[-1]
+        if not self.options.tight_end and last.kind == "cpio" and not last.count and not last.members[-1].data:
+            out.append(Segment("zeros", count=8))
         return out
 
     def _segment(self) -> Segment:

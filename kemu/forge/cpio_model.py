@@ -14,11 +14,13 @@ from kemu.forge.cpio import CRC, TRAILER, Member
 PATH_MAX = 4096
 MAXSYMLINKS = 40
 S_IFMT = 0o170000
+S_ISGID = 0o2000
 NO_ID = 0xFFFFFFFF               # chown leaves the owner alone
 
 
 class Undefined(Exception):
-    """This member's effect is not modelled (a name that ends in a slash or in dots, a header that contradicts its member)."""
+    """This member's effect is not modelled: a name that ends in a slash or in dots, a header that contradicts its member, or a body
+    that goes into a device or a FIFO (where 7.2 blocks for ever)."""
 
 
 class CpioModel:
@@ -31,6 +33,7 @@ class CpioModel:
         self.dirs: list[tuple[bytes, int]] = []
         self.messages: list[str] = []
         self.keep: list[t.Node] = []
+        self.settled = False
 
     # paths
 
@@ -54,8 +57,8 @@ class CpioModel:
             child = here[-1].entries.get(part)
             if isinstance(child, t.Symlink):
                 followed += 1
-                if followed > MAXSYMLINKS or not child.target:
-                    return None
+                if followed > MAXSYMLINKS:
+                    return None                # an empty target stands for the directory that it is in, as pick_link() has it
                 if child.target.startswith(b"/"):
                     here = here[:1]
                 todo = [p for p in child.target.split(b"/") if p not in (b"", b".")] + todo
@@ -91,6 +94,8 @@ class CpioModel:
         if not last:
             return parent
         self.keep.append(node)                 # ids must stay unique
+        if last not in parent.entries and parent.mode & S_ISGID:
+            node.gid = parent.gid              # inode_init_owner()
         return parent.entries.setdefault(last, node)
 
     # members
@@ -116,17 +121,23 @@ class CpioModel:
             raise Undefined("a header that contradicts its member")
         name = m.name.split(b"\0")[0]
         ifmt = m.mode & S_IFMT
-        if len(m.name) + 1 > PATH_MAX:
+        if len(m.name) + 1 > PATH_MAX or ifmt == t.S_IFLNK and len(m.data) > PATH_MAX or m.data and ifmt not in (t.S_IFREG, t.S_IFLNK):
+            if not self.settled:
+                # do_header() leaves next_state to whoever set it last: before the first complete member that is Start, not Reset
+                raise Undefined("a member to skip before any other")
             return
+        self.settled = True
         if ifmt == t.S_IFLNK:
-            if len(m.data) <= PATH_MAX:
-                self._symlink(m, name)
-            return
-        if ifmt != t.S_IFREG and m.data:
+            self._symlink(m, name)
             return
         if name == TRAILER:
             self.links.clear()
             return
+        if ifmt == t.S_IFREG and m.nlink >= 2:
+            old = self._find(self.links.get((m.major, m.minor, m.ino, ifmt), b""))
+            if isinstance(old, t.Fifo | t.Device | t.Symlink):
+                # its name was given to something else since: do_name() links to that and opens it for writing
+                raise Undefined("a body written through a hard link to a " + t.kind_of(old))
         self._clean_path(name, ifmt)
         if ifmt == t.S_IFREG:
             self._regular(m, name)

@@ -219,6 +219,7 @@ class _ImageChooser:
         sizes = (0, bs + bs // 2, 2 * bs + 100, 4 * bs, 9 * bs - 1, bs // 2, 16 * bs, 2 * bs)
         z.cuts = tuple(pick.one_of("cut", sizes) for _ in range(pick.int("cuts", 1, 3)))
         z.tail = pick.rare("ztail", 3)
+        z.eof_head = pick.rare("eof head", 3)
         z.interlaced = pick.rare("interlaced", 3)
         if pick.rare("big", 2):
             z.big = pick.int("big types", 1, 3)

@@ -28,6 +28,7 @@ class ZPlan:
     interlaced     PLAIN data is rotated to its position within the block
     tail           put the last extent inline behind the index (ztailpacking)
     tail_zeros     zero bytes before an inlined LZ4 tail (the decompressor skips leading zeros)
+    eof_head       a PLAIN head at EOF in place of the last NONHEAD
     holes_anywhere holes may start within an lcluster
     short_deltas   full index: NONHEADs point back by single steps instead of at their head
     """
@@ -41,6 +42,7 @@ class ZPlan:
     interlaced: bool = False
     tail: bool = False
     tail_zeros: int = 0
+    eof_head: bool = False
     holes_anywhere: bool = False
     short_deltas: bool = False
     high: bool = False

@@ -39,7 +39,7 @@ class ZBody:
         self.z = self._possible(z, data is None)
         self.extents = self._first_cut(data)
         self.lbits = image.blkszbits + self.z.lclusterbits
-        self.clusters = zindex.lclusters(self.extents, size, self.lbits)
+        self.clusters = zindex.lclusters(self.extents, size, self.lbits, self.z.big, self.z.eof_head)
         self.header_off = -(-start // 8) * 8
         self.index_off = self.header_off + (16 if full else 8)
         self.packs = zindex.pack_map(self.index_off, size, image.blkszbits, len(self.clusters), self.z.compact_2b)

@@ -23,8 +23,8 @@ class LCluster:
     ahead: int = 0
 
 
-def lclusters(extents: list[ZExtent], size: int, lclusterbits: int) -> list[LCluster]:
-    """The lclusters of a file of ``size`` bytes."""
+def lclusters(extents: list[ZExtent], size: int, lclusterbits: int, big: int = 0, eof_head: bool = False) -> list[LCluster]:
+    """The lclusters of a file of ``size`` bytes. ``eof_head``: a PLAIN head at EOF instead of a last NONHEAD, as mkfs.erofs has it."""
     lsize = 1 << lclusterbits
     total = -(-size // lsize)
     out: list[LCluster] = []
@@ -35,6 +35,14 @@ def lclusters(extents: list[ZExtent], size: int, lclusterbits: int) -> list[LClu
             raise PlanError(f"two extents start in lcluster {lcn}")
         out.append(LCluster(True, ext, ext.la & (lsize - 1)))
         out += [LCluster(False, ext, back=k - lcn, ahead=end - k) for k in range(lcn + 1, end)]
+    last = out[-1]
+    if eof_head and not last.head and size % lsize and not (last.back == 1 and last.ext.blocks > 1 and _big(last.ext, big)):
+        marker = ZExtent(size, 0, d.Z_EROFS_LCLUSTER_TYPE_PLAIN, 0, b"", "eof", inline=True)
+        out[-1] = LCluster(True, marker, size % lsize)
+        for k, c in enumerate(reversed(out[:-1]), 1):
+            if c.head:
+                break
+            c.ahead = k
     return out
 
 
