@@ -52,7 +52,7 @@ def port_site() -> str:
 
 
 def port_depth() -> int:
-    """How many frames of ported code and of the API are on this task's stack."""
+    """How many frames of ported code and of the API are on this task's stack, up to the experiment that called it."""
     frame: FrameType | None = sys._getframe(1)
     n = 0
     known = _ported
@@ -63,6 +63,8 @@ def port_depth() -> int:
             port = is_ported(frame)
         if port or "/kemu/linux/" in code.co_filename:
             n += 1
+        elif "/kemu/explore/" in code.co_filename:
+            break
         frame = frame.f_back
     return n
 

@@ -334,7 +334,7 @@ def lost_update(run: Run, n: int, at: int) -> None:
         run.fail(f"counter is {cell[0]}", cause="lost update")
 
 
-@plant("kernel stack overflow in reads_through", (93, 0))
+@plant("kernel stack overflow in reads_through", (96, 0))
 def nested_mounts(run: Run, n: int, at: int) -> None:
     def reads_through(level: int) -> None:
         if not level:
