@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from kemu.report.manifest import Entry
 from kemu.rung.uml import wire
 from kemu.rung.uml.agentbin import initrd_with_agent
 from kemu.rung.uml.build import Kernel, Recipe, build
-from kemu.rung.uml.errors import BootError, BootTimeout, RungError
+from kemu.rung.uml.errors import BootError, BootTimeout, ConfigError, RungError
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.process import Process, find_splat
 from kemu.rung.uml.tree import find_tree
@@ -46,6 +47,7 @@ class Result:
     message: str | None = None
     crash: str | None = None
     console: str = ""
+    fired: bool | None = None
 
     @property
     def manifest(self) -> list[Entry]:
@@ -76,6 +78,7 @@ class Oracle:
         self._process: Process | None = None
         self._id = 0
         self._files = 0
+        self._faulty: Process | None = None
         self._initrd = initrd_with_agent()
         self.setup: list[Callable[[Oracle], None]] = []
 
@@ -88,12 +91,13 @@ class Oracle:
     # ---- cases ----
 
     def erofs(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
-              memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20) -> Result:
+              memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0) -> Result:
         """Mount an EROFS image and walk it.
 
         ``at``: byte offset from a page boundary where it is placed; ``memory``: ``linear`` (larger than 4 MiB: vmalloc), ``vmalloc`` or ``slab``. ``backend``: ``disk`` (a gendisk over the region), ``loop`` (a loop device) or
         ``file`` (file-backed mount); the latter two ignore ``at``. ``devices``: extra devices, in order; each is given as
-        ``device=``. ``options``: mount options. ``cap``: files with more bytes are not read.
+        ``device=``. ``options``: mount options. ``cap``: of a file no more bytes are read. ``fail_nth``: the N-th allocation or block
+        request of the mount and the walk fails (flavour debug); ``Result.fired`` says whether there were so many.
         """
         if backend == "file":
             return self._erofs_file([image, *devices], options, cap, max_entries)
@@ -103,8 +107,27 @@ class Oracle:
         if not 0 <= at < 4096:
             raise RungError(f"at={at}: a byte offset within a page (0..4095)")
         where = _memory(memory, at, images)
-        return self._case(Op.EROFS, images, _options(options, len(images)), backend=Backend[backend.upper()], memory=where, at=at, cap=cap,
-                          entries=max_entries)
+        if fail_nth:
+            self._faults()
+        result = self._case(Op.EROFS, images, _options(options, len(images)), backend=Backend[backend.upper()], memory=where, at=at,
+                            cap=cap, entries=max_entries, arg=fail_nth)
+        if fail_nth:
+            result.fired, result.message = result.message == "fired", None if result.message == "fired" else result.message
+        return result
+
+    def _faults(self) -> None:
+        """Let the injectors take every call: by default they spare those that may sleep."""
+        process = self.boot()
+        if self._faulty is process:
+            return
+        for path, value in (("debug/failslab/ignore-gfp-wait", "N"), ("debug/fail_page_alloc/ignore-gfp-wait", "N"),
+                            ("debug/fail_page_alloc/ignore-gfp-highmem", "N"), ("debug/fail_page_alloc/min-order", "0"),
+                            *((f"sys/block/kemu{n}/make-it-fail", "1") for n in range(wire.DISKS))):
+            try:
+                self.write(path, value)
+            except RungError as e:
+                raise ConfigError(f"no fault injection in this kernel ({e}): --flavour debug") from None
+        self._faulty = process
 
     def _erofs_file(self, images: Sequence[Image], options: str, cap: int, max_entries: int) -> Result:
         """Each image as a file of the host, which the kernel reads through hostfs."""
@@ -156,10 +179,21 @@ class Oracle:
             raise RungError(f"read of {path} in the kernel: {done.message or done.mount_error}")
         return (done.message or "").encode("utf-8", "surrogateescape")
 
-    def erofs_many(self, images: Iterable[Image], depth: int = 4, **how: Any) -> Iterator[Result]:
-        """``erofs()`` of each image, in order."""
-        for image in images:
-            yield self.erofs(image, **how)
+    def leaks(self, settle: float = 6.0) -> list[str]:
+        """What kmemleak holds for lost (flavour kasan): one text per object; those reported before are not repeated.
+
+        ``settle``: seconds to wait first; kmemleak does not look at objects younger than 5 s.
+        """
+        time.sleep(settle)
+        try:
+            for _ in range(3):                         # an object must look lost twice, and the kernel's clock stood while it waited
+                self.write("debug/kmemleak", "scan")
+                time.sleep(0.1)
+            text = self.read("debug/kmemleak").decode("utf-8", "replace")
+            self.write("debug/kmemleak", "clear")
+        except RungError as e:
+            raise ConfigError(f"no kmemleak in this kernel ({e}): --flavour kasan") from None
+        return [f"unreferenced object{part.rstrip()}" for part in text.split("unreferenced object")[1:]]
 
     # ---- the kernel behind them ----
 
@@ -198,7 +232,7 @@ class Oracle:
         process = self.boot()
         self._id = (self._id + 1) & 0x7FFFFFFF
         self.cases += 1
-        before = len(process.log)
+        process.started = process.mark()
         try:
             process.send(wire.request(self._id, op, images, options, **how), self.timeout)
             head = wire.parse_answer(process.receive(wire.ANSWER_SIZE, self.timeout))
@@ -207,10 +241,13 @@ class Oracle:
             body = process.receive(head.entries_len + head.text_len + head.kmsg_len, self.timeout)
         except BootError as e:
             self._process = None
+            console = process.console(process.started)
             process.close()
-            return Result(message=str(e), crash=_kind(e), console=e.console[before:], kmsg=e.console[before:].splitlines())
+            return Result(message=str(e), crash=_kind(e), console=console, kmsg=console.splitlines())
         text = body[head.entries_len:head.entries_len + head.text_len].decode("utf-8", "surrogateescape")
         kmsg = body[head.entries_len + head.text_len:].decode("utf-8", "replace")
+        if head.error and text == "fail-nth":
+            raise ConfigError("no fault injection in this kernel: --flavour debug")
         if head.error and text == "place":
             raise RungError(f"no memory of that kind for {sum(map(len, images))} bytes: {wire.errno_name(head.error)}")
         result = Result(wire.errno_name(head.error), wire.parse_entries(body, head.entries, op is not Op.CPIO),

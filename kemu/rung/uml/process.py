@@ -23,15 +23,14 @@ LPJ = 36675584
 _LOG_KEEP = 1 << 20
 
 _PANIC = re.compile(rb"Kernel panic - not syncing: ?([^\n]*)")
-_SPLAT = re.compile(r"(BUG: .*|WARNING: .*|UBSAN: .*|INFO: task .* blocked for more than .*|INFO: rcu.*stall.*|"
-                    r"kernel BUG at .*|Oops.*|possible recursive locking detected.*|.* detected stalls .*|"
-                    r"\d+ new suspected memory leaks.*)")
+_SPLAT = re.compile(r"^(?:<\d>)?(?:\[ *[\d.]+\] )?(BUG: .*|WARNING: .*|UBSAN: .*|INFO: task .* blocked for more than .*|"
+                    r"INFO: rcu.*stall.*|rcu: INFO: .*stall.*|kernel BUG at .*|Oops: .*)")
 
 
 def find_splat(text: str) -> str | None:
     """The first line of the kernel's log that is a splat (KASAN, WARNING, UBSAN, lockdep, ...); None if there is none."""
     for line in text.splitlines():
-        m = _SPLAT.search(line)
+        m = _SPLAT.match(line)
         if m:
             return m[1]
     return None
@@ -51,6 +50,7 @@ class Process:
         self.folder = Path(tempfile.mkdtemp(prefix="kemu-uml-", dir=scratch_base()))
         self.log = bytearray()
         self._lost = 0
+        self.started = 0                               # mark of the case that runs
         if isinstance(initrd, bytes):
             path = self.folder / "initrd"
             path.write_bytes(initrd)
@@ -144,9 +144,9 @@ class Process:
         """Why the channel is closed: waits for the rest of the log and for the process."""
         self.wait(10)
         console = self.console()
-        m = _PANIC.search(self.log)
-        if m:
-            return BootError(f"kernel panic: {m[1].decode(errors='replace')}", console)
+        if self.panicked is not None:
+            splat = find_splat(self.console(self.started)) if self.panicked in ("BUG!", "Fatal exception") else None
+            return BootError(f"kernel panic: {splat or self.panicked}", console)
         code = self.popen.returncode
         how = f"signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
         return BootError(f"the kernel ended ({how})", console)
@@ -173,11 +173,16 @@ class Process:
                 del self.log[:cut]
                 self._lost += cut
 
-    def console(self) -> str:
-        """The log as text."""
+    def mark(self) -> int:
+        """The place in the log where what comes now will be, for ``console(since)``."""
         self.drain()
-        text = self.log.decode("utf-8", "replace").replace("\r\n", "\n")
-        return f"[... {self._lost} bytes]\n{text}" if self._lost else text
+        return self._lost + len(self.log)
+
+    def console(self, since: int = 0) -> str:
+        """The log as text, from a mark on."""
+        self.drain()
+        text = self.log[max(since - self._lost, 0):].decode("utf-8", "replace").replace("\r\n", "\n")
+        return f"[... {self._lost - since} bytes]\n{text}" if self._lost > since else text
 
     @property
     def panicked(self) -> str | None:

@@ -105,7 +105,7 @@ void sha256_init(struct sha256 *s);
 void sha256_update(struct sha256 *s, const void *data, size_t len);
 void sha256_final(struct sha256 *s, unsigned char out[32]);
 
-/* walk.c: the tree at the working directory, which the walk changes and puts back */
+/* walk.c: the tree at the working directory, which the walk changes */
 struct walk {
 	struct buffer out;
 	uint32_t entries;

@@ -140,10 +140,33 @@ static void expand(const char *options, char sources[][SOURCE], uint32_t images,
 	out[n] = 0;
 }
 
+/* From here on the @n-th call of this task that can fail does, by the kernel's fault injection; 0 ends that. */
+static int fail_nth(unsigned int n)
+{
+	static int fd = -1;
+	char number[16];
+	int len = snprintf(number, sizeof(number), "%u", n);
+
+	if (fd < 0)
+		fd = open("proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	return fd < 0 || pwrite(fd, number, len, 0) != len ? errno : 0;
+}
+
+/* Whether the failure has happened. */
+static int failed_nth(void)
+{
+	char number[16] = "";
+	int fd = open("/.kemu/proc/thread-self/fail-nth", O_RDONLY);
+	ssize_t n = read(fd, number, sizeof(number) - 1);
+
+	close(fd);
+	return n > 0 && !atoi(number);
+}
+
 static void do_erofs(int channel, struct request *r, char *options)
 {
 	char sources[KEMU_DISKS][SOURCE], expanded[4096];
-	int error;
+	int error, mounted;
 
 	if (r->backend == BACKEND_FILE)
 		options = take_paths(r, options, sources);
@@ -156,18 +179,33 @@ static void do_erofs(int channel, struct request *r, char *options)
 		return;
 	}
 	expand(options, sources, r->images, expanded, sizeof(expanded));
+	if (r->arg) {
+		error = fail_nth(r->arg);
+		if (error) {
+			drop_images(channel, r);
+			put(&text, "fail-nth", 8);
+			answer(channel, r, error, NULL);
+			return;
+		}
+	}
 	if (mount(sources[0], "mnt", "erofs", MS_RDONLY, expanded))
 		error = errno;
+	mounted = !error;
+	if (mounted && chdir("mnt"))
+		error = errno;			/* a failure that was ordered */
 	if (!error) {
 		walk.cap = r->cap;
 		walk.most = r->entries;
 		walk.since.tv_sec = 0;
-		if (chdir("mnt"))
-			die("mnt: %s", strerror(errno));
 		walk_tree(&walk);
-		if (fchdir(home_fd) || umount("mnt"))
-			die("umount: %s", strerror(errno));
 	}
+	if (r->arg) {
+		if (failed_nth())
+			put(&text, "fired", 5);
+		fail_nth(0);
+	}
+	if (mounted && (fchdir(home_fd) || umount("mnt")))
+		die("umount: %s", strerror(errno));
 	drop_images(channel, r);
 	answer(channel, r, error, error ? NULL : &walk);
 }

@@ -202,13 +202,9 @@ static void visit(struct walk *w, const char *name, struct buffer *path)
 void walk_tree(struct walk *w)
 {
 	struct buffer path = { 0 };
-	int here = open(".", O_RDONLY | O_DIRECTORY | O_PATH);
 
 	w->out.len = 0;
 	w->entries = 0;
 	visit(w, ".", &path);
-	if (here < 0 || fchdir(here))
-		die("fchdir to the start: %s", strerror(errno));
-	close(here);
 	free(path.data);
 }

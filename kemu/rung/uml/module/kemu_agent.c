@@ -226,6 +226,7 @@ static noinline int kemu_oob_read(volatile char *p, size_t n)
 static long kemu_bug(unsigned long which)
 {
 	volatile char *p;
+	int n;
 
 	switch (which) {
 	case KEMU_BUG_PANIC:
@@ -251,8 +252,10 @@ static long kemu_bug(unsigned long which)
 	case KEMU_BUG_OOPS:
 		return *(volatile int *)8;
 	case KEMU_BUG_LEAK:
-		p = kmalloc(120, GFP_KERNEL);
-		p = NULL;
+		for (n = 0; n < 16; n++) {	/* the last ones may still be on some stack */
+			p = kmalloc(120, GFP_KERNEL);
+			OPTIMIZER_HIDE_VAR(p);
+		}
 		return 0;
 	}
 	return -EINVAL;
