@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Work that a task does for itself before it returns to user space (include/linux/task_work.h, kernel/task_work.c)."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kemu.linux.errno import ESRCH
+from kemu.linux.honesty import custom, dup
+from kemu.machine.current import this
+from kemu.machine.sched import Task
+
+TWA_NONE, TWA_RESUME, TWA_SIGNAL = range(3)
+
+
+@custom("kernel/task_work.c", "task_work_add", "takes the function and its argument instead of a callback_head")
+def task_work_add(task: Task, func: Callable[[Any], None], arg: Any, notify: int = TWA_RESUME) -> int:
+    """``int task_work_add(struct task_struct *task, struct callback_head *work, enum task_work_notify_mode notify)``
+
+    Return: 0, or -ESRCH if the task is dead.
+    """
+    if task.state == "dead":
+        return -ESRCH
+    task.task_works.append((func, arg))
+    return 0
+
+
+@dup("kernel/task_work.c")
+def task_work_run() -> None:
+    """``void task_work_run(void)``: the current task's work, in the order it was added, and what that adds. Context: may sleep."""
+    task = this.task
+    while task.task_works:
+        works, task.task_works = task.task_works, []
+        for func, arg in works:
+            func(arg)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The list of file system types (fs/filesystems.c)."""
+from __future__ import annotations
+
+from kemu.linux.errno import EBUSY, EINVAL
+from kemu.linux.honesty import custom, dup
+from kemu.linux.statics import statics
+from kemu.linux.vfs.constants import FS_HAS_SUBTYPE, FS_REQUIRES_DEV
+from kemu.linux.vfs.types import FileSystemType
+from kemu.machine.current import this
+from kemu.machine.machine import should_fail
+
+g = statics(file_systems=[], module_refs={})
+
+
+@dup("fs/filesystems.c")
+def get_filesystem(fs: FileSystemType) -> FileSystemType:
+    """``struct file_system_type *get_filesystem(struct file_system_type *fs)``: pins the module."""
+    g.module_refs[fs] = g.module_refs.get(fs, 0) + 1
+    if this.watch is not None:
+        this.watch.ref("module", fs, 1)
+    return fs
+
+
+@dup("fs/filesystems.c")
+def put_filesystem(fs: FileSystemType) -> None:
+    """``void put_filesystem(struct file_system_type *fs)``"""
+    g.module_refs[fs] -= 1
+    if this.watch is not None:
+        this.watch.ref("module", fs, -1)
+
+
+@custom("include/linux/module.h", "module_refcount", "of a file system type")
+def module_refcount(fs: FileSystemType) -> int:
+    """How many contexts, superblocks and lookups pin the type."""
+    return int(g.module_refs.get(fs, 0))
+
+
+def find_filesystem(name: str) -> FileSystemType | None:
+    for fs in g.file_systems:
+        if fs.name == name:
+            return fs                                   # type: ignore[no-any-return]
+    return None
+
+
+@dup("fs/filesystems.c")
+def register_filesystem(fs: FileSystemType) -> int:
+    """``int register_filesystem(struct file_system_type *fs)``. Return: 0, or -EBUSY if the name or the type is registered."""
+    if this.chooser is not None and should_fail("fail_function", "register_filesystem"):
+        return -EBUSY
+    if fs in g.file_systems or find_filesystem(fs.name) is not None:
+        return -EBUSY
+    g.file_systems.append(fs)
+    return 0
+
+
+@dup("fs/filesystems.c")
+def unregister_filesystem(fs: FileSystemType) -> int:
+    """``int unregister_filesystem(struct file_system_type *fs)``. Return: 0, or -EINVAL if it was not registered."""
+    if fs not in g.file_systems:
+        return -EINVAL
+    g.file_systems.remove(fs)
+    return 0
+
+
+@custom("fs/filesystems.c", "get_fs_type", "modules are not loaded")
+def get_fs_type(name: str) -> FileSystemType | None:
+    """``struct file_system_type *get_fs_type(const char *name)``: pinned, None if there is none; ``type.subtype`` where the type has these."""
+    base, dot, _ = name.partition(".")
+    fs = find_filesystem(base)
+    if fs is None or dot and not fs.fs_flags & FS_HAS_SUBTYPE:
+        return None
+    return get_filesystem(fs)
+
+
+@dup("fs/filesystems.c")
+def list_bdev_fs_names() -> list[str]:
+    """``int list_bdev_fs_names(char *buf, size_t size)``: types that need a device, in the order of registration."""
+    return [fs.name for fs in g.file_systems if fs.fs_flags & FS_REQUIRES_DEV]

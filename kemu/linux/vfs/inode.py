@@ -1,0 +1,674 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Life of an inode: allocation, hash, references, eviction (fs/inode.c). Ports import it from kemu.linux.fs.
+
+The spinlocks of the C (i_lock, inode_hash_lock, s_inode_list_lock) have no counterpart: what they guard has no scheduling point here.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kemu.linux.bug import BUG_ON, WARN_ON
+from kemu.linux.err import ERR_PTR, IS_ERR
+from kemu.linux.errno import EBUSY, EINVAL, ENXIO, ESTALE
+from kemu.linux.gfp import GFP_KERNEL, GFP_NOFS
+from kemu.linux.honesty import custom, dup, names, stub
+from kemu.linux.mapping import AddressSpace, mapping_set_stable_writes
+from kemu.linux.rcupdate import call_rcu, rcu_head
+from kemu.linux.slab import kmem_cache_alloc, kmem_cache_create, kmem_cache_free
+from kemu.linux.stat import S_ISCHR
+from kemu.linux.statics import statics
+from kemu.linux.super_types import SB_ACTIVE, SB_I_STABLE_WRITES, SuperBlock
+from kemu.linux.vfs.constants import (
+    FS_MGTIME,
+    I_CLEAR,
+    I_CREATING,
+    I_DIRTY_ALL,
+    I_DONTCACHE,
+    I_FREEING,
+    I_NEW,
+    I_REFERENCED,
+    I_SYNC,
+    I_WILL_FREE,
+    IOP_MGTIME,
+    IOP_XATTR,
+)
+from kemu.linux.vfs.types import Inode, empty_aops, empty_iops, file_operations
+from kemu.machine.current import this
+from kemu.machine.sched import WaitQueue
+from kemu.machine.splat import KernelBug, caller_function
+
+g = statics(inode_cachep=None, nr_inodes=0, last_ino=0, iunique_counter=0)
+
+Test = Callable[[Any, Any], Any]
+FAKE_HASH = -1              # inode_fake_hash(): looks hashed, is on no list
+
+
+def no_open(inode: Inode, file: Any) -> int:
+    return -ENXIO
+
+
+no_open_fops = file_operations(open=no_open)
+
+
+def _bad(inode: Inode, what: str) -> KernelBug:
+    func = caller_function()[0]
+    return KernelBug(f"VFS: BUG: {what} in {func}", [repr(inode)], function=func)
+
+
+# ------------------------------------------------------------------------- allocation
+
+@dup("fs/inode.c")
+def inode_init_always_gfp(sb: SuperBlock, inode: Inode, gfp: int) -> int:
+    """``int inode_init_always_gfp(struct super_block *sb, struct inode *inode, gfp_t gfp)``: what every allocation initialises.
+
+    Return: 0, or -ENOMEM.
+    """
+    inode.i_sb = sb
+    inode.i_blkbits = sb.s_blocksize_bits
+    inode.i_flags = 0
+    inode.i_state = 0
+    inode.i_count = 1
+    inode.i_op = empty_iops
+    inode.i_fop = no_open_fops
+    inode.i_ino = 0
+    inode.i_nlink = 1
+    opflags = 0
+    if sb.s_xattr:
+        opflags = IOP_XATTR
+    if sb.s_type.fs_flags & FS_MGTIME:
+        opflags |= IOP_MGTIME
+    inode.i_opflags = opflags
+    inode.i_size = 0
+    mapping = inode.i_data = AddressSpace(inode, empty_aops)
+    if sb.s_iflags & SB_I_STABLE_WRITES:
+        mapping_set_stable_writes(mapping)
+    inode.i_mapping = mapping
+    g.nr_inodes += 1
+    return 0
+
+
+@dup("include/linux/fs.h")
+def inode_init_always(sb: SuperBlock, inode: Inode) -> int:
+    """``int inode_init_always(struct super_block *sb, struct inode *inode)``"""
+    return inode_init_always_gfp(sb, inode, GFP_NOFS)
+
+
+@custom("fs/inode.c", "inode_init_once", "the constructor of Inode has done it")
+def inode_init_once(inode: Inode) -> None:
+    """``void inode_init_once(struct inode *inode)``: for the constructor of an inode slab cache."""
+
+
+def inode_cachep() -> Any:
+    """The slab cache of plain inodes, made on first use."""
+    if g.inode_cachep is None:
+        g.inode_cachep = kmem_cache_create("inode_cache", Inode, 0, 0, inode_init_once)
+    return g.inode_cachep
+
+
+@dup("include/linux/fs.h")
+def alloc_inode_sb(sb: SuperBlock, cache: Any, gfp: int) -> Any:
+    """``void *alloc_inode_sb(sb, cache, gfp)``: an inode of the file system's own cache; None on failure."""
+    return kmem_cache_alloc(cache, gfp)
+
+
+@dup("fs/inode.c")
+def free_inode_nonrcu(inode: Inode) -> None:
+    """``void free_inode_nonrcu(struct inode *inode)``"""
+    kmem_cache_free(inode_cachep(), inode)
+
+
+def i_callback(head: Any) -> None:
+    inode = head.container
+    if inode.free_inode is not None:
+        inode.free_inode(inode)
+    else:
+        free_inode_nonrcu(inode)
+
+
+@dup("fs/inode.c")
+def alloc_inode(sb: SuperBlock) -> Inode | None:
+    """``struct inode *alloc_inode(struct super_block *sb)``: not on s_inodes yet; None on failure."""
+    ops = sb.s_op
+    if ops.alloc_inode is not None:
+        inode: Inode | None = ops.alloc_inode(sb)
+    else:
+        inode = alloc_inode_sb(sb, inode_cachep(), GFP_KERNEL)
+    if inode is None:
+        return None
+    inode_init_always_gfp(sb, inode, GFP_NOFS)
+    return inode
+
+
+@dup("fs/inode.c")
+def __destroy_inode(inode: Inode) -> None:
+    """``void __destroy_inode(struct inode *inode)``"""
+    if not inode.i_nlink:
+        WARN_ON(inode.i_sb.s_remove_count == 0)
+        inode.i_sb.s_remove_count -= 1
+    for acl in (inode.i_acl, inode.i_default_acl):
+        if acl is not None and acl.__class__ is not int:
+            from kemu.linux.posix_acl import posix_acl_release
+
+            posix_acl_release(acl)
+    g.nr_inodes -= 1
+
+
+def destroy_inode(inode: Inode) -> None:
+    ops = inode.i_sb.s_op
+
+    if inode.i_lru:
+        raise _bad(inode, "inode on the LRU destroyed")
+    __destroy_inode(inode)
+    if ops.destroy_inode is not None:
+        ops.destroy_inode(inode)
+        if ops.free_inode is None:
+            return
+    inode.free_inode = ops.free_inode
+    call_rcu(rcu_head(inode), i_callback)
+
+
+@dup("fs/inode.c")
+def get_next_ino() -> int:
+    """``unsigned int get_next_ino(void)``: never 0."""
+    g.last_ino = (g.last_ino + 1) & 0xFFFF_FFFF or 1
+    return int(g.last_ino)
+
+
+@dup("fs/inode.c")
+def new_inode(sb: SuperBlock) -> Inode | None:
+    """``struct inode *new_inode(struct super_block *sb)``: unhashed, without I_NEW, on the superblock's list; None on failure."""
+    inode = alloc_inode(sb)
+    if inode is not None:
+        sb.s_inodes[inode] = None
+        if this.watch is not None:
+            this.watch.ref("inode", inode, 1)
+    return inode
+
+
+@dup("fs/inode.c")
+def inode_sb_list_add(inode: Inode) -> None:
+    """``void inode_sb_list_add(struct inode *inode)``"""
+    inode.i_sb.s_inodes[inode] = None
+
+
+# ------------------------------------------------------------------------- waiting
+
+def _wait(inode: Inode, what: str) -> None:
+    wq = inode.waiters
+    if wq is None:
+        wq = inode.waiters = WaitQueue(f"{what} of inode {inode.i_ino} ({inode.i_sb.s_id})")
+    this.sched.block(wq)
+
+
+def inode_wake_up_bit(inode: Inode) -> None:
+    """Wake those who wait for I_NEW to clear or for a dying inode to leave the hash."""
+    if inode.waiters is not None:
+        inode.waiters.wake()
+
+
+@dup("fs/inode.c")
+def wait_on_new_inode(inode: Inode) -> None:
+    """``void wait_on_new_inode(struct inode *inode)``: until I_NEW is clear. Context: may sleep."""
+    while inode.i_state & I_NEW:
+        _wait(inode, "I_NEW")
+
+
+@dup("fs/inode.c")
+def unlock_new_inode(inode: Inode) -> None:
+    """``void unlock_new_inode(struct inode *inode)``: the new inode is complete; wakes who waits for it."""
+    WARN_ON(not inode.i_state & I_NEW)
+    inode.i_state &= ~(I_NEW | I_CREATING)
+    if inode.waiters is not None:
+        inode.waiters.wake()
+
+
+@dup("fs/inode.c")
+def discard_new_inode(inode: Inode) -> None:
+    """``void discard_new_inode(struct inode *inode)``: give up a new inode that others may be waiting for."""
+    WARN_ON(not inode.i_state & I_NEW)
+    inode.i_state &= ~I_NEW
+    inode_wake_up_bit(inode)
+    iput(inode)
+
+
+@dup("fs/bad_inode.c")
+def iget_failed(inode: Inode) -> None:
+    """``void iget_failed(struct inode *inode)``: mark a new inode dead, so that no one finds it, and drop it."""
+    make_bad_inode(inode)
+    unlock_new_inode(inode)
+    iput(inode)
+
+
+@dup("fs/bad_inode.c")
+def make_bad_inode(inode: Inode) -> None:
+    """``void make_bad_inode(struct inode *inode)``: unhash it; every operation on it will give -EIO."""
+    from kemu.linux.vfs.bad_inode import bad_file_ops, bad_inode_ops
+
+    remove_inode_hash(inode)
+    inode.i_mode = 0o100000
+    inode.i_op = bad_inode_ops
+    inode.i_opflags &= ~IOP_XATTR
+    inode.i_fop = bad_file_ops
+
+
+# ------------------------------------------------------------------------- hash
+
+def _hash_add(inode: Inode, hashval: int) -> None:
+    inode.i_hash = hashval
+    table = inode.i_sb.s_inode_hash
+    chain = table.get(hashval)
+    if chain is None:
+        table[hashval] = [inode]
+    else:
+        chain.insert(0, inode)
+
+
+@dup("fs/inode.c")
+def __insert_inode_hash(inode: Inode, hashval: int) -> None:
+    """``void __insert_inode_hash(struct inode *inode, u64 hashval)``"""
+    _hash_add(inode, hashval)
+
+
+@dup("include/linux/fs.h")
+def insert_inode_hash(inode: Inode) -> None:
+    """``void insert_inode_hash(struct inode *inode)``: under its inode number."""
+    _hash_add(inode, inode.i_ino)
+
+
+@dup("include/linux/fs.h")
+def remove_inode_hash(inode: Inode) -> None:
+    """``void remove_inode_hash(struct inode *inode)``"""
+    hashval = inode.i_hash
+    if hashval is None or hashval == FAKE_HASH:
+        return
+    table = inode.i_sb.s_inode_hash
+    chain = table[hashval]
+    if len(chain) == 1:
+        del table[hashval]
+    else:
+        chain.remove(inode)
+    inode.i_hash = None
+
+
+@dup("include/linux/fs.h")
+def inode_unhashed(inode: Inode) -> bool:
+    """``int inode_unhashed(struct inode *inode)``"""
+    return inode.i_hash is None
+
+
+@dup("include/linux/fs.h")
+def inode_fake_hash(inode: Inode) -> None:
+    """``void inode_fake_hash(struct inode *inode)``: looks hashed but cannot be found."""
+    inode.i_hash = FAKE_HASH
+
+
+def _find(sb: SuperBlock, hashval: int, test: Test | None, data: Any) -> Any:
+    """find_inode() and find_inode_fast(): a referenced inode, None, or ERR_PTR(-ESTALE) for one that is being created."""
+    while True:
+        chain = sb.s_inode_hash.get(hashval)
+        if chain is None:
+            return None
+        for inode in chain:
+            if (inode.i_ino != hashval) if test is None else not test(inode, data):
+                continue
+            state = inode.i_state
+            if not state & (I_CREATING | I_FREEING | I_WILL_FREE):
+                inode.i_count += 1
+                if this.watch is not None:
+                    this.watch.ref("inode", inode, 1)
+                return inode
+            if state & (I_FREEING | I_WILL_FREE):
+                _wait(inode, "eviction")        # __wait_on_freeing_inode()
+                break
+            return ERR_PTR(-ESTALE)
+        else:
+            return None
+
+
+@dup("fs/inode.c")
+def ilookup5_nowait(sb: SuperBlock, hashval: int, test: Test, data: Any) -> Inode | None:
+    """``struct inode *ilookup5_nowait(sb, hashval, test, data, isnew)``: does not wait for I_NEW. ``test`` must not sleep."""
+    inode = _find(sb, hashval, test, data)
+    return None if inode is None or IS_ERR(inode) else inode
+
+
+@dup("fs/inode.c")
+def ilookup5(sb: SuperBlock, hashval: int, test: Test, data: Any) -> Inode | None:
+    """``struct inode *ilookup5(sb, hashval, test, data)``: a cached inode, referenced and complete, or None."""
+    while True:
+        inode = ilookup5_nowait(sb, hashval, test, data)
+        if inode is not None:
+            if inode.i_state & I_NEW:
+                wait_on_new_inode(inode)
+            if inode.i_hash is None:
+                iput(inode)
+                continue
+        return inode
+
+
+@dup("fs/inode.c")
+def ilookup(sb: SuperBlock, ino: int) -> Inode | None:
+    """``struct inode *ilookup(struct super_block *sb, u64 ino)``"""
+    return ilookup5(sb, ino, None, None)            # type: ignore[arg-type]
+
+
+@dup("fs/inode.c")
+def inode_insert5(inode: Inode, hashval: int, test: Test | None, set: Test | None, data: Any) -> Inode | None:
+    """``struct inode *inode_insert5(inode, hashval, test, set, data)``: ``inode`` itself with I_NEW, or the one that was there first.
+
+    Return: None if ``set`` refuses or the other one is being created.
+    """
+    sb = inode.i_sb
+    while True:
+        old = _find(sb, hashval, test, data)
+        if old is None:
+            break
+        if IS_ERR(old):
+            return None
+        if old.i_state & I_NEW:
+            wait_on_new_inode(old)
+        if old.i_hash is None:
+            iput(old)
+            continue
+        return old                                  # type: ignore[no-any-return]
+    if set is not None and set(inode, data):
+        return None
+    inode.i_state |= I_NEW
+    _hash_add(inode, hashval)
+    sb.s_inodes[inode] = None
+    return inode
+
+
+@dup("fs/inode.c")
+def iget5_locked(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any) -> Inode | None:
+    """``struct inode *iget5_locked(struct super_block *sb, u64 hashval, int (*test)(), int (*set)(), void *data)``
+
+    A cached inode for which ``test(inode, data)`` is true, or a new one with I_NEW after ``set(inode, data)``, to be completed by
+    unlock_new_inode() or given up by iget_failed(). Context: may sleep; ``test`` and ``set`` must not. Return: None if memory is short.
+    """
+    inode = ilookup5(sb, hashval, test, data)
+    if inode is None:
+        new = alloc_inode(sb)
+        if new is not None:
+            inode = inode_insert5(new, hashval, test, set, data)
+            if inode is not new:
+                destroy_inode(new)
+            elif this.watch is not None:
+                this.watch.ref("inode", new, 1)
+    return inode
+
+
+iget5_locked_rcu = iget5_locked
+names("custom", "fs/inode.c", "iget5_locked_rcu", how="as iget5_locked: lookups have no scheduling point")
+
+
+def _set_ino(inode: Inode, data: int) -> int:
+    inode.i_ino = data
+    return 0
+
+
+@dup("fs/inode.c")
+def iget_locked(sb: SuperBlock, ino: int) -> Inode | None:
+    """``struct inode *iget_locked(struct super_block *sb, u64 ino)``: as iget5_locked(), where the inode number says which."""
+    return iget5_locked(sb, ino, None, _set_ino, ino)       # type: ignore[arg-type]
+
+
+@dup("fs/inode.c")
+def iunique(sb: SuperBlock, max_reserved: int) -> int:
+    """``ino_t iunique(struct super_block *sb, ino_t max_reserved)``: an inode number that is not in use."""
+    while True:
+        if g.iunique_counter <= max_reserved:
+            g.iunique_counter = max_reserved + 1
+        res = int(g.iunique_counter)
+        g.iunique_counter += 1
+        if not any(i.i_ino == res for i in sb.s_inode_hash.get(res, ())):
+            return res
+
+
+@dup("fs/inode.c")
+def insert_inode_locked(inode: Inode) -> int:
+    """``int insert_inode_locked(struct inode *inode)``: hash a new inode with I_NEW. Return: 0, or -EBUSY if the number is taken."""
+    while True:
+        old = _find(inode.i_sb, inode.i_ino, None, None)
+        if old is None:
+            inode.i_state |= I_NEW | I_CREATING
+            _hash_add(inode, inode.i_ino)
+            return 0
+        if IS_ERR(old):
+            return -EBUSY
+        if old.i_state & I_NEW:
+            wait_on_new_inode(old)
+        unhashed = old.i_hash is None
+        iput(old)
+        if not unhashed:
+            return -EBUSY
+
+
+# ------------------------------------------------------------------------- references
+
+@dup("include/linux/fs.h")
+def icount_read(inode: Inode) -> int:
+    """``int icount_read(const struct inode *inode)``"""
+    return inode.i_count
+
+
+icount_read_once = icount_read
+names("dup", "include/linux/fs.h", "icount_read_once")
+
+
+@dup("include/linux/fs.h")
+def inode_state_read_once(inode: Inode) -> int:
+    """``enum inode_state_flags_enum inode_state_read_once(struct inode *inode)``: I_* bits."""
+    return inode.i_state
+
+
+inode_state_read = inode_state_read_once
+names("dup", "include/linux/fs.h", "inode_state_read")
+
+
+@dup("include/linux/fs.h")
+def inode_state_set(inode: Inode, flags: int) -> None:
+    """``void inode_state_set(struct inode *inode, enum inode_state_flags_enum flags)``"""
+    inode.i_state |= flags
+
+
+@dup("include/linux/fs.h")
+def inode_state_clear(inode: Inode, flags: int) -> None:
+    """``void inode_state_clear(struct inode *inode, enum inode_state_flags_enum flags)``"""
+    inode.i_state &= ~flags
+
+
+@dup("fs/inode.c")
+def ihold(inode: Inode) -> None:
+    """``void ihold(struct inode *inode)``: one more reference; the caller has one."""
+    if inode.i_count < 1:
+        raise _bad(inode, "ihold() of an inode without references")
+    inode.i_count += 1
+    if this.watch is not None:
+        this.watch.ref("inode", inode, 1)
+
+
+@dup("fs/inode.c")
+def igrab(inode: Inode) -> Inode | None:
+    """``struct inode *igrab(struct inode *inode)``: a reference, or None if the inode is being freed."""
+    if inode.i_state & (I_FREEING | I_WILL_FREE):
+        return None
+    inode.i_count += 1
+    if this.watch is not None:
+        this.watch.ref("inode", inode, 1)
+    return inode
+
+
+@dup("fs/inode.c")
+def inode_just_drop(inode: Inode) -> int:
+    """``int inode_just_drop(struct inode *inode)``: for ->drop_inode: never keep it."""
+    return 1
+
+
+generic_delete_inode = inode_just_drop
+names("dup", "include/linux/fs.h", "generic_delete_inode")
+
+
+@dup("include/linux/fs.h")
+def inode_generic_drop(inode: Inode) -> bool:
+    """``int inode_generic_drop(struct inode *inode)``: drop what is unlinked or unhashed."""
+    return not inode.i_nlink or inode.i_hash is None
+
+
+def iput_final(inode: Inode) -> None:
+    sb = inode.i_sb
+    op = sb.s_op
+
+    WARN_ON(inode.i_state & I_NEW)
+    if op.drop_inode is not None:
+        drop = op.drop_inode(inode)
+    else:
+        drop = not inode.i_nlink or inode.i_hash is None
+    if not drop and not inode.i_state & I_DONTCACHE and sb.s_flags & SB_ACTIVE:
+        __inode_lru_list_add(inode, True)
+        return
+    if inode.i_count:
+        raise _bad(inode, "->drop_inode took a reference")
+    if drop:
+        inode.i_state |= I_FREEING
+    else:
+        inode.i_state |= I_WILL_FREE
+        write_inode_now(inode, 1)
+        WARN_ON(inode.i_state & I_NEW)
+        inode.i_state = inode.i_state & ~I_WILL_FREE | I_FREEING
+    inode_lru_list_del(inode)
+    evict(inode)
+
+
+@dup("fs/inode.c")
+def iput(inode: Inode | None) -> None:
+    """``void iput(struct inode *inode)``: drop a reference. The last one keeps the inode cached, or evicts it.
+
+    Context: may sleep. NULL is fine.
+    """
+    if inode is None:
+        return
+    if inode.i_state & (I_FREEING | I_CLEAR) or inode.i_count < 1:
+        raise _bad(inode, "iput() of an inode that is being freed" if inode.i_count >= 1 else "iput() of an inode without references")
+    inode.i_count -= 1
+    if this.watch is not None:
+        this.watch.ref("inode", inode, -1)
+    if not inode.i_count:
+        iput_final(inode)
+
+
+@stub("fs/fs-writeback.c", "write_inode_now", "there is no writeback")
+def write_inode_now(inode: Inode, sync: int) -> int:
+    """``int write_inode_now(struct inode *inode, int sync)``"""
+    return 0
+
+
+# ------------------------------------------------------------------------- eviction
+
+def __inode_lru_list_add(inode: Inode, rotate: bool) -> None:
+    if inode.i_state & (I_DIRTY_ALL | I_SYNC | I_FREEING | I_WILL_FREE) or inode.i_count:
+        return
+    if not inode.i_sb.s_flags & SB_ACTIVE:
+        return
+    if not inode.i_lru:
+        inode.i_lru = True
+        inode.i_sb.s_inode_lru[inode] = None
+    elif rotate:
+        inode.i_state |= I_REFERENCED
+
+
+def inode_lru_list_del(inode: Inode) -> None:
+    if inode.i_lru:
+        inode.i_lru = False
+        del inode.i_sb.s_inode_lru[inode]
+
+
+@dup("fs/inode.c")
+def clear_inode(inode: Inode) -> None:
+    """``void clear_inode(struct inode *inode)``: the last thing ->evict_inode does; the page cache must be empty."""
+    if inode.i_data.nrpages:
+        raise _bad(inode, f"clear_inode() with {inode.i_data.nrpages} pages cached")
+    BUG_ON(not inode.i_state & I_FREEING)
+    BUG_ON(inode.i_state & I_CLEAR)
+    inode.i_state = I_FREEING | I_CLEAR
+
+
+def evict(inode: Inode) -> None:
+    op = inode.i_sb.s_op
+
+    BUG_ON(not inode.i_state & I_FREEING)
+    if inode.i_lru:
+        raise _bad(inode, "evict() of an inode on the LRU")
+    inode.i_sb.s_inodes.pop(inode, None)
+    if op.evict_inode is not None:
+        op.evict_inode(inode)
+    else:
+        from kemu.linux.truncate import truncate_inode_pages_final
+
+        truncate_inode_pages_final(inode.i_data)
+        clear_inode(inode)
+    if S_ISCHR(inode.i_mode) and inode.i_cdev is not None:
+        inode.i_cdev = None                 # cd_forget()
+    remove_inode_hash(inode)
+    inode_wake_up_bit(inode)
+    BUG_ON(inode.i_state != I_FREEING | I_CLEAR)
+    destroy_inode(inode)
+
+
+@dup("fs/inode.c")
+def evict_inodes(sb: SuperBlock) -> None:
+    """``void evict_inodes(struct super_block *sb)``: evict every inode without references; the others stay on s_inodes."""
+    dispose = []
+    for inode in list(sb.s_inodes):         # the C builds the list backwards, twice
+        if inode.i_count or inode.i_state & (I_NEW | I_FREEING | I_WILL_FREE):
+            continue
+        inode.i_state |= I_FREEING
+        inode_lru_list_del(inode)
+        dispose.append(inode)
+    for inode in dispose:
+        evict(inode)
+
+
+@custom("fs/inode.c", "prune_icache_sb", "takes the number of inodes to scan")
+def prune_icache_sb(sb: SuperBlock, nr_to_scan: int) -> int:
+    """``long prune_icache_sb(struct super_block *sb, struct shrink_control *sc)``: evict unused inodes, oldest first; returns how many."""
+    freeable = []
+    for inode in list(sb.s_inode_lru)[:nr_to_scan]:
+        if inode.i_count or inode.i_state & ~I_REFERENCED:
+            inode_lru_list_del(inode)
+        elif inode.i_state & I_REFERENCED:
+            inode.i_state &= ~I_REFERENCED
+            del sb.s_inode_lru[inode]
+            sb.s_inode_lru[inode] = None    # LRU_ROTATE
+        else:
+            if inode.i_data.nrpages:
+                from kemu.linux.truncate import invalidate_mapping_pages
+
+                invalidate_mapping_pages(inode.i_data, 0, (1 << 64) - 1)
+                if inode.i_data.nrpages or inode.i_count:
+                    continue
+            inode.i_state |= I_FREEING
+            inode_lru_list_del(inode)
+            freeable.append(inode)
+    for inode in freeable:
+        evict(inode)
+    return len(freeable)
+
+
+@dup("fs/inode.c")
+def bmap(inode: Inode, block: Any) -> int:
+    """``int bmap(struct inode *inode, sector_t *block)``: ``block`` is a Ref. Return: 0, or -EINVAL without ->bmap."""
+    if inode.i_mapping.a_ops.bmap is None:
+        return -EINVAL
+    block.v = inode.i_mapping.a_ops.bmap(inode.i_mapping, block.v)
+    return 0
+
+
+__all__ = ["__destroy_inode", "__insert_inode_hash", "alloc_inode", "alloc_inode_sb", "bmap", "clear_inode", "discard_new_inode",
+           "evict_inodes", "free_inode_nonrcu", "generic_delete_inode", "get_next_ino", "icount_read", "icount_read_once", "iget5_locked",
+           "iget5_locked_rcu", "iget_failed", "iget_locked", "igrab", "ihold", "ilookup", "ilookup5", "ilookup5_nowait", "inode_fake_hash",
+           "inode_generic_drop", "inode_init_always", "inode_init_always_gfp", "inode_init_once", "inode_insert5", "inode_just_drop",
+           "inode_sb_list_add", "inode_state_clear", "inode_state_read", "inode_state_read_once", "inode_state_set", "inode_unhashed",
+           "insert_inode_hash", "insert_inode_locked", "iput", "iunique", "make_bad_inode", "new_inode", "prune_icache_sb",
+           "remove_inode_hash", "unlock_new_inode", "wait_on_new_inode", "write_inode_now"]

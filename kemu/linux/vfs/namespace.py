@@ -1,0 +1,606 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Making mounts, putting them into the tree and taking them out (fs/namespace.c)."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.cred import CAP_SYS_ADMIN, capable
+from kemu.linux.dcache import DCACHE_MOUNTED, Dentry, __d_drop, cant_mount, d_is_dir, d_is_symlink, dget, dput, is_subdir
+from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
+from kemu.linux.errno import EAGAIN, EBUSY, EINVAL, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTDIR, EPERM
+from kemu.linux.vfs.fs_context import (
+    FsContext,
+    fs_context_for_mount,
+    fs_context_for_reconfigure,
+    parse_monolithic_mount_data,
+    put_fs_context,
+    vfs_parse_fs_string,
+)
+from kemu.linux.honesty import custom, dup
+from kemu.linux.printk import pr_warn
+from kemu.linux.rcupdate import synchronize_rcu
+from kemu.linux.rwsem import down_write, up_write
+from kemu.linux.super_types import SB_DIRSYNC, SB_I_VERSION, SB_KERNMOUNT, SB_LAZYTIME, SB_MANDLOCK, SB_NOUSER, SB_POSIXACL, SB_RDONLY, SB_SILENT, SB_SYNCHRONOUS
+from kemu.linux.types import arch
+from kemu.linux.vfs.basic import Path
+from kemu.linux.vfs.constants import FS_HAS_SUBTYPE
+from kemu.linux.vfs.filesystems import get_fs_type, put_filesystem
+from kemu.linux.vfs.fs_struct import current_fs
+from kemu.linux.vfs.locking import inode_lock, inode_unlock
+from kemu.linux.vfs.mounts import (
+    MNT_ATIME_MASK,
+    MNT_INTERNAL,
+    MNT_INTERNAL_FLAGS,
+    MNT_LOCKED,
+    MNT_NOATIME,
+    MNT_NODEV,
+    MNT_NODIRATIME,
+    MNT_NOEXEC,
+    MNT_NOSUID,
+    MNT_NOSYMFOLLOW,
+    MNT_NS_INTERNAL,
+    MNT_READONLY,
+    MNT_RELATIME,
+    MNT_SHRINKABLE,
+    MNT_SYNC_UMOUNT,
+    MNT_UMOUNT,
+    MNT_USER_SETTABLE_MASK,
+    Mount,
+    PinnedMountpoint,
+    __lookup_mnt,
+    alloc_vfsmnt,
+    g,
+    get_mountpoint,
+    is_mounted,
+    make_visible,
+    mnt_change_mountpoint,
+    mnt_has_parent,
+    mnt_make_shortterm,
+    mnt_set_mountpoint,
+    mntget,
+    mntput,
+    mntput_no_expire,
+    namespace_lock,
+    namespace_unlock,
+    next_mnt,
+    topmost_overmount,
+    umount_mnt,
+    unpin_mountpoint,
+)
+from kemu.linux.vfs.super import mount_capable, reconfigure_super, vfs_get_tree
+from kemu.linux.vfs.types import FileSystemType
+from kemu.machine.current import this
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_SYNCHRONOUS, MS_REMOUNT, MS_MANDLOCK, MS_DIRSYNC, MS_NOSYMFOLLOW = (1 << i for i in range(9))
+MS_NOATIME, MS_NODIRATIME, MS_BIND, MS_MOVE, MS_REC, MS_SILENT, MS_POSIXACL, MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_RELATIME = (
+    1 << i for i in range(10, 22))
+MS_KERNMOUNT, MS_I_VERSION, MS_STRICTATIME, MS_LAZYTIME, MS_NOUSER = 1 << 22, 1 << 23, 1 << 24, 1 << 25, 1 << 31
+MS_MGC_VAL, MS_MGC_MSK = 0xC0ED0000, 0xFFFF0000
+MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW = 1, 2, 4, 8
+UMOUNT_SYNC, UMOUNT_PROPAGATE, UMOUNT_CONNECTED = 1, 2, 4
+sysctl_mount_max = 100_000
+
+
+# ------------------------------------------------------------------------- making
+
+def setup_mnt(m: Mount, root: Dentry) -> None:
+    s = root.d_sb
+    s.s_active += 1
+    m.mnt_sb = s
+    m.mnt_root = root
+    dget(root)
+    m.mnt_mountpoint = root
+    m.mnt_parent = m
+    s.s_mounts[m] = None
+
+
+@dup("fs/namespace.c")
+def vfs_create_mount(fc: FsContext) -> Any:
+    """``struct vfsmount *vfs_create_mount(struct fs_context *fc)``: not attached to anything. Return: ERR_PTR of -EINVAL, -ENOMEM."""
+    if fc.root is None:
+        return ERR_PTR(-EINVAL)
+    mnt = alloc_vfsmnt(fc.source)
+    if mnt is None:
+        return ERR_PTR(-ENOMEM)
+    if fc.sb_flags & SB_KERNMOUNT:
+        mnt.mnt_flags = MNT_INTERNAL
+    setup_mnt(mnt, fc.root)
+    return mnt
+
+
+@dup("fs/namespace.c")
+def fc_mount(fc: FsContext) -> Any:
+    """``struct vfsmount *fc_mount(struct fs_context *fc)``: vfs_get_tree() and vfs_create_mount()."""
+    err = vfs_get_tree(fc)
+    if err:
+        return ERR_PTR(err)
+    assert fc.root is not None
+    up_write(fc.root.d_sb.s_umount)
+    return vfs_create_mount(fc)
+
+
+@dup("fs/namespace.c")
+def fc_mount_longterm(fc: FsContext) -> Any:
+    """``struct vfsmount *fc_mount_longterm(struct fs_context *fc)``: to be ended by kern_unmount()."""
+    mnt = fc_mount(fc)
+    if not IS_ERR(mnt):
+        mnt.mnt_ns = MNT_NS_INTERNAL
+    return mnt
+
+
+@dup("fs/namespace.c")
+def vfs_kern_mount(type: FileSystemType | None, flags: int, name: str | None, data: str | int | None) -> Any:
+    """``struct vfsmount *vfs_kern_mount(struct file_system_type *type, int flags, const char *name, void *data)``. Return: or ERR_PTR()."""
+    if type is None:
+        return ERR_PTR(-EINVAL)
+    fc = fs_context_for_mount(type, flags)
+    if IS_ERR(fc):
+        return fc
+    ret = 0
+    if name is not None:
+        ret = vfs_parse_fs_string(fc, "source", name)
+    if not ret:
+        ret = parse_monolithic_mount_data(fc, data)
+    mnt = fc_mount(fc) if not ret else ERR_PTR(ret)
+    put_fs_context(fc)
+    return mnt
+
+
+@dup("fs/namespace.c")
+def kern_mount(type: FileSystemType) -> Any:
+    """``struct vfsmount *kern_mount(struct file_system_type *type)``: for the kernel's own use. Return: or ERR_PTR()."""
+    mnt = vfs_kern_mount(type, SB_KERNMOUNT, type.name, None)
+    if not IS_ERR(mnt):
+        mnt.mnt_ns = MNT_NS_INTERNAL
+    return mnt
+
+
+@dup("fs/namespace.c")
+def kern_unmount(mnt: Any) -> None:
+    """``void kern_unmount(struct vfsmount *mnt)``. Context: may sleep."""
+    if not IS_ERR(mnt):
+        mnt_make_shortterm(mnt)
+        synchronize_rcu()
+        mntput(mnt)
+
+
+def clone_mnt(old: Mount, root: Dentry) -> Any:
+    mnt = alloc_vfsmnt(old.mnt_devname)
+    if mnt is None:
+        return ERR_PTR(-ENOMEM)
+    mnt.mnt_flags = old.mnt_flags & ~MNT_INTERNAL_FLAGS
+    setup_mnt(mnt, root)
+    return mnt
+
+
+# ------------------------------------------------------------------------- the tree
+
+def current_mnt_ns() -> Any:
+    """The mount namespace of the current task: there is one."""
+    current_fs()
+    return g.init_mnt_ns
+
+
+@dup("fs/namespace.c")
+def check_mnt(mnt: Mount) -> bool:
+    """``int check_mnt(const struct mount *mnt)``: in the caller's namespace."""
+    return mnt.mnt_ns is not None and mnt.mnt_ns is current_mnt_ns()
+
+
+@dup("fs/namespace.c")
+def may_mount() -> bool:
+    """``bool may_mount(void)``"""
+    return capable(CAP_SYS_ADMIN)
+
+
+def mnt_add_to_ns(ns: Any, mnt: Mount) -> None:
+    mnt.mnt_ns = ns
+    ns.mounts[mnt] = None
+
+
+def commit_tree(mnt: Mount) -> None:
+    n = mnt.mnt_parent.mnt_ns
+    assert n is not None
+    if mnt not in n.mounts:
+        for m in next_mnt(mnt):
+            mnt_add_to_ns(n, m)
+        n.nr_mounts += n.pending_mounts
+        n.pending_mounts = 0
+    make_visible(mnt)
+    n.event += 1
+
+
+def count_mounts(ns: Any, mnt: Mount) -> int:
+    mounts = len(next_mnt(mnt))
+    if ns.nr_mounts + ns.pending_mounts + mounts > sysctl_mount_max:
+        return -ENOSPC
+    ns.pending_mounts += mounts
+    return 0
+
+
+def where_to_mount(path: Path) -> tuple[Mount, Dentry]:
+    m = __lookup_mnt(path.mnt, path.dentry)
+    if m is not None:
+        m = topmost_overmount(m)
+        return m, m.mnt_root
+    return path.mnt, path.dentry
+
+
+def do_lock_mount(path: Path, res: PinnedMountpoint) -> None:
+    """Pin the place where something can be mounted on ``path``, whatever is mounted there already; res.parent says the error."""
+    while True:
+        m, dentry = where_to_mount(path)
+        extra = m is not path.mnt
+        if extra:
+            mntget(m)
+            dget(dentry)
+        inode_lock(dentry.d_inode)
+        namespace_lock()
+        n, d = where_to_mount(path)
+        if n is not m or d is not dentry:
+            err = -EAGAIN
+        elif cant_mount(dentry) or not is_mounted(path.mnt):
+            err = -ENOENT
+        else:
+            err = get_mountpoint(dentry, res)
+        if err:
+            res.parent = ERR_PTR(err)
+            namespace_unlock()
+            inode_unlock(dentry.d_inode)
+        else:
+            res.parent = m
+        if extra:
+            dput(dentry)
+            mntput(m)
+        if err != -EAGAIN:
+            return
+
+
+def unlock_mount(m: PinnedMountpoint) -> None:
+    if not IS_ERR(m.parent):
+        assert m.mp is not None
+        inode_unlock(m.mp.m_dentry.d_inode)
+        unpin_mountpoint(m)
+        namespace_unlock()
+
+
+def attach_recursive_mnt(source_mnt: Mount, dest: PinnedMountpoint) -> int:
+    """Attach a tree, new or moved; what was mounted at the place before goes on top of it."""
+    dest_mnt: Mount = dest.parent
+    ns = dest_mnt.mnt_ns
+    assert ns is not None and dest.mp is not None
+    moving = mnt_has_parent(source_mnt)
+    root = PinnedMountpoint()
+    err = get_mountpoint(topmost_overmount(source_mnt).mnt_root, root)
+    if err:
+        return err
+    if not moving:
+        err = count_mounts(ns, source_mnt)
+        if err:
+            ns.pending_mounts = 0
+            unpin_mountpoint(root)
+            return err
+    if moving:
+        umount_mnt(source_mnt)
+    mnt_set_mountpoint(dest_mnt, dest.mp, source_mnt)
+    q = __lookup_mnt(source_mnt.mnt_parent, source_mnt.mnt_mountpoint)
+    commit_tree(source_mnt)
+    if q is not None:
+        r = topmost_overmount(source_mnt)
+        if q.mnt_flags & MNT_LOCKED:
+            source_mnt.mnt_flags |= MNT_LOCKED
+            q.mnt_flags &= ~MNT_LOCKED
+        assert root.mp is not None
+        mnt_change_mountpoint(r, root.mp, q)
+    unpin_mountpoint(root)
+    return 0
+
+
+def graft_tree(mnt: Mount, mp: PinnedMountpoint) -> int:
+    if mnt.mnt_sb.s_flags & SB_NOUSER:
+        return -EINVAL
+    assert mp.mp is not None
+    if d_is_dir(mp.mp.m_dentry) != d_is_dir(mnt.mnt_root):
+        return -ENOTDIR
+    return attach_recursive_mnt(mnt, mp)
+
+
+def do_add_mount(newmnt: Mount, mp: PinnedMountpoint, mnt_flags: int) -> int:
+    parent = mp.parent
+    if IS_ERR(parent):
+        return PTR_ERR(parent)
+    mnt_flags &= ~MNT_INTERNAL_FLAGS
+    if not check_mnt(parent):
+        if not mnt_flags & MNT_SHRINKABLE or not is_mounted(parent):
+            return -EINVAL
+    assert mp.mp is not None
+    if parent.mnt_sb is newmnt.mnt_sb and parent.mnt_root is mp.mp.m_dentry:
+        return -EBUSY
+    if d_is_symlink(newmnt.mnt_root):
+        return -EINVAL
+    newmnt.mnt_flags = mnt_flags
+    return graft_tree(newmnt, mp)
+
+
+def do_new_mount_fc(fc: FsContext, mountpoint: Path, mnt_flags: int) -> int:
+    mnt = fc_mount(fc)
+    if IS_ERR(mnt):
+        return PTR_ERR(mnt)
+    mp = PinnedMountpoint()
+    do_lock_mount(mountpoint, mp)
+    error = do_add_mount(mnt, mp, mnt_flags)
+    unlock_mount(mp)
+    if error:
+        mntput(mnt)
+    return error
+
+
+def do_new_mount(path: Path, fstype: str | None, sb_flags: int, mnt_flags: int, name: str | None, data: str | int | None) -> int:
+    if not fstype:
+        return -EINVAL
+    type = get_fs_type(fstype)
+    if type is None:
+        return -ENODEV
+    subtype = None
+    if type.fs_flags & FS_HAS_SUBTYPE and "." in fstype:
+        subtype = fstype.partition(".")[2]
+        if not subtype:
+            put_filesystem(type)
+            return -EINVAL
+    fc = fs_context_for_mount(type, sb_flags)
+    put_filesystem(type)
+    if IS_ERR(fc):
+        return PTR_ERR(fc)
+    fc.oldapi = True
+    err = 0
+    if subtype:
+        err = vfs_parse_fs_string(fc, "subtype", subtype)
+    if not err and name is not None:
+        err = vfs_parse_fs_string(fc, "source", name)
+    if not err:
+        err = parse_monolithic_mount_data(fc, data)
+    if not err and not mount_capable(fc):
+        err = -EPERM
+    if not err:
+        err = do_new_mount_fc(fc, path, mnt_flags)
+    put_fs_context(fc)
+    return err
+
+
+def path_mounted(path: Path) -> bool:
+    return path.mnt.mnt_root is path.dentry     # type: ignore[no-any-return]
+
+
+def do_reconfigure_mnt(path: Path, mnt_flags: int) -> int:
+    mnt = path.mnt
+    if not check_mnt(mnt) or not path_mounted(path):
+        return -EINVAL
+    if mnt_flags & MNT_READONLY and not mnt.mnt_flags & MNT_READONLY and mnt.mnt_writers > 0:
+        return -EBUSY
+    mnt.mnt_flags = mnt.mnt_flags & ~MNT_USER_SETTABLE_MASK | mnt_flags
+    return 0
+
+
+def do_remount(path: Path, sb_flags: int, mnt_flags: int, data: str | int | None) -> int:
+    sb = path.mnt.mnt_sb
+    mnt = path.mnt
+    if not check_mnt(mnt) or not path_mounted(path):
+        return -EINVAL
+    fc = fs_context_for_reconfigure(path.dentry, sb_flags, SB_RDONLY | SB_SYNCHRONOUS | SB_MANDLOCK | SB_I_VERSION | SB_LAZYTIME)
+    if IS_ERR(fc):
+        return PTR_ERR(fc)
+    fc.oldapi = True
+    err = parse_monolithic_mount_data(fc, data)
+    if not err:
+        down_write(sb.s_umount)
+        err = -EPERM
+        if capable(CAP_SYS_ADMIN):
+            err = reconfigure_super(fc)
+            if not err:
+                mnt.mnt_flags = mnt.mnt_flags & ~MNT_USER_SETTABLE_MASK | mnt_flags
+        up_write(sb.s_umount)
+    put_fs_context(fc)
+    return err
+
+
+@dup("fs/namespace.c")
+def path_mount(dev_name: str | None, path: Path, type_page: str | None, flags: int, data_page: str | int | None) -> int:
+    """``int path_mount(const char *dev_name, const struct path *path, const char *type_page, unsigned long flags, void *data_page)``
+
+    ``data_page`` in memory must be a writable page: its last byte becomes NUL. Return: 0; -EINVAL, -EPERM, -ENODEV (no such type), -EBUSY
+    (the same file system is mounted there), what the file system says.
+    """
+    if flags & MS_MGC_MSK == MS_MGC_VAL:
+        flags &= ~MS_MGC_MSK
+    if data_page and isinstance(data_page, int):
+        this.mem.st8(data_page + arch.PAGE_SIZE - 1, 0)
+    if flags & MS_NOUSER:
+        return -EINVAL
+    if not may_mount():
+        return -EPERM
+    if flags & SB_MANDLOCK:
+        pr_warn("WARNING: The mand mount option has been deprecated and\n")
+    mnt_flags = 0
+    if not flags & MS_NOATIME:
+        mnt_flags |= MNT_RELATIME
+    for ms, mf in ((MS_NOSUID, MNT_NOSUID), (MS_NODEV, MNT_NODEV), (MS_NOEXEC, MNT_NOEXEC), (MS_NOATIME, MNT_NOATIME),
+                   (MS_NODIRATIME, MNT_NODIRATIME), (MS_RDONLY, MNT_READONLY), (MS_NOSYMFOLLOW, MNT_NOSYMFOLLOW)):
+        if flags & ms:
+            mnt_flags |= mf
+    if flags & MS_STRICTATIME:
+        mnt_flags &= ~(MNT_RELATIME | MNT_NOATIME)
+    if flags & MS_REMOUNT and not flags & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME):
+        mnt_flags &= ~MNT_ATIME_MASK
+        mnt_flags |= path.mnt.mnt_flags & MNT_ATIME_MASK
+    sb_flags = flags & (SB_RDONLY | SB_SYNCHRONOUS | SB_MANDLOCK | SB_DIRSYNC | SB_SILENT | SB_POSIXACL | SB_LAZYTIME | SB_I_VERSION)
+    if flags & (MS_REMOUNT | MS_BIND) == MS_REMOUNT | MS_BIND:
+        return do_reconfigure_mnt(path, mnt_flags)
+    if flags & MS_REMOUNT:
+        return do_remount(path, sb_flags, mnt_flags, data_page)
+    if flags & MS_BIND:
+        from kemu.linux.vfs.mount_move import do_loopback
+
+        return do_loopback(path, dev_name, bool(flags & MS_REC))
+    if flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE):
+        return do_change_type(path, flags)
+    if flags & MS_MOVE:
+        from kemu.linux.vfs.mount_move import do_move_mount_old
+
+        return do_move_mount_old(path, dev_name)
+    return do_new_mount(path, type_page, sb_flags, mnt_flags, dev_name, data_page)
+
+
+@custom("fs/namespace.c", "do_change_type", "every mount is private: MS_PRIVATE does nothing, the others are refused")
+def do_change_type(path: Path, ms_flags: int) -> int:
+    """``int do_change_type(const struct path *path, int ms_flags)``. Return: 0, or -EINVAL."""
+    if not path_mounted(path) or not ms_flags & MS_PRIVATE:
+        return -EINVAL
+    return 0
+
+
+# ------------------------------------------------------------------------- taking out
+
+@dup("fs/namespace.c")
+def may_umount_tree(m: Mount) -> bool:
+    """``int may_umount_tree(struct vfsmount *m)``: nothing in the tree is in use."""
+    return all(p.mnt_count <= (2 if p is m else 1) for p in next_mnt(m))
+
+
+def disconnect_mount(mnt: Mount, how: int) -> bool:
+    if how & UMOUNT_SYNC or not mnt_has_parent(mnt) or not mnt.mnt_parent.mnt_flags & MNT_UMOUNT:
+        return True
+    return not how & UMOUNT_CONNECTED and not mnt.mnt_flags & MNT_LOCKED
+
+
+def umount_tree(mnt: Mount, how: int) -> None:
+    tmp_list = next_mnt(mnt)
+    for p in tmp_list:
+        p.mnt_flags |= MNT_UMOUNT
+        if p.mnt_ns is not None:
+            p.mnt_ns.mounts.pop(p, None)
+    for p in tmp_list:
+        p.mnt_parent.mnt_mounts.pop(p, None)
+    for p in tmp_list:
+        ns = p.mnt_ns
+        if ns is not None:
+            ns.nr_mounts -= 1
+            ns.event += 1
+        p.mnt_ns = None
+        if how & UMOUNT_SYNC:
+            p.mnt_flags |= MNT_SYNC_UMOUNT
+        disconnect = disconnect_mount(p, how)
+        if mnt_has_parent(p):
+            if not disconnect:
+                p.mnt_parent.mnt_mounts[p] = None
+            else:
+                umount_mnt(p)
+        if disconnect:
+            g.unmounted.append(p)
+
+
+def do_umount_root(sb: Any) -> int:
+    ret = 0
+    down_write(sb.s_umount)
+    if not sb.s_flags & SB_RDONLY:
+        fc = fs_context_for_reconfigure(sb.s_root, SB_RDONLY, SB_RDONLY)
+        if IS_ERR(fc):
+            ret = PTR_ERR(fc)
+        else:
+            ret = parse_monolithic_mount_data(fc, None)
+            if not ret:
+                ret = reconfigure_super(fc)
+            put_fs_context(fc)
+    up_write(sb.s_umount)
+    return ret
+
+
+def do_umount(mnt: Mount, flags: int) -> int:
+    sb = mnt.mnt_sb
+    if flags & MNT_EXPIRE:
+        if mnt is current_fs().root.mnt or flags & (MNT_FORCE | MNT_DETACH):
+            return -EINVAL
+        if mnt.mnt_mounts or mnt.mnt_count != 2:
+            return -EBUSY
+        marked, mnt.mnt_expiry_mark = mnt.mnt_expiry_mark, 1
+        if not marked:
+            return -EAGAIN
+    if flags & MNT_FORCE and sb.s_op.umount_begin is not None:
+        sb.s_op.umount_begin(sb)
+    if mnt is current_fs().root.mnt and not flags & MNT_DETACH:
+        if not capable(CAP_SYS_ADMIN):
+            return -EPERM
+        return do_umount_root(sb)
+    namespace_lock()
+    retval = -EINVAL
+    if check_mnt(mnt) and not mnt.mnt_flags & MNT_LOCKED and mnt_has_parent(mnt):
+        if flags & MNT_DETACH:
+            umount_tree(mnt, UMOUNT_PROPAGATE)
+            retval = 0
+        else:
+            retval = -EBUSY
+            if not mnt.mnt_mounts and mnt.mnt_count <= 2:
+                umount_tree(mnt, UMOUNT_PROPAGATE | UMOUNT_SYNC)
+                retval = 0
+    namespace_unlock()
+    return retval
+
+
+@dup("fs/namespace.c")
+def detach_mounts(dentry: Dentry) -> None:
+    """``void detach_mounts(struct dentry *dentry)``: lazily unmount what is mounted on a dentry that goes away."""
+    if not dentry.d_flags & DCACHE_MOUNTED:
+        return
+    namespace_lock()
+    mp = g.mountpoint_hashtable.get(dentry)
+    if mp is not None:
+        pin = PinnedMountpoint()
+        mp.m_list[pin] = None
+        pin.mp = mp
+        __d_drop(dentry)
+        for m in [m for m in reversed(mp.m_list) if isinstance(m, Mount)]:
+            if m.mnt_flags & MNT_UMOUNT:
+                umount_mnt(m)
+                g.unmounted.append(m)
+            else:
+                umount_tree(m, UMOUNT_CONNECTED)
+        unpin_mountpoint(pin)
+    namespace_unlock()
+
+
+def can_umount(path: Path, flags: int) -> int:
+    if not may_mount():
+        return -EPERM
+    if not path_mounted(path) or not check_mnt(path.mnt) or path.mnt.mnt_flags & MNT_LOCKED:
+        return -EINVAL
+    return 0
+
+
+@dup("fs/namespace.c")
+def path_umount(path: Path, flags: int) -> int:
+    """``int path_umount(const struct path *path, int flags)``: takes the path's references.
+
+    Return: 0; -EINVAL if nothing is mounted there or it is locked; -EBUSY if it is used; -EPERM. The file system itself goes down with
+    the mount's last reference: see mntput().
+    """
+    mnt = path.mnt
+    ret = can_umount(path, flags)
+    if not ret:
+        ret = do_umount(mnt, flags)
+    dput(path.dentry)
+    mntput_no_expire(mnt)
+    return ret
+
+
+@dup("fs/namespace.c")
+def is_path_reachable(mnt: Mount, dentry: Dentry, root: Path) -> bool:
+    """``bool is_path_reachable(struct mount *mnt, struct dentry *dentry, const struct path *root)``"""
+    while mnt is not root.mnt and mnt_has_parent(mnt):
+        dentry = mnt.mnt_mountpoint
+        mnt = mnt.mnt_parent
+    return mnt is root.mnt and is_subdir(dentry, root.dentry)
+
+
+@dup("fs/namespace.c")
+def path_is_under(path1: Path, path2: Path) -> bool:
+    """``bool path_is_under(const struct path *path1, const struct path *path2)``"""
+    return is_path_reachable(path1.mnt, path1.dentry, path2)

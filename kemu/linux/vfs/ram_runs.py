@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Writes that move whole ranges into the page cache of a file system without backing store.
+
+Where nobody listens (no Chooser, no watch) generic_perform_write() need not go folio by folio: this makes the same folios, in the same state, as
+its loop would, in runs of fresh frames that take one copy.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kemu.linux.mapping import AddressSpace
+from kemu.linux.uio import ITER_KVEC, IovIter, _runs, iov_iter_advance
+from kemu.linux.vfs.types import Inode, address_space_operations
+from kemu.machine.current import this
+from kemu.machine.memory import OK, PAGE_OFFSET
+from kemu.machine.pages import PAGECACHE, Page, PG_dirty, PG_locked, PG_uptodate
+
+# a_ops whose folios may be made in runs -> what accounts for ``nr`` new pages of an inode (False: no room)
+_whole_ranges: dict[int, Callable[[Inode, int], bool] | None] = {}
+
+
+def writes_whole_ranges(a_ops: address_space_operations, account: Callable[[Inode, int], bool] | None) -> None:
+    """Declare a_ops that keep every byte in the page cache, as ram_aops do."""
+    _whole_ranges[id(a_ops)] = account
+
+
+def _make_run(mapping: AddressSpace, index: int, nr: int, pfn: int) -> None:
+    """``nr`` uptodate, dirty folios of one page, from frames that are zero and have never been used."""
+    mem, alloc = this.mem, this.machine.alloc
+    state, fast, pages, ledger = mem.state, mem.fast, mapping.i_pages, alloc.pages
+    dm, shift = mem._dm_vpn, mem.shift
+    for i in range(nr):
+        page = Page(pfn, 0, PAGECACHE)
+        page.flags = PG_uptodate | PG_dirty
+        page.mapping = mapping
+        page.index = index
+        ledger[pfn] = page
+        pages[index] = page
+        state[pfn] = OK
+        fast[dm + pfn] = pfn << shift
+        pfn += 1
+        index += 1
+    mapping.nrpages += nr
+    c = this.counters
+    c.pages_allocated += nr
+    c.pages_in_use += nr
+    if c.pages_in_use > c.pages_peak:
+        c.pages_peak = c.pages_in_use
+    c.folios_cached += nr
+
+
+def _write_run(mapping: AddressSpace, src: int, pos: int, n: int, account: Callable[[Inode, int], bool] | None) -> int:
+    """Move [src, src + n) to the file's [pos, pos + n); bytes moved, fewer where the loop over folios must go on."""
+    mem, alloc = this.mem, this.machine.alloc
+    shift, mask, size = mem.shift, mem.mask, mem.page_size
+    pages, buf = mapping.i_pages, mem.buf
+    done = 0
+    while done < n:
+        at = pos + done
+        index, off = at >> shift, at & mask
+        folio = pages.get(index)
+        if folio is not None:
+            if folio.order or folio.flags & (PG_locked | PG_uptodate) != PG_uptodate:
+                break
+            k = min(size - off, n - done)
+            mem.copy(PAGE_OFFSET + (folio.pfn << shift) + off, src + done, k)
+            folio.flags |= PG_dirty
+            done += k
+            continue
+        end = (pos + n - 1 >> shift) + 1
+        nr = 1
+        while index + nr < end and index + nr not in pages:
+            nr += 1
+        pfn = alloc.next_pfn
+        if pfn + nr > alloc.top_pfn or account is not None and not account(mapping.host, nr):
+            break
+        k = min((nr << shift) - off, n - done)
+        runs = mem.pieces(src + done, k, False)
+        if mem._init_of(runs) is not None:
+            break
+        alloc.next_pfn = pfn + nr
+        to = (pfn << shift) + off
+        for base, m in runs:
+            buf[to:to + m] = buf[base:base + m]
+            to += m
+        mem.counters.bytes_copied += k
+        _make_run(mapping, index, nr, pfn)
+        done += k
+    return done
+
+
+def write_ranges(mapping: AddressSpace, i: IovIter, pos: int) -> int:
+    """Write what can be written in whole ranges from the iterator's current segment; bytes written, 0 if the loop over folios must do it."""
+    if this.chooser is not None or this.watch is not None or i.iter_type != ITER_KVEC or id(mapping.a_ops) not in _whole_ranges:
+        return 0
+    src, n = _runs(i, i.count)[0]
+    n = _write_run(mapping, src, pos, n, _whole_ranges[id(mapping.a_ops)])
+    if n:
+        iov_iter_advance(i, n)
+        if pos + n > mapping.host.i_size:
+            mapping.host.i_size = pos + n
+    return n

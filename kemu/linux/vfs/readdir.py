@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Directory entries to who reads them (fs/readdir.c). Ports import it from kemu.linux.fs."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.errno import EINTR, EINVAL, EIO, ENOENT, ENOTDIR
+from kemu.linux.fs_dirent import DT_DIR, S_DT_MASK
+from kemu.linux.honesty import custom, dup
+from kemu.linux.rwsem import down_read, down_write, up_read, up_write
+from kemu.linux.vfs.constants import FILLDIR_FLAG_NOINTR, FOP_IMMUTABLE, PATH_MAX, S_DEAD
+from kemu.linux.vfs.inode_attr import file_accessed
+from kemu.linux.vfs.locking import inode_lock_shared, inode_unlock_shared
+from kemu.linux.vfs.types import DirContext, File
+from kemu.machine.current import this
+
+
+@custom("include/linux/fs.h", "dir_emit", "name is bytes, or an address of namelen bytes")
+def dir_emit(ctx: DirContext, name: bytes | int, namelen: int, ino: int, type: int) -> bool:
+    """``bool dir_emit(struct dir_context *ctx, const char *name, int namelen, u64 ino, unsigned type)``. Return: False to stop."""
+    if name.__class__ is int:
+        name = this.mem.load(name, namelen)         # type: ignore[arg-type]
+    return bool(ctx.actor(ctx, name, namelen, ctx.pos, ino, type & (S_DT_MASK | ctx.dt_flags_mask)))
+
+
+@dup("include/linux/fs.h")
+def dir_emit_dot(file: File, ctx: DirContext) -> bool:
+    """``bool dir_emit_dot(struct file *file, struct dir_context *ctx)``"""
+    return bool(ctx.actor(ctx, b".", 1, ctx.pos, file.f_path.dentry.d_inode.i_ino, DT_DIR))
+
+
+@dup("include/linux/fs.h")
+def dir_emit_dotdot(file: File, ctx: DirContext) -> bool:
+    """``bool dir_emit_dotdot(struct file *file, struct dir_context *ctx)``"""
+    return bool(ctx.actor(ctx, b"..", 2, ctx.pos, file.f_path.dentry.d_parent.d_inode.i_ino, DT_DIR))
+
+
+@dup("include/linux/fs.h")
+def dir_emit_dots(file: File, ctx: DirContext) -> bool:
+    """``bool dir_emit_dots(struct file *file, struct dir_context *ctx)``: at positions 0 and 1."""
+    if ctx.pos == 0:
+        if not dir_emit_dot(file, ctx):
+            return False
+        ctx.pos = 1
+    if ctx.pos == 1:
+        if not dir_emit_dotdot(file, ctx):
+            return False
+        ctx.pos = 2
+    return True
+
+
+@dup("fs/readdir.c")
+def iterate_dir(file: File, ctx: DirContext) -> int:
+    """``int iterate_dir(struct file *file, struct dir_context *ctx)``: from f_pos, which moves.
+
+    Return: 0; -ENOTDIR; -ENOENT for a removed directory; what ->iterate_shared says.
+    """
+    inode = file.f_inode
+    op = file.f_op
+    if op.iterate_shared is None:
+        return -ENOTDIR
+    locked = not op.fop_flags & FOP_IMMUTABLE
+    if locked:
+        if this.task.pending_signal:
+            return -EINTR
+        inode_lock_shared(inode)
+    res = -ENOENT
+    if not inode.i_flags & S_DEAD:
+        ctx.pos = file.f_pos
+        res = op.iterate_shared(file, ctx)
+        file.f_pos = ctx.pos
+        file_accessed(file)
+    if locked:
+        inode_unlock_shared(inode)
+    return res
+
+
+@dup("fs/readdir.c")
+def wrap_directory_iterator(file: File, ctx: DirContext, iter: Any) -> int:
+    """``int wrap_directory_iterator(struct file *file, struct dir_context *ctx, int (*iter)())``: for iterators that need the lock for writing."""
+    inode = file.f_inode
+    up_read(inode.i_rwsem)
+    down_write(inode.i_rwsem)
+    ret = -ENOENT
+    if not inode.i_flags & S_DEAD:
+        ret = iter(file, ctx)
+    up_write(inode.i_rwsem)
+    down_read(inode.i_rwsem)
+    return ret
+
+
+def verify_dirent_name(name: bytes, length: int) -> int:
+    if length <= 0 or length >= PATH_MAX or b"/" in name:
+        return -EIO
+    return 0
+
+
+class GetdentsCallback64:
+    """``struct getdents_callback64``: ``entries`` stand for what the C writes to user memory."""
+
+    __slots__ = ("ctx", "entries", "error", "prev_reclen")
+
+    def __init__(self, count: int):
+        self.ctx = DirContext(filldir64, count=count, dt_flags_mask=FILLDIR_FLAG_NOINTR, container=self)
+        self.prev_reclen = 0
+        self.error = 0
+        self.entries: list[tuple[bytes, int, int, int]] = []
+
+
+def filldir64(ctx: DirContext, name: bytes, namlen: int, offset: int, ino: int, d_type: int) -> bool:
+    buf: GetdentsCallback64 = ctx.container
+    reclen = (19 + namlen + 1 + 7) & ~7
+    buf.error = verify_dirent_name(name, namlen)
+    if buf.error:
+        return False
+    buf.error = -EINVAL
+    if reclen > ctx.count:
+        return False
+    if not d_type & FILLDIR_FLAG_NOINTR and buf.prev_reclen and this.task.pending_signal:
+        return False
+    buf.entries.append((name, ino, offset, d_type & S_DT_MASK))
+    buf.prev_reclen = reclen
+    ctx.count -= reclen
+    return True
+
+
+@custom("fs/readdir.c", "getdents64", "gives (name, ino, offset, d_type) instead of filling a buffer of count bytes")
+def getdents64(file: File, count: int) -> tuple[int, list[tuple[bytes, int, int, int]]]:
+    """``getdents64(fd, dirent, count)``: (bytes used, the entries); 0 at the end; or (a negative errno, []).
+
+    An error after some entries is reported by the next call.
+    """
+    buf = GetdentsCallback64(count)
+    error = iterate_dir(file, buf.ctx)
+    if error >= 0:
+        error = buf.error
+    if buf.prev_reclen:
+        return count - buf.ctx.count, buf.entries
+    return error, []
