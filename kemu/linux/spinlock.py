@@ -56,9 +56,14 @@ def spin_unlock(lock: spinlock_t) -> None:
 @dup("include/linux/spinlock.h")
 def spin_trylock(lock: spinlock_t) -> bool:
     """``int spin_trylock(spinlock_t *lock)``"""
+    if this.chooser is not None:
+        this.sched.yield_("spin_trylock")
     if lock.owner is not None:
         return False
-    spin_lock(lock)
+    lock.owner = this.task
+    this.task.preempt_count += 1
+    if this.watch is not None:
+        this.watch.lock("spinlock", lock)
     return True
 
 
