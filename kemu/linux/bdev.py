@@ -8,7 +8,8 @@ from typing import Any
 from kemu.linux.blk_core import GD_DEAD
 from kemu.linux.blk_types import BD_HAS_SUBMIT_BIO, BD_PARTNO, BlockDevice
 from kemu.linux.buffer_head import block_invalidate_folio, block_read_full_folio, invalidate_bh_lrus
-from kemu.linux.errno import EINVAL
+from kemu.linux.err import IS_ERR
+from kemu.linux.errno import EINVAL, ENOMEM
 from kemu.linux.gfp import GFP_USER
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mapping import (
@@ -20,16 +21,19 @@ from kemu.linux.mapping import (
 from kemu.linux.mpage import mpage_readahead
 from kemu.linux.mutex import mutex
 from kemu.linux.printk import pr_warn
+from kemu.linux.pseudo_fs import init_pseudo
 from kemu.linux.readahead import ReadaheadControl
-from kemu.linux.super_types import SB_ACTIVE, SB_I_CGROUPWB, SuperBlock, super_operations
+from kemu.linux.super_types import SB_I_CGROUPWB, SuperBlock, super_operations
 from kemu.linux.truncate import invalidate_mapping_pages, truncate_inode_pages
-from kemu.linux.vfs.constants import FS_LBS, MAX_LFS_FILESIZE
+from kemu.linux.vfs.constants import FS_LBS
 from kemu.linux.vfs.inode import inode_just_drop, insert_inode_hash, iput, new_inode, remove_inode_hash
+from kemu.linux.vfs.super import kill_anon_super
 from kemu.linux.vfs.types import FileSystemType, Inode, address_space_operations
 from kemu.machine.current import arch, this
 from kemu.machine.machine import should_fail
 from kemu.machine.pages import Page
 from kemu.machine.sched import WaitQueue
+from kemu.machine.splat import KernelPanic
 
 C = "block/bdev.c"
 H = "include/linux/blkdev.h"
@@ -43,9 +47,11 @@ class Registry:
     ``listeners``: ``f("add" or "remove", disk)`` for who makes device nodes.
     """
 
-    __slots__ = ("claim_waiters", "disks", "diskseq", "ext_minors", "listeners", "lock", "majors", "sb")
+    __slots__ = ("claim_waiters", "disks", "diskseq", "ext_minors", "listeners", "lock", "majors", "mnt", "sb")
 
     def __init__(self) -> None:
+        from kemu.linux.mount import kern_mount
+
         self.disks: dict[str, Any] = {}
         self.majors: dict[int, str] = {}
         self.ext_minors: set[int] = set()
@@ -53,17 +59,16 @@ class Registry:
         self.diskseq = 0
         self.lock = mutex()                         # bdev_lock
         self.claim_waiters = WaitQueue("a claim of a block device")
-        sb = SuperBlock()                           # blockdev_superblock
-        sb.s_type = bd_type
-        sb.s_op = bdev_sops
-        sb.s_id = "bdev"
-        sb.s_magic = BDEVFS_MAGIC
-        sb.s_maxbytes = MAX_LFS_FILESIZE
-        sb.s_blocksize = arch.PAGE_SIZE
-        sb.s_blocksize_bits = arch.PAGE_SHIFT
-        sb.s_iflags |= SB_I_CGROUPWB
-        sb.s_flags |= SB_ACTIVE
-        self.sb = sb
+        # bdev_cache_init(): part of the boot, of which nothing fails and nothing is leaked
+        before = this.chooser, this.watch
+        this.chooser = this.watch = None
+        try:
+            self.mnt = kern_mount(bd_type)
+        finally:
+            this.chooser, this.watch = before
+        if IS_ERR(self.mnt):
+            raise KernelPanic("Kernel panic - not syncing: Cannot create bdev pseudo-fs", function="bdev_cache_init")
+        self.sb: SuperBlock = self.mnt.mnt_sb       # blockdev_superblock
 
 
 def registry() -> Registry:
@@ -99,7 +104,19 @@ def _free_inode(inode: Inode) -> None:
 
 
 bdev_sops = super_operations(alloc_inode=_alloc_inode, free_inode=_free_inode, drop_inode=inode_just_drop)
-bd_type = FileSystemType(name="bdev")
+
+
+def _init_fs_context(fc: Any) -> int:
+    """``bd_init_fs_context()``"""
+    ctx = init_pseudo(fc, BDEVFS_MAGIC)
+    if ctx is None:
+        return -ENOMEM
+    fc.s_iflags |= SB_I_CGROUPWB
+    ctx.ops = bdev_sops
+    return 0
+
+
+bd_type = FileSystemType(name="bdev", init_fs_context=_init_fs_context, kill_sb=kill_anon_super)
 
 
 @dup(C)

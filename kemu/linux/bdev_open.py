@@ -8,16 +8,21 @@ from kemu.linux.bdev import I_BDEV, disk_live, file_bdev, invalidate_bdev, kill_
 from kemu.linux.blk_core import bdev_read_only
 from kemu.linux.blk_types import BlockDevice, bdev_whole
 from kemu.linux.bug import BUG_ON, WARN_ON_ONCE
+from kemu.linux.cred import current_cred
+from kemu.linux.dcache import d_alloc_pseudo, d_instantiate
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EACCES, EBUSY, EINVAL, EIO, ENOENT, ENOMEM, ENOTBLK, ENXIO
 from kemu.linux.fcntl import O_LARGEFILE, O_NDELAY, O_RDONLY, O_RDWR, O_WRONLY
 from kemu.linux.honesty import custom, dup
+from kemu.linux.mount import mntget
 from kemu.linux.mutex import mutex_lock, mutex_unlock
+from kemu.linux.path import Path, path_put
 from kemu.linux.types import Ref
+from kemu.linux.vfs.basic import QSTR
 from kemu.linux.vfs.constants import FMODE_CAN_ODIRECT, FMODE_NOWAIT, FMODE_WRITE, FMODE_WRITE_RESTRICTED
+from kemu.linux.vfs.file_table import alloc_empty_file_noaccount, file_init_path, fput
 from kemu.linux.vfs.inode import ihold, ilookup, iput
 from kemu.machine.current import this
-from kemu.machine.machine import should_fail
 
 C = "block/bdev.c"
 H = "include/linux/blkdev.h"
@@ -249,29 +254,48 @@ def _file_flags(mode: int) -> int:
     return flags | O_NDELAY if mode & BLK_OPEN_NDELAY else flags
 
 
-@custom(C, "bdev_file_open_by_dev", "the file has no dentry: it holds the inode itself")
+def _alloc_file(inode: Any, flags: int) -> Any:
+    """``alloc_file_pseudo_noaccount()`` with def_blk_fops: takes the inode reference, but not on failure."""
+    from kemu.linux.blk_fops import def_blk_fops
+
+    path = Path()
+    mnt = registry().mnt
+    path.dentry = d_alloc_pseudo(mnt.mnt_sb, QSTR(""))
+    if path.dentry is None:
+        return ERR_PTR(-ENOMEM)
+    path.mnt = mntget(mnt)
+    d_instantiate(path.dentry, inode)
+    file = alloc_empty_file_noaccount(flags, current_cred())
+    if IS_ERR(file):
+        ihold(inode)
+        path_put(path)
+        return file
+    file_init_path(file, path, def_blk_fops)
+    return file
+
+
+@dup(C)
 def bdev_file_open_by_dev(dev: int, mode: int, holder: Any, hops: Any = None) -> Any:
     """``struct file *bdev_file_open_by_dev(dev_t dev, blk_mode_t mode, void *holder, const struct blk_holder_ops *hops)``
 
     ``holder`` not None: exclusive. Return: ERR_PTR(-ENXIO) no such device, -EBUSY claimed, -ENOMEM, -EINVAL.
     """
-    from kemu.linux.blk_fops import blkdev_alloc_file, blkdev_free_file
-
     ret = bdev_permission(dev, mode, holder)
     if ret:
         return ERR_PTR(ret)
     bdev = blkdev_get_no_open(dev)
     if bdev is None:
         return ERR_PTR(-ENXIO)
-    if this.chooser is not None and should_fail("failslab", "alloc_file_pseudo_noaccount"):
+    file = _alloc_file(bdev.bd_inode, _file_flags(mode) | O_LARGEFILE)
+    if IS_ERR(file):
         blkdev_put_no_open(bdev)
-        return ERR_PTR(-ENOMEM)
+        return file
     ihold(bdev.bd_inode)
-    file = blkdev_alloc_file(bdev.bd_inode, _file_flags(mode) | O_LARGEFILE)
     ret = bdev_open(bdev, mode, holder, hops, file)
     if ret:
+        # We failed to open the block device. Let ->release() know.
         file.private_data = ERR_PTR(ret)
-        blkdev_free_file(file)
+        fput(file)
         return ERR_PTR(ret)
     return file
 
@@ -291,8 +315,8 @@ def lookup_bdev(pathname: str | None, dev: Ref) -> int:
         return 0
     if getattr(this.task.fs, "root", None) is None:
         return -ENOENT
-    from kemu.linux.namei import LOOKUP_FOLLOW, kern_path, may_open_dev
-    from kemu.linux.path import Path, path_put
+    from kemu.linux.namei import LOOKUP_FOLLOW, kern_path
+    from kemu.linux.vfs.open import may_open_dev
 
     path = Path()
     error = int(kern_path(pathname, LOOKUP_FOLLOW, path))
@@ -321,7 +345,7 @@ def bdev_file_open_by_path(path: str, mode: int, holder: Any, hops: Any = None) 
         return ERR_PTR(error)
     file = bdev_file_open_by_dev(dev.v, mode, holder, hops)
     if not IS_ERR(file) and mode & BLK_OPEN_WRITE and bdev_read_only(file_bdev(file)):
-        bdev_fput(file)
+        fput(file)
         return ERR_PTR(-EACCES)
     return file
 
@@ -356,7 +380,7 @@ def bdev_release(bdev_file: Any) -> None:
 @dup(C)
 def bdev_fput(bdev_file: Any) -> None:
     """``void bdev_fput(struct file *bdev_file)``: gives up the claim at once; the file itself is put as any file, which may be later."""
-    from kemu.linux.blk_fops import def_blk_fops, fput
+    from kemu.linux.blk_fops import def_blk_fops
 
     if WARN_ON_ONCE(bdev_file.f_op is not def_blk_fops):
         return

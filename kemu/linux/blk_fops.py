@@ -20,10 +20,9 @@ from kemu.linux.bdev_open import (
 from kemu.linux.errno import EINVAL, ENXIO
 from kemu.linux.fcntl import O_ACCMODE, O_EXCL, O_NDELAY, O_RDWR, O_WRONLY
 from kemu.linux.filemap_read import filemap_read
-from kemu.linux.honesty import custom, dup
-from kemu.linux.readahead import file_ra_state_init
+from kemu.linux.honesty import dup
 from kemu.linux.uio import IovIter, iov_iter_reexpand, iov_iter_truncate
-from kemu.linux.vfs.constants import FMODE_CAN_READ, FMODE_LSEEK, FMODE_OPENED, FMODE_PREAD, FMODE_READ, FMODE_WRITE
+from kemu.linux.vfs.constants import FMODE_READ, FMODE_WRITE
 from kemu.linux.vfs.types import File, file_operations
 
 C = "block/fops.c"
@@ -109,38 +108,3 @@ def blkdev_read_iter(iocb: Any, to: IovIter) -> int:
 
 
 def_blk_fops = file_operations(open=blkdev_open, release=blkdev_release, llseek=blkdev_llseek, read_iter=blkdev_read_iter)
-
-
-@custom("fs/file_table.c", "alloc_file_pseudo_noaccount", "without dentry and mount: the file owns the reference on the inode")
-def blkdev_alloc_file(inode: Any, flags: int) -> File:
-    """The file that bdev_file_open_by_dev() gives."""
-    file = File()
-    file.f_inode = inode
-    file.f_mapping = inode.i_mapping
-    file.f_flags = flags
-    file.f_mode = (flags + 1 & O_ACCMODE) | FMODE_OPENED | FMODE_LSEEK | FMODE_PREAD
-    if file.f_mode & FMODE_READ:
-        file.f_mode |= FMODE_CAN_READ
-    file.f_op = def_blk_fops
-    file_ra_state_init(file.f_ra, file.f_mapping)
-    return file
-
-
-def blkdev_free_file(file: File) -> None:
-    """``fput()`` of a file that could not be opened."""
-    fput(file)
-
-
-def fput(file: File) -> None:
-    """``fput()``: the VFS's, which defers the release; without a VFS the release is immediate."""
-    try:
-        from kemu.linux.file import fput as vfs_fput
-    except ImportError:
-        from kemu.linux.vfs.inode import iput
-
-        file.f_ref -= 1
-        if not file.f_ref:
-            blkdev_release(file.f_inode, file)
-            iput(file.f_inode)
-        return
-    vfs_fput(file)

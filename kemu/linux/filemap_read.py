@@ -276,7 +276,7 @@ def filemap_read(iocb: Any, iter_: IovIter, already_read: int) -> int:
         if not (iter_.count and iocb.ki_pos < isize and not error):
             break
 
-    if filp.f_path.dentry is not None:              # a block device's own file has none
+    if filp.f_path.dentry is not None:              # not one made by hand
         file_accessed(filp)
     ra.prev_pos = last_pos
     return already_read if already_read else error

@@ -36,8 +36,9 @@ from kemu.linux.errno import EACCES, EBUSY, EEXIST, EINVAL, EIO, ENOENT, ENOMEM,
 from kemu.linux.kdev_t import MKDEV
 from kemu.linux.mm import folio_address, folio_put
 from kemu.linux.mutex import mutex_unlock
-from kemu.linux.pagemap import page_cache_sync_readahead, read_mapping_folio
+from kemu.linux.pagemap import file_ra_state_init, page_cache_sync_readahead, read_mapping_folio
 from kemu.linux.super_types import SuperBlock
+from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref
 from kemu.linux.uio import IovIter, iov_iter_ubuf
 from kemu.linux.vfs.types import FileSystemType, Kiocb
@@ -52,6 +53,12 @@ def bare_disk(name="d0", **limits):
     disk.fops = block_device_operations(submit_bio=lambda bio: None)
     disk.flags = GENHD_FL_NO_PART
     return disk
+
+
+def settle(machine):
+    """Return to user space: the last references of files are dropped there."""
+    task_work_run()
+    machine.idle()
 
 
 # ------------------------------------------------------------------------- registration
@@ -123,7 +130,7 @@ def test_free_disk_is_called_with_the_last_reference_and_only_if_it_was_added(ma
     put_disk(disk)
     assert freed == []
     bdev_fput(file)
-    machine.idle()
+    settle(machine)
     assert freed == [disk]
 
 
@@ -150,7 +157,7 @@ def test_a_claim_excludes_other_holders_but_not_readers(machine):
     assert file_bdev(a).bd_holders == 4 and file_bdev(a).bd_openers == 3
     for f in (a, b, c):
         bdev_fput(f)
-    machine.idle()
+    settle(machine)
     assert disk.part0.bd_holder is None and disk.part0.bd_openers == 0
     d = bdev_file_open_by_path("/dev/ram0", BLK_OPEN_READ, other, hops)
     assert not IS_ERR(d)
@@ -159,7 +166,7 @@ def test_a_claim_excludes_other_holders_but_not_readers(machine):
 def test_a_read_only_disk_is_not_opened_for_writing(machine):
     ramdisk(machine.place(bytes(4096)))
     assert PTR_ERR(bdev_file_open_by_path("/dev/ram0", BLK_OPEN_READ | BLK_OPEN_WRITE, None)) == -EACCES
-    machine.idle()
+    settle(machine)
     assert registry().disks["ram0"].part0.bd_openers == 0
 
 
@@ -168,7 +175,7 @@ def test_the_last_close_drops_the_page_cache(machine):
     folio_put(read_mapping_folio(file_bdev(file).bd_mapping, 1, None))
     assert disk.part0.bd_mapping.nrpages == 1
     bdev_fput(file)
-    machine.idle()
+    settle(machine)
     assert disk.part0.bd_mapping.nrpages == 0 and machine.counters.pages_in_use == 0
 
 
@@ -299,6 +306,7 @@ def test_read_ahead_on_the_device_makes_large_bios(machine):
     disk, file = open_disk(machine, image)
     mapping = file_bdev(file).bd_mapping
     before = machine.counters.bios
+    file_ra_state_init(file.f_ra, mapping)
     page_cache_sync_readahead(mapping, file.f_ra, file, 0, 16)
     assert machine.counters.bios - before <= 2 and mapping.nrpages == 32
     for folio in folios(mapping):
@@ -326,7 +334,7 @@ def test_reading_the_device_stops_at_its_end(machine):
 def test_a_partition_scan_reads_the_first_sector(machine):
     ramdisk(machine.place(IMAGE), partscan=True)
     assert machine.counters.bios == 1
-    machine.idle()
+    settle(machine)
     assert registry().disks["ram0"].part0.bd_openers == 0
 
 
@@ -353,7 +361,7 @@ def test_bios_to_a_removed_disk_fail_and_the_holder_was_told(machine):
     assert PTR_ERR(read_mapping_folio(mapping, 2, None)) == -EIO
     assert PTR_ERR(bdev_file_open_by_path("/dev/ram0", BLK_OPEN_READ, None)) == -ENOENT
     bdev_fput(file)
-    machine.idle()
+    settle(machine)
 
 
 def test_removing_gives_the_region_back(machine):

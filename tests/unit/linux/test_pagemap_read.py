@@ -36,7 +36,7 @@ from tests.unit.linux.block_files import Planned, folios, make_file, open_disk, 
 IMAGE = bytes((i * 31 + (i >> 8)) & 0xFF for i in range(300_000))
 
 
-def plain(machine, size=len(IMAGE), large=False, **options):
+def plain(machine, size=300_000, large=False, **options):
     disk, bdev_file = open_disk(machine, IMAGE, pad=4096, **options)
     return disk, make_file(bdev_file, size, [("mapped", 0, len(IMAGE) + 4095 & ~4095, 0)], large=large)
 
