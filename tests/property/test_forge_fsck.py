@@ -28,6 +28,8 @@ def check(seeds: range, options: ErofsOptions, folder: Path) -> None:
     for seed in seeds:
         image = choose_image(Pick(SeedValues(seed)), options, f"seed {seed}")
         wrong = complaint(str(FSCK), image, folder)
+        if wrong and "isn't supported on this platform" in wrong:
+            pytest.skip(f"this fsck.erofs has no blocks of {image.block_size} bytes")
         assert wrong is None, f"{wrong}\n{image.describe()}"
 
 

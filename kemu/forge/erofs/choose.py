@@ -26,7 +26,7 @@ class ErofsOptions:
     xattrs       give inodes extended attributes
     odd          legal layouts that mkfs.erofs never makes
     flaws        inodes that lookup must refuse, with the errno in the manifest
-    beyond_fsck  what Linux reads and fsck.erofs 1.9 does not (HOLE lclusters)
+    beyond_fsck  what Linux reads and fsck.erofs 1.9 does not (HOLE lclusters, inline PLAIN data beside interlaced data)
     suspects     also layouts that Linux 7.2 is known to read wrongly (kemu.forge.erofs.suspects)
     """
 
@@ -215,7 +215,7 @@ class _ImageChooser:
 
     def _z_plan(self, layout: str) -> ZPlan:
         pick, bs, odd = self.pick, self.bs, self.options.odd
-        z = ZPlan()
+        z = ZPlan(beyond_fsck=self.options.beyond_fsck)
         sizes = (0, bs + bs // 2, 2 * bs + 100, 4 * bs, 9 * bs - 1, bs // 2, 16 * bs, 2 * bs)
         z.cuts = tuple(pick.one_of("cut", sizes) for _ in range(pick.int("cuts", 1, 3)))
         z.tail = pick.rare("ztail", 3)

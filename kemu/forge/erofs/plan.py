@@ -30,6 +30,7 @@ class ZPlan:
     tail_zeros     zero bytes before an inlined LZ4 tail (the decompressor skips leading zeros)
     eof_head       a PLAIN head at EOF in place of the last NONHEAD
     holes_anywhere holes may start within an lcluster
+    beyond_fsck    an inline PLAIN tail also where the inode advises interlaced data
     short_deltas   full index: NONHEADs point back by single steps instead of at their head
     """
 
@@ -44,6 +45,7 @@ class ZPlan:
     tail_zeros: int = 0
     eof_head: bool = False
     holes_anywhere: bool = False
+    beyond_fsck: bool = False
     short_deltas: bool = False
     high: bool = False
 

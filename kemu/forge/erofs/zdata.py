@@ -9,7 +9,8 @@ What the kernel demands (fs/erofs/zmap.c, zdata.c, decompressor.c), and so what 
 * an extent that does not reach EOF has at least as many decoded as encoded bytes ("too much compressed data"); PLAIN never has
   more ("not enough plain data");
 * LZ4 data ends where its pcluster ends; the zeros before it do not fill a block;
-* a PLAIN extent that reaches EOF has blocks up to the end of the last lcluster, and is inlined only if it starts in it;
+* a PLAIN extent that reaches EOF has blocks up to the end of the last lcluster, and is inlined only if it starts in it
+  (in an inode that advises interlaced data, fsck.erofs 1.9 reads it from the wrong place: only with ``beyond_fsck``);
 * PLAIN data of several blocks is not interlaced (fsck.erofs cannot read it, though the kernel can);
 * a hole starts at an lcluster boundary (unless ``holes_anywhere``, see kemu.forge.erofs.suspects).
 """
@@ -134,7 +135,7 @@ def _raw(data: bytes, la: int, length: int, z: ZPlan, bs: int, lsize: int, limit
 def _inline_tail(ext: ZExtent, data: bytes, z: ZPlan, bs: int) -> None:
     """Turn the last extent into an inline pcluster if it is small enough."""
     lsize = bs << z.lclusterbits
-    if ext.hole or ext.type == PLAIN and ext.la // lsize != (len(data) - 1) // lsize:
+    if ext.hole or ext.type == PLAIN and (ext.la // lsize != (len(data) - 1) // lsize or z.interlaced and not z.beyond_fsck):
         return
     piece = data[ext.la:ext.la + ext.length]
     if ext.type == PLAIN:
