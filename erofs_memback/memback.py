@@ -248,12 +248,15 @@ def erofs_memback_submit_bio(sb: SuperBlock, bio: Bio) -> None:
 series = Series("erofs-memback", ("erofs_memback",), "EROFS mounted from a region of memory")
 
 
+_base_sb_info = internal.erofs_sb_info          # the name changes its meaning while the series is applied
+
+
 @series.replaces(internal.erofs_sb_info)
 class erofs_sb_info(internal.erofs_sb_info):
     __slots__ = ("memback", "memback_inode")
 
     def __init__(self) -> None:
-        internal.erofs_sb_info.__init__(self)
+        _base_sb_info.__init__(self)
         self.memback: erofs_memback_region | None = None
         self.memback_inode: Inode | None = None
 

@@ -49,14 +49,20 @@ series = Series("erofs-memback-rfc", ("erofs_memback",), "EROFS mounted from mem
 
 # ---- fs/erofs/internal.h
 
+_base_sb_info = internal.erofs_sb_info          # the name changes its meaning while the series is applied
+
+
 @series.replaces(internal.erofs_sb_info)
 class erofs_sb_info(internal.erofs_sb_info):
     __slots__ = ("memback_data", "memback_size")
 
     def __init__(self) -> None:
-        internal.erofs_sb_info.__init__(self)
+        _base_sb_info.__init__(self)
         self.memback_data = 0
         self.memback_size = 0
+
+
+_base_buf = internal.erofs_buf
 
 
 @series.replaces(internal.erofs_buf)
@@ -64,12 +70,12 @@ class erofs_buf(internal.erofs_buf):
     __slots__ = ("memback_size", "memback")
 
     def __init__(self, page: Page | None = None, base: int = 0) -> None:
-        internal.erofs_buf.__init__(self, page, base)
+        _base_buf.__init__(self, page, base)
         self.memback_size = 0
         self.memback = False
 
     def assign(self, other: Any) -> None:
-        internal.erofs_buf.assign(self, other)
+        _base_buf.assign(self, other)
         self.memback_size, self.memback = other.memback_size, other.memback
 
 
