@@ -305,9 +305,10 @@ def dentry_kill(dentry: Dentry) -> Dentry | None:
     dentry.d_flags |= DCACHE_DENTRY_KILLED
     if dentry.waiters is not None:
         dentry.waiters.wake()
+    sb = dentry.d_sb
     kmem_cache_free(g.dentry_cache, dentry)     # the C waits for RCU; nothing here reads without a reference
     if parent is dentry:
-        dentry.d_sb.s_roots.pop(dentry, None)
+        sb.s_roots.pop(dentry, None)
         return None
     assert parent.d_children is not None
     del parent.d_children[dentry]
