@@ -152,6 +152,17 @@ class Memory:
             for vpn in a:
                 self.fast.pop(vpn, None)
 
+    def set_free(self, pfn: int, n: int) -> None:
+        """``n`` page frames go back to the allocator."""
+        state, fast, aliases = self.state, self.fast, self.aliases
+        vpn = self._dm_vpn + pfn
+        for i in range(n):
+            state[pfn + i] = FREE_PAGE
+            fast.pop(vpn + i, None)
+            if pfn + i in aliases:
+                for v in aliases[pfn + i]:
+                    fast.pop(v, None)
+
     def set_span(self, first: int, end: int, code: int) -> None:
         """Give a long run of pages one code without touching each; pages already listed in ``state`` keep theirs."""
         self.spans.append((first, end, code))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.machine.current import this
-from kemu.machine.memory import FREE_PAGE, OK, PAGE_OFFSET, UNINIT, Memory
+from kemu.machine.memory import OK, PAGE_OFFSET, UNINIT, Memory
 from kemu.machine.splat import KernelBug, caller_function
 
 # page flags (bit masks; include/linux/page-flags.h)
@@ -125,9 +125,13 @@ class PageAllocator:
         if zero:
             base = pfn << mem.shift
             mem.buf[base:base + (n << mem.shift)] = bytes(n << mem.shift)
-        code = OK if zero else UNINIT
-        for i in range(pfn, pfn + n):
-            mem.set_page(i, code)
+        if zero:
+            for i in range(pfn, pfn + n):
+                mem.set_page(i, OK)
+        elif n == 1:
+            mem.state[pfn] = UNINIT         # a free frame is in no fast path: set_page() has nothing to undo
+        else:
+            mem.state.update(dict.fromkeys(range(pfn, pfn + n), UNINIT))
         page = Page(pfn, order, kind)
         self.pages[pfn] = page
         c = mem.counters
@@ -145,8 +149,7 @@ class PageAllocator:
         pfn, n = page.pfn, 1 << page.order
         if self.pages.pop(pfn, None) is not page:
             raise KernelBug(f"BUG: Bad page state: double free of pfn {pfn:#x} in {caller_function()[0]}", [repr(page)], function=caller_function()[0])
-        for i in range(pfn, pfn + n):
-            mem.set_page(i, FREE_PAGE)
+        mem.set_free(pfn, n)
         self.free_lists.setdefault(page.order, []).append(pfn)
         page.kind = BUDDY
         page.flags = 0
