@@ -42,7 +42,7 @@ class Node:
 class File(Node):
     """A regular file. ``origin`` says how ``data`` was made, for people who read a failure."""
 
-    data: bytes = b""
+    data: bytes = field(default=b"", repr=False)
     origin: str = ""
 
     KIND = "file"
@@ -116,7 +116,7 @@ class Dir(Node):
     """A directory: names to nodes."""
 
     mode: int = 0o755
-    entries: dict[bytes, Node] = field(default_factory=dict)
+    entries: dict[bytes, Node] = field(default_factory=dict, repr=False)
 
     KIND = "dir"
     IFMT = S_IFDIR

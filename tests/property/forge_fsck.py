@@ -36,8 +36,13 @@ def complaint(fsck: str, image: ErofsImage, folder: Path) -> str | None:
     root = os.geteuid() == 0
     path, out = folder / "image", folder / "out"
     shutil.rmtree(out, ignore_errors=True)
-    path.write_bytes(image.data)
-    done = subprocess.run([fsck, f"--extract={out}", *(["--xattrs"] if root else []), str(path)], capture_output=True, timeout=60)
+    primary, extra = image.split()
+    path.write_bytes(primary)
+    options = ["--xattrs"] if root else []
+    for k, data in enumerate(extra):
+        (folder / f"device{k}").write_bytes(data)
+        options.append(f"--device={folder}/device{k}")
+    done = subprocess.run([fsck, f"--extract={out}", *options, str(path)], capture_output=True, timeout=60)
     if done.returncode:
         return f"fsck.erofs: exit {done.returncode}: {(done.stderr + done.stdout).decode('utf-8', 'replace').strip()}"
     base = os.fsencode(out)

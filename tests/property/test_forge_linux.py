@@ -44,6 +44,20 @@ def test_images(linux: Oracle, options: ErofsOptions) -> None:
             assert got.entries == image.manifest(), manifest.diff(image.manifest(), got.entries, "truth", "linux") + repr(image)
 
 
+def test_devices_flat_and_apart(linux: Oracle) -> None:
+    checked = 0
+    for seed in range(1500):
+        image = choose_image(Pick(SeedValues(seed)), ErofsOptions(beyond_fsck=True), f"seed {seed}")
+        if not image.devices:
+            continue
+        primary, extra = image.split()
+        for got in (linux.erofs(image.data), linux.erofs(primary, devices=[d or bytes(512) for d in extra])):
+            assert (got.crash, got.mount_error) == (None, None), (got.kmsg, image)
+            assert got.entries == image.manifest(), manifest.diff(image.manifest(), got.entries, "truth", "linux") + repr(image)
+        checked += 1
+    assert checked > 100
+
+
 def check_archive(linux: Oracle, archive: CpioArchive) -> None:
     got = linux.cpio(archive.data)
     assert got.crash is None, (got.message, archive)

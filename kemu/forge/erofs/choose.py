@@ -23,10 +23,12 @@ class ErofsOptions:
     max_blocks   size of uncompressed files, in blocks (compressed ones are up to four times as long)
     max_bytes    size of any file
     layouts      data layouts, the first is the simplest one
+    max_devices  extra devices
     xattrs       give inodes extended attributes
     odd          legal layouts that mkfs.erofs never makes
     flaws        inodes that lookup must refuse, with the errno in the manifest
-    beyond_fsck  what Linux reads and fsck.erofs 1.9 does not (HOLE lclusters, inline PLAIN data beside interlaced data)
+    beyond_fsck  what Linux reads and fsck.erofs 1.9 does not (HOLE lclusters, inline PLAIN data beside interlaced data,
+                 extra devices by unified addresses)
     suspects     also layouts that Linux 7.2 is known to read wrongly (kemu.forge.erofs.suspects)
     """
 
@@ -35,6 +37,7 @@ class ErofsOptions:
     max_blocks: int = 6
     max_bytes: int = 1 << 18
     layouts: tuple[str, ...] = LAYOUTS
+    max_devices: int = 2
     xattrs: bool = True
     odd: bool = True
     flaws: bool = False
@@ -96,6 +99,9 @@ class _ImageChooser:
             plan.uuid = bytes([pick.int("uuid", 0, 255)] * 16)
             plan.compr_cfgs = pick.rare("compr_cfgs", 2)
             plan.xattr_filter = pick.rare("xattr_filter", 2)
+        if self.options.max_devices and pick.rare("devices", 8):
+            plan.devices = pick.int("extra devices", 1, self.options.max_devices)
+            plan.device_gap = pick.int("device gap", 0, 2) if odd else 0
         if odd and pick.rare("odd image", 3):
             plan.sb_extslots = pick.one_of("sb_extslots", (0, 1, 2, 5))
             plan.first_slot = pick.one_of("first_slot", (0, 1, 7, 31))
@@ -193,6 +199,9 @@ class _ImageChooser:
                 plan.chunk_indexes = pick.rare("chunk indexes", 2)
             elif plan.data in ("full", "compact"):
                 plan.z = self._z_plan(plan.data)
+            if self.plan.devices and (self.options.beyond_fsck or plan.chunk_indexes):
+                plan.device = pick.int("device", 0, self.plan.devices)
+                plan.unified = self.options.beyond_fsck and pick.rare("unified", 2)
         elif not pick.rare("special inode", 4):
             return
         if pick.rare("inode", 2):

@@ -31,7 +31,8 @@ class Extent:
 
 @dataclass(eq=False, slots=True)
 class InodeTruth:
-    """What was written for one inode. ``pos``: byte offset; ``body``: bytes from there that belong to it; ``layout``: i_format's."""
+    """What was written for one inode. ``pos``: byte offset; ``body``: bytes from there that belong to it; ``layout``: i_format's;
+    ``lcluster``: bytes of an lcluster and ``big``: pcluster types that may have several blocks, for compressed ones."""
 
     node: t.Node
     nid: int
@@ -45,12 +46,18 @@ class InodeTruth:
     index_pos: int | None
     flaw: str
     extents: list[Extent]
+    lcluster: int = 0
+    big: int = 0
     dir_blocks: list[list[bytes]] | None = None
 
 
 @dataclass(eq=False)
 class ErofsImage:
-    """Bytes and ground truth. ``inodes`` is keyed by ``id(node)``."""
+    """Bytes and ground truth. ``inodes`` is keyed by ``id(node)``.
+
+    ``data`` is the flat image: extra devices lie behind the primary one, and it mounts as it is. :meth:`split` gives the devices apart,
+    for ``-o device=...``. ``devices``: (first block, blocks) of each extra one.
+    """
 
     data: bytes
     root: t.Dir
@@ -59,6 +66,12 @@ class ErofsImage:
     features: dict[str, int]
     label: str = ""
     notes: list[str] = field(default_factory=list)
+    devices: list[tuple[int, int]] = field(default_factory=list)
+
+    def split(self) -> tuple[bytes, list[bytes]]:
+        """The primary device and the extra ones, each on its own."""
+        bs = self.block_size
+        return self.data[:self.features["blocks"] * bs], [self.data[first * bs:(first + n) * bs] for first, n in self.devices]
 
     @property
     def block_size(self) -> int:
@@ -103,6 +116,7 @@ class ErofsImage:
         p = self.plan
         lines = [f"EROFS image {self.label or '(built)'}: {len(self.data)} bytes, block size {self.block_size}, order {p.order}, "
                  + ", ".join(f"{k} {v:#x}" if k.startswith("feature") else f"{k} {v}" for k, v in self.features.items())]
+        lines += [f"  device {k}: blocks {first} to {first + n}" for k, (first, n) in enumerate(self.devices, 1)]
         for number, (path, node) in enumerate(t.walk(self.root)):
             if number == inodes:
                 lines.append("  ... more names")

@@ -86,7 +86,8 @@ class InodeBuild:
         return data + bytes([slack]) * (blocks * self.bs - len(data))
 
     def _run(self, data: bytes | None, content: int, blocks: int, key: tuple[str, int] | None = None) -> Run:
-        run = Run(blocks, None if data is None else self._padded(data, blocks), content, 0 if self.runs else self.plan.run_gap, key)
+        run = Run(blocks, None if data is None else self._padded(data, blocks), content, 0 if self.runs else self.plan.run_gap, key,
+                  self.plan.device if self.plan.device <= self.image.devices else 0)
         self.runs.append(run)
         return run
 
@@ -148,8 +149,8 @@ class InodeBuild:
             run.data = self._padded(blocks[at:at + run.blocks * self.bs], run.blocks)
             at += run.blocks * self.bs
 
-    def encode(self) -> bytes:
-        """The whole body, for an inode at ``pos``."""
+    def encode(self, devices: list[tuple[int, int]]) -> bytes:
+        """The whole body, for an inode at ``pos``. ``devices``: (first block, blocks) of the extra devices, in order."""
         out = self._inode() + self.xattrs
         if self.layout == "inline" and self.tail_len:
             assert self.data is not None
@@ -158,7 +159,13 @@ class InodeBuild:
             out += bytes(self.index_off - len(out))
             for c in self.chunks:
                 blk = d.EROFS_NULL_ADDR if c is None else c[0].block() + c[1]
-                out += d.chunk_index(blk) if self.plan.chunk_indexes else blk.to_bytes(4, "little")
+                if not self.plan.chunk_indexes:
+                    out += blk.to_bytes(4, "little")
+                    continue
+                device = 0
+                if not self.plan.unified:
+                    device, blk = next(((k, blk - first) for k, (first, n) in enumerate(devices, 1) if first <= blk < first + n), (0, blk))
+                out += d.chunk_index(blk, device)
         elif self.z:
             for e, where in zip(self.z.extents, self.z_runs):
                 if where:

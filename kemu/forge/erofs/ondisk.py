@@ -103,6 +103,8 @@ _extended = struct.Struct("<HHHHQIIIIqII16s")
 _dirent = struct.Struct("<QHBB")
 _map_header = struct.Struct("<HHHBB")
 _index = struct.Struct("<HHI")
+_deviceslot = struct.Struct("<64sII4x52x")
+EROFS_DEVT_SLOT_SIZE = _deviceslot.size
 _lz4_cfgs = struct.Struct("<HHH10s")
 
 assert (_super.size, _compact.size, _extended.size, _dirent.size, _map_header.size) == (SUPER_SIZE, 32, 64, 12, 8)
@@ -110,11 +112,11 @@ assert (_super.size, _compact.size, _extended.size, _dirent.size, _map_header.si
 
 def super_block(*, feature_compat: int, blkszbits: int, sb_extslots: int, root_nid: int, inos: int, epoch: int, fixed_nsec: int,
                 blocks: int, meta_blkaddr: int, xattr_blkaddr: int, uuid: bytes, volume_name: bytes, feature_incompat: int,
-                compr: int, build_time: int) -> bytes:
+                compr: int, build_time: int, extra_devices: int = 0, devt_slotoff: int = 0) -> bytes:
     """``struct erofs_super_block`` with checksum 0, without its extension slots."""
     return _super.pack(EROFS_SUPER_MAGIC_V1, 0, feature_compat, blkszbits, sb_extslots, root_nid, inos, epoch, fixed_nsec, blocks,
-                       meta_blkaddr, xattr_blkaddr, uuid, volume_name, feature_incompat, compr, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                       build_time, 0, 0)
+                       meta_blkaddr, xattr_blkaddr, uuid, volume_name, feature_incompat, compr, extra_devices, devt_slotoff,
+                       0, 0, 0, 0, 0, 0, 0, build_time, 0, 0)
 
 
 def inode_compact(fmt: int, icount: int, mode: int, nb: int, size: int, mtime: int, u: int, ino: int, uid: int, gid: int) -> bytes:
@@ -148,9 +150,14 @@ def lcluster_nonhead(delta0: int, delta1: int) -> bytes:
     return _index.pack(Z_EROFS_LCLUSTER_TYPE_NONHEAD, 0, delta0 | delta1 << 16)
 
 
-def chunk_index(blkaddr: int) -> bytes:
-    """``struct erofs_inode_chunk_index`` on the primary device; EROFS_NULL_ADDR is a hole"""
-    return _index.pack(0xFFFF if blkaddr == EROFS_NULL_ADDR else 0, 0, blkaddr)
+def chunk_index(blkaddr: int, device: int = 0) -> bytes:
+    """``struct erofs_inode_chunk_index``; EROFS_NULL_ADDR is a hole, ``device`` 0 is the primary one"""
+    return _index.pack(0xFFFF if blkaddr == EROFS_NULL_ADDR else 0, device, blkaddr)
+
+
+def deviceslot(tag: bytes, blocks: int, uniaddr: int) -> bytes:
+    """``struct erofs_deviceslot``"""
+    return _deviceslot.pack(tag, blocks, uniaddr)
 
 
 def lz4_cfgs(max_distance: int, max_pclusterblks: int) -> bytes:

@@ -64,6 +64,8 @@ class InodePlan:
     scatter     chunks or pclusters are placed one by one instead of in one run
     dirents     at most this many dirents in one directory block (0: as many as fit)
     dir_full    directory size rounded up to whole blocks
+    device      where its data is: 0 the primary device, else an extra one (if the image has it)
+    unified     chunk indexes name blocks of extra devices by unified addresses instead of by device id
     flaw        one of FLAWS
     """
 
@@ -82,6 +84,8 @@ class InodePlan:
     dir_full: bool = False
     xattr_shared: bool = False
     z: ZPlan | None = None
+    device: int = 0
+    unified: bool = False
     flaw: str = ""
 
 
@@ -96,6 +100,8 @@ class ImagePlan:
     meta        how far below the first inode the metadata area starts, in blocks, as far as possible
     tail_blocks free blocks at the end of the image
     dedupe      equal or contained data is stored once
+    devices     extra devices; all of them lie behind the primary one in the (flat) image
+    device_gap  blocks between devices
     fill        byte that fills everything unused
     """
 
@@ -116,6 +122,8 @@ class ImagePlan:
     volume_name: bytes = b""
     compr_cfgs: bool = False
     lz4_max_distance: int = 65535
+    devices: int = 0
+    device_gap: int = 0
     extra_incompat: int = 0
     xattr_filter: bool = False
     inodes: dict[int, InodePlan] = field(default_factory=dict)

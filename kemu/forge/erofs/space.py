@@ -31,6 +31,7 @@ class Run:
     content: int
     gap: int
     key: tuple[str, int] | None = None        # pclusters are shared only whole: (how, blocks)
+    device: int = 0
     blk: int = -1
     host: Run | None = None
     host_off: int = 0

@@ -28,9 +28,10 @@ WHY = {
         "fs/erofs/decompressor.c, __z_erofs_lz4_decompress(): an inline pcluster whose offset within the page equals the block size leaves "
         "s_blocksize - pageofs_in = 0 bytes to look for the start of the data in: EUCLEAN, \"compressed data start not found\". "
         "Needs blocks smaller than a page.",
-    "hole-behind-partial-lcluster":
-        "fs/erofs/zmap.c, z_erofs_load_full_lcluster(): a HOLE head sets m->compressedblks = 0, and a head found by looking back from it "
-        "does not set it again: the extent before the hole reads as zeros too (its end; with readahead, all of it).",
+    "extent-before-hole":
+        "fs/erofs/zmap.c, z_erofs_load_full_lcluster(): a HOLE head sets m->compressedblks = 0, and neither a head found by looking back "
+        "from it nor z_erofs_get_extent_compressedlen() looking at it sets it again: the extent before the hole reads as zeros, if the "
+        "hole starts within an lcluster, or right behind the only lcluster of that extent where big pclusters are advised.",
 }
 
 
@@ -39,8 +40,9 @@ def _of_inode(i: InodeTruth, bs: int) -> Iterator[tuple[str, int]]:
     for e in i.extents:
         if e.how == "inline-lz4" and e.pa is not None and e.pa % bs == 0:
             yield "inline-pcluster-at-block-start", e.la
-        if e.how == "hole" and i.layout == "full" and e.la % bs and before is not None and before.pa is not None:
-            yield "hole-behind-partial-lcluster", e.la
+        if e.how == "hole" and i.layout == "full" and before is not None and before.pa is not None and (
+                e.la % i.lcluster or i.big and before.la // i.lcluster == e.la // i.lcluster - 1):
+            yield "extent-before-hole", e.la
         before = e
 
 

@@ -32,6 +32,7 @@ class _Writer:
         self.shared = SharedXattrs()
         self.pool = PartialPool()
         self.xattr_run: Run | None = None
+        self.devices: list[tuple[int, int]] = []           # (first block, blocks) of the extra devices
 
     def build(self) -> ErofsImage:
         self._collect()
@@ -43,12 +44,13 @@ class _Writer:
                 i.set_dir_data(encode_dir(i.dir_blocks, self.bs, i.size, self._dirent_of(i)))
         for i in self.inodes.values():
             self._write_runs(image, i.runs)
-            raw = i.encode()
+            raw = i.encode(self.devices)
             image[i.pos:i.pos + len(raw)] = raw
         if self.xattr_run:
             self._write_runs(image, [self.xattr_run])
         features = self._write_super(image)
-        return ErofsImage(bytes(image), self.root, self.plan, {k: self._truth(i) for k, i in self.inodes.items()}, features)
+        return ErofsImage(bytes(image), self.root, self.plan, {k: self._truth(i) for k, i in self.inodes.items()}, features,
+                          devices=self.devices)
 
     # sizes
 
@@ -78,6 +80,9 @@ class _Writer:
         self.cfgs = plan.compr_cfgs or any(z.z.big for z in self.z)
         sb_size = d.SUPER_SIZE + 16 * plan.sb_extslots
         sb_end = d.EROFS_SUPER_OFFSET + sb_size + (16 if self.cfgs else 0)
+        self.slots = -(-sb_end // d.EROFS_DEVT_SLOT_SIZE) if plan.devices else 0
+        if plan.devices:
+            sb_end = (self.slots + plan.devices) * d.EROFS_DEVT_SLOT_SIZE
         space = Space(bs, d.EROFS_SUPER_OFFSET, sb_end, plan.first_slot * 32 if plan.first_slot else sb_end)
         bodies: list[Body] = []
         runs: list[tuple[Body, Run]] = []
@@ -93,11 +98,20 @@ class _Writer:
         for item in arrange(bodies, runs, plan):
             if isinstance(item, Body):
                 space.body(item)
-            else:
+            elif not item.device:
                 space.run(item)
         for b in bodies:
             b.owner.pos = b.pos
-        self.total = (-(-space.end // bs) + plan.tail_blocks) * bs
+        self.blocks = -(-space.end // bs) + plan.tail_blocks
+        self.total = self.blocks * bs
+        for k in range(1, plan.devices + 1):
+            first = self.total // bs + plan.device_gap
+            device = Space(bs, 0, 0, first * bs)
+            for _, r in runs:
+                if r.device == k:
+                    device.run(r)
+            self.total = -(-max(device.end, device.cursor) // bs) * bs
+            self.devices.append((first, self.total // bs - first))
         self._meta_area(min(b.pos for b in bodies))
         return sb_end
 
@@ -153,6 +167,11 @@ class _Writer:
             incompat |= d.EROFS_FEATURE_INCOMPAT_CHUNKED_FILE
         if any(e.inline for e in self.zext):
             incompat |= d.EROFS_FEATURE_INCOMPAT_ZTAILPACKING
+        if plan.devices:
+            incompat |= d.EROFS_FEATURE_INCOMPAT_DEVICE_TABLE
+            for k, (first, blocks) in enumerate(self.devices):
+                pos = (self.slots + k) * d.EROFS_DEVT_SLOT_SIZE
+                image[pos:pos + d.EROFS_DEVT_SLOT_SIZE] = d.deviceslot(b"device %d" % (k + 1), blocks, first)
         if any(e.type == d.Z_EROFS_LCLUSTER_TYPE_HEAD2 for e in self.zext):
             incompat |= d.EROFS_FEATURE_INCOMPAT_COMPR_HEAD2
         if any(e.partial for e in self.zext):
@@ -160,9 +179,9 @@ class _Writer:
         fields = {
             "feature_compat": compat, "blkszbits": plan.blkszbits, "sb_extslots": plan.sb_extslots,
             "root_nid": self.inodes[id(self.root)].nid, "inos": len(self.inodes), "epoch": plan.epoch, "fixed_nsec": plan.fixed_nsec,
-            "blocks": self.total // self.bs, "meta_blkaddr": self.meta,
+            "blocks": self.blocks, "meta_blkaddr": self.meta,
             "xattr_blkaddr": self.xattr_run.block() if self.xattr_run else 0, "feature_incompat": incompat, "compr": compr,
-            "build_time": plan.build_time,
+            "build_time": plan.build_time, "extra_devices": plan.devices, "devt_slotoff": self.slots,
         }
         sb = d.super_block(uuid=plan.uuid, volume_name=plan.volume_name, **fields)
         image[d.EROFS_SUPER_OFFSET:d.EROFS_SUPER_OFFSET + len(sb)] = sb
@@ -176,7 +195,7 @@ class _Writer:
 
     def _truth(self, i: InodeBuild) -> InodeTruth:
         return InodeTruth(i.node, i.nid, i.pos, i.body_size, i.extended, i.layout, i.size, i.nlink, len(i.xattrs), i.index_pos(),
-                          i.plan.flaw, i.truth(), i.dir_blocks or None)
+                          i.plan.flaw, i.truth(), 1 << i.z.lbits if i.z else 0, i.z.z.big if i.z else 0, i.dir_blocks or None)
 
 
 def fix_checksum(image: bytearray) -> None:

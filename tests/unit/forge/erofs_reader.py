@@ -34,8 +34,11 @@ class Reader:
         self.incompat = self.u32(sb + 80)
         if self.incompat & (0x80 | 0x100 | 0x40) or self.incompat & 0x20 and self.u64(sb + 96):
             raise Unsupported(f"features {self.incompat:#x}")
-        if self.incompat & 0x8 and self.u16(sb + 86):
-            raise Unsupported("extra devices")
+        slots, count = self.u16(sb + 88) * 128, self.u16(sb + 86) if self.incompat & 8 else 0
+        self.uniaddr = [0] + [self.u32(slots + 128 * k + 68) for k in range(count)]
+        self.idmask = (1 << count.bit_length()) - 1 if count else 0
+        if count and (self.u32(slots + 68) + self.u32(slots + 64)) * self.bs > len(data):
+            raise Unsupported("extra devices in files of their own")
         self.root = self.u16(sb + 14)
         self.epoch = struct.unpack_from("<q", data, sb + 24)[0]
         self.nsec = self.u32(sb + 32)
@@ -101,6 +104,8 @@ class Reader:
         out = bytearray()
         for n in range(-(-i["size"] // cs)):
             blk = self.u32(at + unit * n + (4 if unit == 8 else 0))
+            if unit == 8 and blk != 0xFFFFFFFF:
+                blk += self.uniaddr[self.u16(at + 8 * n + 2) & self.idmask]
             out += bytes(cs) if blk == 0xFFFFFFFF else self.data[blk * self.bs:][:cs].ljust(cs, b"\0")
         return bytes(out[:i["size"]])
 

@@ -41,6 +41,8 @@ def test_what_is_made_covers_what_is_promised():
         image = choose_image(Pick(SeedValues(seed)), ANY)
         bs = image.block_size
         seen[f"block size {bs}"] += 1
+        seen["extra devices"] += any(pa >= n * bs for n in (image.features["blocks"],) for i in image.inodes.values()
+                                     for pa in [e.pa or 0 for e in i.extents])
         seen["checksum off"] += not image.plan.checksum
         runs = []
         for i in image.inodes.values():
@@ -61,7 +63,7 @@ def test_what_is_made_covers_what_is_promised():
         seen["data in reverse order"] += len(runs) > 2 and runs == sorted(runs, reverse=True)
     kinds = [f"block size {1 << b}" for b in range(9, 17)]
     kinds += [f"file {x}" for x in ("plain", "inline", "hole", "chunk", "full", "compact")]
-    kinds += ["dir full", "dir compact", "dir chunk", "dir inline", "symlink inline", "symlink compact", "char plain", "block plain",
+    kinds += ["extra devices", "dir full", "dir compact", "dir chunk", "dir inline", "symlink inline", "symlink compact", "char plain", "block plain",
               "fifo plain", "socket plain", "lz4", "shifted", "interlaced", "hole", "inline-lz4", "inline-shifted", "lz4+partial",
               "checksum off", "extended inode across blocks", "inode below the superblock", "lclusters larger than blocks",
               "pcluster of several blocks", "extent starts within an lcluster", "metadata after data", "data shared by inodes",
@@ -162,6 +164,21 @@ def test_scattered_compact_packs_are_consecutive_inside():
     places = [e.pa // 512 for e in image.inodes[id(node)].extents]
     assert places != sorted(places)
     assert all(places[k + 1] == places[k] + 1 for k in range(0, 40, 2))
+    assert Reader(image.data).manifest() == image.manifest()
+
+
+@pytest.mark.parametrize("unified", [False, True])
+def test_extra_devices(unified):
+    nodes = {name: t.File(data=content("ruler", k, 9000)) for k, name in enumerate((b"a", b"b", b"c"))}
+    plan = ImagePlan(devices=2, device_gap=1)
+    for k, node in enumerate(nodes.values()):
+        plan.inodes[id(node)] = InodePlan(data="chunk", chunk_indexes=True, device=k, unified=unified)
+    image = build(t.Dir(entries=dict(nodes)), plan)
+    primary, extra = image.split()
+    assert [len(d) for d in extra] == [12288, 12288] and len(primary) == image.features["blocks"] * 4096
+    assert extra[1].startswith(nodes[b"c"].data)
+    at = image.inodes[id(nodes[b"c"])].index_pos
+    assert int.from_bytes(image.data[at + 2:at + 4], "little") == (0 if unified else 2)
     assert Reader(image.data).manifest() == image.manifest()
 
 
