@@ -40,6 +40,12 @@ def pr_emerg(fmt: str, *args: Any) -> None:
 
 
 @dup("include/linux/printk.h")
+def pr_crit(fmt: str, *args: Any) -> None:
+    """``pr_crit(fmt, ...)``"""
+    printk(KERN_CRIT + fmt, *args)
+
+
+@dup("include/linux/printk.h")
 def pr_err(fmt: str, *args: Any) -> None:
     """``pr_err(fmt, ...)``"""
     printk(KERN_ERR + fmt, *args)
@@ -90,5 +96,5 @@ def DO_ONCE_LITE_IF(condition: bool, func: Any, *args: Any) -> bool:
 
 
 __all__ = ["DO_ONCE_LITE_IF", "KERN_ALERT", "KERN_CONT", "KERN_CRIT", "KERN_DEBUG", "KERN_DEFAULT", "KERN_EMERG", "KERN_ERR", "KERN_INFO", "KERN_NOTICE",
-           "KERN_SOH", "KERN_WARNING", "VaFormat", "pr_debug", "pr_emerg", "pr_err", "pr_info", "pr_notice", "pr_warn", "pr_warn_once", "printk",
+           "KERN_SOH", "KERN_WARNING", "VaFormat", "pr_crit", "pr_debug", "pr_emerg", "pr_err", "pr_info", "pr_notice", "pr_warn", "pr_warn_once", "printk",
            "printk_get_level", "printk_skip_level", "vsprintf"]

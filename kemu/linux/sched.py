@@ -134,6 +134,24 @@ def msleep(msecs: int) -> None:
     this.sched.sleep(msecs * 1_000_000)
 
 
+@dup("include/linux/timekeeping.h")
+def ktime_get() -> int:
+    """``ktime_t ktime_get(void)``: nanoseconds of virtual time."""
+    return this.machine.clock.now_ns
+
+
+@dup("include/linux/preempt.h")
+def preempt_count() -> int:
+    """``preempt_count()``"""
+    return this.task.preempt_count
+
+
+@dup("include/linux/preempt.h")
+def preempt_count_set(pc: int) -> None:
+    """``preempt_count_set(pc)``"""
+    this.task.preempt_count = pc
+
+
 @dup("include/linux/jiffies.h", "jiffies")
 def jiffies() -> int:
     """``jiffies``"""
@@ -142,5 +160,5 @@ def jiffies() -> int:
 
 __all__ = ["HZ", "PF_KTHREAD", "PF_MEMALLOC_NOFS", "PF_MEMALLOC_NOIO", "Task", "cond_resched", "cpu_relax", "current", "fatal_signal_pending", "jiffies",
            "memalloc_nofs_restore", "memalloc_nofs_save", "memalloc_noio_restore", "memalloc_noio_save", "migrate_disable", "migrate_enable", "msleep",
-           "num_possible_cpus", "preempt_disable", "preempt_enable", "preemptible", "raw_smp_processor_id", "rcu_preempt_depth",
+           "ktime_get", "num_possible_cpus", "preempt_count", "preempt_count_set", "preempt_disable", "preempt_enable", "preemptible", "raw_smp_processor_id", "rcu_preempt_depth",
            "schedule_timeout_uninterruptible", "signal_pending"]

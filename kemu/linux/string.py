@@ -114,3 +114,58 @@ def mem_match(p: int, data: bytes) -> int:
         if len(chunk) < step:
             mem.load(p + done, 1)       # C would touch this byte: let the check say so
     return n
+
+
+@custom("include/linux/string.h", "*p", "one char")
+def get_char(p: int) -> int:
+    """``*p`` of an ``unsigned char *``."""
+    return this.mem.ld8(p)
+
+
+@custom("include/linux/string.h", "*p = c", "one char")
+def put_char(p: int, c: int) -> None:
+    """``*p = c``"""
+    this.mem.store(p, bytes((c & 0xFF,)))
+
+
+@custom("include/linux/string.h", "", "a C string as the path that VFS calls take")
+def c_path(p: int, maxlen: int = 1 << 20) -> str:
+    """The NUL-terminated string at ``p`` as a path: bytes that are not UTF-8 become surrogate escapes."""
+    return this.mem.load(p, strnlen(p, maxlen)).decode("utf-8", "surrogateescape")
+
+
+@custom("include/linux/string.h", "", "a loop over chars, done at once")
+def leading_nuls(p: int, n: int) -> int:
+    """How many NULs there are at ``p``, at most ``n``; reads no further than the first byte that is none."""
+    done = 0
+    step = 64
+    while done < n:
+        k = min(step, n - done)
+        chunk = _readable(p + done, min(k, this.mem.page_size - (p + done & this.mem.mask)))
+        if not chunk:
+            this.mem.load(p + done, 1)          # C would touch this byte: let the check say so
+        rest = chunk.lstrip(b"\0")
+        done += len(chunk) - len(rest)
+        if rest:
+            break
+        step = min(step * 2, 1 << 16)
+    return done
+
+
+@custom("include/linux/string.h", "", "a loop over chars, done at once")
+def sum_bytes(p: int, n: int) -> int:
+    """The sum of ``n`` bytes at ``p``, each checked as a load is."""
+    total = 0
+    while n:
+        k = min(n, 1 << 16)
+        total += sum(this.mem.load(p, k))
+        p += k
+        n -= k
+    return total
+
+
+@custom("include/linux/string.h", "strscpy_pad", "a Python string as a NUL-padded C string")
+def put_string(p: int, text: str, size: int) -> None:
+    """``strscpy_pad(p, text, size)``: at most ``size - 1`` bytes, the rest of ``size`` is NUL."""
+    data = text.encode("utf-8", "surrogateescape")[:size - 1]
+    this.mem.store(p, data + bytes(size - len(data)))

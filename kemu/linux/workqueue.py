@@ -33,9 +33,13 @@ class work_struct:
 
 @dup("include/linux/workqueue.h")
 class delayed_work(work_struct):
-    """``struct delayed_work``"""
+    """``struct delayed_work``: ``timer`` is a token while the timer runs."""
 
     __slots__ = ("timer",)
+
+    def __init__(self, container: Any = None):
+        super().__init__(container)
+        self.timer: object = None
 
 
 @custom("include/linux/workqueue.h", "workqueue_struct", "items and the kworkers that serve them")
@@ -146,14 +150,27 @@ def schedule_delayed_work(work: delayed_work, delay: int) -> bool:
     if work.pending:
         return False
     work.pending = True
+    work.timer = token = object()
 
     def later() -> None:
         this.sched.sleep(delay * NSEC_PER_JIFFY)
-        work.pending = False
-        queue_work(_system_wq(), work)
+        if work.timer is token:             # else flush_delayed_work() came first
+            work.timer = None
+            work.pending = False
+            queue_work(_system_wq(), work)
 
     this.sched.spawn("timer", later, PF_KTHREAD)
     return True
+
+
+@dup("include/linux/workqueue.h")
+def flush_delayed_work(work: delayed_work) -> bool:
+    """``bool flush_delayed_work(struct delayed_work *dwork)``: what still waits for its timer is queued at once. Context: may sleep."""
+    if work.timer is not None:
+        work.timer = None
+        work.pending = False
+        queue_work(_system_wq(), work)
+    return flush_work(work)
 
 
 @dup("include/linux/workqueue.h")
@@ -185,4 +202,4 @@ def destroy_workqueue(wq: Workqueue) -> None:
 
 
 __all__ = ["GFP_KERNEL", "INIT_WORK", "WQ_BH", "WQ_FREEZABLE", "WQ_HIGHPRI", "WQ_MEM_RECLAIM", "WQ_SYSFS", "WQ_UNBOUND", "Workqueue", "alloc_workqueue",
-           "delayed_work", "destroy_workqueue", "flush_work", "flush_workqueue", "queue_work", "schedule_delayed_work", "schedule_work", "work_struct"]
+           "delayed_work", "destroy_workqueue", "flush_delayed_work", "flush_work", "flush_workqueue", "queue_work", "schedule_delayed_work", "schedule_work", "work_struct"]

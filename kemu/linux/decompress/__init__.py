@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, report_over_read
+from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, free, large_free, large_malloc, malloc, report_over_read
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.printk import pr_debug
-from kemu.linux.string import mem_read
+from kemu.linux.string import mem_read, mem_write
 from kemu.linux.types import Ref
 from kemu.machine.memory import NOT_PRESENT
 from kemu.machine.splat import KernelBug, KernelPanic, Splat
@@ -80,11 +80,41 @@ compressed_formats = (
 )
 
 
+@custom("include/linux/decompress/generic.h", "fill", "called until it has no more, before anything is decoded; C asks for as much as its buffer holds")
+def _read_all(fill: Fill) -> tuple[int, int]:
+    """Everything that ``fill`` gives, in one buffer: (address, size); (0, 0) without memory or input."""
+    piece = malloc(1 << 14)
+    if not piece:
+        return 0, 0
+    parts = []
+    while True:
+        n = fill(piece, 1 << 14)
+        if n <= 0:
+            break
+        parts.append(mem_read(piece, n))
+        if n < 1 << 14:
+            break
+    free(piece)
+    data = b"".join(parts)
+    buf = large_malloc(len(data)) if data else 0
+    if buf:
+        mem_write(buf, data)
+    return buf, len(data) if buf else 0
+
+
 @custom("include/linux/decompress/generic.h", "decompress_fn",
         "a read that a detector reports ends the decompressor with an error, where Linux would go on with whatever it read")
 def _guarded(fn: decompress_fn) -> decompress_fn:
     """``fn``, ended by the first bad access: the report is logged, the caller sees -1."""
     def run(buf: int, len_: int, fill: Fill | None, flush: Flush, outbuf: int, posp: Ref, error: ErrorFn) -> int:
+        if fill is not None and not buf:
+            whole, size = _read_all(fill)
+            if not whole:
+                return -1
+            try:
+                return run(whole, size, None, flush, outbuf, posp, error)
+            finally:
+                large_free(whole)
         try:
             return fn(buf, len_, fill, flush, outbuf, posp, error)
         except Splat as splat:

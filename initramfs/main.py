@@ -1,0 +1,573 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Port of init/main.c (Linux 7.2): the command line, the initcalls, and PID 1 until it runs a program.
+
+Command lines are ``str``; argv_init and envp_init are lists without their NULL. What start_kernel() calls and nothing here depends on is left out.
+"""
+from __future__ import annotations
+
+from initramfs.do_mounts import init_rootfs, prepare_namespace, rootfs_fs_type
+from initramfs.do_mounts import g as do_mounts_g
+from kemu.linux.async_ import async_init, async_synchronize_full
+from kemu.linux.bug import WARN
+from kemu.linux.completion import complete, completion, wait_for_completion
+from kemu.linux.devtmpfs import driver_init
+from kemu.linux.err import IS_ERR, IS_ERR_OR_NULL
+from kemu.linux.errno import ENOENT, EPERM
+from kemu.linux.fcntl import O_RDWR
+from kemu.linux.file import fput
+from kemu.linux.fs import filp_open
+from kemu.linux.gfp import GFP_KERNEL
+from kemu.linux.honesty import port_of
+from kemu.linux.init import (
+    SYSTEM_FREEING_INITMEM,
+    SYSTEM_RUNNING,
+    SYSTEM_SCHEDULING,
+    __setup,
+    early_param,
+    free_initmem,
+    initcall_levels,
+    kernel_execve,
+    panic,
+    set_system_state,
+    setup_table,
+    wait_for_initramfs,
+)
+from kemu.linux.init_syscalls import init_dup, init_eaccess
+from kemu.linux.init_task import cpu_startup_entry, kernel_thread, kernel_thread_fn, kthreadd, setup_arch, workqueue_init
+from kemu.linux.initrd import initrd
+from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.kunit import kunit_run_all_tests
+from kemu.linux.mm import page_to_pfn, virt_to_page
+from kemu.linux.moduleparam import core_param, parameq, parameqn, params, parse_args
+from kemu.linux.mount import mnt_init
+from kemu.linux.printk import KERN_DEBUG, pr_crit, pr_err, pr_info, pr_notice, pr_warn, printk
+from kemu.linux.sched import current, ktime_get, preempt_count, preempt_count_set
+from kemu.linux.slab import kfree, kzalloc
+from kemu.linux.statics import statics
+from kemu.linux.string import mem_read
+from kemu.linux.types import u32
+from kemu.linux.unaligned import get_unaligned_le32
+
+MAX_INIT_ARGS, MAX_INIT_ENVS = 32, 32
+BOOTCONFIG_MAGIC = b"#BOOTCONFIG\n"
+BOOTCONFIG_MAGIC_LEN = 12
+XBC_DATA_MAX = 32768 - 1
+COMMAND_LINE_SIZE = 2048
+LOG_WRAP_IDEAL_LEN = 1021           # CONFIG_CMDLINE_LOG_WRAP_IDEAL_LEN
+min_low_pfn = 1
+
+g = statics(argv_init=["init"], envp_init=["HOME=/", "TERM=linux"], panic_later=None, panic_param=None, execute_command=None,
+            ramdisk_execute_command="/init", ramdisk_execute_command_set=False, boot_command_line="", saved_command_line="",
+            static_command_line="", kthreadd_done=lambda: completion("rest_init()"), initcall_debug=False, blacklisted_initcalls=[],
+            bootconfig_found=False, early_done=False, initcall_calltime=0)
+
+
+@port_of("init/main.c", "obsolete_checksetup")
+def obsolete_checksetup(line):
+    had_early_param = False
+
+    for p in setup_table:
+        n = len(p.str)
+        if parameqn(line, p.str, n):
+            if p.early:
+                # Already done in parse_early_param? (Needs exact match on param part). Keep iterating, as we can have early
+                # params and __setups of same names 8(
+                if line[n:n + 1] in ("", "="):
+                    had_early_param = True
+            elif p.setup_func(line[n:]):
+                return True
+
+    return had_early_param
+
+
+@port_of("init/main.c", "get_boot_config_from_initrd")
+def get_boot_config_from_initrd():
+    """Cuts the boot configuration off the initrd's end; (address, size), or None."""
+    if (not initrd.initrd_end or initrd.initrd_end < initrd.initrd_start
+            or initrd.initrd_end - initrd.initrd_start < BOOTCONFIG_MAGIC_LEN + 8):
+        return None
+
+    data = initrd.initrd_end - BOOTCONFIG_MAGIC_LEN
+    # Since Grub may align the size of initrd to 4, we must check the preceding 3 bytes as well.
+    for i in range(4):
+        if mem_read(data, BOOTCONFIG_MAGIC_LEN) == BOOTCONFIG_MAGIC:
+            break
+        data -= 1
+    else:
+        return None
+
+    # found:
+    hdr = data - 8
+    if hdr < initrd.initrd_start:
+        return None
+
+    size = get_unaligned_le32(hdr)
+    csum = get_unaligned_le32(hdr + 4)
+
+    if size > XBC_DATA_MAX:
+        pr_err("bootconfig size %u is greater than max size %d\n", size, XBC_DATA_MAX)
+        return None
+
+    if size > hdr - initrd.initrd_start:
+        pr_err("bootconfig size %u is greater than initrd size %lu\n", size, initrd.initrd_end - initrd.initrd_start)
+        return None
+
+    data = hdr - size
+
+    if xbc_calc_checksum(data, size) != csum:
+        pr_err("bootconfig checksum failed\n")
+        return None
+
+    # Remove bootconfig from initramfs/initrd
+    initrd.initrd_end = data
+    return data, size
+
+
+@port_of("include/linux/bootconfig.h", "xbc_calc_checksum")
+def xbc_calc_checksum(data, size):
+    return u32(sum(mem_read(data, size))) if size else 0
+
+
+@port_of("init/main.c", "setup_boot_config")
+def setup_boot_config():
+    # Remove bootconfig data from initrd
+    if IS_ENABLED("CONFIG_BLK_DEV_INITRD"):
+        get_boot_config_from_initrd()
+
+
+@early_param("bootconfig")
+@port_of("init/main.c", "warn_bootconfig")
+def warn_bootconfig(str):
+    pr_warn("WARNING: 'bootconfig' found on the kernel command line but CONFIG_BOOT_CONFIG is not set.\n")
+    return 0
+
+
+@port_of("init/main.c", "set_init_arg")
+def set_init_arg(param, val, unused, arg):
+    """Anything after -- gets handed straight to init."""
+    if g.panic_later:
+        return 0
+
+    param = repair_env_string(param, val)
+    if len(g.argv_init) == MAX_INIT_ARGS:
+        g.panic_later = "init"
+        g.panic_param = param
+        return 0
+    g.argv_init.append(param)
+    return 0
+
+
+@port_of("init/main.c", "repair_env_string")
+def repair_env_string(param, val):
+    """Change NUL term back to "=", to make "param" the whole string."""
+    return param if val is None else f"{param}={val}"
+
+
+@port_of("init/main.c", "unknown_bootoption")
+def unknown_bootoption(param, val, unused, arg):
+    """Unknown boot options get handed to init, unless they look like unused parameters."""
+    bootloader = ("BOOT_IMAGE=", "kexec")
+    name = param
+
+    param = repair_env_string(param, val)
+
+    # Handle bootloader identifier
+    if param.startswith(bootloader):
+        return 0
+
+    # Handle obsolete-style parameters
+    if obsolete_checksetup(param):
+        return 0
+
+    # Unused module parameter.
+    if "." in name:
+        return 0
+
+    if g.panic_later:
+        return 0
+
+    if val is not None:
+        # Environment option
+        n = len(name) + 1
+        for i, e in enumerate(g.envp_init):
+            if i == MAX_INIT_ENVS:
+                g.panic_later = "env"
+                g.panic_param = param
+            if e[:n] == param[:n]:
+                g.envp_init[i] = param
+                break
+        else:
+            g.envp_init.append(param)
+    else:
+        # Command line option
+        if len(g.argv_init) == MAX_INIT_ARGS:
+            g.panic_later = "init"
+            g.panic_param = param
+        g.argv_init.append(param)
+    return 0
+
+
+@__setup("init=")
+@port_of("init/main.c", "init_setup")
+def init_setup(str):
+    g.execute_command = str
+    # In case LILO is going to boot us with default command line, it prepends "auto" before the whole cmdline which makes the shell
+    # think it should execute a script with such name. So we ignore all arguments entered _before_ init=... [MJ]
+    del g.argv_init[1:]
+    return 1
+
+
+@__setup("rdinit=")
+@port_of("init/main.c", "rdinit_setup")
+def rdinit_setup(str):
+    g.ramdisk_execute_command = str
+    g.ramdisk_execute_command_set = True
+    # See "auto" comment in init_setup
+    del g.argv_init[1:]
+    return 1
+
+
+@port_of("init/main.c", "setup_command_line")
+def setup_command_line(command_line):
+    g.saved_command_line = g.boot_command_line
+    g.static_command_line = command_line
+
+
+@port_of("init/main.c", "rest_init")
+def rest_init():
+    # We need to spawn init first so that it obtains pid 1, however the init task will end up wanting to create kthreads, which, if we
+    # schedule it before we create kthreadd, will OOPS.
+    kernel_thread_fn(kernel_init, None, "swapper/0")
+    kernel_thread(kthreadd, None, "kthreadd")
+
+    # Enable might_sleep() and smp_processor_id() checks.
+    set_system_state(SYSTEM_SCHEDULING)
+
+    complete(g.kthreadd_done)
+
+    # The boot idle thread must execute schedule() at least once to get things moving:
+    cpu_startup_entry()
+
+
+@port_of("init/main.c", "do_early_param")
+def do_early_param(param, val, unused, arg):
+    """Check for early params."""
+    for p in setup_table:
+        if p.early and parameq(param, p.str):
+            if p.setup_func(val) != 0:
+                pr_warn("Malformed early option '%s'\n", param)
+    # We accept everything at this stage.
+    return 0
+
+
+@port_of("init/main.c", "parse_early_options")
+def parse_early_options(cmdline):
+    parse_args("early options", cmdline, [], 0, 0, None, do_early_param)
+
+
+@port_of("init/main.c", "parse_early_param")
+def parse_early_param():
+    """Arch code calls this early on, or if not, just before other parsing."""
+    if g.early_done:
+        return
+
+    # All fall through to do_early_param.
+    parse_early_options(g.boot_command_line[:COMMAND_LINE_SIZE - 1])
+    g.early_done = True
+
+
+@core_param("initcall_debug", noarg=True)
+def initcall_debug_set(val):
+    """core_param(initcall_debug, initcall_debug, bool, 0644)"""
+    if val is not None and val[:1] not in "yY1tTnN0fF":
+        return -22
+    g.initcall_debug = val is None or val[:1] in "yY1tT"
+    return 0
+
+
+@port_of("init/main.c", "print_unknown_bootoptions")
+def print_unknown_bootoptions():
+    if g.panic_later or (len(g.argv_init) < 2 and len(g.envp_init) < 3):
+        return
+
+    unknown_options = " ".join(g.argv_init[1:] + g.envp_init[2:])
+    pr_notice("Unknown kernel command line parameters \"%s\", will be passed to user space.\n", unknown_options)
+
+
+@port_of("init/main.c", "print_kernel_cmdline")
+def print_kernel_cmdline(cmdline):
+    """Print the kernel command line, with wrapping at spaces."""
+    prefix, continuation = "Kernel command line: ", " \\"
+    ideal = LOG_WRAP_IDEAL_LEN - len(prefix)
+    if ideal >= COMMAND_LINE_SIZE - 1:
+        pr_notice("%s%s\n", prefix, cmdline)
+        return
+
+    while len(cmdline) > ideal:
+        # Find the last ' ' that wouldn't make the line too long
+        prev_cutoff = None
+        cutoff = 0
+        while True:
+            cutoff = cmdline.find(" ", cutoff + 1)
+            if cutoff < 0 or cutoff > ideal - len(continuation):
+                break
+            prev_cutoff = cutoff
+        if prev_cutoff is not None:
+            cutoff = prev_cutoff
+        elif cutoff < 0:
+            break
+
+        # Find the beginning and end of the string of spaces
+        first_space = cutoff
+        while first_space > 0 and cmdline[first_space - 1] == " ":
+            first_space -= 1
+        used = cutoff
+        while cmdline[used:used + 1] == " ":
+            used += 1
+
+        # If the whole string is used, break and do the final printout
+        if len(cmdline) == used:
+            break
+
+        if first_space:
+            pr_notice("%s%.*s%s\n", prefix, first_space, cmdline, continuation)
+        cmdline = cmdline[used:]
+    if cmdline:
+        pr_notice("%s%s\n", prefix, cmdline)
+
+
+@port_of("init/main.c", "start_kernel")
+def start_kernel():
+    g.boot_command_line = command_line = setup_arch()
+    setup_boot_config()
+    setup_command_line(command_line)
+    print_kernel_cmdline(g.saved_command_line)
+    # parameters may set static keys
+    parse_early_param()
+    after_dashes = parse_args("Booting kernel", g.static_command_line, params, -1, -1, None, unknown_bootoption)
+    print_unknown_bootoptions()
+    if not IS_ERR_OR_NULL(after_dashes):
+        parse_args("Setting init args", after_dashes, [], -1, -1, None, set_init_arg)
+
+    if g.panic_later:
+        panic("Too many boot %s vars at `%s'", g.panic_later, g.panic_param)
+
+    if (IS_ENABLED("CONFIG_BLK_DEV_INITRD") and initrd.initrd_start and not initrd.initrd_below_start_ok
+            and page_to_pfn(virt_to_page(initrd.initrd_start)) < min_low_pfn):
+        pr_crit("initrd overwritten (0x%08lx < 0x%08lx) - disabling it.\n", page_to_pfn(virt_to_page(initrd.initrd_start)), min_low_pfn)
+        initrd.initrd_start = 0
+
+    # vfs_caches_init() -> mnt_init() -> init_rootfs(), init_mount_tree()
+    init_rootfs()
+    mnt_init(rootfs_fs_type, do_mounts_g.initramfs_options)
+
+    # Do the rest non-__init'ed, we're now alive
+    rest_init()
+
+
+@__setup("initcall_blacklist=")
+@port_of("init/main.c", "initcall_blacklist")
+def initcall_blacklist(str):
+    # str argument is a comma-separated list of functions
+    for str_entry in str.split(","):
+        g.blacklisted_initcalls.insert(0, str_entry)
+    return 1
+
+
+@port_of("init/main.c", "initcall_blacklisted")
+def initcall_blacklisted(fn):
+    if not g.blacklisted_initcalls:
+        return False
+    # fn will be "function_name [module_name]" where [module_name] is not displayed for built-in init functions.
+    return fn.__name__ in g.blacklisted_initcalls
+
+
+@port_of("init/main.c", "trace_initcall_start_cb")
+def trace_initcall_start_cb(data, fn):
+    printk(KERN_DEBUG + "calling  %s @ %i\n", fn.__name__, current().pid)
+    g.initcall_calltime = ktime_get()
+
+
+@port_of("init/main.c", "trace_initcall_finish_cb")
+def trace_initcall_finish_cb(data, fn, ret):
+    rettime = ktime_get()
+    printk(KERN_DEBUG + "initcall %s returned %d after %lld usecs\n", fn.__name__, ret, (rettime - g.initcall_calltime) // 1000)
+
+
+@port_of("init/main.c", "trace_initcall_level_cb")
+def trace_initcall_level_cb(data, level):
+    printk(KERN_DEBUG + "entering initcall level: %s\n", level)
+
+
+@port_of("init/main.c", "do_one_initcall")
+def do_one_initcall(fn):
+    count = preempt_count()
+    msgbuf = ""
+
+    if initcall_blacklisted(fn):
+        return -EPERM
+
+    if g.initcall_debug:
+        trace_initcall_start_cb(None, fn)
+    ret = fn()
+    if g.initcall_debug:
+        trace_initcall_finish_cb(None, fn, ret)
+
+    if preempt_count() != count:
+        msgbuf = "preemption imbalance "
+        preempt_count_set(count)
+    if msgbuf:
+        WARN(msgbuf, "initcall %s returned with %s\n", fn.__name__, msgbuf)
+    return ret
+
+
+@port_of("init/main.c", "ignore_unknown_bootoption")
+def ignore_unknown_bootoption(param, val, unused, arg):
+    return 0
+
+
+# Keep these in sync with initcalls in include/linux/init.h
+initcall_level_names = ("pure", "core", "postcore", "arch", "subsys", "fs", "device", "late")
+
+
+@port_of("init/main.c", "do_initcall_level")
+def do_initcall_level(level, command_line):
+    parse_args(initcall_level_names[level], command_line, params, level, level, None, ignore_unknown_bootoption)
+
+    if g.initcall_debug:
+        trace_initcall_level_cb(None, initcall_level_names[level])
+    for fn in initcall_levels()[initcall_level_names[level]]:
+        do_one_initcall(fn)
+
+
+@port_of("init/main.c", "do_initcalls")
+def do_initcalls():
+    length = len(g.saved_command_line) + 1
+    command_line = kzalloc(length, GFP_KERNEL)
+    if not command_line:
+        panic("%s: Failed to allocate %zu bytes\n", "do_initcalls", length)
+
+    for level in range(len(initcall_level_names)):
+        # Parser modifies command_line, restore it each time
+        do_initcall_level(level, g.saved_command_line)
+
+    kfree(command_line)
+
+
+@port_of("init/main.c", "do_basic_setup")
+def do_basic_setup():
+    driver_init()
+    do_initcalls()
+
+
+@port_of("init/main.c", "do_pre_smp_initcalls")
+def do_pre_smp_initcalls():
+    if g.initcall_debug:
+        trace_initcall_level_cb(None, "early")
+    for fn in initcall_levels()["early"]:
+        do_one_initcall(fn)
+
+
+@port_of("init/main.c", "run_init_process")
+def run_init_process(init_filename):
+    g.argv_init[0] = init_filename
+    pr_info("Run %s as init process\n", init_filename)
+    return kernel_execve(init_filename, g.argv_init, g.envp_init)
+
+
+@port_of("init/main.c", "try_to_run_init_process")
+def try_to_run_init_process(init_filename):
+    ret = run_init_process(init_filename)
+
+    if ret and ret != -ENOENT:
+        pr_err("Starting init: %s exists but couldn't execute it (error %d)\n", init_filename, ret)
+
+    return ret
+
+
+@port_of("init/main.c", "mark_readonly")
+def mark_readonly():
+    if not IS_ENABLED("CONFIG_STRICT_KERNEL_RWX"):
+        if IS_ENABLED("CONFIG_ARCH_HAS_STRICT_KERNEL_RWX"):
+            pr_warn("Kernel memory protection not selected by kernel config.\n")
+        else:
+            pr_warn("This architecture does not have kernel memory protection.\n")
+
+
+@port_of("init/main.c", "kernel_init")
+def kernel_init(unused):
+    # Wait until kthreadd is all set-up.
+    wait_for_completion(g.kthreadd_done)
+
+    kernel_init_freeable()
+    # need to finish all async __init code before freeing the memory
+    async_synchronize_full()
+
+    set_system_state(SYSTEM_FREEING_INITMEM)
+    free_initmem()
+    mark_readonly()
+
+    set_system_state(SYSTEM_RUNNING)
+
+    if g.ramdisk_execute_command:
+        ret = run_init_process(g.ramdisk_execute_command)
+        if not ret:
+            return 0
+        pr_err("Failed to execute %s (error %d)\n", g.ramdisk_execute_command, ret)
+
+    # We try each of these until one succeeds.
+    #
+    # The Bourne shell can be used instead of init if we are trying to recover a really broken machine.
+    if g.execute_command:
+        ret = run_init_process(g.execute_command)
+        if not ret:
+            return 0
+        panic("Requested init %s failed (error %d).", g.execute_command, ret)
+
+    if (not try_to_run_init_process("/sbin/init") or not try_to_run_init_process("/etc/init")
+            or not try_to_run_init_process("/bin/init") or not try_to_run_init_process("/bin/sh")):
+        return 0
+
+    panic("No working init found.  Try passing init= option to kernel. "
+          "See Linux Documentation/admin-guide/init.rst for guidance.")
+
+
+@port_of("init/main.c", "console_on_rootfs")
+def console_on_rootfs():
+    """Open /dev/console, for stdin/stdout/stderr, this should never fail."""
+    file = filp_open("/dev/console", O_RDWR, 0)
+
+    if IS_ERR(file):
+        pr_err("Warning: unable to open an initial console.\n")
+        return
+    init_dup(file)
+    init_dup(file)
+    init_dup(file)
+    fput(file)
+
+
+@port_of("init/main.c", "kernel_init_freeable")
+def kernel_init_freeable():
+    workqueue_init()
+
+    do_pre_smp_initcalls()
+
+    async_init()
+
+    do_basic_setup()
+
+    kunit_run_all_tests()
+
+    wait_for_initramfs()
+    console_on_rootfs()
+
+    # check if there is an early userspace init.  If yes, let it do all the work
+    ramdisk_command_access = init_eaccess(g.ramdisk_execute_command)
+    if ramdisk_command_access != 0:
+        if g.ramdisk_execute_command_set:
+            pr_warn("check access for rdinit=%s failed: %i, ignoring\n", g.ramdisk_execute_command, ramdisk_command_access)
+        g.ramdisk_execute_command = None
+        prepare_namespace()
+
+    # Ok, we have completed the initial bootup, and we're essentially up and running. Get rid of the initmem segments and start the
+    # user-mode stuff..

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's own /dev (drivers/base/devtmpfs.c) and driver_init() (drivers/base/init.c) as far as a boot sees them."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.err import IS_ERR, PTR_ERR
+from kemu.linux.fs_context import FsContext
+from kemu.linux.honesty import custom, dup
+from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.printk import pr_err, pr_info
+from kemu.linux.ramfs import ramfs_init_fs_context
+from kemu.linux.shmem import shmem_init_fs_context
+from kemu.linux.statics import statics
+from kemu.linux.sysfs import firmware_init
+from kemu.linux.vfs.filesystems import register_filesystem
+from kemu.linux.vfs.namespace import MS_NOEXEC, MS_NOSUID, MS_SILENT, vfs_kern_mount
+from kemu.linux.vfs.super import kill_anon_super
+from kemu.linux.vfs.types import FileSystemType
+
+DEVTMPFS_MFLAGS = MS_SILENT | MS_NOEXEC | MS_NOSUID
+g = statics(mnt=None, ready=False)
+
+
+def _internal_init_fs_context(fc: FsContext) -> int:
+    return shmem_init_fs_context(fc) if IS_ENABLED("CONFIG_TMPFS") else ramfs_init_fs_context(fc)
+
+
+internal_fs_type = FileSystemType(name="devtmpfs", init_fs_context=_internal_init_fs_context, kill_sb=kill_anon_super)
+
+
+def public_dev_mount(fc: FsContext) -> int:
+    """``static int devtmpfs_get_tree(struct fs_context *fc)``: every mount shows the one instance."""
+    from kemu.linux.dcache import dget
+    from kemu.linux.rwsem import down_write
+
+    sb = g.mnt.mnt_sb
+    sb.s_active += 1
+    down_write(sb.s_umount)
+    fc.root = dget(sb.s_root)
+    return 0
+
+
+def devtmpfs_init_fs_context(fc: FsContext) -> int:
+    from kemu.linux.fs_context import fs_context_operations
+
+    ret = _internal_init_fs_context(fc)
+    if ret < 0:
+        return ret
+    ops = fc.ops
+    assert ops is not None
+    fc.ops = fs_context_operations(free=ops.free, parse_param=ops.parse_param, get_tree=public_dev_mount)
+    return 0
+
+
+dev_fs_type = FileSystemType(name="devtmpfs", init_fs_context=devtmpfs_init_fs_context, kill_sb=kill_anon_super)
+
+
+@custom("drivers/base/devtmpfs.c", "devtmpfs_init", "nodes are made by whoever registers a device, not by a kdevtmpfs in a namespace of its own")
+def devtmpfs_init() -> int:
+    """``int devtmpfs_init(void)``: an internal mount and the file system type. Return: 0, or what making them gave."""
+    mnt: Any = vfs_kern_mount(internal_fs_type, 0, "devtmpfs", "mode=0755")
+    if IS_ERR(mnt):
+        pr_err("unable to create devtmpfs %ld\n", PTR_ERR(mnt))
+        return PTR_ERR(mnt)
+    g.mnt = mnt
+    err = register_filesystem(dev_fs_type)
+    if err:
+        pr_err("unable to register devtmpfs type %d\n", err)
+        return err
+    g.ready = True
+    pr_info("devtmpfs: initialized\n")
+    return 0
+
+
+@dup("drivers/base/devtmpfs.c")
+def devtmpfs_mount() -> int:
+    """``int devtmpfs_mount(void)``: on "dev" of the working directory, if CONFIG_DEVTMPFS_MOUNT. Return: 0, or init_mount()'s error."""
+    from kemu.linux.init_syscalls import init_mount
+
+    if not IS_ENABLED("CONFIG_DEVTMPFS_MOUNT") or not g.ready:
+        return 0
+    err = init_mount("devtmpfs", "dev", "devtmpfs", DEVTMPFS_MFLAGS, None)
+    if err:
+        pr_info("devtmpfs: error mounting %d\n", err)
+    else:
+        pr_info("devtmpfs: mounted\n")
+    return err
+
+
+@custom("drivers/base/init.c", "driver_init", "devtmpfs and the firmware kobject")
+def driver_init() -> None:
+    """``void driver_init(void)``"""
+    if IS_ENABLED("CONFIG_DEVTMPFS"):
+        devtmpfs_init()
+    firmware_init()

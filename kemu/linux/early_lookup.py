@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Block devices by name before there is a /dev (include/linux/blkdev.h, block/early-lookup.c)."""
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kemu.linux.errno import EINVAL, ENODEV
+from kemu.linux.honesty import custom, dup, stub
+from kemu.linux.kdev_t import MAJOR, MINOR, MKDEV, new_decode_dev
+from kemu.linux.printk import printk
+from kemu.linux.string_helpers import simple_strtoull
+from kemu.linux.types import Ref
+from kemu.machine.current import this
+
+
+@custom("block/genhd.c", "class_dev_iter_init", "disks that have been added, by name")
+def _disks() -> dict[str, Any]:
+    return dict(this.machine.parts.get("disks", {}))
+
+
+def devt_from_devname(name: str, devt: Ref) -> int:
+    for disk in _disks().values():
+        if disk.disk_name == name.replace("/", "!"):
+            devt.v = MKDEV(disk.major, disk.first_minor)
+            return 0
+    return -ENODEV
+
+
+def devt_from_devnum(name: str, devt: Ref) -> int:
+    m = re.fullmatch(r"\s*(\d+):\s*(\d+)", name, re.ASCII) or re.fullmatch(r"\s*(\d+):\s*(\d+):\s*\d+:.", name, re.ASCII)
+    if m:
+        maj, mnr = int(m[1]), int(m[2])
+        devt.v = MKDEV(maj, mnr)
+        if maj != MAJOR(devt.v) or mnr != MINOR(devt.v):
+            return -EINVAL
+        return 0
+    value, rest = simple_strtoull(name, 16)
+    devt.v = new_decode_dev(value)
+    return -EINVAL if rest else 0
+
+
+@dup("block/early-lookup.c")
+def early_lookup_bdev(name: str, devt: Ref) -> int:
+    """``int early_lookup_bdev(const char *name, dev_t *devt)``. Return: 0, -ENODEV, -EINVAL."""
+    if name.startswith(("PARTUUID=", "PARTLABEL=")):
+        return -ENODEV
+    if name.startswith("/dev/"):
+        return devt_from_devname(name[5:], devt)
+    return devt_from_devnum(name, devt)
+
+
+@custom("block/early-lookup.c", "printk_all_partitions", "whole disks")
+def printk_all_partitions() -> None:
+    """``void printk_all_partitions(void)``"""
+    for disk in _disks().values():
+        printk("%02x%02x      %10llu %s\n", disk.major, disk.first_minor, getattr(disk, "capacity", 0) >> 1, disk.disk_name)
+
+
+@stub("drivers/base/dd.c", "wait_for_device_probe", "nothing is probed asynchronously")
+def wait_for_device_probe() -> None:
+    """``void wait_for_device_probe(void)``"""
+
+
+@stub("drivers/base/dd.c", "driver_probe_done", "nothing is probed asynchronously")
+def driver_probe_done() -> bool:
+    """``bool driver_probe_done(void)``: True."""
+    return True

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What boots: __setup handlers, initcalls, init sections (include/linux/init.h).
+
+Handlers and initcalls are declared when a ported file is loaded, as the linker collects them; the order in which initcalls run comes from the
+table of a real build (kemu.machine.initcalls).
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from kemu.linux.honesty import custom, dup, names
+from kemu.linux.statics import statics
+from kemu.machine.current import this
+from kemu.machine.splat import KernelPanic, call_trace, caller_function
+
+F = TypeVar("F", bound=Callable[..., Any])
+initcall_t = Callable[[], int]
+SYSTEM_BOOTING, SYSTEM_SCHEDULING, SYSTEM_FREEING_INITMEM, SYSTEM_RUNNING, SYSTEM_HALT = range(5)
+LEVELS = ("early", "pure", "core", "postcore", "arch", "subsys", "fs", "rootfs", "device", "late")
+
+g = statics(system_state=SYSTEM_BOOTING)
+
+
+class obs_kernel_param(NamedTuple):
+    """``struct obs_kernel_param``"""
+
+    str: str
+    setup_func: Callable[[Any], int]
+    early: bool
+
+
+setup_table: list[obs_kernel_param] = []            # __setup_start .. __setup_end
+
+
+@custom("include/linux/init.h", "__setup", "a decorator")
+def __setup(name: str) -> Callable[[F], F]:
+    """``__setup(str, fn)``: ``fn(rest)`` gets what follows ``name`` on the command line; 1 if it has taken it."""
+    def deco(fn: F) -> F:
+        setup_table.append(obs_kernel_param(name, fn, False))
+        return fn
+    return deco
+
+
+@custom("include/linux/init.h", "early_param", "a decorator")
+def early_param(name: str) -> Callable[[F], F]:
+    """``early_param(str, fn)``: ``fn(value or None)`` is called while the command line is parsed for the first time; 0 if it is right."""
+    def deco(fn: F) -> F:
+        setup_table.append(obs_kernel_param(name, fn, True))
+        return fn
+    return deco
+
+
+class Initcall(NamedTuple):
+    """An initcall that ported code declares."""
+
+    level: str
+    name: str
+    fn: initcall_t
+
+
+initcalls: dict[str, Initcall] = {}                 # name -> what stands in for the table's entry of that name
+
+
+def _initcall(level: str, c_name: str) -> Callable[[F], F]:
+    def deco(fn: F) -> F:
+        initcalls[fn.__name__] = Initcall(level, fn.__name__, fn)
+        return fn
+    deco.__name__ = c_name
+    return deco
+
+
+early_initcall = _initcall("early", "early_initcall")
+pure_initcall = _initcall("pure", "pure_initcall")
+core_initcall = _initcall("core", "core_initcall")
+postcore_initcall = _initcall("postcore", "postcore_initcall")
+arch_initcall = _initcall("arch", "arch_initcall")
+subsys_initcall = _initcall("subsys", "subsys_initcall")
+fs_initcall = _initcall("fs", "fs_initcall")
+rootfs_initcall = _initcall("rootfs", "rootfs_initcall")
+device_initcall = _initcall("device", "device_initcall")
+late_initcall = _initcall("late", "late_initcall")
+module_init = device_initcall
+names("custom", "include/linux/init.h", "early_initcall", "pure_initcall", "core_initcall", "postcore_initcall", "arch_initcall", "subsys_initcall",
+      "fs_initcall", "rootfs_initcall", "device_initcall", "late_initcall", "module_init", how="decorators; the order is the table's of a real build")
+
+
+@custom("include/linux/init.h", "__init", "marks a function for reports")
+def __init(fn: F) -> F:
+    """``__init``"""
+    return fn
+
+
+@custom("kernel/panic.c", "panic", "raises KernelPanic")
+def panic(fmt: str, *args: Any) -> None:
+    """``void panic(const char *fmt, ...)``: logs and ends the boot."""
+    from kemu.linux.printk import pr_emerg, vsprintf
+
+    text = vsprintf(fmt, args)
+    pr_emerg("Kernel panic - not syncing: %s\n", text)
+    raise KernelPanic(f"Kernel panic - not syncing: {text}", ["Call Trace:", *call_trace()], function=caller_function()[0])
+
+
+@custom("include/linux/init.h", "initcall_levels", "level name -> functions in link order; 'fs' ends with the rootfs initcalls")
+def initcall_levels() -> dict[str, list[initcall_t]]:
+    """``initcall_levels[]``: the machine's table (part 'initcall_table', else UML's of 7.2) with the ported functions standing in."""
+    from kemu.machine.initcalls import functions
+
+    return functions(this.machine, initcalls)
+
+
+@custom("mm/page_alloc.c", "free_initmem", "init memory is not modelled but for the built-in archive, which is poisoned and released")
+def free_initmem() -> None:
+    """``void free_initmem(void)``"""
+    builtin = this.machine.parts.get("builtin")
+    if builtin is not None and builtin.state != "released":
+        builtin.release("free_initmem")
+    if this.watch is not None:
+        this.watch.event("free_initmem")
+
+
+# ------------------------------------------------------------------------- what init/ exports to the rest of the kernel
+
+_exports: dict[str, Callable[..., Any]] = {}
+
+
+@custom("include/linux/export.h", "EXPORT_SYMBOL_GPL", "of init/ only: the rest of the kernel calls it by way of this module")
+def EXPORT_SYMBOL_GPL(fn: F) -> F:
+    """``EXPORT_SYMBOL_GPL(fn)``"""
+    _exports[fn.__name__] = fn
+    return fn
+
+
+@custom("include/linux/linkage.h", "extern", "of init/ only: declared in a header, called from elsewhere in the kernel")
+def extern(fn: F) -> F:
+    """``extern fn``"""
+    _exports[fn.__name__] = fn
+    return fn
+
+
+@dup("include/linux/initrd.h")
+def wait_for_initramfs() -> None:
+    """``void wait_for_initramfs(void)``: until the initramfs is unpacked; nothing to do where no initramfs code is loaded."""
+    fn = _exports.get("wait_for_initramfs")
+    if fn is not None:
+        fn()
+
+
+@custom("fs/exec.c", "kernel_execve", "looks the program up, checks that it could be run, and runs what the machine's 'programs' have for its path")
+def kernel_execve(filename: str, argv: list[str], envp: list[str]) -> int:
+    """``int kernel_execve(const char *filename, const char *const *argv, const char *const *envp)``
+
+    Return: 0; -ENOENT, -EACCES (no regular file, not executable, noexec), -ENOEXEC (neither ELF nor ``#!``), what opening gives.
+    """
+    from kemu.linux.exec import do_execve
+
+    return do_execve(filename, argv, envp)
+
+
+@dup("include/linux/kernel.h")
+def set_system_state(state: int) -> None:
+    """``system_state = state``"""
+    g.system_state = state
+    if this.watch is not None:
+        this.watch.event("system_state", state=state)
+
+
+@dup("include/linux/kernel.h", "system_state")
+def system_state() -> int:
+    """``system_state``"""
+    return int(g.system_state)
+
+
+__all__ = ["EXPORT_SYMBOL_GPL", "Initcall", "LEVELS", "SYSTEM_BOOTING", "SYSTEM_FREEING_INITMEM", "SYSTEM_RUNNING", "SYSTEM_SCHEDULING", "__init",
+           "__setup", "arch_initcall", "core_initcall", "device_initcall", "early_initcall", "early_param", "extern", "free_initmem", "fs_initcall", "initcall_levels", "initcalls",
+           "kernel_execve", "late_initcall", "module_init", "obs_kernel_param", "panic", "postcore_initcall", "pure_initcall", "rootfs_initcall",
+           "set_system_state", "setup_table", "subsys_initcall", "system_state", "wait_for_initramfs"]

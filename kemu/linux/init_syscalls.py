@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Path calls of early boot (include/linux/init_syscalls.h): a port of fs/init.c.
+
+Names are ``str`` and resolve against the task's working directory. Context of all: may sleep.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.cred import CAP_SYS_CHROOT, capable
+from kemu.linux.errno import EPERM
+from kemu.linux.fcntl import AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW
+from kemu.linux.honesty import port_of
+from kemu.linux.path import path_put
+from kemu.linux.security import security_path_chroot
+from kemu.linux.stat import STATX_BASIC_STATS
+from kemu.linux.vfs.attr import chmod_common, chown_common, vfs_utimes
+from kemu.linux.vfs.basic import Path
+from kemu.linux.vfs.constants import MAY_ACCESS, MAY_CHDIR, MAY_EXEC
+from kemu.linux.vfs.dir_ops import filename_linkat, filename_mkdirat, filename_mknodat, filename_rmdir, filename_symlinkat, filename_unlinkat
+from kemu.linux.vfs.file_table import get_file
+from kemu.linux.vfs.fs_struct import current_fs, set_fs_pwd, set_fs_root
+from kemu.linux.vfs.mounts import mnt_drop_write, mnt_want_write
+from kemu.linux.vfs.permission import inode_permission
+from kemu.linux.vfs.stat import vfs_getattr
+from kemu.linux.vfs.types import File, Kstat
+from kemu.linux.vfs.walk import LOOKUP_DIRECTORY, LOOKUP_FOLLOW, LOOKUP_MOUNTPOINT, filename_lookup, getname
+from kemu.machine.current import this
+
+C = "fs/init.c"
+UMOUNT_NOFOLLOW = 8
+
+
+def kern_path(name: str, flags: int, path: Path) -> int:
+    """``int kern_path(const char *name, unsigned int flags, struct path *path)``"""
+    return filename_lookup(AT_FDCWD, getname(name), flags, path)
+
+
+def path_permission(path: Path, mask: int) -> int:
+    return inode_permission(path.mnt.mnt_idmap, path.dentry.d_inode, mask)
+
+
+@port_of(C, "init_pivot_root")
+def init_pivot_root(new_root: str, put_old: str) -> int:
+    from kemu.linux.mount import path_pivot_root
+
+    new_path, old_path = Path(), Path()
+    ret = kern_path(new_root, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, new_path)
+    if ret:
+        return ret
+    ret = kern_path(put_old, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, old_path)
+    if ret:
+        path_put(new_path)
+        return ret
+    ret = path_pivot_root(new_path, old_path)
+    path_put(old_path)
+    path_put(new_path)
+    return ret
+
+
+@port_of(C, "init_mount")
+def init_mount(dev_name: str | None, dir_name: str, type_page: str | None, flags: int, data_page: Any) -> int:
+    from kemu.linux.mount import path_mount
+
+    path = Path()
+    ret = kern_path(dir_name, LOOKUP_FOLLOW, path)
+    if ret:
+        return ret
+    ret = path_mount(dev_name, path, type_page, flags, data_page)
+    path_put(path)
+    return ret
+
+
+@port_of(C, "init_umount")
+def init_umount(name: str, flags: int) -> int:
+    from kemu.linux.mount import path_umount
+
+    lookup_flags = LOOKUP_MOUNTPOINT
+    path = Path()
+    if not flags & UMOUNT_NOFOLLOW:
+        lookup_flags |= LOOKUP_FOLLOW
+    ret = kern_path(name, lookup_flags, path)
+    if ret:
+        return ret
+    return path_umount(path, flags)
+
+
+@port_of(C, "init_chdir")
+def init_chdir(filename: str) -> int:
+    path = Path()
+    error = kern_path(filename, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, path)
+    if error:
+        return error
+    error = path_permission(path, MAY_EXEC | MAY_CHDIR)
+    if not error:
+        set_fs_pwd(current_fs(), path)
+    path_put(path)
+    return error
+
+
+@port_of(C, "init_chroot")
+def init_chroot(filename: str) -> int:
+    path = Path()
+    error = kern_path(filename, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, path)
+    if error:
+        return error
+    error = path_permission(path, MAY_EXEC | MAY_CHDIR)
+    if not error:
+        error = -EPERM
+        if capable(CAP_SYS_CHROOT):
+            error = security_path_chroot(path)
+            if not error:
+                set_fs_root(current_fs(), path)
+    path_put(path)
+    return error
+
+
+@port_of(C, "init_chown")
+def init_chown(filename: str, user: int, group: int, flags: int) -> int:
+    lookup_flags = 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW
+    path = Path()
+    error = kern_path(filename, lookup_flags, path)
+    if error:
+        return error
+    error = mnt_want_write(path.mnt)
+    if not error:
+        error = chown_common(path, user, group)
+        mnt_drop_write(path.mnt)
+    path_put(path)
+    return error
+
+
+@port_of(C, "init_chmod")
+def init_chmod(filename: str, mode: int) -> int:
+    path = Path()
+    error = kern_path(filename, LOOKUP_FOLLOW, path)
+    if error:
+        return error
+    error = chmod_common(path, mode)
+    path_put(path)
+    return error
+
+
+@port_of(C, "init_eaccess")
+def init_eaccess(filename: str) -> int:
+    path = Path()
+    error = kern_path(filename, LOOKUP_FOLLOW, path)
+    if error:
+        return error
+    error = path_permission(path, MAY_ACCESS)
+    path_put(path)
+    return error
+
+
+@port_of(C, "init_stat")
+def init_stat(filename: str, stat: Kstat, flags: int) -> int:
+    lookup_flags = 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW
+    path = Path()
+    error = kern_path(filename, lookup_flags, path)
+    if error:
+        return error
+    error = vfs_getattr(path, stat, STATX_BASIC_STATS, flags | AT_NO_AUTOMOUNT)
+    path_put(path)
+    return error
+
+
+@port_of(C, "init_mknod")
+def init_mknod(filename: str, mode: int, dev: int) -> int:
+    return filename_mknodat(AT_FDCWD, getname(filename), mode, dev)
+
+
+@port_of(C, "init_link")
+def init_link(oldname: str, newname: str) -> int:
+    return filename_linkat(AT_FDCWD, getname(oldname), AT_FDCWD, getname(newname), 0)
+
+
+@port_of(C, "init_symlink")
+def init_symlink(oldname: str, newname: str) -> int:
+    return filename_symlinkat(getname(oldname), AT_FDCWD, getname(newname))
+
+
+@port_of(C, "init_unlink")
+def init_unlink(pathname: str) -> int:
+    return filename_unlinkat(AT_FDCWD, getname(pathname))
+
+
+@port_of(C, "init_mkdir")
+def init_mkdir(pathname: str, mode: int) -> int:
+    return filename_mkdirat(AT_FDCWD, getname(pathname), mode)
+
+
+@port_of(C, "init_rmdir")
+def init_rmdir(pathname: str) -> int:
+    return filename_rmdir(AT_FDCWD, getname(pathname))
+
+
+@port_of(C, "init_utimes")
+def init_utimes(filename: str, ts: Any) -> int:
+    path = Path()
+    error = kern_path(filename, 0, path)
+    if error:
+        return error
+    error = vfs_utimes(path, ts)
+    path_put(path)
+    return error
+
+
+@port_of(C, "init_dup")
+def init_dup(file: File) -> int:
+    # get_unused_fd_flags(0), fd_install(): the descriptors of the current task
+    fds = this.machine.parts.setdefault("fds", {}).setdefault(this.task.pid, [])
+    fds.append(get_file(file))
+    return 0

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One boot on a machine: the initrd and the built-in archive in memory, the tasks of the beginning, and how it ended.
+
+The code that boots is given (``start_kernel`` of a port): the machine knows no port.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kemu.machine.machine import Machine
+from kemu.machine.memory import PAGE_OFFSET
+from kemu.machine.region import Region, image_size
+from kemu.machine.splat import KernelPanic, Splat
+
+# usr/default_cpio_list as gen_init_cpio makes it: /dev, /dev/console, /root; mtime 0
+_DEFAULT_LIST = (("/dev", 0o040755, 2, 0, 0), ("/dev/console", 0o020600, 1, 5, 1), ("/root", 0o040700, 2, 0, 0))
+
+
+def newc_entry(name: str, mode: int, nlink: int, rmajor: int, rminor: int, ino: int) -> bytes:
+    """One newc record without data."""
+    raw = name.encode() + b"\0"
+    fields = (ino, mode, 0, 0, nlink, 0, 0, 3, 1, rmajor, rminor, len(raw), 0)
+    head = b"070701" + b"".join(b"%08X" % f for f in fields)
+    return head + raw + bytes(-(len(head) + len(raw)) % 4)
+
+
+def default_builtin() -> bytes:
+    """The kernel's own archive when CONFIG_INITRAMFS_SOURCE is empty."""
+    out = b"".join(newc_entry(*e, 721 + i) for i, e in enumerate(_DEFAULT_LIST))
+    out += newc_entry("TRAILER!!!", 0, 1, 0, 0, 0)
+    return out + bytes(-len(out) % 512)
+
+
+class BootResult:
+    """How a boot ended. ``ended``: "init" (a program runs as PID 1), "panic" or "splat"; ``error``: the exception, None after "init"."""
+
+    def __init__(self, machine: Machine, ended: str, error: Splat | None):
+        self.machine = machine
+        self.ended = ended
+        self.error = error
+        self.tree: Any = None
+
+    @property
+    def ok(self) -> bool:
+        return self.ended == "init"
+
+    @property
+    def log(self) -> list[str]:
+        """The kernel's log, one line each."""
+        return self.machine.log.lines()
+
+    @property
+    def unpack_error(self) -> str | None:
+        """What follows ``Initramfs unpacking failed:``, or None."""
+        for line in self.log:
+            if line.startswith("Initramfs unpacking failed: "):
+                return line.partition(": ")[2]
+        return None
+
+    @property
+    def splats(self) -> list[Splat]:
+        """Detector reports: those that were logged and survived, and the one that ended the boot."""
+        found: list[Splat] = list(self.machine.parts.get("splats", ()))
+        if self.error is not None and self.ended == "splat":
+            found.append(self.error)
+        return found
+
+
+def memory_for(size: int) -> int:
+    """RAM for an initrd of ``size`` bytes: generous, for it costs nothing until it is touched."""
+    return max(512 << 20, 8 * size + (256 << 20))
+
+
+def load(m: Machine, initrd: bytes | str | None, builtin: bytes | str | None, at: int = 0) -> None:
+    """What the boot loader does: the initrd ``at`` bytes behind a page boundary, the built-in archive as part of the kernel image."""
+    if builtin is not None and image_size(builtin):
+        m.parts["builtin"] = m.place(builtin, 0, "linear", "built-in initramfs")
+    if initrd is not None and image_size(initrd):
+        # the initrd is ordinary memory: the kernel frees, clears (crashkernel) and may write it
+        region: Region = m.place(initrd, at, "linear", "initrd", True)
+        m.parts["initrd"] = (region.addr - PAGE_OFFSET, region.size)
+        m.parts["initrd_region"] = region
+
+
+def run(m: Machine, start_kernel: Callable[[], Any]) -> BootResult:
+    """Boot: the machine's first task becomes the idle task, PID 0; PID 1 and kthreadd are made by the code. ``m`` is the current machine."""
+    idle = m.sched.main
+    idle.comm, idle.pid = "swapper", 0
+    m.sched.next_pid = 1
+    try:
+        start_kernel()
+    except KernelPanic as e:
+        return BootResult(m, "panic", e)
+    except Splat as e:
+        return BootResult(m, "splat", e)
+    return BootResult(m, "init", None)
