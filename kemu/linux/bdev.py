@@ -9,9 +9,13 @@ from kemu.linux.blk_core import GD_DEAD
 from kemu.linux.blk_types import BD_HAS_SUBMIT_BIO, BD_PARTNO, BlockDevice
 from kemu.linux.buffer_head import block_invalidate_folio, block_read_full_folio, invalidate_bh_lrus
 from kemu.linux.err import IS_ERR
-from kemu.linux.errno import EINVAL, ENOMEM
+from kemu.linux.errno import EINVAL, EIO, ENOMEM
 from kemu.linux.gfp import GFP_USER
 from kemu.linux.honesty import custom, dup
+from kemu.linux.iomap_bio import iomap_bio_read_folio, iomap_bio_readahead
+from kemu.linux.iomap_buffered import iomap_invalidate_folio, iomap_is_partially_uptodate, iomap_release_folio
+from kemu.linux.iomap_types import IOMAP_F_BUFFER_HEAD, IOMAP_MAPPED, Iomap, iomap_ops
+from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.mapping import (
     filemap_invalidate_lock,
     filemap_invalidate_unlock,
@@ -141,17 +145,57 @@ def _get_block(inode: Any, iblock: int, bh: Any, create: int) -> int:
 
 @dup("block/fops.c")
 def blkdev_read_folio(file: Any, folio: Page) -> int:
-    """``static int blkdev_read_folio(struct file *file, struct folio *folio)``"""
+    """``static int blkdev_read_folio(struct file *file, struct folio *folio)``, with CONFIG_BUFFER_HEAD."""
     return block_read_full_folio(folio, _get_block)
 
 
 @dup("block/fops.c")
 def blkdev_readahead(rac: ReadaheadControl) -> None:
-    """``static void blkdev_readahead(struct readahead_control *rac)``"""
+    """``static void blkdev_readahead(struct readahead_control *rac)``, with CONFIG_BUFFER_HEAD."""
     mpage_readahead(rac, _get_block)
 
 
-def_blk_aops = address_space_operations(read_folio=blkdev_read_folio, readahead=blkdev_readahead, invalidate_folio=block_invalidate_folio)
+buffer_head_aops = address_space_operations(read_folio=blkdev_read_folio, readahead=blkdev_readahead, invalidate_folio=block_invalidate_folio)
+
+
+@dup("block/fops.c")
+def blkdev_iomap_begin(inode: Any, offset: int, length: int, flags: int, iomap: Iomap, srcmap: Iomap) -> int:
+    """``static int blkdev_iomap_begin(inode, offset, length, flags, iomap, srcmap)``: the device from ``offset`` on; -EIO behind its end."""
+    bdev: BlockDevice = inode.bdev
+    isize = inode.i_size
+    if offset >= isize:
+        return -EIO
+    iomap.bdev = bdev
+    iomap.offset = offset & -bdev_logical_block_size(bdev)
+    iomap.type = IOMAP_MAPPED
+    iomap.addr = iomap.offset
+    iomap.length = isize - iomap.offset
+    iomap.flags |= IOMAP_F_BUFFER_HEAD if IS_ENABLED("CONFIG_BUFFER_HEAD") else 0
+    return 0
+
+
+blkdev_iomap_ops = iomap_ops(iomap_begin=blkdev_iomap_begin)
+
+
+def _iomap_read_folio(file: Any, folio: Page) -> int:
+    """``blkdev_read_folio()`` without CONFIG_BUFFER_HEAD: a folio that reaches behind the end of the device is an error."""
+    iomap_bio_read_folio(folio, blkdev_iomap_ops)
+    return 0
+
+
+def _iomap_readahead(rac: ReadaheadControl) -> None:
+    """``blkdev_readahead()`` without CONFIG_BUFFER_HEAD"""
+    iomap_bio_readahead(rac, blkdev_iomap_ops)
+
+
+iomap_aops = address_space_operations(read_folio=_iomap_read_folio, readahead=_iomap_readahead, release_folio=iomap_release_folio,
+                                      invalidate_folio=iomap_invalidate_folio, is_partially_uptodate=iomap_is_partially_uptodate)
+
+
+@custom("block/fops.c", "def_blk_aops", "a function, because CONFIG_BUFFER_HEAD is a parameter of the machine")
+def def_blk_aops() -> address_space_operations:
+    """``def_blk_aops``: with CONFIG_BUFFER_HEAD (any of ext4, fat, isofs, ... selects it) reading behind the end gives zeros, without it -EIO."""
+    return buffer_head_aops if IS_ENABLED("CONFIG_BUFFER_HEAD") else iomap_aops
 
 
 @dup(C)
@@ -162,7 +206,7 @@ def bdev_alloc(disk: Any, partno: int) -> BlockDevice | None:
         return None
     assert isinstance(inode, BdevInode)
     inode.i_mode = S_IFBLK
-    inode.i_data.a_ops = def_blk_aops
+    inode.i_data.a_ops = def_blk_aops()
     mapping_set_gfp_mask(inode.i_data, GFP_USER)
     bdev = inode.bdev
     bdev.bd_inode = inode
