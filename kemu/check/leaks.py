@@ -62,7 +62,7 @@ class Leaks(Detector):
     def _check_objects(self) -> None:
         if self.objects is None:
             return
-        left: list[Record] = [r for r in self.objects.live.values() if r.number > self._objects_before]
+        left: list[Record] = [r for r in self.objects.live.values() if r.number > self._objects_before and not _kept_by_api(r)]
         if not left:
             return
         first = min(left, key=lambda r: r.number)
@@ -76,7 +76,7 @@ class Leaks(Detector):
         if len(left) > 8:
             lines.append(f"... and {len(left) - 8} more objects")
         what = first.label if first.obj.__class__ is not int else f"{first.size} bytes"
-        raise self._splat(f"unreferenced object ({what})", func, lines, line=str(first.allocated_in), count=len(left))
+        raise self._splat(f"unreferenced object ({what})", func, lines, line=first.allocated_in.place if first.allocated_in else "", count=len(left))
 
     def _check_pages(self) -> None:
         left = [(p, s, n) for p, s, n in self.pages.values() if n > self._pages_before and p.kind != SLAB]
@@ -93,7 +93,7 @@ class Leaks(Detector):
         if len(left) > 8:
             lines.append(f"... and {len(left) - 8} more pages")
         owner = self.refs.holder(page) if self.refs is not None else ""
-        raise self._splat("page never freed", owner or func, lines, count=len(left))
+        raise self._splat("page never freed", owner or func, lines, line=where.place if where and not owner else "", count=len(left))
 
     def _check_areas(self) -> None:
         assert self.machine is not None
@@ -107,3 +107,8 @@ class Leaks(Detector):
         if held:
             raise Splat("WARNING: kmap_local window still held after the operation",
                         [f"task {pid} holds {len(st)} windows, the innermost on pfn {st[-1]:#x}" for pid, st in held.items()], function="kmap_local_page")
+
+
+def _kept_by_api(r: Record) -> bool:
+    """A cache or workqueue that the API itself made when it was first needed, as the kernel does at boot."""
+    return r.kind in ("kmem_cache", "workqueue") and r.allocated_in is not None and r.allocated_in.api not in ("kmem_cache_create", "alloc_workqueue")

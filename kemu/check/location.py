@@ -44,12 +44,9 @@ def c_location(function: str, line: str = "") -> str:
     if not ports:
         return ""
     python = line.rpartition(":")[0]
-    if python and len(ports) > 1:
-        for p in ports:
-            mod = sys.modules.get(p.module)
-            if mod is not None and getattr(mod, "__file__", "") == python:
-                ports = [p]
-                break
+    module = re.match(r"<[^:]*: (.*)\.\w+>$", python)             # a function that a series edited
+    same = [p for p in ports if (p.module == module[1] if module else getattr(sys.modules.get(p.module), "__file__", "") == python)]
+    ports = same or [p for p in ports if not p.posted] or ports
     p = ports[-1]
     if p.posted:
         return f"{p.path} {p.c_name} (as posted {p.posted})"

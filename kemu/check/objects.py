@@ -60,6 +60,12 @@ def _report(obj: Any, what: str) -> Splat:
     return Splat(f"BUG: KASAN: slab-use-after-free in {func}", details, function=func, line=line, object=rec.label if rec else "")
 
 
+def is_freed(obj: Any) -> bool:
+    """Whether a Python object was freed; looks at nothing of it."""
+    rec = _records.get(id(obj))
+    return rec is not None and rec.obj is obj
+
+
 def _poison_class(cls: type) -> type:
     """A subclass with the same layout that reports every attribute access."""
     made = _poisoned.get(cls)

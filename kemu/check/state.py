@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from kemu.check.objects import is_freed
 from kemu.check.watch import Detector, Detectors
 from kemu.machine import statics
 from kemu.machine.current import this
@@ -38,6 +39,8 @@ def fingerprint(value: Any, depth: int = 3) -> Any:
     """A comparable picture of a value: numbers and text as they are, containers by their contents, objects by class and fields."""
     if isinstance(value, _SIMPLE):
         return value
+    if is_freed(value):
+        return "<freed>"
     if isinstance(value, (list, tuple, set, frozenset)) or type(value).__name__ == "deque":
         if depth == 0 or len(value) > 64:
             return f"<{len(value)} entries>"
@@ -113,7 +116,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str
 
 
 class GlobalState(Detector):
-    """Between ``mark()`` and ``finish()`` nothing global may change."""
+    """Between ``remember()`` and ``compare()`` nothing global may change. (Not at ``mark()``: loading a module may.)"""
 
     name = "state"
 
@@ -125,11 +128,13 @@ class GlobalState(Detector):
     def attach(self, machine: Machine, others: Detectors) -> None:
         self.machine = machine
 
-    def mark(self) -> None:
+    def remember(self) -> None:
+        """Now is what must be again."""
         assert self.machine is not None
         self.before = snapshot(self.machine)
 
-    def finish(self) -> None:
+    def compare(self) -> None:
+        """Is it?"""
         assert self.machine is not None
         changed = [d for d in differences(self.before, snapshot(self.machine)) if not any(i in d[0] for i in self.ignore)]
         if changed:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from kemu.check.state import GlobalState
 from kemu.check.suite import all_detectors
 from kemu.check.watch import Detectors
 from kemu.explore import token as tokens
@@ -72,8 +73,20 @@ class Run:
         raise Disagreement(title, list(details), cause=cause, severity=severity, function=function)
 
     @contextmanager
+    def unchanged(self, m: Machine) -> Iterator[None]:
+        """What happens inside must leave every static variable and table as it was. Things that are made once and kept are to be made before."""
+        state = m.watch.get(GlobalState) if isinstance(m.watch, Detectors) else None
+        if state is not None:
+            m.idle()
+            state.remember()
+        yield
+        if state is not None:
+            m.idle()
+            state.compare()
+
+    @contextmanager
     def balanced(self, m: Machine) -> Iterator[None]:
-        """What happens inside must leave the machine as it was: nothing allocated, held, lent or different in global state."""
+        """What happens inside must leave nothing allocated, held or lent. (Global state: see :meth:`unchanged`.)"""
         watch = m.watch
         if isinstance(watch, Detectors):
             m.idle()

@@ -7,6 +7,7 @@ from typing import Any
 
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import ENOMEM
+from kemu.linux.gfp import gfpflags_allow_blocking
 from kemu.linux.honesty import custom, dup
 from kemu.linux.slab import _fails
 from kemu.linux.spinlock import spin_lock, spin_trylock, spin_unlock, spinlock_t
@@ -73,8 +74,18 @@ def __xa_cmpxchg(xa: xarray, index: int, old: Any, entry: Any, gfp: int) -> Any:
     if entry is None:
         xa.d.pop(index, None)
         return cur
-    if (this.chooser is not None) and _fails(gfp, "xa_node"):
-        return ERR_PTR(-ENOMEM)
+    if this.chooser is not None or this.watch is not None:
+        blocking = gfpflags_allow_blocking(gfp)
+        if blocking:
+            xa_unlock(xa)                   # __xas_nomem() drops the lock to allocate a node
+        failed = _fails(gfp, "xa_node")
+        if blocking:
+            xa_lock(xa)
+        if failed:
+            return ERR_PTR(-ENOMEM)
+        cur = xa.d.get(index)
+        if cur is not old:
+            return cur
     xa.d[index] = entry
     xa.adds += 1
     return cur

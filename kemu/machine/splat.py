@@ -61,13 +61,21 @@ def is_ported(frame: FrameType) -> bool:
 
 
 def caller_function() -> tuple[str, str]:
-    """Name of the innermost ported function, and its ``file:line``; ``("", "")`` if there is none."""
+    """Name of the innermost ported function, and its ``file:line``; ``("", "")`` if there is none.
+
+    A module with ``__harness__ = True`` (what mounts an image and reads it for an experiment) is named only if nothing else is there.
+    """
     frame: FrameType | None = sys._getframe(1)
+    found = ("", "")
     while frame is not None:
         if is_ported(frame):
-            return frame.f_code.co_name, f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            here = frame.f_code.co_name, f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            if not frame.f_globals.get("__harness__"):
+                return here
+            if not found[0]:
+                found = here
         frame = frame.f_back
-    return "", ""
+    return found
 
 
 def call_trace(limit: int = 12) -> list[str]:

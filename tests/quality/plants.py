@@ -374,7 +374,7 @@ def body(plant_fn: Callable[[Run, int, int], None]) -> Callable[[Run], None]:
         n = run.pick.int("n", 0, 300)
         at = run.pick.int("at", 0, 8191)
         run.show(f"n={n} at={at}")
-        with run.machine() as m, run.balanced(m):
+        with run.machine() as m, run.balanced(m), run.unchanged(m):
             run.chooser.arm_faults()
             run.chooser.arm_schedule()
             plant_fn(run, n, at)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kemu.check.state import GlobalState
 from kemu.check.suite import all_detectors
 from kemu.check.watch import Detectors
 from kemu.linux.bio import REQ_OP_READ, __bio_add_page, bio_alloc, bio_endio, bio_put
@@ -475,12 +476,15 @@ def test_a_region_that_is_not_given_back() -> None:
 
 
 def test_global_state_that_is_left() -> None:
-    with reports("state left behind: tests.unit.check.test_detectors.pending", "0 before, 0xffff888000001000 after"):
-        with balanced():
-            g.pending = 0xFFFF888000001000
-    with balanced():
-        g.pending = 5
+    with watched() as (m, watch):
+        state = watch.get(GlobalState)
+        assert state is not None
+        state.remember()
+        g.pending = 0xFFFF888000001000
+        with reports("state left behind: tests.unit.check.test_detectors.pending", "0 before, 0xffff888000001000 after"):
+            state.compare()
         g.pending = 0
+        state.compare()
 
 
 def test_zero_cost_when_nobody_watches() -> None:

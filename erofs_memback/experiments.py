@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What must hold for EROFS through every back end, whatever the image, its place in memory, failing calls and schedules.
+
+Each experiment has a variant per series: ``bdev`` is Linux 7.2 itself on a block device, ``memback`` our memory-backed mount, ``memback-rfc`` the
+posted one.
+"""
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kemu.explore.experiment import experiment
+from kemu.explore.run import Run
+from kemu.forge.erofs.choose import ErofsOptions, choose_image
+from kemu.forge.erofs.image import ErofsImage
+from kemu.forge.erofs.mutate import mutate
+from kemu.forge.strategies import Placement, choose_placement
+from kemu.linux.err import IS_ERR, PTR_ERR
+from kemu.linux.types import this
+
+from erofs_memback import _world as world
+from erofs_memback.super import erofs_module_exit
+
+__harness__ = True
+BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}, "erofs-memback-rfc": {"backend": "memback-rfc"}}
+FROM_MEMORY = {name: params for name, params in BACKENDS.items() if name != "erofs"}
+SMALL = ErofsOptions(max_nodes=4, max_blocks=3, max_bytes=1 << 16)
+NORMAL = ErofsOptions(max_nodes=6, max_blocks=5, max_bytes=1 << 17)
+CONFIG = {"CONFIG_BUFFER_HEAD": True}       # as every distribution has it
+MEMORY = ("linear", "vmalloc", "slab")
+
+
+# ------------------------------------------------------------------------- words of the experiments
+
+@contextmanager
+def kernel(run: Run, backend: str, place: Placement, *images: bytes) -> Iterator[list[world.Source]]:
+    """A machine that is up, with EROFS loaded and the images in memory (the first one at ``place``); gives what to mount them from.
+
+    Afterwards the sources are dropped, EROFS is unloaded, and nothing may be left.
+    """
+    with run.machine(page_size=place.page_size, series=world.SERIES[backend], config=CONFIG) as m:
+        world.mnt_init()
+        regions = [m.place(data, place.at if i == 0 else 0, place.memory if i == 0 else "linear", f"image{i}") for i, data in enumerate(images)]
+        with run.balanced(m):
+            err = world.super.erofs_module_init()
+            if err:
+                run.fail(f"erofs does not load: {world.errname(err)}")
+            sources = [world.Source(backend, r) for r in regions]
+            yield sources
+            run.chooser.disarm_faults()
+            run.chooser.disarm_schedule()
+            for s in sources:
+                s.drop()
+            erofs_module_exit()
+
+
+def describe(place: Placement, what: Any) -> str:
+    """The place in a line, then the input."""
+    where = f"{place.memory} memory, {place.at} bytes behind a page boundary, {place.page_size}-byte pages"
+    return where + (f", {place.cut} bytes cut off the end" if place.cut else "") + "\n" + what.describe()
+
+
+def layout_of(image: ErofsImage, path: str) -> str:
+    """How the data of a file lies: what tells the cause of a wrong read from another's."""
+    for p, node in image.walk():
+        if p.decode("utf-8", "surrogateescape") == path:
+            t = image.inodes[id(node)]
+            kinds = sorted({e.how.partition("+")[0] for e in t.extents})
+            return f"{t.layout}{'/' + kinds[-1] if kinds else ''}"
+    return "?"
+
+
+def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], layout: Callable[[str], str], truth: str) -> None:
+    """Entry by entry; the first difference is the finding, named by field and layout so that equal causes count once."""
+    a = {e["path"]: e for e in got}
+    b = {e["path"]: e for e in want}
+    for path in sorted(a.keys() | b.keys(), key=os.fsencode):
+        x, y = a.get(path), b.get(path)
+        if x is None or y is None:
+            run.fail(f"{path!a}: {'missing' if x is None else 'only'} here, {truth} has {'it' if x is None else 'no such name'}",
+                     *log_tail(), cause=f"names differ ({'missing' if x is None else 'invented'})")
+            return
+        for name in ("error", *world.FIELDS):
+            if x.get(name) == y.get(name) or (x.get("capped") or y.get("capped")) and name == "sha256":
+                continue
+            how = layout(path)
+            what = f"{x[name]} instead of {y[name]}" if name == "error" else "differs"
+            severity = "critical" if name in ("sha256", "target") else "high"
+            run.fail(f"{path!a} ({how}): {name} {what}", f"here:  {str(x[name])[:100]}", f"{truth}: {str(y[name])[:100]}", *log_tail(),
+                     cause=f"{name} {what} ({how})", severity=severity)
+
+
+def log_tail() -> list[str]:
+    """The last words of the kernel log."""
+    return [f"[{t} ns] {text}" for t, level, text in this.machine.log.entries[-3:]]
+
+
+def mounted(run: Run, source: world.Source) -> Any:
+    """The mount, or None with the error noted as behaviour."""
+    mnt = source.mount()
+    if IS_ERR(mnt):
+        run.saw(f"mount {world.errname(PTR_ERR(mnt))}")
+        return None
+    return mnt
+
+
+def note(run: Run, entries: list[dict[str, Any]]) -> None:
+    for e in entries:
+        run.saw(f"{e['type']}:{e['error']}")
+
+
+# ------------------------------------------------------------------------- same bytes
+
+@experiment("{backend}.ground-truth", variants=BACKENDS, weight=2.0)
+def ground_truth(run: Run, backend: str) -> None:
+    """A mounted image holds exactly what was put into it; after the umount nothing is left."""
+    image = choose_image(run.pick, NORMAL)
+    place = choose_placement(run.pick, (4096, 16384), MEMORY if backend != "bdev" else MEMORY[:1])
+    run.show(describe(place, image))
+    with kernel(run, backend, place, image.data) as [source]:
+        want = image.mount_error(place.page_size)
+        mnt = mounted(run, source)
+        if (mnt is None) != (want is not None):
+            run.fail(f"mount: {'fails' if mnt is None else 'works'}, expected: {want or 'mounted'}", *log_tail(), cause="mount result")
+        if mnt is not None:
+            got = world.manifest(mnt)
+            note(run, got)
+            compare(run, got, image.manifest(), functools.partial(layout_of, image), "what was written")
+            world.umount(mnt)
+
+
+def _as_disk(data: bytes, page_size: int, pad: int = 4096) -> tuple[str, list[dict[str, Any]]]:
+    """What a block device of these bytes gives: mount result and manifest. On a machine of its own, without detectors."""
+    from kemu.machine.machine import Machine
+
+    with Machine(page_size=page_size, config=CONFIG) as m:
+        world.boot()
+        source = world.Source("bdev", m.place(data), pad)
+        mnt = source.mount()
+        if IS_ERR(mnt):
+            return world.errname(PTR_ERR(mnt)), []
+        entries = world.manifest(mnt)
+        world.umount(mnt)
+        return "mounted", entries
+
+
+def _same_as_disk(run: Run, backend: str, data: bytes, place: Placement, layout: Callable[[str], str]) -> None:
+    want, entries = _as_disk(data, place.page_size)
+    with kernel(run, backend, place, data) as [source]:
+        mnt = source.mount()
+        got = world.errname(PTR_ERR(mnt)) if IS_ERR(mnt) else "mounted"
+        run.saw(f"mount {got}")
+        found: list[dict[str, Any]] = []
+        if got == "mounted":
+            found = world.manifest(mnt)
+            world.umount(mnt)
+        if got != want:
+            run.fail(f"mount: {got}, from a disk: {want}", *log_tail(), cause=f"mount {got} instead of {want}", severity="medium")
+        note(run, found)
+        compare(run, found, entries, layout, "a disk")
+
+
+@experiment("{backend}.cut-short", variants=FROM_MEMORY)
+def cut_short(run: Run, backend: str) -> None:
+    """A region that ends early gives what a disk that ends there gives, and nothing outside it is touched."""
+    image = choose_image(run.pick, SMALL)
+    place = choose_placement(run.pick, (4096,), MEMORY)
+    keep = run.pick.int("cut", 0, len(image.data))
+    data = image.data[:len(image.data) - keep]
+    if not data:
+        return
+    run.show(describe(place, image), f"cut to {len(data)} of {len(image.data)} bytes")
+    _same_as_disk(run, backend, data, place, functools.partial(layout_of, image))
+
+
+@experiment("{backend}.damaged", variants=BACKENDS)
+def damaged(run: Run, backend: str) -> None:
+    """A damaged image gives errors, never a crash or bytes from elsewhere; from memory it gives the same as from a disk."""
+    image = choose_image(run.pick, SMALL)
+    bad = mutate(image, run.pick)
+    place = choose_placement(run.pick, (4096,), MEMORY if backend != "bdev" else MEMORY[:1])
+    if not bad.data:
+        return
+    run.show(describe(place, bad))
+    if backend != "bdev":
+        _same_as_disk(run, backend, bad.data, place, functools.partial(layout_of, image))
+        return
+    with kernel(run, backend, place, bad.data) as [source]:
+        mnt = mounted(run, source)
+        if mnt is not None:
+            note(run, world.manifest(mnt))
+            world.umount(mnt)
+
+
+# ------------------------------------------------------------------------- failing calls
+
+@experiment("{backend}.failing-calls", variants=BACKENDS, weight=1.5)
+def failing_calls(run: Run, backend: str) -> None:
+    """A mount in which a call fails leaves what was there before; the next mount works, and serves its own image."""
+    image = choose_image(run.pick, SMALL)
+    other = choose_image(run.pick, ErofsOptions(max_nodes=1, max_blocks=1, max_devices=0, odd=False, xattrs=False, block_bits=(12,)))
+    place = choose_placement(run.pick, (4096,), ("linear",))
+    run.show(describe(place, image))
+    with kernel(run, backend, place, image.data, other.data) as [first, second]:
+        mnt = mounted(run, first)           # once without failures: caches and buffers that are kept for ever are there now
+        if mnt is not None:
+            world.umount(mnt)
+        with run.unchanged(this.machine):
+            run.chooser.arm_faults()
+            mnt = mounted(run, first)
+            if mnt is not None:
+                note(run, world.manifest(mnt))
+                run.chooser.disarm_faults()
+                world.umount(mnt)
+            run.chooser.disarm_faults()
+        mnt = second.mount()
+        if IS_ERR(mnt):
+            run.fail(f"the next mount fails: {world.errname(PTR_ERR(mnt))}", *log_tail(), cause="next mount fails")
+        compare(run, world.manifest(mnt), other.manifest(), functools.partial(layout_of, other), "the image that was to be mounted")
+        world.umount(mnt)
