@@ -26,7 +26,7 @@ from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref, this
 from kemu.linux.vfs.basic import Qstr
 from kemu.linux.vfs.file_table import __fput_sync
-from kemu.linux.vfs.filesystems import get_fs_type
+from kemu.linux.vfs.filesystems import get_fs_type, put_filesystem
 from kemu.linux.vfs.mnt_init import mnt_init
 from kemu.linux.vfs.mounts import mntput
 from kemu.linux.vfs.namespace import fc_mount, vfs_kern_mount
@@ -78,6 +78,13 @@ class Source:
     def mount(self, options: str | None = None) -> Any:
         """The mount, or ERR_PTR."""
         fstype = get_fs_type("erofs")
+        mnt = self._mount(fstype, options)
+        put_filesystem(fstype)
+        if IS_ERR(mnt):
+            settle()
+        return mnt
+
+    def _mount(self, fstype: Any, options: str | None) -> Any:
         if self.backend == "bdev":
             return vfs_kern_mount(fstype, SB_RDONLY, "/dev/" + self.disk.disk_name, options)
         if self.backend == "memback-rfc":
@@ -99,11 +106,16 @@ class Source:
             memback.erofs_memback_region_put(self.object)
 
 
+def settle() -> None:
+    """The task returns to user space, and everybody else does what is left to do."""
+    task_work_run()
+    this.machine.idle()
+
+
 def umount(mnt: Any) -> None:
     """The last reference of a mount that nobody sees: the superblock goes with it."""
     mntput(mnt)
-    task_work_run()
-    this.machine.idle()
+    settle()
 
 
 def _stat(path: Path, entry: dict[str, Any]) -> int:

@@ -207,6 +207,7 @@ def failing_calls(run: Run, backend: str) -> None:
     with kernel(run, backend, place, image.data, other.data) as [first, second]:
         mnt = mounted(run, first)           # once without failures: caches and buffers that are kept for ever are there now
         if mnt is not None:
+            world.manifest(mnt)
             world.umount(mnt)
         with run.unchanged(this.machine):
             run.chooser.arm_faults()
