@@ -2,11 +2,14 @@
 """LZ4 decompression in emulated memory (include/linux/lz4.h).
 
 The bytes are decoded by the C library that the ``lz4`` package carries, straight in the arena where source and destination are physically
-contiguous, through one bounce copy where they are not. A full success of the library is a full success of Linux's decoder, with the same
-bytes; every other result is found by Linux's own decoder (:mod:`kemu.linux.lz4_decompress`), and so is every result when source and
-destination share page frames and the in-place margin does not hold.
+contiguous, through one bounce copy where they are not. Linux's own decoder (:mod:`kemu.linux.lz4_decompress`) decides where the library's
+answer may not be Linux's: for every result but full success; for a block with a match of offset 0, which both accept and for which Linux
+leaves what was in memory; and where source and destination share page frames and the in-place margin does not hold.
 """
 from __future__ import annotations
+
+import re
+from typing import Any
 
 import lz4.block
 import lz4.block._block
@@ -28,9 +31,80 @@ def LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize: int) -> int:
 hostlib.ffi.cdef("""
 int LZ4_decompress_safe(uintptr_t src, uintptr_t dst, int compressedSize, int dstCapacity);
 int LZ4_decompress_safe_partial(uintptr_t src, uintptr_t dst, int compressedSize, int targetOutputSize, int dstCapacity);
+int LZ4_decompress_fast(uintptr_t src, uintptr_t dst, int originalSize);
+int memcmp(uintptr_t a, uintptr_t b, size_t n);
 """)
 # inside the lz4 package's extension module, else the system's
-_lib = hostlib.load((lz4.block._block.__file__, "liblz4.so.1", "liblz4.dylib"), "LZ4_decompress_safe", "LZ4_decompress_safe_partial")
+_LIBRARIES = (lz4.block._block.__file__, "liblz4.so.1", "liblz4.dylib")
+_lib = hostlib.load(_LIBRARIES, "LZ4_decompress_safe", "LZ4_decompress_safe_partial")
+_libc = hostlib.ffi.dlopen(None)
+_PATTERN = b"\xa5"
+
+
+def _fills(lib: Any) -> bool:
+    """Whether this library's LZ4_decompress_fast() leaves memory as it was under a match of offset 0, as 1.9.4's does."""
+    if lib is None or not hasattr(lib, "LZ4_decompress_fast"):
+        return False
+    sp, src = hostlib.bounce("src", 64)
+    dp, dst = hostlib.bounce("dst", 64)
+    src[:36] = b"\x10A\x00\x00\xf0\x0f" + b"kernel" * 5
+    dst[:64] = _PATTERN * 64
+    return bool(lib.LZ4_decompress_fast(sp, dp, 35) == 36 and bytes(dst[:5]) == b"A" + _PATTERN * 4)
+
+
+_lib_fast = _lib if _fills(_lib) else None
+
+
+def _sequences() -> re.Pattern[bytes]:
+    """A run of sequences of less than 15 literals each, with offsets that are not 0."""
+    offset = rb"(?:[^\x00].|\x00[^\x00])"
+    one = []
+    for literals in range(15):
+        skip = b".{%d}" % literals if literals else b""
+        one.append(b"[\\x%x0-\\x%xe]" % (literals, literals) + skip + offset)
+        one.append(b"\\x%xf" % literals + skip + offset + rb"\xff*+[^\xff]")
+    return re.compile(b"(?:" + b"|".join(one) + b")*+", re.DOTALL)
+
+
+_SEQUENCES = _sequences()
+_LENGTH = re.compile(rb"\xff*+")
+
+
+def _odd(src: bytes) -> bool:
+    """Whether a block that the library decoded has an offset 0, or ends so closely behind a match that Linux may think otherwise."""
+    end = len(src)
+    pos = 0
+    while True:
+        pos = _SEQUENCES.match(src, pos).end()                                    # type: ignore[union-attr]
+        if pos > end - 5:
+            return True
+        token = src[pos]
+        pos += 1
+        literals = token >> 4
+        if literals == 15:
+            more = _LENGTH.match(src, pos).end()                                  # type: ignore[union-attr]
+            if more >= end:
+                return True
+            literals += 255 * (more - pos) + src[more]
+            pos = more + 1
+        pos += literals
+        if pos >= end:
+            return pos > end
+        if pos > end - 5 or not (src[pos] or src[pos + 1]):
+            return True
+        pos += 2
+        if token & 15 == 15:
+            pos = _LENGTH.match(src, pos).end() + 1                               # type: ignore[union-attr]
+
+
+def _as_linux(sp: int, dp: int, csize: int, capacity: int, partial: bool) -> bool:
+    """Whether Linux decodes this block, which the library has just decoded from ``sp`` to ``dp``, to the same bytes."""
+    if partial or _lib_fast is None:
+        return not _odd(hostlib.ffi.buffer(hostlib.ffi.cast("char *", sp), csize)[:])
+    # a decoder that copies offset 0 onto itself: what it leaves of a pattern is where the two differ
+    cp, check = hostlib.bounce("check", capacity)
+    check[:capacity] = _PATTERN * capacity
+    return bool(_lib_fast.LZ4_decompress_fast(sp, cp, capacity) == csize and _libc.memcmp(dp, cp, capacity) == 0)
 
 
 def _overlap(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> bool:
@@ -58,11 +132,12 @@ def _in_place(src: int, dst: int, csize: int, capacity: int) -> bool:
 def _by_package(src: int, dst: int, csize: int, capacity: int) -> bool:
     """A whole block through the package's Python functions, where no library lets itself be called; False if it does not fill ``capacity``."""
     mem = this.mem
+    block = mem.load(src, csize)
     try:
-        data = lz4.block.decompress(mem.load(src, csize), uncompressed_size=capacity)
+        data = lz4.block.decompress(block, uncompressed_size=capacity)
     except lz4.block.LZ4BlockError:
         return False
-    if len(data) != capacity:
+    if len(data) != capacity or _odd(block):
         return False
     mem.store(dst, data)
     mem.counters.bytes_decompressed += capacity
@@ -93,7 +168,7 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
             ret = _lib.LZ4_decompress_safe_partial(sp, dp, csize, capacity, capacity)
         else:
             ret = _lib.LZ4_decompress_safe(sp, dp, csize, capacity)
-        if ret == capacity:
+        if ret == capacity and _as_linux(sp, dp, csize, capacity, partial):
             if dview is not None:
                 hostlib.scatter(druns, dview)
             mem._mark(druns, None)
@@ -101,7 +176,7 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
             return capacity
         if overlap and sview is not None and dview is None:
             hostlib.scatter(sruns, sview)
-    elif _lib is None and not partial and not overlap and _by_package(src, dst, csize, capacity):
+    elif _lib is None and not partial and not overlap and csize > 0 and capacity > 0 and _by_package(src, dst, csize, capacity):
         return capacity
     window = Window()
     window.add(src, csize)

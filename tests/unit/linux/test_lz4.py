@@ -83,6 +83,24 @@ def test_corrupt_return_value_is_linux(m):
     assert LZ4_decompress_safe(src, dst, 10, 100) == -4 - 1
 
 
+@pytest.mark.parametrize("lib", ("all", "no LZ4_decompress_fast", "none"))
+def test_offset_zero_is_what_linux_makes_of_it(m, monkeypatch, lib):
+    """No encoder writes offset 0. liblz4 makes zeros of it; Linux clears four bytes, and in partial decoding not even these: there the
+    16 bytes show that it has copied for one literal."""
+    if lib != "all":
+        monkeypatch.setattr(klz4, "_lib_fast", None)
+    if lib == "none":
+        monkeypatch.setattr(klz4, "_lib", None)
+    rest = b"abcdefghij" * 3
+    src = put(m, b"\x10A\x00\x00\xf0\x0f" + rest, False)
+    dst = m.slab.kmalloc(35, False)
+    m.mem.fill(dst, 0x77, 35)
+    assert LZ4_decompress_safe(src, dst, 36, 35) == 35
+    assert m.mem.load(dst, 35) == b"A\0\0\0\0" + rest
+    assert LZ4_decompress_safe_partial(src, dst, 36, 35, 35) == 35
+    assert m.mem.load(dst, 35) == b"A\0\0\xf0\x0f" + rest
+
+
 def test_linux_decoder_agrees_with_the_library(m, monkeypatch):
     """The same result for the same input, good or damaged; where they may differ, Linux's decoder is the one that is asked."""
     r = random.Random(7)
