@@ -23,7 +23,7 @@ HELP = "the real kernel: fetch, config, build, boot, kunit, oracle"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    common = argparse.ArgumentParser(add_help=False)
+    common = argparse.ArgumentParser(add_help=False, parents=[globals_parser()])
     common.add_argument("--tree", metavar="TREE", help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
     common.add_argument("--series", metavar="NAME", help="a folder of patches/, an mbox or a directory of patches, applied to a copy")
     common.add_argument("--flavour", choices=kconfig.flavours(), default="fast", help="default: fast")
@@ -67,6 +67,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--dmesg", action="store_true", help="the kernel's lines instead of the manifest")
     p.add_argument("--coverage", metavar="FILE", nargs="?", const="", default=None,
                    help="instead of manifests, how much of the C was reached (flavour gcov); with FILE, which of its lines were not")
+
+
+def globals_parser() -> argparse.ArgumentParser:
+    """The global options once more, for after the verb."""
+    p = argparse.ArgumentParser(add_help=False)
+    p.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="no progress")
+    p.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    p.add_argument("--no-color", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return p
 
 
 def page_offset(text: str) -> int:

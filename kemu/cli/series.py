@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
-from kemu.cli.linux import failures, kind_of, say_of, tree_of
+from kemu.cli.linux import failures, globals_parser, kind_of, say_of, tree_of
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml import series as series_
 from kemu.rung.uml.seriestest import Step, run_steps
@@ -18,14 +18,15 @@ HELP = "patch series: list, new, check, test"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    p = verbs.add_parser("list", help="the series in patches/")
+    common = [globals_parser()]
+    p = verbs.add_parser("list", help="the series in patches/", parents=common)
     p.add_argument("--json", action="store_true")
 
-    p = verbs.add_parser("new", help="make a folder in patches/")
+    p = verbs.add_parser("new", help="make a folder in patches/", parents=common)
     p.add_argument("name", metavar="NAME")
 
     for verb, text in (("check", "does it apply, and what does checkpatch say"), ("test", "apply to a copy of the tree, build, run, compare")):
-        p = verbs.add_parser(verb, help=text)
+        p = verbs.add_parser(verb, help=text, parents=common)
         p.add_argument("name", metavar="NAME", help="a folder of patches/, an mbox, or a directory of format-patch files")
         p.add_argument("--tree", metavar="TREE", help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
         if verb == "check":

@@ -95,7 +95,7 @@ def build(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
     """
     key = recipe.key()
     store = cache_dir() / "kernels" / key
-    found = _stored(store)
+    found = cached(recipe)
     if found:
         os.utime(store)
         return found
@@ -115,6 +115,11 @@ def build(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
     kernel = _stored(store)
     assert kernel is not None
     return kernel
+
+
+def cached(recipe: Recipe) -> Kernel | None:
+    """The kernel of a recipe if it is built already."""
+    return _stored(cache_dir() / "kernels" / recipe.key())
 
 
 def prepare(recipe: Recipe, work: Path, say: Say = nothing) -> Copy:
@@ -230,4 +235,4 @@ def progress() -> Callable[[str], None]:
     return say
 
 
-__all__ = ["BuildError", "Kernel", "Recipe", "build", "compiler", "configure", "prepare", "progress"]
+__all__ = ["BuildError", "Kernel", "Recipe", "build", "cached", "compiler", "configure", "prepare", "progress"]

@@ -33,7 +33,7 @@ class Boot:
 
     ``entries``: the tree at "/" when the initramfs was in place, before the kernel looked for its init program; None if the boot did
     not come so far. ``end``: ``"init"`` (then ``init`` is the program), ``"panic"`` (``panic`` its message), ``"hang"``, ``"exit"``.
-    ``console``: the kernel's log, up to and with the line that says how the boot ended. ``splat``: first KASAN, WARNING, ... line.
+    ``console``: the kernel's log, up to and with the line that says how the boot ended; ``trace``: what followed. ``splat``: first KASAN, WARNING, ... line.
     """
 
     entries: list[Entry] | None = None
@@ -44,6 +44,7 @@ class Boot:
     splat: str | None = None
     seconds: float = 0.0
     kmsg: list[str] = field(default_factory=list)
+    trace: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -154,9 +155,11 @@ def _judge(boot: Boot, console: str, panic: str | None) -> None:
         pass
     elif panic and not (runs and panic.startswith(_AFTER_INIT)):
         boot.end, boot.panic = "panic", panic
+        at = console.find("\n", console.find("Kernel panic - not syncing:")) + 1
+        console, boot.trace = (console[:at], console[at:]) if at else (console, "")
     elif runs:
         boot.end, boot.init = "init", runs[-1][1]
-        console = console[:runs[-1].end()] + "\n"
+        console, boot.trace = console[:runs[-1].end()] + "\n", console[runs[-1].end() + 1:]
     boot.console = console
     boot.kmsg = console.splitlines()
 

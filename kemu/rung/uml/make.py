@@ -16,7 +16,7 @@ from kemu.rung.uml.errors import BuildError
 Say = Callable[[str], None]
 
 _STEP = re.compile(r"^  ([A-Z][A-Z0-9_ ]{0,7}?) +(\S+)")
-_BAD = re.compile(r"error:|: undefined reference|^ERROR:|\*\*\* (?!\[|Waiting)|No such file|fatal|cannot find|multiple definition|Killed")
+_BAD = re.compile(r"error:|: undefined reference|^ERROR:|^WARNING: modpost|\*\*\* (?!\[|Waiting)|No such file|fatal|cannot find|multiple definition|Killed")
 _CONTEXT = re.compile(r"^(In file included from|\s+from |.*: (In function|At top level|warning:|note:)|\s+\d* *\|)")
 
 

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Series: a good one, and one for each way to be bad. Builds are incremental, each some seconds."""
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+
+from kemu.rung.uml.build import Kernel
+from kemu.rung.uml.series import Series, check, find_series, read_series
+from kemu.rung.uml.seriestest import Step, run_steps
+from kemu.rung.uml.tree import Tree
+
+pytestmark = pytest.mark.linux
+FILE = "fs/erofs/namei.c"
+
+
+def patch(tree: Tree, old: str, new: str, number: int = 1, before: tuple[str, str] | None = None) -> str:
+    """A mail that replaces ``old`` by ``new`` in namei.c (on top of another replacement)."""
+    text = (tree.path / FILE).read_text()
+    if before:
+        text = text.replace(*before, 1)
+    assert old in text
+    diff = "".join(difflib.unified_diff(text.splitlines(True), text.replace(old, new, 1).splitlines(True), f"a/{FILE}", f"b/{FILE}"))
+    return f"From: A <a@example.org>\nSubject: [PATCH {number}/2] erofs: change {number}\n\n---\n{diff}-- \n2\n"
+
+
+def series(tmp_path: Path, *mails: str, kunit: str = "") -> Series:
+    """A directory of patches; all of these tests share one copy of the tree."""
+    folder = tmp_path / "pytest"
+    folder.mkdir()
+    (folder / "series.toml").write_text(f'title = "x"\nkunit = "{kunit}"\n')
+    for n, mail in enumerate(mails, 1):
+        (folder / f"{n:04}-x.patch").write_text(mail)
+    return read_series(folder)
+
+
+def last(steps: list[Step]) -> Step:
+    assert all(s.status == "ok" for s in steps[:-1])
+    return steps[-1]
+
+
+def test_the_first_customer(kernel: Kernel, tree: Tree) -> None:
+    steps = list(run_steps(find_series("erofs-kunit"), tree, images=sorted((Path(__file__).parents[1] / "data").glob("*.erofs"))))
+    assert [s.status for s in steps] == ["ok"] * len(steps), [s.details for s in steps]
+    assert "(erofs, initramfs)" in steps[1].name
+    assert [f.status for f in check(find_series("erofs-kunit"), tree)] == ["success", "success"]
+
+
+ENTRY = "struct erofs_qstr {"
+
+
+def test_a_patch_that_does_not_compile_shows_the_compilers_words(kernel: Kernel, tree: Tree, tmp_path: Path) -> None:
+    step = last(list(run_steps(series(tmp_path, patch(tree, ENTRY, "int x = y;\n" + ENTRY)), tree)))
+    assert (step.status, step.code) == ("not ok", 4)
+    assert f"{FILE}:" in step.details and "error: ‘y’ undeclared" in step.details.replace("'", "‘", 1).replace("'", "’", 1)
+
+
+def test_a_warning_is_a_failure_and_stays_one(kernel: Kernel, tree: Tree, tmp_path: Path) -> None:
+    bad = series(tmp_path, patch(tree, ENTRY, "static void unused_function(void) {}\n" + ENTRY))
+    for _ in range(2):
+        step = last(list(run_steps(bad, tree)))
+        assert (step.status, step.code) == ("not ok", 4) and "unused_function" in step.details
+
+
+def test_modposts_warning_is_a_failure(kernel: Kernel, tree: Tree, tmp_path: Path) -> None:
+    code = ("static noinline int __init gone(void) { return jiffies; }\nint kept(void);\nint kept(void) { return gone(); }\n")
+    step = last(list(run_steps(series(tmp_path, patch(tree, ENTRY, code + ENTRY)), tree)))
+    assert (step.status, step.code) == ("not ok", 4)
+    assert "modpost" in step.details and "gone" in step.details
+
+
+def test_bisectable_finds_the_patch_that_does_not_build_alone(kernel: Kernel, tree: Tree, tmp_path: Path) -> None:
+    first = (ENTRY, "static int helper(void);\nint user(void);\nint user(void) { return helper(); }\n" + ENTRY)
+    second = (first[1], "static int helper(void) { return 1; }\n" + first[1])
+    both = series(tmp_path, patch(tree, *first), patch(tree, *second, number=2, before=first))
+    step = last(list(run_steps(both, tree, bisectable=True)))
+    assert step.status == "not ok" and step.name.startswith("builds at patch 1/2: [PATCH 1/2]") and "helper" in step.details
+    assert list(run_steps(both, tree))[0].status == "ok", "without --bisectable only the whole is built"
+
+
+def test_a_change_of_behaviour_is_seen_on_images(kernel: Kernel, tree: Tree, tmp_path: Path) -> None:
+    image = Path(__file__).parents[1] / "data" / "demo.erofs"
+    bad = series(tmp_path, patch(tree, "if (dentry->d_name.len > EROFS_NAME_LEN)", "if (dentry->d_name.len > 3)"))
+    step = last(list(run_steps(bad, tree, images=[image])))
+    assert (step.status, step.code) == ("not ok", 1) and "ENAMETOOLONG" in step.details
+
+
+def test_a_patch_that_does_not_apply(tree: Tree, tmp_path: Path) -> None:
+    bad = series(tmp_path, patch(tree, ENTRY, "x" + ENTRY).replace(" struct", " sTRUCT").replace("-struct", "-sTRUCT"))
+    (finding,) = check(bad, tree)
+    assert finding.status == "fail" and f"{FILE}:" in finding.summary
+    step = last(list(run_steps(bad, tree)))
+    assert step.status == "not ok" and "0001-x.patch" in step.details
