@@ -55,7 +55,16 @@ from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.math import ALIGN, min_t, round_up
 from kemu.linux.mm import Page, flush_dcache_folio, folio_put, page_folio
 from kemu.linux.page import arch
-from kemu.linux.pagemap import filemap_read, folio_contains, folio_end_read, folio_file_page, folio_inode, read_mapping_folio, readahead_count, readahead_index
+from kemu.linux.pagemap import (
+    filemap_read,
+    folio_contains,
+    folio_end_read,
+    folio_file_page,
+    folio_inode,
+    read_mapping_folio,
+    readahead_count,
+    readahead_index,
+)
 from kemu.linux.rwsem import down_read, up_read
 from kemu.linux.splice import filemap_splice_read
 from kemu.linux.stat import S_ISBLK
@@ -122,7 +131,7 @@ def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> int:
     # Metadata access for file-backed mounts reuses page cache of backing fs inodes (only folio data will be needed) to prevent double
     # caching. However, the data access range must be verified here in advance.
     if buf.file:
-        fpos = Ref(loff_t(index << arch.PAGE_SHIFT))
+        fpos = loff_t(index << arch.PAGE_SHIFT)
         err = rw_verify_area(FS_READ, buf.file, fpos, arch.PAGE_SIZE)
         if err < 0:
             return ERR_PTR(err)

@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.bio import REQ_OP_READ, Bio, bio_add_folio, bio_endio, bio_for_each_folio_all, bio_init, bio_uninit, errno_to_blk_status
+from kemu.linux.bio import (
+    REQ_OP_READ,
+    Bio,
+    bio_add_folio,
+    bio_endio,
+    bio_for_each_folio_all,
+    bio_init,
+    bio_uninit,
+    errno_to_blk_status,
+)
 from kemu.linux.bvec import BioVec
 from kemu.linux.cred import scoped_with_creds
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EINTR, EIO, EIOCBQUEUED
-from kemu.linux.fs import FMODE_CAN_ODIRECT, IOCB_DIRECT, File, Inode, Kiocb, SuperBlock, address_space_operations, iput
+from kemu.linux.fs import (
+    FMODE_CAN_ODIRECT,
+    IOCB_DIRECT,
+    File,
+    Inode,
+    Kiocb,
+    SuperBlock,
+    address_space_operations,
+    iput,
+    vfs_iocb_iter_read,
+)
 from kemu.linux.gfp import __GFP_NOFAIL, GFP_KERNEL
 from kemu.linux.highmem import folio_zero_segment, memcpy_to_folio
 from kemu.linux.honesty import port_of
@@ -17,7 +36,6 @@ from kemu.linux.math import in_range, min_t
 from kemu.linux.mm import Page, folio_size
 from kemu.linux.page_flags import folio_test_uptodate
 from kemu.linux.pagemap import folio_inode, folio_pos, readahead_count, readahead_folio, readahead_index
-from kemu.linux.read_write import vfs_iocb_iter_read
 from kemu.linux.refcount import refcount_dec_and_test, refcount_set, refcount_t
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.tracepoint import trace

@@ -27,7 +27,17 @@ from kemu.linux.mm import Page, set_page_private
 from kemu.linux.mutex import mutex
 from kemu.linux.page import arch
 from kemu.linux.pagemap import FGP_CREAT, FGP_LOCK, FGP_NOFS, FGP_NOWAIT, __filemap_get_folio, readahead_gfp_mask
-from kemu.linux.printk import DO_ONCE_LITE_IF, KERN_ERR, KERN_INFO, KERN_SOH, KERN_WARNING, VaFormat, printk, printk_get_level, printk_skip_level
+from kemu.linux.printk import (
+    DO_ONCE_LITE_IF,
+    KERN_ERR,
+    KERN_INFO,
+    KERN_SOH,
+    KERN_WARNING,
+    VaFormat,
+    printk,
+    printk_get_level,
+    printk_skip_level,
+)
 from kemu.linux.rwsem import rw_semaphore
 from kemu.linux.spinlock import spinlock_t
 from kemu.linux.types import Ref, list_head, loff_t, u64

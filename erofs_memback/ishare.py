@@ -8,6 +8,7 @@ from kemu.linux.cred import current_cred
 from kemu.linux.dcache import d_inode, d_obtain_alias, dput
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EINVAL
+from kemu.linux.fcntl import O_DIRECT, O_NOATIME
 from kemu.linux.fs import (
     I_NEW,
     File,
@@ -25,7 +26,6 @@ from kemu.linux.fs import (
     super_setup_bdi,
     unlock_new_inode,
 )
-from kemu.linux.fcntl import O_DIRECT, O_NOATIME
 from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.list import INIT_LIST_HEAD, list_add, list_del, list_empty, list_for_each_entry

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from kemu.linux.blkdev import BLK_OPEN_READ, bdev_file_open_by_path, file_bdev, sb_set_blocksize
 from kemu.linux.bits import BIT_ULL
+from kemu.linux.blkdev import BLK_OPEN_READ, bdev_file_open_by_path, file_bdev, sb_set_blocksize
 from kemu.linux.crc32c import crc32c
 from kemu.linux.dax import dax_break_layout_final, fs_dax_get_by_bdev, fs_put_dax
 from kemu.linux.dcache import d_inode, d_make_root, d_obtain_alias, dotdot_name
@@ -44,7 +44,16 @@ from kemu.linux.fs import (
     truncate_inode_pages_final,
     unregister_filesystem,
 )
-from kemu.linux.fs_context import GET_TREE_BDEV_QUIET_LOOKUP, FsContext, errorfc, fs_context_operations, get_tree_bdev_flags, get_tree_nodev, invalf, invalfc
+from kemu.linux.fs_context import (
+    GET_TREE_BDEV_QUIET_LOOKUP,
+    FsContext,
+    errorfc,
+    fs_context_operations,
+    get_tree_bdev_flags,
+    get_tree_nodev,
+    invalf,
+    invalfc,
+)
 from kemu.linux.fs_parser import (
     constant_table,
     fs_parse,
@@ -84,7 +93,7 @@ from kemu.linux.slab import (
 from kemu.linux.stat import S_ISDIR, S_ISREG
 from kemu.linux.statfs import u64_to_fsid, uuid_to_fsid
 from kemu.linux.statics import statics
-from kemu.linux.string import c_string, mem_read, memcpy
+from kemu.linux.string import mem_read, memcpy
 from kemu.linux.types import U16_MAX, ULLONG_MAX, Ref, ptr_to, s32, s64, u16, u32, u64
 from kemu.linux.unaligned import get_unaligned_le16
 from kemu.linux.uuid import uuid_is_null

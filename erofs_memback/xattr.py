@@ -6,7 +6,7 @@ from typing import Any
 
 from kemu.linux.bitops import set_bit, test_bit
 from kemu.linux.bits import BIT
-from kemu.linux.capability import CAP_SYS_ADMIN, capable
+from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import ECHILD, EFSCORRUPTED, EINVAL, ENODATA, ENOMEM, EOPNOTSUPP, ERANGE, ERESTARTSYS
 from kemu.linux.fs import Inode, SuperBlock
@@ -14,7 +14,14 @@ from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.math import check_add_overflow, min_t
-from kemu.linux.posix_acl import ACL_TYPE_ACCESS, ACL_TYPE_DEFAULT, init_user_ns, nop_posix_acl_access, nop_posix_acl_default, posix_acl_from_xattr
+from kemu.linux.posix_acl import (
+    ACL_TYPE_ACCESS,
+    ACL_TYPE_DEFAULT,
+    init_user_ns,
+    nop_posix_acl_access,
+    nop_posix_acl_default,
+    posix_acl_from_xattr,
+)
 from kemu.linux.slab import kfree, kmalloc, krealloc, kzalloc_objs
 from kemu.linux.string import c_string, mem_read, mem_write, memcpy
 from kemu.linux.types import Ref, u32, u64
@@ -492,7 +499,7 @@ def erofs_xattr_prefix(idx: int, dentry: Any) -> bytes | None:
     if idx in _needs_config and not IS_ENABLED(_needs_config[idx]):
         handler = None
     if xattr_handler_can_list(handler, dentry):
-        return xattr_prefix(handler).encode()
+        return xattr_prefix(handler)
     return None
 
 

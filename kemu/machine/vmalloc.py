@@ -127,9 +127,30 @@ class Kmap:
         depth = len(st) - 1 if st else -1
         vpn = self.base_vpn + (task.pid * KMAP_SLOTS + depth) * 2 + 1
         if addr >> self.mem.shift != vpn or depth < 0:
+            if self._unmap_lowmem(addr, st):
+                return
             func = caller_function()[0]
             raise KernelBug(f"BUG: kunmap_local out of order in {func}", [f"unmapped {addr:016x}, the innermost window is {vpn << self.mem.shift:016x}"],
                             function=func, addr=addr)
         assert st is not None
         st.pop()
+        while st and st[-1] < 0:
+            st.pop()
         self.mem.unmap_window(vpn)
+
+    def _unmap_lowmem(self, addr: int, st: list[int] | None) -> bool:
+        """Unmap a window that is not the innermost. Only for pages of a mapping that takes no highmem (directories, a disk's page cache): there
+        kunmap_local() does nothing in Linux, and code relies on that."""
+        mem = self.mem
+        vpn = addr >> mem.shift
+        slot, odd = divmod(vpn - self.base_vpn - 1, 2)
+        slot -= this.task.pid * KMAP_SLOTS
+        if st is None or odd or not 0 <= slot < len(st) or st[slot] < 0:
+            return False
+        page = this.machine.alloc.lookup(st[slot])
+        mapping = (page.head or page).mapping if page is not None else None
+        if mapping is None or mapping.gfp_mask & 0x02:          # __GFP_HIGHMEM
+            return False
+        st[slot] = -1
+        mem.unmap_window(vpn)
+        return True

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Mounting an image in a machine, for commands and tests: place it, put the asked-for backend under it, mount, take it down again.
+
+Not a port. ``with mounted("x.erofs", backend="bdev") as m:`` gives a :class:`Mounted`; its ``path`` is where a walk begins. A mount that the
+kernel refuses raises :class:`MountError` with the errno and what the kernel's log said.
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from kemu.linux.bdev import registry
+from kemu.linux.dax import DaxDevice, dax_add_host, dax_remove_host
+from kemu.linux.err import IS_ERR, PTR_ERR
+from kemu.linux.errno import EINVAL
+from kemu.linux.fs import SB_RDONLY
+from kemu.linux.fs_context import (
+    FsContext,
+    fs_context_for_mount,
+    parse_monolithic_mount_data,
+    put_fs_context,
+    vfs_parse_fs_string,
+)
+from kemu.linux.mount import mntput
+from kemu.linux.path import Path
+from kemu.linux.vfs.namespace import fc_mount
+from kemu.machine.machine import Machine
+from kemu.machine.region import KINDS, Region, image_size
+
+from erofs_memback import memback, memback_rfc
+from erofs_memback import super as erofs_super
+from erofs_memback.memdisk import memdisk, memdisk_create, memdisk_destroy
+
+BACKENDS = ("bdev", "memback", "memback-rfc", "fileio", "dax")
+HEADROOM = 512 << 20            # for page cache and buffers; what is not touched costs nothing
+
+Image = str | bytes | os.PathLike[str]
+
+
+class MountError(Exception):
+    """The kernel refused: ``errno`` (positive), and ``message``, the last thing that it logged, or ""."""
+
+    def __init__(self, errno: int, message: str, log: list[str]):
+        super().__init__(message)
+        self.errno = errno
+        self.message = message
+        self.log = log
+
+
+class Mounted:
+    """One mount: ``machine``, ``path`` (its root), ``region`` (the image in memory), ``backend``."""
+
+    __slots__ = ("backend", "disks", "machine", "mnt", "owner", "path", "region")
+
+    def __init__(self, machine: Machine, backend: str, region: Region):
+        self.machine = machine
+        self.backend = backend
+        self.region = region
+        self.disks: list[memdisk] = []
+        self.owner: Any = None          # memback: the owner's own reference to the region
+        self.mnt: Any = None
+        self.path = Path()
+
+    @property
+    def sb(self) -> Any:
+        return self.mnt.mnt_sb
+
+    def umount(self) -> None:
+        """Unmount, and take the disks away. The image stays in memory."""
+        if self.mnt is not None:
+            mntput(self.mnt)
+            self.mnt = None
+            self.path = Path()
+            self.machine.idle()
+        self._drop()
+
+    def _drop(self) -> None:
+        for d in reversed(self.disks):
+            if self.backend == "dax":
+                dax_remove_host(d.disk)
+            memdisk_destroy(d)
+        self.disks.clear()
+        if self.owner is not None:
+            memback.erofs_memback_region_put(self.owner)
+            self.owner = None
+
+
+def machine_for(image: Image, devices: Sequence[Image] = (), *, backend: str = "bdev", config: dict[str, bool] | None = None,
+                series: Sequence[Any] = (), memory: int = 0, **options: Any) -> Machine:
+    """A machine with room for the images, built with what ``backend`` needs. ``memory`` 0: as much as seems right."""
+    if backend not in BACKENDS:
+        raise ValueError(f"backend {backend!r}: one of {', '.join(BACKENDS)}")
+    extra = {"memback": [memback.series], "memback-rfc": [memback_rfc.series]}.get(backend, [])
+    if backend == "dax":
+        config = {"CONFIG_FS_DAX": True, **(config or {})}
+    if not memory:
+        total = sum(image_size(_plain(i)) for i in (image, *devices))
+        copies = 2 if backend == "fileio" else 1        # the backing file's page cache is a second one
+        memory = total * copies + HEADROOM
+    return Machine(memory=memory, config=config, series=[*extra, *(s for s in series if s not in extra)], **options)
+
+
+def _plain(image: Image) -> str | bytes:
+    return image if isinstance(image, (str, bytes, bytearray, memoryview)) else os.fspath(image)
+
+
+def last_message(machine: Machine, since: int = 0) -> str:
+    """The last warning or error in the log, else its last line: what a refused mount is explained by."""
+    entries = machine.log.entries[since:]
+    for _, level, text in reversed(entries):
+        if level <= 4:
+            return text
+    return entries[-1][2] if entries else ""
+
+
+def _disk_name(i: int) -> str:
+    return f"ram{i}"
+
+
+def place_disks(m: Mounted, devices: Sequence[Image], at: int, kind: str) -> list[str]:
+    """A RAM disk for the image and for each extra device; their paths."""
+    machine = m.machine
+    regions = [m.region]
+    for i, dev in enumerate(devices):
+        regions.append(machine.place(_plain(dev), at, kind, f"device {i}"))
+    paths = []
+    taken = set(registry().disks)
+    n = 0
+    for region in regions:
+        while _disk_name(n) in taken:
+            n += 1
+        name = _disk_name(n)
+        taken.add(name)
+        d = memdisk_create(name, region.addr, region.size)
+        if IS_ERR(d):
+            raise MountError(-PTR_ERR(d), last_message(machine), machine.log.lines())
+        m.disks.append(d)
+        if m.backend == "dax" and not region.addr & (machine.mem.page_size - 1):
+            base_size = (region.size + machine.mem.page_size - 1) & ~(machine.mem.page_size - 1)
+            dax_add_host(DaxDevice(region.addr, base_size), d.disk)
+        paths.append("/dev/" + name)
+    return paths
+
+
+def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int = 0, kind: str = "linear", devices: Sequence[Image] = (),
+             options: str = "") -> Mounted:
+    """Mount ``image`` in a running machine (inside its ``with``). Raises MountError."""
+    if kind not in KINDS:
+        raise ValueError(f"memory kind {kind!r}: one of {', '.join(KINDS)}")
+    since = len(machine.log.entries)
+    err = 0
+    if "erofs" not in machine.parts:
+        err = erofs_super.erofs_module_init()
+        if err:
+            raise MountError(-err, last_message(machine, since), machine.log.lines())
+        machine.parts["erofs"] = True
+    m = Mounted(machine, backend, machine.place(_plain(image), at, kind))
+    opts = [o for o in (options,) if o]
+    source: str | None = "none"
+    if backend in ("bdev", "dax"):
+        paths = place_disks(m, devices, at, kind)
+        source = paths[0]
+        opts += [f"device={p}" for p in paths[1:]]
+        if backend == "dax":
+            opts.append("dax=always")
+    elif backend == "fileio":
+        from erofs_memback.backing import backing_files
+
+        paths = backing_files(machine, [_plain(image), *map(_plain, devices)])
+        source = paths[0]
+        opts += [f"device={p}" for p in paths[1:]]
+    fc = fs_context_for_mount(erofs_super.erofs_fs_type, SB_RDONLY)
+    if IS_ERR(fc):
+        err = PTR_ERR(fc)
+    else:
+        err = _configure(m, fc, source, ",".join(opts), devices)
+        if not err:
+            mnt = fc_mount(fc)
+            if IS_ERR(mnt):
+                err = PTR_ERR(mnt)
+            else:
+                m.mnt = mnt
+                m.path = Path(mnt, mnt.mnt_root)
+        put_fs_context(fc)
+    if err:
+        machine.idle()
+        message = last_message(machine, since)
+        m._drop()
+        raise MountError(-err, message, machine.log.lines())
+    return m
+
+
+def _configure(m: Mounted, fc: FsContext, source: str | None, options: str, devices: Sequence[Image]) -> int:
+    err = vfs_parse_fs_string(fc, "source", source) or parse_monolithic_mount_data(fc, options or None)
+    if err or m.backend not in ("memback", "memback-rfc"):
+        return int(err)
+    if devices:
+        return -EINVAL
+    region = m.region
+    if m.backend == "memback-rfc":
+        memback_rfc.erofs_memback_set_pending(region.addr, region.size)
+        return 0
+    region.lend("erofs")
+    m.owner = memback.erofs_memback_region_alloc(region.addr, region.size, lambda r: region.give_back("erofs"), region)
+    return memback.erofs_fc_set_memback(fc, m.owner)
+
+
+@contextmanager
+def mounted(image: Image, *, backend: str = "bdev", at: int = 0, kind: str = "linear", devices: Sequence[Image] = (), options: str = "",
+            **machine_options: Any) -> Iterator[Mounted]:
+    """A machine of its own with the image mounted; everything is gone afterwards. Raises MountError."""
+    with machine_for(image, devices, backend=backend, **machine_options) as machine:
+        m = mount_in(machine, image, backend=backend, at=at, kind=kind, devices=devices, options=options)
+        yield m
+        m.umount()

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A tree as user space sees it, walked through the VFS of the current machine.
+
+The same calls in the same order as the agent of the Linux rung makes them: for each inode stat, listxattr and getxattr, then readlink, or
+getdents to the end, or reads of 128 KiB to the end; the first that fails is the entry's error. A directory's own entry is complete before
+its children are looked up.
+"""
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from kemu.linux.cred import current_cred
+from kemu.linux.err import IS_ERR, PTR_ERR
+from kemu.linux.errno import ENOSYS, EOPNOTSUPP
+from kemu.linux.fcntl import O_DIRECTORY, O_LARGEFILE, O_NOFOLLOW, O_RDONLY
+from kemu.linux.fs import File, Kstat, dentry_open, filp_close, vfs_getattr, vfs_read
+from kemu.linux.kdev_t import MAJOR, MINOR
+from kemu.linux.namei import filename_lookup, getname
+from kemu.linux.path import Path, path_put
+from kemu.linux.stat import S_IFMT, S_ISBLK, S_ISCHR, S_ISDIR, S_ISLNK, S_ISREG, STATX_BASIC_STATS
+from kemu.linux.truncate import invalidate_mapping_pages
+from kemu.linux.types import Ref
+from kemu.linux.vfs.readdir import getdents64
+from kemu.linux.vfs.stat import cp_new_stat, vfs_readlink
+from kemu.linux.xattr import do_getxattr, listxattr, vfs_listxattr
+from kemu.machine.current import this
+from kemu.report.manifest import Entry, ManifestError, entry, type_of_mode
+
+CHUNK = 1 << 17                 # what the agent reads at once
+DENTS = 32768
+TARGET = 8192
+CAP = 1 << 30                   # files with more bytes are not read to the end: sha256 null, "capped" true
+DROP_BEHIND = 16 << 20          # pages of a larger file are dropped while it is read, as POSIX_FADV_DONTNEED does
+MOST = 1 << 20                  # entries; a corrupt image can name itself
+
+
+def errno_name(error: int) -> str:
+    """``"EUCLEAN"`` for -117."""
+    return errno.errorcode.get(-error, f"errno {-error}")
+
+
+class _Directory:
+    """A directory on the way: its open file, its path as bytes, and the names that are still to visit."""
+
+    __slots__ = ("file", "names", "path")
+
+    def __init__(self, file: File, path: bytes, names: list[bytes]):
+        self.file = file
+        self.path = path
+        self.names = names
+        names.reverse()
+
+
+def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True) -> Iterator[Entry]:
+    """Entries of the tree below ``root``, in the order of the walk. Without ``contents`` files are not read."""
+    w = _Walk(cap, contents)
+    stack: list[_Directory] = []
+    e, d = w.visit(root, b"")
+    yield e
+    count = 1
+    if d is not None:
+        stack.append(d)
+    try:
+        while stack and count < most:
+            top = stack[-1]
+            if not top.names:
+                stack.pop()
+                filp_close(top.file, None)
+                this.machine.idle()
+                continue
+            name = top.names.pop()
+            child = Path()
+            path = top.path + b"/" + name
+            error = filename_lookup(top.file, getname(name), 0, child)
+            if error:
+                yield entry(os.fsdecode(path), error=errno_name(error))
+                count += 1
+                continue
+            e, d = w.visit(child, path)
+            path_put(child)
+            yield e
+            count += 1
+            if d is not None:
+                stack.append(d)
+    finally:
+        for d in reversed(stack):
+            filp_close(d.file, None)
+        this.machine.idle()
+
+
+class _Walk:
+    __slots__ = ("cap", "chunk", "contents")
+
+    def __init__(self, cap: int, contents: bool):
+        self.cap = cap
+        self.contents = contents
+        self.chunk = bytearray(CHUNK)
+
+    def visit(self, path: Path, name: bytes) -> tuple[Entry, _Directory | None]:
+        """The entry of one place; for a directory also its names."""
+        shown = os.fsdecode(name) or "/"
+        st = Kstat()
+        error = vfs_getattr(path, st, STATX_BASIC_STATS, 0)
+        if error:
+            return entry(shown, error=errno_name(error)), None
+        st = cp_new_stat(st)
+        mode = st.mode
+        first = 0
+        f: dict[str, Any] = {"mode": mode & 0o7777, "uid": st.uid, "gid": st.gid, "size": st.size, "nlink": st.nlink,
+                             "mtime": [st.mtime.tv_sec, st.mtime.tv_nsec]}
+        try:
+            f["type"] = type_of_mode(mode & S_IFMT)
+        except ManifestError:
+            f["type"] = None
+        if S_ISCHR(mode) or S_ISBLK(mode):
+            f["rdev"] = [MAJOR(st.rdev), MINOR(st.rdev)]
+        first, f["xattrs"] = self.xattrs(path)
+        directory = None
+        if S_ISLNK(mode):
+            buf = bytearray(TARGET)
+            n = vfs_readlink(path.dentry, buf, TARGET)
+            if n < 0:
+                first = first or n
+            else:
+                f["target"] = os.fsdecode(bytes(buf[:n]))
+        elif S_ISREG(mode):
+            if self.contents:
+                n, f["sha256"] = self.read(path)
+                if n == 1:
+                    f["capped"] = True
+                else:
+                    first = first or n
+        elif S_ISDIR(mode):
+            n, directory = self.list(path, name)
+            first = first or n
+        if first:
+            f["error"] = errno_name(first)
+        return entry(shown, **f), directory
+
+    def xattrs(self, path: Path) -> tuple[int, dict[str, str | None] | None]:
+        size = vfs_listxattr(path.dentry, 0, 0)
+        if size == 0:
+            return 0, {}
+        names = listxattr(path.dentry, size) if size > 0 else size
+        if isinstance(names, int):
+            return (0, {}) if names in (-EOPNOTSUPP, -ENOSYS) else (names, None)
+        out: dict[str, str | None] = {}
+        for name in names.split(b"\0")[:-1]:
+            value = do_getxattr(path.mnt.mnt_idmap, path.dentry, name)
+            out[os.fsdecode(name)] = None if isinstance(value, int) else value.hex()
+        return 0, out
+
+    def read(self, path: Path) -> tuple[int, str | None]:
+        """(0, digest), (1, None) for a file beyond the cap, or (a negative errno, None)."""
+        file = dentry_open(path, O_RDONLY | O_NOFOLLOW | O_LARGEFILE, current_cred())
+        if IS_ERR(file):
+            return PTR_ERR(file), None
+        digest = hashlib.sha256()
+        chunk = self.chunk
+        pos = Ref(0)
+        dropped = 0
+        while True:
+            n = vfs_read(file, chunk, CHUNK, pos)
+            if n <= 0:
+                break
+            if pos.v > self.cap:
+                filp_close(file, None)
+                return 1, None
+            digest.update(memoryview(chunk)[:n])
+            if pos.v - dropped >= DROP_BEHIND:
+                invalidate_mapping_pages(file.f_mapping, 0, pos.v // this.mem.page_size - 1)
+                dropped = pos.v
+        filp_close(file, None)
+        return (n, None) if n < 0 else (0, digest.hexdigest())
+
+    def list(self, path: Path, name: bytes) -> tuple[int, _Directory | None]:
+        file = dentry_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, current_cred())
+        if IS_ERR(file):
+            return PTR_ERR(file), None
+        names: list[bytes] = []
+        while True:
+            n, entries = getdents64(file, DENTS)
+            if n <= 0:
+                break
+            for raw, _, _, _ in entries:
+                text = raw.split(b"\0", 1)[0]       # user space sees C strings
+                if text not in (b".", b".."):
+                    names.append(text)
+        return n, _Directory(file, name, names)
