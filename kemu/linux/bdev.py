@@ -14,7 +14,7 @@ from kemu.linux.gfp import GFP_USER
 from kemu.linux.honesty import custom, dup
 from kemu.linux.iomap_bio import iomap_bio_read_folio, iomap_bio_readahead
 from kemu.linux.iomap_buffered import iomap_invalidate_folio, iomap_is_partially_uptodate, iomap_release_folio
-from kemu.linux.iomap_types import IOMAP_F_BUFFER_HEAD, IOMAP_MAPPED, Iomap, iomap_ops
+from kemu.linux.iomap_types import IOMAP_MAPPED, Iomap, iomap_ops
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.mapping import (
     filemap_invalidate_lock,
@@ -170,7 +170,7 @@ def blkdev_iomap_begin(inode: Any, offset: int, length: int, flags: int, iomap: 
     iomap.type = IOMAP_MAPPED
     iomap.addr = iomap.offset
     iomap.length = isize - iomap.offset
-    iomap.flags |= IOMAP_F_BUFFER_HEAD if IS_ENABLED("CONFIG_BUFFER_HEAD") else 0
+    # IOMAP_F_BUFFER_HEAD is 0 where this is used: without CONFIG_BUFFER_HEAD
     return 0
 
 

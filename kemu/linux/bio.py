@@ -214,7 +214,8 @@ def bio_put(bio: Bio) -> None:
     if bio.life is FREED or bio.life is SUBMITTED:
         func = caller_function()[0]
         raise KernelBug(f"BUG: bio freed while {bio.life} in {func}", [repr(bio)], function=func)
-    WARN_ON_ONCE(bio.bi_pool is None)
+    if bio.bi_pool is None:
+        WARN_ON_ONCE(True)
     bio.life = FREED
     if this.watch is not None:
         this.watch.free("bio", bio)
@@ -233,10 +234,10 @@ def _try_merge_page(bv: BioVec, page: Page, len_: int, off: int) -> bool:
 @dup(C)
 def __bio_add_page(bio: Bio, page: Page, len_: int, off: int) -> None:
     """``void __bio_add_page(struct bio *bio, struct page *page, unsigned int len, unsigned int off)``: always a new segment; there must be room."""
-    WARN_ON_ONCE(bio.bi_flags & 1 << BIO_CLONED)
-    WARN_ON_ONCE(bio.bi_vcnt >= bio.bi_max_vecs or bio.bi_iter.bi_size > BIO_MAX_SIZE - len_)
     vec = bio.bi_io_vec
     n = bio.bi_vcnt
+    if n >= bio.bi_max_vecs or bio.bi_flags & 1 << BIO_CLONED or bio.bi_iter.bi_size > BIO_MAX_SIZE - len_:
+        WARN_ON_ONCE(True)
     if n < len(vec):                                    # a table that the caller filled with empty entries
         bv = vec[n]
         bv.bv_page, bv.bv_len, bv.bv_offset = page, len_, off
@@ -252,9 +253,8 @@ def bio_add_page(bio: Bio, page: Page, len_: int, offset: int) -> int:
 
     Merges into the last segment what continues it physically. Return: ``len``, or 0 if the bio is full.
     """
-    if WARN_ON_ONCE(bio.bi_flags & 1 << BIO_CLONED):
-        return 0
-    if WARN_ON_ONCE(len_ == 0):
+    if bio.bi_flags & 1 << BIO_CLONED or len_ == 0:
+        WARN_ON_ONCE(True)
         return 0
     if bio.bi_iter.bi_size > BIO_MAX_SIZE - len_:
         return 0

@@ -2,8 +2,6 @@
 """Submission of bios (block/blk-core.c). Ports import it from kemu.linux.bio and kemu.linux.blkdev."""
 from __future__ import annotations
 
-from collections import deque
-
 from kemu.linux.blk_types import (
     BD_HAS_SUBMIT_BIO,
     BD_PARTNO,
@@ -177,8 +175,8 @@ class BioLists:
     __slots__ = ("new", "waiting")
 
     def __init__(self) -> None:
-        self.new: deque[Bio] = deque()
-        self.waiting: deque[Bio] = deque()
+        self.new: list[Bio] = []
+        self.waiting: list[Bio] = []
 
 
 @dup(C, "__submit_bio_noacct")
@@ -190,14 +188,14 @@ def _submit_noacct(bio: Bio) -> None:
         while True:
             q = bio.bi_bdev.bd_queue
             lists.waiting = lists.new
-            lists.new = deque()
+            lists.new = []
             __submit_bio(bio)
             if not lists.new and not lists.waiting:
                 break
             lower = [b for b in lists.new if b.bi_bdev.bd_queue is not q]
             same = [b for b in lists.new if b.bi_bdev.bd_queue is q]
-            lists.new = deque([*lower, *same, *lists.waiting])
-            bio = lists.new.popleft()
+            lists.new = [*lower, *same, *lists.waiting]
+            bio = lists.new.pop(0)
             bio.bi_next = None
     finally:
         task.bio_list = None
@@ -210,7 +208,7 @@ def submit_bio_noacct_nocheck(bio: Bio, split: bool = False) -> None:
     lists = this.task.bio_list
     if lists is not None:
         if split:
-            lists.new.appendleft(bio)
+            lists.new.insert(0, bio)
         else:
             lists.new.append(bio)
         return

@@ -71,6 +71,8 @@ def _transfer(brd: Brd, bio: Bio) -> bool:
         if not brd.bad_sectors.isdisjoint(range(first, first + (bio.bi_iter.bi_size >> 9))):
             return False
     base, size = region.addr, region.size
+    # of an image in one run of frames every byte was written once: only whether it may be read has to be checked
+    arena = (region.first_pfn << shift) + (base & mem.mask) if region.first_pfn >= 0 and not write else -1
     vecs = bio.bi_io_vec
     if bio.bi_vcnt == 1 and not bio.bi_iter.bi_bvec_done and not bio.bi_iter.bi_idx and vecs[0].bv_len == bio.bi_iter.bi_size:
         segments = vecs                                 # the usual case: nothing of it is cut off or done
@@ -85,7 +87,16 @@ def _transfer(brd: Brd, bio: Bio) -> bool:
                 return False                            # padding is not memory
             mem.copy(base + pos, addr, n)
         else:
-            if have:
+            if have and arena >= 0:
+                mem.pieces(base + pos, have, False)
+                src = arena + pos
+                runs = mem.pieces(addr, have, True)
+                for dst, k in runs:
+                    mem.buf[dst:dst + k] = mem.buf[src:src + k]
+                    src += k
+                mem._mark(runs, None)
+                mem.counters.bytes_copied += have
+            elif have:
                 mem.copy(addr, base + pos, have)
             if have < n:
                 mem.fill(addr + have, 0, n - have)

@@ -285,7 +285,8 @@ def iomap_read_folio_iter(iter_: IomapIter, ctx: IomapReadFolioCtx, submitted: l
     while length:
         pos, poff, plen = iomap_adjust_read_range(inode, folio, pos, length)
         pos_diff = pos - iter_.pos
-        if WARN_ON_ONCE(pos_diff + plen > length):
+        if pos_diff + plen > length:
+            WARN_ON_ONCE(True)
             return -EIO
         if pos_diff:
             ret = iomap_iter_advance(iter_, pos_diff)

@@ -27,30 +27,31 @@ IOMAP_NULL_ADDR = 0xFFFF_FFFF_FFFF_FFFF
 class Iomap:
     """``struct iomap``: ``length`` bytes of the file from ``offset`` on are at ``addr`` of ``bdev``, or at ``inline_data``."""
 
-    __slots__ = ("addr", "bdev", "container", "dax_dev", "flags", "inline_data", "length", "offset", "private", "type", "validity_cookie")
+    # the zeroed structure is the class: making one, which every read does twice, costs nothing
+    addr = 0
+    offset = 0
+    length = 0
+    type = IOMAP_HOLE
+    flags = 0
+    bdev: BlockDevice = None                        # type: ignore[assignment]
+    dax_dev: Any = None
+    inline_data = 0
+    private: Any = None
+    validity_cookie = 0
 
     def __init__(self, container: Any = None):
         self.container = container
-        self.clear()
 
     def clear(self) -> None:
         """``memset(iomap, 0, sizeof(*iomap))``"""
-        self.addr = 0
-        self.offset = 0
-        self.length = 0
-        self.type = IOMAP_HOLE
-        self.flags = 0
-        self.bdev: BlockDevice = None               # type: ignore[assignment]
-        self.dax_dev: Any = None
-        self.inline_data = 0
-        self.private: Any = None
-        self.validity_cookie = 0
+        container = self.container
+        self.__dict__.clear()
+        self.container = container
 
     def copy(self) -> Iomap:
         """A copy by value."""
-        other = Iomap(self.container)
-        for name in self.__slots__:
-            setattr(other, name, getattr(self, name))
+        other = Iomap()
+        other.__dict__.update(self.__dict__)
         return other
 
     def __repr__(self) -> str:
@@ -140,10 +141,11 @@ def iomap_inline_data(iomap: Iomap, pos: int) -> int:
 @dup(H)
 def iomap_length_trim(iter_: IomapIter, pos: int, len_: int) -> int:
     """``u64 iomap_length_trim(const struct iomap_iter *iter, loff_t pos, u64 len)``"""
-    end = iter_.iomap.offset + iter_.iomap.length
-    if iter_.srcmap.type != IOMAP_HOLE:
-        end = min(end, iter_.srcmap.offset + iter_.srcmap.length)
-    return min(len_, end - pos)
+    left = iter_.iomap.offset + iter_.iomap.length - pos
+    srcmap = iter_.srcmap
+    if srcmap.type != IOMAP_HOLE:
+        left = min(left, srcmap.offset + srcmap.length - pos)
+    return len_ if len_ < left else left
 
 
 @dup(H)
@@ -161,7 +163,8 @@ def iomap_iter_srcmap(i: IomapIter) -> Iomap:
 @dup(C)
 def iomap_iter_advance(iter_: IomapIter, count: int) -> int:
     """``int iomap_iter_advance(struct iomap_iter *iter, u64 count)``: -EIO beyond the mapping."""
-    if WARN_ON_ONCE(count > iomap_length(iter_)):
+    if count > iter_.len or count > iomap_length(iter_):
+        WARN_ON_ONCE(True)
         return -EIO
     iter_.pos += count
     iter_.len -= count
@@ -181,10 +184,11 @@ def iomap_iter_continue(iter_: IomapIter, iomap: Iomap, srcmap: Iomap, ret: int)
     advanced = iter_.pos - iter_.iter_start_pos
     if ret < 0 and not advanced:
         return ret
-    if WARN_ON_ONCE(iter_.status > 0):
-        ret = -EIO
-    elif iter_.status < 0:
-        ret = iter_.status
+    status = iter_.status
+    if status:
+        ret = status if status < 0 else -EIO
+        if status > 0:
+            WARN_ON_ONCE(True)
     elif iter_.len == 0 or (not advanced and not stale):
         ret = 0
     else:
@@ -192,7 +196,8 @@ def iomap_iter_continue(iter_: IomapIter, iomap: Iomap, srcmap: Iomap, ret: int)
     if ret <= 0:
         return ret
     iomap.clear()
-    srcmap.clear()
+    if srcmap.length:
+        srcmap.clear()
     return ret
 
 
@@ -227,9 +232,8 @@ def iomap_iter(iter_: IomapIter, ops: iomap_ops) -> int:
     iter_.status = 0
     if ret > 0:
         iomap, pos = iter_.iomap, iter_.pos
-        WARN_ON_ONCE(iomap.offset > pos)
-        WARN_ON_ONCE(iomap.length == 0)
-        WARN_ON_ONCE(iomap.offset + iomap.length <= pos)
-        WARN_ON_ONCE(iomap.flags & IOMAP_F_STALE)
+        # iomap_iter_done()'s four warnings
+        if iomap.offset > pos or iomap.length == 0 or iomap.offset + iomap.length <= pos or iomap.flags & IOMAP_F_STALE:
+            WARN_ON_ONCE(True)
         iter_.iter_start_pos = pos
     return ret
