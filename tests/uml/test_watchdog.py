@@ -99,7 +99,8 @@ def test_kmemleak(flavour: Callable[[str], Kernel]) -> None:
             o.cpio(b"nonsense")
         found = o.leaks()
         assert len([text for text in found if "(size 128)" in text]) >= 12
-        assert o.leaks(settle=0) == [], "what was reported is not reported again"
+        again = {text.splitlines()[0] for text in o.leaks(settle=0)} & {text.splitlines()[0] for text in found}
+        assert not again, "what was reported is not reported again"
 
 
 def test_the_nth_failure(flavour: Callable[[str], Kernel]) -> None:
