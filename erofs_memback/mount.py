@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from kemu.linux.bdev import registry
-from kemu.linux.dax import DaxDevice, dax_add_host, dax_remove_host
+from kemu.linux.brd import ramdisk, ramdisk_remove
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EINVAL
 from kemu.linux.fs import SB_RDONLY
@@ -31,9 +30,9 @@ from kemu.machine.region import KINDS, Region, image_size
 
 from erofs_memback import memback, memback_rfc
 from erofs_memback import super as erofs_super
-from erofs_memback.memdisk import memdisk, memdisk_create, memdisk_destroy
 
 BACKENDS = ("bdev", "memback", "memback-rfc", "fileio", "dax")
+DISK_PAD = 4096
 HEADROOM = 512 << 20            # for page cache and buffers; what is not touched costs nothing
 
 Image = str | bytes | os.PathLike[str]
@@ -58,7 +57,7 @@ class Mounted:
         self.machine = machine
         self.backend = backend
         self.region = region
-        self.disks: list[memdisk] = []
+        self.disks: list[Any] = []
         self.owner: Any = None          # memback: the owner's own reference to the region
         self.mnt: Any = None
         self.path = Path()
@@ -77,10 +76,8 @@ class Mounted:
         self._drop()
 
     def _drop(self) -> None:
-        for d in reversed(self.disks):
-            if self.backend == "dax":
-                dax_remove_host(d.disk)
-            memdisk_destroy(d)
+        for disk in reversed(self.disks):
+            ramdisk_remove(disk)
         self.disks.clear()
         if self.owner is not None:
             memback.erofs_memback_region_put(self.owner)
@@ -115,38 +112,26 @@ def last_message(machine: Machine, since: int = 0) -> str:
     return entries[-1][2] if entries else ""
 
 
-def _disk_name(i: int) -> str:
-    return f"ram{i}"
-
-
-def place_disks(m: Mounted, devices: Sequence[Image], at: int, kind: str) -> list[str]:
-    """A RAM disk for the image and for each extra device; their paths."""
+def _place_disks(m: Mounted, devices: Sequence[Image], at: int, kind: str, completion: str) -> list[str]:
+    """A RAM disk for the image and for each extra device, as loop devices over padded files are; their paths."""
     machine = m.machine
-    regions = [m.region]
-    for i, dev in enumerate(devices):
-        regions.append(machine.place(_plain(dev), at, kind, f"device {i}"))
+    psize = machine.mem.page_size
+    regions = [m.region, *(machine.place(_plain(dev), at, kind, f"device {i}") for i, dev in enumerate(devices))]
     paths = []
-    taken = set(registry().disks)
-    n = 0
     for region in regions:
-        while _disk_name(n) in taken:
-            n += 1
-        name = _disk_name(n)
-        taken.add(name)
-        d = memdisk_create(name, region.addr, region.size)
-        if IS_ERR(d):
-            raise MountError(-PTR_ERR(d), last_message(machine), machine.log.lines())
-        m.disks.append(d)
-        if m.backend == "dax" and not region.addr & (machine.mem.page_size - 1):
-            base_size = (region.size + machine.mem.page_size - 1) & ~(machine.mem.page_size - 1)
-            dax_add_host(DaxDevice(region.addr, base_size), d.disk)
-        paths.append("/dev/" + name)
+        # the file system says itself that it must do without DAX where the memory does not allow it
+        dax = m.backend == "dax" and not region.addr % psize and not region.size % psize
+        disk = ramdisk(region, pad=DISK_PAD, completion=completion, dax=dax)
+        if IS_ERR(disk):
+            raise MountError(-PTR_ERR(disk), last_message(machine), machine.log.lines())
+        m.disks.append(disk)
+        paths.append("/dev/" + disk.disk_name)
     return paths
 
 
 def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int = 0, kind: str = "linear", devices: Sequence[Image] = (),
-             options: str = "") -> Mounted:
-    """Mount ``image`` in a running machine (inside its ``with``). Raises MountError."""
+             options: str = "", completion: str = "") -> Mounted:
+    """Mount ``image`` in a running machine (inside its ``with``). ``completion``: where bios end, see ``ramdisk()``. Raises MountError."""
     if kind not in KINDS:
         raise ValueError(f"memory kind {kind!r}: one of {', '.join(KINDS)}")
     since = len(machine.log.entries)
@@ -160,7 +145,7 @@ def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int =
     opts = [o for o in (options,) if o]
     source: str | None = "none"
     if backend in ("bdev", "dax"):
-        paths = place_disks(m, devices, at, kind)
+        paths = _place_disks(m, devices, at, kind, completion)
         source = paths[0]
         opts += [f"device={p}" for p in paths[1:]]
         if backend == "dax":
@@ -209,9 +194,9 @@ def _configure(m: Mounted, fc: FsContext, source: str | None, options: str, devi
 
 @contextmanager
 def mounted(image: Image, *, backend: str = "bdev", at: int = 0, kind: str = "linear", devices: Sequence[Image] = (), options: str = "",
-            **machine_options: Any) -> Iterator[Mounted]:
+            completion: str = "", **machine_options: Any) -> Iterator[Mounted]:
     """A machine of its own with the image mounted; everything is gone afterwards. Raises MountError."""
     with machine_for(image, devices, backend=backend, **machine_options) as machine:
-        m = mount_in(machine, image, backend=backend, at=at, kind=kind, devices=devices, options=options)
+        m = mount_in(machine, image, backend=backend, at=at, kind=kind, devices=devices, options=options, completion=completion)
         yield m
         m.umount()
