@@ -16,6 +16,7 @@ from kemu.linux.errno import ENOENT, EPERM
 from kemu.linux.fcntl import O_RDWR
 from kemu.linux.file import fput
 from kemu.linux.fs import filp_open
+from kemu.linux.fs_initcalls import shmem_init
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import port_of
 from kemu.linux.init import (
@@ -357,7 +358,8 @@ def start_kernel():
         pr_crit("initrd overwritten (0x%08lx < 0x%08lx) - disabling it.\n", page_to_pfn(virt_to_page(initrd.initrd_start)), min_low_pfn)
         initrd.initrd_start = 0
 
-    # vfs_caches_init() -> mnt_init() -> init_rootfs(), init_mount_tree()
+    # vfs_caches_init() -> mnt_init() -> shmem_init(), init_rootfs(), init_mount_tree()
+    shmem_init()
     init_rootfs()
     mnt_init(rootfs_fs_type, do_mounts_g.initramfs_options)
 

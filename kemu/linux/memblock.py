@@ -49,6 +49,7 @@ def memblock_is_region_reserved(base: int, size: int) -> bool:
 def memblock_reserve(base: int, size: int) -> int:
     """``int memblock_reserve(phys_addr_t base, phys_addr_t size)``"""
     g.reserved.append((base, base + size))
+    this.machine.parts.setdefault("reserved_areas", []).append((__va(base), __va(base + size), caller_function()[0], this.machine.clock.now_ns))
     return 0
 
 

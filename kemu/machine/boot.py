@@ -33,13 +33,25 @@ def default_builtin() -> bytes:
 
 
 class BootResult:
-    """How a boot ended. ``ended``: "init" (a program runs as PID 1), "panic" or "splat"; ``error``: the exception, None after "init"."""
+    """How a boot ended. ``ended``: "init" (a program runs as PID 1), "panic" or "splat"; ``error``: the exception, None after "init".
+
+    ``splats``: detector reports, those that were logged and survived and the one that ended the boot. ``freed``: (start, end, pages, what, ns);
+    ``reserved``: (start, end, by, ns); addresses are virtual.
+    """
 
     def __init__(self, machine: Machine, ended: str, error: Splat | None):
         self.machine = machine
         self.ended = ended
         self.error = error
         self.tree: Any = None
+        parts = machine.parts               # they end with the machine
+        self.freed: list[tuple[int, int, int, str, int]] = list(parts.get("freed_areas", ()))
+        self.reserved: list[tuple[int, int, str, int]] = list(parts.get("reserved_areas", ()))
+        self.initrd: Region | None = parts.get("initrd_region")
+        self.builtin: Region | None = parts.get("builtin")
+        self.splats: list[Splat] = list(parts.get("splats", ()))
+        if error is not None and ended == "splat":
+            self.splats.append(error)
 
     @property
     def ok(self) -> bool:
@@ -57,14 +69,6 @@ class BootResult:
             if line.startswith("Initramfs unpacking failed: "):
                 return line.partition(": ")[2]
         return None
-
-    @property
-    def splats(self) -> list[Splat]:
-        """Detector reports: those that were logged and survived, and the one that ended the boot."""
-        found: list[Splat] = list(self.machine.parts.get("splats", ()))
-        if self.error is not None and self.ended == "splat":
-            found.append(self.error)
-        return found
 
 
 def memory_for(size: int) -> int:
@@ -85,6 +89,8 @@ def load(m: Machine, initrd: bytes | str | None, builtin: bytes | str | None, at
 
 def run(m: Machine, start_kernel: Callable[[], Any]) -> BootResult:
     """Boot: the machine's first task becomes the idle task, PID 0; PID 1 and kthreadd are made by the code. ``m`` is the current machine."""
+    # no time stamp of the boot is a whole second, as those of an archive are
+    m.clock.now_ns = max(m.clock.now_ns, 40_000_000)
     idle = m.sched.main
     idle.comm, idle.pid = "swapper", 0
     m.sched.next_pid = 1

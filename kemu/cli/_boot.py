@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Booting an initrd on a new machine: what ``kemu boot`` and the tests share."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kemu.machine import boot as machine_boot
+from kemu.machine.boot import BootResult
+from kemu.machine.chooser import Chooser, Watch
+from kemu.machine.machine import Machine
+from kemu.report.manifest import Entry
+
+DESIGNS = ("upstream", "initerofs-rfc", "layered", "initoverlayfs")
+
+
+def effective_cmdline(cmdline: str) -> str:
+    """No root device and a rootfs that is a ramfs unless ``root=`` says otherwise: as the Linux rung boots."""
+    return cmdline if any(w.startswith("root=") for w in cmdline.split()) else f"root=0:0 {cmdline}".rstrip()
+
+
+def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes | str | None = "default", at: int = 0,
+                config: dict[str, bool] | None = None, page_size: int = 4096, bits: int = 64, memory: int = 0, chooser: Chooser | None = None,
+                watch: Watch | None = None, tree: bool = True, prepare: Callable[[Machine], Any] | None = None,
+                after: Callable[[BootResult], Any] | None = None, initcalls: Sequence[Any] | None = None) -> BootResult:
+    """Boot ``initrd`` (bytes or a path) once, upstream's way.
+
+    ``builtin``: "default", "none" (or None), or an archive (bytes or a path). ``tree``: put the manifest of the tree that PID 1 sees when it
+    looks for init into the result. ``prepare`` and ``after`` are called with the machine current. ``initcalls``: another build's table.
+    """
+    from kemu.machine.region import image_size
+
+    import initramfs.initramfs  # noqa: F401  (its initcall and its parameters)
+    from erofs_memback.super import erofs_module_init
+    from initramfs.main import start_kernel
+    from kemu.linux.init import initcalls as ported
+    from kemu.linux.init import module_init
+
+    if erofs_module_init.__name__ not in ported:
+        module_init(erofs_module_init)
+
+    archive = machine_boot.default_builtin() if builtin == "default" else None if builtin == "none" else builtin
+    ram = memory or machine_boot.memory_for(image_size(initrd) if initrd is not None else 0)
+    with Machine(memory=ram, page_size=page_size, bits=bits, config=config, cmdline=effective_cmdline(cmdline), chooser=chooser, watch=watch) as m:
+        machine_boot.load(m, initrd, archive, at)
+        if initcalls is not None:
+            m.parts["initcall_table"] = list(initcalls)
+        found: list[Entry] = []
+        if tree:
+            m.parts["looks_for_init"] = lambda: found.extend(seen_tree()) if not found else None
+        if prepare is not None:
+            prepare(m)
+        result = machine_boot.run(m, start_kernel)
+        result.tree = found if tree else None
+        if after is not None:
+            after(result)
+    return result
+
+
+def seen_tree() -> list[Entry]:
+    """What PID 1 sees at / now.
+
+    As the Linux rung's agent has it: an mtime that is not before the boot, and the root's, is the clock's and null; so is a directory's size.
+    """
+    from kemu.linux.fs_struct import current_fs
+    from kemu.linux.path import Path, path_get, path_put
+    from kemu.machine.current import this
+    from kemu.report.walk import walk
+
+    root: Path = current_fs().root.copy()
+    path_get(root)
+    since = this.machine.clock.boot_epoch
+    out = []
+    for e in walk(root):
+        if e["path"] == "/" or e["mtime"] is not None and e["mtime"][0] >= since:
+            e["mtime"] = None
+        if e["type"] == "dir":
+            e["size"] = None
+        out.append(e)
+    path_put(root)
+    return out

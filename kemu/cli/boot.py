@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kemu boot``: boot an initrd and see the tree, the log, the initcalls, the memory, the mounts."""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import stat
+import sys
+from typing import Any
+
+from kemu.cli._boot import DESIGNS
+from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_PANIC, EXIT_USAGE, CommandError
+
+HELP = "boot an initrd: the tree that PID 1 sees, the log, the initcalls, who owned which page, the mounts"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("initrd", metavar="INITRD", help="what the boot loader puts into memory: cpio archives, compressed or not, in any row")
+    parser.add_argument("--design", choices=DESIGNS, default="upstream", help="how the kernel uses it (default: upstream)")
+    parser.add_argument("--at", type=int, default=0, metavar="N", help="the initrd begins N bytes behind a page boundary")
+    parser.add_argument("--cmdline", default="", metavar="STRING", help="kernel command line (root=0:0 is put before it if it has no root=)")
+    parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y", help="a kernel option; may be given several times")
+    parser.add_argument("--builtin", default="default", metavar="default|none|FILE", help="the kernel's built-in archive")
+    parser.add_argument("--image", metavar="FILE", help="an image for designs that take one besides the initrd")
+    parser.add_argument("--rung", choices=("py", "linux"), default="py", help="the port on the emulated kernel, or Linux under UML")
+    parser.add_argument("--page-size", type=int, choices=(4096, 16384, 65536), default=4096, help="py only")
+    parser.add_argument("--table", metavar="FILE", help="initcalls of another build: nm -n vmlinux, System.map, or a log with initcall_debug")
+    view = parser.add_mutually_exclusive_group()
+    view.add_argument("--manifest", action="store_true", help="the tree when the kernel looks for the init program, one JSON object a line")
+    view.add_argument("--dmesg", action="store_true", help="the kernel's log; its last line tells how the boot ended")
+    view.add_argument("--initcalls", action="store_true", help="initcalls in order, as initcall_debug prints them")
+    view.add_argument("--memory", action="store_true", help="who owned which page of the initrd, and when it was freed")
+    view.add_argument("--mounts", action="store_true", help="the mount tree at the end")
+    view.add_argument("--compare-table", metavar="FILE", help="what moves from this build's initcalls (or --table's) to those of FILE; boots nothing")
+    parser.add_argument("--json", action="store_true", help="one JSON object or array instead of text")
+
+
+def parse_config(options: list[str]) -> dict[str, bool]:
+    """``CONFIG_X=y``, ``CONFIG_X=n``, ``CONFIG_X`` (y)."""
+    out = {}
+    for text in options:
+        name, eq, value = text.partition("=")
+        if not name.startswith("CONFIG_") or value not in ("", "y", "n", "m") or (eq and not value):
+            raise CommandError(f"--config {text}: CONFIG_X=y or CONFIG_X=n is meant", EXIT_CONFIG)
+        out[name] = value != "n"
+    return out
+
+
+def check_file(path: str, what: str) -> str:
+    """A readable regular file (or /dev/null), or one clear line."""
+    st = os.stat(path)
+    if stat.S_ISDIR(st.st_mode):
+        raise CommandError(f"{path}: EISDIR (Is a directory): {what} is a file")
+    with open(path, "rb"):
+        pass
+    return path
+
+
+def read_table(path: str) -> list[Any]:
+    from kemu.machine import initcalls
+
+    check_file(path, "a table of initcalls")
+    try:
+        return list(initcalls.load(path))
+    except ValueError as e:
+        raise CommandError(f"{path}: {e}") from None
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.compare_table:
+        return compare_tables(args)
+    if args.at < 0:
+        raise CommandError(f"--at {args.at}: a number of bytes, not below 0", EXIT_USAGE)
+    if args.design != "upstream":
+        return other_design(args)
+    if args.image:
+        raise CommandError("--image: the upstream design takes none: give --design", EXIT_USAGE)
+    check_file(args.initrd, "an initrd")
+    if args.builtin not in ("default", "none"):
+        check_file(args.builtin, "--builtin")
+    config = parse_config(args.config)
+    if args.rung == "linux":
+        return run_linux(args)
+    from kemu.cli import _boot_views as views
+    from kemu.cli._boot import boot_initrd
+
+    seen: dict[str, Any] = {}
+
+    def prepare(m: Any) -> None:
+        if args.initcalls:
+            from initramfs.main import g
+
+            g.initcall_debug = True
+
+    def after(result: Any) -> None:
+        if args.memory:
+            seen["memory"] = views.memory(result)
+        if args.mounts:
+            seen["mounts"] = views.mounts()
+
+    try:
+        result = boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, config=config, page_size=args.page_size,
+                             tree=args.manifest or not (args.dmesg or args.initcalls or args.memory or args.mounts),
+                             prepare=prepare, after=after, initcalls=read_table(args.table) if args.table else None)
+    except MemoryError as e:
+        raise CommandError(f"{args.initrd}: ENOMEM (Cannot allocate memory): {e}") from None
+    show(args, result, seen, views)
+    if result.ok and not result.splats:
+        return EXIT_OK
+    for s in result.splats:
+        print(f"kemu: boot: {s.title}", file=sys.stderr)
+    if not result.ok and result.ended == "panic":
+        print(f"kemu: boot: {result.error.title}", file=sys.stderr)
+    return EXIT_FAILED if result.ok else EXIT_PANIC
+
+
+def show(args: argparse.Namespace, result: Any, seen: dict[str, Any], views: Any) -> None:
+    """The view that was asked for."""
+    from kemu.report import manifest
+
+    if args.manifest:
+        if args.json:
+            print(json.dumps(manifest.ordered(result.tree)))
+        else:
+            sys.stdout.write(manifest.dump(result.tree))
+    elif args.dmesg:
+        log = last_line_tells(result)
+        if args.json:
+            print(json.dumps([{"time": t / 1e9, "level": lvl, "text": text} for t, lvl, text in result.machine.log.entries]))
+        elif args.verbose:
+            print("\n".join(f"[{t / 1e9:12.6f}] {text}" for t, _, text in result.machine.log.entries))
+        else:
+            print("\n".join(log))
+    elif args.initcalls:
+        lines = views.initcall_lines(result)
+        print(json.dumps(lines) if args.json else "\n".join(lines))
+    elif args.memory:
+        print(json.dumps(seen["memory"]) if args.json else "\n".join(views.memory_lines(seen["memory"])))
+    elif args.mounts:
+        print(json.dumps(seen["mounts"]) if args.json else "\n".join(views.mount_lines(seen["mounts"])))
+    else:
+        summary = {"ended": result.ended, "last": last_line_tells(result)[-1], "unpacking": result.unpack_error, "entries": len(result.tree),
+                   "bytes": sum(e["size"] or 0 for e in result.tree if e["type"] == "file"), "reports": [s.title for s in result.splats],
+                   "freed_pages": sum(f[2] for f in result.freed)}
+        if args.json:
+            print(json.dumps(summary))
+        else:
+            print(f"initramfs: {summary['unpacking'] or 'unpacked'}; {summary['entries']} entries, {summary['bytes']} bytes in files")
+            print(f"initrd: {summary['freed_pages']} pages freed")
+            print(f"ended: {summary['last']}")
+
+
+def last_line_tells(result: Any) -> list[str]:
+    """The log, ending with the line that tells how the boot ended."""
+    log: list[str] = result.log
+    if result.ended == "splat":
+        log = [*log, *str(result.error).split("\n"), f"Kernel panic - not syncing: {result.error.title}"]
+    return log
+
+
+def compare_tables(args: argparse.Namespace) -> int:
+    from kemu.machine import initcalls
+
+    a = read_table(args.table) if args.table else list(initcalls.load())
+    lines = initcalls.compare(a, read_table(args.compare_table))
+    print(json.dumps(lines) if args.json else "\n".join(lines) if lines else "the same order")
+    return EXIT_OK
+
+
+def other_design(args: argparse.Namespace) -> int:
+    """Designs other than upstream's are modules of their own: kemu.cli._boot_DESIGN with run(args)."""
+    import importlib
+
+    name = f"kemu.cli._boot_{args.design.replace('-', '_')}"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as e:
+        if e.name != name:
+            raise
+        raise CommandError(f"--design {args.design}: not there yet", EXIT_FAILED) from None
+    code: int = module.run(args)
+    return code
+
+
+def run_linux(args: argparse.Namespace) -> int:
+    """The same initrd on Linux under UML."""
+    from kemu.report import manifest
+    from kemu.rung.uml.errors import RungError
+    from kemu.rung.uml.initrd import boot_initrd
+
+    if args.initcalls or args.memory or args.mounts:
+        raise CommandError("--rung linux shows --manifest and --dmesg", EXIT_USAGE)
+    try:
+        b = boot_initrd(args.initrd, args.cmdline, args.at or None, args.builtin, config=tuple(args.config))
+    except RungError as e:
+        raise CommandError(str(e), getattr(e, "code", EXIT_FAILED)) from None
+    if args.dmesg:
+        print(json.dumps(b.console.splitlines()) if args.json else b.console.rstrip("\n"))
+    else:
+        entries = b.entries or []
+        sys.stdout.write(json.dumps(manifest.ordered(entries)) + "\n" if args.json else manifest.dump(entries))
+    if b.panic:
+        print(f"kemu: boot: Kernel panic - not syncing: {b.panic}", file=sys.stderr)
+        return EXIT_PANIC
+    return EXIT_OK
