@@ -31,19 +31,6 @@ BLK_OPEN_READ, BLK_OPEN_WRITE, BLK_OPEN_EXCL, BLK_OPEN_NDELAY, BLK_OPEN_WRITE_IO
 S_IFMT, S_IFBLK = 0o170000, 0o060000
 
 
-@dup(H)
-class blk_holder_ops:
-    """``struct blk_holder_ops``: what an exclusive opener is told; members not named are None."""
-
-    __slots__ = ("freeze", "mark_dead", "sync", "thaw")
-
-    def __init__(self, *, mark_dead: Any = None, sync: Any = None, freeze: Any = None, thaw: Any = None):
-        self.mark_dead = mark_dead
-        self.sync = sync
-        self.freeze = freeze
-        self.thaw = thaw
-
-
 # ------------------------------------------------------------------------- claims
 
 def _may_claim(bdev: BlockDevice, holder: Any, hops: Any) -> bool:

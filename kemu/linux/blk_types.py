@@ -37,6 +37,19 @@ BD_READ_ONLY, BD_WRITE_HOLDER, BD_HAS_SUBMIT_BIO, BD_RO_WARNED, BD_MAKE_IT_FAIL 
 IDLE, SUBMITTED, ENDED, FREED = "idle", "submitted", "ended", "freed"
 
 
+@dup("include/linux/blkdev.h")
+class blk_holder_ops:
+    """``struct blk_holder_ops``: what an exclusive opener is told; members not named are None."""
+
+    __slots__ = ("freeze", "mark_dead", "sync", "thaw")
+
+    def __init__(self, *, mark_dead: Any = None, sync: Any = None, freeze: Any = None, thaw: Any = None):
+        self.mark_dead = mark_dead
+        self.sync = sync
+        self.freeze = freeze
+        self.thaw = thaw
+
+
 @custom(P, "bio", "bi_io_vec is a list that grows up to bi_max_vecs; life tells idle, submitted, ended or freed; container: the structure it is embedded in")
 class Bio:
     """``struct bio``: one request to a disk. ``bi_remaining`` and ``bi_cnt`` are plain ints."""

@@ -13,6 +13,7 @@ from kemu.linux.bdev import (
     bdev_logical_block_size,
     bdev_nr_bytes,
     bdev_nr_sectors,
+    bdev_stable_writes,
     bdev_validate_blocksize,
     blksize_bits,
     block_size,
@@ -38,14 +39,13 @@ from kemu.linux.bdev_open import (
     bdev_file_open_by_path,
     bdev_fput,
     bdev_mark_dead,
-    blk_holder_ops,
     lookup_bdev,
 )
 from kemu.linux.bio import submit_bio, submit_bio_noacct
 from kemu.linux.blk_core import bdev_read_only, blk_status_to_errno, blk_status_to_str, errno_to_blk_status
 from kemu.linux.blk_fops import def_blk_fops
 from kemu.linux.blk_plug import BlkPlug, blk_finish_plug, blk_start_plug
-from kemu.linux.blk_types import SECTOR_SHIFT, SECTOR_SIZE, BlockDevice, bdev_whole
+from kemu.linux.blk_types import SECTOR_SHIFT, SECTOR_SIZE, BlockDevice, bdev_whole, blk_holder_ops
 from kemu.linux.genhd import (
     BLK_FEAT_NOWAIT,
     BLK_FEAT_SYNCHRONOUS,
@@ -80,7 +80,7 @@ __all__ = [
     "BLK_OPEN_RESTRICT_WRITES", "BLK_OPEN_WRITE", "BlkPlug", "BlockDevice", "GENHD_FL_HIDDEN", "GENHD_FL_NO_PART", "GENHD_FL_REMOVABLE", "GenDisk",
     "I_BDEV", "NUMA_NO_NODE", "QueueLimits", "RequestQueue", "SECTOR_SHIFT", "SECTOR_SIZE", "add_disk", "bd_abort_claiming",
     "bd_prepare_to_claim", "bdev_dma_alignment", "bdev_file_open_by_dev", "bdev_file_open_by_path", "bdev_fput", "bdev_get_queue",
-    "bdev_is_partition", "bdev_logical_block_size", "bdev_mark_dead", "bdev_nr_bytes", "bdev_nr_sectors", "bdev_read_only",
+    "bdev_is_partition", "bdev_logical_block_size", "bdev_mark_dead", "bdev_nr_bytes", "bdev_nr_sectors", "bdev_read_only", "bdev_stable_writes",
     "bdev_validate_blocksize", "bdev_whole", "blk_alloc_disk", "blk_finish_plug", "blk_holder_ops", "blk_mark_disk_dead", "blk_start_plug",
     "blk_status_to_errno", "blk_status_to_str", "blk_validate_block_size", "blksize_bits", "block_device_operations", "block_size",
     "def_blk_fops", "del_gendisk", "device_add_disk", "disk_devt", "disk_live", "errno_to_blk_status", "file_bdev", "get_capacity",

@@ -9,7 +9,7 @@ from kemu.linux.fcntl import SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET 
 from kemu.linux.filemap_read import generic_file_read_iter  # noqa: F401
 from kemu.linux.honesty import custom, dup, names
 from kemu.linux.mapping import AddressSpace, FileRaState  # noqa: F401
-from kemu.linux.path import Path  # noqa: F401
+from kemu.linux.path import Path
 from kemu.linux.super_types import *  # noqa: F403
 from kemu.linux.truncate import truncate_inode_pages, truncate_inode_pages_final  # noqa: F401
 from kemu.linux.vfs.attr import *  # noqa: F403

@@ -20,7 +20,14 @@ from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import MAX_RW_COUNT, PATH_MAX
-from kemu.linux.vfs.dir_ops import filename_linkat, filename_mkdirat, filename_mknodat, filename_rmdir, filename_symlinkat, filename_unlinkat
+from kemu.linux.vfs.dir_ops import (
+    filename_linkat,
+    filename_mkdirat,
+    filename_mknodat,
+    filename_rmdir,
+    filename_symlinkat,
+    filename_unlinkat,
+)
 from kemu.linux.vfs.file_table import __fput_sync
 from kemu.linux.vfs.namespace import path_mount, path_umount
 from kemu.linux.vfs.open import OpenFlags, build_open_flags, do_file_open

@@ -35,7 +35,13 @@ from kemu.linux.vfs.constants import (
     S_IMMUTABLE,
     S_NOSEC,
 )
-from kemu.linux.vfs.inode_attr import current_time, inode_set_atime_to_ts, inode_set_ctime_to_ts, inode_set_mtime_to_ts, timestamp_truncate
+from kemu.linux.vfs.inode_attr import (
+    current_time,
+    inode_set_atime_to_ts,
+    inode_set_ctime_to_ts,
+    inode_set_mtime_to_ts,
+    timestamp_truncate,
+)
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
 from kemu.linux.vfs.mounts import mnt_drop_write, mnt_want_write
 from kemu.linux.vfs.permission import inode_owner_or_capable, inode_permission

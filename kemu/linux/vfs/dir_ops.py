@@ -8,18 +8,56 @@ from kemu.linux.bug import BUG_ON
 from kemu.linux.cred import CAP_FOWNER, CAP_MKNOD, capable, capable_wrt_inode_uidgid, current_fsuid
 from kemu.linux.dcache import Dentry, d_alloc, d_delete, d_is_dir, d_mountpoint, dget, dont_mount, dput, shrink_dcache_parent
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import EACCES, EBUSY, EEXIST, EINVAL, EISDIR, EMLINK, ENOENT, ENOMEM, ENOTDIR, ENOTEMPTY, EOPNOTSUPP, EOVERFLOW, EPERM, EXDEV
+from kemu.linux.errno import (
+    EACCES,
+    EBUSY,
+    EEXIST,
+    EINVAL,
+    EISDIR,
+    EMLINK,
+    ENOENT,
+    ENOMEM,
+    ENOTDIR,
+    ENOTEMPTY,
+    EOPNOTSUPP,
+    EOVERFLOW,
+    EPERM,
+    EXDEV,
+)
 from kemu.linux.fcntl import AT_SYMLINK_FOLLOW, O_EXCL
 from kemu.linux.honesty import dup
 from kemu.linux.kdev_t import new_decode_dev
 from kemu.linux.path import path_put
-from kemu.linux.stat import S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_IRWXUGO, S_ISDIR, S_ISGID, S_ISVTX
+from kemu.linux.stat import (
+    S_IALLUGO,
+    S_IFBLK,
+    S_IFCHR,
+    S_IFDIR,
+    S_IFIFO,
+    S_IFMT,
+    S_IFREG,
+    S_IFSOCK,
+    S_IRWXUGO,
+    S_ISDIR,
+    S_ISGID,
+    S_ISVTX,
+)
 from kemu.linux.super_types import SB_I_NOUMASK, SB_POSIXACL
 from kemu.linux.types import Ref
 from kemu.linux.vfs import inode as _inode
 from kemu.linux.vfs.attr import in_group_or_capable
 from kemu.linux.vfs.basic import Path, Qstr
-from kemu.linux.vfs.constants import FMODE_OPENED, I_LINKABLE, MAY_EXEC, MAY_WRITE, S_APPEND, S_DEAD, S_IMMUTABLE, S_KERNEL_FILE, S_SWAPFILE
+from kemu.linux.vfs.constants import (
+    FMODE_OPENED,
+    I_LINKABLE,
+    MAY_EXEC,
+    MAY_WRITE,
+    S_APPEND,
+    S_DEAD,
+    S_IMMUTABLE,
+    S_KERNEL_FILE,
+    S_SWAPFILE,
+)
 from kemu.linux.vfs.fs_struct import current_fs
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
 from kemu.linux.vfs.mounts import g as mounts_g
@@ -431,4 +469,4 @@ def vfs_tmpfile(idmap: Any, parentpath: Path, file: File, mode: int) -> int:
     dput(child)
     if not error and file.f_mode & FMODE_OPENED and not file.f_flags & O_EXCL:
         file.f_inode.i_state |= I_LINKABLE
-    return error
+    return int(error)

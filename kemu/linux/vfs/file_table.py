@@ -7,10 +7,10 @@ from typing import Any
 
 from kemu.linux.bug import WARN_ON
 from kemu.linux.cred import Cred, current_cred, get_cred, put_cred
-from kemu.linux.dcache import QSTR, d_alloc_pseudo, d_instantiate, dput
+from kemu.linux.dcache import d_alloc_pseudo, d_instantiate, dput
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EINVAL, ENOMEM
-from kemu.linux.fcntl import O_ACCMODE, O_APPEND, O_DIRECT, O_DSYNC, __O_SYNC
+from kemu.linux.fcntl import __O_SYNC, O_ACCMODE, O_APPEND, O_DIRECT, O_DSYNC
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import custom, dup
 from kemu.linux.path import path_get, path_put
@@ -18,7 +18,7 @@ from kemu.linux.slab import kmem_cache_alloc, kmem_cache_create, kmem_cache_free
 from kemu.linux.stat import S_ISDIR
 from kemu.linux.statics import statics
 from kemu.linux.task_work import task_work_add
-from kemu.linux.vfs.basic import Path
+from kemu.linux.vfs.basic import QSTR, Path
 from kemu.linux.vfs.constants import (
     FMODE_BACKING,
     FMODE_CAN_READ,
@@ -57,11 +57,11 @@ def schedule_delayed(name: str, fn: Callable[[], None]) -> None:
 
 
 def flush_delayed(name: str) -> None:
-    from kemu.linux.workqueue import flush_work
+    from kemu.linux.workqueue import flush_delayed_work
 
     work = g.works.get(name)
     if work is not None:
-        flush_work(work)
+        flush_delayed_work(work)
 
 
 # ------------------------------------------------------------------------- allocation

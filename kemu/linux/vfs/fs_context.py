@@ -211,7 +211,7 @@ def vfs_parse_fs_param(fc: FsContext, param: FsParameter) -> int:
     """
     if not param.key:
         return invalf(fc, "Unnamed parameter\n")
-    ret = vfs_parse_sb_flag(fc, param.key)
+    ret: int = vfs_parse_sb_flag(fc, param.key)
     if ret != -ENOPARAM:
         return ret
     if fc.ops.parse_param is not None:

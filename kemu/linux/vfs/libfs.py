@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.cred import current_fsgid, current_fsuid
-from kemu.linux.dcache import DCACHE_DONTCACHE, Dentry, d_make_discardable, d_make_persistent, d_make_root, d_splice_alias, set_default_d_op
+from kemu.linux.dcache import (
+    DCACHE_DONTCACHE,
+    Dentry,
+    d_make_discardable,
+    d_make_persistent,
+    d_make_root,
+    d_splice_alias,
+    set_default_d_op,
+)
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOMEM, ENOTEMPTY, EOPNOTSUPP, EPERM
-from kemu.linux.vfs.fs_context import FsContext, fs_context_operations
 from kemu.linux.fs_dirent import fs_umode_to_dtype
 from kemu.linux.honesty import custom, dup
 from kemu.linux.kdev_t import huge_encode_dev
@@ -21,6 +28,7 @@ from kemu.linux.vfs import inode as _inode
 from kemu.linux.vfs.attr import setattr_copy, setattr_prepare
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import ATTR_SIZE, I_DIRTY, IOP_XATTR, MAX_LFS_FILESIZE, NAME_MAX, S_ANON_INODE, S_PRIVATE
+from kemu.linux.vfs.fs_context import FsContext, fs_context_operations
 from kemu.linux.vfs.inode_attr import (
     drop_nlink,
     inc_nlink,

@@ -6,10 +6,10 @@ from typing import Any
 
 from kemu.linux.cred import init_user_ns
 from kemu.linux.err import IS_ERR
-from kemu.linux.vfs.fs_context import FsContext
 from kemu.linux.honesty import custom, dup
 from kemu.linux.printk import pr_info
 from kemu.linux.vfs.basic import Path
+from kemu.linux.vfs.fs_context import FsContext
 from kemu.linux.vfs.fs_struct import g as fs_g
 from kemu.linux.vfs.fs_struct import set_fs_pwd, set_fs_root
 from kemu.linux.vfs.mounts import MntNamespace, PinnedMountpoint, attach_mnt, g, get_mountpoint, next_mnt, unpin_mountpoint

@@ -13,7 +13,7 @@ from kemu.linux.honesty import dup
 from kemu.linux.path import path_put
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.fs_struct import chroot_fs_refs, current_fs, get_fs_root
-from kemu.linux.vfs.mounts import MNT_LOCKED, MNT_NS_INTERNAL, Mount, PinnedMountpoint, attach_mnt, g, mnt_has_parent, umount_mnt
+from kemu.linux.vfs.mounts import MNT_LOCKED, MNT_NS_INTERNAL, Mount, PinnedMountpoint, attach_mnt, mnt_has_parent, umount_mnt
 from kemu.linux.vfs.namespace import (
     UMOUNT_SYNC,
     attach_recursive_mnt,
@@ -172,7 +172,6 @@ def path_pivot_root(new: Path, old: Path) -> int:
         attach_mnt(new_mnt, root_parent, root_mp)
         umount_mnt(root_mnt)
         attach_mnt(root_mnt, old_mnt, old_mp.mp)
-        g.init_mnt_ns.event += 1
         chroot_fs_refs(root, new)
     unlock_mount(old_mp)
     path_put(root)

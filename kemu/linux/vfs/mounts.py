@@ -35,14 +35,13 @@ MNT_INTERNAL_FLAGS = MNT_INTERNAL | MNT_DOOMED | MNT_SYNC_UMOUNT | MNT_LOCKED | 
 class MntNamespace:
     """``struct mnt_namespace``: ``mounts`` in the order of their ids."""
 
-    __slots__ = ("event", "mounts", "nr_mounts", "pending_mounts", "root", "user_ns", "is_anon")
+    __slots__ = ("mounts", "nr_mounts", "pending_mounts", "root", "user_ns", "is_anon")
 
     def __init__(self) -> None:
         self.root: Mount | None = None
         self.mounts: dict[Mount, None] = {}
         self.nr_mounts = 0
         self.pending_mounts = 0
-        self.event = 0
         self.user_ns: Any = None
         self.is_anon = False
 

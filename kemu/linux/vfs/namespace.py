@@ -8,6 +8,26 @@ from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import DCACHE_MOUNTED, Dentry, __d_drop, cant_mount, d_is_dir, d_is_symlink, dget, dput, is_subdir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EAGAIN, EBUSY, EINVAL, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTDIR, EPERM
+from kemu.linux.honesty import custom, dup
+from kemu.linux.printk import pr_warn
+from kemu.linux.rcupdate import synchronize_rcu
+from kemu.linux.rwsem import down_write, up_write
+from kemu.linux.super_types import (
+    SB_DIRSYNC,
+    SB_I_VERSION,
+    SB_KERNMOUNT,
+    SB_LAZYTIME,
+    SB_MANDLOCK,
+    SB_NOUSER,
+    SB_POSIXACL,
+    SB_RDONLY,
+    SB_SILENT,
+    SB_SYNCHRONOUS,
+)
+from kemu.linux.types import arch
+from kemu.linux.vfs.basic import Path
+from kemu.linux.vfs.constants import FS_HAS_SUBTYPE
+from kemu.linux.vfs.filesystems import get_fs_type, put_filesystem
 from kemu.linux.vfs.fs_context import (
     FsContext,
     fs_context_for_mount,
@@ -16,15 +36,6 @@ from kemu.linux.vfs.fs_context import (
     put_fs_context,
     vfs_parse_fs_string,
 )
-from kemu.linux.honesty import custom, dup
-from kemu.linux.printk import pr_warn
-from kemu.linux.rcupdate import synchronize_rcu
-from kemu.linux.rwsem import down_write, up_write
-from kemu.linux.super_types import SB_DIRSYNC, SB_I_VERSION, SB_KERNMOUNT, SB_LAZYTIME, SB_MANDLOCK, SB_NOUSER, SB_POSIXACL, SB_RDONLY, SB_SILENT, SB_SYNCHRONOUS
-from kemu.linux.types import arch
-from kemu.linux.vfs.basic import Path
-from kemu.linux.vfs.constants import FS_HAS_SUBTYPE
-from kemu.linux.vfs.filesystems import get_fs_type, put_filesystem
 from kemu.linux.vfs.fs_struct import current_fs
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
 from kemu.linux.vfs.mounts import (
@@ -207,7 +218,6 @@ def commit_tree(mnt: Mount) -> None:
         n.nr_mounts += n.pending_mounts
         n.pending_mounts = 0
     make_visible(mnt)
-    n.event += 1
 
 
 def count_mounts(ns: Any, mnt: Mount) -> int:
@@ -484,7 +494,6 @@ def umount_tree(mnt: Mount, how: int) -> None:
         ns = p.mnt_ns
         if ns is not None:
             ns.nr_mounts -= 1
-            ns.event += 1
         p.mnt_ns = None
         if how & UMOUNT_SYNC:
             p.mnt_flags |= MNT_SYNC_UMOUNT

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from kemu.linux.dcache import d_make_root
 from kemu.linux.errno import ENOLCK, ENOMEM
-from kemu.linux.vfs.fs_context import FsContext, fs_context_operations
 from kemu.linux.honesty import names
 from kemu.linux.super_types import SB_I_NODEV, SB_I_NOEXEC, SB_NOUSER, SuperBlock, super_operations
 from kemu.linux.types import arch
 from kemu.linux.vfs.constants import FOP_IMMUTABLE, MAX_LFS_FILESIZE, S_IMMUTABLE, S_NOATIME
+from kemu.linux.vfs.fs_context import FsContext, fs_context_operations
 from kemu.linux.vfs.inode import new_inode
 from kemu.linux.vfs.inode_attr import simple_inode_init_ts
-from kemu.linux.vfs.libfs import empty_dir_llseek, empty_dir_readdir, generic_read_dir, make_empty_dir_inode, noop_fsync, simple_statfs
+from kemu.linux.vfs.libfs import (
+    empty_dir_llseek,
+    empty_dir_readdir,
+    generic_read_dir,
+    make_empty_dir_inode,
+    noop_fsync,
+    simple_statfs,
+)
 from kemu.linux.vfs.super import get_tree_single, kill_anon_super
 from kemu.linux.vfs.types import File, FileSystemType, file_operations
 

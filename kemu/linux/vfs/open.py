@@ -6,10 +6,40 @@ from typing import Any
 
 from kemu.linux.bug import BUG_ON, WARN_ON
 from kemu.linux.cred import Cred, current_cred
-from kemu.linux.dcache import Dentry, d_alloc_parallel, d_can_lookup, d_in_lookup, d_invalidate, d_is_dir, d_is_reg, d_is_symlink, d_lookup, d_lookup_done, dput
+from kemu.linux.dcache import (
+    Dentry,
+    d_alloc_parallel,
+    d_can_lookup,
+    d_in_lookup,
+    d_invalidate,
+    d_is_dir,
+    d_is_reg,
+    d_is_symlink,
+    d_lookup,
+    d_lookup_done,
+    dput,
+)
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import EACCES, EEXIST, EINVAL, EISDIR, ELOOP, ENODEV, ENOENT, ENOTDIR, EOPENSTALE, EOVERFLOW, EPERM, EROFS, ESTALE, ETXTBSY
+from kemu.linux.errno import (
+    EACCES,
+    EEXIST,
+    EINVAL,
+    EISDIR,
+    ELOOP,
+    ENODEV,
+    ENOENT,
+    ENOTDIR,
+    EOPENSTALE,
+    EOVERFLOW,
+    EPERM,
+    EROFS,
+    ESTALE,
+    ETXTBSY,
+)
 from kemu.linux.fcntl import (
+    __O_REGULAR,
+    __O_SYNC,
+    __O_TMPFILE,
     AT_FDCWD,
     O_ACCMODE,
     O_APPEND,
@@ -29,9 +59,6 @@ from kemu.linux.fcntl import (
     O_TRUNC,
     O_WRONLY,
     VALID_OPEN_FLAGS,
-    __O_REGULAR,
-    __O_SYNC,
-    __O_TMPFILE,
 )
 from kemu.linux.honesty import dup
 from kemu.linux.path import path_get, path_put
@@ -64,9 +91,23 @@ from kemu.linux.vfs.constants import (
     S_APPEND,
     S_DEAD,
 )
-from kemu.linux.vfs.file_table import alloc_empty_backing_file, alloc_empty_file, alloc_empty_file_noaccount, fput, iocb_flags, put_file_access
+from kemu.linux.vfs.file_table import (
+    alloc_empty_backing_file,
+    alloc_empty_file,
+    alloc_empty_file_noaccount,
+    fput,
+    iocb_flags,
+    put_file_access,
+)
 from kemu.linux.vfs.locking import inode_lock, inode_lock_shared, inode_unlock, inode_unlock_shared
-from kemu.linux.vfs.mounts import MNT_NODEV, MNT_NOEXEC, mnt_drop_write, mnt_get_write_access, mnt_put_write_access, mnt_want_write
+from kemu.linux.vfs.mounts import (
+    MNT_NODEV,
+    MNT_NOEXEC,
+    mnt_drop_write,
+    mnt_get_write_access,
+    mnt_put_write_access,
+    mnt_want_write,
+)
 from kemu.linux.vfs.permission import inode_owner_or_capable, inode_permission
 from kemu.linux.vfs.types import File, Inode, empty_fops
 from kemu.linux.vfs.walk import (

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.cred import CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, capable, capable_wrt_inode_uidgid, current_fsuid, in_group_p
+from kemu.linux.cred import (
+    CAP_DAC_OVERRIDE,
+    CAP_DAC_READ_SEARCH,
+    CAP_FOWNER,
+    capable,
+    capable_wrt_inode_uidgid,
+    current_fsuid,
+    in_group_p,
+)
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EACCES, EAGAIN, EPERM, EROFS
 from kemu.linux.honesty import dup

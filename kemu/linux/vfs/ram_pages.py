@@ -21,7 +21,7 @@ from kemu.linux.vfs.locking import inode_lock, inode_unlock
 from kemu.linux.vfs.ram_runs import write_ranges, writes_whole_ranges
 from kemu.linux.vfs.types import Inode, Kiocb, address_space_operations
 from kemu.machine.current import this
-from kemu.machine.pages import PG_dirty, Page
+from kemu.machine.pages import Page, PG_dirty
 
 
 @dup("fs/libfs.c")

@@ -14,7 +14,18 @@ from kemu.linux.honesty import dup
 from kemu.linux.printk import pr_warn
 from kemu.linux.types import Ref, arch
 from kemu.linux.uio import ITER_DEST, ITER_SOURCE, IovIter, Kvec, iov_iter_kvec, iov_iter_ubuf
-from kemu.linux.vfs.constants import FMODE_CAN_READ, FMODE_CAN_WRITE, FMODE_LSEEK, FMODE_READ, FMODE_WRITE, FOP_UNSIGNED_OFFSET, IOCB_WRITE, LLONG_MAX, READ, WRITE
+from kemu.linux.vfs.constants import (
+    FMODE_CAN_READ,
+    FMODE_CAN_WRITE,
+    FMODE_LSEEK,
+    FMODE_READ,
+    FMODE_WRITE,
+    FOP_UNSIGNED_OFFSET,
+    IOCB_WRITE,
+    LLONG_MAX,
+    READ,
+    WRITE,
+)
 from kemu.linux.vfs.types import File, Kiocb
 from kemu.machine.current import this
 

@@ -14,7 +14,6 @@ from kemu.linux.cred import CAP_SYS_ADMIN, capable, init_user_ns, ns_capable
 from kemu.linux.dcache import dget, shrink_dcache_for_umount, shrink_dcache_sb
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EACCES, EBUSY, EINVAL, EMFILE, ENOMEM, EPERM
-from kemu.linux.vfs.fs_context import FsContext, errorfc, warnfc
 from kemu.linux.honesty import custom, dup
 from kemu.linux.kdev_t import MINORBITS
 from kemu.linux.mutex import mutex
@@ -42,6 +41,7 @@ from kemu.linux.super_types import (
 from kemu.linux.vfs import inode as _inode
 from kemu.linux.vfs.constants import FS_USERNS_DELEGATABLE, FS_USERNS_MOUNT
 from kemu.linux.vfs.filesystems import get_filesystem, put_filesystem
+from kemu.linux.vfs.fs_context import FsContext, errorfc, warnfc
 from kemu.linux.vfs.mounts import sb_prepare_remount_readonly
 from kemu.machine.current import this
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.backing_dev import bdi_get
+from kemu.linux.blk_types import blk_holder_ops
 from kemu.linux.bug import BUG_ON
 from kemu.linux.dcache import dget, shrink_dcache_sb
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EACCES, EBUSY
-from kemu.linux.vfs.fs_context import GET_TREE_BDEV_QUIET_LOOKUP, FsContext, errorf, invalf, warnf
 from kemu.linux.honesty import custom, dup
 from kemu.linux.super_types import SB_ACTIVE, SB_I_RETIRED, SB_I_STABLE_WRITES, SB_NOSEC, SB_RDONLY, SuperBlock
 from kemu.linux.types import Ref
 from kemu.linux.vfs import inode as _inode
-from kemu.linux.vfs.super import Fill, deactivate_locked_super, generic_shutdown_super, put_super, sget_fc, super_lock, super_unlock, sync_filesystem
+from kemu.linux.vfs.fs_context import GET_TREE_BDEV_QUIET_LOOKUP, FsContext, errorf, invalf, warnf
+from kemu.linux.vfs.super import (
+    Fill,
+    deactivate_locked_super,
+    generic_shutdown_super,
+    put_super,
+    sget_fc,
+    super_lock,
+    super_unlock,
+    sync_filesystem,
+)
 from kemu.machine.current import this
 
 
@@ -86,18 +96,6 @@ def fs_bdev_sync(bdev: Any) -> None:
         super_unlock(sb, False)
 
 
-class blk_holder_ops:
-    """``struct blk_holder_ops``"""
-
-    __slots__ = ("freeze", "mark_dead", "sync", "thaw")
-
-    def __init__(self, mark_dead: Any = None, sync: Any = None, freeze: Any = None, thaw: Any = None):
-        self.mark_dead = mark_dead
-        self.sync = sync
-        self.freeze = freeze
-        self.thaw = thaw
-
-
 fs_holder_ops = blk_holder_ops(mark_dead=fs_bdev_mark_dead, sync=fs_bdev_sync)
 
 
@@ -113,9 +111,18 @@ def sb_open_mode(flags: int) -> int:
 def setup_bdev_super(sb: SuperBlock, sb_flags: int, fc: FsContext | None) -> int:
     """``int setup_bdev_super(struct super_block *sb, int sb_flags, struct fs_context *fc)``: open the device sb->s_dev for this superblock.
 
-    Return: 0; -EACCES for a read-only device mounted writable; -EBUSY if it is frozen; what opening says.
+    Devices are never frozen here. Return: 0; -EACCES for a read-only device mounted writable; what opening says.
     """
-    from kemu.linux.blkdev import BLK_OPEN_WRITE, bdev_file_open_by_dev, bdev_fput, bdev_read_only, block_size, file_bdev, sb_set_blocksize
+    from kemu.linux.blkdev import (
+        BLK_OPEN_WRITE,
+        bdev_file_open_by_dev,
+        bdev_fput,
+        bdev_read_only,
+        block_size,
+        file_bdev,
+        sb_set_blocksize,
+    )
+    from kemu.linux.genhd import BLK_FEAT_STABLE_WRITES
 
     mode = sb_open_mode(sb_flags)
     bdev_file = bdev_file_open_by_dev(sb.s_dev, mode, sb, fs_holder_ops)
@@ -127,15 +134,10 @@ def setup_bdev_super(sb: SuperBlock, sb_flags: int, fc: FsContext | None) -> int
     if mode & BLK_OPEN_WRITE and bdev_read_only(bdev):
         bdev_fput(bdev_file)
         return -EACCES
-    if getattr(bdev, "bd_fsfreeze_count", 0):
-        if fc is not None:
-            warnf(fc, "%s: Can't mount, blockdev is frozen", bdev_name(bdev))
-        bdev_fput(bdev_file)
-        return -EBUSY
     sb.s_bdev_file = bdev_file
     sb.s_bdev = bdev
     sb.s_bdi = bdi_get(bdev.bd_disk.bdi)
-    if getattr(bdev.bd_disk, "stable_writes", False):
+    if bdev.bd_disk.queue.limits.features & BLK_FEAT_STABLE_WRITES:
         sb.s_iflags |= SB_I_STABLE_WRITES
     sb.s_id = bdev_name(bdev)[:31]
     sb_set_blocksize(sb, block_size(bdev))

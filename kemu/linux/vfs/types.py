@@ -6,8 +6,8 @@ from typing import Any
 
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mapping import AddressSpace, FileRaState
-from kemu.linux.vfs.basic import Path
 from kemu.linux.super_types import SuperBlock, _Ops
+from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import ACL_NOT_CACHED
 
 
