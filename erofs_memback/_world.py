@@ -26,6 +26,7 @@ from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref, this
 from kemu.linux.vfs.basic import Qstr
 from kemu.linux.vfs.file_table import __fput_sync
+from kemu.linux.vfs.fs_struct import current_fs
 from kemu.linux.vfs.filesystems import get_fs_type, put_filesystem
 from kemu.linux.vfs.mnt_init import mnt_init
 from kemu.linux.vfs.mounts import mntput
@@ -50,9 +51,15 @@ def errname(err: int) -> str:
     return errno.errorcode.get(-err, "ENOTSUPP" if err == -524 else str(-err))
 
 
-def boot() -> None:
-    """The kernel is up: root file system mounted, EROFS registered. Of the current machine."""
+def start() -> None:
+    """The kernel is up: a root file system is mounted, and what is made when it is first needed has been needed once."""
     mnt_init()
+    __fput_sync(dentry_open(current_fs().root, O_RDONLY, current_cred()))
+
+
+def boot() -> None:
+    """The same with EROFS registered."""
+    start()
     err = super.erofs_module_init()
     if err:
         raise AssertionError(f"erofs_module_init: {errname(err)}")

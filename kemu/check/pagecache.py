@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kemu.check.watch import Detector, Detectors
+from kemu.check.where import Site, filler_site
 from kemu.machine.current import this
 from kemu.machine.memory import UNINIT
 from kemu.machine.pages import Page, page_va
@@ -22,6 +23,7 @@ class PageCache(Detector):
     def __init__(self) -> None:
         self.where: dict[int, tuple[Page, Any, int]] = {}       # id(folio) -> folio, mapping, index
         self.machine: Machine | None = None
+        self.filled_by: Site | None = None                      # the operation that ended the last successful read
 
     def attach(self, machine: Machine, others: Detectors) -> None:
         self.machine = machine
@@ -47,6 +49,7 @@ class PageCache(Detector):
     def on_folio_end_read(self, folio: Page, success: bool) -> None:
         if not success:
             return
+        self.filled_by = filler_site()
         mem = this.mem
         for i in range(1 << folio.order):
             state = mem.get_state(folio.pfn + i)

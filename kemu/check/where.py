@@ -54,6 +54,23 @@ def site() -> Site | None:
     return fallback
 
 
+_FILLERS = frozenset({"filemap_read_folio", "read_pages"})
+
+
+def filler_site() -> Site | None:
+    """The address space operation that is filling the page cache: the ported function that the page cache called."""
+    frame: FrameType | None = sys._getframe(1)
+    last: Site | None = None
+    while frame is not None:
+        code = frame.f_code
+        if is_ported(frame):
+            last = Site(code, frame.f_lineno, "")
+        elif code.co_name in _FILLERS:
+            break
+        frame = frame.f_back
+    return last
+
+
 def port_site() -> str:
     """:func:`site` as text; ``?`` if there is none."""
     s = site()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from kemu.check.pagecache import PageCache
 from kemu.check.state import GlobalState
 from kemu.check.suite import all_detectors
 from kemu.check.watch import Detectors
@@ -40,6 +41,7 @@ class Run:
         self.behaviour: set[str] = set()
         self.watches: list[Detectors] = []
         self.machines: list[Machine] = []
+        self.heard: tuple[str, str] = ("", "")      # who wrote the last error into the kernel log: function, file:line
         self._detectors = detectors
 
     def machine(self, **options: Any) -> Machine:
@@ -56,8 +58,26 @@ class Run:
         if watch is not None:
             watch.attach(m)
             self.watches.append(watch)
+        if self.detect:
+            m.log.console = self._listener(m.log.console)
         self.machines.append(m)
         return m
+
+    def _listener(self, inner: Callable[[int, str], None] | None) -> Callable[[int, str], None]:
+        def listen(level: int, line: str) -> None:
+            if level <= 3:
+                self.heard = caller_function()
+            if inner is not None:
+                inner(level, line)
+        return listen
+
+    def filled(self) -> tuple[str, str]:
+        """Which address space operation last filled a page of the page cache: function, file:line."""
+        for watch in reversed(self.watches):
+            cache = watch.get(PageCache)
+            if cache is not None and cache.filled_by is not None:
+                return cache.filled_by.function, cache.filled_by.place
+        return "", ""
 
     def show(self, *lines: str) -> None:
         """Describe the input: printed with a finding, and only then."""
@@ -68,9 +88,9 @@ class Run:
         """Something that tells this run's behaviour from another's (an errno, a layout): counted as progress."""
         self.behaviour.update(what)
 
-    def fail(self, title: str, *details: str, cause: str = "", severity: str = "high", function: str = "") -> None:
-        """The property does not hold."""
-        raise Disagreement(title, list(details), cause=cause, severity=severity, function=function)
+    def fail(self, title: str, *details: str, cause: str = "", severity: str = "high", where: tuple[str, str] = ("", "")) -> None:
+        """The property does not hold. ``where``: function and file:line that it is about (:attr:`heard`, :meth:`filled`)."""
+        raise Disagreement(title, list(details), cause=cause, severity=severity, function=where[0], line=where[1])
 
     @contextmanager
     def unchanged(self, m: Machine) -> Iterator[None]:
