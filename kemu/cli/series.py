@@ -11,7 +11,7 @@ from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
 from kemu.cli.linux import failures, globals_parser, kind_of, say_of, tree_of
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml import series as series_
-from kemu.rung.uml.seriestest import Step, run_steps
+from kemu.rung.uml.seriestest import Step, planned, run_steps
 
 HELP = "patch series: list, new, check, test"
 
@@ -92,17 +92,16 @@ def _images(args: argparse.Namespace) -> list[Path]:
 def _test(args: argparse.Namespace) -> int:
     series = series_.find_series(args.name)
     ktap = args.ktap or not sys.stdout.isatty()
+    images = _images(args)
     if ktap:
-        print("KTAP version 1")
+        print(f"KTAP version 1\n1..{planned(series, args.bisectable, images)}", flush=True)
     count, worst = 0, EXIT_OK
-    steps = run_steps(series, tree_of(args), args.flavour, args.bisectable, _images(args), say_of(args), args.jobs, args.timeout)
+    steps = run_steps(series, tree_of(args), args.flavour, args.bisectable, images, say_of(args), args.jobs, args.timeout)
     for step in steps:
         count += 1
         _show(step, count, ktap)
         if step.status == "not ok":
             worst = worst or step.code
-    if ktap:
-        print(f"1..{count}")
     if worst:
         raise CommandError(f"test: {series.name}: failed", worst)
     return EXIT_OK
@@ -113,9 +112,10 @@ def _show(step: Step, number: int, ktap: bool) -> None:
     if ktap:
         for line in details:
             print(f"# {line}")
-        print(f"{'ok' if step.status != 'not ok' else 'not ok'} {number} {step.name}{' # SKIP' if step.status == 'skip' else ''}")
+        print(f"{'ok' if step.status != 'not ok' else 'not ok'} {number} {step.name}{' # SKIP it does not build' if step.status == 'skip' else ''}")
     else:
-        print(f"[{'FAILED' if step.status == 'not ok' else 'PASSED'}] {step.name} ({step.seconds:.1f} s)")
+        word = {"ok": "PASSED", "not ok": "FAILED", "skip": "SKIPPED"}[step.status]
+        print(f"[{word}] {step.name}{f' ({step.seconds:.1f} s)' if step.status != 'skip' else ''}")
         for line in details:
             print(f"    {line}")
     sys.stdout.flush()

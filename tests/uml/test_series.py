@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from kemu.report import ktap
 from kemu.rung.uml.build import Kernel
 from kemu.rung.uml.series import Series, check, find_series, read_series
 from kemu.rung.uml.seriestest import Step, run_steps
@@ -37,8 +40,10 @@ def series(tmp_path: Path, *mails: str, kunit: str = "") -> Series:
 
 
 def last(steps: list[Step]) -> Step:
-    assert all(s.status == "ok" for s in steps[:-1])
-    return steps[-1]
+    """The step that failed: those before are well, those after were not done."""
+    (bad,) = (i for i, s in enumerate(steps) if s.status == "not ok")
+    assert all(s.status == "ok" for s in steps[:bad]) and all(s.status == "skip" for s in steps[bad + 1:])
+    return steps[bad]
 
 
 def test_the_first_customer(kernel: Kernel, tree: Tree) -> None:
@@ -76,7 +81,7 @@ def test_bisectable_finds_the_patch_that_does_not_build_alone(kernel: Kernel, tr
     second = (first[1], "static int helper(void) { return 1; }\n" + first[1])
     both = series(tmp_path, patch(tree, *first), patch(tree, *second, number=2, before=first))
     step = last(list(run_steps(both, tree, bisectable=True)))
-    assert step.status == "not ok" and step.name.startswith("builds at patch 1/2: [PATCH 1/2]") and "helper" in step.details
+    assert step.status == "not ok" and step.name.startswith("builds at patch 1 of 2: [PATCH 1/2]") and "helper" in step.details
     assert list(run_steps(both, tree))[0].status == "ok", "without --bisectable only the whole is built"
 
 
@@ -93,3 +98,14 @@ def test_a_patch_that_does_not_apply(tree: Tree, tmp_path: Path) -> None:
     assert finding.status == "fail" and f"{FILE}:" in finding.summary
     step = last(list(run_steps(bad, tree)))
     assert step.status == "not ok" and "0001-x.patch" in step.details
+
+
+def test_its_ktap_is_read_by_the_kernels_parser(kernel: Kernel, tree: Tree, tmp_path: Path) -> None:
+    bad = series(tmp_path, patch(tree, ENTRY, "int x = y;\n" + ENTRY))
+    done = subprocess.run([sys.executable, "-m", "kemu", "series", "test", bad.path, "--bisectable"], capture_output=True, text=True)
+    assert done.returncode == 4
+    got = ktap.parse(done.stdout.splitlines(), tree.path)
+    assert (got.failed, got.skipped >= 1, got.errors) == (1, True, 0), got.text
+    done = subprocess.run([sys.executable, "-m", "kemu", "series", "test", "erofs-kunit"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert ktap.parse(done.stdout.splitlines(), tree.path).ok

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,11 +44,15 @@ def pick_cpu() -> int:
 
 
 class Process:
-    """A kernel that runs. ``send`` and ``receive`` are whole-buffer operations on the channel under a deadline."""
+    """A kernel that runs. ``send`` and ``receive`` are whole-buffer operations on the channel under a deadline.
+
+    It dies with the thread that started it.
+    """
 
     def __init__(self, kernel: Path, initrd: Path | bytes | None, args: Sequence[str] = (), memory: str = "256M",
                  cpu: int | None = None):
         self.folder = Path(tempfile.mkdtemp(prefix="kemu-uml-", dir=scratch_base()))
+        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, True)
         self.log = bytearray()
         self._lost = 0
         self.started = 0                               # mark of the case that runs
@@ -235,7 +240,7 @@ class Process:
             except OSError:
                 pass
         self._to = self._from = self._log = self._keys = self._screen = -1
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._remove()
 
 
 _PR_SET_PDEATHSIG = 1

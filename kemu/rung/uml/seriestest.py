@@ -29,24 +29,35 @@ class Step:
     code: int = 1
 
 
+def planned(series: Series, bisectable: bool = False, images: Sequence[Path] = ()) -> int:
+    """How many steps :func:`run_steps` gives."""
+    return (max(len(series.patches) - 1, 0) if bisectable else 0) + 2 + bool(images)
+
+
 def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: bool = False, images: Sequence[Path] = (),
               say: Say = nothing, jobs: int = 0, timeout: float = 120.0) -> Iterator[Step]:
-    """The steps of a test as they are done. A step that fails ends the test, but for suites and images."""
-    upto = range(1, len(series.patches)) if bisectable else range(0)
-    for count in upto:
-        step, _ = _build_step(f"builds at patch {count}/{len(series.patches)}: {series.patches[count - 1].subject}",
-                              series.recipe(tree, flavour, upto=count), say, jobs)
-        yield step
-        if step.status != "ok":
-            return
-    step, kernel = _build_step("builds" if series.patches else "builds (no patch in it)", series.recipe(tree, flavour), say, jobs)
-    yield step
-    if kernel is None:
+    """The steps of a test as they are done. After one that does not build the rest is skipped."""
+    kernel: Kernel | None = None
+    count = len(series.patches)
+    built = True
+    for upto in [*(range(1, count) if bisectable else ()), count]:
+        name = "builds" if upto == count else f"builds at patch {upto} of {count}: {series.patches[upto - 1].subject}"
+        if built:
+            step, kernel = _build_step(name, series.recipe(tree, flavour, upto=upto), say, jobs)
+            built = kernel is not None
+            yield step
+        else:
+            yield Step(name, "skip")
+    if kernel is None or not built:
+        yield Step("KUnit", "skip")
+        if images:
+            yield Step("same answers as the plain tree", "skip")
         return
-    yield _timed("KUnit", lambda s: _kunit(s, series, kernel, tree, timeout))
+    done = kernel
+    yield _timed("KUnit", lambda s: _kunit(s, series, done, tree, timeout))
     if images:
         yield _timed(f"same answers as the plain tree for {len(images)} images",
-                     lambda s: _same_answers(s, kernel, Recipe(tree, flavour), images, say, jobs))
+                     lambda s: _same_answers(s, done, Recipe(tree, flavour), images, say, jobs))
 
 
 def _timed(name: str, action: Callable[[Step], None]) -> Step:

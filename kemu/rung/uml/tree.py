@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,10 +56,7 @@ class Tree:
         """A short name for the contents: changes when any source file is added, removed or touched."""
         if self.ours:
             return hashlib.sha256((self.path / ".kemu-fetched").read_bytes()).hexdigest()[:16]
-        h = hashlib.sha256()
-        for rel, st in source_files(self.path):
-            h.update(f"{rel}\0{st.st_size}\0{st.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-        return h.hexdigest()[:16]
+        return hashlib.sha256(_listing(self.path)).hexdigest()[:16]
 
     def slot(self) -> str:
         """A short name for the place: one per path, the same after edits."""
@@ -92,6 +90,21 @@ def source_files(top: Path) -> list[tuple[str, os.stat_result]]:
                     out.append((name, e.stat(follow_symlinks=False)))
     out.sort()
     return out
+
+
+def _listing(top: Path) -> bytes:
+    """Path, size and time of every source file; by find(1), which takes a quarter of a second for a kernel tree."""
+    skip = [f"./{e.name}" for e in os.scandir(top) if e.is_dir(follow_symlinks=False) and _skip_top(e.name, e.path)]
+    pruned = [word for path in [*skip, *(f"./{d}" for d in _BUILT_DIRS), "*/include/generated"] for word in ("-path", path, "-prune", "-o")]
+    left_out = [word for suffix in _BUILT_SUFFIXES for word in ("!", "-name", f"*{suffix}")]
+    left_out += [word for name in _BUILT_FILES for word in ("!", "-path", f"./{name}")]
+    try:
+        done = subprocess.run(["find", ".", *pruned, "!", "-type", "d", *left_out, "-printf", "%P %s %T@\n"], cwd=top, capture_output=True)
+    except FileNotFoundError:
+        done = None
+    if done and not done.returncode:
+        return done.stdout
+    return "".join(f"{rel} {st.st_size} {st.st_mtime_ns}\n" for rel, st in source_files(top)).encode("utf-8", "surrogateescape")
 
 
 def _skip_top(name: str, path: str) -> bool:
