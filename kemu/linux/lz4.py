@@ -183,7 +183,8 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
     window.add(dst, capacity)
     ret = LZ4_decompress_generic(src, dst, csize, capacity, partial, overlap, window)
     if window.high > dst:
-        mem._mark(mem.pieces(dst, window.high - dst, True), None)
+        init = window.never_written(dst, window.high - dst) if window.track else b""
+        mem._mark(mem.pieces(dst, window.high - dst, True), init if 1 in init else None)
     if ret > 0:
         mem.counters.bytes_decompressed += ret
     return ret

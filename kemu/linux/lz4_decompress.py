@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kemu.linux.honesty import dup
 from kemu.machine.current import this
+from kemu.machine.memory import UNINIT
 
 ML_BITS = 4
 ML_MASK = (1 << ML_BITS) - 1
@@ -24,9 +25,12 @@ _dec64table = (0, 0, 0, -1, -4, 1, 2, 3)
 
 
 class Window:
-    """Addresses of one or more checked ranges, read and written through to physical memory page by page."""
+    """Addresses of one or more checked ranges, read and written through to physical memory page by page.
 
-    __slots__ = ("base", "buf", "mask", "shift", "size", "high")
+    With a watch attached it also follows which bytes were never written: what is copied from them stays so.
+    """
+
+    __slots__ = ("base", "buf", "high", "mask", "shift", "size", "track", "uninit")
 
     def __init__(self) -> None:
         mem = this.mem
@@ -34,12 +38,17 @@ class Window:
         self.buf = mem.buf
         self.base: dict[int, int] = {}          # page number -> arena offset
         self.high = 0                           # end of the highest byte written
+        self.track = this.watch is not None
+        self.uninit: dict[int, bytearray] = {}  # arena offset of a page -> for each byte 1 if it was never written
 
     def add(self, addr: int, n: int) -> None:
         """Let [addr, addr + n) be seen."""
         mem = this.mem
         for vpn in range(addr >> self.shift, (addr + max(n, 1) - 1 >> self.shift) + 1):
-            self.base[vpn] = mem.pfn_of(vpn << self.shift) << self.shift
+            pfn = mem.pfn_of(vpn << self.shift)
+            base = self.base[vpn] = pfn << self.shift
+            if self.track and base not in self.uninit:
+                self.uninit[base] = bytearray(c == UNINIT for c in mem.shadow(vpn << self.shift, self.size))
 
     def get(self, addr: int, n: int) -> bytes:
         off = addr & self.mask
@@ -49,27 +58,44 @@ class Window:
         step = self.size - off
         return self.get(addr, step) + self.get(addr + step, n - step)
 
-    def put(self, addr: int, data: bytes) -> None:
+    def put(self, addr: int, data: bytes, uninit: bytes = b"") -> None:
+        """Store; ``uninit`` says for each byte whether it is one that was never written (default: none is)."""
         n = len(data)
         if addr + n > self.high:
             self.high = addr + n
+        done = 0
+        while done < n:
+            off = addr & self.mask
+            step = min(n - done, self.size - off)
+            base = self.base[addr >> self.shift]
+            self.buf[base + off:base + off + step] = data[done:done + step]
+            if self.track:
+                self.uninit[base][off:off + step] = uninit[done:done + step] or bytes(step)
+            addr += step
+            done += step
+
+    def copy(self, d: int, s: int, n: int) -> None:
+        """``n`` bytes, all loaded before the first is stored."""
+        self.put(d, self.get(s, n), self.never_written(s, n) if self.track else b"")
+
+    def never_written(self, addr: int, n: int) -> bytes:
+        out = bytearray()
         while n:
             off = addr & self.mask
             step = min(n, self.size - off)
-            at = self.base[addr >> self.shift] + off
-            self.buf[at:at + step] = data[:step]
-            data = data[step:]
+            out += self.uninit[self.base[addr >> self.shift]][off:off + step]
             addr += step
             n -= step
+        return bytes(out)
 
     def wild_copy(self, d: int, s: int, e: int, overlap: bool) -> None:
         """``LZ4_wildCopy()``: 8 bytes at a time until ``e``, up to 7 bytes beyond it."""
         n = max(e - d + 7, 8) & ~7
         if not overlap and not s < d < s + n:
-            self.put(d, self.get(s, n))
+            self.copy(d, s, n)
             return
         while n:
-            self.put(d, self.get(s, 8))
+            self.copy(d, s, 8)
             d += 8
             s += 8
             n -= 8
@@ -88,7 +114,7 @@ def LZ4_decompress_generic(src: int, dst: int, srcSize: int, outputSize: int, pa
     lowPrefix = dst
     shortiend = iend - 14 - 2
     shortoend = oend - 14 - 18
-    get, put = w.get, w.put
+    get, put, copy = w.get, w.put, w.copy
 
     if outputSize == 0:
         return 0 if srcSize == 1 and get(ip, 1)[0] == 0 else -1
@@ -101,7 +127,7 @@ def LZ4_decompress_generic(src: int, dst: int, srcSize: int, outputSize: int, pa
         length = token >> ML_BITS
 
         if length != RUN_MASK and ip < shortiend and op <= shortoend:
-            put(op, get(ip, 16))
+            copy(op, ip, 16)
             op += length
             ip += length
             length = token & ML_MASK
@@ -109,9 +135,9 @@ def LZ4_decompress_generic(src: int, dst: int, srcSize: int, outputSize: int, pa
             ip += 2
             match = op - offset
             if length != ML_MASK and offset >= 8 and match >= lowPrefix:
-                put(op, get(match, 8))
-                put(op + 8, get(match + 8, 8))
-                put(op + 16, get(match + 16, 2))
+                copy(op, match, 8)
+                copy(op + 8, match + 8, 8)
+                copy(op + 16, match + 16, 2)
                 op += length + MINMATCH
                 continue
         else:
@@ -138,7 +164,7 @@ def LZ4_decompress_generic(src: int, dst: int, srcSize: int, outputSize: int, pa
                 elif ip + length != iend or cpy > oend:
                     return -(ip - src) - 1
                 if length:
-                    put(op, get(ip, length))        # memmove
+                    copy(op, ip, length)        # memmove
                 ip += length
                 op += length
                 if not partialDecoding or cpy == oend or ip >= iend - 2:
@@ -178,11 +204,11 @@ def LZ4_decompress_generic(src: int, dst: int, srcSize: int, outputSize: int, pa
             copyEnd = op + mlen
             if match + mlen > op:
                 while op < copyEnd:
-                    put(op, get(match, 1))
+                    copy(op, match, 1)
                     op += 1
                     match += 1
             elif mlen:
-                put(op, get(match, mlen))
+                copy(op, match, mlen)
             op = copyEnd
             if op == oend:
                 break
@@ -190,12 +216,12 @@ def LZ4_decompress_generic(src: int, dst: int, srcSize: int, outputSize: int, pa
 
         if offset < 8:
             for i in range(4):
-                put(op + i, get(match + i, 1))
+                copy(op + i, match + i, 1)
             match += _inc32table[offset]
-            put(op + 4, get(match, 4))
+            copy(op + 4, match, 4)
             match -= _dec64table[offset]
         else:
-            put(op, get(match, 8))
+            copy(op, match, 8)
             match += 8
         op += 8
 
@@ -209,11 +235,11 @@ def LZ4_decompress_generic(src: int, dst: int, srcSize: int, outputSize: int, pa
                 match += oCopyLimit - op
                 op = oCopyLimit
             while op < cpy:
-                put(op, get(match, 1))
+                copy(op, match, 1)
                 op += 1
                 match += 1
         else:
-            put(op, get(match, 8))
+            copy(op, match, 8)
             if length > 16:
                 w.wild_copy(op + 8, match + 8, cpy, overlap)
         op = cpy                                    # wildcopy correction

@@ -9,8 +9,27 @@ import zlib as host_zlib
 import pytest
 
 from kemu.linux import xz, zstd
-from kemu.linux.xz import XZ_DATA_ERROR, XZ_OK, XZ_PREALLOC, XZ_STREAM_END, xz_buf, xz_dec_microlzma_alloc, xz_dec_microlzma_reset, xz_dec_microlzma_run
-from kemu.linux.zlib import MAX_WBITS, Z_BUF_ERROR, Z_DATA_ERROR, Z_OK, Z_STREAM_END, Z_SYNC_FLUSH, z_stream_s, zlib_inflate, zlib_inflateInit2
+from kemu.linux.xz import (
+    XZ_DATA_ERROR,
+    XZ_OK,
+    XZ_PREALLOC,
+    XZ_STREAM_END,
+    xz_buf,
+    xz_dec_microlzma_alloc,
+    xz_dec_microlzma_reset,
+    xz_dec_microlzma_run,
+)
+from kemu.linux.zlib import (
+    MAX_WBITS,
+    Z_BUF_ERROR,
+    Z_DATA_ERROR,
+    Z_OK,
+    Z_STREAM_END,
+    Z_SYNC_FLUSH,
+    z_stream_s,
+    zlib_inflate,
+    zlib_inflateInit2,
+)
 from kemu.machine.machine import Machine
 
 DATA = b"".join(random.Random(i % 7).randbytes(20) + b"kernel" * (i % 5) for i in range(300))

@@ -9,6 +9,7 @@ import pytest
 
 from kemu.linux import lz4 as klz4
 from kemu.linux.lz4 import LZ4_DECOMPRESS_INPLACE_MARGIN, LZ4_decompress_safe, LZ4_decompress_safe_partial
+from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from kemu.machine.memory import OK, UNINIT
 from kemu.machine.splat import Splat
@@ -176,3 +177,35 @@ def test_accesses_are_checked(m):
     m.slab.kfree(dst)
     with pytest.raises(Splat, match="KASAN: slab-use-after-free"):
         LZ4_decompress_safe(src, dst, len(c), 200)
+
+
+class Quiet:
+    """A watch that only notes which never-written bytes were used."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int]] = []
+
+    def uninit_use(self, addr: int, size: int, what: str) -> None:
+        self.seen.append((addr, size))
+
+    def __getattr__(self, name: str):
+        return lambda *a, **k: None
+
+
+def test_what_was_never_written_stays_so(m):
+    """A first match of offset 0 gives the reader what was in the page; the shadow still says that nobody has written it."""
+    src = put(m, b"\x00\x00\x00\xf0\x0f" + b"abcdefghij" * 3, False)
+    dst = m.slab.kmalloc(20, False)
+    this.watch = watch = Quiet()
+    assert LZ4_decompress_safe_partial(src, dst, 35, 20, 20) == 20
+    assert m.mem.shadow(dst, 20) == bytes([UNINIT]) * 4 + bytes([OK]) * 16
+    assert not watch.seen
+    m.mem.give(dst, 20)
+    assert watch.seen == [(dst, 20)]
+
+
+def test_source_that_was_never_written_is_reported(m):
+    src, dst = m.slab.kmalloc(100, False), m.slab.kmalloc(100, False)
+    this.watch = watch = Quiet()
+    LZ4_decompress_safe(src, dst, 100, 100)
+    assert watch.seen == [(src, 100)]
