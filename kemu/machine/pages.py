@@ -6,6 +6,7 @@ themselves: kind, reference count, flags, mapping, owner. A page that was never 
 """
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from kemu.machine.current import this
@@ -28,6 +29,7 @@ PG_swapcache = 1 << 10
 # kinds of the ledger
 RESERVED, BUDDY, SLAB, LARGE_KMALLOC, PAGECACHE, KERNEL, VMALLOC = (
     "reserved", "buddy", "slab", "large-kmalloc", "page cache", "kernel", "vmalloc")
+QUARANTINE = 256            # freed runs of one order that wait before the oldest is used again
 FROZEN = (SLAB, LARGE_KMALLOC)      # kinds whose reference count stays 0
 
 
@@ -67,7 +69,7 @@ class Page:
 class PageAllocator:
     """Hands out runs of ``1 << order`` page frames. First fit from a rising mark, then from what was freed, oldest order first.
 
-    Freed frames are reused only when untouched memory has run out, so a use after free meets its own page and not a stranger's.
+    Freed frames wait in a queue before they are used again, so that a use after free meets its own page and not a stranger's.
     """
 
     __slots__ = ("free_lists", "mem", "next_pfn", "pages", "top_pfn")
@@ -75,7 +77,7 @@ class PageAllocator:
     def __init__(self, mem: Memory):
         self.mem = mem
         self.pages: dict[int, Page] = {}          # head pfn -> Page, allocated ones
-        self.free_lists: dict[int, list[int]] = {}
+        self.free_lists: dict[int, deque[int]] = {}
         self.next_pfn = 16                         # low frames stay unused, as the first 64 KiB do on a PC
         self.top_pfn = mem.nr_pages                # frames from here up are carved off by reserve()
 
@@ -86,19 +88,28 @@ class PageAllocator:
         self.top_pfn -= nr
         return self.top_pfn
 
+    def _list(self, order: int) -> deque[int]:
+        lst = self.free_lists.get(order)
+        if lst is None:
+            lst = self.free_lists[order] = deque()
+        return lst
+
     def _take(self, order: int) -> int:
         n = 1 << order
+        old = self.free_lists.get(order)
+        if old is not None and len(old) > QUARANTINE:
+            return old.popleft()
         pfn = (self.next_pfn + n - 1) & ~(n - 1)
         if pfn + n <= self.top_pfn:
             for gap in range(self.next_pfn, pfn):
-                self.free_lists.setdefault(0, []).append(gap)
+                self._list(0).append(gap)
             self.next_pfn = pfn + n
             return pfn
         for o in sorted(self.free_lists):
             if o >= order and self.free_lists[o]:
-                pfn = self.free_lists[o].pop(0)
+                pfn = self.free_lists[o].popleft()
                 for rest in range(o - 1, order - 1, -1):
-                    self.free_lists.setdefault(rest, []).append(pfn + (1 << rest))
+                    self._list(rest).append(pfn + (1 << rest))
                 return pfn
         return self._merge_and_take(order)
 
@@ -111,7 +122,7 @@ class PageAllocator:
         for pfn in sorted(free):
             if not pfn & (n - 1) and all(pfn + i in free for i in range(n)):
                 free.difference_update(range(pfn, pfn + n))
-                self.free_lists = {0: sorted(free)}
+                self.free_lists = {0: deque(sorted(free))}
                 return pfn
         return -1
 
@@ -150,7 +161,7 @@ class PageAllocator:
         if self.pages.pop(pfn, None) is not page:
             raise KernelBug(f"BUG: Bad page state: double free of pfn {pfn:#x} in {caller_function()[0]}", [repr(page)], function=caller_function()[0])
         mem.set_free(pfn, n)
-        self.free_lists.setdefault(page.order, []).append(pfn)
+        self._list(page.order).append(pfn)
         page.kind = BUDDY
         page.flags = 0
         page.mapping = None
