@@ -193,15 +193,15 @@ class Quiet:
 
 
 def test_what_was_never_written_stays_so(m):
-    """A first match of offset 0 gives the reader what was in the page; the shadow still says that nobody has written it."""
-    src = put(m, b"\x00\x00\x00\xf0\x0f" + b"abcdefghij" * 3, False)
-    dst = m.slab.kmalloc(20, False)
+    """A match of offset 0 gives the reader what was in the page; the shadow still says that nobody has written it."""
+    src = put(m, b"\xe0" + b"14 literals..." + b"\x00\x00" + b"\xf0\x01" + b"sixteen literals", False)
+    dst = m.slab.kmalloc(34, False)
     this.watch = watch = Quiet()
-    assert LZ4_decompress_safe_partial(src, dst, 35, 20, 20) == 20
-    assert m.mem.shadow(dst, 20) == bytes([UNINIT]) * 4 + bytes([OK]) * 16
+    assert LZ4_decompress_safe_partial(src, dst, 35, 34, 34) == 34
+    assert m.mem.shadow(dst, 34) == bytes([OK]) * 16 + bytes([UNINIT]) * 2 + bytes([OK]) * 16
     assert not watch.seen
-    m.mem.give(dst, 20)
-    assert watch.seen == [(dst, 20)]
+    m.mem.give(dst, 34)
+    assert watch.seen == [(dst, 34)]
 
 
 def test_source_that_was_never_written_is_reported(m):
