@@ -21,6 +21,7 @@ from kemu.linux.mapping import (
     filemap_invalidate_unlock,
     mapping_set_folio_min_order,
     mapping_set_gfp_mask,
+    mapping_set_stable_writes,
 )
 from kemu.linux.mpage import mpage_readahead
 from kemu.linux.mutex import mutex
@@ -45,6 +46,7 @@ S_IFBLK = 0o060000
 BDEVFS_MAGIC = 0x62646576
 
 
+@custom(C, "blockdev_superblock", "with the tables of block/genhd.c")
 class Registry:
     """The disks and block device numbers of one machine.
 
@@ -75,6 +77,7 @@ class Registry:
         self.sb: SuperBlock = self.mnt.mnt_sb       # blockdev_superblock
 
 
+@custom(C, "blockdev_superblock", "the machine's tables of disks, majors and minors")
 def registry() -> Registry:
     """The current machine's :class:`Registry`."""
     reg = this.machine.parts.get("blkdev")
@@ -231,6 +234,8 @@ def bdev_set_nr_sectors(bdev: BlockDevice, sectors: int) -> None:
 def bdev_add(bdev: BlockDevice, dev: int) -> None:
     """``void bdev_add(struct block_device *bdev, dev_t dev)``: can be found by number from now on."""
     inode = bdev.bd_inode
+    if bdev_stable_writes(bdev):
+        mapping_set_stable_writes(bdev.bd_mapping)
     bdev.bd_dev = dev
     inode.i_rdev = dev
     inode.i_ino = dev
@@ -285,6 +290,12 @@ def bdev_dma_alignment(bdev: BlockDevice) -> int:
 def bdev_get_queue(bdev: BlockDevice) -> Any:
     """``struct request_queue *bdev_get_queue(struct block_device *bdev)``"""
     return bdev.bd_queue
+
+
+@dup(H)
+def bdev_stable_writes(bdev: BlockDevice) -> bool:
+    """``bool bdev_stable_writes(struct block_device *bdev)``: pages must not change while they are written."""
+    return bool(bdev.bd_queue.limits.features & 32)             # BLK_FEAT_STABLE_WRITES
 
 
 @dup(H)
@@ -411,7 +422,7 @@ def bdev_is_dead(bdev: BlockDevice) -> bool:
 
 
 __all__ = ["BdevInode", "I_BDEV", "Registry", "bdev_add", "bdev_alloc", "bdev_dma_alignment", "bdev_drop", "bdev_get_queue", "bdev_is_dead",
-           "bdev_is_partition", "bdev_logical_block_size", "bdev_nr_bytes", "bdev_nr_sectors", "bdev_set_nr_sectors", "bdev_unhash",
+           "bdev_is_partition", "bdev_logical_block_size", "bdev_nr_bytes", "bdev_nr_sectors", "bdev_set_nr_sectors", "bdev_stable_writes", "bdev_unhash",
            "bdev_validate_blocksize", "blkdev_read_folio", "blkdev_readahead", "blksize_bits", "block_size", "def_blk_aops", "disk_live",
            "file_bdev", "get_order", "invalidate_bdev", "kill_bdev", "registry", "sb_min_blocksize", "sb_set_blocksize", "set_blocksize",
            "set_init_blocksize", "sync_blockdev"]

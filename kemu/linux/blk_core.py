@@ -150,6 +150,7 @@ def _partition_remap(bio: Bio) -> None:
     bio.bi_flags |= 1 << BIO_REMAPPED
 
 
+@custom(C, "__submit_bio", "a bio to a disk that was never added is a report; counts the crossing")
 def __submit_bio(bio: Bio) -> None:
     """``static void __submit_bio(struct bio *bio)``: a dead disk ends it, else the driver gets it."""
     bdev = bio.bi_bdev
@@ -164,11 +165,13 @@ def __submit_bio(bio: Bio) -> None:
     disk.fops.submit_bio(bio)
 
 
+@custom("include/linux/blk_types.h", "bdev_test_flag", "of the whole device")
 def bdev_whole_flags(bdev: BlockDevice) -> int:
     """The flags of the whole device, which has BD_HAS_SUBMIT_BIO once it was added."""
     return bdev.bd_disk.part0.bd_flags                           # type: ignore[no-any-return]
 
 
+@custom(C, "bio_list_on_stack", "two lists")
 class BioLists:
     """``bio_list_on_stack[2]``: bios submitted by the driver that runs, and those that wait from before."""
 

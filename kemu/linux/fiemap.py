@@ -20,6 +20,7 @@ FIEMAP_EXTENT_UNWRITTEN, FIEMAP_EXTENT_MERGED, FIEMAP_EXTENT_SHARED = 0x800, 0x1
 FIEMAP_MAX_OFFSET = 0xFFFF_FFFF_FFFF_FFFF
 
 
+@dup("include/uapi/linux/fiemap.h", "fiemap_extent")
 class FiemapExtent(NamedTuple):
     """``struct fiemap_extent``: bytes."""
 

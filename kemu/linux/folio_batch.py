@@ -2,7 +2,7 @@
 """A few folios at a time (include/linux/folio_batch.h)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 from kemu.linux.mm import folio_put
 from kemu.machine.pages import Page
 
@@ -32,6 +32,7 @@ def folio_batch_init(fbatch: FolioBatch) -> None:
 
 
 folio_batch_reinit = folio_batch_init
+names("dup", P, "folio_batch_reinit")
 
 
 @dup(P)

@@ -15,6 +15,7 @@ P = "include/linux/pagemap.h"
 TASK_UNINTERRUPTIBLE, TASK_KILLABLE = 0x02, 0x102
 
 
+@custom("mm/filemap.c", "wait_page_queue", "two queues in the folio instead of a hash of all folios' waiters")
 class FolioWaiters:
     """Who sleeps on a folio's lock bit: those that want the lock, and those that only wait for it to be free."""
 

@@ -16,7 +16,7 @@ from kemu.linux.filemap import (
     page_cache_prev_miss,
 )
 from kemu.linux.folio_wait import VM_BUG_ON_FOLIO, folio_unlock
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 from kemu.linux.mapping import (
     AddressSpace,
     FileRaState,
@@ -63,6 +63,7 @@ class ReadaheadControl:
 
 
 DEFINE_READAHEAD = ReadaheadControl
+names("dup", P, "DEFINE_READAHEAD")
 
 
 @dup(C)
