@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from binascii import Error, unhexlify
+from struct import Struct
 
 from initramfs.do_mounts_h import init_flush_fput
 from kemu.linux.async_ import ASYNC_DOMAIN_EXCLUSIVE, async_schedule_domain, async_synchronize_cookie_domain
@@ -47,6 +48,7 @@ from kemu.linux.types import Ref, list_head, s32, s64, u32, ulong
 from kemu.linux.umh import usermodehelper_enable
 
 CPIO_HDRLEN = 110
+be32_header = Struct(">13I")        # __be32 header[13]
 PATH_MAX = 4096
 POISON_FREE_INITMEM = 0xCC
 
@@ -228,7 +230,7 @@ def parse_header(s):
     except Error:
         error("damaged header")
         return -22
-    header = [int.from_bytes(b[i:i + 4], "big") for i in range(0, 52, 4)]
+    header = be32_header.unpack(b)
 
     g.ino = header[0]
     g.mode = header[1] & 0xFFFF         # umode_t

@@ -131,6 +131,14 @@ def put_char(p: int, c: int) -> None:
 @custom("include/linux/string.h", "", "a C string as the path that VFS calls take")
 def c_path(p: int, maxlen: int = 1 << 20) -> str:
     """The NUL-terminated string at ``p`` as a path: bytes that are not UTF-8 become surrogate escapes."""
+    mem = this.mem
+    base = mem.fast.get(p >> mem.shift)
+    if base is not None:
+        off = p & mem.mask
+        chunk = bytes(mem.buf[base + off:base + min(off + 256, mem.page_size)])
+        n = chunk.find(0)
+        if 0 <= n <= maxlen:
+            return chunk[:n].decode("utf-8", "surrogateescape")
     return this.mem.load(p, strnlen(p, maxlen)).decode("utf-8", "surrogateescape")
 
 

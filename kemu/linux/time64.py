@@ -2,7 +2,7 @@
 """Seconds and nanoseconds (include/linux/time64.h)."""
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kemu.linux.honesty import custom, dup
 from kemu.machine.current import this
@@ -45,6 +45,11 @@ def ktime_get_real_ts64() -> timespec64:
 def ktime_get_coarse_real_ts64() -> timespec64:
     """``void ktime_get_coarse_real_ts64(struct timespec64 *tv)``: the time at the last tick."""
     clock = this.machine.clock
-    ns = clock.now_ns
-    sec, nsec = divmod(ns - ns % 10_000_000, NSEC_PER_SEC)
-    return timespec64(clock.boot_epoch + sec, nsec)
+    tick = clock.now_ns // 10_000_000
+    if _coarse[0] != tick or _coarse[1] != clock.boot_epoch:
+        sec, nsec = divmod(tick * 10_000_000, NSEC_PER_SEC)
+        _coarse[:] = tick, clock.boot_epoch, timespec64(clock.boot_epoch + sec, nsec)
+    return _coarse[2]           # type: ignore[no-any-return]
+
+
+_coarse: list[Any] = [-1, 0, None]     # tick, epoch and what they gave: the answer depends on nothing else

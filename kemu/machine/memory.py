@@ -170,6 +170,14 @@ class Memory:
         self._spans_at = [s[0] for s in self.spans]
 
     def drop_span(self, first: int) -> None:
+        fast = self.fast
+        for start, end, code in self.spans:
+            if start == first and code == OK:
+                for pfn in range(start, end):
+                    if pfn not in self.state:
+                        fast.pop(self._dm_vpn + pfn, None)
+                        for vpn in self.aliases.get(pfn, ()):
+                            fast.pop(vpn, None)
         self.spans = [s for s in self.spans if s[0] != first]
         self._spans_at = [s[0] for s in self.spans]
 
@@ -245,6 +253,8 @@ class Memory:
                 st = state_get(pfn)
                 if st is None:
                     st = self.get_state(pfn)
+                    if st == OK:
+                        self.fast[vpn] = pfn << shift           # a page of a span: drop_span() takes it back
                 if st.__class__ is int:
                     if st >= 0x80 or (write and st == CONST):      # type: ignore[operator]
                         self._bad(addr, n, write, a)

@@ -230,6 +230,8 @@ def timestamp_truncate(t: timespec64, inode: Inode) -> timespec64:
     sb = inode.i_sb
     gran = sb.s_time_gran
     sec, nsec = t
+    if gran == 1 and sb.s_time_min < sec < sb.s_time_max:
+        return t
     sec = min(max(sec, sb.s_time_min), sb.s_time_max)
     if sec == sb.s_time_max or sec == sb.s_time_min:
         nsec = 0
