@@ -258,7 +258,7 @@ def _oracle(args: argparse.Namespace) -> int:
     worst = EXIT_OK
     if args.coverage is not None:
         return _coverage(args, cases)
-    with Oracle(kernel=kernel_of(args), timeout=args.timeout or 20.0) as oracle:
+    with Oracle(kernel=kernel_of(args), timeout=args.timeout or 20.0, memory=memory_for(cases)) as oracle:
         for case in cases:
             worst = max(worst, _show(args, case, _ask(args, oracle, case), alone=len(cases) == 1))
     if args.check and not args.quiet:
@@ -272,12 +272,18 @@ def _ask(args: argparse.Namespace, oracle: Oracle, case: dict[str, Any]) -> Resu
     return oracle.cpio(case["path"], CPIO_BOOT if args.at is None else args.at, args.memory or "linear")
 
 
+def memory_for(cases: list[dict[str, Any]]) -> str:
+    """RAM in which the largest image can be placed; the host gives what is used of it."""
+    largest = max(sum(Path(p).stat().st_size for p in [case["path"], *case["devices"]] if Path(p).exists()) for case in cases)
+    return f"{max(512, 256 + 3 * (largest >> 20))}M"
+
+
 def _coverage(args: argparse.Namespace, cases: list[dict[str, Any]]) -> int:
     from kemu.rung.uml.coverage import Coverage
     args.flavour = "gcov"
     kernel = kernel_of(args)
     coverage = Coverage(kernel)
-    with Oracle(kernel=kernel, timeout=args.timeout or 20.0) as oracle:
+    with Oracle(kernel=kernel, timeout=args.timeout or 20.0, memory=memory_for(cases)) as oracle:
         for case in cases:
             if _ask(args, oracle, case).crash and not args.quiet:
                 print(f"kemu: linux: oracle: {case['path']}: crashed the kernel; what it reached is not counted", file=sys.stderr)

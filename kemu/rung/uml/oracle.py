@@ -73,6 +73,7 @@ class Oracle:
         self.boots = 0
         self.cases = 0
         self._memory = memory
+        self._ram = _bytes(memory)
         self._cpu = cpu
         self._args = tuple(args)
         self._process: Process | None = None
@@ -106,6 +107,8 @@ class Oracle:
             raise RungError(f"{len(images) - 1} extra devices: at most {wire.DISKS - 1}")
         if not 0 <= at < 4096:
             raise RungError(f"at={at}: a byte offset within a page (0..4095)")
+        if backend == "loop" and 2 * sum(map(len, images)) > self._ram:
+            raise RungError(f"no room for {sum(map(len, images))} bytes in a kernel of {self._memory}: backend file, or more memory")
         where = _memory(memory, at, images)
         if fail_nth:
             self._faults()
@@ -249,7 +252,8 @@ class Oracle:
         if head.error and text == "fail-nth":
             raise ConfigError("no fault injection in this kernel: --flavour debug")
         if head.error and text == "place":
-            raise RungError(f"no memory of that kind for {sum(map(len, images))} bytes: {wire.errno_name(head.error)}")
+            raise RungError(f"no memory of that kind for {sum(map(len, images))} bytes ({wire.errno_name(head.error)}): "
+                            "backend file takes images of any size, and another kind of memory larger ones")
         result = Result(wire.errno_name(head.error), wire.parse_entries(body, head.entries, op is not Op.CPIO),
                         [line.partition(">")[2] for line in kmsg.splitlines()], text or None)
         splat = find_splat(kmsg)
@@ -259,6 +263,15 @@ class Oracle:
             result.crash, result.message, result.console = "splat", splat, "\n".join(result.kmsg)
             process.close()
         return result
+
+
+def _bytes(memory: str) -> int:
+    """``"512M"`` as a number."""
+    unit = {"K": 10, "M": 20, "G": 30}.get(memory[-1:].upper())
+    digits = memory[:-1] if unit else memory
+    if not digits.isdigit():
+        raise ConfigError(f"memory {memory!r}: a number with K, M or G")
+    return int(digits) << (unit or 0)
 
 
 _LINEAR_MAX = (4 << 20) - 4096        # the page allocator's largest block, less the guard page
