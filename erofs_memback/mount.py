@@ -30,6 +30,7 @@ from kemu.machine.region import KINDS, Region, image_size
 
 from erofs_memback import memback, memback_rfc
 from erofs_memback import super as erofs_super
+from erofs_memback.backing import backing_files
 
 BACKENDS = ("bdev", "memback", "memback-rfc", "fileio", "dax")
 DISK_PAD = 4096
@@ -151,9 +152,10 @@ def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int =
         if backend == "dax":
             opts.append("dax=always")
     elif backend == "fileio":
-        from erofs_memback.backing import backing_files
-
-        paths = backing_files(machine, [_plain(image), *map(_plain, devices)])
+        files = backing_files(machine, [m.region, *(machine.place(_plain(d), at, kind, f"device {i}") for i, d in enumerate(devices))])
+        if isinstance(files, int):
+            raise MountError(-files, last_message(machine, since), machine.log.lines())
+        paths = files
         source = paths[0]
         opts += [f"device={p}" for p in paths[1:]]
     fc = fs_context_for_mount(erofs_super.erofs_fs_type, SB_RDONLY)

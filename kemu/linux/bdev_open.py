@@ -11,7 +11,7 @@ from kemu.linux.bug import BUG_ON, WARN_ON_ONCE
 from kemu.linux.cred import current_cred
 from kemu.linux.dcache import d_alloc_pseudo, d_instantiate
 from kemu.linux.err import ERR_PTR, IS_ERR
-from kemu.linux.errno import EACCES, EBUSY, EINVAL, EIO, ENOENT, ENOMEM, ENOTBLK, ENXIO
+from kemu.linux.errno import EACCES, EBUSY, EINVAL, EIO, ENOMEM, ENOTBLK, ENXIO
 from kemu.linux.fcntl import O_LARGEFILE, O_NDELAY, O_RDONLY, O_RDWR, O_WRONLY
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mount import mntget
@@ -300,8 +300,6 @@ def lookup_bdev(pathname: str | None, dev: Ref) -> int:
     if disk is not None:
         dev.v = disk.part0.bd_dev
         return 0
-    if getattr(this.task.fs, "root", None) is None:
-        return -ENOENT
     from kemu.linux.namei import LOOKUP_FOLLOW, kern_path
     from kemu.linux.vfs.open import may_open_dev
 
