@@ -74,7 +74,7 @@ class Source:
         self.disk: Any = None
         self.object: Any = None
         if backend == "bdev":
-            self.disk = ramdisk(self.region, pad=pad, completion="sync")
+            self.disk = ramdisk(self.region, pad=max(pad, this.mem.page_size), completion="sync")
         elif backend == "memback":
             self.region.lend("memback")
             self.object = memback.erofs_memback_region_alloc(self.region.addr, self.region.size, self._released)
