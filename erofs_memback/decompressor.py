@@ -16,7 +16,7 @@ from kemu.linux.highmem import copy_highpage, kmap_local_page, kunmap_local, mem
 from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.lz4 import LZ4_DECOMPRESS_INPLACE_MARGIN, LZ4_decompress_safe, LZ4_decompress_safe_partial
-from kemu.linux.mm import PAGE_ALIGN, Page, PageHighMem, page_address, set_page_private
+from kemu.linux.mm import PAGE_ALIGN, PageHighMem, page_address, set_page_private
 from kemu.linux.page import arch
 from kemu.linux.slab import kfree
 from kemu.linux.statics import statics
@@ -28,7 +28,14 @@ from kemu.linux.zstd import zstd_available
 from erofs_memback.compress import Z_EROFS_SHORTLIVED_PAGE, z_erofs_decompress_req, z_erofs_decompressor, z_erofs_stream_dctx
 from erofs_memback.data import erofs_init_metabuf, erofs_put_metabuf
 from erofs_memback.internal import *
-from erofs_memback.zutil import __erofs_allocpage, z_erofs_gbuf_exit, z_erofs_gbuf_growsize, z_erofs_gbuf_init, z_erofs_get_gbuf, z_erofs_put_gbuf
+from erofs_memback.zutil import (
+    __erofs_allocpage,
+    z_erofs_gbuf_exit,
+    z_erofs_gbuf_growsize,
+    z_erofs_gbuf_init,
+    z_erofs_get_gbuf,
+    z_erofs_put_gbuf,
+)
 
 P = "fs/erofs/decompressor.c"
 

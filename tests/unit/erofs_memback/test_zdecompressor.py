@@ -9,14 +9,15 @@ from types import SimpleNamespace
 import lz4.block
 import pytest
 
-from erofs_memback import decompressor as d
-from erofs_memback import decompressor_deflate, zutil
-from erofs_memback.compress import Z_EROFS_SHORTLIVED_PAGE, z_erofs_decompress_req
-from erofs_memback.internal import Z_EROFS_COMPRESSION_INTERLACED, Z_EROFS_COMPRESSION_LZ4, Z_EROFS_COMPRESSION_SHIFTED
 from kemu.linux.gfp import GFP_KERNEL, alloc_page
 from kemu.linux.mm import page_address
 from kemu.linux.types import Ref
 from kemu.machine.machine import Machine
+
+from erofs_memback import decompressor as d
+from erofs_memback import decompressor_deflate, zutil
+from erofs_memback.compress import Z_EROFS_SHORTLIVED_PAGE, z_erofs_decompress_req
+from erofs_memback.internal import Z_EROFS_COMPRESSION_INTERLACED, Z_EROFS_COMPRESSION_LZ4, Z_EROFS_COMPRESSION_SHIFTED
 
 
 @pytest.fixture(params=(4096, 16384))

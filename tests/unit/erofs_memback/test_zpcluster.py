@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from erofs_memback import zdata_pcluster as z
-from erofs_memback.compress import Z_EROFS_SHORTLIVED_PAGE
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EINVAL
 from kemu.linux.gfp import GFP_KERNEL, alloc_page
 from kemu.linux.types import Ref
 from kemu.machine.machine import Machine
+
+from erofs_memback import zdata_pcluster as z
+from erofs_memback.compress import Z_EROFS_SHORTLIVED_PAGE
 
 
 @pytest.mark.parametrize("page_size,pools", ((4096, [1, 4, 16, 64, 128, 257]), (16384, [1, 4, 16, 65]), (65536, [1, 4, 17])))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from erofs_memback import zutil
-from erofs_memback.internal import erofs_pagepool_add
 from kemu.linux.errno import ENOMEM
 from kemu.linux.gfp import GFP_KERNEL, alloc_page
 from kemu.linux.shrinker import SHRINK_EMPTY, shrink_control
 from kemu.linux.types import Ref
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
+
+from erofs_memback import zutil
+from erofs_memback.internal import erofs_pagepool_add
 
 
 @pytest.fixture
