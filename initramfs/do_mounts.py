@@ -5,8 +5,6 @@
 """
 from __future__ import annotations
 
-from initramfs.do_mounts_h import Root_CIFS, Root_Generic, Root_NFS, Root_RAM0, create_dev, init_flush_fput
-from initramfs.do_mounts_initrd import initrd_load
 from kemu.linux.async_ import async_synchronize_full
 from kemu.linux.devtmpfs import devtmpfs_mount
 from kemu.linux.early_lookup import driver_probe_done, early_lookup_bdev, printk_all_partitions, wait_for_device_probe
@@ -17,20 +15,23 @@ from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import port_of
 from kemu.linux.init import __setup, panic
 from kemu.linux.init_syscalls import init_chdir, init_mount, init_pivot_root, init_umount
+from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MAJOR, MINOR
 from kemu.linux.kstrtox import kstrtoint, kstrtouint
 from kemu.linux.mount import MNT_DETACH, MS_RDONLY, MS_SILENT
-from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.page import arch
 from kemu.linux.printk import KERN_INFO, pr_emerg, pr_err, pr_info, pr_warn, printk
-from kemu.linux.sched import jiffies, msleep
 from kemu.linux.ramfs import ramfs_init_fs_context
+from kemu.linux.sched import jiffies, msleep
 from kemu.linux.shmem import shmem_init_fs_context
 from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.statics import statics
 from kemu.linux.string import put_string
 from kemu.linux.super_types import SB_RDONLY, sb_rdonly
 from kemu.linux.types import Ref
+
+from initramfs.do_mounts_h import Root_CIFS, Root_Generic, Root_NFS, Root_RAM0, create_dev, init_flush_fput
+from initramfs.do_mounts_initrd import initrd_load
 
 MSEC_PER_SEC = 1000
 INT_MAX = 0x7FFFFFFF

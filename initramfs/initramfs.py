@@ -5,11 +5,10 @@ from __future__ import annotations
 from binascii import Error, unhexlify
 from struct import Struct
 
-from initramfs.do_mounts_h import init_flush_fput
 from kemu.linux.async_ import ASYNC_DOMAIN_EXCLUSIVE, async_schedule_domain, async_synchronize_cookie_domain
 from kemu.linux.decompress import decompress_method
-from kemu.linux.errno import EAGAIN, EINTR
 from kemu.linux.err import IS_ERR
+from kemu.linux.errno import EAGAIN, EINTR
 from kemu.linux.fcntl import AT_SYMLINK_NOFOLLOW, O_CREAT, O_LARGEFILE, O_TRUNC, O_WRONLY
 from kemu.linux.file import fput
 from kemu.linux.fs import Kstat, filp_open, kernel_write, vfs_fchmod, vfs_fchown, vfs_truncate, vfs_utimes
@@ -46,6 +45,8 @@ from kemu.linux.sysfs import bin_attribute, firmware_kobj, sysfs_bin_attr_simple
 from kemu.linux.time64 import timespec64
 from kemu.linux.types import Ref, list_head, s32, s64, u32, ulong
 from kemu.linux.umh import usermodehelper_enable
+
+from initramfs.do_mounts_h import init_flush_fput
 
 CPIO_HDRLEN = 110
 be32_header = Struct(">13I")        # __be32 header[13]

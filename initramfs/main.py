@@ -5,8 +5,6 @@ Command lines are ``str``; argv_init and envp_init are lists without their NULL.
 """
 from __future__ import annotations
 
-from initramfs.do_mounts import init_rootfs, prepare_namespace, rootfs_fs_type
-from initramfs.do_mounts import g as do_mounts_g
 from kemu.linux.async_ import async_init, async_synchronize_full
 from kemu.linux.bug import WARN
 from kemu.linux.completion import complete, completion, wait_for_completion
@@ -48,6 +46,9 @@ from kemu.linux.statics import statics
 from kemu.linux.string import mem_read
 from kemu.linux.types import u32
 from kemu.linux.unaligned import get_unaligned_le32
+
+from initramfs.do_mounts import g as do_mounts_g
+from initramfs.do_mounts import init_rootfs, prepare_namespace, rootfs_fs_type
 
 MAX_INIT_ARGS, MAX_INIT_ENVS = 32, 32
 BOOTCONFIG_MAGIC = b"#BOOTCONFIG\n"

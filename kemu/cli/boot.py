@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     for s in result.splats:
         print(f"kemu: boot: {s.title}", file=sys.stderr)
     if not result.ok and result.ended == "panic":
-        print(f"kemu: boot: {result.error.title}", file=sys.stderr)
+        print(f"kemu: boot: {result.error}".split("\n")[0], file=sys.stderr)
     return EXIT_FAILED if result.ok else EXIT_PANIC
 
 

@@ -11,6 +11,7 @@ from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EACCES, EIO, ELOOP, ENOENT, ENOEXEC, ENOMEM
 from kemu.linux.fcntl import AT_FDCWD, O_LARGEFILE, O_RDONLY
 from kemu.linux.honesty import custom
+from kemu.linux.path import path_put
 from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.stat import S_ISREG
 from kemu.linux.string import mem_read
@@ -22,7 +23,6 @@ from kemu.linux.vfs.open import filp_open, path_noexec
 from kemu.linux.vfs.permission import inode_permission
 from kemu.linux.vfs.read_write import kernel_read
 from kemu.linux.vfs.walk import LOOKUP_FOLLOW, filename_lookup, getname
-from kemu.linux.path import path_put
 from kemu.machine.current import this
 
 BINPRM_BUF_SIZE = 256

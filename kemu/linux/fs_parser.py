@@ -6,10 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kemu.linux.errno import ENOPARAM
-from kemu.linux.vfs.fs_context import FsContext, FsParameter, fs_value_is_file, fs_value_is_flag, fs_value_is_string, inval_plog, p_log, warn_plog
 from kemu.linux.honesty import custom, dup, names
 from kemu.linux.kstrtox import kstrtoint, kstrtouint, kstrtoull
 from kemu.linux.types import Ref
+from kemu.linux.vfs.fs_context import (
+    FsContext,
+    FsParameter,
+    fs_value_is_file,
+    fs_value_is_flag,
+    fs_value_is_string,
+    inval_plog,
+    p_log,
+    warn_plog,
+)
 
 fs_param_neg_with_no, fs_param_can_be_empty, fs_param_deprecated = 0x0002, 0x0004, 0x0008
 P = "include/linux/fs_parser.h"

@@ -17,7 +17,14 @@ from kemu.linux.stat import STATX_BASIC_STATS
 from kemu.linux.vfs.attr import chmod_common, chown_common, vfs_utimes
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import MAY_ACCESS, MAY_CHDIR, MAY_EXEC
-from kemu.linux.vfs.dir_ops import filename_linkat, filename_mkdirat, filename_mknodat, filename_rmdir, filename_symlinkat, filename_unlinkat
+from kemu.linux.vfs.dir_ops import (
+    filename_linkat,
+    filename_mkdirat,
+    filename_mknodat,
+    filename_rmdir,
+    filename_symlinkat,
+    filename_unlinkat,
+)
 from kemu.linux.vfs.file_table import get_file
 from kemu.linux.vfs.fs_struct import current_fs, set_fs_pwd, set_fs_root
 from kemu.linux.vfs.mounts import mnt_drop_write, mnt_want_write

@@ -32,7 +32,7 @@ from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.mapping import mapping_set_exiting, mapping_set_unevictable
 from kemu.linux.mm import folio_put
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
-from kemu.linux.slab import kfree, kmalloc, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, kzalloc_obj
+from kemu.linux.slab import SLAB_PANIC, kfree, kmalloc, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, kzalloc_obj
 from kemu.linux.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 from kemu.linux.statfs import kstatfs
 from kemu.linux.statics import statics
@@ -55,17 +55,34 @@ from kemu.linux.vfs.inode_attr import (
     inode_set_mtime_to_ts,
     simple_inode_init_ts,
 )
-from kemu.linux.vfs.libfs import noop_fsync, simple_dir_operations, simple_empty, simple_link, simple_lookup, simple_rename_timestamp, simple_unlink
+from kemu.linux.vfs.libfs import (
+    noop_fsync,
+    simple_dir_operations,
+    simple_empty,
+    simple_link,
+    simple_lookup,
+    simple_rename_timestamp,
+    simple_unlink,
+)
 from kemu.linux.vfs.open import finish_open
 from kemu.linux.vfs.ram_pages import generic_file_write_iter, noop_dirty_folio
 from kemu.linux.vfs.ram_runs import writes_whole_ranges
 from kemu.linux.vfs.read_write import generic_file_llseek
 from kemu.linux.vfs.stat import generic_fillattr
 from kemu.linux.vfs.super import get_tree_nodev, kill_anon_super
-from kemu.linux.vfs.types import File, FileSystemType, Inode, Kiocb, Kstat, address_space_operations, file_operations, inode_operations
+from kemu.linux.vfs.types import (
+    File,
+    FileSystemType,
+    Inode,
+    Kiocb,
+    Kstat,
+    address_space_operations,
+    file_operations,
+    inode_operations,
+)
 from kemu.machine.current import this
 from kemu.machine.memory import PAGE_OFFSET
-from kemu.machine.pages import PG_dirty, PG_uptodate, Page
+from kemu.machine.pages import Page, PG_dirty, PG_uptodate
 
 C = "mm/shmem.c"
 TMPFS_MAGIC = 0x01021994
@@ -306,7 +323,7 @@ def shmem_truncate_range(inode: Any, lstart: int) -> None:
 
 def shmem_alloc_inode(sb: SuperBlock) -> Inode | None:
     if g.shmem_inode_cachep is None:
-        g.shmem_inode_cachep = kmem_cache_create("shmem_inode_cache", shmem_inode_info)
+        g.shmem_inode_cachep = kmem_cache_create("shmem_inode_cache", shmem_inode_info, 0, SLAB_PANIC)
     return kmem_cache_alloc(g.shmem_inode_cachep, GFP_KERNEL)       # type: ignore[no-any-return]
 
 

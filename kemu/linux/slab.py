@@ -120,8 +120,8 @@ class KmemCache:
 @dup("include/linux/slab.h")
 def kmem_cache_create(name: str, cls: Any, align: int = 0, flags: int = 0, ctor: Callable[[Any], None] | None = None) -> KmemCache | None:
     """``struct kmem_cache *kmem_cache_create(name, size, align, flags, ctor)``: None on failure."""
-    if this.chooser is not None and _fails(GFP_KERNEL, "kmem_cache_create"):
-        return None
+    if this.chooser is not None and not flags & SLAB_PANIC and _fails(GFP_KERNEL, "kmem_cache_create"):
+        return None         # with SLAB_PANIC a kernel does not come up: nothing to explore
     cache = KmemCache(name, cls, ctor)
     if this.watch is not None:
         this.watch.alloc("kmem_cache", cache, 0)

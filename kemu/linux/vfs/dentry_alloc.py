@@ -9,7 +9,7 @@ from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import ENOMEM, ESTALE
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import dup
-from kemu.linux.slab import kmem_cache_alloc, kmem_cache_create, kmem_cache_free
+from kemu.linux.slab import SLAB_PANIC, kmem_cache_alloc, kmem_cache_create, kmem_cache_free
 from kemu.linux.stat import S_ISDIR, S_ISREG
 from kemu.linux.super_types import SuperBlock
 from kemu.linux.vfs import inode as _inode
@@ -37,7 +37,7 @@ from kemu.machine.current import this
 
 def __d_alloc(sb: SuperBlock, name: Qstr | None) -> Dentry | None:
     if g.dentry_cache is None:
-        g.dentry_cache = kmem_cache_create("dentry", Dentry)
+        g.dentry_cache = kmem_cache_create("dentry", Dentry, 0, SLAB_PANIC)
     dentry: Dentry | None = kmem_cache_alloc(g.dentry_cache, GFP_KERNEL)
     if dentry is None:
         return None

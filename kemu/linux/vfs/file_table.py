@@ -14,7 +14,7 @@ from kemu.linux.fcntl import __O_SYNC, O_ACCMODE, O_APPEND, O_DIRECT, O_DSYNC
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import custom, dup
 from kemu.linux.path import path_get, path_put
-from kemu.linux.slab import kmem_cache_alloc, kmem_cache_create, kmem_cache_free
+from kemu.linux.slab import SLAB_PANIC, kmem_cache_alloc, kmem_cache_create, kmem_cache_free
 from kemu.linux.stat import S_ISDIR
 from kemu.linux.statics import statics
 from kemu.linux.task_work import task_work_add
@@ -68,7 +68,7 @@ def flush_delayed(name: str) -> None:
 
 def alloc_file_common(flags: int, cred: Cred, mode: int) -> Any:
     if g.filp_cache is None:
-        g.filp_cache = kmem_cache_create("filp", File)
+        g.filp_cache = kmem_cache_create("filp", File, 0, SLAB_PANIC)
     f = kmem_cache_alloc(g.filp_cache, GFP_KERNEL)
     if f is None:
         return ERR_PTR(-ENOMEM)

@@ -15,7 +15,7 @@ from kemu.linux.gfp import GFP_KERNEL, GFP_NOFS
 from kemu.linux.honesty import custom, dup, names, stub
 from kemu.linux.mapping import AddressSpace, mapping_set_stable_writes
 from kemu.linux.rcupdate import call_rcu, rcu_head
-from kemu.linux.slab import kmem_cache_alloc, kmem_cache_create, kmem_cache_free
+from kemu.linux.slab import SLAB_PANIC, kmem_cache_alloc, kmem_cache_create, kmem_cache_free
 from kemu.linux.stat import S_ISCHR
 from kemu.linux.statics import statics
 from kemu.linux.super_types import SB_ACTIVE, SB_I_STABLE_WRITES, SuperBlock
@@ -102,7 +102,7 @@ def inode_init_once(inode: Inode) -> None:
 def inode_cachep() -> Any:
     """The slab cache of plain inodes, made on first use."""
     if g.inode_cachep is None:
-        g.inode_cachep = kmem_cache_create("inode_cache", Inode, 0, 0, inode_init_once)
+        g.inode_cachep = kmem_cache_create("inode_cache", Inode, 0, SLAB_PANIC, inode_init_once)
     return g.inode_cachep
 
 

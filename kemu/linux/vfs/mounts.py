@@ -14,7 +14,7 @@ from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import custom, dup, names
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
 from kemu.linux.rwsem import down_write, rw_semaphore, up_write
-from kemu.linux.slab import kfree, kmalloc_obj, kmem_cache_create, kmem_cache_free, kmem_cache_zalloc
+from kemu.linux.slab import SLAB_PANIC, kfree, kmalloc_obj, kmem_cache_create, kmem_cache_free, kmem_cache_zalloc
 from kemu.linux.statics import statics
 from kemu.linux.super_types import SB_RDONLY, SuperBlock
 from kemu.linux.task_work import task_work_add
@@ -136,7 +136,7 @@ def is_mounted(mnt: Mount) -> bool:
 
 def alloc_vfsmnt(name: str | None) -> Mount | None:
     if g.mnt_cache is None:
-        g.mnt_cache = kmem_cache_create("mnt_cache", Mount)
+        g.mnt_cache = kmem_cache_create("mnt_cache", Mount, 0, SLAB_PANIC)
     mnt: Mount | None = kmem_cache_zalloc(g.mnt_cache, GFP_KERNEL)
     if mnt is None:
         return None
