@@ -33,7 +33,8 @@ from kemu.linux.iomap import (
 )
 from kemu.linux.math import round_up
 from kemu.linux.mm import Page, folio_size
-from kemu.linux.pagemap import folio_end_read, folio_inode, folio_pos, mapping_set_gfp_mask, offset_in_folio
+from kemu.linux.page import arch
+from kemu.linux.pagemap import folio_end_read, folio_inode, folio_pos, folio_unlock, mapping_set_gfp_mask, offset_in_folio
 from kemu.linux.refcount import refcount_dec_and_test, refcount_inc, refcount_read, refcount_set, refcount_t
 from kemu.linux.series import Series
 from kemu.linux.slab import kfree, kzalloc_obj
@@ -42,8 +43,6 @@ from kemu.linux.types import Ref
 
 from erofs_memback import data, internal, super, zdata_submit
 from erofs_memback.internal import EROFS_SB
-
-EROFS_MEMBACK_ALIGN = 4096      # a region ends as a disk does: the last unit is padded with zeros
 
 
 class erofs_memback_region:
@@ -92,7 +91,8 @@ def erofs_memback_region_busy(region: erofs_memback_region) -> bool:
 
 
 def erofs_memback_limit(region: erofs_memback_region) -> int:
-    return round_up(region.size, EROFS_MEMBACK_ALIGN)
+    """Where reading ends: the rest of the last page is zeros, what lies behind it is -EIO."""
+    return round_up(region.size, arch.PAGE_SIZE)
 
 
 def erofs_is_memback_mode(sbi: Any) -> bool:
@@ -136,11 +136,14 @@ def erofs_memback_copy(region: erofs_memback_region, dst: int, pos: int, length:
 # ---- metadata: a mapping of our own, filled from the region
 
 def erofs_memback_meta_read_folio(file: Any, folio: Page) -> int:
-    """Like a block device's page cache: what lies behind the end of the device reads as zeros."""
+    """Return: 0, or -EIO for a folio that lies behind the region's last page."""
     region = EROFS_SB(folio_inode(folio).i_sb).memback
     pos = folio_pos(folio)
     size = folio_size(folio)
 
+    if pos >= erofs_memback_limit(region):
+        folio_unlock(folio)
+        return -EIO
     avail = region.size - pos if pos < region.size else 0
     if avail > size:
         avail = size

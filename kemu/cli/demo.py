@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kemu demo``: the main job on a real image, with what it cost."""
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
+
+HELP = "mount a real compressed image at every byte offset of a page, through the block device and from memory, and compare"
+PAGE = 4096
+COSTS = (("bytes_copied", "bytes copied"), ("bytes_decompressed", "bytes decompressed"), ("bios", "bios"), ("block_crossings", "block layer crossings"),
+         ("folios_cached", "folios cached"), ("pages_peak", "pages at most"))
+
+
+def default_image() -> Path:
+    """The image shipped with the tests: LZ4, big pclusters, compressed tails in the metadata (mkfs.erofs -zlz4hc -Eztailpacking -C8192)."""
+    return Path(__file__).resolve().parents[2] / "tests" / "data" / "demo.erofs"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("image", nargs="?", type=Path, help="another EROFS image")
+    parser.add_argument("--step", type=int, default=1, metavar="N", help="only every N-th offset")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
+
+
+def _digest(image: bytes, backend: str, at: int) -> tuple[str, int, dict[str, int]]:
+    from kemu.report.manifest import ordered
+    from kemu.report.walk import walk
+
+    from erofs_memback.mount import mounted
+
+    with mounted(image, backend=backend, at=at) as m:
+        entries = ordered(walk(m.path))
+        counters = m.machine.counters.as_dict()
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest(), len(entries), counters
+
+
+def _offsets(image: bytes, offsets: list[int]) -> list[tuple[str, int, str]]:
+    out = []
+    for at in offsets:
+        for backend in ("bdev", "memback"):
+            out.append((backend, at, _digest(image, backend, at)[0]))
+    return out
+
+
+def _posted(image: bytes) -> list[str]:
+    """One screen on the memback as posted: what a short review finds in it, and that a finding replays."""
+    from kemu.cli import review
+
+    return review.screen("erofs-memback-rfc", seconds=20)
+
+
+def run(args: argparse.Namespace) -> int:
+    path = args.image or default_image()
+    image = path.read_bytes()
+    if args.step < 1:
+        raise CommandError("--step: a number from 1 on", 2)
+    offsets = list(range(0, PAGE, args.step))
+    print(f"{path.name}: {len(image)} bytes, mounted through a block device and from memory at {len(offsets)} offsets of a {PAGE}-byte page")
+    want, inodes, bdev = _digest(image, "bdev", 0)
+    _, _, memback = _digest(image, "memback", 1)
+    start = time.perf_counter()
+    wrong: list[tuple[str, int]] = []
+    done = 0
+    workers = max(1, args.workers)
+    chunks = [offsets[i::workers * 8] for i in range(workers * 8)]
+    chunks = [c for c in chunks if c]
+    with ProcessPoolExecutor(workers) as pool:
+        for result in pool.map(_offsets, [image] * len(chunks), chunks):
+            done += len(result)
+            wrong += [(b, at) for b, at, d in result if d != want]
+            if sys.stdout.isatty():
+                print(f"\r{done} mounts", end="", flush=True)
+    seconds = time.perf_counter() - start
+    if sys.stdout.isatty():
+        print("\r", end="")
+    print(f"{done} mounts, every file of {inodes} inodes read: {len(wrong)} differ; {seconds:.1f} s, {done / seconds:.0f} mounts/s on {workers} cores")
+    for backend, at in wrong[:5]:
+        print(f"  differs: {backend} at offset {at}")
+    print(f"\n{'one mount with all files read':<34}{'bdev':>10}{'memback':>10}")
+    for name, label in COSTS:
+        print(f"{label:<34}{bdev[name]:>10}{memback[name]:>10}")
+    return EXIT_FAILED if wrong else EXIT_OK
+
+
+def _unused() -> Any:       # pragma: no cover
+    return _posted
