@@ -49,6 +49,6 @@ def test_fsck_accepts_every_block_size(bits: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", ["plain", "inline", "chunk", "full", "compact"])
+@pytest.mark.parametrize("layout", ["plain", "inline", "chunk", "full", "compact", "extents"])
 def test_fsck_accepts_every_layout(layout: str, tmp_path: Path) -> None:
     check(range(60), ErofsOptions(layouts=(layout,), max_nodes=4), tmp_path)

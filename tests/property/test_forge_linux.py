@@ -32,7 +32,7 @@ def linux() -> Iterator[Oracle]:
 
 @pytest.mark.parametrize("options", [
     ErofsOptions(), ErofsOptions(flaws=True), ErofsOptions(beyond_fsck=True),
-    *[ErofsOptions(layouts=(name,), max_nodes=4) for name in ("chunk", "full", "compact", "inline")],
+    *[ErofsOptions(layouts=(name,), max_nodes=4) for name in ("chunk", "full", "compact", "inline", "extents")],
     *[ErofsOptions(block_bits=(bits,)) for bits in (9, 10, 11, 12, 13)],
 ], ids=str)
 def test_images(linux: Oracle, options: ErofsOptions) -> None:
@@ -85,7 +85,7 @@ def test_suspects_are_still_read_wrongly(linux: Oracle) -> None:
     """When Linux is fixed this fails: drop the entry from kemu/forge/erofs/suspects.py then."""
     hole = t.File(data=content("ruler", 1, 6000) + bytes(10000))
     plan = ImagePlan()
-    plan.inodes[id(hole)] = InodePlan(data="full", z=ZPlan(cuts=(6000, 10000), kinds="1h", holes_anywhere=True))
+    plan.inodes[id(hole)] = InodePlan(data="full", z=ZPlan(cuts=(6000, 10000), kinds="1h", suspects=True))
     images = [build(t.Dir(entries={b"f": hole}), plan)]
     # inode, header and two indexes are 96 bytes: the inline pcluster can begin a block, here the second one of a page
     inline = t.File(data=content("ruler", 1, 600))
@@ -96,7 +96,11 @@ def test_suspects_are_still_read_wrongly(linux: Oracle) -> None:
         if suspects(image) and image.inodes[id(inline)].extents[-1].pa == 4096 + 512:
             images.append(image)
             break
-    assert len(images) == 2
+    plain = t.File(data=content("noise", 1, 4096))
+    plan = ImagePlan(blkszbits=10)
+    plan.inodes[id(plain)] = InodePlan(data="extents", z=ZPlan(cuts=(4096,), kinds="p", interlaced=True, suspects=True))
+    images.append(build(t.Dir(entries={b"f": plain}), plan))
+    assert len(images) == 3
     for image in images:
         assert suspects(image)
         assert linux.erofs(image.data).entries != image.manifest()

@@ -60,12 +60,11 @@ def choose_image(pick: Pick, options: ErofsOptions = ErofsOptions(), label: str 
         chooser.plan.order, chooser.plan.meta = "meta-first", None
         image = build(root, chooser.plan)
         image.notes.append(f"plan simplified: {e}")
-    bad = [] if options.suspects else suspects(image)
-    if bad:
+    while not options.suspects and (bad := suspects(image)):       # each round leaves fewer inline pclusters
         for s in bad:
             plan = chooser.plan.inodes[id(_node_at(root, s.path))]
             if plan.z:
-                plan.z.tail = False
+                plan.z.tail, plan.z.kinds = False, plan.z.kinds.replace("h", "1")
         image = build(root, chooser.plan)
     image.label = label
     return image
@@ -104,6 +103,7 @@ class _ImageChooser:
             plan.device_gap = pick.int("device gap", 0, 2) if odd else 0
         if odd and pick.rare("odd image", 3):
             plan.sb_extslots = pick.one_of("sb_extslots", (0, 1, 2, 5))
+            plan.bits48 = pick.rare("48 bit", 3)
             plan.first_slot = pick.one_of("first_slot", (0, 1, 7, 31))
             plan.meta = pick.one_of("meta", (None, 0, 1, 3))
             plan.tail_blocks = pick.one_of("tail_blocks", (0, 1, 3))
@@ -197,7 +197,7 @@ class _ImageChooser:
             if plan.data == "chunk":
                 plan.chunkbits = pick.int("chunkbits", 0, 3)
                 plan.chunk_indexes = pick.rare("chunk indexes", 2)
-            elif plan.data in ("full", "compact"):
+            elif plan.data in ("full", "compact", "extents"):
                 plan.z = self._z_plan(plan.data)
             if self.plan.devices and (self.options.beyond_fsck or plan.chunk_indexes):
                 plan.device = pick.int("device", 0, self.plan.devices)
@@ -233,6 +233,10 @@ class _ImageChooser:
         if pick.rare("big", 2):
             z.big = pick.int("big types", 1, 3)
             z.max_blocks = pick.one_of("max blocks", (2, 4, 16, 64))
+        if layout == "extents":
+            z.recsz = pick.one_of("record size", (16, 8, 4, 32))
+            z.exact = pick.rare("exact lengths", 2)
+            z.packed = odd and pick.rare("packed", 3)
         z.compact_2b = layout == "compact" and not pick.rare("4b only", 2)
         if odd and pick.rare("odd z", 2):
             z.kinds = pick.one_of("kinds", ("1", "1p", "12", "2", "p", "21p", *(("1h", "21ph") if self.options.beyond_fsck else ())))
@@ -240,5 +244,5 @@ class _ImageChooser:
             z.short_deltas = pick.rare("short deltas", 2)
             z.tail_zeros = pick.int("tail zeros", 0, 3)
             z.high = pick.rare("lz4hc", 2)
-            z.holes_anywhere = self.options.suspects
+            z.suspects = self.options.suspects
         return z

@@ -5,15 +5,17 @@ from __future__ import annotations
 from kemu.forge import tree as t
 from kemu.forge.erofs import ondisk as d
 from kemu.forge.erofs.dirblocks import dir_size, split_names
+from kemu.forge.erofs.extbody import ExtBody
 from kemu.forge.erofs.image import Extent
 from kemu.forge.erofs.plan import ImagePlan, ZPlan
 from kemu.forge.erofs.space import Run
 from kemu.forge.erofs.xattr import SharedXattrs, encode_ibody
 from kemu.forge.erofs.zbody import PartialPool, ZBody
+from kemu.forge.erofs.zdata import ZExtent
 
 _LAYOUT_NR = {"plain": d.EROFS_INODE_FLAT_PLAIN, "hole": d.EROFS_INODE_FLAT_PLAIN, "inline": d.EROFS_INODE_FLAT_INLINE,
               "chunk": d.EROFS_INODE_CHUNK_BASED, "full": d.EROFS_INODE_COMPRESSED_FULL,
-              "compact": d.EROFS_INODE_COMPRESSED_COMPACT}
+              "compact": d.EROFS_INODE_COMPRESSED_COMPACT, "extents": d.EROFS_INODE_COMPRESSED_FULL}
 
 
 class InodeBuild:
@@ -26,8 +28,8 @@ class InodeBuild:
         self.parent: t.Dir | None = None
         self.pos = self.nid = -1
         self.runs: list[Run] = []
-        self.z: ZBody | None = None
-        self.z_runs: list[tuple[Run, int] | None] = []
+        self.z: ZBody | ExtBody | None = None
+        self.z_runs: list[tuple[ZExtent, Run, int]] = []
         self.chunks: list[tuple[Run, int] | None] = []
         self.dir_blocks: list[list[bytes]] = []
         self.data: bytes | None = None
@@ -41,7 +43,7 @@ class InodeBuild:
         self.layout = self._effective_layout()
         if self.layout == "chunk":
             self._size_chunk()
-        elif self.layout in ("full", "compact"):
+        elif self.layout in ("full", "compact", "extents"):
             self._size_z(pool)
         elif self.size and self.layout != "hole":
             self._size_flat()
@@ -68,8 +70,10 @@ class InodeBuild:
         want = self.plan.data
         if not isinstance(self.node, t.File | t.Symlink | t.Dir) or want not in _LAYOUT_NR:
             return "plain"
-        if want in ("full", "compact") and not self.size:
+        if want in ("full", "compact", "extents") and not self.size:
             return "plain"
+        if want == "extents" and isinstance(self.node, t.Dir):
+            return "full"
         if want == "hole" and (self.data is None or any(self.data)):
             return "plain"
         if want == "inline" and self.size and (self.size % self.bs or self.bs) + self.fixed % 32 > self.bs:
@@ -123,27 +127,23 @@ class InodeBuild:
         self.fixed = self.index_off + unit * len(self.chunks)
 
     def _size_z(self, pool: PartialPool) -> None:
-        z = self.z = ZBody(self.size, self.data, self.plan.z or ZPlan(), self.layout == "full", self.fixed, self.image,
-                           self.plan.slack, pool)
-        self.index_off, self.fixed, self.tail_len = z.index_off, z.fixed, len(z.tail)
-        where: dict[int, tuple[Run, int]] = {}
-        for group in z.groups(self.plan.scatter):
-            blocks = sum(e.blocks for e in group)
-            data = None if self.data is None else b"".join(e.encoded for e in group)
-            key = (group[0].how, blocks) if len(group) == 1 else ("together", id(group))
-            run = self._run(data, blocks * self.bs, blocks, key)
-            at = 0
-            for e in group:
-                where[id(e)] = (run, at)
-                at += e.blocks
-        self.z_runs = [where.get(id(e)) for e in z.extents]
+        plan = self.plan.z or ZPlan()
+        if self.layout == "extents":
+            assert self.data is not None
+            self.z = ExtBody(self.size, self.data, plan, self.fixed, self.image, self.plan.slack)
+        else:
+            self.z = ZBody(self.size, self.data, plan, self.layout == "full", self.fixed, self.image, self.plan.slack, pool)
+        self.index_off, self.fixed, self.tail_len = self.z.index_off, self.z.fixed, len(self.z.tail)
+        for piece in self.z.pieces(self.plan.scatter):
+            run = self._run(piece.data, piece.blocks * self.bs, piece.blocks, piece.key)
+            self.z_runs += [(e, run, at) for e, at in piece.places]
 
     # bytes
 
     def set_dir_data(self, data: bytes) -> None:
         """The contents of a directory, now that every inode has its nid."""
         self.data = data
-        blocks = self.z.set_data(data) if self.z else data
+        blocks = self.z.set_data(data) if isinstance(self.z, ZBody) else data
         at = 0
         for run in self.runs:
             run.data = self._padded(blocks[at:at + run.blocks * self.bs], run.blocks)
@@ -167,11 +167,12 @@ class InodeBuild:
                     device, blk = next(((k, blk - first) for k, (first, n) in enumerate(devices, 1) if first <= blk < first + n), (0, blk))
                 out += d.chunk_index(blk, device)
         elif self.z:
-            for e, where in zip(self.z.extents, self.z_runs):
-                if where:
-                    e.pblk = where[0].block() + where[1]
-                elif e.alias:
-                    e.pblk = e.alias.pblk
+            for e, run, at in self.z_runs:
+                e.pa = run.block() * self.bs + at
+                e.pblk = e.pa // self.bs
+            for e in self.z.extents:
+                if e.alias:
+                    e.pa, e.pblk = e.alias.pa, e.alias.pblk
             out += self.z.encode(len(out))
         return out
 
@@ -226,8 +227,8 @@ class InodeBuild:
         out: list[Extent] = []
         if self.z:
             for e in self.z.extents:
-                pa = None if e.hole else self.pos + self.fixed if e.inline else e.pblk * bs
-                plen = len(e.encoded) if e.inline else e.blocks * bs
+                pa = None if e.hole else self.pos + self.fixed if e.inline else e.pa
+                plen = len(e.encoded) if e.inline or self.layout == "extents" else e.blocks * bs
                 out.append(Extent(e.la, e.length, pa, plen, e.how + ("+partial" if e.partial else "")))
             return out
         if self.layout == "chunk":

@@ -156,13 +156,19 @@ class _Mutator:
             number = self.pick.int("chunk", 0, max(0, len(i.extents) - 1))
             fields: Fields = d.CHUNK_INDEX_FIELDS if unit == 8 else (("blkaddr", 0, "I"),)
             return self.field("index", f"chunk {number} of {self.name_of(i)}", i.index_pos + unit * number, fields)
-        header = i.index_pos - (16 if i.layout == "full" else 8)
+        header = -(-(i.pos + (64 if i.extended else 32) + i.xattr_isize) // 8) * 8
         if self.pick.rare("header", 3):
             return self.field("index", f"map header of {self.name_of(i)}", header, d.MAP_HEADER_FIELDS)
         end = i.pos + i.body - sum(e.plen for e in i.extents if e.how.startswith("inline"))
         if i.layout == "full":
             number = self.pick.int("lcluster", 0, max(0, (end - i.index_pos) // 8 - 1))
             return self.field("index", f"lcluster {number} of {self.name_of(i)}", i.index_pos + 8 * number, d.LCLUSTER_INDEX_FIELDS)
+        if i.layout == "extents" and p and p.z:
+            size = p.z.recsz
+            number = self.pick.int("record", 0, max(0, (end - i.index_pos) // size - 1))
+            first = i.index_pos + (8 if size == 4 else 0)
+            return self.field("index", f"extent record {number} of {self.name_of(i)}", first + size * number,
+                              d.EXTENT_FIELDS[:max(1, min(size // 4, 5))])
         word = self.pick.int("word", 0, max(0, (end - i.index_pos) // 4 - 1))
         return self.field("index", f"compact index of {self.name_of(i)}", i.index_pos + 4 * word, ((f"word {word}", 0, "I"),))
 

@@ -95,6 +95,8 @@ MAP_HEADER_FIELDS: tuple[tuple[str, int, str], ...] = (
     ("h_fragmentoff", 0, "I"), ("h_idata_size", 2, "H"), ("h_advise", 4, "H"), ("h_algorithmtype", 6, "B"), ("h_clusterbits", 7, "B"))
 LCLUSTER_INDEX_FIELDS: tuple[tuple[str, int, str], ...] = (
     ("di_advise", 0, "H"), ("di_clusterofs", 2, "H"), ("blkaddr", 4, "I"), ("delta[0]", 4, "H"), ("delta[1]", 6, "H"))
+EXTENT_FIELDS: tuple[tuple[str, int, str], ...] = (
+    ("plen", 0, "I"), ("pstart_lo", 4, "I"), ("pstart_hi", 8, "I"), ("lstart_lo", 12, "I"), ("lstart_hi", 16, "I"))
 CHUNK_INDEX_FIELDS: tuple[tuple[str, int, str], ...] = (("startblk_hi", 0, "H"), ("device_id", 2, "H"), ("startblk_lo", 4, "I"))
 
 _super = struct.Struct("<IIIBBHQqIIII16s16sIHHHBBIQBBHIQQ")
@@ -112,11 +114,12 @@ assert (_super.size, _compact.size, _extended.size, _dirent.size, _map_header.si
 
 def super_block(*, feature_compat: int, blkszbits: int, sb_extslots: int, root_nid: int, inos: int, epoch: int, fixed_nsec: int,
                 blocks: int, meta_blkaddr: int, xattr_blkaddr: int, uuid: bytes, volume_name: bytes, feature_incompat: int,
-                compr: int, build_time: int, extra_devices: int = 0, devt_slotoff: int = 0) -> bytes:
+                compr: int, build_time: int, extra_devices: int = 0, devt_slotoff: int = 0,
+                bits48: bool = False) -> bytes:
     """``struct erofs_super_block`` with checksum 0, without its extension slots."""
-    return _super.pack(EROFS_SUPER_MAGIC_V1, 0, feature_compat, blkszbits, sb_extslots, root_nid, inos, epoch, fixed_nsec, blocks,
+    return _super.pack(EROFS_SUPER_MAGIC_V1, 0, feature_compat, blkszbits, sb_extslots, 0 if bits48 else root_nid, inos, epoch, fixed_nsec, blocks,
                        meta_blkaddr, xattr_blkaddr, uuid, volume_name, feature_incompat, compr, extra_devices, devt_slotoff,
-                       0, 0, 0, 0, 0, 0, 0, build_time, 0, 0)
+                       0, 0, 0, 0, 0, 0, 0, build_time, root_nid if bits48 else 0, 0)
 
 
 def inode_compact(fmt: int, icount: int, mode: int, nb: int, size: int, mtime: int, u: int, ino: int, uid: int, gid: int) -> bytes:

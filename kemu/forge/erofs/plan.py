@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 #: data layouts a plan can ask for
-LAYOUTS = ("plain", "inline", "hole", "chunk", "full", "compact")
+LAYOUTS = ("plain", "inline", "hole", "chunk", "full", "compact", "extents")
 
 #: deliberate mistakes in one inode and the errno that lookup must answer
 FLAWS = {"format": "ENOTSUP", "layout": "ENOTSUP", "mode": "EUCLEAN", "size": "EUCLEAN", "chunk": "ENOTSUP"}
@@ -29,7 +29,10 @@ class ZPlan:
     tail           put the last extent inline behind the index (ztailpacking)
     tail_zeros     zero bytes before an inlined LZ4 tail (the decompressor skips leading zeros)
     eof_head       a PLAIN head at EOF in place of the last NONHEAD
-    holes_anywhere holes may start within an lcluster
+    suspects       also what Linux 7.2 reads wrongly (kemu.forge.erofs.suspects)
+    recsz          extents: bytes of a record (4, 8, 16, 32)
+    exact          extents: encoded lengths are not rounded up to blocks
+    packed         extents: pclusters follow each other without regard to blocks
     beyond_fsck    an inline PLAIN tail also where the inode advises interlaced data
     short_deltas   full index: NONHEADs point back by single steps instead of at their head
     """
@@ -44,7 +47,10 @@ class ZPlan:
     tail: bool = False
     tail_zeros: int = 0
     eof_head: bool = False
-    holes_anywhere: bool = False
+    suspects: bool = False
+    recsz: int = 16
+    exact: bool = False
+    packed: bool = False
     beyond_fsck: bool = False
     short_deltas: bool = False
     high: bool = False
@@ -100,6 +106,7 @@ class ImagePlan:
     meta        how far below the first inode the metadata area starts, in blocks, as far as possible
     tail_blocks free blocks at the end of the image
     dedupe      equal or contained data is stored once
+    bits48      48-bit layout: the root's nid has 64 bits (always so where an inode has extent records)
     devices     extra devices; all of them lie behind the primary one in the (flat) image
     device_gap  blocks between devices
     fill        byte that fills everything unused
@@ -122,6 +129,7 @@ class ImagePlan:
     volume_name: bytes = b""
     compr_cfgs: bool = False
     lz4_max_distance: int = 65535
+    bits48: bool = False
     devices: int = 0
     device_gap: int = 0
     extra_incompat: int = 0

@@ -124,6 +124,8 @@ def share(runs: list[Run]) -> None:
         assert data is not None
         for h in hosts:
             assert h.data is not None
+            if h.device != r.device:
+                continue
             if r.key is not None:
                 off = 0 if h.key == r.key and h.data == data else -1
             else:

@@ -28,6 +28,9 @@ WHY = {
         "fs/erofs/decompressor.c, __z_erofs_lz4_decompress(): an inline pcluster whose offset within the page equals the block size leaves "
         "s_blocksize - pageofs_in = 0 bytes to look for the start of the data in: EUCLEAN, \"compressed data start not found\". "
         "Needs blocks smaller than a page.",
+    "interlaced-over-blocks":
+        "fs/erofs/decompressor.c, z_erofs_transform_plain(): with in-place I/O and blocks smaller than a page, the first memmove() of an "
+        "interlaced pcluster of several blocks overwrites input that the loop behind it still needs: wrong data.",
     "extent-before-hole":
         "fs/erofs/zmap.c, z_erofs_load_full_lcluster(): a HOLE head sets m->compressedblks = 0, and neither a head found by looking back "
         "from it nor z_erofs_get_extent_compressedlen() looking at it sets it again: the extent before the hole reads as zeros, if the "
@@ -40,6 +43,8 @@ def _of_inode(i: InodeTruth, bs: int) -> Iterator[tuple[str, int]]:
     for e in i.extents:
         if e.how == "inline-lz4" and e.pa is not None and e.pa % bs == 0:
             yield "inline-pcluster-at-block-start", e.la
+        if e.how == "interlaced" and e.plen > bs:
+            yield "interlaced-over-blocks", e.la
         if e.how == "hole" and i.layout == "full" and before is not None and before.pa is not None and (
                 e.la % i.lcluster or i.big and before.la // i.lcluster == e.la // i.lcluster - 1):
             yield "extent-before-hole", e.la

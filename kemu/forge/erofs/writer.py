@@ -8,6 +8,7 @@ from kemu.forge import tree as t
 from kemu.forge.crc32c import crc32c
 from kemu.forge.erofs import ondisk as d
 from kemu.forge.erofs.dirblocks import encode_dir
+from kemu.forge.erofs.extbody import ExtBody
 from kemu.forge.erofs.image import ErofsImage, InodeTruth
 from kemu.forge.erofs.inode import InodeBuild
 from kemu.forge.erofs.plan import ImagePlan, PlanError
@@ -75,9 +76,11 @@ class _Writer:
 
     def _place(self) -> int:
         plan, bs = self.plan, self.bs
+        self.bits48 = plan.bits48 or any(i.layout == "extents" for i in self.inodes.values())
         self.z = [i.z for i in self.inodes.values() if i.z]
         self.zext = [e for z in self.z for e in z.extents]
-        self.cfgs = plan.compr_cfgs or any(z.z.big for z in self.z)
+        # several blocks, or maybe: extent records put pclusters at any byte
+        self.cfgs = plan.compr_cfgs or any(z.z.big or isinstance(z, ExtBody) for z in self.z) or any(e.blocks > 1 for e in self.zext)
         sb_size = d.SUPER_SIZE + 16 * plan.sb_extslots
         sb_end = d.EROFS_SUPER_OFFSET + sb_size + (16 if self.cfgs else 0)
         self.slots = -(-sb_end // d.EROFS_DEVT_SLOT_SIZE) if plan.devices else 0
@@ -120,12 +123,12 @@ class _Writer:
         highest_meta = max(0, (lowest - 32) // self.bs)
         root_pos = self.inodes[id(self.root)].pos
         meta = 0 if self.plan.meta is None else max(0, highest_meta - self.plan.meta)
-        if (root_pos - meta * self.bs) // 32 > 0xFFFF:
+        if (root_pos - meta * self.bs) // 32 > 0xFFFF and not self.bits48:
             meta = highest_meta
         self.meta = meta
         for i in self.inodes.values():
             i.nid = (i.pos - meta * self.bs) // 32
-        if self.inodes[id(self.root)].nid > 0xFFFF:
+        if self.inodes[id(self.root)].nid > 0xFFFF and not self.bits48:
             raise PlanError("the root inode is more than 65535 slots above the lowest inode")
 
     # bytes
@@ -167,6 +170,8 @@ class _Writer:
             incompat |= d.EROFS_FEATURE_INCOMPAT_CHUNKED_FILE
         if any(e.inline for e in self.zext):
             incompat |= d.EROFS_FEATURE_INCOMPAT_ZTAILPACKING
+        if self.bits48:
+            incompat |= d.EROFS_FEATURE_INCOMPAT_48BIT
         if plan.devices:
             incompat |= d.EROFS_FEATURE_INCOMPAT_DEVICE_TABLE
             for k, (first, blocks) in enumerate(self.devices):
@@ -183,11 +188,12 @@ class _Writer:
             "xattr_blkaddr": self.xattr_run.block() if self.xattr_run else 0, "feature_incompat": incompat, "compr": compr,
             "build_time": plan.build_time, "extra_devices": plan.devices, "devt_slotoff": self.slots,
         }
-        sb = d.super_block(uuid=plan.uuid, volume_name=plan.volume_name, **fields)
+        sb = d.super_block(uuid=plan.uuid, volume_name=plan.volume_name, bits48=self.bits48, **fields)
         image[d.EROFS_SUPER_OFFSET:d.EROFS_SUPER_OFFSET + len(sb)] = sb
         if self.cfgs:
             pos = d.EROFS_SUPER_OFFSET + d.SUPER_SIZE + 16 * plan.sb_extslots
-            image[pos:pos + 16] = d.lz4_cfgs(plan.lz4_max_distance, max((e.blocks for e in self.zext), default=1))
+            most = max([-(-(e.pa % self.bs + len(e.encoded)) // self.bs) for e in self.zext if e.encoded], default=1)
+            image[pos:pos + 16] = d.lz4_cfgs(plan.lz4_max_distance, most)
         if plan.checksum:
             fix_checksum(image)
         keep = ("root_nid", "blocks", "meta_blkaddr", "xattr_blkaddr", "feature_compat", "feature_incompat")

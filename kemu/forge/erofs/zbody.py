@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kemu.forge.erofs import ondisk as d
 from kemu.forge.erofs import zindex
@@ -29,6 +29,16 @@ class PartialPool:
         return None
 
 
+@dataclass(slots=True)
+class Piece:
+    """Consecutive blocks of pclusters: each with its byte offset; ``data`` is None while it is not known. ``key``: see Run."""
+
+    places: list[tuple[ZExtent, int]]
+    blocks: int
+    data: bytes | None
+    key: tuple[str, int]
+
+
 class ZBody:
     """Extents and index of one inode. ``start``: bytes of inode and xattrs before the map header."""
 
@@ -36,6 +46,7 @@ class ZBody:
                  pool: PartialPool) -> None:
         self.size, self.full, self.image, self.slack, self.pool = size, full, image, slack, pool
         self.bs = 1 << image.blkszbits
+        self.directory = data is None
         self.z = self._possible(z, data is None)
         self.extents = self._first_cut(data)
         self.lbits = image.blkszbits + self.z.lclusterbits
@@ -97,7 +108,7 @@ class ZBody:
         last = self.extents[-1]
         return last.encoded if last.inline else b""
 
-    def groups(self, scatter: bool) -> list[list[ZExtent]]:
+    def pieces(self, scatter: bool) -> list[Piece]:
         """Which pclusters must be consecutive on disk: those of one compact pack; all of them unless ``scatter``."""
         if self.full:
             groups = [[e] for e in self.extents if e.blocks and not e.alias]
@@ -105,7 +116,18 @@ class ZBody:
             groups = zindex.pack_groups(self.packs, self.clusters)
         if not scatter:
             groups = [[e for g in groups for e in g]]
-        return [g for g in groups if sum(e.blocks for e in g)]
+        out = []
+        for group in groups:
+            blocks = 0
+            places = []
+            for e in group:
+                places.append((e, blocks * self.bs))
+                blocks += e.blocks
+            data = None if self.directory else b"".join([e.encoded for e in group])
+            key = (f"{group[0].how} {group[0].blocks * self.bs}", blocks) if len(group) == 1 else ("together", id(group))
+            if blocks:
+                out.append(Piece(places, blocks, data, key))
+        return out
 
     def set_data(self, data: bytes) -> bytes:
         """The contents, now that they are known (directories). Returns the blocks."""

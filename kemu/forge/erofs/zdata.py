@@ -12,7 +12,7 @@ What the kernel demands (fs/erofs/zmap.c, zdata.c, decompressor.c), and so what 
 * a PLAIN extent that reaches EOF has blocks up to the end of the last lcluster, and is inlined only if it starts in it
   (in an inode that advises interlaced data, fsck.erofs 1.9 reads it from the wrong place: only with ``beyond_fsck``);
 * PLAIN data of several blocks is not interlaced (fsck.erofs cannot read it, though the kernel can);
-* a hole is where Linux 7.2 does not read the extent before it as a hole too (unless ``holes_anywhere``; kemu.forge.erofs.suspects).
+* a hole is where Linux 7.2 does not read the extent before it as a hole too (unless ``suspects``; kemu.forge.erofs.suspects).
 """
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class ZExtent:
     hole: bool = False
     partial: bool = False
     alias: ZExtent | None = None
+    pa: int = 0
     pblk: int = 0
 
 
@@ -78,7 +79,7 @@ def cut(data: bytes, z: ZPlan, bs: int, slack: int = 0) -> list[ZExtent]:
         ext = None
         if kind == "h":
             kind = "1"
-            if (z.holes_anywhere or _hole_is_read(out, la, z, lsize)) and not any(data[la:la + length]):
+            if (z.suspects or _hole_is_read(out, la, z, lsize)) and not any(data[la:la + length]):
                 ext = ZExtent(la, length, HEAD1, 0, b"", "hole", hole=True)
         if ext is None and kind != "p":
             ext = _encoded(data, la, length, kind, z, bs, lsize, limit)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A small reader of EROFS images (plain, inline, chunk, LZ4 with full and compact indexes), written from fs/erofs/*.c for these tests.
+"""A small reader of EROFS images (plain, inline, chunk, LZ4 with full and compact indexes or extent records), written from fs/erofs/*.c for these tests.
 
 It shares nothing with the writer: not even the structure definitions. Fragments, metabox, other devices and other algorithms are
 refused with Unsupported.
@@ -32,14 +32,14 @@ class Reader:
         self.bits = data[sb + 12]
         self.bs = 1 << self.bits
         self.incompat = self.u32(sb + 80)
-        if self.incompat & (0x80 | 0x100 | 0x40) or self.incompat & 0x20 and self.u64(sb + 96):
+        if self.incompat & (0x100 | 0x40) or self.incompat & 0x20 and self.u64(sb + 96):
             raise Unsupported(f"features {self.incompat:#x}")
         slots, count = self.u16(sb + 88) * 128, self.u16(sb + 86) if self.incompat & 8 else 0
         self.uniaddr = [0] + [self.u32(slots + 128 * k + 68) for k in range(count)]
         self.idmask = (1 << count.bit_length()) - 1 if count else 0
         if count and (self.u32(slots + 68) + self.u32(slots + 64)) * self.bs > len(data):
             raise Unsupported("extra devices in files of their own")
-        self.root = self.u16(sb + 14)
+        self.root = self.u64(sb + 112) if self.incompat & 0x80 and self.u64(sb + 112) else self.u16(sb + 14)
         self.epoch = struct.unpack_from("<q", data, sb + 24)[0]
         self.nsec = self.u32(sb + 32)
         self.meta = self.u32(sb + 40) << self.bits
@@ -93,10 +93,54 @@ class Reader:
             return self.data[i["startblk"] * bs:][:blocks * bs] + self.data[end:end + tail]
         if layout == 4:
             return self._chunks(i, end)
+        if layout == 1 and self.u16(-(-end // 8) * 8 + 4) & 1 and not self.data[-(-end // 8) * 8 + 7] & 0x80:
+            return self._extents(i, end)
         return self._compressed(i, end)
 
+    def _extents(self, i: dict[str, Any], end: int) -> bytes:
+        header = -(-end // 8) * 8
+        advise = self.u16(header + 4)
+        recsz = 4 << (advise >> 1 & 3)
+        if advise & 0x20:
+            raise Unsupported("fragments")
+        at = -(-(header + 8) // recsz) * recsz
+        lsize = self.bs << (self.data[header + 7] & 15)
+        count = -(-i["size"] // lsize) if recsz <= 8 else self.u32(header)
+        records = []
+        pa = 0
+        if recsz == 4:
+            pa = self.u64(at)
+            at += 8
+        for n in range(count):
+            plen, *rest = struct.unpack_from(f"<{min(recsz, 20) // 4}I", self.data, at + recsz * n)
+            if recsz == 4:
+                records.append((n * lsize, plen, pa))
+                pa += plen & 0x1FFFFF
+            elif recsz == 8:
+                records.append((n * lsize, plen, rest[0]))
+            else:
+                records.append((rest[2] | (rest[3] << 32 if recsz == 32 else 0), plen, rest[0] | rest[1] << 32))
+        out = bytearray()
+        for n, (la, word, pa) in enumerate(records):
+            length = (records[n + 1][0] if n + 1 < count else i["size"]) - la
+            plen, algorithm = word & 0x1FFFFF, word >> 28
+            if la != len(out) or algorithm > 1:
+                raise Unsupported("algorithms other than LZ4, or extents with gaps")
+            raw = self.data[pa:pa + plen]
+            if not plen:
+                out += bytes(length)
+            elif algorithm:
+                out += lz4.block.decompress(raw.lstrip(b"\0"), uncompressed_size=1 << 22 if word >> 27 & 1 else length)[:length]
+            elif advise & 0x10 and not (pa | plen) % self.bs:
+                first = min(self.bs - la % self.bs, length)
+                start = plen - (self.bs - la % self.bs)
+                out += raw[start:start + first] + raw[:length - first]
+            else:
+                out += raw[:length]
+        return bytes(out)
+
     def _chunks(self, i: dict[str, Any], end: int) -> bytes:
-        if i["u"] & 0x40:
+        if i["u"] & 0x40 and self.bs * 0xFFFFFFFF < len(self.data):
             raise Unsupported("48-bit chunks")
         unit = 8 if i["u"] & 0x20 else 4
         cs = self.bs << (i["u"] & 31)

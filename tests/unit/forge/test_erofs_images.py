@@ -51,23 +51,28 @@ def test_what_is_made_covers_what_is_promised():
             seen["inode below the superblock"] += i.pos < 1024
             z = image.plan.inodes[id(i.node)].z if id(i.node) in image.plan.inodes else None
             seen["lclusters larger than blocks"] += bool(z and i.layout in ("full", "compact") and z.lclusterbits)
+            if i.layout == "extents":
+                seen[f"extent records of {z.recsz} bytes"] += 1
+                seen["pcluster across blocks"] += any(e.pa and e.pa % bs for e in i.extents)
             for e in i.extents:
                 seen[e.how] += 1
                 seen["pcluster of several blocks"] += e.how == "lz4" and e.plen > bs
                 seen["extent starts within an lcluster"] += e.how in ("lz4", "interlaced") and e.la % bs != 0
                 if e.pa is not None and not e.how.startswith("inline"):
                     runs.append((e.pa, i.nid))
+        seen["48-bit root nid"] += bool(image.features["feature_incompat"] & 0x80)
         meta = [i.pos for i in image.inodes.values()]
         seen["metadata after data"] += bool(runs) and min(meta) > max(pa for pa, _ in runs)
         seen["data shared by inodes"] += len({pa for pa, _ in runs}) < len(set(runs))
         seen["data in reverse order"] += len(runs) > 2 and runs == sorted(runs, reverse=True)
     kinds = [f"block size {1 << b}" for b in range(9, 17)]
-    kinds += [f"file {x}" for x in ("plain", "inline", "hole", "chunk", "full", "compact")]
+    kinds += [f"file {x}" for x in ("plain", "inline", "hole", "chunk", "full", "compact", "extents")]
     kinds += ["extra devices", "dir full", "dir compact", "dir chunk", "dir inline", "symlink inline", "symlink compact", "char plain", "block plain",
               "fifo plain", "socket plain", "lz4", "shifted", "interlaced", "hole", "inline-lz4", "inline-shifted", "lz4+partial",
               "checksum off", "extended inode across blocks", "inode below the superblock", "lclusters larger than blocks",
               "pcluster of several blocks", "extent starts within an lcluster", "metadata after data", "data shared by inodes",
-              "data in reverse order"]
+              "data in reverse order", "extent records of 4 bytes", "extent records of 8 bytes", "extent records of 16 bytes",
+              "extent records of 32 bytes", "pcluster across blocks", "48-bit root nid"]
     assert [k for k in kinds if not seen[k]] == []
 
 
@@ -81,7 +86,7 @@ def test_truth_says_where_bytes_are():
             assert sum(e.length for e in extents) == node.size, path
             for e in extents:
                 if e.how in ("plain", "inline", "chunk", "shifted", "inline-shifted"):
-                    assert image.data[e.pa:e.pa + e.length] == node.data[e.la:e.la + e.length]
+                    assert image.data[e.pa:e.pa + e.length] == node.data[e.la:e.la + e.length], (seed, path, e)
 
 
 def test_checksum_is_right_or_absent():
