@@ -7,14 +7,32 @@ from collections.abc import Sequence
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EEXIST, EIO
 from kemu.linux.fcntl import O_CREAT, O_EXCL, O_LARGEFILE, O_WRONLY
-from kemu.linux.fs import filp_close, filp_open, get_fs_type, kernel_write, register_filesystem
+from kemu.linux.fs import File, filp_close, filp_open, get_fs_type, kernel_write, register_filesystem
 from kemu.linux.init_syscalls import init_mkdir, init_mount
 from kemu.linux.ramfs import ramfs_fs_type
+from kemu.linux.string import memchr_inv
 from kemu.linux.types import Ref
 from kemu.machine.machine import Machine
 from kemu.machine.region import Region
 
 BACKING_DIR = "/backing"        # ramfs: its files have a read_folio(), which tmpfs's do not
+
+
+CHUNK = 1 << 20
+
+
+def _fill(machine: Machine, file: File, region: Region) -> int:
+    """Write the region's bytes; runs of zeros stay holes, as cp makes them."""
+    pos = Ref(0)
+    while pos.v < region.size:
+        n = min(CHUNK, region.size - pos.v)
+        if pos.v + n < region.size and memchr_inv(region.addr + pos.v, 0, n) == 0:
+            pos.v += n
+            continue
+        written = kernel_write(file, region.addr + pos.v, n, pos)
+        if written <= 0:
+            return written or -EIO
+    return 0
 
 
 def backing_files(machine: Machine, regions: Sequence[Region]) -> list[str] | int:
@@ -37,13 +55,10 @@ def backing_files(machine: Machine, regions: Sequence[Region]) -> list[str] | in
         file = filp_open(path, O_CREAT | O_EXCL | O_WRONLY | O_LARGEFILE, 0o600)
         if IS_ERR(file):
             return PTR_ERR(file)
-        pos = Ref(0)
-        while pos.v < region.size:
-            n = kernel_write(file, region.addr + pos.v, region.size - pos.v, pos)
-            if n <= 0:
-                filp_close(file, None)
-                return n or -EIO
+        err = _fill(machine, file, region)
         filp_close(file, None)
+        if err:
+            return err
         machine.idle()
         paths.append(path)
     return paths

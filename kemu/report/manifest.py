@@ -144,12 +144,12 @@ def _by_path(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
 
 
 def _path_lines(path: str, xs: list[Entry], ys: list[Entry], a_name: str, b_name: str, ignore: tuple[str, ...]) -> list[str]:
-    shown = _show(path)
+    shown = show(path)
     out: list[str] = []
     for x, y in zip(xs, ys):
         for name, va, vb in entry_differences(x, y, ignore):
             if name == "xattrs" and isinstance(va, dict) and isinstance(vb, dict):
-                out += [f"{shown}: xattr {_show(k)}: {a_name} {_value(va.get(k, 'absent'))}, {b_name} {_value(vb.get(k, 'absent'))}"
+                out += [f"{shown}: xattr {show(k)}: {a_name} {_value(va.get(k, 'absent'))}, {b_name} {_value(vb.get(k, 'absent'))}"
                         for k in sorted(set(va) | set(vb)) if va.get(k, "absent") != vb.get(k, "absent")]
             else:
                 out.append(f"{shown}: {name}: {a_name} {_value(va, name)}, {b_name} {_value(vb, name)}")
@@ -159,7 +159,7 @@ def _path_lines(path: str, xs: list[Entry], ys: list[Entry], a_name: str, b_name
     return out
 
 
-def _show(text: str) -> str:
+def show(text: str) -> str:
     """A path for a terminal: no control characters, no surrogates."""
     return "".join(c if c.isprintable() else (f"\\x{ord(c) & 0xff:02x}" if ord(c) < 0x100 or 0xdc80 <= ord(c) <= 0xdcff
                                               else f"\\u{ord(c):04x}") for c in text)
@@ -171,7 +171,7 @@ def _value(value: Any, name: str = "") -> str:
     if name == "mode" and isinstance(value, int):
         return f"0{value:o}"
     if isinstance(value, str):
-        return _show(value if len(value) <= 44 else value[:40] + "...")
+        return show(value if len(value) <= 44 else value[:40] + "...")
     return json.dumps(value)
 
 

@@ -17,18 +17,19 @@ from kemu.linux.cred import current_cred
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import ENOSYS, EOPNOTSUPP
 from kemu.linux.fcntl import O_DIRECTORY, O_LARGEFILE, O_NOFOLLOW, O_RDONLY
-from kemu.linux.fs import File, Kstat, dentry_open, filp_close, vfs_getattr, vfs_read
+from kemu.linux.fs import File, Kstat, vfs_getattr, vfs_read
 from kemu.linux.kdev_t import MAJOR, MINOR
 from kemu.linux.namei import filename_lookup, getname
 from kemu.linux.path import Path, path_put
 from kemu.linux.stat import S_IFMT, S_ISBLK, S_ISCHR, S_ISDIR, S_ISLNK, S_ISREG, STATX_BASIC_STATS
 from kemu.linux.truncate import invalidate_mapping_pages
 from kemu.linux.types import Ref
+from kemu.linux.vfs.open import dentry_open, filp_close
 from kemu.linux.vfs.readdir import getdents64
 from kemu.linux.vfs.stat import cp_new_stat, vfs_readlink
 from kemu.linux.xattr import do_getxattr, listxattr, vfs_listxattr
 from kemu.machine.current import this
-from kemu.report.manifest import Entry, ManifestError, entry, type_of_mode
+from kemu.report.manifest import Entry, ManifestError, entry, ordered, type_of_mode
 
 CHUNK = 1 << 17                 # what the agent reads at once
 DENTS = 32768
@@ -92,6 +93,53 @@ def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True)
         this.machine.idle()
 
 
+def list_one(place: Path, name: bytes) -> tuple[list[Entry], int]:
+    """What ``ls -l`` needs: the entries below a directory (paths are names), or the one of anything else; and an errno, 0 if there was none."""
+    w = _Walk(0, False)
+    e, d = w.visit(place, name)
+    if d is None:
+        return [e], 0
+    out: list[Entry] = []
+    for child_name in reversed(d.names):
+        child = Path()
+        error = filename_lookup(d.file, getname(child_name), 0, child)
+        if error:
+            out.append(entry(os.fsdecode(child_name), error=errno_name(error)))
+            continue
+        c, sub = w.visit(child, child_name, names=False)
+        if sub is not None:
+            filp_close(sub.file, None)
+        path_put(child)
+        out.append(c)
+    filp_close(d.file, None)
+    this.machine.idle()
+    failed = next((n for n, text in errno.errorcode.items() if text == e["error"]), 0)
+    return ordered(out), failed
+
+
+def contents(place: Path) -> Iterator[bytes | int]:
+    """A file's bytes in pieces of CHUNK; a last item that is an int is the errno (negative) that ended the reading."""
+    file = dentry_open(place, O_RDONLY | O_LARGEFILE, current_cred())
+    if IS_ERR(file):
+        yield PTR_ERR(file)
+        return
+    chunk = bytearray(CHUNK)
+    pos = Ref(0)
+    dropped = 0
+    while True:
+        n = vfs_read(file, chunk, CHUNK, pos)
+        if n <= 0:
+            break
+        yield bytes(memoryview(chunk)[:n])
+        if pos.v - dropped >= DROP_BEHIND:
+            invalidate_mapping_pages(file.f_mapping, 0, pos.v // this.mem.page_size - 1)
+            dropped = pos.v
+    filp_close(file, None)
+    this.machine.idle()
+    if n < 0:
+        yield n
+
+
 class _Walk:
     __slots__ = ("cap", "chunk", "contents")
 
@@ -100,7 +148,7 @@ class _Walk:
         self.contents = contents
         self.chunk = bytearray(CHUNK)
 
-    def visit(self, path: Path, name: bytes) -> tuple[Entry, _Directory | None]:
+    def visit(self, path: Path, name: bytes, names: bool = True) -> tuple[Entry, _Directory | None]:
         """The entry of one place; for a directory also its names."""
         shown = os.fsdecode(name) or "/"
         st = Kstat()
@@ -134,7 +182,7 @@ class _Walk:
                     f["capped"] = True
                 else:
                     first = first or n
-        elif S_ISDIR(mode):
+        elif S_ISDIR(mode) and names:
             n, directory = self.list(path, name)
             first = first or n
         if first:
