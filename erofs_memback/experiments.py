@@ -72,14 +72,23 @@ def layout_of(image: ErofsImage, path: str) -> str:
     return "?"
 
 
-def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], layout: Callable[[str], str], truth: str) -> None:
-    """Entry by entry; the first difference is the finding, named by field and layout so that equal causes count once."""
+def short(path: str) -> str:
+    """A path for a title."""
+    text = ascii(path)
+    return text if len(text) <= 48 else text[:44] + "..." + text[-1]
+
+
+def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], layout: Callable[[str], str], truth: str, by_layout: bool = True) -> None:
+    """Entry by entry; the first difference is the finding, named by field and layout so that equal causes count once.
+
+    ``by_layout`` False: differences of errors count once for each pair of errors, however the data lies.
+    """
     a = {e["path"]: e for e in got}
     b = {e["path"]: e for e in want}
     for path in sorted(a.keys() | b.keys(), key=os.fsencode):
         x, y = a.get(path), b.get(path)
         if x is None or y is None:
-            run.fail(f"{path!a}: {'missing' if x is None else 'only'} here, {truth} has {'it' if x is None else 'no such name'}",
+            run.fail(f"{short(path)}: {'missing' if x is None else 'only'} here, {truth} has {'it' if x is None else 'no such name'}",
                      *log_tail(), cause=f"names differ ({'missing' if x is None else 'invented'})")
             return
         for name in ("error", *world.FIELDS):
@@ -88,8 +97,8 @@ def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], lay
             how = layout(path)
             what = f"{x[name]} instead of {y[name]}" if name == "error" else "differs"
             data = name in ("sha256", "target")
-            run.fail(f"{path!a} ({how}): {name} {what}", f"here:  {str(x[name])[:100]}", f"{truth}: {str(y[name])[:100]}", *log_tail(),
-                     cause=f"{name} {what} ({how})", severity="critical" if data else "high", where=run.filled() if data else run.heard)
+            run.fail(f"{short(path)} ({how}): {name} {what}", f"here:  {str(x[name])[:100]}", f"{truth}: {str(y[name])[:100]}", *log_tail(),
+                     cause=f"{name} {what} ({how if by_layout or data else 'any'})", severity="critical" if data else "high", where=run.filled() if data else run.heard)
 
 
 def log_tail() -> list[str]:
@@ -159,7 +168,7 @@ def _same_as_disk(run: Run, backend: str, data: bytes, place: Placement, layout:
         if got != want:
             run.fail(f"mount: {got}, from a disk: {want}", *log_tail(), cause=f"mount {got} instead of {want}", severity="medium", where=run.heard)
         note(run, found)
-        compare(run, found, entries, layout, "a disk")
+        compare(run, found, entries, layout, "a disk", by_layout=False)
 
 
 @experiment("{backend}.cut-short", variants=FROM_MEMORY)
@@ -287,7 +296,7 @@ def readers_and_umount(run: Run, backend: str) -> None:
         run.chooser.disarm_faults()
         run.chooser.disarm_schedule()
         for path, what, how in wrong[:1]:
-            run.fail(f"{path!a} ({how}), read by {readers} tasks: {what}", *log_tail(), cause=f"{what} ({how})",
+            run.fail(f"{short(path)} ({how}), read by {readers} tasks: {what}", *log_tail(), cause=f"{what} ({how})",
                      severity="critical" if "sha256" in what else "high", where=run.filled() if "sha256" in what else run.heard)
         world.umount(mnt)
 

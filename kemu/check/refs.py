@@ -9,14 +9,20 @@ from kemu.check.where import Site, site
 
 
 class References(Detector):
-    """For every counted object: net references per call site. It accuses nobody; a leak report quotes it."""
+    """For every folio and inode: net references per call site. It accuses nobody; a leak report quotes it.
+
+    References of dentries, files and mounts come and go with every path walk: they are left out, as noting them doubles the cost of a run.
+    """
 
     name = "refs"
+    KINDS = ("folio", "inode")
 
     def __init__(self) -> None:
         self.table: dict[int, tuple[Any, dict[Site | None, int]]] = {}      # id(obj) -> (obj, site -> net)
 
     def ref(self, kind: str, obj: Any, delta: int) -> None:
+        if kind not in self.KINDS:
+            return
         entry = self.table.get(id(obj))
         if entry is None:
             entry = self.table[id(obj)] = (obj, {})

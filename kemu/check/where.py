@@ -6,7 +6,7 @@ import sys
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-from kemu.machine.splat import _ported, is_ported
+from kemu.machine.splat import is_ported
 
 
 class Site(NamedTuple):
@@ -32,24 +32,40 @@ class Site(NamedTuple):
         return f"{name} ({short}:{self.line})"
 
 
+OTHER, PORT, API, HARNESS, EXPLORER = range(5)
+_kinds: dict[CodeType, int] = {}
+
+
+def _kind(frame: FrameType) -> int:
+    """What a frame's code is: ported, API, harness, the explorer, or none of these. Remembered for each code object."""
+    code = frame.f_code
+    if is_ported(frame):
+        kind = HARNESS if frame.f_globals.get("__harness__") else PORT
+    elif "/kemu/linux/" in code.co_filename:
+        kind = API
+    else:
+        kind = EXPLORER if "/kemu/explore/" in code.co_filename else OTHER
+    _kinds[code] = kind
+    return kind
+
+
 def site() -> Site | None:
     """The innermost frame of ported code; None if there is none. A harness (see caller_function) counts only if nothing else is there."""
     frame: FrameType | None = sys._getframe(1)
     api = None
     fallback: Site | None = None
-    known = _ported
+    known = _kinds
     while frame is not None:
         code = frame.f_code
-        port = known.get(code)
-        if port is None:
-            port = is_ported(frame)
-        if port:
-            here = Site(code, frame.f_lineno, api.co_name if api is not None else "")
-            if not frame.f_globals.get("__harness__"):
-                return here
-            fallback = fallback or here
-        if "/kemu/linux/" in code.co_filename:
+        kind = known.get(code)
+        if kind is None:
+            kind = _kind(frame)
+        if kind == API:
             api = code
+        elif kind == PORT:
+            return Site(code, frame.f_lineno, api.co_name if api is not None else "")
+        elif kind == HARNESS and fallback is None:
+            fallback = Site(code, frame.f_lineno, api.co_name if api is not None else "")
         frame = frame.f_back
     return fallback
 
@@ -71,6 +87,22 @@ def filler_site() -> Site | None:
     return last
 
 
+_LOGGERS = ("printk", "_err", "_warn", "_info", "errorf", "invalf", "errorfc", "invalfc")
+
+
+def logger_function() -> tuple[str, str]:
+    """The ported function that writes into the log, past the port's own wrappers of printk: its name and ``file:line``."""
+    frame: FrameType | None = sys._getframe(1)
+    found = ("", "")
+    while frame is not None:
+        if is_ported(frame):
+            found = frame.f_code.co_name, f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            if not found[0].endswith(_LOGGERS):
+                break
+        frame = frame.f_back
+    return found
+
+
 def port_site() -> str:
     """:func:`site` as text; ``?`` if there is none."""
     s = site()
@@ -81,16 +113,14 @@ def port_depth() -> int:
     """How many frames of ported code and of the API are on this task's stack, up to the experiment that called it."""
     frame: FrameType | None = sys._getframe(1)
     n = 0
-    known = _ported
+    known = _kinds
     while frame is not None:
-        code = frame.f_code
-        port = known.get(code)
-        if port is None:
-            port = is_ported(frame)
-        if port or "/kemu/linux/" in code.co_filename:
-            n += 1
-        elif "/kemu/explore/" in code.co_filename:
+        kind = known.get(frame.f_code)
+        if kind is None:
+            kind = _kind(frame)
+        if kind == EXPLORER:
             break
+        n += kind != OTHER
         frame = frame.f_back
     return n
 

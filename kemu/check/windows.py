@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kemu.check.watch import Detector, Detectors
 from kemu.check.where import Site, site
-from kemu.machine.memory import KMAP_START, NOT_PRESENT, PAGE_REDZONE
+from kemu.machine.memory import KMAP_START, NOT_PRESENT, PAGE_REDZONE, SLAB_REDZONE
 from kemu.machine.splat import Splat
 from kemu.machine.vmalloc import Kmap
 
@@ -47,7 +47,7 @@ class Windows(Detector):
 
     def explain(self, splat: Splat) -> list[str]:
         addr = splat.facts.get("first_bad")
-        if self.machine is None or not isinstance(addr, int) or addr < KMAP_START or splat.facts.get("code") not in (NOT_PRESENT, PAGE_REDZONE):
+        if self.machine is None or not isinstance(addr, int) or addr < KMAP_START or splat.facts.get("code") not in (NOT_PRESENT, PAGE_REDZONE, SLAB_REDZONE):
             return []
         shift = self.machine.mem.shift
         noted = _sites.get(id(self.machine.kmap), {})

@@ -12,7 +12,7 @@ from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_NO_TESTS, EXIT_OK, EX
 from kemu.explore.experiment import Experiment, UnknownExperiment, load_entry_points
 from kemu.explore.finding import Finding
 from kemu.explore.search import Progress
-from kemu.explore.workers import WorkerError, search_on
+from kemu.explore.workers import WorkerError, review_on, search_on
 from kemu.report import json_out, ktap_out, splat_report
 
 
@@ -107,8 +107,11 @@ def run_search(args: argparse.Namespace, name: str, experiments: list[Experiment
             print("\n".join(splat_report.lines(f)) + "\n", flush=True)
 
     try:
-        p = search_on(workers, experiments, seconds=0.0 if args.examples else args.seconds or seconds, examples=args.examples or 0, seed=args.seed,
-                      tell=teller, found=found, rung=args.rung)
+        if name == "review" and not args.examples:
+            p = review_on(workers, experiments, args.seconds or seconds, seed=args.seed, tell=teller, rung=args.rung)
+        else:
+            p = search_on(workers, experiments, seconds=0.0 if args.examples else args.seconds or seconds, examples=args.examples or 0, seed=args.seed,
+                          tell=teller, found=found, rung=args.rung)
     except WorkerError as e:
         raise CommandError(str(e)) from None
     teller.clear()

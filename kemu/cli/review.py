@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     _search.load()
     chosen = _search.choose(lambda names: experiment.of_series(names[0]), [args.name])
-    p, _ = _search.run_search(args, "review", chosen, 50.0, args.workers or min(4, os.cpu_count() or 1))
+    p, _ = _search.run_search(args, "review", chosen, 52.0, args.workers or min(4, os.cpu_count() or 1))
     if not _search.print_machine_readable(args, args.name, chosen, p):
         _print(args, p)
     return _search.exit_code(p)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.check.location import c_location
+from kemu.machine.memory import NOT_PRESENT
 from kemu.machine.splat import Deadlock, HungTask, KernelBug, KernelPanic, Splat, is_ported
 
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -58,15 +59,17 @@ class Finding:
     cause: str
     token: str = ""
     input: list[str] = field(default_factory=list)
+    headlines: list[str] = field(default_factory=list)
     choices: list[str] = field(default_factory=list)
     line: str = ""
     module: str = ""            # what replay needs to be told to find the experiment, if its package is not installed
     examples: int = 0
+    offsets: list[int] = field(default_factory=list)        # the run itself
 
     @property
     def trigger(self) -> str:
         """The smallest trigger in one line."""
-        parts = [*(x.strip() for x in self.input), *self.choices]
+        parts = [*(x.strip() for x in self.headlines or self.input), *self.choices]
         return "; ".join(p for p in parts if p)
 
     def as_json(self) -> dict[str, Any]:
@@ -85,6 +88,7 @@ def classify(title: str) -> tuple[str, str]:
 
 def normal(text: str) -> str:
     """A title without what changes from run to run: addresses, numbers."""
+    text = re.sub(r" on [\w-]+( \w+)? folio ", " on a folio ", text)
     return re.sub(r"\b(0x)?[0-9a-f]{8,}\b|\b0x[0-9a-f]+\b|\b\d+\b", "N", text)
 
 
@@ -109,8 +113,8 @@ def of_splat(experiment: str, splat: Splat) -> Finding:
     detector, severity = classify(splat.title)
     mapped = str(facts.get("mapped_in", ""))
     if mapped:                                  # every access beside one window has one cause: how the window was made
-        kind = splat.title.rpartition(" in ")[0]
-        cause = f"{kind} beside what {mapped} mapped ({facts.get('code')})"
+        over = "the page" if facts.get("code") == NOT_PRESENT else "what is in the page"
+        cause = f"{facts.get('access')} over the end of {over} that {mapped} mapped"
         where = c_location(mapped) or where
     elif isinstance(splat, (Deadlock, HungTask)):
         cause = f"{experiment}: {normal(splat.title)} {splat.function}"

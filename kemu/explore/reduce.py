@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A quick first pass of shrinking: long stretches of choices made simple at once, before Hypothesis works on what is left.
+"""A quick first pass of shrinking: most choices of a failing run can be made simple at once, before Hypothesis works on what is left.
 
-Zero is the simplest value of every choice, so most of a failing run can usually be made zero in a few dozen attempts.
+Zero is the simplest value of every choice. Only the choices that are not zero are worth attempts, so a run of hundreds of choices is reduced
+in some dozens of them.
 """
 from __future__ import annotations
 
@@ -12,82 +13,108 @@ Attempt = Callable[[list[int]], "list[int] | None"]
 
 def reduce(offsets: list[int], attempt: Attempt, done: Callable[[], bool]) -> list[int]:
     """The smallest list found. ``attempt(list)`` gives the choices that the run then made if it fails in the same way, else None."""
-    best = list(offsets)
+    best = _trim(list(offsets))
     changed = True
     while changed and not done():
         before = list(best)
-        best = _zero(best, attempt, done)
-        best = _drop(best, attempt, done)
-        best = _lower(best, attempt, done)
+        for step in (_shorten, _zero, _drop, _lower):
+            best = step(best, attempt, done)
         changed = best != before
     return best
 
 
-def _better(best: list[int], candidate: list[int], attempt: Attempt) -> list[int] | None:
-    if candidate == best:
-        return None
-    got = attempt(candidate)
-    if got is None:
-        return None
-    while got and not got[-1]:
-        got.pop()
-    return got if _size(got) < _size(best) else None
+def _trim(offsets: list[int]) -> list[int]:
+    while offsets and not offsets[-1]:
+        offsets.pop()
+    return offsets
 
 
 def _size(offsets: list[int]) -> tuple[int, int, list[int]]:
-    return len(offsets), sum(1 for v in offsets if v), offsets
+    return sum(1 for v in offsets if v), len(offsets), offsets
 
 
-def _zero(best: list[int], attempt: Attempt, done: Callable[[], bool]) -> list[int]:
-    length = max(1, len(best) // 2)
-    while length:
-        i = max(0, len(best) - length)
-        while not done():
-            part = best[i:i + length]
-            if any(part):
-                got = _better(best, best[:i] + [0] * len(part) + best[i + length:], attempt)
-                if got is not None:
-                    best = got
-            if i == 0:
-                break
-            i = max(0, min(i, len(best)) - length)
-        length //= 2
+def _better(best: list[int], candidate: list[int], attempt: Attempt) -> list[int] | None:
+    if _trim(candidate) == best:
+        return None
+    got = attempt(candidate)
+    if got is None or _size(_trim(got)) >= _size(best):
+        return None
+    return got
+
+
+def _shorten(best: list[int], attempt: Attempt, done: Callable[[], bool]) -> list[int]:
+    """The shortest beginning that still fails when the rest is simple."""
+    low, high = -1, len(best)
+    while high - low > 1 and not done():
+        mid = (low + high) // 2
+        got = _better(best, best[:mid], attempt)
+        if got is None:
+            low = mid
+        else:
+            best = got
+            high = min(mid, len(best))
     return best
 
 
-def _drop(best: list[int], attempt: Attempt, done: Callable[[], bool]) -> list[int]:
-    for length in (16, 8, 5, 4, 3, 2, 1):
-        i = len(best) - length
-        while i >= 0 and not done():
-            got = _better(best, best[:i] + best[i + length:], attempt)
+def _nonzero(best: list[int]) -> list[int]:
+    return [i for i, v in enumerate(best) if v]
+
+
+def _zero(best: list[int], attempt: Attempt, done: Callable[[], bool]) -> list[int]:
+    """Stretches of choices become simple."""
+    length = max(1, len(_nonzero(best)) // 2)
+    while True:
+        end = len(_nonzero(best))
+        while end > 0 and not done():
+            at = _nonzero(best)
+            part = set(at[max(0, end - length):end])
+            got = _better(best, [0 if i in part else v for i, v in enumerate(best)], attempt)
             if got is not None:
                 best = got
-                i = min(i, len(best)) - length
-            else:
-                i -= max(1, length // 2)
+            end = min(end, len(_nonzero(best)) + length) - length
+        if length == 1 or done():
+            return best
+        length //= 2
+
+
+def _drop(best: list[int], attempt: Attempt, done: Callable[[], bool]) -> list[int]:
+    """Choices before one that matters go away, so that it comes earlier."""
+    k = len(_nonzero(best)) - 1
+    while k >= 0 and not done():
+        at = _nonzero(best)
+        k = min(k, len(at) - 1)
+        if k < 0:
+            break
+        i = at[k]
+        gap = i - (at[k - 1] + 1 if k else 0)
+        for n in dict.fromkeys((gap + 1, gap, gap // 2, 5, 3, 2, 1)):
+            if 0 < n <= i + 1 and not done():
+                start = i - n if n <= gap else i - n + 1
+                got = _better(best, best[:max(0, start)] + best[max(0, start) + n:], attempt)
+                if got is not None:
+                    best = got
+                    break
+        k -= 1
     return best
 
 
 def _lower(best: list[int], attempt: Attempt, done: Callable[[], bool]) -> list[int]:
+    """Each value is lowered by halves."""
     i = 0
     while i < len(best) and not done():
-        low, high = -1, best[i]             # high fails; above low is not yet known
-        for guess in (0, 1):
-            if high > guess > low:
-                got = _better(best, best[:i] + [guess] + best[i + 1:], attempt)
-                if got is None:
-                    low = guess
-                else:
-                    best = got
-                    high = guess
-                    break
+        low, high = 0, best[i]              # high fails; low, if it is not 0, does not
+        if high > 1:
+            got = _better(best, best[:i] + [1] + best[i + 1:], attempt)
+            if got is None:
+                low = 1
+            else:
+                best, high = got, 1
         while high - low > 1 and i < len(best) and not done():
             mid = (low + high) // 2
             got = _better(best, best[:i] + [mid] + best[i + 1:], attempt)
             if got is None:
                 low = mid
             else:
-                best = got
-                high = mid
+                best, high = got, mid
         i += 1
     return best

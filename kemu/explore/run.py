@@ -13,6 +13,7 @@ from kemu.check.pagecache import PageCache
 from kemu.check.state import GlobalState
 from kemu.check.suite import all_detectors
 from kemu.check.watch import Detectors
+from kemu.check.where import logger_function
 from kemu.explore import token as tokens
 from kemu.explore.chooser import Choice, Choices
 from kemu.explore.experiment import Experiment, installed
@@ -38,6 +39,7 @@ class Run:
         self.detect = detect
         self.trace = trace
         self.shown: list[str] = []
+        self.headlines: list[str] = []
         self.behaviour: set[str] = set()
         self.watches: list[Detectors] = []
         self.machines: list[Machine] = []
@@ -66,7 +68,7 @@ class Run:
     def _listener(self, inner: Callable[[int, str], None] | None) -> Callable[[int, str], None]:
         def listen(level: int, line: str) -> None:
             if level <= 3:
-                self.heard = caller_function()
+                self.heard = logger_function()
             if inner is not None:
                 inner(level, line)
         return listen
@@ -80,9 +82,10 @@ class Run:
         return "", ""
 
     def show(self, *lines: str) -> None:
-        """Describe the input: printed with a finding, and only then."""
+        """Describe the input: printed with a finding, and only then. The first line of each text is its summary."""
         for text in lines:
             self.shown += text.split("\n")
+            self.headlines.append(text.partition("\n")[0])
 
     def saw(self, *what: str) -> None:
         """Something that tells this run's behaviour from another's (an errno, a layout): counted as progress."""
@@ -198,6 +201,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
     if splat is not None:
         finding = of_splat(exp.name, splat)
         finding.input = run.shown
+        finding.headlines = run.headlines
         if exp.name not in installed:
             finding.module = exp.fn.__module__
         finding.choices = [str(f) for f in chooser.faults] + [str(s) for s in chooser.switches]

@@ -118,6 +118,18 @@ class Plan:
         return base
 
 
+def shrink_finding(finding: Finding, exp: Experiment, seconds: float, **options: Any) -> Finding:
+    """The finding with the smallest trigger that is found in ``seconds``; itself if it does not come again."""
+    out = execute(exp, ListSource(finding.offsets), **options)
+    if out.finding is None or out.finding.cause != finding.cause:
+        return finding
+    small = shrink(out, seconds, **options)
+    assert small.finding is not None
+    small.finding.offsets = [c.offset for c in small.draws]
+    small.finding.examples = finding.examples
+    return small.finding
+
+
 def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples: int = 0, seed: int = 0, shard: tuple[int, int] = (0, 1),
            shrink_seconds: float = 4.0, tell: Callable[[Progress], None] | None = None, found: Callable[[Finding], None] | None = None,
            **options: Any) -> Progress:
@@ -140,10 +152,12 @@ def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples:
         p.per_experiment[name] = p.per_experiment.get(name, 0) + 1
         p.behaviours |= {f"{name}:{b}" for b in out.behaviour}
         if out.finding is not None and out.finding.cause not in known:
+            out.finding.offsets = [c.offset for c in out.draws]
             if shrink_seconds:
                 left = start + seconds - time.monotonic() if seconds else shrink_seconds
                 out = shrink(out, max(0.2, min(shrink_seconds, left)), **options)
-            assert out.finding is not None
+                assert out.finding is not None
+                out.finding.offsets = [c.offset for c in out.draws]
             known[out.finding.cause] = out.finding
             out.finding.examples = p.per_experiment[name]
             p.findings.append(out.finding)

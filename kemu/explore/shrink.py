@@ -4,6 +4,8 @@
 A quick pass of our own comes first, then Hypothesis."""
 from __future__ import annotations
 
+import contextlib
+import io
 import time
 import warnings
 from collections.abc import Callable
@@ -43,7 +45,7 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
         return [c.offset for c in out.draws]
 
     reduce([c.offset for c in found.draws], attempt, lambda: time.monotonic() > deadline - seconds * 0.3)
-    from hypothesis import HealthCheck, Phase, find, settings
+    from hypothesis import HealthCheck, Phase, Verbosity, find, settings
     from hypothesis import strategies as st
     from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
     from hypothesis.errors import HypothesisException, HypothesisWarning
@@ -68,10 +70,10 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
         return hit
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):      # it talks about how to reproduce it; tokens do that here
             warnings.simplefilter("ignore", HypothesisWarning)
             find(runs(), same, database_key=key, settings=settings(
-                database=db, phases=(Phase.reuse, Phase.shrink), max_examples=100_000, deadline=None, suppress_health_check=list(HealthCheck)))
+                database=db, verbosity=Verbosity.quiet, phases=(Phase.reuse, Phase.shrink), max_examples=100_000, deadline=None, suppress_health_check=list(HealthCheck)))
     except _Enough:
         pass
     except HypothesisException:         # flaky: the run does not depend on its choices alone; what was found stands

@@ -11,7 +11,7 @@ from typing import Any
 
 from kemu.explore.experiment import Experiment, registry
 from kemu.explore.finding import Finding
-from kemu.explore.search import Progress, search
+from kemu.explore.search import Progress, search, shrink_finding
 
 
 class WorkerError(RuntimeError):
@@ -35,6 +35,45 @@ def _work(names: list[str], number: int, of: int, limits: dict[str, Any], out: A
         out.put(("done", number, 0, set(), {}))
     except BaseException:
         out.put(("error", number, traceback.format_exc()))
+
+
+def _shrink_one(job: tuple[Finding, float, dict[str, Any]]) -> Finding:
+    finding, seconds, options = job
+    return shrink_finding(finding, registry[finding.experiment], seconds, **options)
+
+
+def shrink_on(workers: int, findings: list[Finding], seconds: float, tell: Callable[[int, int], None] | None = None, **options: Any) -> list[Finding]:
+    """Shrink every finding, all within ``seconds``; the worst ones first."""
+    if not findings:
+        return []
+    each = max(1.0, seconds * max(1, workers) / len(findings))
+    jobs = [(f, each, options) for f in findings]
+    done: list[Finding] = []
+    if workers <= 1:
+        results = map(_shrink_one, jobs)
+    else:
+        pool = multiprocessing.get_context("fork").Pool(min(workers, len(jobs)))
+        results = pool.imap(_shrink_one, jobs)
+    for f in results:
+        done.append(f)
+        if tell is not None:
+            tell(len(done), len(jobs))
+    if workers > 1:
+        pool.terminate()
+    return done
+
+
+def review_on(workers: int, experiments: Sequence[Experiment], seconds: float, *, tell: Callable[[Progress], None] | None = None,
+              **options: Any) -> Progress:
+    """Search for two thirds of the time, then shrink what was found in the rest of it: many findings, each small."""
+    start = time.monotonic()
+    p = search_on(workers, experiments, seconds=seconds * 0.62, shrink_seconds=0.25, tell=tell, **options)
+    rest = {k: v for k, v in options.items() if k not in ("seed", "examples")}
+    p.findings = shrink_on(workers, p.sorted_findings(), start + seconds - time.monotonic(), **rest)
+    # what was made smaller may turn out to be one
+    p.findings = list({f.cause: f for f in reversed(p.findings)}.values())
+    p.seconds = time.monotonic() - start
+    return p
 
 
 def search_on(workers: int, experiments: Sequence[Experiment], *, seconds: float = 0.0, examples: int = 0, seed: int = 0,
