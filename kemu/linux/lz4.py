@@ -14,9 +14,9 @@ from typing import Any
 import lz4.block
 import lz4.block._block
 
-from kemu.linux import hostlib
 from kemu.linux.honesty import custom, dup
 from kemu.linux.lz4_decompress import LZ4_decompress_generic, Window
+from kemu.machine import hostlib
 from kemu.machine.current import this
 
 LZ4_DISTANCE_MAX = 65535

@@ -9,8 +9,8 @@ from __future__ import annotations
 import lzma
 from typing import Any
 
-from kemu.linux import hostlib
 from kemu.linux.honesty import custom, dup
+from kemu.machine import hostlib
 from kemu.machine.current import this
 
 XZ_SINGLE, XZ_PREALLOC, XZ_DYNALLOC = range(3)

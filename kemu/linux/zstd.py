@@ -6,8 +6,8 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from kemu.linux import hostlib
 from kemu.linux.honesty import custom, dup
+from kemu.machine import hostlib
 from kemu.machine.current import this
 
 hostlib.ffi.cdef("""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """C libraries of the host that decode for the emulated kernel, and the host addresses of emulated memory that they are given.
 
-No kernel header stands behind this file: it is what lz4.py, xz.py and zstd.py share.
+What lz4.py, xz.py and zstd.py of the API share.
 """
 from __future__ import annotations
 
