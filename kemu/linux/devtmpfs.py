@@ -8,6 +8,7 @@ from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fs_context import FsContext
 from kemu.linux.honesty import custom, dup
 from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.mnt_idmapping import nop_mnt_idmap
 from kemu.linux.printk import pr_err, pr_info
 from kemu.linux.ramfs import ramfs_init_fs_context
 from kemu.linux.shmem import shmem_init_fs_context
@@ -71,6 +72,26 @@ def devtmpfs_init() -> int:
     g.ready = True
     pr_info("devtmpfs: initialized\n")
     return 0
+
+
+@custom("drivers/base/devtmpfs.c", "devtmpfs_create_node", "at once, in the caller's task; names have one component")
+def devtmpfs_create_node(name: str, mode: int, dev: int) -> int:
+    """``int devtmpfs_create_node(struct device *dev)``. Return: 0 (also before devtmpfs is there), -EEXIST, -ENOMEM."""
+    from kemu.linux.dcache import QSTR
+    from kemu.linux.vfs.dir_ops import end_dirop, start_dirop, vfs_mknod
+    from kemu.linux.vfs.walk import LOOKUP_CREATE, LOOKUP_EXCL
+
+    if not g.ready:
+        return 0
+    root = g.mnt.mnt_root
+    dentry = start_dirop(root, QSTR(name), LOOKUP_CREATE | LOOKUP_EXCL)
+    if IS_ERR(dentry):
+        return PTR_ERR(dentry)
+    err = vfs_mknod(nop_mnt_idmap, root.d_inode, dentry, mode, dev)
+    if not err:
+        dentry.d_inode.i_mode = mode        # notify_change(): the umask does not count
+    end_dirop(dentry)
+    return err
 
 
 @dup("drivers/base/devtmpfs.c")

@@ -38,12 +38,13 @@ def test_init_runs() -> None:
     assert r.log[-1] == "Run /init as init process"
 
 
-def test_console_is_open_for_init() -> None:
+@pytest.mark.parametrize(("builtin", "count"), [("default", 3), ("none", 0)])
+def test_the_console_is_open_for_init(builtin: str, count: int) -> None:
     fds: list[Any] = []
-    r = boot_initrd(INIT, config={"CONFIG_TTY": True}, after=lambda r: fds.extend(r.machine.parts.get("fds", {}).get(1, [])))
-    # without a console driver Linux warns, too
-    assert len(fds) in (0, 3)
+    r = boot_initrd(INIT, builtin=builtin, after=lambda r: fds.extend(r.machine.parts.get("fds", {}).get(1, [])))
+    assert r.ok and len(fds) == count and len(set(fds)) <= 1
     assert ("Warning: unable to open an initial console." in r.log) == (not fds)
+    assert all(f.f_ref == 3 for f in fds)               # the opener's own reference is gone
 
 
 @pytest.mark.parametrize(("cmdline", "last"), [
