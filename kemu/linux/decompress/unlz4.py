@@ -2,13 +2,13 @@
 """LZ4, the legacy frame of ``lz4 -l`` (lib/decompress_unlz4.c)."""
 from __future__ import annotations
 
-from kemu.linux import hostlib
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, large_free, large_malloc
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.lz4 import LZ4_decompress_safe, _lib
 from kemu.linux.lz4_decompress import LZ4_decompress_generic, Window
 from kemu.linux.types import Ref, s32
 from kemu.linux.unaligned import get_unaligned_le32
+from kemu.machine import hostlib
 from kemu.machine.current import this
 
 LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE = 8 << 20
