@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.bdev import registry
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fs_context import FsContext
 from kemu.linux.honesty import custom, dup
 from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.kdev_t import MKDEV
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
 from kemu.linux.printk import pr_err, pr_info
 from kemu.linux.ramfs import ramfs_init_fs_context
 from kemu.linux.shmem import shmem_init_fs_context
+from kemu.linux.stat import S_IFBLK
 from kemu.linux.statics import statics
 from kemu.linux.sysfs import firmware_init
 from kemu.linux.vfs.filesystems import register_filesystem
@@ -57,6 +60,12 @@ def devtmpfs_init_fs_context(fc: FsContext) -> int:
 dev_fs_type = FileSystemType(name="devtmpfs", init_fs_context=devtmpfs_init_fs_context, kill_sb=kill_anon_super)
 
 
+def _disk_event(what: str, disk: Any) -> None:
+    """A disk has come: its node. Nodes of disks that go stay, as nobody looks for them there."""
+    if what == "add":
+        devtmpfs_create_node(disk.disk_name, S_IFBLK | 0o600, MKDEV(disk.major, disk.first_minor))
+
+
 @custom("drivers/base/devtmpfs.c", "devtmpfs_init", "nodes are made by whoever registers a device, not by a kdevtmpfs in a namespace of its own")
 def devtmpfs_init() -> int:
     """``int devtmpfs_init(void)``: an internal mount and the file system type. Return: 0, or what making them gave."""
@@ -70,6 +79,7 @@ def devtmpfs_init() -> int:
         pr_err("unable to register devtmpfs type %d\n", err)
         return err
     g.ready = True
+    registry().listeners.append(_disk_event)
     pr_info("devtmpfs: initialized\n")
     return 0
 

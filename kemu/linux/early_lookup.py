@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from kemu.linux.errno import EINVAL, ENODEV
+from kemu.linux.genhd import get_capacity
 from kemu.linux.honesty import custom, dup, stub
 from kemu.linux.kdev_t import MAJOR, MINOR, MKDEV, new_decode_dev
 from kemu.linux.printk import printk
@@ -16,7 +17,8 @@ from kemu.machine.current import this
 
 @custom("block/genhd.c", "class_dev_iter_init", "disks that have been added, by name")
 def _disks() -> dict[str, Any]:
-    return dict(this.machine.parts.get("disks", {}))
+    reg = this.machine.parts.get("blkdev")
+    return dict(reg.disks) if reg is not None else {}
 
 
 def devt_from_devname(name: str, devt: Ref) -> int:
@@ -54,7 +56,7 @@ def early_lookup_bdev(name: str, devt: Ref) -> int:
 def printk_all_partitions() -> None:
     """``void printk_all_partitions(void)``"""
     for disk in _disks().values():
-        printk("%02x%02x      %10llu %s\n", disk.major, disk.first_minor, getattr(disk, "capacity", 0) >> 1, disk.disk_name)
+        printk("%02x%02x      %10llu %s\n", disk.major, disk.first_minor, get_capacity(disk) >> 1, disk.disk_name)
 
 
 @stub("drivers/base/dd.c", "wait_for_device_probe", "nothing is probed asynchronously")
