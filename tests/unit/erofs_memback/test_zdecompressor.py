@@ -13,6 +13,7 @@ from kemu.linux.gfp import GFP_KERNEL, alloc_page
 from kemu.linux.mm import page_address
 from kemu.linux.types import Ref
 from kemu.machine.machine import Machine
+from kemu.machine.memory import UNINIT
 
 from erofs_memback import decompressor as d
 from erofs_memback import decompressor_deflate, zutil
@@ -209,3 +210,24 @@ def test_stream_buffers_that_overlap(m, inplace):
     assert content(m, out, 0, n) == data
     assert not any(m.kmap.stacks.values())
     decompressor_deflate.z_erofs_deflate_exit()
+
+
+def test_deflate_stream_that_ends_early_in_the_last_page_passes_in_linux(m):
+    """Linux 7.2 asks for Z_STREAM_END and that no page is left over, not that the last one is full: its tail stays what it was."""
+    with_cfg = m.slab.kmalloc(6, True)
+    assert decompressor_deflate.z_erofs_deflate_init() == 0
+    assert decompressor_deflate.z_erofs_load_deflate_config(None, None, with_cfg, 6) == 0
+    psize = m.mem.page_size
+    data = text(9, psize + 100)
+    co = zlib.compressobj(9, zlib.DEFLATED, -15)
+    c = co.compress(data) + co.flush()
+    inp, out = pages(m, nr(m, len(c)), False), pages(m, 2, False)
+    fill(m, inp, 0, c)
+    rq = request(m, psize, inp, out, 0, 0, len(c), psize + 130, 2)
+    assert decompressor_deflate.z_erofs_deflate_decompress(rq, Ref(None)) is None
+    assert content(m, out, 0, psize + 100) == data
+    assert m.mem.shadow(page_address(out[1]) + 100, 30) == bytes([UNINIT]) * 30
+    # a page too few is seen
+    fill(m, inp, 0, c)
+    rq = request(m, psize, inp, pages(m, 3, False), 0, 0, len(c), 2 * psize + 130, 2)
+    assert decompressor_deflate.z_erofs_deflate_decompress(rq, Ref(None)) == "unexpected end of stream"
