@@ -115,7 +115,7 @@ struct walk {
 	dev_t other[4];			/* file systems whose directories are shown, their contents not */
 	int others;
 };
-void walk_tree(struct walk *w);
+void walk_tree(struct walk *w, const char *root);
 
 /* serve.c, boot.c */
 void serve(int channel);

@@ -33,7 +33,7 @@ void boot_walk(int channel)
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (!lstat(others[i], &st) && S_ISDIR(st.st_mode) && st.st_dev != root.st_dev)
 			w.other[w.others++] = st.st_dev;
-	walk_tree(&w);
+	walk_tree(&w, ".");
 	a.entries = w.entries;
 	a.entries_len = w.out.len;
 	write_all(channel, &a, sizeof(a));

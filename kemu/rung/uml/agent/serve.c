@@ -191,13 +191,11 @@ static void do_erofs(int channel, struct request *r, char *options)
 	if (mount(sources[0], "mnt", "erofs", MS_RDONLY, expanded))
 		error = errno;
 	mounted = !error;
-	if (mounted && chdir("mnt"))
-		error = errno;			/* a failure that was ordered */
-	if (!error) {
+	if (mounted) {
 		walk.cap = r->cap;
 		walk.most = r->entries;
 		walk.since.tv_sec = 0;
-		walk_tree(&walk);
+		walk_tree(&walk, "mnt");	/* a root that may not be entered is an entry with an error */
 	}
 	if (r->arg) {
 		if (failed_nth())
@@ -230,7 +228,7 @@ static void do_cpio(int channel, struct request *r)
 	if (ioctl(channel, KEMU_IOC_UNPACK, &unpack))
 		die("unpack: %s", strerror(errno));
 	put(&text, unpack.message, strlen(unpack.message));
-	walk_tree(&walk);
+	walk_tree(&walk, ".");
 	if (fchdir(root_fd) || chroot(".") || fchdir(home_fd))
 		die("chroot back: %s", strerror(errno));
 	if (umount("mnt") && umount2("mnt", MNT_DETACH))

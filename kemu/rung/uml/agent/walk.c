@@ -199,12 +199,13 @@ static void visit(struct walk *w, const char *name, struct buffer *path)
 	free(names.data);
 }
 
-void walk_tree(struct walk *w)
+/* @root is a name in the working directory, which afterwards may be another one. */
+void walk_tree(struct walk *w, const char *root)
 {
 	struct buffer path = { 0 };
 
 	w->out.len = 0;
 	w->entries = 0;
-	visit(w, ".", &path);
+	visit(w, root, &path);
 	free(path.data);
 }
