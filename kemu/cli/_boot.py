@@ -28,13 +28,14 @@ def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes
     ``builtin``: "default", "none" (or None), or an archive (bytes or a path). ``tree``: put the manifest of the tree that PID 1 sees when it
     looks for init into the result. ``prepare`` and ``after`` are called with the machine current. ``initcalls``: another build's table.
     """
+    from kemu.linux.init import initcalls as ported
+    from kemu.linux.init import module_init
+    from kemu.machine.initcalls import functions
     from kemu.machine.region import image_size
 
     import initramfs.initramfs  # noqa: F401  (its initcall and its parameters)
     from erofs_memback.super import erofs_module_init
     from initramfs.main import start_kernel
-    from kemu.linux.init import initcalls as ported
-    from kemu.linux.init import module_init
 
     if erofs_module_init.__name__ not in ported:
         module_init(erofs_module_init)
@@ -48,6 +49,9 @@ def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes
         found: list[Entry] = []
         if tree:
             m.parts["looks_for_init"] = lambda: found.extend(seen_tree()) if not found else None
+        if not m.config.get("CONFIG_EROFS_FS"):
+            levels = functions(m, {k: v for k, v in ported.items() if k != "erofs_module_init"})
+            levels["device"][:] = [f for f in levels["device"] if f.__name__ != "erofs_module_init"]
         if prepare is not None:
             prepare(m)
         result = machine_boot.run(m, start_kernel)
