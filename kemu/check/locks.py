@@ -99,8 +99,9 @@ class LockOrder(Detector):
         name = self._class(kind, obj)
         stack = self.stacks.setdefault(this.task.pid, [])
         here = site()
+        tried = here is not None and "trylock" in here.api         # it never waits, so it closes no circle
         for held, _, where in stack:
-            if held == name:
+            if held == name or tried:
                 continue
             self.after.setdefault(held, {}).setdefault(name, (where, here))
             path = self._path(name, held)

@@ -38,6 +38,12 @@ class Experiment:
     run_seconds: float = 20.0
     weight: float = 1.0
     rungs: tuple[str, ...] = ("py",)
+    base: str = ""              # series that this one stands on: what that shows with the same choices is not this one's finding
+
+    @property
+    def below(self) -> Experiment | None:
+        """The same property of the base series."""
+        return next((e for e in registry.values() if e.fn is self.fn and e.series == self.base and e is not self), None) if self.base else None
 
     @property
     def doc(self) -> str:
@@ -54,11 +60,11 @@ class UnknownExperiment(LookupError):
 
 
 def experiment(name: str, *, series: str = "", variants: dict[str, dict[str, Any]] | None = None, run_seconds: float = 20.0, weight: float = 1.0,
-               rungs: tuple[str, ...] = ("py",)) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register the decorated function; see the module's text."""
+               rungs: tuple[str, ...] = ("py",), base: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register the decorated function; see the module's text. ``base``: the series that the other variants stand on."""
     def deco(fn: Callable[..., None]) -> Callable[..., None]:
         for s, params in (variants or {series or name.partition(".")[0]: {}}).items():
-            e = Experiment(name.format(**params), s, fn, params, run_seconds, weight, rungs)
+            e = Experiment(name.format(**params), s, fn, params, run_seconds, weight, rungs, base)
             known = registry.get(e.name)
             if known is not None and known.fn.__module__ != fn.__module__:
                 raise ValueError(f"experiment {e.name!r} is defined in {known.fn.__module__} and in {fn.__module__}")

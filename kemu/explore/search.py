@@ -27,6 +27,7 @@ class Progress:
     examples: int = 0
     behaviours: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
+    of_base: list[Finding] = field(default_factory=list)        # what the base shows as well
     seconds: float = 0.0
     current: str = ""
     per_experiment: dict[str, int] = field(default_factory=dict)
@@ -118,6 +119,15 @@ class Plan:
         return base
 
 
+def _of_base(out: Outcome, options: dict[str, Any]) -> bool:
+    """Whether the series below shows the same with the same choices."""
+    below = out.experiment.below
+    if below is None or out.finding is None:
+        return False
+    there = execute(below, ListSource([c.offset for c in out.draws]), **options)
+    return there.finding is not None and there.finding.cause == out.finding.cause
+
+
 def shrink_finding(finding: Finding, exp: Experiment, seconds: float, **options: Any) -> Finding:
     """The finding with the smallest trigger that is found in ``seconds``; itself if it does not come again."""
     out = execute(exp, ListSource(finding.offsets), **options)
@@ -153,16 +163,23 @@ def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples:
         p.behaviours |= {f"{name}:{b}" for b in out.behaviour}
         if out.finding is not None and out.finding.cause not in known:
             out.finding.offsets = [c.offset for c in out.draws]
-            if shrink_seconds:
-                left = start + seconds - time.monotonic() if seconds else shrink_seconds
-                out = shrink(out, max(0.2, min(shrink_seconds, left)), **options)
-                assert out.finding is not None
-                out.finding.offsets = [c.offset for c in out.draws]
-            known[out.finding.cause] = out.finding
-            out.finding.examples = p.per_experiment[name]
-            p.findings.append(out.finding)
-            if found is not None:
-                found(out.finding)
+            finding = out.finding
+            finding.examples = p.per_experiment[name]
+            known[finding.cause] = finding
+            if _of_base(out, options):
+                p.of_base.append(finding)
+            else:
+                if shrink_seconds:
+                    left = start + seconds - time.monotonic() if seconds else shrink_seconds
+                    small = shrink(out, max(0.2, min(shrink_seconds, left)), **options)
+                    if small.finding is not None:
+                        small.finding.examples = finding.examples
+                        finding = small.finding
+                        finding.offsets = [c.offset for c in small.draws]
+                        known[finding.cause] = finding
+                p.findings.append(finding)
+                if found is not None:
+                    found(finding)
         plan.spent += time.monotonic() - before
         p.seconds = time.monotonic() - start
         if tell is not None:

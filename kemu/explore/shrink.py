@@ -33,6 +33,9 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
     exp: Experiment = found.experiment
     cause = found.finding.cause
     best = found
+    full = options
+    if found.finding.detector == "difference" and options.get("detect", True):
+        options = {**options, "detect": False}          # what differs shows without detectors, in half the time
     deadline = time.monotonic() + seconds
 
     def attempt(offsets: list[int]) -> list[int] | None:
@@ -78,4 +81,7 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
         pass
     except HypothesisException:         # flaky: the run does not depend on its choices alone; what was found stands
         pass
+    if options is not full and best is not found:
+        again = run(exp, ListSource(best.offsets), **full)
+        return again if again.finding is not None and again.finding.cause == cause else found
     return best

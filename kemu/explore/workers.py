@@ -7,6 +7,7 @@ import queue
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import Any
 
 from kemu.explore.experiment import Experiment, registry
@@ -30,9 +31,9 @@ def _work(names: list[str], number: int, of: int, limits: dict[str, Any], out: A
 
     try:
         p = search([registry[n] for n in names], shard=(number, of), tell=tell, found=lambda f: out.put(("finding", number, f)), **limits)
-        out.put(("done", number, p.examples, set(p.behaviours), p.per_experiment))
+        out.put(("done", number, p.examples, set(p.behaviours), p.per_experiment, p.of_base))
     except KeyboardInterrupt:
-        out.put(("done", number, 0, set(), {}))
+        out.put(("done", number, 0, set(), {}, []))
     except BaseException:
         out.put(("error", number, traceback.format_exc()))
 
@@ -42,33 +43,45 @@ def _shrink_one(job: tuple[Finding, float, dict[str, Any]]) -> Finding:
     return shrink_finding(finding, registry[finding.experiment], seconds, **options)
 
 
-def shrink_on(workers: int, findings: list[Finding], seconds: float, tell: Callable[[int, int], None] | None = None, **options: Any) -> list[Finding]:
-    """Shrink every finding, all within ``seconds``; the worst ones first."""
+def shrink_on(workers: int, findings: list[Finding], seconds: float, **options: Any) -> list[Finding]:
+    """Shrink every finding, all within ``seconds``, in the order given."""
     if not findings:
         return []
-    each = max(1.0, seconds * max(1, workers) / len(findings))
-    jobs = [(f, each, options) for f in findings]
+    deadline = time.monotonic() + seconds
+    todo = list(findings)
     done: list[Finding] = []
     if workers <= 1:
-        results = map(_shrink_one, jobs)
-    else:
-        pool = multiprocessing.get_context("fork").Pool(min(workers, len(jobs)))
-        results = pool.imap(_shrink_one, jobs)
-    for f in results:
-        done.append(f)
-        if tell is not None:
-            tell(len(done), len(jobs))
-    if workers > 1:
-        pool.terminate()
+        while todo:
+            each = max(0.5, (deadline - time.monotonic()) / len(todo))
+            done.append(_shrink_one((todo.pop(0), each, options)))
+        return done
+    with ProcessPoolExecutor(min(workers, len(todo)), multiprocessing.get_context("fork")) as pool:
+        running: set[Future[Finding]] = set()
+        while todo or running:
+            while todo and len(running) < workers:
+                # what the easy ones leave over, the others get
+                each = max(0.5, (deadline - time.monotonic()) * workers / (len(todo) + len(running)))
+                running.add(pool.submit(_shrink_one, (todo.pop(0), each, options)))
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            done += [f.result() for f in finished]
     return done
 
 
 def review_on(workers: int, experiments: Sequence[Experiment], seconds: float, *, tell: Callable[[Progress], None] | None = None,
               **options: Any) -> Progress:
-    """Search for two thirds of the time, then shrink what was found in the rest of it: many findings, each small."""
+    """Search for half of the time, then shrink what was found in the rest of it: many findings, each small."""
     start = time.monotonic()
-    p = search_on(workers, experiments, seconds=seconds * 0.62, shrink_seconds=0.25, tell=tell, **options)
+    p = search_on(workers, experiments, seconds=seconds * 0.5, shrink_seconds=0.2, tell=tell, **options)
     rest = {k: v for k, v in options.items() if k not in ("seed", "examples")}
+    if not p.findings:                              # nothing to shrink: go on looking, from other seeds
+        more = search_on(workers, experiments, seconds=start + seconds - time.monotonic(), seed=int(options.get("seed", 0)) + (1 << 32), tell=tell, **rest)
+        more.examples += p.examples
+        more.behaviours |= p.behaviours
+        more.of_base += [f for f in p.of_base if f.cause not in {g.cause for g in more.of_base}]
+        for name, n in p.per_experiment.items():
+            more.per_experiment[name] = more.per_experiment.get(name, 0) + n
+        more.seconds = time.monotonic() - start
+        return more
     p.findings = shrink_on(workers, p.sorted_findings(), start + seconds - time.monotonic(), **rest)
     # what was made smaller may turn out to be one
     p.findings = list({f.cause: f for f in reversed(p.findings)}.values())
@@ -116,6 +129,7 @@ def search_on(workers: int, experiments: Sequence[Experiment], *, seconds: float
                 total.behaviours |= message[3]
                 if kind == "done":
                     running.discard(number)
+                    total.of_base += [f for f in message[5] if f.cause not in {g.cause for g in total.of_base}]
                     for name, n in message[4].items():
                         total.per_experiment[name] = total.per_experiment.get(name, 0) + n
                 else:
