@@ -9,6 +9,7 @@ import os
 import pkgutil
 import signal
 import sys
+from typing import NoReturn
 
 # exit codes (docs/reference/commands.md)
 EXIT_OK = 0
@@ -19,6 +20,15 @@ EXIT_BUILD = 4
 EXIT_TIMEOUT = 124
 EXIT_NO_TESTS = 125
 EXIT_PANIC = 255
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; ``--help`` has the rest."""
+
+    def error(self, message: str) -> NoReturn:
+        name = self.prog.split(" ", 1)
+        head = "kemu: " + (name[1] + ": " if len(name) > 1 else "")
+        self.exit(EXIT_USAGE, f"{head}{message} (see: {self.prog} --help)\n")
 
 
 class CommandError(Exception):
@@ -52,7 +62,7 @@ def build_parser(argv: list[str] | None = None) -> argparse.ArgumentParser:
     glob.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="say more")
     glob.add_argument("--no-color", action="store_true", default=argparse.SUPPRESS, help="plain text (also: NO_COLOR)")
 
-    parser = argparse.ArgumentParser(prog="kemu", parents=[glob],
+    parser = Parser(prog="kemu", parents=[glob],
                                      description="A workbench for Linux kernel patches: emulated, fuzzed, compared with the real kernel.")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     wanted = next((a for a in (sys.argv[1:] if argv is None else argv) if not a.startswith("-")), None)

@@ -6,11 +6,11 @@ import argparse
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
 
@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", nargs="?", type=Path, help="another EROFS image")
     parser.add_argument("--step", type=int, default=1, metavar="N", help="only every N-th offset")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--review-seconds", type=float, default=12, metavar="S", help="how long to look at the posted memback")
+    parser.add_argument("--no-review", action="store_true", help="leave the posted memback out")
 
 
 def _digest(image: bytes, backend: str, at: int) -> tuple[str, int, dict[str, int]]:
@@ -51,11 +53,33 @@ def _offsets(image: bytes, offsets: list[int]) -> list[tuple[str, int, str]]:
     return out
 
 
-def _posted(image: bytes) -> list[str]:
-    """One screen on the memback as posted: what a short review finds in it, and that a finding replays."""
-    from kemu.cli import review
+def _kemu(*args: str) -> str:
+    """What another ``kemu`` command prints."""
+    p = subprocess.run([sys.executable, "-m", "kemu", *args], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if p.returncode not in (EXIT_OK, EXIT_FAILED):
+        raise CommandError(p.stderr.strip() or f"kemu {args[0]} ended with {p.returncode}", p.returncode)
+    return p.stdout
 
-    return review.screen("erofs-memback-rfc", seconds=20)
+
+def _posted(seconds: float) -> None:
+    """The memback that was posted, under the same experiments: found, shrunk, replayed, on one screen."""
+    found = json.loads(_kemu("review", "erofs-memback-rfc", "--seconds", str(seconds), "--json"))
+    findings = found["findings"]
+    print(f"\nthe memback posted on 2026-06-18, {found['examples']} examples in {found['seconds']:.0f} s: {len(findings)} findings")
+    for f in findings:
+        where = f["c_location"].removesuffix(" (as posted 2026-06-18)") or "-"
+        print(f"  {f['severity']:<9}{f['detector']:<11}{where:<46}{_short(f['title'])}")
+    if not findings:
+        return
+    token = min((f["token"] for f in findings), key=len)
+    print(f"\nand again, from its token:  kemu replay {token}")
+    lines = _kemu("replay", token).splitlines()
+    for line in lines[:12]:
+        print("  " + line[:150])
+
+
+def _short(title: str) -> str:
+    return title if len(title) <= 88 else title[:85] + "..."
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,8 +112,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"\n{'one mount with all files read':<34}{'bdev':>10}{'memback':>10}")
     for name, label in COSTS:
         print(f"{label:<34}{bdev[name]:>10}{memback[name]:>10}")
+    if not args.no_review and not args.image:
+        sys.stdout.flush()
+        _posted(args.review_seconds)
     return EXIT_FAILED if wrong else EXIT_OK
-
-
-def _unused() -> Any:       # pragma: no cover
-    return _posted
