@@ -38,11 +38,14 @@ def _decode_good(data: memoryview, dst_size: int) -> tuple[bytes, int] | None:
     if dst_size != (1 << 64) - 1:
         if len(out) != dst_size:
             return None         # an end marker before the size that the header names
-        # The last byte may have been read to normalise only; Linux has not read it then.
+        # Linux stops with the last byte of output: it reads neither an end marker behind it nor a byte to normalise only.
         d = lzma.LZMADecompressor(format=lzma.FORMAT_ALONE)
-        n = len(d.decompress(data[:used - 1]))
-        if n == dst_size:
-            used -= 1
+        at = max(used - 16, 18)
+        n = len(d.decompress(data[:at]))
+        while n < dst_size and at < used:
+            n += len(d.decompress(data[at:at + 1]))
+            at += 1
+        used = at if n == dst_size else used
     return out, used
 
 
