@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,14 +55,14 @@ def parse(text: str) -> list[Entry]:
     return out
 
 
-@lru_cache(maxsize=8)
-def _load(path: str) -> tuple[Entry, ...]:
-    return tuple(parse(Path(path).read_text(encoding="utf-8", errors="replace")))
+@cache
+def _default() -> tuple[Entry, ...]:
+    return tuple(parse(_DEFAULT.read_text(encoding="utf-8")))
 
 
 def load(path: str | None = None) -> tuple[Entry, ...]:
     """The table of a file; the packaged one without a path."""
-    return _load(str(path or _DEFAULT))
+    return _default() if path is None else tuple(parse(Path(path).read_text(encoding="utf-8", errors="replace")))
 
 
 def merged(table: Iterable[Entry], ported: dict[str, Any]) -> list[tuple[Entry, Callable[[], int] | None]]:

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kemu boot`` as a command: views, exit codes, bad input."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kemu.cli import main
+from kemu.report import manifest
+from tests.unit.initramfs.archive import ELF, archive, record
+
+GOOD = archive(record("init", 0o100755, ELF), record("etc", 0o040755, nlink=2), record("etc/f", data=b"hello"))
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> str:
+    p = tmp_path / "initrd"
+    p.write_bytes(GOOD)
+    return str(p)
+
+
+def run(capsys: Any, *args: str) -> tuple[int, str, str]:
+    code = main(["boot", *args])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+def test_manifest(capsys: Any, good: str) -> None:
+    code, out, err = run(capsys, good, "--manifest", "--builtin", "none")
+    assert (code, err) == (0, "")
+    entries = manifest.loads(out)
+    assert [e["path"] for e in entries] == ["/", "/etc", "/etc/f", "/init"]
+    assert [e["size"] for e in entries] == [None, None, 5, len(ELF)]
+    assert json.loads(run(capsys, good, "--manifest", "--json", "--builtin", "none")[1]) == entries
+
+
+def test_manifest_of_a_boot_that_fails(capsys: Any, tmp_path: Path) -> None:
+    p = tmp_path / "x"
+    p.write_bytes(archive(record("only")))
+    code, out, err = run(capsys, str(p), "--manifest", "--builtin", "none")
+    assert code == 255
+    assert [e["path"] for e in manifest.loads(out)] == ["/", "/only"]
+    assert err == "kemu: boot: Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n"
+
+
+def test_dmesg_ends_with_how_it_ended(capsys: Any, good: str, tmp_path: Path) -> None:
+    assert run(capsys, good, "--dmesg")[1].splitlines()[-1] == "Run /init as init process"
+    p = tmp_path / "x"
+    p.write_bytes(b"")
+    code, out, _ = run(capsys, str(p), "--dmesg")
+    assert code == 255 and out.splitlines()[-1].startswith("Kernel panic - not syncing: ")
+
+
+def test_other_views(capsys: Any, good: str) -> None:
+    code, out, _ = run(capsys, good, "--initcalls")
+    lines = out.splitlines()
+    assert code == 0 and lines[0] == "entering initcall level: early" and "calling  populate_rootfs @ 1" in lines
+    assert lines[lines.index("calling  populate_rootfs @ 1") + 1] == "initcall populate_rootfs returned 0 after 0 usecs"
+    code, out, _ = run(capsys, good, "--memory", "--at", "100")
+    assert "at offset 100 of a page" in out and "reserved" in out
+    d = json.loads(run(capsys, good, "--memory", "--json")[1])
+    assert d["initrd"]["size"] == len(GOOD) and d["initrd"]["events"][0]["what"] == "loaded"
+    m = json.loads(run(capsys, good, "--mounts", "--json")[1])
+    assert [x["type"] for x in m] == ["nullfs", "rootfs"]
+    s = json.loads(run(capsys, good, "--json")[1])
+    assert s["ended"] == "init" and s["reports"] == []
+
+
+def test_the_table_of_another_build(capsys: Any, good: str, tmp_path: Path) -> None:
+    t = tmp_path / "System.map"
+    t.write_text("c1 d __initcall__kmod_initramfs__1_792_populate_rootfsrootfs\nc2 d __initcall__kmod_x__2_1_other7\n")
+    code, out, _ = run(capsys, good, "--initcalls", "--table", str(t))
+    names = [x.split()[1] for x in out.splitlines() if x.startswith("calling")]
+    assert code == 0 and names.index("populate_rootfs") < names.index("other") and "spawn_ksoftirqd" not in names
+    code, out, _ = run(capsys, good, "--compare-table", str(t))
+    assert code == 0 and "- early     spawn_ksoftirqd" in out.splitlines() and "+ late      other" in out.splitlines()
+    t.write_text("nothing")
+    assert run(capsys, good, "--initcalls", "--table", str(t))[0] == 1
+
+
+@pytest.mark.parametrize(("args", "code", "error"), [
+    (["/nowhere"], 1, "ENOENT"), (["/"], 1, "EISDIR"), (["GOOD", "--builtin", "/nowhere"], 1, "ENOENT"), (["GOOD", "--config", "FOO"], 3, "CONFIG_X=y"),
+    (["GOOD", "--config", "CONFIG_X="], 3, "CONFIG_X=y"), (["GOOD", "--at", "-1"], 2, "not below 0"), (["GOOD", "--image", "x"], 2, "--design"),
+    (["GOOD", "--table", "/nowhere"], 1, "ENOENT"),
+])
+def test_bad_input_is_one_line(capsys: Any, good: str, args: list[str], code: int, error: str) -> None:
+    got, out, err = run(capsys, *[good if a == "GOOD" else a for a in args])
+    assert got == code and out == ""
+    assert err.count("\n") == 1 and err.startswith("kemu: boot: ") and error in err
+
+
+def test_a_reported_over_read_fails_the_boot(capsys: Any, tmp_path: Path) -> None:
+    import bz2
+    import random
+
+    p = tmp_path / "cut"
+    p.write_bytes(bz2.compress(random.Random(1).randbytes(50_000))[:-20_000])
+    code, out, err = run(capsys, str(p), "--dmesg")
+    assert code == 255
+    assert "BUG: KASAN: out-of-bounds in" in out and "Initramfs unpacking failed: decompressor failed" in out
+    assert err.startswith("kemu: boot: BUG: KASAN: out-of-bounds in")
