@@ -102,9 +102,10 @@ def simple_positive(dentry: Dentry) -> bool:
     return dentry.d_inode is not None and dentry.d_hashed
 
 
-def _entries(dir: Dentry) -> list[Dentry]:
-    """The positive children, newest first, which is the order of d_children."""
-    return [d for d in reversed(dir.d_children or {}) if simple_positive(d)]
+def _entries(dir: Dentry, first: int = 0) -> list[Dentry]:
+    """The positive children from the ``first`` on, last one first; to be popped: the C has the newest first."""
+    found = [d for d in dir.d_children or {} if simple_positive(d)]
+    return found[:max(0, len(found) - first)] if first else found
 
 
 def dcache_dir_open(inode: Inode, file: File) -> int:
@@ -120,7 +121,7 @@ def dcache_dir_lseek(file: File, offset: int, whence: int) -> int:
     if offset != file.f_pos:
         dir = file.f_path.dentry
         inode_lock_shared(dir.d_inode)
-        file.private_data = _entries(dir)[max(offset - 2, 0):]
+        file.private_data = _entries(dir, max(offset - 2, 0))
         file.f_pos = offset
         inode_unlock_shared(dir.d_inode)
     return offset
@@ -136,12 +137,12 @@ def dcache_readdir(file: File, ctx: DirContext) -> int:
         file.private_data = _entries(dir)
     left = file.private_data
     while left:
-        d = left[0]
+        d = left[-1]
         if simple_positive(d) and d.d_parent is dir:
             if not dir_emit(ctx, d.d_name.name, d.d_name.len, d.d_inode.i_ino, fs_umode_to_dtype(d.d_inode.i_mode)):
                 break
             ctx.pos += 1
-        del left[0]
+        left.pop()
     return 0
 
 
