@@ -57,7 +57,7 @@ def subcommands() -> list[str]:
 
 def build_parser(argv: list[str] | None = None) -> argparse.ArgumentParser:
     """The parser of the whole command line; subcommand modules are imported only for the command that is given."""
-    glob = argparse.ArgumentParser(add_help=False)
+    glob = Parser(add_help=False)
     glob.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="say less")
     glob.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="say more")
     glob.add_argument("--no-color", action="store_true", default=argparse.SUPPRESS, help="plain text (also: NO_COLOR)")

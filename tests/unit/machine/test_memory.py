@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kemu.linux.gfp import GFP_KERNEL, __GFP_ZERO, alloc_page, alloc_pages, put_page_last
+from kemu.linux.gfp import __GFP_ZERO, GFP_KERNEL, alloc_page, alloc_pages, put_page_last
 from kemu.linux.highmem import kmap_local_page, kunmap_local
 from kemu.linux.mm import folio_get, folio_put, page_address, virt_to_page, vmalloc_to_page
 from kemu.linux.slab import kfree, kmalloc, kzalloc
