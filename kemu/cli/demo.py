@@ -68,10 +68,11 @@ def _posted(seconds: float) -> None:
     print(f"\nthe memback posted on 2026-06-18, {found['examples']} examples in {found['seconds']:.0f} s: {len(findings)} findings")
     for f in findings:
         where = f["c_location"].removesuffix(" (as posted 2026-06-18)") or "-"
-        print(f"  {f['severity']:<9}{f['detector']:<11}{where:<46}{_short(f['title'])}")
+        print(f"  {f['severity']:<9}{f['detector']:<11}{where:<50.49}{_short(f['title'])}")
     if not findings:
         return
-    token = min((f["token"] for f in findings), key=len)
+    worst = findings[0]["severity"]
+    token = min((f["token"] for f in findings if f["severity"] == worst), key=len)
     print(f"\nand again, from its token:  kemu replay {token}")
     lines = _kemu("replay", token).splitlines()
     for line in lines[:12]:
@@ -79,7 +80,7 @@ def _posted(seconds: float) -> None:
 
 
 def _short(title: str) -> str:
-    return title if len(title) <= 88 else title[:85] + "..."
+    return title if len(title) <= 84 else title[:81] + "..."
 
 
 def run(args: argparse.Namespace) -> int:
