@@ -8,9 +8,10 @@ from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EEXIST, EIO
 from kemu.linux.fcntl import O_CREAT, O_EXCL, O_LARGEFILE, O_WRONLY
 from kemu.linux.fs import File, filp_close, filp_open, get_fs_type, kernel_write, register_filesystem
-from kemu.linux.init_syscalls import init_mkdir, init_mount
+from kemu.linux.init_syscalls import init_mkdir, init_mount, init_rmdir, init_umount, init_unlink
 from kemu.linux.ramfs import ramfs_fs_type
 from kemu.linux.string import memchr_inv
+from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref
 from kemu.machine.machine import Machine
 from kemu.machine.region import Region
@@ -47,11 +48,12 @@ def backing_files(machine: Machine, regions: Sequence[Region]) -> list[str] | in
         err = init_mount("ramfs", BACKING_DIR, "ramfs", 0, None)
         if err:
             return err
-        parts["backing"] = 0
+        parts["backing"] = parts["backing_files"] = 0
     paths = []
     for region in regions:
         path = f"{BACKING_DIR}/{parts['backing']}.erofs"
         parts["backing"] += 1
+        parts["backing_files"] += 1
         file = filp_open(path, O_CREAT | O_EXCL | O_WRONLY | O_LARGEFILE, 0o600)
         if IS_ERR(file):
             return PTR_ERR(file)
@@ -59,6 +61,20 @@ def backing_files(machine: Machine, regions: Sequence[Region]) -> list[str] | in
         filp_close(file, None)
         if err:
             return err
+        task_work_run()
         machine.idle()
         paths.append(path)
     return paths
+
+
+def drop_backing_files(machine: Machine, paths: Sequence[str]) -> None:
+    """Remove the files again; the file system under them goes with the last one."""
+    for path in paths:
+        init_unlink(path)
+        machine.parts["backing_files"] -= 1
+    if not machine.parts["backing_files"]:
+        init_umount(BACKING_DIR, 0)
+        init_rmdir(BACKING_DIR)
+        del machine.parts["backing"], machine.parts["backing_files"]
+    task_work_run()
+    machine.idle()

@@ -24,13 +24,14 @@ from kemu.linux.fs_context import (
 )
 from kemu.linux.mount import mntput
 from kemu.linux.path import Path
+from kemu.linux.task_work import task_work_run
 from kemu.linux.vfs.namespace import fc_mount
 from kemu.machine.machine import Machine
 from kemu.machine.region import KINDS, Region, image_size
 
 from erofs_memback import memback, memback_rfc
 from erofs_memback import super as erofs_super
-from erofs_memback.backing import backing_files
+from erofs_memback.backing import backing_files, drop_backing_files
 
 BACKENDS = ("bdev", "memback", "memback-rfc", "fileio", "dax")
 DISK_PAD = 4096
@@ -52,13 +53,14 @@ class MountError(Exception):
 class Mounted:
     """One mount: ``machine``, ``path`` (its root), ``region`` (the image in memory), ``backend``."""
 
-    __slots__ = ("backend", "disks", "machine", "mnt", "owner", "path", "region")
+    __slots__ = ("backend", "disks", "files", "machine", "mnt", "owner", "path", "region")
 
     def __init__(self, machine: Machine, backend: str, region: Region):
         self.machine = machine
         self.backend = backend
         self.region = region
         self.disks: list[Any] = []
+        self.files: list[str] = []      # fileio: the backing files
         self.owner: Any = None          # memback: the owner's own reference to the region
         self.mnt: Any = None
         self.path = Path()
@@ -73,13 +75,17 @@ class Mounted:
             mntput(self.mnt)
             self.mnt = None
             self.path = Path()
-            self.machine.idle()
+            settle(self.machine)
         self._drop()
+        settle(self.machine)
 
     def _drop(self) -> None:
         for disk in reversed(self.disks):
             ramdisk_remove(disk)
         self.disks.clear()
+        if self.files:
+            drop_backing_files(self.machine, self.files)
+            self.files = []
         if self.owner is not None:
             memback.erofs_memback_region_put(self.owner)
             self.owner = None
@@ -104,6 +110,12 @@ def _plain(image: Image) -> str | bytes:
     return image if isinstance(image, (str, bytes, bytearray, memoryview)) else os.fspath(image)
 
 
+def settle(machine: Machine) -> None:
+    """The task returns to user mode and everything that was put off is done: delayed puts, RCU callbacks, kworkers."""
+    task_work_run()
+    machine.idle()
+
+
 def last_message(machine: Machine, since: int = 0) -> str:
     """The last warning or error in the log, else its last line: what a refused mount is explained by."""
     entries = machine.log.entries[since:]
@@ -122,12 +134,28 @@ def _place_disks(m: Mounted, devices: Sequence[Image], at: int, kind: str, compl
     for region in regions:
         # the file system says itself that it must do without DAX where the memory does not allow it
         dax = m.backend == "dax" and not region.addr % psize and not region.size % psize
-        disk = ramdisk(region, pad=DISK_PAD, completion=completion, dax=dax)
+        disk = ramdisk(region, pad=max(DISK_PAD, psize), completion=completion, dax=dax)
         if IS_ERR(disk):
             raise MountError(-PTR_ERR(disk), last_message(machine), machine.log.lines())
         m.disks.append(disk)
         paths.append("/dev/" + disk.disk_name)
     return paths
+
+
+def load_module(machine: Machine) -> int:
+    """``modprobe erofs``, once a machine. Return: 0 or a negative errno."""
+    if "erofs" in machine.parts:
+        return 0
+    err = erofs_super.erofs_module_init()
+    if not err:
+        machine.parts["erofs"] = True
+    return err
+
+
+def unload_module(machine: Machine) -> None:
+    """``rmmod erofs``: nothing may be mounted."""
+    if machine.parts.pop("erofs", False):
+        erofs_super.erofs_module_exit()
 
 
 def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int = 0, kind: str = "linear", devices: Sequence[Image] = (),
@@ -136,12 +164,9 @@ def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int =
     if kind not in KINDS:
         raise ValueError(f"memory kind {kind!r}: one of {', '.join(KINDS)}")
     since = len(machine.log.entries)
-    err = 0
-    if "erofs" not in machine.parts:
-        err = erofs_super.erofs_module_init()
-        if err:
-            raise MountError(-err, last_message(machine, since), machine.log.lines())
-        machine.parts["erofs"] = True
+    err = load_module(machine)
+    if err:
+        raise MountError(-err, last_message(machine, since), machine.log.lines())
     m = Mounted(machine, backend, machine.place(_plain(image), at, kind))
     opts = [o for o in (options,) if o]
     source: str | None = "none"
@@ -155,7 +180,7 @@ def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int =
         files = backing_files(machine, [m.region, *(machine.place(_plain(d), at, kind, f"device {i}") for i, d in enumerate(devices))])
         if isinstance(files, int):
             raise MountError(-files, last_message(machine, since), machine.log.lines())
-        paths = files
+        m.files = paths = files
         source = paths[0]
         opts += [f"device={p}" for p in paths[1:]]
     fc = fs_context_for_mount(erofs_super.erofs_fs_type, SB_RDONLY)
@@ -172,9 +197,10 @@ def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int =
                 m.path = Path(mnt, mnt.mnt_root)
         put_fs_context(fc)
     if err:
-        machine.idle()
+        settle(machine)
         message = last_message(machine, since)
         m._drop()
+        settle(machine)
         raise MountError(-err, message, machine.log.lines())
     return m
 

@@ -216,7 +216,7 @@ def bdev_alloc(disk: Any, partno: int) -> BlockDevice | None:
     bdev.bd_flags = partno
     bdev.bd_mapping = inode.i_data
     bdev.bd_queue = disk.queue
-    bdev.bd_holder_lock = mutex()
+    bdev.bd_holder_lock = mutex("bdev->bd_holder_lock")
     if partno:
         bdev.bd_flags |= disk.part0.bd_flags & BD_HAS_SUBMIT_BIO
     bdev.bd_disk = disk

@@ -115,7 +115,7 @@ class GenDisk:
         self.private_data: Any = None
         self.flags = 0
         self.state = 0
-        self.open_mutex = mutex()
+        self.open_mutex = mutex("disk->open_mutex")
         self.bdi: BackingDevInfo = None             # type: ignore[assignment]
         self.diskseq = 0
 

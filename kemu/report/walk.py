@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from kemu.linux.cred import current_cred
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import ENOSYS, EOPNOTSUPP
 from kemu.linux.fcntl import O_DIRECTORY, O_LARGEFILE, O_NOFOLLOW, O_RDONLY
@@ -22,9 +21,10 @@ from kemu.linux.kdev_t import MAJOR, MINOR
 from kemu.linux.namei import filename_lookup, getname
 from kemu.linux.path import Path, path_put
 from kemu.linux.stat import S_IFMT, S_ISBLK, S_ISCHR, S_ISDIR, S_ISLNK, S_ISREG, STATX_BASIC_STATS
+from kemu.linux.task_work import task_work_run
 from kemu.linux.truncate import invalidate_mapping_pages
 from kemu.linux.types import Ref
-from kemu.linux.vfs.open import dentry_open, filp_close
+from kemu.linux.vfs.open import file_open_root, filp_close
 from kemu.linux.vfs.readdir import getdents64
 from kemu.linux.vfs.stat import cp_new_stat, vfs_readlink
 from kemu.linux.xattr import do_getxattr, listxattr, vfs_listxattr
@@ -42,6 +42,12 @@ MOST = 1 << 20                  # entries; a corrupt image can name itself
 def errno_name(error: int) -> str:
     """``"EUCLEAN"`` for -117."""
     return errno.errorcode.get(-error, f"errno {-error}")
+
+
+def _settle() -> None:
+    """The task returns to user mode: what it closed is gone."""
+    task_work_run()
+    this.machine.idle()
 
 
 class _Directory:
@@ -71,12 +77,12 @@ def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True)
             if not top.names:
                 stack.pop()
                 filp_close(top.file, None)
-                this.machine.idle()
+                _settle()
                 continue
             name = top.names.pop()
             child = Path()
             path = top.path + b"/" + name
-            error = filename_lookup(top.file, getname(name), 0, child)
+            error = filename_lookup(top.file, getname(name, 0), 0, child)
             if error:
                 yield entry(os.fsdecode(path), error=errno_name(error))
                 count += 1
@@ -90,7 +96,7 @@ def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True)
     finally:
         for d in reversed(stack):
             filp_close(d.file, None)
-        this.machine.idle()
+        _settle()
 
 
 def list_one(place: Path, name: bytes) -> tuple[list[Entry], int]:
@@ -102,7 +108,7 @@ def list_one(place: Path, name: bytes) -> tuple[list[Entry], int]:
     out: list[Entry] = []
     for child_name in reversed(d.names):
         child = Path()
-        error = filename_lookup(d.file, getname(child_name), 0, child)
+        error = filename_lookup(d.file, getname(child_name, 0), 0, child)
         if error:
             out.append(entry(os.fsdecode(child_name), error=errno_name(error)))
             continue
@@ -112,14 +118,14 @@ def list_one(place: Path, name: bytes) -> tuple[list[Entry], int]:
         path_put(child)
         out.append(c)
     filp_close(d.file, None)
-    this.machine.idle()
+    _settle()
     failed = next((n for n, text in errno.errorcode.items() if text == e["error"]), 0)
     return ordered(out), failed
 
 
 def contents(place: Path) -> Iterator[bytes | int]:
     """A file's bytes in pieces of CHUNK; a last item that is an int is the errno (negative) that ended the reading."""
-    file = dentry_open(place, O_RDONLY | O_LARGEFILE, current_cred())
+    file = file_open_root(place, "", O_RDONLY | O_LARGEFILE, 0)
     if IS_ERR(file):
         yield PTR_ERR(file)
         return
@@ -135,7 +141,7 @@ def contents(place: Path) -> Iterator[bytes | int]:
             invalidate_mapping_pages(file.f_mapping, 0, pos.v // this.mem.page_size - 1)
             dropped = pos.v
     filp_close(file, None)
-    this.machine.idle()
+    _settle()
     if n < 0:
         yield n
 
@@ -204,7 +210,7 @@ class _Walk:
 
     def read(self, path: Path) -> tuple[int, str | None]:
         """(0, digest), (1, None) for a file beyond the cap, or (a negative errno, None)."""
-        file = dentry_open(path, O_RDONLY | O_NOFOLLOW | O_LARGEFILE, current_cred())
+        file = file_open_root(path, "", O_RDONLY | O_NOFOLLOW | O_LARGEFILE, 0)
         if IS_ERR(file):
             return PTR_ERR(file), None
         digest = hashlib.sha256()
@@ -223,10 +229,11 @@ class _Walk:
                 invalidate_mapping_pages(file.f_mapping, 0, pos.v // this.mem.page_size - 1)
                 dropped = pos.v
         filp_close(file, None)
+        task_work_run()
         return (n, None) if n < 0 else (0, digest.hexdigest())
 
     def list(self, path: Path, name: bytes) -> tuple[int, _Directory | None]:
-        file = dentry_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, current_cred())
+        file = file_open_root(path, "", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)
         if IS_ERR(file):
             return PTR_ERR(file), None
         names: list[bytes] = []
