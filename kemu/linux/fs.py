@@ -19,6 +19,8 @@ from kemu.linux.vfs.constants import *  # noqa: F403
 from kemu.linux.vfs.dir_ops import vfs_create, vfs_link, vfs_mkdir, vfs_mknod, vfs_rmdir, vfs_symlink, vfs_unlink  # noqa: F401
 from kemu.linux.vfs.file_table import (  # noqa: F401
     alloc_empty_file,
+    allow_write_access,
+    deny_write_access,
     file_count,
     flush_delayed_fput,
     fput,

@@ -12,7 +12,8 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from kemu.linux.err import IS_ERR, PTR_ERR
-from kemu.linux.fcntl import AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_LARGEFILE
+from kemu.linux.errno import EINVAL
+from kemu.linux.fcntl import AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_LARGEFILE, SEEK_HOLE
 from kemu.linux.honesty import custom
 from kemu.linux.path import path_put
 from kemu.linux.stat import S_IFBLK
@@ -120,7 +121,7 @@ def sys_write(fd: File, data: bytes) -> int:
 @syscall
 def sys_lseek(fd: File, offset: int, whence: int) -> int:
     """``lseek(fd, offset, whence)``"""
-    return vfs_llseek(fd, offset, whence)
+    return vfs_llseek(fd, offset, whence) if 0 <= whence <= SEEK_HOLE else -EINVAL
 
 
 @syscall

@@ -136,6 +136,9 @@ class Machine:
     def idle(self) -> None:
         """Let everything that is queued run: kworkers, RCU callbacks, delayed puts."""
         self.sched.run_others()
+        flush = self.parts.get("delayed_puts")
+        if flush is not None:
+            flush()
         run = self.parts.get("rcu")
         if run is not None:
             run.drain()

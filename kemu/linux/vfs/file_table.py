@@ -9,7 +9,7 @@ from kemu.linux.bug import WARN_ON
 from kemu.linux.cred import Cred, current_cred, get_cred, put_cred
 from kemu.linux.dcache import d_alloc_pseudo, d_instantiate, dput
 from kemu.linux.err import ERR_PTR, IS_ERR
-from kemu.linux.errno import EINVAL, ENOMEM
+from kemu.linux.errno import EINVAL, ENOMEM, ETXTBSY
 from kemu.linux.fcntl import __O_SYNC, O_ACCMODE, O_APPEND, O_DIRECT, O_DSYNC
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import custom, dup
@@ -53,7 +53,13 @@ def schedule_delayed(name: str, fn: Callable[[], None]) -> None:
     if work is None:
         work = g.works[name] = delayed_work()
         work.func = lambda _: fn()
+        this.machine.parts["delayed_puts"] = flush_all_delayed       # for Machine.idle()
     schedule_delayed_work(work, 1)
+
+
+def flush_all_delayed() -> None:
+    for name in g.works:
+        flush_delayed(name)
 
 
 def flush_delayed(name: str) -> None:
@@ -196,6 +202,22 @@ def file_free(f: File) -> None:
 def put_write_access(inode: Inode) -> None:
     """``void put_write_access(struct inode *inode)``"""
     inode.i_writecount -= 1
+
+
+@dup("include/linux/fs.h")
+def deny_write_access(file: File) -> int:
+    """``int deny_write_access(struct file *file)``: it is executed. Return: 0, or -ETXTBSY while it is open for writing."""
+    if file.f_inode.i_writecount > 0:
+        return -ETXTBSY
+    file.f_inode.i_writecount -= 1
+    return 0
+
+
+@dup("include/linux/fs.h")
+def allow_write_access(file: File | None) -> None:
+    """``void allow_write_access(struct file *file)``: undo deny_write_access(). NULL is fine."""
+    if file is not None:
+        file.f_inode.i_writecount += 1
 
 
 def put_file_access(file: File) -> None:

@@ -124,7 +124,7 @@ def filldir64(ctx: DirContext, name: bytes, namlen: int, offset: int, ino: int, 
     return True
 
 
-@custom("fs/readdir.c", "getdents64", "gives (name, ino, offset, d_type) instead of filling a buffer of count bytes")
+@custom("fs/readdir.c", "getdents64", "gives (name, d_ino, d_off, d_type) instead of filling a buffer of count bytes")
 def getdents64(file: File, count: int) -> tuple[int, list[tuple[bytes, int, int, int]]]:
     """``getdents64(fd, dirent, count)``: (bytes used, the entries); 0 at the end; or (a negative errno, []).
 
@@ -135,5 +135,6 @@ def getdents64(file: File, count: int) -> tuple[int, list[tuple[bytes, int, int,
     if error >= 0:
         error = buf.error
     if buf.prev_reclen:
-        return count - buf.ctx.count, buf.entries
+        after = [e[2] for e in buf.entries[1:]] + [buf.ctx.pos]     # d_off is where the next entry is
+        return count - buf.ctx.count, [(name, ino, off, d_type) for (name, ino, _, d_type), off in zip(buf.entries, after)]
     return error, []
