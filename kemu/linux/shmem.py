@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.cred import current_fsgid, current_fsuid
-from kemu.linux.dcache import DCACHE_DONTCACHE, Dentry, d_instantiate, d_make_persistent, d_make_root
+from kemu.linux.dcache import DCACHE_DONTCACHE, Dentry, d_alloc, d_instantiate, d_make_persistent, d_make_root, dput
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EFAULT, EINVAL, ENAMETOOLONG, ENOMEM, ENOSPC, ENOTEMPTY
 from kemu.linux.filemap import FGP_CREAT, FGP_LOCK, __filemap_get_folio, filemap_get_entry
@@ -33,18 +33,20 @@ from kemu.linux.mapping import mapping_set_exiting, mapping_set_unevictable
 from kemu.linux.mm import folio_put
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
 from kemu.linux.slab import SLAB_PANIC, kfree, kmalloc, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, kzalloc_obj
-from kemu.linux.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
+from kemu.linux.stat import S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 from kemu.linux.statfs import kstatfs
 from kemu.linux.statics import statics
 from kemu.linux.string_helpers import memparse
-from kemu.linux.super_types import SB_I_VERSION, SB_KERNMOUNT, SB_NOSEC, SB_NOUSER, SuperBlock, super_operations
+from kemu.linux.super_types import SB_I_VERSION, SB_KERNMOUNT, SB_NOSEC, SB_NOUSER, SB_POSIXACL, SuperBlock, super_operations
 from kemu.linux.truncate import truncate_inode_pages_final, truncate_pagecache
 from kemu.linux.types import Ref, arch
 from kemu.linux.uio import copy_folio_to_iter, iov_iter_zero
 from kemu.linux.vfs.attr import setattr_copy, setattr_prepare
+from kemu.linux.vfs.basic import Qstr
 from kemu.linux.vfs.constants import ATTR_SIZE, FS_USERNS_MOUNT, MAX_LFS_FILESIZE, NAME_MAX
 from kemu.linux.vfs.inode import clear_inode, inode_just_drop, iput, new_inode
 from kemu.linux.vfs.inode_attr import (
+    cache_no_acl,
     drop_nlink,
     file_accessed,
     inc_nlink,
@@ -56,14 +58,19 @@ from kemu.linux.vfs.inode_attr import (
     simple_inode_init_ts,
 )
 from kemu.linux.vfs.libfs import (
+    RENAME_EXCHANGE,
+    RENAME_NOREPLACE,
+    RENAME_WHITEOUT,
     noop_fsync,
     simple_dir_operations,
     simple_empty,
     simple_link,
     simple_lookup,
+    simple_rename,
     simple_rename_timestamp,
     simple_unlink,
 )
+from kemu.linux.vfs.one import WHITEOUT_DEV, WHITEOUT_MODE
 from kemu.linux.vfs.open import finish_open
 from kemu.linux.vfs.ram_pages import generic_file_write_iter, noop_dirty_folio
 from kemu.linux.vfs.ram_runs import writes_whole_ranges
@@ -79,6 +86,16 @@ from kemu.linux.vfs.types import (
     address_space_operations,
     file_operations,
     inode_operations,
+)
+from kemu.linux.xattr_set import (
+    simple_acl_create,
+    simple_set_acl,
+    simple_xattr_get,
+    simple_xattr_list,
+    simple_xattr_set,
+    simple_xattr_space,
+    simple_xattrs_free,
+    xattr_handler,
 )
 from kemu.machine.current import this
 from kemu.machine.memory import PAGE_OFFSET
@@ -99,12 +116,13 @@ g = statics(shmem_inode_cachep=None)
 class shmem_inode_info(Inode):
     """``struct shmem_inode_info``"""
 
-    __slots__ = ("alloced", "i_crtime")
+    __slots__ = ("alloced", "i_crtime", "xattrs")
 
     def __init__(self) -> None:
         super().__init__()
         self.alloced = 0
         self.i_crtime: Any = None
+        self.xattrs: dict[bytes, Any] = {}
 
 
 class shmem_sb_info:
@@ -348,6 +366,8 @@ def shmem_get_inode(idmap: Any, sb: SuperBlock, dir: Inode | None, mode: int, de
     inode_init_owner(idmap, inode, dir, mode)
     inode.i_blocks = 0
     simple_inode_init_ts(inode)
+    inode.xattrs = {}
+    cache_no_acl(inode)
     if SHMEM_SB(sb).noswap:
         mapping_set_unevictable(inode.i_mapping)
     kind = mode & S_IFMT
@@ -375,7 +395,8 @@ def shmem_evict_inode(inode: Any) -> None:
         mapping_set_exiting(inode.i_mapping)
         truncate_inode_pages_final(inode.i_mapping)
         shmem_recalc_inode(inode, 0)
-    shmem_free_inode(inode.i_sb, 0)
+    freed = simple_xattrs_free(inode.xattrs) if inode.xattrs else 0
+    shmem_free_inode(inode.i_sb, freed)
     clear_inode(inode)
 
 
@@ -427,6 +448,10 @@ def shmem_mknod(idmap: Any, dir: Inode, dentry: Dentry, mode: int, dev: int) -> 
     inode = shmem_get_inode(idmap, dir.i_sb, dir, mode, dev)
     if IS_ERR(inode):
         return PTR_ERR(inode)
+    error = simple_acl_create(dir, inode)
+    if error:
+        iput(inode)
+        return error
     _touch_dir(dir, BOGO_DIRENT_SIZE)
     d_make_persistent(dentry, inode)
     return 0
@@ -438,6 +463,10 @@ def shmem_tmpfile(idmap: Any, dir: Inode, file: File, mode: int) -> int:
     inode = shmem_get_inode(idmap, dir.i_sb, dir, mode, 0)
     if IS_ERR(inode):
         return PTR_ERR(inode)
+    error = simple_acl_create(dir, inode)
+    if error:
+        iput(inode)
+        return error
     drop_nlink(inode)
     d_instantiate(file.f_path.dentry, inode)
     return finish_open(file, file.f_path.dentry, None)
@@ -492,14 +521,30 @@ def shmem_rmdir(dir: Inode, dentry: Dentry) -> int:
     return shmem_unlink(dir, dentry)
 
 
+def shmem_whiteout(idmap: Any, old_dir: Inode, old_dentry: Dentry) -> int:
+    """Cooked rename to a whiteout: the old name becomes a character device 0:0."""
+    whiteout = d_alloc(old_dentry.d_parent, Qstr(old_dentry.d_name.name))
+    if whiteout is None:
+        return -ENOMEM
+    error = shmem_mknod(idmap, old_dir, whiteout, S_IFCHR | WHITEOUT_MODE, WHITEOUT_DEV)
+    dput(whiteout)
+    return error
+
+
 @dup(C)
 def shmem_rename2(idmap: Any, old_dir: Inode, old_dentry: Dentry, new_dir: Inode, new_dentry: Dentry, flags: int) -> int:
-    """``static int shmem_rename2(...)``: RENAME_NOREPLACE; no exchange, no whiteout. Return: 0, -EINVAL, -ENOTEMPTY."""
+    """``static int shmem_rename2(...)``: the VFS moves the names themselves. Return: 0, -EINVAL, -ENOTEMPTY, -ENOMEM, -ENOSPC."""
     they_are_dirs = S_ISDIR(old_dentry.d_inode.i_mode)
-    if flags & ~1:
+    if flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT):
         return -EINVAL
+    if flags & RENAME_EXCHANGE:
+        return simple_rename(idmap, old_dir, old_dentry, new_dir, new_dentry, RENAME_EXCHANGE)
     if not simple_empty(new_dentry):
         return -ENOTEMPTY
+    if flags & RENAME_WHITEOUT:
+        error = shmem_whiteout(idmap, old_dir, old_dentry)
+        if error:
+            return error
     if new_dentry.d_inode is not None:
         shmem_unlink(new_dir, new_dentry)
         if they_are_dirs:
@@ -568,15 +613,52 @@ def simple_get_link(dentry: Dentry | None, inode: Inode, done: Any) -> Any:
     return inode.i_link
 
 
+# ------------------------------------------------------------------------- extended attributes
+
+def shmem_xattr_handler_get(handler: xattr_handler, unused: Any, inode: Any, name: bytes, buffer: int, size: int) -> int:
+    return simple_xattr_get(inode.xattrs, handler.prefix + name, buffer, size)
+
+
+def shmem_xattr_handler_set(handler: xattr_handler, idmap: Any, unused: Any, inode: Any, name: bytes, value: bytes | None, flags: int) -> int:
+    sbinfo = SHMEM_SB(inode.i_sb)
+    name = handler.prefix + name
+    ispace = 0
+    if value is not None and sbinfo.max_inodes:
+        ispace = simple_xattr_space(name, len(value))
+        if sbinfo.free_ispace < ispace:
+            return -ENOSPC
+        sbinfo.free_ispace -= ispace
+    old = simple_xattr_set(inode.xattrs, name, value, flags)
+    if not IS_ERR(old):
+        ispace = simple_xattr_space(old.name, len(old.value)) if old is not None and sbinfo.max_inodes else 0
+        if old is not None:
+            kfree(old)
+        old = None
+        inode_set_ctime_current(inode)
+    sbinfo.free_ispace += ispace
+    return PTR_ERR(old) if old is not None else 0
+
+
+def shmem_listxattr(dentry: Dentry, buffer: int, size: int) -> int:
+    inode: Any = dentry.d_inode
+    return simple_xattr_list(inode, inode.xattrs, buffer, size)
+
+
+shmem_xattr_handlers = [xattr_handler(prefix=prefix, get=shmem_xattr_handler_get, set=shmem_xattr_handler_set)
+                        for prefix in (b"security.", b"trusted.", b"user.")]
+
 shmem_file_operations = file_operations(read_iter=shmem_file_read_iter, write_iter=generic_file_write_iter, fsync=noop_fsync,
                                         llseek=generic_file_llseek)
-shmem_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr)
+shmem_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, listxattr=shmem_listxattr, set_acl=simple_set_acl)
 shmem_dir_inode_operations = inode_operations(
     getattr=shmem_getattr, create=shmem_create, lookup=simple_lookup, link=shmem_link, unlink=shmem_unlink, symlink=shmem_symlink,
-    mkdir=shmem_mkdir, rmdir=shmem_rmdir, mknod=shmem_mknod, rename=shmem_rename2, tmpfile=shmem_tmpfile, setattr=shmem_setattr)
-shmem_special_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr)
-shmem_short_symlink_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, get_link=simple_get_link)
-shmem_symlink_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, get_link=shmem_get_link)
+    mkdir=shmem_mkdir, rmdir=shmem_rmdir, mknod=shmem_mknod, rename=shmem_rename2, tmpfile=shmem_tmpfile, setattr=shmem_setattr,
+    listxattr=shmem_listxattr, set_acl=simple_set_acl)
+shmem_special_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, listxattr=shmem_listxattr,
+                                                  set_acl=simple_set_acl)
+shmem_short_symlink_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, get_link=simple_get_link,
+                                                  listxattr=shmem_listxattr)
+shmem_symlink_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, get_link=shmem_get_link, listxattr=shmem_listxattr)
 
 
 # ------------------------------------------------------------------------- the superblock
@@ -698,6 +780,10 @@ def shmem_fill_super(sb: SuperBlock, fc: FsContext) -> int:
     sb.s_magic = TMPFS_MAGIC
     sb.s_op = shmem_ops
     sb.s_time_gran = 1
+    if IS_ENABLED("CONFIG_TMPFS_XATTR"):
+        sb.s_xattr = shmem_xattr_handlers
+    if IS_ENABLED("CONFIG_TMPFS_POSIX_ACL"):
+        sb.s_flags |= SB_POSIXACL
     inode = shmem_get_inode(nop_mnt_idmap, sb, None, S_IFDIR | sbinfo.mode, 0)
     if IS_ERR(inode):
         shmem_put_super(sb)
