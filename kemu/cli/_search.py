@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from kemu.cli._rung import on_rung
 from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_NO_TESTS, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.explore.experiment import Experiment, UnknownExperiment, load_entry_points
 from kemu.explore.finding import Finding
@@ -107,11 +108,12 @@ def run_search(args: argparse.Namespace, name: str, experiments: list[Experiment
             print("\n".join(splat_report.lines(f)) + "\n", flush=True)
 
     try:
-        if name == "review" and not args.examples:
-            p = review_on(workers, experiments, args.seconds or seconds, seed=args.seed, tell=teller, rung=args.rung)
-        else:
-            p = search_on(workers, experiments, seconds=0.0 if args.examples else args.seconds or seconds, examples=args.examples or 0, seed=args.seed,
-                          tell=teller, found=found, rung=args.rung)
+        with on_rung(args.rung, args.quiet or args.json) as how:
+            if name == "review" and not args.examples:
+                p = review_on(workers, experiments, args.seconds or seconds, seed=args.seed, tell=teller, **how)
+            else:
+                p = search_on(workers, experiments, seconds=0.0 if args.examples else args.seconds or seconds, examples=args.examples or 0,
+                              seed=args.seed, tell=teller, found=found, **how)
     except WorkerError as e:
         raise CommandError(str(e)) from None
     teller.clear()

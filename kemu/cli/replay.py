@@ -7,6 +7,7 @@ import json
 import sys
 
 from kemu.cli import _search
+from kemu.cli._rung import on_rung, rung_of
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.explore import experiment, token
 from kemu.explore.run import replay
@@ -33,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     hits = [e for e in experiment.registry.values() if token.experiment_id(e.name) == tok.experiment]
     if not hits:
         raise CommandError(f"no experiment belongs to {tok.experiment!r}; name the module that it is in: kemu replay {args.token} MODULE", EXIT_USAGE)
-    out = replay(hits[0], tok, trace=args.trace or args.json)
+    with on_rung(rung_of(hits[0]), args.json) as how:
+        out = replay(hits[0], tok, trace=args.trace or args.json, **how)
     if args.json:
         print(json.dumps({"experiment": hits[0].name, "finding": out.finding.as_json() if out.finding else None, "diverged": out.diverged or None,
                           "trace": out.trace.digest() if out.trace else None}))

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The same images through Linux itself and through the port on the emulated kernel: experiments of the Linux rung.
+
+They are named after the experiments of the py rung that make the same images: ``kemu fuzz bdev.damaged --rung linux`` runs
+``bdev.damaged.linux``. The Linux that is asked mounts from a disk; both back ends are compared with that.
+"""
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kemu.check.leaks import Leaks
+from kemu.check.uninit import Uninitialised
+from kemu.check.watch import Detectors
+from kemu.explore.experiment import experiment
+from kemu.explore.run import Run
+from kemu.forge.erofs.choose import ErofsOptions, choose_image
+from kemu.forge.erofs.image import ErofsImage
+from kemu.forge.erofs.mutate import mutate
+from kemu.forge.erofs.writer import fix_checksum
+from kemu.forge.pick import Pick
+from kemu.forge.strategies import Placement, choose_placement
+from kemu.machine.machine import Machine
+from kemu.machine.splat import HungTask, Splat
+from kemu.report import manifest
+from kemu.report.walk import walk
+
+from erofs_memback import memback
+from erofs_memback.mount import MountError, mount_in
+
+if TYPE_CHECKING:
+    from kemu.rung.uml.differential import Seen
+
+__harness__ = True
+BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}}
+SERIES: dict[str, list[Any]] = {"bdev": [], "memback": [memback.series]}
+MEMORY = ("linear", "vmalloc", "slab")
+OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "noacl", "nouser_xattr", "acl,user_xattr", "dax=never", "nonsense")
+IMAGES = ErofsOptions(beyond_fsck=True, flaws=True, suspects=True, block_bits=(12, 9, 10, 11, 13))
+ROOM = 64 << 20
+
+
+class Case:
+    """An image, its place and its mount: what both kernels are given."""
+
+    def __init__(self, data: bytes, place: Placement = Placement(), options: str = "", devices: Sequence[bytes] = ()):
+        self.data = data
+        self.place = place
+        self.options = options
+        self.devices = list(devices)
+
+    def describe(self) -> str:
+        """One line."""
+        p = self.place
+        return (f"{p.memory} memory, {p.at} bytes behind a page boundary" + (f", -o {self.options}" if self.options else "")
+                + (f", extra devices of {', '.join(str(len(d)) for d in self.devices)} bytes" if self.devices else ""))
+
+    def linux(self, **how: Any) -> Seen:
+        """What Linux makes of it."""
+        from kemu.rung.uml import differential
+
+        return differential.ask(self.data, at=self.place.at, memory=self.place.memory, devices=self.devices, options=self.options, **how)
+
+    def here(self, machine: Machine, backend: str) -> Seen:
+        """What the port makes of it."""
+        from kemu.rung.uml.differential import CAP, HANG, MOST, Seen, errno_name
+
+        entries: list[manifest.Entry] = []
+        with machine as m:
+            try:
+                mounted = mount_in(m, self.data, backend=backend, at=self.place.at, kind=self.place.memory, devices=self.devices,
+                                   options=self.options, completion="sync")
+                entries = manifest.ordered(walk(mounted.path, cap=CAP, most=MOST))
+                mounted.umount()
+            except MountError as e:
+                return Seen(errno_name(e.errno), [], e.log)
+            except Splat as e:
+                return Seen(None, entries, m.log.lines(), HANG if isinstance(e, HungTask) else e.title)
+            return Seen(None, entries, m.log.lines())
+
+    def uninitialised(self, backend: str) -> str | None:
+        """The port again, with a detector: does it read what nothing has written?"""
+        watch = Detectors([Leaks(), Uninitialised()])
+        m = Machine(memory=ROOM, series=SERIES[backend], watch=watch)
+        watch.attach(m)
+        seen = self.here(m, backend)
+        return seen.splat if seen.splat is not None and "KMSAN" in seen.splat else None
+
+
+def against_linux(run: Run, backend: str, case: Case) -> None:
+    """Both answers, compared."""
+    from kemu.rung.uml import differential
+
+    linux = case.linux()
+    here = case.here(run.machine(memory=ROOM, series=SERIES[backend]), backend)
+    run.saw(f"mount {linux.mount_error}", *(f"{e['type']}:{e['error']}" for e in linux.entries))
+    differential.judge(run, linux, here, "kemu", lambda zeroed: case.linux(afresh=True, args=() if zeroed else ("init_on_alloc=0",)),
+                       lambda: case.uninitialised(backend))
+
+
+def options_of(pick: Pick) -> str:
+    """Mount options, mostly none."""
+    return pick.one_of("options", OPTIONS) if pick.rare("with options", 6) else ""
+
+
+def apart(image: ErofsImage, data: bytes) -> tuple[bytes, list[bytes]]:
+    """The devices of a (damaged) flat image, each on its own."""
+    bs = image.block_size
+    return data[:image.features["blocks"] * bs], [data[first * bs:(first + n) * bs] or bytes(512) for first, n in image.devices]
+
+
+def _with_devices(pick: Pick, backend: str, image: ErofsImage, data: bytes) -> tuple[bytes, list[bytes]]:
+    if backend == "bdev" and image.devices and pick.rare("apart", 2):
+        primary, extra = apart(image, data)
+        if primary:
+            return primary, extra
+    return data, []
+
+
+@experiment("{backend}.ground-truth.linux", variants=BACKENDS, rungs=("linux",), base="erofs")
+def ground_truth(run: Run, backend: str) -> None:
+    """Linux and the port read the same from a sound image."""
+    image = choose_image(run.pick, IMAGES)
+    data, devices = _with_devices(run.pick, backend, image, image.data)
+    case = Case(data, choose_placement(run.pick, (4096,), MEMORY), options_of(run.pick), devices)
+    run.show(case.describe(), image.describe())
+    against_linux(run, backend, case)
+
+
+@experiment("{backend}.damaged.linux", variants=BACKENDS, rungs=("linux",), base="erofs", weight=2.0)
+def damaged(run: Run, backend: str) -> None:
+    """Linux and the port make the same of a damaged image: errnos, what can still be read, and what they say."""
+    image = choose_image(run.pick, IMAGES)
+    bad = mutate(image, run.pick)
+    if not bad.data:
+        return
+    data, devices = _with_devices(run.pick, backend, image, bad.data)
+    case = Case(data, choose_placement(run.pick, (4096,), MEMORY), options_of(run.pick), devices)
+    run.show(case.describe(), bad.describe())
+    against_linux(run, backend, case)
+
+
+@experiment("{backend}.cut-short.linux", variants=BACKENDS, rungs=("linux",), base="erofs", weight=0.5)
+def cut_short(run: Run, backend: str) -> None:
+    """Linux and the port make the same of an image that ends early."""
+    image = choose_image(run.pick, IMAGES)
+    place = choose_placement(run.pick, (4096,), MEMORY)
+    data = image.data[:len(image.data) - run.pick.int("cut", 0, len(image.data))]
+    if not data:
+        return
+    case = Case(data, place)
+    run.show(case.describe(), image.describe(), f"cut to {len(data)} of {len(image.data)} bytes")
+    against_linux(run, backend, case)
+
+
+# ------------------------------------------------------------------------- images by mkfs.erofs
+
+def real_folder() -> Path:
+    """Where images by mkfs.erofs are: $KEMU_IMAGES, else those of the tests."""
+    return Path(os.environ.get("KEMU_IMAGES") or Path(__file__).resolve().parent.parent / "tests" / "data" / "erofs")
+
+
+@functools.lru_cache(maxsize=1)
+def real_images(most: int = 1 << 18) -> list[tuple[str, bytes]]:
+    """(name, image), by name: those without extra devices that are not large."""
+    out = []
+    for path in sorted(real_folder().glob("*.erofs")):
+        if path.stat().st_size <= most:
+            out.append((path.stem, path.read_bytes()))
+    return out
+
+
+def spoil(pick: Pick, image: bytes) -> tuple[bytes, list[str]]:
+    """One to three changes that know nothing of the format but where the superblock is; its checksum is mostly made good again."""
+    data = bytearray(image)
+    notes: list[str] = []
+
+    def one() -> None:
+        form = pick.int("change", 0, 5)
+        if form == 0:
+            at = 1024 + pick.int("byte of the superblock", 0, 143)
+        else:
+            at = pick.int("at", 0, len(data) - 1)
+        if form == 5:
+            n = pick.one_of("length", (512, 4096, 1))
+            src = pick.int("from", 0, (len(data) - 1) // n) * n
+            at = at // n * n
+            part = data[src:src + n][:len(data) - at]
+            data[at:at + len(part)] = part
+            notes.append(f"{n} bytes of {src:#x} at {at:#x}")
+        elif form == 4 and pick.rare("cut", 2):
+            del data[max(at, 1):]
+            notes.append(f"cut to {len(data)} bytes")
+        else:
+            width = pick.one_of("width", (1, 2, 4, 8))
+            raw = data[at:at + width]
+            old = int.from_bytes(raw, "little")
+            top = (1 << 8 * len(raw)) - 1
+            how = pick.int("how", 0, 2)
+            new = (old ^ 1 << pick.int("bit", 0, 8 * len(raw) - 1) if how == 0 else old + pick.one_of("step", (1, -1, 8, -8, 4096)) if how == 1
+                   else pick.one_of("value", (0, 1, top, top >> 1))) & top
+            data[at:at + len(raw)] = new.to_bytes(len(raw), "little")
+            notes.append(f"{len(raw)} bytes at {at:#x}: {old:#x} -> {new:#x}")
+
+    pick.several("changes", 1, 3, one)
+    if not pick.rare("bad checksum", 6):
+        fix_checksum(data)
+        notes.append("checksum made good")
+    return bytes(data), notes
+
+
+@experiment("{backend}.mkfs-damaged.linux", variants=BACKENDS, rungs=("linux",), base="erofs")
+def mkfs_damaged(run: Run, backend: str) -> None:
+    """Linux and the port make the same of damaged images by mkfs.erofs: every compressor, fragments, deduplication, metabox."""
+    images = real_images()
+    if not images:
+        return
+    name, image = run.pick.one_of("image", images)
+    data, notes = spoil(run.pick, image)
+    case = Case(data, choose_placement(run.pick, (4096,), MEMORY), options_of(run.pick))
+    run.show(case.describe(), f"{name}: " + "; ".join(notes))
+    against_linux(run, backend, case)
