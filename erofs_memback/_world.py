@@ -26,8 +26,8 @@ from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref, this
 from kemu.linux.vfs.basic import Qstr
 from kemu.linux.vfs.file_table import __fput_sync
-from kemu.linux.vfs.fs_struct import current_fs
 from kemu.linux.vfs.filesystems import get_fs_type, put_filesystem
+from kemu.linux.vfs.fs_struct import current_fs
 from kemu.linux.vfs.mnt_init import mnt_init
 from kemu.linux.vfs.mounts import mntput
 from kemu.linux.vfs.namespace import fc_mount, vfs_kern_mount
@@ -73,6 +73,7 @@ class Source:
         self.region = region
         self.disk: Any = None
         self.object: Any = None
+        self.released: Callable[[], None] | None = None         # memback: called when the last user is gone
         if backend == "bdev":
             self.disk = ramdisk(self.region, pad=max(pad, this.mem.page_size), completion="sync")
         elif backend == "memback":
@@ -81,6 +82,8 @@ class Source:
 
     def _released(self, region: Any) -> None:
         self.region.give_back("memback")
+        if self.released is not None:
+            self.released()
 
     def mount(self, options: str | None = None) -> Any:
         """The mount, or ERR_PTR."""

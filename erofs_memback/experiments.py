@@ -114,6 +114,20 @@ def mounted(run: Run, source: world.Source) -> Any:
     return mnt
 
 
+def features(run: Run, image: ErofsImage) -> None:
+    """What is particular about an image, as behaviour: a search then tries failures and schedules on one of each kind."""
+    bs, plan = image.block_size, image.plan
+    for name in ("volume_name", "devices", "xattr_filter", "compr_cfgs", "sb_extslots", "checksum"):
+        if getattr(plan, name, None):
+            run.saw(name)
+    for t in image.inodes.values():
+        for e in t.extents:
+            where = "" if e.pa is None else " at a block's start" if e.pa % bs == 0 else " inside a block"
+            run.saw(f"{t.layout} {e.how}{where if e.how.startswith('inline') else ''}")
+        if t.pos % bs + t.body > bs:
+            run.saw(f"{t.layout} crosses a block")
+
+
 def note(run: Run, entries: list[dict[str, Any]]) -> None:
     for e in entries:
         run.saw(f"{e['type']}:{e['error']}")
@@ -212,6 +226,7 @@ def failing_calls(run: Run, backend: str) -> None:
     place = choose_placement(run.pick, (4096,), ("linear",))
     run.show(*describe(place, image))
     with kernel(run, backend, place, image.data, other.data) as [first, second]:
+        features(run, image)
         mnt = mounted(run, first)           # once without failures: caches and buffers that are kept for ever are there now
         if mnt is not None:
             world.manifest(mnt)
@@ -268,6 +283,7 @@ def readers_and_umount(run: Run, backend: str) -> None:
     image = choose_image(run.pick, SMALL)
     readers = run.pick.int("readers", 2, 3)
     run.show(*describe(Placement(), image), f"{readers} readers")
+    features(run, image)
     want = {e["path"]: e for e in image.manifest()}
     if image.mount_error() is not None:
         return
@@ -344,3 +360,35 @@ def _one_file(layout: str, size: int) -> ErofsImage:
     file = tree.File(data=content("ruler", 1, size))
     root = tree.Dir(entries={b"f": file})
     return build(root, ImagePlan(inodes={id(file): InodePlan(data=layout, z=ZPlan(cuts=(16384,)) if layout != "plain" else None)}))
+
+
+# ------------------------------------------------------------------------- lifetime
+
+@experiment("memback.owner-leaves", series="erofs-memback")
+def owner_leaves(run: Run) -> None:
+    """The owner may let go of the memory at any time: it is released when the last mount is gone, and no earlier."""
+    image = choose_image(run.pick, SMALL)
+    early = run.pick.int("owner lets go", 0, 1)
+    run.show(*describe(Placement(), image), f"the owner lets go {('after the umount', 'while it is mounted')[early]}")
+    if image.mount_error() is not None:
+        return
+    with run.machine(series=world.SERIES["memback"], config=CONFIG) as m:
+        world.start()
+        region = m.place(image.data)
+        with run.balanced(m):
+            world.super.erofs_module_init()
+            source = world.Source("memback", region)
+            source.released = lambda: region.release("its owner")
+            mnt = mounted(run, source)
+            if early:
+                source.drop()
+            if mnt is not None:
+                if region.state == "released":
+                    run.fail("the memory is released while it is mounted", cause="released under a mount", severity="critical")
+                compare(run, world.manifest(mnt), image.manifest(), functools.partial(layout_of, image), "what was written")
+                world.umount(mnt)
+            if not early:
+                source.drop()
+            if region.state != "released":
+                run.fail("the memory is never released", cause="never released", severity="medium")
+            erofs_module_exit()

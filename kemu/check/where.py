@@ -109,6 +109,22 @@ def port_site() -> str:
     return str(s) if s is not None else "?"
 
 
+def port_chain(limit: int = 5) -> tuple[tuple[CodeType, int], ...]:
+    """The innermost ported functions and where they stand: what tells one call of an allocator from another."""
+    frame: FrameType | None = sys._getframe(1)
+    out: list[tuple[CodeType, int]] = []
+    known = _kinds
+    while frame is not None and len(out) < limit:
+        code = frame.f_code
+        kind = known.get(code)
+        if kind is None:
+            kind = _kind(frame)
+        if kind == PORT:
+            out.append((code, frame.f_lineno))
+        frame = frame.f_back
+    return tuple(out)
+
+
 def port_depth() -> int:
     """How many frames of ported code and of the API are on this task's stack, up to the experiment that called it."""
     frame: FrameType | None = sys._getframe(1)

@@ -6,10 +6,10 @@ any costs nothing, a token stays short, and a shrinker moves one number to find 
 """
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from kemu.check.where import port_site
+from kemu.check.where import port_chain, port_site
 from kemu.explore.source import ListSource, Source
 from kemu.machine.current import this
 
@@ -69,6 +69,7 @@ class Choices:
         self.faults: list[Fault] = []
         self.switches: list[Switch] = []
         self.fault_points = 0                   # fallible calls met while armed
+        self.fault_keys: list[Hashable] = []    # what each of them was, and who called it
         self.task_points: list[int] = []        # number of candidates at each scheduling question met while armed
         self.trace: Callable[[str], None] | None = None
         self.diverged: str = ""
@@ -121,6 +122,7 @@ class Choices:
         self._fault_limit = limit
         self._fault_left = most
         self.fault_points = 0
+        self.fault_keys = []
         self._next_fault()
 
     def _next_fault(self) -> None:
@@ -140,6 +142,7 @@ class Choices:
         if not self._faults_on or (self._fault_kinds is not None and kind not in self._fault_kinds):
             return False
         n = self.fault_points = self.fault_points + 1
+        self.fault_keys.append((kind, what, port_chain()))
         if n != self._fault_at:
             return False
         f = Fault(n, kind, what, port_site())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +22,7 @@ from kemu.explore.source import ListSource, Source
 from kemu.explore.trace import Trace
 from kemu.forge.pick import Pick
 from kemu.machine.machine import Machine
+from kemu.machine.series import Series
 from kemu.machine.splat import HungTask, Splat, call_trace, caller_function
 
 
@@ -32,7 +33,7 @@ class Run:
     """
 
     def __init__(self, chooser: Choices, *, rung: str = "py", detect: bool = True, trace: Trace | None = None,
-                 detectors: Callable[[], Detectors] = all_detectors):
+                 detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = ()):
         self.chooser = chooser
         self.pick = Pick(chooser)
         self.rung = rung
@@ -45,6 +46,7 @@ class Run:
         self.machines: list[Machine] = []
         self.heard: tuple[str, str] = ("", "")      # who wrote the last error into the kernel log: function, file:line
         self._detectors = detectors
+        self._series = series
 
     def machine(self, **options: Any) -> Machine:
         """A :class:`~kemu.machine.machine.Machine` whose chooser is this run's, with every detector attached."""
@@ -56,6 +58,8 @@ class Run:
                 watch = Detectors([*watch.all, *extra])
         elif extra:
             watch = Detectors(extra)
+        if self._series:
+            options["series"] = [*options.get("series", ()), *self._series]
         m = _Observed(chooser=self.chooser, watch=watch, **options)
         if watch is not None:
             watch.attach(m)
@@ -142,6 +146,7 @@ class Outcome:
     diverged: str = ""
     behaviour: set[str] = field(default_factory=set)
     fault_points: int = 0
+    fault_keys: list[Hashable] = field(default_factory=list)
     task_points: list[int] = field(default_factory=list)
     trace: Trace | None = None
     splat: Splat | None = None
@@ -184,13 +189,13 @@ def watchdog(seconds: float) -> Iterator[None]:
 
 
 def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None, trace: bool = False, detect: bool = True, rung: str = "py",
-            detectors: Callable[[], Detectors] = all_detectors) -> Outcome:
-    """Run ``exp`` once with choices from ``source``. Never raises for what the experiment does wrong: that is the outcome's finding."""
+            detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = ()) -> Outcome:
+    """Run ``exp`` once with choices from ``source``; ``series``: on top of those that it asks for itself. Never raises for what the experiment does wrong: that is the outcome's finding."""
     t = Trace() if trace else None
     chooser = Choices(source, expect=expect)
     if t is not None:
         chooser.trace = t.add
-    run = Run(chooser, rung=rung, detect=detect, trace=t, detectors=detectors)
+    run = Run(chooser, rung=rung, detect=detect, trace=t, detectors=detectors, series=series)
     splat: Splat | None = None
     try:
         with watchdog(exp.run_seconds):
@@ -208,7 +213,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         finding.token = tokens.of_choices(exp.name, chooser.draws)
         if t is not None:
             t.add(finding.title)
-    return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, list(chooser.task_points), t, splat)
+    return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, chooser.fault_keys, list(chooser.task_points), t, splat)
 
 
 def replay(exp: Experiment, tok: tokens.Token, **options: Any) -> Outcome:

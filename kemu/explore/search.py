@@ -7,7 +7,7 @@ varied further (its choices, a few changed at a time).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,8 @@ from kemu.explore.experiment import Experiment
 from kemu.explore.finding import SEVERITIES, Finding
 from kemu.explore.run import Outcome, execute
 from kemu.explore.shrink import shrink
-from kemu.explore.source import ListSource, SeedSource, Source
-from kemu.explore.sweep import fault_sweep, schedule_sweep
+from kemu.explore.source import ListSource, PlanSource, SeedSource, Source
+from kemu.explore.sweep import schedule_sweep
 from kemu.forge.pick import splitmix64
 
 
@@ -46,7 +46,7 @@ class Plan:
         self.options = options
         self.seen: set[str] = set()
         self.kept: list[list[int]] = []
-        self.causes: set[str] = set()
+        self.swept: set[Hashable] = set()
         self.state = (seed << 20) ^ shard[0]
         self.shard = shard
         self.first_seed = seed
@@ -63,31 +63,32 @@ class Plan:
         simplest = execute(exp, ListSource([]), **options)
         yield simplest
         if self.shard[0] == 0:
-            yield from self._sweeps(simplest.offsets, simplest, 400)
+            yield from self._sweeps(simplest, 400)
         n = 0
+        novel: list[Outcome] = []           # runs with new behaviour whose faults and schedules have not been swept yet
         while True:
             n += 1
             seed = self.first_seed + self.shard[0] + n * self.shard[1]
-            if self.kept and n % 3 == 0:
-                source: Source = ListSource(self._vary())
-            else:
-                source = SeedSource(seed)
+            source: Source = ListSource(self._vary()) if self.kept and n % 3 == 0 else SeedSource(seed)
             out = execute(exp, source, **options)
             new = out.behaviour - self.seen
             if new:
                 self.seen |= new
                 self.kept.append([c.offset for c in out.draws])
+                if out.finding is None and (out.armed("fault") or out.armed("preempt")):
+                    novel.append(out)
             yield out
-            if new and out.finding is None and n % 4 == 0:
-                yield from self._sweeps(out.offsets, out, 60)
+            if novel and n % 8 == 0:
+                yield from self._sweeps(novel.pop(), 300)
 
-    def _sweeps(self, offsets: Sequence[int], out: Outcome, most: int) -> Iterator[Outcome]:
-        kinds: list[Iterator[Outcome]] = []
+    def _sweeps(self, out: Outcome, most: int) -> Iterator[Outcome]:
+        """Preemptions, few first; and the failure of every call that has not been failed before from the same place in the code."""
         values = [c.offset for c in out.draws if c.name not in ("fault", "preempt", "task")]
+        kinds: list[Iterator[Outcome]] = []
         if out.armed("preempt"):
             kinds.append(schedule_sweep(self.exp, values, 2, **self.options))
         if out.armed("fault"):
-            kinds.append(fault_sweep(self.exp, values, **self.options))
+            kinds.append(self._fault_sweep(values))
         while kinds and most > 0:
             for k in list(kinds):
                 most -= 1
@@ -96,6 +97,14 @@ class Plan:
                     kinds.remove(k)
                 else:
                     yield step
+
+    def _fault_sweep(self, values: Sequence[int]) -> Iterator[Outcome]:
+        plain = execute(self.exp, PlanSource(ListSource(values)), **self.options)
+        yield plain
+        for n, key in enumerate(plain.fault_keys, 1):
+            if key not in self.swept:
+                self.swept.add(key)
+                yield execute(self.exp, PlanSource(ListSource(values), faults=(n,)), **self.options)
 
     def _vary(self) -> list[int]:
         self.state, z = splitmix64(self.state)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bugs that EROFS and memory-backed mounts really had, put back into the port as a few changed lines each.
+
+The labels are the museum's entry numbers. Each names the experiments that have to find it; what they report is theirs.
+"""
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from erofs_memback import data, inode, memback, super, zdata_frontend, zdata_submit, zmap, zmap_lcluster
+from kemu.linux.types import u64
+from kemu.machine.series import Series
+
+
+class Mutant(NamedTuple):
+    """``experiments``: where to look for it; ``title``: a part of the report, where the kind of report matters."""
+
+    series: Series
+    experiments: tuple[str, ...]
+    title: str = ""
+
+
+mutants: list[Mutant] = []
+
+
+def mutant(name: str, experiments: tuple[str, ...], *edits: tuple[Any, Any], names: dict[str, Any] | None = None, title: str = "") -> None:
+    """``edits``: (function, (old, new)) each."""
+    s = Series(name, ("erofs_memback",))
+    for original, hunk in edits:
+        s.edits(original, hunk, names=names)
+    mutants.append(Mutant(s, experiments, title))
+
+
+mutant("1-avail-underflow", ("memback.cut-short",), (memback.erofs_memback_copy, ("""\
+    avail = region.size - pos if pos < region.size else 0
+    if avail > length:
+        avail = length
+    if avail:
+""", """\
+    avail = u64(region.size - pos)
+    if avail > length:
+        avail = length
+    if avail and pos < region.size:
+""")), names={"u64": u64}, title="never written")
+
+mutant("7-freed-under-mount", ("memback.owner-leaves",), (memback.erofs_fc_set_memback, ("""\
+    erofs_memback_region_get(region)
+""", "")), title="use-after-free")
+
+mutant("35-label-leak", ("bdev.failing-calls",), (super.erofs_read_superblock, ("""\
+            if not sbi.volume_name:
+                return -ENOMEM
+""", """\
+            if not sbi.volume_name:
+                buf.page = None
+                return -ENOMEM
+""")))
+
+mutant("37-kill-sb-mode", ("bdev.failing-calls", "memback.failing-calls"), (super.erofs_kill_sb, ("""\
+    if sbi.dif0.file:
+""", """\
+    if not sb.s_bdev:
+""")))
+
+mutant("39-inode-crosses-a-block", ("bdev.ground-truth",), (inode.erofs_read_inode, ("""\
+            if ofs + vi.inode_isize <= sb.s_blocksize:
+""", """\
+            if ofs + vi.inode_isize:
+""")))
+
+mutant("43-clusterofs-range", ("bdev.damaged",), (zmap_lcluster.z_erofs_load_lcluster_from_disk, ("""\
+            m.clusterofs >= s32(1 << vi.z_lclusterbits)):
+""", """\
+            m.clusterofs < 0):
+""")))
+
+mutant("49-inline-read-after-chain", ("bdev.failing-calls",), (zdata_frontend.z_erofs_pcluster_begin, ("""\
+        ptr = erofs_bread(map.buf, map.m_pa, False)
+        if IS_ERR(ptr):
+""", """\
+        ret = z_erofs_register_pcluster(fe)
+        if ret:
+            return ret
+        ptr = erofs_bread(map.buf, map.m_pa, False)
+        if IS_ERR(ptr):
+""")), (zdata_frontend.z_erofs_register_pcluster, ("""\
+    pageofs_in = erofs_blkoff(sb, map.m_pa)
+""", """\
+    if fe.pcl and map.m_flags & EROFS_MAP_META:
+        return 0
+    pageofs_in = erofs_blkoff(sb, map.m_pa)
+""")))
+
+mutant("memback-no-limit", ("memback.cut-short",), (memback.erofs_memback_copy, ("""\
+    if avail > length:
+        avail = length
+""", """\
+    avail = length if avail else 0
+""")), title="KASAN")
+
+mutant("memback-region-leak", ("memback.ground-truth",), (memback.erofs_memback_region_put, ("""\
+        kfree(region)
+""", """\
+        pass
+""")), title="memory leak")
+
+mutant("memback-tail-not-zeroed", ("memback.cut-short",), (memback.erofs_memback_meta_read_folio, ("""\
+    folio_zero_segment(folio, avail, size)
+""", "")), title="nobody wrote")
+
+mutant("data-off-by-one-page", ("bdev.ground-truth",), (data.erofs_bread, ("""\
+    if not folio or not folio_contains(folio, index):
+""", """\
+    if not folio or not folio_contains(folio, index - 1) and not folio_contains(folio, index):
+""")))
+
+mutant("zmap-lookback", ("bdev.ground-truth",), (zmap_lcluster.z_erofs_load_compact_lcluster, ("""\
+        m.delta[0] = lo + 1
+        return 0
+    m.clusterofs = lo
+""", """\
+        m.delta[0] = lo + 2
+        return 0
+    m.clusterofs = lo
+""")))
+
+mutant("zmap-plain-length", ("bdev.damaged",), (zmap.z_erofs_map_sanity_check, ("""\
+    elif map.m_llen > map.m_plen:
+""", """\
+    elif map.m_llen > map.m_plen + 4096:
+""")))
+
+mutant("zdata-bio-order", ("bdev.ground-truth", "bdev.readers-and-umount"), (zdata_submit.z_erofs_decompress_kickoff, ("""\
+        if not atomic_add_return(bios, io.pending_bios):
+""", """\
+        if atomic_add_return(bios, io.pending_bios) < 0:
+""")))
