@@ -39,7 +39,7 @@ from kemu.linux.refcount import refcount_dec_and_test, refcount_inc, refcount_re
 from kemu.linux.series import Series
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.string import memcpy, memset
-from kemu.linux.types import Ref
+from kemu.linux.types import Ref, u64
 
 from erofs_memback import data, internal, super, zdata_submit
 from erofs_memback.internal import EROFS_SB
@@ -138,7 +138,7 @@ def erofs_memback_copy(region: erofs_memback_region, dst: int, pos: int, length:
 def erofs_memback_meta_read_folio(file: Any, folio: Page) -> int:
     """Return: 0, or -EIO for a folio that lies behind the region's last page."""
     region = EROFS_SB(folio_inode(folio).i_sb).memback
-    pos = folio_pos(folio)
+    pos = u64(folio_pos(folio))             # a corrupt nid leads beyond what a loff_t can hold
     size = folio_size(folio)
 
     if pos >= erofs_memback_limit(region):
@@ -176,7 +176,7 @@ def erofs_memback_read_folio_range(iter_: iomap_iter, ctx: iomap_read_folio_ctx,
     region = EROFS_SB(iter_.inode.i_sb).memback
     folio = ctx.cur_folio
     off = offset_in_folio(folio, iter_.pos)
-    pos = iter_.iomap.addr + iter_.pos - iter_.iomap.offset
+    pos = u64(iter_.iomap.addr + iter_.pos - iter_.iomap.offset)
     limit = erofs_memback_limit(region)
     err = 0
 

@@ -27,6 +27,7 @@ from kemu.linux.iomap_types import (
 from kemu.linux.mm import folio_get, folio_put
 from kemu.linux.readahead import readahead_folio, readahead_length, readahead_pos
 from kemu.linux.truncate import folio_cancel_dirty
+from kemu.linux.types import loff_t
 from kemu.machine.current import arch, this
 from kemu.machine.machine import should_fail
 from kemu.machine.memory import PAGE_OFFSET
@@ -327,7 +328,7 @@ def iomap_read_folio(ops: iomap_ops, ctx: IomapReadFolioCtx, private: Any = None
     """
     folio = ctx.cur_folio
     assert folio is not None
-    iter_ = IomapIter(folio.mapping.host, folio.index << arch.PAGE_SHIFT, arch.PAGE_SIZE << folio.order, 0, private)
+    iter_ = IomapIter(folio.mapping.host, loff_t(folio.index << arch.PAGE_SHIFT), arch.PAGE_SIZE << folio.order, 0, private)
     submitted = [0]
     while iomap_iter(iter_, ops) > 0:
         iter_.status = iomap_read_folio_iter(iter_, ctx, submitted)

@@ -232,8 +232,8 @@ def iomap_iter(iter_: IomapIter, ops: iomap_ops) -> int:
     iter_.status = 0
     if ret > 0:
         iomap, pos = iter_.iomap, iter_.pos
-        # iomap_iter_done()'s four warnings
-        if iomap.offset > pos or iomap.length == 0 or iomap.offset + iomap.length <= pos or iomap.flags & IOMAP_F_STALE:
+        # iomap_iter_done()'s four warnings; the third compares unsigned
+        if iomap.offset > pos or iomap.length == 0 or iomap.offset + iomap.length <= (pos if pos >= 0 else pos + (1 << 64)) or iomap.flags & IOMAP_F_STALE:
             WARN_ON_ONCE(True)
         iter_.iter_start_pos = pos
     return ret

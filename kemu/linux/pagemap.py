@@ -146,8 +146,9 @@ P = "include/linux/pagemap.h"
 
 @dup(P)
 def folio_pos(folio: Page) -> int:
-    """``loff_t folio_pos(const struct folio *folio)``: byte position in the file."""
-    return folio.index << arch.PAGE_SHIFT
+    """``loff_t folio_pos(const struct folio *folio)``: byte position in the file; negative for an index that no file has."""
+    pos = folio.index << arch.PAGE_SHIFT
+    return pos if pos < 1 << 63 else pos - (1 << 64)
 
 
 @dup(P)
