@@ -13,10 +13,11 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from kemu.linux.dcache import shrink_dcache_sb
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import ENOSYS, EOPNOTSUPP
 from kemu.linux.fcntl import O_DIRECTORY, O_LARGEFILE, O_NOFOLLOW, O_RDONLY
-from kemu.linux.fs import File, Kstat, vfs_getattr, vfs_read
+from kemu.linux.fs import File, Kstat, SuperBlock, vfs_getattr, vfs_read
 from kemu.linux.kdev_t import MAJOR, MINOR
 from kemu.linux.namei import filename_lookup, getname
 from kemu.linux.path import Path, path_put
@@ -36,6 +37,7 @@ DENTS = 32768
 TARGET = 8192
 CAP = 1 << 30                   # files with more bytes are not read to the end: sha256 null, "capped" true
 DROP_BEHIND = 16 << 20          # pages of a larger file are dropped while it is read, as POSIX_FADV_DONTNEED does
+MANY_INODES = 20_000            # names of more are not kept
 MOST = 1 << 20                  # entries; a corrupt image can name itself
 
 
@@ -48,6 +50,18 @@ def _settle() -> None:
     """The task returns to user mode: what it closed is gone."""
     task_work_run()
     this.machine.idle()
+
+
+def relieve(sb: SuperBlock) -> None:
+    """What the kernel's reclaim does for a walk that is larger than memory: clean pages and unused names go."""
+    machine = this.machine
+    if machine.counters.pages_in_use * 2 > machine.mem.nr_pages:
+        for inode in list(sb.s_inodes):
+            if inode.i_mapping.nrpages:
+                invalidate_mapping_pages(inode.i_mapping, 0, 1 << 50)
+    if len(sb.s_inodes) > MANY_INODES:
+        shrink_dcache_sb(sb)
+        _settle()
 
 
 class _Directory:
@@ -93,6 +107,8 @@ def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True)
             count += 1
             if d is not None:
                 stack.append(d)
+            if not count & 15:
+                relieve(root.dentry.d_sb)
     finally:
         for d in reversed(stack):
             filp_close(d.file, None)
