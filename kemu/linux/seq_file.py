@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom
+from kemu.linux.honesty import custom, dup
 from kemu.machine.printk import vsprintf
 
 
@@ -41,7 +41,17 @@ def seq_printf(m: SeqFile, f: str, *args: Any) -> None:
     m.parts.append(vsprintf(f, args))
 
 
-@custom("include/linux/seq_file.h", "seq_show_option", "no escaping")
+@dup("fs/seq_file.c")
+def seq_escape(m: SeqFile, s: str, esc: str) -> None:
+    """``void seq_escape(struct seq_file *m, const char *s, const char *esc)``: characters of ``esc`` as octal escapes."""
+    m.parts.append("".join(f"\\{ord(c):03o}" if c in esc else c for c in s))
+
+
+@dup("include/linux/seq_file.h")
 def seq_show_option(m: SeqFile, name: str, value: str | None) -> None:
     """``void seq_show_option(struct seq_file *m, const char *name, const char *value)``"""
-    m.parts.append(f",{name}" + (f"={value}" if value else ""))
+    seq_putc(m, ",")
+    seq_escape(m, name, ",= \t\n\\")
+    if value is not None:
+        seq_putc(m, "=")
+        seq_escape(m, value, ", \t\n\\")

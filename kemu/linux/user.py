@@ -30,7 +30,7 @@ from kemu.linux.vfs.dir_ops import (
     filename_unlinkat,
 )
 from kemu.linux.vfs.file_table import __fput_sync
-from kemu.linux.vfs.namespace import path_mount, path_umount
+from kemu.linux.vfs.namespace import MNT_DETACH, MNT_EXPIRE, MNT_FORCE, UMOUNT_NOFOLLOW, path_mount, path_umount
 from kemu.linux.vfs.open import OpenFlags, build_open_flags, do_file_open
 from kemu.linux.vfs.read_write import vfs_llseek, vfs_read, vfs_write
 from kemu.linux.vfs.readdir import getdents64
@@ -209,8 +209,10 @@ def sys_mount(dev_name: str | None, dir_name: Name, type: str | None, flags: int
 @syscall
 def sys_umount(name: Name, flags: int = 0) -> int:
     """``umount2(name, flags)``: the file system is gone when this returns, if no one else uses it."""
+    if flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW):
+        return -EINVAL
     path = Path()
-    err = filename_lookup(AT_FDCWD, _user(name), LOOKUP_MOUNTPOINT | LOOKUP_FOLLOW, path)
+    err = filename_lookup(AT_FDCWD, _user(name), LOOKUP_MOUNTPOINT | (0 if flags & UMOUNT_NOFOLLOW else LOOKUP_FOLLOW), path)
     return err or path_umount(path, flags)
 
 

@@ -346,7 +346,7 @@ def do_new_mount_fc(fc: FsContext, mountpoint: Path, mnt_flags: int) -> int:
 
 
 def do_new_mount(path: Path, fstype: str | None, sb_flags: int, mnt_flags: int, name: str | None, data: str | int | None) -> int:
-    if not fstype:
+    if fstype is None:
         return -EINVAL
     type = get_fs_type(fstype)
     if type is None:
@@ -463,9 +463,15 @@ def path_mount(dev_name: str | None, path: Path, type_page: str | None, flags: i
 @custom("fs/namespace.c", "do_change_type", "every mount is private: MS_PRIVATE does nothing, the others are refused")
 def do_change_type(path: Path, ms_flags: int) -> int:
     """``int do_change_type(const struct path *path, int ms_flags)``. Return: 0, or -EINVAL."""
-    if not path_mounted(path) or not ms_flags & MS_PRIVATE:
+    if not path_mounted(path) or ms_flags & ~(MS_REC | MS_SILENT) != MS_PRIVATE:
         return -EINVAL
-    return 0
+    return may_change_propagation(path.mnt)
+
+
+def may_change_propagation(m: Mount) -> int:
+    if not is_mounted(m):
+        return -EINVAL
+    return 0 if may_mount() else -EPERM
 
 
 # ------------------------------------------------------------------------- taking out
