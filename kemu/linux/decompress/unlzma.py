@@ -9,6 +9,7 @@ from __future__ import annotations
 import lzma
 from typing import Any
 
+from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.decompress.lzma_rc import Corrupt, LzmaDecoder, OutOfInput
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, large_free, large_malloc, scratch, view
 from kemu.linux.honesty import custom, port_of
@@ -76,6 +77,7 @@ def unlzma(buf: int, in_len: int, fill: Fill | None, flush: Flush, output: int, 
 
     bufsize = s32(min(dst_size, dict_size))
     if bufsize <= 0 or not scratch(bufsize):
+        WARN_ON_ONCE(bufsize == 0)          # vmalloc(0)
         return ret
     num_probs = LZMA_BASE_SIZE + (LZMA_LIT_SIZE << (lc + lp))
     if not scratch(num_probs * 2):
