@@ -83,5 +83,7 @@ def port_of(path: str, c_name: str, *, posted: str = "") -> Callable[[T], T]:
     def deco(obj: T) -> T:
         o: Any = obj
         ports.append(Port(o.__module__, o.__name__, path, c_name, posted))
+        if o.__module__.startswith("kemu.linux."):
+            _note(obj, "dup", path, c_name, "")         # a part of the API that is itself a port
         return obj
     return deco
