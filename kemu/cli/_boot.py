@@ -61,21 +61,21 @@ def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes
     return result
 
 
-def seen_tree() -> list[Entry]:
-    """What PID 1 sees at / now.
+def seen_tree(cap: int | None = None) -> list[Entry]:
+    """What PID 1 sees at / now. Files of more than ``cap`` bytes are not read.
 
     As the Linux rung's agent has it: an mtime that is not before the boot, and the root's, is the clock's and null; so is a directory's size.
     """
     from kemu.linux.fs_struct import current_fs
     from kemu.linux.path import Path, path_get, path_put
     from kemu.machine.current import this
-    from kemu.report.walk import walk
+    from kemu.report.walk import CAP, walk
 
     root: Path = current_fs().root.copy()
     path_get(root)
     since = this.machine.clock.boot_epoch
     out = []
-    for e in walk(root):
+    for e in walk(root, cap=CAP if cap is None else cap):
         if e["path"] == "/" or e["mtime"] is not None and e["mtime"][0] >= since:
             e["mtime"] = None
         if e["type"] == "dir":

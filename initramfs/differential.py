@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The port against the kernel: one archive through both, and where they disagree.
+
+A short run is a test (tests/uml/test_cpio_differential.py); a long one::
+
+    kemu fuzz initramfs.as-linux --rung linux --examples 20000
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from kemu.cli._boot import boot_initrd, seen_tree
+from kemu.forge.cpio import trailer
+from kemu.forge.cpio_choose import CpioArchive, break_cpio, choose_cpio
+from kemu.forge.cpio_wild import choose_wild, damage
+from kemu.forge.pick import Pick, SeedValues
+from kemu.report import manifest
+from kemu.rung.uml import Oracle
+
+__harness__ = True
+CAP = 1 << 20               # files with more bytes are not read: damaged sizes make sparse ones of gigabytes
+DEEPEST = 3400              # neither walk names what lies below a path of so many bytes
+BUILTIN = trailer().encode()
+
+
+@dataclass(slots=True)
+class Answer:
+    """What one side made of an archive. ``end``: "" or how it died ("panic", "hang", a detector's title); ``message``: of unpack_to_rootfs()."""
+
+    message: str | None
+    entries: list[dict[str, Any]]
+    end: str = ""
+    detail: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return self.end or self.message or f"{len(self.entries)} entries"
+
+
+def choose(pick: Pick, label: str = "") -> CpioArchive:
+    """An archive: valid, broken in a known way, members over each other, or any of these with its bytes hurt."""
+    kind = pick.int("kind", 0, 5)
+    if kind >= 4:
+        return damage(choose_cpio(pick, label=label) if kind == 4 else choose_wild(pick, label=label), pick)
+    if kind >= 2:
+        return choose_wild(pick, label=label)
+    archive = choose_cpio(pick, label=label)
+    return break_cpio(archive, pick, 3) if kind else archive
+
+
+def by_port(data: bytes, **kw: Any) -> Answer:
+    """A whole boot of the port, with a built-in archive that holds nothing."""
+    found: list[dict[str, Any]] = []
+
+    def prepare(m: Any) -> None:
+        m.parts["looks_for_init"] = lambda: found.extend(seen_tree(CAP)) if not found else None
+
+    r = boot_initrd(data, builtin=BUILTIN, tree=False, prepare=prepare, config={"CONFIG_EROFS_FS": False}, **kw)
+    end = next((s.title for s in r.splats), "")
+    return Answer(r.unpack_error, found, end or ("" if found or r.ok else str(r.error)), r.log)
+
+
+def by_linux(oracle: Oracle, data: bytes) -> Answer:
+    """The kernel's own unpack_to_rootfs() in a fresh tmpfs."""
+    r = oracle.cpio(data, cap=CAP)
+    entries = [{**e, "size": None, "mtime": e["mtime"] if e["path"] != "/" else None} if e["type"] == "dir" else e for e in r.entries]
+    return Answer(None if r.crash else r.message, entries, r.crash or "", [r.message or "", *r.kmsg])
+
+
+def disagreement(port: Answer, linux: Answer) -> str:
+    """How two answers differ, in a few lines; empty if they do not."""
+    if port.end or linux.end:
+        same = port.end and linux.end
+        return "" if same else f"kemu: {port}\nLinux: {linux} {linux.detail[:1]}"
+    out = []
+    if port.message != linux.message:
+        out.append(f"kemu: {port.message}\nLinux: {linux.message}")
+    a, b = ([e for e in x.entries if len(e["path"]) <= DEEPEST] for x in (linux, port))
+    text = manifest.diff(a, b, "Linux", "kemu", lines=8)
+    return "\n".join(out + ([text] if text else []))
+
+
+@dataclass(slots=True)
+class Difference:
+    """One archive on which they disagree."""
+
+    archive: CpioArchive
+    port: Answer
+    linux: Answer
+    text: str
+
+
+def differences(seeds: Iterable[int], oracle: Oracle, *, hangs: int = 3) -> Iterator[Difference]:
+    """Both answers for the archive of each seed; yields where they differ. Of those on which the port hangs only ``hangs`` are given to
+    Linux: each costs its timeout and a boot."""
+    for seed in seeds:
+        archive = choose(Pick(SeedValues(seed)), f"seed {seed}")
+        port = by_port(archive.data)
+        if "hung" in port.end:
+            hangs -= 1
+            if hangs < 0:
+                continue
+        linux = by_linux(oracle, archive.data)
+        text = disagreement(port, linux)
+        if text:
+            yield Difference(archive, port, linux, text)
