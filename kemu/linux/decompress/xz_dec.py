@@ -75,6 +75,7 @@ class XzDec:
         self.sequence = "header"
         self.check_type = 0
         self.allow_buf_error = False
+        self.starved = False        # the input ended outside a block, where C goes on waiting for it
         self.crc32 = 0
         self.records: list[tuple[int, int]] = []
         self.header_size = self.block_compressed = self.block_uncompressed = 0
@@ -89,6 +90,7 @@ class XzDec:
         """C waits for input here; there is none to come, so every further call makes no progress."""
         if len(self.data) - self.in_pos < n:
             self.in_pos = len(self.data)
+            self.starved = True
             raise _Ret(XZ_OK)
 
     def vli(self, end: int, short: int) -> int:
@@ -105,6 +107,7 @@ class XzDec:
             shift += 7
             if shift == 63:
                 raise _Ret(XZ_DATA_ERROR)
+        self.starved = short == XZ_OK
         raise _Ret(short)
 
     def stream_header(self) -> None:
@@ -225,6 +228,8 @@ class XzDec:
 
     def main(self) -> int:
         """``dec_main()``"""
+        if self.starved:
+            return XZ_OK
         try:
             while True:
                 if self.sequence == "header":

@@ -8,7 +8,7 @@
 /* What the built-in archive leaves behind, whatever is in it: it ends with this. */
 static const char kemu_trailer[] __aligned(4) =
 	"07070100000000000000000000000000000000000000010000000000000000000000000000000000000000"
-	"0000000B00000000TRAILER!!!\0\0\0\0";
+	"000000000000000B00000000TRAILER!!!\0\0\0\0";
 
 char *__ref kemu_unpack_to_rootfs(char *buf, unsigned long len)
 {
