@@ -11,7 +11,7 @@ from typing import Any
 from kemu.linux.atomic import atomic_dec, atomic_inc, atomic_read, atomic_t
 from kemu.linux.bug import BUG_ON
 from kemu.linux.gfp import GFP_ATOMIC, GFP_KERNEL
-from kemu.linux.honesty import custom, dup, port_of
+from kemu.linux.honesty import custom, dup, names, port_of
 from kemu.linux.list import list_add_tail, list_del_init, list_empty, list_first_entry
 from kemu.linux.sched import current
 from kemu.linux.slab import kfree, kzalloc_obj
@@ -229,3 +229,6 @@ def current_is_async() -> bool:
 def async_init() -> None:
     g.async_wq = alloc_workqueue("async", WQ_UNBOUND, 0)
     BUG_ON(g.async_wq is None)
+
+names("dup", "kernel/async.c", "async_entry")
+names("custom", "kernel/async.c", "async_owner", how="for reports: who must finish first")

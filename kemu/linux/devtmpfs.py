@@ -7,7 +7,7 @@ from typing import Any
 from kemu.linux.bdev import registry
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fs_context import FsContext
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MKDEV
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
@@ -125,3 +125,5 @@ def driver_init() -> None:
     if IS_ENABLED("CONFIG_DEVTMPFS"):
         devtmpfs_init()
     firmware_init()
+
+names("dup", "drivers/base/devtmpfs.c", "public_dev_mount", "devtmpfs_init_fs_context", "dev_fs_type", "internal_fs_type")

@@ -7,7 +7,7 @@ from typing import Any
 
 from kemu.linux.errno import EINVAL, ENODEV
 from kemu.linux.genhd import get_capacity
-from kemu.linux.honesty import custom, dup, stub
+from kemu.linux.honesty import custom, dup, names, stub
 from kemu.linux.kdev_t import MAJOR, MINOR, MKDEV, new_decode_dev
 from kemu.linux.printk import printk
 from kemu.linux.string_helpers import simple_strtoull
@@ -68,3 +68,5 @@ def wait_for_device_probe() -> None:
 def driver_probe_done() -> bool:
     """``bool driver_probe_done(void)``: True."""
     return True
+
+names("dup", "block/early-lookup.c", "devt_from_devname", "devt_from_devnum")

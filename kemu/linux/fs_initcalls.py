@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.devtmpfs import devtmpfs_create_node
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 from kemu.linux.init import fs_initcall
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MKDEV
@@ -62,3 +62,6 @@ def chr_dev_init() -> int:
         cdev_add(fops, MKDEV(major, minor))
         devtmpfs_create_node(name, S_IFCHR | mode, MKDEV(major, minor))
     return 0
+
+names("dup", "drivers/char/mem.c", "read_null", "write_null")
+names("custom", "drivers/tty/tty_io.c", "write_console", how="a line of the kernel's log")

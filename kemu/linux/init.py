@@ -175,3 +175,6 @@ __all__ = ["EXPORT_SYMBOL_GPL", "Initcall", "LEVELS", "SYSTEM_BOOTING", "SYSTEM_
            "__setup", "arch_initcall", "core_initcall", "device_initcall", "early_initcall", "early_param", "extern", "free_initmem", "fs_initcall", "initcall_levels", "initcalls",
            "kernel_execve", "late_initcall", "module_init", "obs_kernel_param", "panic", "postcore_initcall", "pure_initcall", "rootfs_initcall",
            "set_system_state", "setup_table", "subsys_initcall", "system_state", "wait_for_initramfs"]
+
+names("dup", "include/linux/init.h", "obs_kernel_param")
+names("custom", "include/linux/init.h", "Initcall", how="a declared initcall, by name")

@@ -11,7 +11,7 @@ from kemu.linux.cred import CAP_FULL_SET, CAP_SYS_CHROOT, capable, current_cred
 from kemu.linux.dcache import DCACHE_MANAGED_DENTRY
 from kemu.linux.errno import ENOENT, EPERM
 from kemu.linux.fcntl import AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import names, port_of
 from kemu.linux.path import path_put
 from kemu.linux.security import security_path_chroot
 from kemu.linux.stat import S_ISLNK, STATX_BASIC_STATS
@@ -265,3 +265,5 @@ def init_dup(file: File) -> int:
     fds = this.machine.parts.setdefault("fds", {}).setdefault(this.task.pid, [])
     fds.append(get_file(file))
     return 0
+
+names("dup", "fs/namei.c", "kern_path", "path_permission")

@@ -7,7 +7,7 @@ from typing import Any
 
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EINVAL, ENOENT, ENOSPC
-from kemu.linux.honesty import custom, port_of
+from kemu.linux.honesty import custom, names, port_of
 from kemu.linux.printk import pr_err
 
 _SPACE = " \t\n\v\f\r\xa0"
@@ -133,3 +133,5 @@ def parse_args(doing: str, args: str, known: list[kernel_param], min_level: int,
             pr_err("%s: `%s' invalid for parameter `%s'\n", doing, val or "", param)
         err = ERR_PTR(ret)
     return err
+
+names("custom", "include/linux/moduleparam.h", "kernel_param", how="the setter is a function of the value")

@@ -8,7 +8,6 @@ from kemu.linux.dcache import DCACHE_DONTCACHE, Dentry, d_instantiate, d_make_pe
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import ENOMEM, ENOPARAM, ENOSPC
 from kemu.linux.filemap_read import generic_file_read_iter
-from kemu.linux.vfs.fs_context import FsContext, FsParameter, fs_context_operations, vfs_parse_fs_param_source
 from kemu.linux.fs_parser import fs_parse, fs_parse_result, fsparam_u32oct
 from kemu.linux.gfp import GFP_HIGHUSER
 from kemu.linux.honesty import dup, names
@@ -19,6 +18,7 @@ from kemu.linux.stat import S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from kemu.linux.super_types import SuperBlock, super_operations
 from kemu.linux.types import arch
 from kemu.linux.vfs.constants import FS_USERNS_MOUNT, MAX_LFS_FILESIZE
+from kemu.linux.vfs.fs_context import FsContext, FsParameter, fs_context_operations, vfs_parse_fs_param_source
 from kemu.linux.vfs.inode import get_next_ino, inode_just_drop, iput, new_inode
 from kemu.linux.vfs.inode_attr import (
     drop_nlink,
@@ -201,3 +201,5 @@ def ramfs_kill_sb(sb: SuperBlock) -> None:
 ramfs_fs_type = FileSystemType(name="ramfs", init_fs_context=ramfs_init_fs_context, parameters=ramfs_fs_parameters, kill_sb=ramfs_kill_sb,
                                fs_flags=FS_USERNS_MOUNT)
 names("dup", "fs/ramfs/inode.c", "ramfs_fs_type")
+names("dup", "fs/ramfs/inode.c", "ramfs_fs_info", "ramfs_mknod", "ramfs_mkdir", "ramfs_create", "ramfs_symlink", "ramfs_tmpfile", "ramfs_parse_param",
+      "ramfs_fill_super", "ramfs_get_tree", "ramfs_free_fc")

@@ -855,3 +855,8 @@ def shmem_kill_sb(sb: SuperBlock) -> None:
 shmem_fs_type = FileSystemType(name="tmpfs", init_fs_context=shmem_init_fs_context, parameters=shmem_fs_parameters, kill_sb=shmem_kill_sb,
                                fs_flags=FS_USERNS_MOUNT)
 names("dup", C, "shmem_fs_type")
+names("dup", C, "shmem_inode_info", "shmem_sb_info", "shmem_options", "shmem_inode_acct_blocks", "shmem_inode_unacct_blocks", "shmem_recalc_inode",
+      "shmem_truncate_range", "shmem_alloc_inode", "shmem_free_in_core_inode", "shmem_whiteout", "shmem_xattr_handler_get", "shmem_xattr_handler_set",
+      "shmem_listxattr", "shmem_get_tree", "shmem_free_fc", "shmem_reconfigure", "shmem_kill_sb")
+names("dup", "fs/libfs.c", "simple_get_link")
+names("dup", "include/linux/mm.h", "totalram_pages")
