@@ -9,9 +9,10 @@ from __future__ import annotations
 import bz2
 from typing import Any
 
-from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, malloc, scratch, view
+from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, large_malloc, malloc, scratch, view
 from kemu.linux.honesty import custom, port_of
-from kemu.linux.types import Ref, u32
+from kemu.linux.init import panic
+from kemu.linux.types import Ref, s32, u32
 from kemu.machine.current import this
 
 MAX_GROUPS = 6
@@ -23,7 +24,7 @@ RETVAL_OK, RETVAL_LAST_BLOCK, RETVAL_NOT_BZIP_DATA, RETVAL_UNEXPECTED_INPUT_EOF,
 RETVAL_DATA_ERROR, RETVAL_OUT_OF_MEMORY, RETVAL_OBSOLETE_INPUT = -5, -6, -7
 BZIP2_IOBUF_SIZE = 4096
 SIZEOF_BUNZIP_DATA = 46600
-INT_MAX = 0x7FFFFFFF
+INT_MAX = 0x7FFFFFFF                # sentinel of limit[]
 CRC32_POLY_BE = 0x04C11DB7
 
 
@@ -78,6 +79,13 @@ class bunzip_data:
         if pos < len(self.data):
             return self.data[pos]
         return this.mem.load(self.inbuf + pos, 1, "decompress")[0]
+
+    def overrun(self) -> None:
+        """``dbuf[dbufCount++] = uc`` beyond the buffer: a run whose length has wrapped. Ends in a detector's report."""
+        dbuf = large_malloc(self.dbufSize * 4)
+        while dbuf:
+            this.mem.store(dbuf + self.dbufSize * 4, bytes(this.mem.page_size))
+        panic("bunzip2: a run beyond the block's buffer")
 
 
 @port_of("lib/decompress_bunzip2.c", "get_bits")
@@ -254,18 +262,19 @@ def get_next_block(bd: bunzip_data) -> int:
             if not runPos:
                 runPos = 1
                 t = 0
-            t += runPos << nextSym
-            runPos = u32(runPos << 1)
-            if runPos >= 1 << 31 or t > INT_MAX:
-                return RETVAL_DATA_ERROR            # C's int overflows here
+            t = s32(t + s32(runPos << nextSym))     # nothing keeps a run from growing until int wraps
+            runPos = s32(runPos << 1)
             continue
         # When we hit the first non-run symbol after a run, we now know how many times to repeat the last literal
         if runPos:
             runPos = 0
-            if dbufCount + t >= dbufSize:
+            if s32(dbufCount + t) >= dbufSize:
                 return RETVAL_DATA_ERROR
             uc = symToByte[mtfSymbol[0]]
             byteCount[uc] += t
+            t = u32(t)                  # while (t--)
+            if dbufCount + t > dbufSize:
+                bd.overrun()
             dbuf += [uc] * t
             dbufCount += t
         # Is this the terminating symbol?
