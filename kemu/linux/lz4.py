@@ -33,12 +33,16 @@ int LZ4_decompress_safe(uintptr_t src, uintptr_t dst, int compressedSize, int ds
 int LZ4_decompress_safe_partial(uintptr_t src, uintptr_t dst, int compressedSize, int targetOutputSize, int dstCapacity);
 int LZ4_decompress_fast(uintptr_t src, uintptr_t dst, int originalSize);
 int memcmp(uintptr_t a, uintptr_t b, size_t n);
+void *memcpy(uintptr_t to, uintptr_t from, size_t n);
+void *memset(uintptr_t p, int c, size_t n);
+void *memmem(uintptr_t p, size_t n, const char *what, size_t k);
 """)
 # inside the lz4 package's extension module, else the system's
 _LIBRARIES = (lz4.block._block.__file__, "liblz4.so.1", "liblz4.dylib")
 _lib = hostlib.load(_LIBRARIES, "LZ4_decompress_safe", "LZ4_decompress_safe_partial")
 _libc = hostlib.ffi.dlopen(None)
-_PATTERN = b"\xa5"
+_PATTERN = 0xA5
+_WHOLE = 1 << 20            # room for a block of which only the beginning was asked for
 
 
 def _fills(lib: Any) -> bool:
@@ -48,8 +52,8 @@ def _fills(lib: Any) -> bool:
     sp, src = hostlib.bounce("src", 64)
     dp, dst = hostlib.bounce("dst", 64)
     src[:36] = b"\x10A\x00\x00\xf0\x0f" + b"kernel" * 5
-    dst[:64] = _PATTERN * 64
-    return bool(lib.LZ4_decompress_fast(sp, dp, 35) == 36 and bytes(dst[:5]) == b"A" + _PATTERN * 4)
+    dst[:64] = bytes((_PATTERN,)) * 64
+    return bool(lib.LZ4_decompress_fast(sp, dp, 35) == 36 and bytes(dst[:5]) == b"A" + bytes((_PATTERN,)) * 4)
 
 
 _lib_fast = _lib if _fills(_lib) else None
@@ -97,14 +101,38 @@ def _odd(src: bytes) -> bool:
             pos = _LENGTH.match(src, pos).end() + 1                               # type: ignore[union-attr]
 
 
+class _Begun:
+    """The last block that was found to be in order although only its beginning was wanted: mostly, the whole of it is wanted next."""
+
+    size = -1
+
+
+def _not_odd(sp: int, csize: int) -> bool:
+    return not _odd(hostlib.ffi.buffer(hostlib.ffi.cast("char *", sp), csize)[:])
+
+
 def _as_linux(sp: int, dp: int, csize: int, capacity: int, partial: bool) -> bool:
     """Whether Linux decodes this block, which the library has just decoded from ``sp`` to ``dp``, to the same bytes."""
-    if partial or _lib_fast is None:
-        return not _odd(hostlib.ffi.buffer(hostlib.ffi.cast("char *", sp), csize)[:])
+    if csize == _Begun.size and not _libc.memcmp(sp, hostlib.bounce("begun", csize)[0], csize):
+        return True
+    if not partial and not _libc.memmem(sp, csize, b"\0\0", 2):
+        return True                                     # no offset can be 0
+    if _lib_fast is None:
+        return _not_odd(sp, csize)
+    if partial:
+        room = max(_WHOLE, capacity)
+        dp = hostlib.bounce("whole", room)[0]
+        capacity = _lib.LZ4_decompress_safe(sp, dp, csize, room)
+        if capacity <= 0:
+            return _not_odd(sp, csize)
     # a decoder that copies offset 0 onto itself: what it leaves of a pattern is where the two differ
-    cp, check = hostlib.bounce("check", capacity)
-    check[:capacity] = _PATTERN * capacity
-    return bool(_lib_fast.LZ4_decompress_fast(sp, cp, capacity) == csize and _libc.memcmp(dp, cp, capacity) == 0)
+    cp = hostlib.bounce("check", capacity)[0]
+    _libc.memset(cp, _PATTERN, capacity)
+    good = bool(_lib_fast.LZ4_decompress_fast(sp, cp, capacity) == csize and _libc.memcmp(dp, cp, capacity) == 0)
+    if good and partial:
+        _libc.memcpy(hostlib.bounce("begun", csize)[0], sp, csize)
+        _Begun.size = csize
+    return good
 
 
 def _overlap(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> bool:
