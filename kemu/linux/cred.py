@@ -9,6 +9,7 @@ from typing import Any
 from kemu.linux.honesty import custom, dup
 from kemu.linux.statics import statics
 from kemu.machine.current import this
+from kemu.machine.machine import should_fail
 
 CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID = range(5)
 CAP_SETGID, CAP_SETUID, CAP_LINUX_IMMUTABLE = 6, 7, 9
@@ -70,6 +71,15 @@ def put_cred(cred: Cred) -> None:
 def get_current_cred() -> Cred:
     """``const struct cred *get_current_cred(void)``"""
     return get_cred(current_cred())
+
+
+@dup("kernel/cred.c")
+def prepare_creds() -> Cred | None:
+    """``struct cred *prepare_creds(void)``: a copy of the current ones, to be changed. Return: None: -ENOMEM."""
+    if this.chooser is not None and should_fail("failslab", "prepare_creds"):
+        return None
+    old = current_cred()
+    return Cred(old.fsuid, old.fsgid, old.caps, old.groups)
 
 
 @dup("include/linux/cred.h")

@@ -43,7 +43,7 @@ class xattr_handler(_Ops):
 @dup("include/linux/xattr.h")
 def xattr_prefix(handler: xattr_handler) -> bytes:
     """``const char *xattr_prefix(const struct xattr_handler *handler)``"""
-    return handler.prefix or handler.name           # type: ignore[no-any-return]
+    return handler.name if handler.prefix is None else handler.prefix           # type: ignore[no-any-return]
 
 
 @dup("include/linux/xattr.h")
@@ -66,7 +66,7 @@ def xattr_resolve_name(inode: Inode, name: bytes) -> Any:
         prefix = xattr_prefix(handler)
         if name.startswith(prefix):
             n = name[len(prefix):]
-            if (not handler.prefix) ^ (not n):
+            if (handler.prefix is None) ^ (not n):
                 if n:
                     continue
                 return ERR_PTR(-EINVAL)

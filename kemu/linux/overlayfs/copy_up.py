@@ -1,0 +1,536 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""fs/overlayfs/copy_up.c: an object moves to the upper layer before it is changed."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.bug import WARN_ON
+from kemu.linux.dcache import Dentry, dget, dget_parent, dput
+from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
+from kemu.linux.errno import EINTR, EIO, ENOMEM, ENXIO, EOPNOTSUPP, ERANGE, EROFS
+from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY, O_TRUNC, O_WRONLY, SEEK_DATA
+from kemu.linux.gfp import GFP_KERNEL
+from kemu.linux.honesty import custom, port_of
+from kemu.linux.overlayfs.ovl_entry import OVL_FS, OVL_WHITEOUTS, ovl_cattr, ovl_fs, ovl_upper_mnt
+from kemu.linux.overlayfs.util import (
+    ovl_already_copied_up,
+    ovl_copy_up_end,
+    ovl_copy_up_start,
+    ovl_dentry_has_upper_alias,
+    ovl_dentry_init_reval,
+    ovl_dentry_set_upper_alias,
+    ovl_dentry_upper,
+    ovl_inode_update,
+    ovl_open_flags_need_copy_up,
+    ovl_path_lower,
+    ovl_path_open,
+    ovl_path_upper,
+    ovl_set_flag,
+    ovl_set_impure,
+    ovl_set_upperdata,
+    ovl_start_creating_upper,
+    ovl_workdir,
+    with_ovl_creds,
+)
+from kemu.linux.slab import kfree, kmalloc, kvfree, kvmalloc, kvzalloc
+from kemu.linux.stat import S_IFMT, S_ISDIR, S_ISLNK, S_ISREG, STATX_BASIC_STATS
+from kemu.linux.string import mem_read
+from kemu.linux.super_types import SuperBlock
+from kemu.linux.types import Ref, arch
+from kemu.linux.vfs.attr import notify_change
+from kemu.linux.vfs.basic import Path, Qstr
+from kemu.linux.vfs.constants import (
+    ATTR_ATIME,
+    ATTR_ATIME_SET,
+    ATTR_CTIME,
+    ATTR_GID,
+    ATTR_MODE,
+    ATTR_MTIME,
+    ATTR_MTIME_SET,
+    ATTR_SIZE,
+    ATTR_UID,
+    FMODE_LSEEK,
+)
+from kemu.linux.vfs.dir_ops import vfs_link, vfs_tmpfile
+from kemu.linux.vfs.file_table import alloc_empty_file, fput
+from kemu.linux.vfs.locking import inode_lock, inode_unlock
+from kemu.linux.vfs.one import end_creating
+from kemu.linux.vfs.read_write import kernel_read, kernel_write, vfs_llseek
+from kemu.linux.vfs.rename import end_renaming, renamedata, start_renaming_dentry, vfs_rename
+from kemu.linux.vfs.stat import vfs_get_link, vfs_getattr
+from kemu.linux.vfs.types import File, Kstat, iattr
+from kemu.linux.vfs.walk import delayed_call, do_delayed_call, link_text
+from kemu.linux.xattr import XATTR_SECURITY_PREFIX, is_posix_acl_xattr, vfs_getxattr, vfs_listxattr
+from kemu.linux.xattr_set import vfs_set_acl, vfs_setxattr
+from kemu.machine.current import this
+
+C = "fs/overlayfs/copy_up.c"
+OVL_COPY_UP_CHUNK_SIZE = 1 << 20
+
+
+def ovl_must_copy_xattr(name: bytes) -> bool:
+    return is_posix_acl_xattr(name) or name.startswith(XATTR_SECURITY_PREFIX)
+
+
+@port_of(C, "ovl_copy_acl")
+def ovl_copy_acl(ofs: ovl_fs, path: Path, dentry: Dentry, acl_name: bytes) -> int:
+    from kemu.linux.posix_acl import PosixAcl, posix_acl_release, vfs_get_acl
+    from kemu.linux.slab import kmalloc_obj
+
+    real_acl = vfs_get_acl(None, path.dentry, acl_name)
+    if IS_ERR(real_acl):
+        err = PTR_ERR(real_acl)
+        return 0 if err == -61 or err == -EOPNOTSUPP else err
+    clone = kmalloc_obj(PosixAcl, GFP_KERNEL)
+    if clone is not None:
+        clone.a_entries = list(real_acl.a_entries)
+    posix_acl_release(real_acl)                 # release original acl
+    if clone is None:
+        return -ENOMEM
+    err = vfs_set_acl(None, dentry, acl_name, clone)
+    posix_acl_release(clone)                    # release cloned acl
+    return err
+
+
+@port_of(C, "ovl_copy_xattr")
+def ovl_copy_xattr(sb: SuperBlock, oldpath: Path, new: Dentry) -> int:
+    from kemu.linux.overlayfs.xattrs import ovl_is_private_xattr
+
+    old = oldpath.dentry
+    value = value_size = 0
+    error = 0
+
+    if old.d_inode.i_op.listxattr is None or new.d_inode.i_op.listxattr is None:
+        return 0
+
+    list_size = vfs_listxattr(old, 0, 0)
+    if list_size <= 0:
+        return 0 if list_size == -EOPNOTSUPP else list_size
+
+    buf = kvzalloc(list_size, GFP_KERNEL)
+    if not buf:
+        return -ENOMEM
+
+    list_size = vfs_listxattr(old, buf, list_size)
+    if list_size <= 0:
+        kvfree(buf)
+        return list_size
+
+    for name in mem_read(buf, list_size).split(b"\0")[:-1]:
+        if ovl_is_private_xattr(sb, name):
+            continue
+
+        if is_posix_acl_xattr(name):
+            error = ovl_copy_acl(OVL_FS(sb), oldpath, new, name)
+            if not error:
+                continue
+            # POSIX ACLs must be copied.
+            break
+
+        while True:
+            size = vfs_getxattr(None, old, name, value, value_size) if value else -ERANGE
+            if size == -ERANGE:
+                size = vfs_getxattr(None, old, name, 0, 0)
+            if size < 0 or size <= value_size:
+                break
+            bigger = kvmalloc(size, GFP_KERNEL)
+            if not bigger:
+                size = -ENOMEM
+                break
+            kvfree(value)
+            value, value_size = bigger, size
+        if size < 0:
+            error = size
+            break
+
+        error = vfs_setxattr(None, new, name, mem_read(value, size) if size else b"", 0)
+        if error:
+            if error != -EOPNOTSUPP or ovl_must_copy_xattr(name):
+                break
+            # Ignore failure to copy unknown xattrs
+            error = 0
+    kvfree(value)
+    kvfree(buf)
+    return error
+
+
+@custom("fs/splice.c", "do_splice_direct", "through one page instead of a pipe's sixteen")
+def do_splice_direct(in_: File, ppos: Ref, out: File, opos: Ref, len_: int) -> int:
+    """``ssize_t do_splice_direct(in, ppos, out, opos, len, flags)``. Return: bytes, -ENOMEM, what reading or writing gives."""
+    page = kmalloc(arch.PAGE_SIZE, GFP_KERNEL)
+    if not page:
+        return -ENOMEM
+    done = 0
+    while done < len_:
+        n = kernel_read(in_, page, min(arch.PAGE_SIZE, len_ - done), ppos)
+        if n > 0:
+            n = kernel_write(out, page, n, opos)
+        if n <= 0:
+            kfree(page)
+            return done or n
+        done += n
+    kfree(page)
+    return done
+
+
+@port_of(C, "ovl_copy_up_file")
+def ovl_copy_up_file(ofs: ovl_fs, dentry: Dentry, new_file: File, len_: int) -> int:
+    datapath = Path()
+    old_pos, new_pos = Ref(0), Ref(0)
+    data_pos = -1
+    skip_hole = False
+    error = 0
+
+    ovl_path_lower(dentry, datapath)            # lowerdata
+    if WARN_ON(datapath.dentry is None) or WARN_ON(len_ < 0):
+        return -EIO
+
+    old_file = ovl_path_open(datapath, O_LARGEFILE | O_RDONLY)
+    if IS_ERR(old_file):
+        return PTR_ERR(old_file)
+
+    # Check if lower fs supports seek operation
+    if old_file.f_mode & FMODE_LSEEK:
+        skip_hole = True
+
+    while len_:
+        this_len = min(OVL_COPY_UP_CHUNK_SIZE, len_)
+
+        if this.task.pending_signal:
+            error = -EINTR
+            break
+
+        if skip_hole and data_pos < old_pos.v:
+            data_pos = vfs_llseek(old_file, old_pos.v, SEEK_DATA)
+            if data_pos > old_pos.v:
+                len_ -= data_pos - old_pos.v
+                old_pos.v = new_pos.v = data_pos
+                continue
+            if data_pos == -ENXIO:
+                break
+            if data_pos < 0:
+                skip_hole = False
+
+        bytes_ = do_splice_direct(old_file, old_pos, new_file, new_pos, this_len)
+        if bytes_ <= 0:
+            error = bytes_
+            break
+        WARN_ON(old_pos.v != new_pos.v)
+        len_ -= bytes_
+    fput(old_file)
+    return error
+
+
+@port_of(C, "ovl_set_size")
+def ovl_set_size(ofs: ovl_fs, upperdentry: Dentry, stat: Kstat) -> int:
+    return notify_change(None, upperdentry, iattr(ia_valid=ATTR_SIZE, ia_size=stat.size))
+
+
+@port_of(C, "ovl_set_timestamps")
+def ovl_set_timestamps(ofs: ovl_fs, upperdentry: Dentry, stat: Kstat) -> int:
+    return notify_change(None, upperdentry, iattr(ia_valid=ATTR_ATIME | ATTR_MTIME | ATTR_ATIME_SET | ATTR_MTIME_SET | ATTR_CTIME,
+                                                  ia_atime=stat.atime, ia_mtime=stat.mtime))
+
+
+@port_of(C, "ovl_set_attr")
+def ovl_set_attr(ofs: ovl_fs, upperdentry: Dentry, stat: Kstat) -> int:
+    err = 0
+    if not S_ISLNK(stat.mode):
+        err = notify_change(None, upperdentry, iattr(ia_valid=ATTR_MODE, ia_mode=stat.mode))
+    if not err:
+        err = notify_change(None, upperdentry, iattr(ia_valid=ATTR_UID | ATTR_GID, ia_uid=stat.uid, ia_gid=stat.gid))
+    if not err:
+        ovl_set_timestamps(ofs, upperdentry, stat)
+    return err
+
+
+class ovl_copy_up_ctx:
+    """``struct ovl_copy_up_ctx``"""
+
+    __slots__ = ("dentry", "destdir", "destname", "link", "lowerpath", "parent", "pstat", "stat", "workdir")
+
+    def __init__(self, parent: Dentry, dentry: Dentry, workdir: Dentry):
+        self.parent = parent
+        self.dentry = dentry
+        self.lowerpath = Path()
+        self.stat = Kstat()
+        self.pstat = Kstat()
+        self.link: bytes | None = None
+        self.destdir: Any = None
+        self.destname = b""
+        self.workdir = workdir
+
+
+@port_of(C, "ovl_link_up")
+def ovl_link_up(c: ovl_copy_up_ctx) -> int:
+    upperdir = ovl_dentry_upper(c.parent)
+    ofs = OVL_FS(c.dentry.d_sb)
+
+    # Mark parent "impure" because it may now contain non-pure upper
+    err = ovl_set_impure(c.parent, upperdir)
+    if err:
+        return err
+
+    upper = ovl_start_creating_upper(ofs, upperdir, c.dentry.d_name.name)
+    if IS_ERR(upper):
+        return PTR_ERR(upper)
+    err = vfs_link(ovl_dentry_upper(c.dentry), None, upperdir.d_inode, upper)
+    if not err:
+        # Restore timestamps on parent (best effort)
+        ovl_set_timestamps(ofs, upperdir, c.pstat)
+        ovl_dentry_set_upper_alias(c.dentry)
+        ovl_dentry_init_reval(c.dentry, upper, c.dentry.d_inode.oe)
+    end_creating(upper)
+    return err
+
+
+@port_of(C, "ovl_copy_up_data")
+def ovl_copy_up_data(c: ovl_copy_up_ctx, temp: Path) -> int:
+    if not S_ISREG(c.stat.mode) or not c.stat.size:
+        return 0
+    new_file = ovl_path_open(temp, O_LARGEFILE | O_WRONLY)
+    if IS_ERR(new_file):
+        return PTR_ERR(new_file)
+    err = ovl_copy_up_file(OVL_FS(c.dentry.d_sb), c.dentry, new_file, c.stat.size)
+    fput(new_file)
+    return err
+
+
+@port_of(C, "ovl_copy_up_metadata")
+def ovl_copy_up_metadata(c: ovl_copy_up_ctx, temp: Dentry) -> int:
+    ofs = OVL_FS(c.dentry.d_sb)
+    err = ovl_copy_xattr(c.dentry.d_sb, c.lowerpath, temp)
+    if err:
+        return err
+
+    inode_lock(temp.d_inode)
+    if S_ISREG(c.stat.mode):
+        err = ovl_set_size(ofs, temp, c.stat)
+    if not err:
+        err = ovl_set_attr(ofs, temp, c.stat)
+    inode_unlock(temp.d_inode)
+    return err
+
+
+@port_of(C, "ovl_copy_up_workdir")
+def ovl_copy_up_workdir(c: ovl_copy_up_ctx) -> int:
+    """Copyup using workdir to prepare temp file: directories, special files."""
+    from kemu.linux.overlayfs.dir import ovl_cleanup, ovl_create_temp
+
+    ofs = OVL_FS(c.dentry.d_sb)
+    # Can't properly set mode on creation because of the umask
+    cattr = ovl_cattr(mode=c.stat.mode & S_IFMT, rdev=c.stat.rdev, link=c.link)
+
+    temp = ovl_create_temp(ofs, c.workdir, cattr)
+    if IS_ERR(temp):
+        return PTR_ERR(temp)
+
+    # Copy up data first and then xattrs. Writing data after xattrs will remove security.capability xattr automatically.
+    err = ovl_copy_up_data(c, Path(ovl_upper_mnt(ofs), temp))
+    if not err:
+        rd = renamedata(None, c.workdir, c.destdir, 0)
+        err = start_renaming_dentry(rd, 0, temp, Qstr(c.destname))
+        if err:
+            # temp or workdir moved underneath us? map to -EIO
+            err = -EIO
+        else:
+            err = ovl_copy_up_metadata(c, temp)
+            if not err:
+                err = vfs_rename(rd)
+            end_renaming(rd)
+    if err:
+        ovl_cleanup(ofs, c.workdir, temp)
+        dput(temp)
+        return err
+
+    inode = c.dentry.d_inode
+    ovl_set_upperdata(inode)
+    ovl_inode_update(inode, temp)
+    if S_ISDIR(inode.i_mode):
+        ovl_set_flag(OVL_WHITEOUTS, inode)
+    return 0
+
+
+@port_of("fs/overlayfs/overlayfs.h", "ovl_do_tmpfile")
+def ovl_do_tmpfile(ofs: ovl_fs, dentry: Dentry, mode: int) -> Any:
+    """kernel_tmpfile_open() in the upper mount."""
+    from kemu.linux.cred import current_cred
+
+    path = Path(ovl_upper_mnt(ofs), dentry)
+    file = alloc_empty_file(O_LARGEFILE | O_WRONLY, current_cred())
+    if IS_ERR(file):
+        return file
+    err = vfs_tmpfile(None, path, file, mode)
+    if err:
+        fput(file)
+        return ERR_PTR(err)
+    return file
+
+
+@port_of(C, "ovl_copy_up_tmpfile")
+def ovl_copy_up_tmpfile(c: ovl_copy_up_ctx) -> int:
+    """Copyup using O_TMPFILE which does not require cross dir locking."""
+    ofs = OVL_FS(c.dentry.d_sb)
+    newdentry = None
+
+    tmpfile = ovl_do_tmpfile(ofs, c.workdir, c.stat.mode)
+    if IS_ERR(tmpfile):
+        return PTR_ERR(tmpfile)
+
+    temp = tmpfile.f_path.dentry
+    err = 0
+    if c.stat.size:
+        err = ovl_copy_up_file(ofs, c.dentry, tmpfile, c.stat.size)
+    if not err:
+        err = ovl_copy_up_metadata(c, temp)
+    if not err:
+        upper = ovl_start_creating_upper(ofs, c.destdir, c.destname)
+        err = PTR_ERR(upper) if IS_ERR(upper) else 0
+        if not err:
+            err = vfs_link(temp, None, c.destdir.d_inode, upper)
+            if not err:
+                newdentry = dget(upper)
+            end_creating(upper)
+    if not err:
+        assert newdentry is not None
+        ovl_set_upperdata(c.dentry.d_inode)
+        ovl_inode_update(c.dentry.d_inode, newdentry)
+    fput(tmpfile)
+    return err
+
+
+@port_of(C, "ovl_do_copy_up")
+def ovl_do_copy_up(c: ovl_copy_up_ctx) -> int:
+    ofs = OVL_FS(c.dentry.d_sb)
+
+    c.destname = c.dentry.d_name.name
+    # Mark parent "impure" because it may now contain non-pure upper
+    err = ovl_set_impure(c.parent, c.destdir)
+    if err:
+        return err
+
+    # Should we copyup with O_TMPFILE or with workdir?
+    if S_ISREG(c.stat.mode) and ofs.tmpfile:
+        err = ovl_copy_up_tmpfile(c)
+    else:
+        err = ovl_copy_up_workdir(c)
+    if err:
+        return err
+
+    # Restore timestamps on parent (best effort)
+    udir = c.destdir.d_inode
+    inode_lock(udir)
+    ovl_set_timestamps(ofs, c.destdir, c.pstat)
+    inode_unlock(udir)
+
+    ovl_dentry_set_upper_alias(c.dentry)
+    ovl_dentry_init_reval(c.dentry, ovl_dentry_upper(c.dentry), c.dentry.d_inode.oe)
+    return 0
+
+
+@port_of(C, "ovl_copy_up_one")
+def ovl_copy_up_one(parent: Dentry, dentry: Dentry, flags: int) -> int:
+    done = delayed_call()
+    workdir = ovl_workdir(dentry)
+    if WARN_ON(workdir is None):
+        return -EROFS
+    ctx = ovl_copy_up_ctx(parent, dentry, workdir)
+
+    ovl_path_lower(dentry, ctx.lowerpath)
+    err = vfs_getattr(ctx.lowerpath, ctx.stat, STATX_BASIC_STATS, 0)
+    if err:
+        return err
+
+    parentpath = Path()
+    ovl_path_upper(parent, parentpath)
+    ctx.destdir = parentpath.dentry
+    err = vfs_getattr(parentpath, ctx.pstat, STATX_BASIC_STATS, 0)
+    if err:
+        return err
+
+    # maybe truncate regular file. this has no effect on dirs
+    if flags & O_TRUNC:
+        ctx.stat.size = 0
+
+    if S_ISLNK(ctx.stat.mode):
+        link = vfs_get_link(ctx.lowerpath.dentry, done)
+        if IS_ERR(link):
+            return PTR_ERR(link)
+        ctx.link = link_text(link)
+
+    err = ovl_copy_up_start(dentry, flags)
+    # err < 0: interrupted, err > 0: raced with another copy-up
+    if err:
+        if err > 0:
+            err = 0
+    else:
+        if ovl_dentry_upper(dentry) is None:
+            err = ovl_do_copy_up(ctx)
+        if not err and not ovl_dentry_has_upper_alias(dentry):
+            err = ovl_link_up(ctx)
+        ovl_copy_up_end(dentry)
+    do_delayed_call(done)
+    return err
+
+
+@port_of(C, "ovl_copy_up_flags")
+def ovl_copy_up_flags(dentry: Dentry, flags: int) -> int:
+    err = 0
+    while not err:
+        if ovl_already_copied_up(dentry, flags):
+            break
+
+        next = dget(dentry)
+        # find the topmost dentry not yet copied up
+        while True:
+            parent = dget_parent(next)
+            if ovl_dentry_upper(parent) is not None:
+                break
+            if parent is next:                  # no upper layer at all: the mount is read-only, nobody comes here
+                dput(parent)
+                dput(next)
+                return -EROFS
+            dput(next)
+            next = parent
+
+        with with_ovl_creds(dentry.d_sb):
+            err = ovl_copy_up_one(parent, next, flags)
+
+        dput(parent)
+        dput(next)
+    return err
+
+
+@port_of(C, "ovl_open_need_copy_up")
+def ovl_open_need_copy_up(dentry: Dentry, flags: int) -> bool:
+    # Copy up of disconnected dentry does not set upper alias
+    if ovl_already_copied_up(dentry, flags):
+        return False
+    if dentry.d_inode.i_mode & S_IFMT in (0o020000, 0o060000, 0o010000, 0o140000):
+        return False
+    return ovl_open_flags_need_copy_up(flags)
+
+
+@port_of(C, "ovl_maybe_copy_up")
+def ovl_maybe_copy_up(dentry: Dentry, flags: int) -> int:
+    from kemu.linux.overlayfs.util import ovl_drop_write, ovl_want_write
+
+    if not ovl_open_need_copy_up(dentry, flags):
+        return 0
+    err = ovl_want_write(dentry)
+    if err:
+        return err
+    err = ovl_copy_up_flags(dentry, flags)
+    ovl_drop_write(dentry)
+    return err
+
+
+def ovl_copy_up_with_data(dentry: Dentry) -> int:
+    return ovl_copy_up_flags(dentry, O_WRONLY)
+
+
+def ovl_copy_up(dentry: Dentry) -> int:
+    return ovl_copy_up_flags(dentry, 0)
+
+
+__all__ = [n for n in dir() if n.startswith("ovl_")]

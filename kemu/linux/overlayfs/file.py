@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""fs/overlayfs/file.c: regular files pass reads and writes on to the real file, with the mounter's credentials (fs/backing-file.c)."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.bug import WARN_ON
+from kemu.linux.cred import current_cred
+from kemu.linux.dcache import d_is_dir
+from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
+from kemu.linux.errno import EIO, ENOMEM
+from kemu.linux.fcntl import O_APPEND, O_CREAT, O_EXCL, O_NOATIME, O_NOCTTY, O_TRUNC, SEEK_CUR, SEEK_SET
+from kemu.linux.honesty import port_of
+from kemu.linux.mutex import mutex_lock, mutex_unlock
+from kemu.linux.overlayfs.copy_up import ovl_maybe_copy_up
+from kemu.linux.overlayfs.inode import ovl_copyattr
+from kemu.linux.overlayfs.ovl_entry import OVL_I
+from kemu.linux.overlayfs.readdir import ovl_dir_real_file
+from kemu.linux.overlayfs.util import ovl_inode_upper, ovl_path_real, with_ovl_creds
+from kemu.linux.slab import kfree, kzalloc_obj
+from kemu.linux.vfs.basic import Path
+from kemu.linux.vfs.constants import MAY_APPEND, MAY_OPEN, MAY_READ, MAY_WRITE
+from kemu.linux.vfs.file_table import fput
+from kemu.linux.vfs.inode_attr import inode_get_ctime, inode_get_mtime, inode_set_ctime_to_ts, inode_set_mtime_to_ts, touch_atime
+from kemu.linux.vfs.locking import inode_lock, inode_unlock
+from kemu.linux.vfs.open import backing_file_open
+from kemu.linux.vfs.permission import inode_owner_or_capable, inode_permission
+from kemu.linux.vfs.read_write import init_sync_kiocb, vfs_llseek, vfs_setpos
+from kemu.linux.vfs.types import File, Inode, Kiocb, file_operations
+
+C = "fs/overlayfs/file.c"
+FMODE_NONOTIFY = 0
+OVL_OPEN_FLAGS = O_NOATIME
+
+
+class ovl_file:
+    """``struct ovl_file``"""
+
+    __slots__ = ("realfile", "upperfile")
+
+    def __init__(self) -> None:
+        self.realfile: Any = None
+        self.upperfile: Any = None
+
+
+@port_of(C, "ovl_open_realfile")
+def ovl_open_realfile(file: File, realpath: Path) -> Any:
+    realinode = realpath.dentry.d_inode
+    flags = file.f_flags | OVL_OPEN_FLAGS
+    acc_mode = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)[flags & 3]
+
+    if flags & O_APPEND:
+        acc_mode |= MAY_APPEND
+
+    with with_ovl_creds(file.f_inode.i_sb):
+        err = inode_permission(realpath.mnt.mnt_idmap, realinode, MAY_OPEN | acc_mode)
+        if err:
+            return ERR_PTR(err)
+        if not inode_owner_or_capable(realpath.mnt.mnt_idmap, realinode):
+            flags &= ~O_NOATIME
+        return backing_file_open(file, flags, realpath, current_cred())
+
+
+@port_of(C, "ovl_file_alloc")
+def ovl_file_alloc(realfile: File) -> Any:
+    of = kzalloc_obj(ovl_file)
+    if of is not None:
+        of.realfile = realfile
+    return of
+
+
+@port_of(C, "ovl_file_free")
+def ovl_file_free(of: ovl_file) -> None:
+    fput(of.realfile)
+    if of.upperfile is not None:
+        fput(of.upperfile)
+    kfree(of)
+
+
+def ovl_is_real_file(realfile: File, realpath: Path) -> bool:
+    return realfile.f_inode is realpath.dentry.d_inode
+
+
+@port_of(C, "ovl_real_file_path")
+def ovl_real_file_path(file: File, realpath: Path) -> Any:
+    of: ovl_file = file.private_data
+    realfile = of.realfile
+
+    if WARN_ON(realpath.dentry is None):
+        return ERR_PTR(-EIO)
+
+    # If the realfile that we want is not where the data used to be at open time, we'd been copied up
+    if not ovl_is_real_file(realfile, realpath):
+        upperfile = of.upperfile
+        if upperfile is None:                   # Nobody opened upperfile yet
+            upperfile = ovl_open_realfile(file, realpath)
+            if IS_ERR(upperfile):
+                return upperfile
+            if of.upperfile is not None:        # Someone opened upperfile before us
+                fput(upperfile)
+                upperfile = of.upperfile
+            of.upperfile = upperfile
+        if WARN_ON(not ovl_is_real_file(upperfile, realpath)):
+            return ERR_PTR(-EIO)
+        realfile = upperfile
+    return realfile
+
+
+@port_of(C, "ovl_real_file")
+def ovl_real_file(file: File) -> Any:
+    dentry = file.f_path.dentry
+    if d_is_dir(dentry):
+        return ovl_dir_real_file(file, False)
+    realpath = Path()
+    ovl_path_real(dentry, realpath)             # realdata
+    return ovl_real_file_path(file, realpath)
+
+
+@port_of(C, "ovl_open")
+def ovl_open(inode: Inode, file: File) -> int:
+    dentry = file.f_path.dentry
+    realpath = Path()
+
+    err = ovl_maybe_copy_up(dentry, file.f_flags)
+    if err:
+        return err
+
+    # No longer need these flags, so don't pass them on to underlying fs
+    file.f_flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
+
+    ovl_path_real(dentry, realpath)
+    if realpath.dentry is None:
+        return -EIO
+
+    realfile = ovl_open_realfile(file, realpath)
+    if IS_ERR(realfile):
+        return PTR_ERR(realfile)
+
+    of = ovl_file_alloc(realfile)
+    if of is None:
+        fput(realfile)
+        return -ENOMEM
+
+    file.private_data = of
+    return 0
+
+
+def ovl_release(inode: Inode, file: File) -> int:
+    ovl_file_free(file.private_data)
+    return 0
+
+
+@port_of(C, "ovl_llseek")
+def ovl_llseek(file: File, offset: int, whence: int) -> int:
+    # The two special cases below do not need to involve real fs
+    if offset == 0:
+        if whence == SEEK_CUR:
+            return file.f_pos
+        if whence == SEEK_SET:
+            return vfs_setpos(file, 0, 0)
+
+    realfile = ovl_real_file(file)
+    if IS_ERR(realfile):
+        return PTR_ERR(realfile)
+
+    inode = OVL_I(file.f_inode)
+    mutex_lock(inode.lock)
+    realfile.f_pos = file.f_pos
+    with with_ovl_creds(inode.i_sb):
+        ret = vfs_llseek(realfile, offset, whence)
+    file.f_pos = realfile.f_pos
+    mutex_unlock(inode.lock)
+    return ret
+
+
+@port_of(C, "ovl_file_accessed")
+def ovl_file_accessed(file: File) -> None:
+    if file.f_flags & O_NOATIME:
+        return
+    inode = file.f_inode
+    upperinode = ovl_inode_upper(inode)
+    if upperinode is None:
+        return
+    inode_set_mtime_to_ts(inode, inode_get_mtime(upperinode))
+    inode_set_ctime_to_ts(inode, inode_get_ctime(upperinode))
+    touch_atime(file.f_path)
+
+
+def _real_iocb(iocb: Kiocb, realfile: File) -> Kiocb:
+    k = Kiocb()
+    init_sync_kiocb(k, realfile)
+    k.ki_flags = iocb.ki_flags
+    k.ki_pos = iocb.ki_pos
+    return k
+
+
+@port_of(C, "ovl_read_iter")
+def ovl_read_iter(iocb: Kiocb, iter: Any) -> int:
+    file = iocb.ki_filp
+    if not iter.count:
+        return 0
+
+    realfile = ovl_real_file(file)
+    if IS_ERR(realfile):
+        return PTR_ERR(realfile)
+
+    # backing_file_read_iter()
+    with with_ovl_creds(file.f_inode.i_sb):
+        k = _real_iocb(iocb, realfile)
+        ret = int(realfile.f_op.read_iter(k, iter)) if realfile.f_op.read_iter is not None else -22
+        iocb.ki_pos = k.ki_pos
+    ovl_file_accessed(file)
+    return ret
+
+
+@port_of(C, "ovl_write_iter")
+def ovl_write_iter(iocb: Kiocb, iter: Any) -> int:
+    file = iocb.ki_filp
+    inode = file.f_inode
+    if not iter.count:
+        return 0
+
+    inode_lock(inode)
+    # Update mode
+    ovl_copyattr(inode)
+
+    realfile = ovl_real_file(file)
+    if IS_ERR(realfile):
+        inode_unlock(inode)
+        return PTR_ERR(realfile)
+
+    # backing_file_write_iter()
+    with with_ovl_creds(inode.i_sb):
+        k = _real_iocb(iocb, realfile)
+        ret = int(realfile.f_op.write_iter(k, iter))
+        iocb.ki_pos = k.ki_pos
+    # Update size/mtime
+    ovl_copyattr(inode)
+    inode_unlock(inode)
+    return ret
+
+
+@port_of(C, "ovl_fsync")
+def ovl_fsync(file: File, start: int, end: int, datasync: int) -> int:
+    realfile = ovl_real_file(file)
+    if IS_ERR(realfile):
+        return PTR_ERR(realfile)
+    op = realfile.f_op.fsync
+    return int(op(realfile, start, end, datasync)) if op is not None else 0
+
+
+ovl_file_operations = file_operations(open=ovl_open, release=ovl_release, llseek=ovl_llseek, read_iter=ovl_read_iter, write_iter=ovl_write_iter,
+                                      fsync=ovl_fsync)
