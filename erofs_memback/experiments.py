@@ -14,9 +14,13 @@ from typing import Any
 
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
+from kemu.forge import tree
+from kemu.forge.content import content
 from kemu.forge.erofs.choose import ErofsOptions, choose_image
 from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.erofs.mutate import mutate
+from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
+from kemu.forge.erofs.writer import build
 from kemu.forge.strategies import Placement, choose_placement
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.types import this
@@ -54,6 +58,11 @@ def kernel(run: Run, backend: str, place: Placement, *images: bytes) -> Iterator
             for s in sources:
                 s.drop()
             erofs_module_exit()
+
+
+def somewhere(run: Run, page_sizes: tuple[int, ...] = (4096,)) -> Placement:
+    """A place for the image: every other time the plainest one, so that what is wrong elsewhere does not hide what is wrong everywhere."""
+    return choose_placement(run.pick, page_sizes, MEMORY) if run.pick.rare("somewhere", 2) else Placement()
 
 
 def describe(place: Placement, what: Any) -> tuple[str, str]:
@@ -139,7 +148,7 @@ def note(run: Run, entries: list[dict[str, Any]]) -> None:
 def ground_truth(run: Run, backend: str) -> None:
     """A mounted image holds exactly what was put into it; after the umount nothing is left."""
     image = choose_image(run.pick, NORMAL)
-    place = choose_placement(run.pick, (4096, 16384), MEMORY)
+    place = somewhere(run, (4096, 16384))
     run.show(*describe(place, image))
     with kernel(run, backend, place, image.data) as [source]:
         want = image.mount_error(place.page_size)
@@ -188,7 +197,7 @@ def _same_as_disk(run: Run, backend: str, data: bytes, place: Placement, layout:
 def cut_short(run: Run, backend: str) -> None:
     """A region that ends early gives what a disk that ends there gives, and nothing outside it is touched."""
     image = choose_image(run.pick, SMALL)
-    place = choose_placement(run.pick, (4096,), MEMORY)
+    place = somewhere(run)
     keep = run.pick.int("cut", 0, len(image.data))
     data = image.data[:len(image.data) - keep]
     if not data:
@@ -202,7 +211,7 @@ def damaged(run: Run, backend: str) -> None:
     """A damaged image gives errors, never a crash or bytes from elsewhere; from memory it gives the same as from a disk."""
     image = choose_image(run.pick, SMALL)
     bad = mutate(image, run.pick)
-    place = choose_placement(run.pick, (4096,), MEMORY)
+    place = somewhere(run)
     if not bad.data:
         return
     run.show(*describe(place, bad))
@@ -221,7 +230,7 @@ def damaged(run: Run, backend: str) -> None:
 @experiment("{backend}.failing-calls", variants=BACKENDS, base="erofs", weight=1.5)
 def failing_calls(run: Run, backend: str) -> None:
     """A mount in which a call fails leaves what was there before; the next mount works, and serves its own image."""
-    image = choose_image(run.pick, SMALL)
+    image = choose_image(run.pick, SMALL) if not run.pick.rare("tail alone", 4) else _tail_alone(run.pick.int("size", 1, 4096))
     other = choose_image(run.pick, ErofsOptions(max_nodes=1, max_blocks=1, max_devices=0, odd=False, xattrs=False, block_bits=(12,)))
     place = choose_placement(run.pick, (4096,), ("linear",))
     run.show(*describe(place, image))
@@ -350,13 +359,15 @@ def copies_as_claimed(run: Run, backend: str, plain: float, compressed: float) -
                      where=run.filled())
 
 
+@functools.lru_cache(maxsize=64)
+def _tail_alone(size: int) -> ErofsImage:
+    """A compressed file whose inline tail is on another page than its inode and index, so that reading it can fail by itself."""
+    file = tree.File(data=content("text", 1, 4096 + size))
+    return build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data="full", at="edge", z=ZPlan(cuts=(4096,), tail=True))}))
+
+
 @functools.lru_cache(maxsize=256)
 def _one_file(layout: str, size: int) -> ErofsImage:
-    from kemu.forge import tree
-    from kemu.forge.content import content
-    from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
-    from kemu.forge.erofs.writer import build
-
     file = tree.File(data=content("ruler", 1, size))
     root = tree.Dir(entries={b"f": file})
     return build(root, ImagePlan(inodes={id(file): InodePlan(data=layout, z=ZPlan(cuts=(16384,)) if layout != "plain" else None)}))
