@@ -25,7 +25,9 @@ def get_filesystem(fs: FileSystemType) -> FileSystemType:
 @dup("fs/filesystems.c")
 def put_filesystem(fs: FileSystemType) -> None:
     """``void put_filesystem(struct file_system_type *fs)``"""
-    g.module_refs[fs] -= 1
+    refs = g.module_refs.pop(fs) - 1
+    if refs:
+        g.module_refs[fs] = refs
     if this.watch is not None:
         this.watch.ref("module", fs, -1)
 

@@ -174,7 +174,10 @@ def cleanup_mnt(mnt: Mount) -> None:
     mnt.mnt_stuck_children = []
     dput(mnt.mnt_root)
     deactivate_super(mnt.mnt_sb)
-    g.mnt_id_ida[mnt.mnt_id] = 0
+    used = g.mnt_id_ida
+    used[mnt.mnt_id] = 0
+    while len(used) > 1 and not used[-1]:
+        used.pop()
     kmem_cache_free(g.mnt_cache, mnt)
 
 

@@ -125,7 +125,10 @@ def put_super(s: SuperBlock) -> None:
         return
     type = s.s_type
     del g.super_blocks[s]
-    g.fs_supers[type].remove(s)
+    supers = g.fs_supers[type]
+    supers.remove(s)
+    if not supers:
+        del g.fs_supers[type]
     WARN_ON(s.s_dentry_lru)
     WARN_ON(s.s_inode_lru)
     WARN_ON(s.s_mounts)
@@ -362,7 +365,10 @@ def get_anon_bdev(p: Any) -> int:
 @dup("fs/super.c")
 def free_anon_bdev(dev: int) -> None:
     """``void free_anon_bdev(dev_t dev)``"""
-    g.unnamed_dev_ida[dev] = False
+    used = g.unnamed_dev_ida
+    used[dev] = False
+    while not used[-1]:
+        used.pop()
 
 
 @dup("fs/super.c")

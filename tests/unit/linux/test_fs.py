@@ -171,6 +171,37 @@ def test_two_that_allocate_at_once_get_one_inode(machine, fs, sb):
     sb.s_op = plain
 
 
+def test_the_second_of_two_takes_over_when_the_first_fails(machine, fs, sb):
+    """It has allocated its inode already and waits for the first one's to be complete."""
+    def alloc(s):
+        this.sched.run_others()
+        return Inode()
+
+    plain, freed = sb.s_op, []
+    sb.s_op = super_operations(alloc_inode=alloc, free_inode=freed.append)
+    got = []
+
+    def task():
+        inode = get(sb, 5)
+        assert inode.i_state & I_NEW and inode not in got
+        got.append(inode)
+        if len(got) == 1:
+            this.sched.sleep(1000)                          # the other one finds this inode and waits
+            iget_failed(inode)
+        else:
+            unlock_new_inode(inode)
+
+    machine.sched.spawn("a", task)
+    machine.sched.spawn("b", task)
+    this.sched.sleep(5000)
+    machine.idle()
+    assert len(got) == 2 and freed == [got[0]] and got[1].i_count == 1 and ilookup5(sb, 5, lambda i, d: i is got[1], None) is got[1]
+    for _ in range(2):
+        iput(got[1])
+    evict_unused(machine, sb, got[1])
+    sb.s_op = plain
+
+
 def evict_unused(machine, sb, *inodes):
     assert all(i.i_count == 0 for i in inodes)
     prune_icache_sb(sb, 100)

@@ -160,6 +160,7 @@ def test_a_result_is_not_kept_from_the_last_option(machine):
     fs_parse(fc, SPEC, FsParameter("n32", fs_value_is_string, "77"), result)
     fs_parse(fc, SPEC, FsParameter("noacl"), result)
     assert result.negated and not result.boolean
+    fs_parse(fc, SPEC, FsParameter("n32", fs_value_is_string, "77"), result)
     fs_parse(fc, SPEC, FsParameter("text", fs_value_is_string, "x"), result)
     assert not result.negated and result.uint_32 == 0
 

@@ -338,6 +338,23 @@ def test_pivots_that_are_refused(ram):
     assert names("/mnt") == ["d", "old"]
 
 
+def test_a_root_that_is_no_mountpoint_cannot_be_exchanged(ram):
+    from kemu.linux.fs_struct import set_fs_root
+
+    ok(sys.sys_mkdir("/jail"))
+    for d in ("/jail/new", "/jail/b"):
+        ok(sys.sys_mkdir(d))
+    assert ramfs("/jail/new") == 0
+    ok(sys.sys_mkdir("/jail/new/old"))
+    old_root, jail = path_of("/"), path_of("/jail")
+    set_fs_root(current_fs(), jail)
+    assert pivot("/new", "/new/old") == "EINVAL"
+    set_fs_root(current_fs(), old_root)
+    path_put(jail)
+    path_put(old_root)
+    assert names("/jail/new") == ["old"]
+
+
 # ------------------------------------------------------------------------- private mounts, propagation, locks
 
 def test_a_private_clone(ram):

@@ -36,6 +36,7 @@ TREE = {
     b"slashes": Link(b"///mnt//dir"),
     b"root": Link(b"/"),
     b"dangling": Link(b"nowhere"),
+    b"broken": Link(b"dir/none/x"), b"brokenpaged": Link(b"broken/y", paged=True), b"up2": Link(b"dir/../brokenpaged/z"),
     b"loop": Link(b"loop"),
     b"ping": Link(b"pong"), b"pong": Link(b"ping"),
     b"pipe": Node(S_IFIFO | 0o600),
@@ -341,7 +342,8 @@ def test_every_walk_gives_back_what_it_took():
     with balanced() as machine:
         fs = TreeFs(TREE)
         ok(mount(fs))
-        for path in ("/mnt/dir/sub/deep", "/mnt/paged/deep", "/mnt/ping", "/mnt/file/x", "/mnt/rel/../../none", "/mnt/" + "n" * 256, "/mnt/root"):
+        for path in ("/mnt/dir/sub/deep", "/mnt/paged/deep", "/mnt/ping", "/mnt/file/x", "/mnt/rel/../../none", "/mnt/" + "n" * 256, "/mnt/root", "/mnt/broken/y",
+                     "/mnt/brokenpaged/y", "/mnt/up2/x", "/mnt/up2"):
             look(path)
             look(path, 0)
         ok(sys.sys_umount("/mnt"))

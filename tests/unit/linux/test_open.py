@@ -54,7 +54,7 @@ from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from kemu.machine.sched import PF_KTHREAD
 from tests.conftest import raises_splat
-from tests.unit.linux.vfs_files import Link, Node, TreeFs, balanced, mount, name_of, ok
+from tests.unit.linux.vfs_files import Link, Node, TreeFs, balanced, mount, name_of, ok, unregister
 
 DATA = bytes((i * 13 + (i >> 8)) & 0xFF for i in range(10_000))
 TREE = {b"file": DATA, b"empty": b"", b"dir": {b"%03d" % i: b"" for i in range(200)}, b"link": Link(b"file"), b"paged": Link(b"dir/007", True),
@@ -445,6 +445,7 @@ def test_everything_is_given_back():
         names("/mnt/dir", 100)
         sys.sys_readlink("/mnt/paged")
         ok(sys.sys_umount("/mnt"))
+        ok(unregister(fs))
 
 
 @pytest.mark.parametrize("flags", [O_RDONLY, O_PATH])

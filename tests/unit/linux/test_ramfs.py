@@ -277,6 +277,7 @@ class Tree(RuleBasedStateMachine):
     def teardown(self):
         from kemu.linux.fs import unregister_filesystem
 
+        ok(sys.sys_mount(None, "/mnt", None, 33))           # MS_REMOUNT | MS_RDONLY: no one has it for writing
         ok(sys.sys_umount("/mnt"))
         self.machine.idle()
         unregister_filesystem(ramfs_fs_type)

@@ -17,6 +17,7 @@ from kemu.linux.fs import (
     SB_RDONLY,
     deactivate_super,
     free_anon_bdev,
+    generic_shutdown_super,
     get_anon_bdev,
     get_tree_keyed,
     get_tree_single,
@@ -26,6 +27,7 @@ from kemu.linux.fs import (
     list_bdev_fs_names,
     module_refcount,
     register_filesystem,
+    sget_fc,
     unregister_filesystem,
 )
 from kemu.linux.fs_context import (
@@ -203,6 +205,52 @@ def test_a_mount_waits_for_one_that_is_going(machine):
     machine.idle()
     assert got and got[0].mnt_sb is not old.mnt_sb and supers(fs) == [got[0].mnt_sb] and fs.put_supers == 1
     drop(machine, got[0])
+
+
+def test_a_mount_waits_until_the_old_one_is_quite_dead(machine):
+    """kill_sb has more to do when the superblock is shut down: its device, for instance."""
+    fs = TreeFs(TREE)
+    fs.context_ops.get_tree = lambda fc: get_tree_single(fc, fs.fill_super)
+    order, got = [], []
+
+    def kill(sb):
+        dev = sb.s_dev
+        generic_shutdown_super(sb)
+        this.sched.run_others()
+        order.append("killed")
+        free_anon_bdev(dev)
+
+    fs.type.kill_sb = kill
+    fs.hooks["fill_super"] = lambda sb, fc: order.append("fill")
+    old = kmount(fs)
+    machine.sched.spawn("umount", lambda: drop(machine, old))
+    machine.sched.spawn("mount", lambda: got.append(kmount(fs)))
+    machine.sched.run_others()
+    machine.idle()
+    assert order == ["fill", "killed", "fill"]
+    drop(machine, got[0])
+
+
+def test_iterating_passes_over_what_is_dying(machine):
+    fs = TreeFs(TREE)
+    mnt = kmount(fs)
+    found = []
+    fs.hooks["put_super"] = lambda sb: this.sched.run_others()
+    machine.sched.spawn("umount", lambda: drop(machine, mnt))
+    machine.sched.spawn("iterate", lambda: found.append(supers(fs)))
+    machine.sched.run_others()
+    assert found == [[]] and fs.put_supers == 1
+
+
+def test_a_superblock_that_set_refuses():
+    with balanced() as m:
+        fs = TreeFs(TREE)
+        fc = fs_context_for_mount(fs.type, 0)
+        fc.s_fs_info = info = object()
+        assert name_of(PTR_ERR(sget_fc(fc, None, lambda s, fc: -EIO))) == "EIO"
+        assert fc.s_fs_info is info and not supers(fs)
+        put_fs_context(fc)
+        m.idle()
 
 
 def test_a_busy_inode_is_reported(machine):

@@ -33,7 +33,7 @@ from kemu.linux.string import mem_write
 from kemu.linux.xattr import xattr_handler, xattr_handler_can_list, xattr_prefix
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
-from tests.unit.linux.vfs_files import Link, TreeFs, balanced, mount, name_of, ok
+from tests.unit.linux.vfs_files import Link, TreeFs, balanced, mount, name_of, ok, unregister
 
 VALUES = {b"user.a": b"1", b"user.empty": b"", b"user.long": b"x" * 5000, b"trusted.t": b"secret", b"security.s": b"label", b"other.o": b"?"}
 
@@ -117,6 +117,11 @@ def test_lists(fs):
     assert sys.sys_llistxattr("/mnt/f") == list(VALUES)
     assert sys.sys_llistxattr("/mnt/l") == []               # no ->listxattr there
     assert name_of(sys.sys_llistxattr("/mnt/none")) == "ENOENT"
+
+
+def test_a_list_that_no_buffer_holds(fs):
+    fs.file_iops.listxattr = lambda dentry, lst, size: -34
+    assert name_of(sys.sys_llistxattr("/mnt/f")) == "E2BIG" and name_of(sys.sys_llistxattr("/mnt/f", 65535)) == "ERANGE"
 
 
 def test_who_may_read_them(fs):
@@ -283,3 +288,4 @@ def test_lists_are_counted():
         get("/mnt/f", b"system.posix_acl_access")           # cached again, and let go with the inode
         path_put(p)
         ok(sys.sys_umount("/mnt"))
+        ok(unregister(fs))

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kemu.check.state import GlobalState
 from kemu.check.suite import all_detectors
 from kemu.linux import user as sys
-from kemu.linux.brd import ramdisk
+from kemu.linux.brd import ramdisk, ramdisk_remove
+from kemu.linux.cred import current_cred
 from kemu.linux.dcache import d_make_root, d_splice_alias
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import ENAMETOOLONG, ENOMEM
@@ -26,6 +28,7 @@ from kemu.linux.fs import (
     generic_file_llseek,
     generic_file_read_iter,
     generic_read_dir,
+    get_nr_files,
     get_tree_bdev,
     get_tree_nodev,
     iget_locked,
@@ -51,6 +54,8 @@ from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.stat import S_IFDIR, S_IFLNK, S_IFREG
 from kemu.linux.string import mem_write
 from kemu.linux.task_work import task_work_run
+from kemu.linux.vfs.inode import g as inode_g
+from kemu.linux.vfs.namespace import current_mnt_ns
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
 
@@ -253,6 +258,13 @@ def mount(fs: TreeFs, where: str = "/mnt", source: str | None = "none", flags: i
     return sys.sys_mount(source, where, fs.type.name, flags, data)
 
 
+def counts() -> dict[str, int]:
+    """Numbers that must be the same when all is given back."""
+    ns = current_mnt_ns()
+    return {"files": get_nr_files(), "inodes": inode_g.nr_inodes, "mounts": ns.nr_mounts, "users of the credentials": current_cred().usage,
+            "writers": sum(m.mnt_writers for m in ns.mounts)}
+
+
 @contextmanager
 def balanced() -> Iterator[Machine]:
     """A machine whose VFS is up, with every detector: what the block makes it must take down again, to the last reference."""
@@ -261,12 +273,19 @@ def balanced() -> Iterator[Machine]:
         watch.attach(m)
         sys.sys_mkdir("/mnt")
         sys.sys_mkdir("/mnt2")
+        ramdisk_remove(ramdisk(m.place(bytes(4096), 0, "linear", "first"), name="first"))       # the block layer comes up
         m.idle()
+        state = watch.get(GlobalState)
+        assert state is not None
+        before = counts()
+        state.remember()
         watch.mark()
         yield m
         task_work_run()
         m.idle()
         watch.finish()
+        state.compare()
+        assert counts() == before
 
 
 def unregister(fs: TreeFs) -> int:
