@@ -3,7 +3,7 @@
 
 A short run is a test (tests/uml/test_cpio_differential.py); a long one::
 
-    kemu fuzz initramfs.as-linux --rung linux --examples 20000
+    kemu fuzz initramfs.archives --rung linux --examples 20000
 """
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.cli._boot import boot_initrd, seen_tree
+from kemu.explore.experiment import experiment
+from kemu.explore.run import Run
 from kemu.forge.cpio import trailer
 from kemu.forge.cpio_choose import CpioArchive, break_cpio, choose_cpio
 from kemu.forge.cpio_wild import choose_wild, damage
 from kemu.forge.pick import Pick, SeedValues
 from kemu.report import manifest
-from kemu.rung.uml import CPIO_BOOT, Oracle
+from kemu.rung.uml import CPIO_BOOT, Oracle, RungError, differential
 
 __harness__ = True
 CAP = 1 << 20               # files with more bytes are not read: damaged sizes make sparse ones of gigabytes
@@ -57,7 +59,7 @@ def by_port(data: bytes, **kw: Any) -> Answer:
         m.parts["looks_for_init"] = lambda: found.extend(seen_tree(CAP)) if not found else None
 
     r = boot_initrd(data, builtin=BUILTIN, tree=False, prepare=prepare, config={"CONFIG_EROFS_FS": False}, **kw)
-    end = next((s.title for s in r.splats), "")
+    end = next((s.title for s in r.splats), "") or next((line for line in r.log if line.startswith("WARNING: ")), "")
     return Answer(r.unpack_error, found, end or ("" if found or r.ok else str(r.error)), r.log)
 
 
@@ -86,7 +88,35 @@ def known(oracle: Oracle, data: bytes, port: Answer, linux: Answer) -> str:
         return "over-read"          # what lies behind the archive decides what Linux says: with nothing there, it panics
     if linux.end == "panic" and not port.end and any("strscpy" in line for line in linux.detail):
         return "strscpy"            # ARCH=um only
+    if not port.end and not linux.end and any("vmalloc error" in line for line in linux.detail) and linux.message == "decompressor failed":
+        return "memory"             # the window that an lzma header asks for: how much memory is free
     return ""
+
+
+@experiment("initramfs.archives.linux", series="initramfs", rungs=("linux",), run_seconds=60.0)
+def archives(run: Run) -> None:
+    """Linux and the port make the same tree of an archive, or say the same about it, however broken it is."""
+    archive = choose(run.pick)
+    run.show(archive.describe())
+    port = by_port(archive.data)
+    if "hung" in port.end:
+        _hangs.append(archive.data)
+        if len(_hangs) > MOST_HANGS:
+            return
+    try:
+        o = differential.oracle()
+        linux = by_linux(o, archive.data)
+        text = disagreement(port, linux)
+        why = known(o, archive.data, port, linux) if text else ""
+    except RungError as e:
+        raise differential.Unanswered(e) from None
+    run.saw(port.message or "unpacked", port.end, why, *(e["type"] for e in port.entries))
+    if text and not why:
+        run.fail(text.split("\n")[0], *text.split("\n"), *(f"Linux said: {line}" for line in linux.detail[-3:]), cause=f"{port.message} / {linux.message}")
+
+
+_hangs: list[bytes] = []
+MOST_HANGS = 3              # each costs Linux its timeout and a boot
 
 
 @dataclass(slots=True)
@@ -100,7 +130,7 @@ class Difference:
     known: str = ""
 
 
-def differences(seeds: Iterable[int], oracle: Oracle, *, hangs: int = 3) -> Iterator[Difference]:
+def differences(seeds: Iterable[int], oracle: Oracle, *, hangs: int = MOST_HANGS) -> Iterator[Difference]:
     """Both answers for the archive of each seed; yields where they differ, known or not. Of those on which the port hangs only ``hangs``
     are given to Linux: each costs its timeout and a boot."""
     for seed in seeds:

@@ -243,6 +243,24 @@ class LzmaDecoder(LzmaState):
             if not self.full(piece):
                 raise Corrupt
 
+    def _copy_unchecked(self, off: int, n: int) -> None:
+        """``copy_bytes()`` by ``peek_old_byte()``: an index into the buffer, whatever is there; what was never written is as fresh memory is."""
+        out, size = self.out, self.dict_size
+        for _ in range(n):
+            pos = len(out) - self.flushed
+            index = (pos - off) % size
+            if index < pos:
+                byte = out[self.flushed + index]
+            elif self.flushed:
+                byte = out[self.flushed - size + index]
+            else:
+                self.wild(index)
+                byte = 0
+            out.append(byte)
+            self._drain()
+            if self.dst_size <= len(out) - self.flushed:
+                break
+
     def run(self) -> bytes:
         self.init_code()
         out = self.out
@@ -259,9 +277,9 @@ class LzmaDecoder(LzmaState):
             off = self.rep0 + 1
             if off > len(out) or off > dict_size:
                 if self.state in (7, 10):
-                    raise Corrupt                   # C compares the distance of a new match only
-                self.wild(len(out) - self.flushed - off)
-                raise Corrupt
+                    raise Corrupt
+                self._copy_unchecked(off, n)        # C compares the distance of a new match only
+                continue
             # copy_bytes() looks at dst_size, but its position starts again whenever the buffer is flushed
             room = dst_size - len(out)
             if dict_size > dst_size and n > room:
