@@ -15,19 +15,19 @@ def kmap_local_page(page: Page) -> int:
     The window is PAGE_SIZE bytes; the bytes before and after it are not mapped, so code that relies on the direct map's neighbour page is
     reported, as it would fail with highmem. Windows nest: unmap in reverse order. Context: any. Return: address, never NULL.
     """
-    return this.machine.kmap.map(page.pfn)
+    return this.kmap.map(page.pfn)
 
 
 @custom("include/linux/highmem.h", "kmap_local_folio", "as kmap_local_page")
 def kmap_local_folio(folio: Page, offset: int) -> int:
     """``void *kmap_local_folio(const struct folio *folio, size_t offset)``: the page that contains byte ``offset``, at that byte."""
-    return this.machine.kmap.map(folio.pfn + (offset >> arch.PAGE_SHIFT)) + (offset & (arch.PAGE_SIZE - 1))
+    return this.kmap.map(folio.pfn + (offset >> arch.PAGE_SHIFT)) + (offset & (arch.PAGE_SIZE - 1))
 
 
 @custom("include/linux/highmem.h", "kunmap_local", "reports an unmap out of order")
 def kunmap_local(addr: int) -> None:
     """``kunmap_local(addr)``: any address inside the window."""
-    this.machine.kmap.unmap(addr)
+    this.kmap.unmap(addr)
 
 
 def _va(page: Page) -> int:
@@ -37,17 +37,17 @@ def _va(page: Page) -> int:
 @dup("include/linux/highmem.h")
 def memcpy_to_page(page: Page, offset: int, src: int, n: int) -> None:
     """``void memcpy_to_page(struct page *page, size_t offset, const char *from, size_t len)``: within one page."""
-    to = this.machine.kmap.map(page.pfn)
+    to = this.kmap.map(page.pfn)
     this.mem.copy(to + offset, src, n)
-    this.machine.kmap.unmap(to)
+    this.kmap.unmap(to)
 
 
 @dup("include/linux/highmem.h")
 def memcpy_from_page(dst: int, page: Page, offset: int, n: int) -> None:
     """``void memcpy_from_page(char *to, struct page *page, size_t offset, size_t len)``"""
-    frm = this.machine.kmap.map(page.pfn)
+    frm = this.kmap.map(page.pfn)
     this.mem.copy(dst, frm + offset, n)
-    this.machine.kmap.unmap(frm)
+    this.kmap.unmap(frm)
 
 
 @dup("include/linux/highmem.h")

@@ -215,7 +215,7 @@ def copy_to_iter(addr: int, bytes_: int, i: IovIter) -> int:
         if this.chooser is not None and should_fail("fail_usercopy", "copy_to_iter"):
             return 0
         pos = i.iov_offset
-        i.vec[pos:pos + n] = this.mem.give(addr, n)
+        this.mem.give_to(i.vec, pos, addr, n)
         i.iov_offset = pos + n
         i.count -= n
         return n

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kemu.linux.honesty import dup
 from kemu.machine.current import this
+from kemu.machine.memory import u32_at
 
 
 @dup("include/linux/unaligned.h")
@@ -15,7 +16,14 @@ def get_unaligned_le16(p: int) -> int:
 @dup("include/linux/unaligned.h")
 def get_unaligned_le32(p: int) -> int:
     """``u32 get_unaligned_le32(const void *p)``"""
-    return this.mem.ld32(p)
+    # Memory.ld32, written out: indexes are decoded with it
+    mem = this.mem
+    base = mem.fast.get(p >> mem.shift)
+    if base is not None:
+        off = p & mem.mask
+        if off <= mem.mask - 3:
+            return u32_at(mem.buf, base + off)[0]                    # type: ignore[no-any-return]
+    return mem.ld32(p)
 
 
 @dup("include/linux/unaligned.h")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kemu.machine.machine import Machine
     from kemu.machine.memory import Memory
     from kemu.machine.sched import Scheduler, Task
+    from kemu.machine.vmalloc import Kmap
 
 
 class Arch:
@@ -42,8 +43,9 @@ class Arch:
 class This:
     """The current machine and its parts; see the module's text."""
 
-    __slots__ = ("chooser", "counters", "machine", "mem", "sched", "task", "watch")
+    __slots__ = ("chooser", "counters", "kmap", "machine", "mem", "sched", "task", "watch")
     machine: Machine
+    kmap: Kmap
     mem: Memory
     sched: Scheduler
     task: Task

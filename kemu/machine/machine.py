@@ -77,6 +77,7 @@ class Machine:
         arch.set(self.page_shift, self.bits)
         this.machine = self
         this.mem = self.mem
+        this.kmap = self.kmap
         this.sched = self.sched
         this.task = self.sched.current
         this.counters = self.counters

@@ -55,9 +55,9 @@ BAD_KIND = {
     NOT_PRESENT: "wild-memory-access",
 }
 
-_U16 = struct.Struct("<H")
-_U32 = struct.Struct("<I")
-_U64 = struct.Struct("<Q")
+u16_at = struct.Struct("<H").unpack_from
+u32_at = struct.Struct("<I").unpack_from
+u64_at = struct.Struct("<Q").unpack_from
 MAP_NORESERVE = 0x4000
 
 
@@ -235,6 +235,16 @@ class Memory:
         shift, mask, size = self.shift, self.mask, self.page_size
         state_get, fast_get = self.state.get, self.fast.get
         dm = self._dm_vpn
+        first, end = (addr >> shift) - dm, (addr + n + mask >> shift) - dm
+        if 0 <= first and end <= self.nr_pages:
+            # in the direct map everything is one run: pages of one code each need no more than a look at the code
+            worst = CONST if write else 0x80
+            for pfn in range(first, end):
+                st = state_get(pfn)
+                if st.__class__ is not int or st >= worst:
+                    break
+            else:
+                return [(addr - PAGE_OFFSET, n)]
         run_off = run_len = -1
         left, a = n, addr
         while left > 0:
@@ -315,12 +325,15 @@ class Memory:
     def _mark(self, runs: list[tuple[int, int]], init: bytes | None) -> None:
         """The bytes of the runs have just been written; ``init`` says which of the written bytes were themselves never written."""
         shift, mask, size = self.shift, self.mask, self.page_size
+        state_get = self.state.get
         done = 0
         for base, n in runs:
             while n > 0:
                 pfn, off = base >> shift, base & mask
-                step = min(n, size - off)
-                st = self.state.get(pfn)
+                step = size - off
+                if step > n:
+                    step = n
+                st = state_get(pfn)
                 if st is None:
                     st = self.get_state(pfn)
                 if init is None:
@@ -357,7 +370,7 @@ class Memory:
         if base is not None:
             off = addr & self.mask
             if off <= self.mask - 1:
-                return _U16.unpack_from(self.buf, base + off)[0]     # type: ignore[no-any-return]
+                return u16_at(self.buf, base + off)[0]     # type: ignore[no-any-return]
         return int.from_bytes(self.load(addr, 2), "little")
 
     def ld32(self, addr: int) -> int:
@@ -365,7 +378,7 @@ class Memory:
         if base is not None:
             off = addr & self.mask
             if off <= self.mask - 3:
-                return _U32.unpack_from(self.buf, base + off)[0]     # type: ignore[no-any-return]
+                return u32_at(self.buf, base + off)[0]     # type: ignore[no-any-return]
         return int.from_bytes(self.load(addr, 4), "little")
 
     def ld64(self, addr: int) -> int:
@@ -373,7 +386,7 @@ class Memory:
         if base is not None:
             off = addr & self.mask
             if off <= self.mask - 7:
-                return _U64.unpack_from(self.buf, base + off)[0]     # type: ignore[no-any-return]
+                return u64_at(self.buf, base + off)[0]     # type: ignore[no-any-return]
         return int.from_bytes(self.load(addr, 8), "little")
 
     def st8(self, addr: int, v: int) -> None:
@@ -463,6 +476,21 @@ class Memory:
         """Bytes that leave the kernel for a reader; like :meth:`load`, but it is here that never-written bytes are an information leak."""
         self.counters.bytes_to_reader += n
         return self.load(addr, n, what)
+
+    def give_to(self, to: Any, pos: int, addr: int, n: int) -> None:
+        """The same into a reader's buffer, at ``pos`` of it."""
+        base = self.fast.get(addr >> self.shift)
+        off = addr & self.mask
+        if base is not None and off + n <= self.page_size:
+            runs = [(base + off, n)]
+        else:
+            runs = self.pieces(addr, n, False)
+            if this.watch is not None and self._init_of(runs) is not None:
+                this.watch.uninit_use(addr, n, "copy to reader")
+        self.counters.bytes_to_reader += n
+        for base, k in runs:
+            to[pos:pos + k] = self.buf[base:base + k]
+            pos += k
 
     def raw(self, addr: int, n: int) -> bytes:
         """Bytes without any check, for oracles and reports; missing memory reads as zeros."""

@@ -6,7 +6,7 @@ up to kmalloc's classes, natural alignment for powers of two included, and the b
 """
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import Any
 
 from kemu.machine.current import this
@@ -52,7 +52,7 @@ class Slab:
         biggest = 2 * mem.page_size
         if size > biggest:
             return self._large(size, zero)
-        cls = next((c for c in CLASSES if c >= size), 0) or 1 << (size - 1).bit_length()
+        cls = CLASSES[bisect_left(CLASSES, size)] if size <= 8192 else 1 << (size - 1).bit_length()
         slot = cls * 2 if not cls & (cls - 1) else cls + 32
         o = self.open.get(cls)
         if o is None or o[0] + slot > o[1]:

@@ -31,7 +31,7 @@ def fresh_dict(initial: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, type) or callable(value):
             out[name] = value()
         elif isinstance(value, (list, dict, set, bytearray)):
-            out[name] = copy.deepcopy(value)
+            out[name] = copy.deepcopy(value) if value else value.copy()
         else:
             out[name] = value
     return out

@@ -40,9 +40,19 @@ class VmSpace:
         mem = self.mem
         vpn = self.next_vpn
         self.next_vpn += len(pages) + 1
-        for i, p in enumerate(pages):
-            mem.map_window(vpn + i, p.pfn)
-        addr = vpn << mem.shift
+        # Memory.map_window, written out
+        shift, vmap, aliases, state, fast = mem.shift, mem.vmap, mem.aliases, mem.state, mem.fast
+        for v, p in enumerate(pages, vpn):
+            pfn = p.pfn
+            vmap[v] = pfn
+            a = aliases.get(pfn)
+            if a is None:
+                aliases[pfn] = [v]
+            else:
+                a.append(v)
+            if state.get(pfn) == 0:
+                fast[v] = pfn << shift
+        addr = vpn << shift
         area = VmArea(addr, pages, size or len(pages) << mem.shift, owned)
         self.areas[addr] = area
         mem.counters.vm_maps += 1
@@ -53,9 +63,18 @@ class VmSpace:
         if area is None:
             func = caller_function()[0]
             raise KernelBug(f"Trying to vfree() nonexistent vm area ({addr:016x}) in {func}", function=func, addr=addr)
-        vpn = addr >> self.mem.shift
-        for i in range(area.nr):
-            self.mem.unmap_window(vpn + i)
+        # Memory.unmap_window, written out
+        mem = self.mem
+        vmap, aliases, fast = mem.vmap, mem.aliases, mem.fast
+        vpn = addr >> mem.shift
+        for v in range(vpn, vpn + area.nr):
+            pfn = vmap.pop(v)
+            a = aliases[pfn]
+            if len(a) == 1:
+                del aliases[pfn]
+            else:
+                a.remove(v)
+            fast.pop(v, None)
         return area
 
     def shuffled(self, n: int) -> list[int]:
@@ -99,14 +118,14 @@ class Kmap:
         self.stacks: dict[int, list[int]] = {}      # pid -> page frames mapped, innermost last
 
     def map(self, pfn: int) -> int:
-        task = this.task
-        st = self.stacks.get(task.pid)
+        pid = this.task.pid
+        st = self.stacks.get(pid)
         if st is None:
-            st = self.stacks[task.pid] = []
+            st = self.stacks[pid] = []
         depth = len(st)
         if depth >= KMAP_SLOTS:
             raise KernelBug("WARNING: kmap_local: too many nested windows", function=caller_function()[0])
-        vpn = self.base_vpn + (task.pid * KMAP_SLOTS + depth) * 2 + 1
+        vpn = self.base_vpn + (pid * KMAP_SLOTS + depth) * 2 + 1
         st.append(pfn)
         # Memory.map_window, written out: this is the hottest call of the machine
         mem = self.mem
@@ -122,21 +141,29 @@ class Kmap:
         return vpn << mem.shift
 
     def unmap(self, addr: int) -> None:
-        task = this.task
-        st = self.stacks.get(task.pid)
+        mem = self.mem
+        pid = this.task.pid
+        st = self.stacks.get(pid)
         depth = len(st) - 1 if st else -1
-        vpn = self.base_vpn + (task.pid * KMAP_SLOTS + depth) * 2 + 1
-        if addr >> self.mem.shift != vpn or depth < 0:
+        vpn = self.base_vpn + (pid * KMAP_SLOTS + depth) * 2 + 1
+        if addr >> mem.shift != vpn or depth < 0:
             if self._unmap_lowmem(addr, st):
                 return
             func = caller_function()[0]
-            raise KernelBug(f"BUG: kunmap_local out of order in {func}", [f"unmapped {addr:016x}, the innermost window is {vpn << self.mem.shift:016x}"],
+            raise KernelBug(f"BUG: kunmap_local out of order in {func}", [f"unmapped {addr:016x}, the innermost window is {vpn << mem.shift:016x}"],
                             function=func, addr=addr)
         assert st is not None
         st.pop()
         while st and st[-1] < 0:
             st.pop()
-        self.mem.unmap_window(vpn)
+        # Memory.unmap_window, written out
+        pfn = mem.vmap.pop(vpn)
+        a = mem.aliases[pfn]
+        if len(a) == 1:
+            del mem.aliases[pfn]
+        else:
+            a.remove(vpn)
+        mem.fast.pop(vpn, None)
 
     def _unmap_lowmem(self, addr: int, st: list[int] | None) -> bool:
         """Unmap a window that is not the innermost. Only for pages of a mapping that takes no highmem (directories, a disk's page cache): there
