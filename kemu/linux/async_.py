@@ -80,6 +80,9 @@ g = statics(next_cookie=1, async_global_pending=list_head, async_dfl_domain=ASYN
 
 @port_of("kernel/async.c", "lowest_in_progress")
 def lowest_in_progress(domain: async_domain | None) -> int:
+    """``async_cookie_t lowest_in_progress(struct async_domain *domain)``:
+    the lowest cookie that has not ended, ASYNC_COOKIE_MAX if all have.
+    """
     first = None
     ret = ASYNC_COOKIE_MAX
 
@@ -125,6 +128,10 @@ def async_run_entry_fn(work: work_struct) -> None:
 
 @port_of("kernel/async.c", "__async_schedule_node_domain")
 def __async_schedule_node_domain(func: async_func_t, data: Any, node: int, domain: async_domain, entry: async_entry) -> int:
+    """``async_cookie_t __async_schedule_node_domain(async_func_t func, void *data, int node, struct async_domain *domain,
+    struct async_entry *entry)``:
+    numbers the entry and queues it.
+    """
     INIT_WORK(entry.work, async_run_entry_fn)
     entry.func = func
     entry.data = data
@@ -152,6 +159,9 @@ def __async_schedule_node_domain(func: async_func_t, data: Any, node: int, domai
 @port_of("kernel/async.c", "async_schedule_node_domain")
 def async_schedule_node_domain(func: async_func_t, data: Any, node: int, domain: async_domain) -> int:
     # allow irq-off callers
+    """``async_cookie_t async_schedule_node_domain(async_func_t func, void *data, int node, struct async_domain *domain)``:
+    the cookie; without memory, or with more than MAX_WORK pending, func has run when this returns.
+    """
     entry = kzalloc_obj(async_entry, GFP_ATOMIC)
 
     # If we're out of memory or if there's too much work pending already, we execute synchronously.
@@ -186,6 +196,9 @@ def async_schedule(func: async_func_t, data: Any) -> int:
 
 @port_of("kernel/async.c", "async_schedule_dev_nocall")
 def async_schedule_dev_nocall(func: async_func_t, dev: Any) -> bool:
+    """``bool async_schedule_dev_nocall(async_func_t func, struct device *dev)``:
+    false, and func not called, without memory or with more than MAX_WORK pending.
+    """
     entry = kzalloc_obj(async_entry, GFP_KERNEL)
 
     # Give up if there is no memory or too much work.
@@ -199,16 +212,21 @@ def async_schedule_dev_nocall(func: async_func_t, dev: Any) -> bool:
 
 @port_of("kernel/async.c", "async_synchronize_full")
 def async_synchronize_full() -> None:
+    """``void async_synchronize_full(void)``: waits for every domain that is registered"""
     async_synchronize_full_domain(None)
 
 
 @port_of("kernel/async.c", "async_synchronize_full_domain")
 def async_synchronize_full_domain(domain: async_domain | None) -> None:
+    """``void async_synchronize_full_domain(struct async_domain *domain)``: waits for all of one domain"""
     async_synchronize_cookie_domain(ASYNC_COOKIE_MAX, domain)
 
 
 @port_of("kernel/async.c", "async_synchronize_cookie_domain")
 def async_synchronize_cookie_domain(cookie: int, domain: async_domain | None) -> None:
+    """``void async_synchronize_cookie_domain(async_cookie_t cookie, struct async_domain *domain)``:
+    waits for what was scheduled into the domain before the cookie.
+    """
     mine = current().extra
     if this.watch is not None and isinstance(mine, async_entry) and (mine.domain is domain or domain is None and mine.domain.registered):
         this.watch.event("async_self_wait", entry=mine, domain=domain)
@@ -217,16 +235,19 @@ def async_synchronize_cookie_domain(cookie: int, domain: async_domain | None) ->
 
 @port_of("kernel/async.c", "async_synchronize_cookie")
 def async_synchronize_cookie(cookie: int) -> None:
+    """``void async_synchronize_cookie(async_cookie_t cookie)``: waits for what was scheduled before the cookie"""
     async_synchronize_cookie_domain(cookie, g.async_dfl_domain)
 
 
 @port_of("kernel/async.c", "current_is_async")
 def current_is_async() -> bool:
+    """``bool current_is_async(void)``: whether a worker runs an async call now"""
     return isinstance(current().extra, async_entry)
 
 
 @port_of("kernel/async.c", "async_init")
 def async_init() -> None:
+    """``void async_init(void)``: makes the workqueue"""
     g.async_wq = alloc_workqueue("async", WQ_UNBOUND, 0)
     BUG_ON(g.async_wq is None)
 

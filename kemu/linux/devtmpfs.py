@@ -46,6 +46,7 @@ def public_dev_mount(fc: FsContext) -> int:
 
 
 def devtmpfs_init_fs_context(fc: FsContext) -> int:
+    """``int devtmpfs_init_fs_context(struct fs_context *fc)``"""
     from kemu.linux.fs_context import fs_context_operations
 
     ret = _internal_init_fs_context(fc)

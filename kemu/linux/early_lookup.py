@@ -22,6 +22,9 @@ def _disks() -> dict[str, Any]:
 
 
 def devt_from_devname(name: str, devt: Ref) -> int:
+    """``int devt_from_devname(const char *name, dev_t *devt)``:
+    -ENODEV: no disk or partition of that name; -EINVAL: a longer name than a disk can have.
+    """
     for disk in _disks().values():
         if disk.disk_name == name.replace("/", "!"):
             devt.v = MKDEV(disk.major, disk.first_minor)
@@ -30,6 +33,7 @@ def devt_from_devname(name: str, devt: Ref) -> int:
 
 
 def devt_from_devnum(name: str, devt: Ref) -> int:
+    """``int devt_from_devnum(const char *name, dev_t *devt)``: -EINVAL: neither major:minor nor a number"""
     m = re.fullmatch(r"\s*(\d+):\s*(\d+)", name, re.ASCII) or re.fullmatch(r"\s*(\d+):\s*(\d+):\s*\d+:.", name, re.ASCII)
     if m:
         maj, mnr = int(m[1]), int(m[2])

@@ -35,10 +35,12 @@ def shmem_init() -> None:
 # ------------------------------------------------------------------------- character devices that a boot opens
 
 def read_null(file: Any, buf: Any, count: int, ppos: Any) -> int:
+    """``ssize_t read_null(struct file *file, char __user *buf, size_t count, loff_t *ppos)``: the end of the file"""
     return 0
 
 
 def write_null(file: Any, buf: Any, count: int, ppos: Any) -> int:
+    """``ssize_t write_null(struct file *file, const char __user *buf, size_t count, loff_t *ppos)``: all of it, nowhere"""
     return count
 
 

@@ -67,6 +67,7 @@ def _initcall(level: str, c_name: str) -> Callable[[F], F]:
         initcalls[fn.__name__] = Initcall(level, fn.__name__, fn)
         return fn
     deco.__name__ = c_name
+    deco.__doc__ = f"``{c_name}(fn)``: fn stands in for the entry of its name in the table of initcalls, else it runs in level {level!r} (first if of init/, or last)."
     return deco
 
 

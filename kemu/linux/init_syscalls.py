@@ -88,11 +88,13 @@ _DOTS = (b".", b"..")
 
 
 def path_permission(path: Path, mask: int) -> int:
+    """``int path_permission(const struct path *path, int mask)``: inode_permission() of a walked path"""
     return inode_permission(path.mnt.mnt_idmap, path.dentry.d_inode, mask)
 
 
 @port_of(C, "init_pivot_root")
 def init_pivot_root(new_root: str, put_old: str) -> int:
+    """``int init_pivot_root(const char *new_root, const char *put_old)``: -ENOENT, -ENOTDIR, -EINVAL, -EBUSY as pivot_root(2)"""
     from kemu.linux.mount import path_pivot_root
 
     new_path, old_path = Path(), Path()
@@ -111,6 +113,10 @@ def init_pivot_root(new_root: str, put_old: str) -> int:
 
 @port_of(C, "init_mount")
 def init_mount(dev_name: str | None, dir_name: str, type_page: str | None, flags: int, data_page: Any) -> int:
+    """``int init_mount(const char *dev_name, const char *dir_name, const char *type_page, unsigned long flags, void
+    *data_page)``:
+    -ENOENT, -ENOTDIR, -ENODEV, -EINVAL, -ENOMEM as mount(2).
+    """
     from kemu.linux.mount import path_mount
 
     path = Path()
@@ -124,6 +130,7 @@ def init_mount(dev_name: str | None, dir_name: str, type_page: str | None, flags
 
 @port_of(C, "init_umount")
 def init_umount(name: str, flags: int) -> int:
+    """``int init_umount(const char *name, int flags)``: -ENOENT, -EINVAL, -EBUSY as umount(2)"""
     from kemu.linux.mount import path_umount
 
     lookup_flags = LOOKUP_MOUNTPOINT
@@ -138,6 +145,7 @@ def init_umount(name: str, flags: int) -> int:
 
 @port_of(C, "init_chdir")
 def init_chdir(filename: str) -> int:
+    """``int init_chdir(const char *filename)``: -ENOENT, -ENOTDIR, -EACCES"""
     path = Path()
     error = kern_path(filename, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, path)
     if error:
@@ -151,6 +159,7 @@ def init_chdir(filename: str) -> int:
 
 @port_of(C, "init_chroot")
 def init_chroot(filename: str) -> int:
+    """``int init_chroot(const char *filename)``: -ENOENT, -ENOTDIR, -EACCES, -EPERM"""
     path = Path()
     error = kern_path(filename, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, path)
     if error:
@@ -168,6 +177,7 @@ def init_chroot(filename: str) -> int:
 
 @port_of(C, "init_chown")
 def init_chown(filename: str, user: int, group: int, flags: int) -> int:
+    """``int init_chown(const char *filename, uid_t user, gid_t group, int flags)``: -ENOENT, -EPERM, -EROFS"""
     lookup_flags = 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW
     path = Path()
     error = kern_path(filename, lookup_flags, path)
@@ -183,6 +193,7 @@ def init_chown(filename: str, user: int, group: int, flags: int) -> int:
 
 @port_of(C, "init_chmod")
 def init_chmod(filename: str, mode: int) -> int:
+    """``int init_chmod(const char *filename, umode_t mode)``: -ENOENT, -EPERM, -EROFS"""
     path = Path()
     error = kern_path(filename, LOOKUP_FOLLOW, path)
     if error:
@@ -194,6 +205,7 @@ def init_chmod(filename: str, mode: int) -> int:
 
 @port_of(C, "init_eaccess")
 def init_eaccess(filename: str) -> int:
+    """``int init_eaccess(const char *filename)``: 0, or -ENOENT, -ENOTDIR, -EACCES"""
     seen = this.machine.parts.get("looks_for_init")
     if seen is not None:
         seen()                  # the initramfs is in place: whoever wants to see the tree sees it now
@@ -208,6 +220,7 @@ def init_eaccess(filename: str) -> int:
 
 @port_of(C, "init_stat")
 def init_stat(filename: str, stat: Kstat, flags: int) -> int:
+    """``int init_stat(const char *filename, struct kstat *stat, int flags)``: -ENOENT, -ENOTDIR, -ENOMEM"""
     lookup_flags = 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW
     path = Path()
     error = kern_path(filename, lookup_flags, path)
@@ -220,36 +233,45 @@ def init_stat(filename: str, stat: Kstat, flags: int) -> int:
 
 @port_of(C, "init_mknod")
 def init_mknod(filename: str, mode: int, dev: int) -> int:
+    """``int init_mknod(const char *filename, umode_t mode, unsigned int dev)``:
+    -EEXIST, -ENOENT, -ENOMEM, -EPERM; a mode without type makes a regular file.
+    """
     return filename_mknodat(AT_FDCWD, getname(filename), mode, dev)
 
 
 @port_of(C, "init_link")
 def init_link(oldname: str, newname: str) -> int:
+    """``int init_link(const char *oldname, const char *newname)``: -EEXIST, -ENOENT, -EXDEV, -EPERM"""
     return filename_linkat(AT_FDCWD, getname(oldname), AT_FDCWD, getname(newname), 0)
 
 
 @port_of(C, "init_symlink")
 def init_symlink(oldname: str, newname: str) -> int:
+    """``int init_symlink(const char *oldname, const char *newname)``: -EEXIST, -ENOENT, -ENOMEM"""
     return filename_symlinkat(getname(oldname), AT_FDCWD, getname(newname))
 
 
 @port_of(C, "init_unlink")
 def init_unlink(pathname: str) -> int:
+    """``int init_unlink(const char *pathname)``: -ENOENT, -EISDIR, -EPERM"""
     return filename_unlinkat(AT_FDCWD, getname(pathname))
 
 
 @port_of(C, "init_mkdir")
 def init_mkdir(pathname: str, mode: int) -> int:
+    """``int init_mkdir(const char *pathname, umode_t mode)``: -EEXIST, -ENOENT, -ENOMEM"""
     return filename_mkdirat(AT_FDCWD, getname(pathname), mode)
 
 
 @port_of(C, "init_rmdir")
 def init_rmdir(pathname: str) -> int:
+    """``int init_rmdir(const char *pathname)``: -ENOENT, -ENOTEMPTY, -ENOTDIR, -EBUSY"""
     return filename_rmdir(AT_FDCWD, getname(pathname))
 
 
 @port_of(C, "init_utimes")
 def init_utimes(filename: str, ts: Any) -> int:
+    """``int init_utimes(char *filename, struct timespec64 *ts)``: -ENOENT, -EROFS"""
     path = Path()
     error = kern_path(filename, 0, path)
     if error:
@@ -262,6 +284,7 @@ def init_utimes(filename: str, ts: Any) -> int:
 @port_of(C, "init_dup")
 def init_dup(file: File) -> int:
     # get_unused_fd_flags(0), fd_install(): the descriptors of the current task
+    """``int init_dup(struct file *file)``: 0, or -EMFILE of get_unused_fd_flags()"""
     fds = this.machine.parts.setdefault("fds", {}).setdefault(this.task.pid, [])
     fds.append(get_file(file))
     return 0

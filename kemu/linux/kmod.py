@@ -28,11 +28,13 @@ g = statics(modprobe_path="/sbin/modprobe")
 
 @port_of("kernel/module/kmod.c", "free_modprobe_argv")
 def free_modprobe_argv(info: subprocess_info) -> None:
+    """``void free_modprobe_argv(struct subprocess_info *info)``"""
     kfree(info.data)
 
 
 @port_of("kernel/module/kmod.c", "call_modprobe")
 def call_modprobe(orig_module_name: str, wait: int) -> int:
+    """``int call_modprobe(char *orig_module_name, int wait)``: -ENOMEM, or what the helper ended with"""
     envp = ["HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"]
 
     argv: Any = kmalloc_obj(_argv, GFP_KERNEL)
@@ -61,6 +63,9 @@ class _argv:
 @port_of("kernel/module/kmod.c", "__request_module")
 def __request_module(wait: bool, fmt: str, *args: Any) -> int:
     # We don't allow synchronous module loading from async.
+    """``int __request_module(bool wait, const char *fmt, ...)``:
+    0 or modprobe's end; -ENOENT without a modprobe, -ENAMETOOLONG, -ETIME, -ENOMEM.
+    """
     WARN_ON_ONCE(wait and current_is_async())
 
     if not g.modprobe_path:

@@ -46,6 +46,7 @@ def parameq(a: str, b: str) -> bool:
 
 @port_of("kernel/params.c", "parameqn")
 def parameqn(a: str, b: str, n: int) -> bool:
+    """``bool parameqn(const char *a, const char *b, size_t n)``: equal, - and _ being the same"""
     return len(a) >= n and a[:n].replace("-", "_") == b[:n].replace("-", "_")
 
 
@@ -95,6 +96,10 @@ def next_arg(args: str) -> tuple[str, str, str | None]:
 def parse_one(param: str, val: str | None, doing: str, min_level: int, max_level: int, arg: Any, handle_unknown: parse_unknown_fn | None,
               known: list[kernel_param]) -> int:
     # Find parameter
+    """``int parse_one(char *param, char *val, const char *doing, const struct kernel_param *params, unsigned num_params, s16
+    min_level, s16 max_level, void *arg, parse_unknown_fn handle_unknown)``:
+    what the setter or handle_unknown says; -EINVAL: no value; -EPERM: unsafe; -ENOENT: nobody wants it.
+    """
     for p in known:
         if parameq(param, p.name):
             if not min_level <= p.level <= max_level:

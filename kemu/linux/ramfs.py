@@ -96,6 +96,9 @@ def ramfs_get_inode(sb: SuperBlock, dir: Inode | None, mode: int, dev: int) -> I
 
 
 def ramfs_mknod(idmap: Any, dir: Inode, dentry: Dentry, mode: int, dev: int) -> int:
+    """``int ramfs_mknod(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode, dev_t dev)``:
+    -ENOSPC: no inode.
+    """
     inode = ramfs_get_inode(dir.i_sb, dir, mode, dev)
     if inode is None:
         return -ENOSPC
@@ -105,6 +108,9 @@ def ramfs_mknod(idmap: Any, dir: Inode, dentry: Dentry, mode: int, dev: int) -> 
 
 
 def ramfs_mkdir(idmap: Any, dir: Inode, dentry: Dentry, mode: int) -> Any:
+    """``struct dentry *ramfs_mkdir(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode)``:
+    NULL, or ERR_PTR(-ENOSPC).
+    """
     retval = ramfs_mknod(idmap, dir, dentry, mode | S_IFDIR, 0)
     if not retval:
         inc_nlink(dir)
@@ -112,10 +118,16 @@ def ramfs_mkdir(idmap: Any, dir: Inode, dentry: Dentry, mode: int) -> Any:
 
 
 def ramfs_create(idmap: Any, dir: Inode, dentry: Dentry, mode: int, excl: bool) -> int:
+    """``int ramfs_create(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, umode_t mode, bool excl)``:
+    -ENOSPC: no inode.
+    """
     return ramfs_mknod(idmap, dir, dentry, mode | S_IFREG, 0)
 
 
 def ramfs_symlink(idmap: Any, dir: Inode, dentry: Dentry, symname: bytes) -> int:
+    """``int ramfs_symlink(struct mnt_idmap *idmap, struct inode *dir, struct dentry *dentry, const char *symname)``:
+    -ENOSPC, -ENOMEM.
+    """
     inode = ramfs_get_inode(dir.i_sb, dir, S_IFLNK | 0o777, 0)
     if inode is None:
         return -ENOSPC
@@ -129,6 +141,7 @@ def ramfs_symlink(idmap: Any, dir: Inode, dentry: Dentry, symname: bytes) -> int
 
 
 def ramfs_tmpfile(idmap: Any, dir: Inode, file: File, mode: int) -> int:
+    """``int ramfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir, struct file *file, umode_t mode)``: -ENOSPC: no inode"""
     inode = ramfs_get_inode(dir.i_sb, dir, mode, 0)
     if inode is None:
         return -ENOSPC
@@ -145,6 +158,9 @@ ramfs_fs_parameters = [fsparam_u32oct("mode", Opt_mode)]
 
 
 def ramfs_parse_param(fc: FsContext, param: FsParameter) -> int:
+    """``int ramfs_parse_param(struct fs_context *fc, struct fs_parameter *param)``:
+    -EINVAL for a bad mode; unknown options are ignored.
+    """
     result = fs_parse_result()
     opt = fs_parse(fc, ramfs_fs_parameters, param, result)
     if opt == -ENOPARAM:
@@ -157,6 +173,7 @@ def ramfs_parse_param(fc: FsContext, param: FsParameter) -> int:
 
 
 def ramfs_fill_super(sb: SuperBlock, fc: FsContext) -> int:
+    """``int ramfs_fill_super(struct super_block *sb, struct fs_context *fc)``: -ENOMEM: no root"""
     sb.s_maxbytes = MAX_LFS_FILESIZE
     sb.s_blocksize = arch.PAGE_SIZE
     sb.s_blocksize_bits = arch.PAGE_SHIFT
@@ -169,10 +186,12 @@ def ramfs_fill_super(sb: SuperBlock, fc: FsContext) -> int:
 
 
 def ramfs_get_tree(fc: FsContext) -> int:
+    """``int ramfs_get_tree(struct fs_context *fc)``: -ENOMEM"""
     return get_tree_nodev(fc, ramfs_fill_super)
 
 
 def ramfs_free_fc(fc: FsContext) -> None:
+    """``void ramfs_free_fc(struct fs_context *fc)``"""
     kfree(fc.s_fs_info)
 
 

@@ -155,6 +155,7 @@ def SHMEM_SB(sb: SuperBlock) -> shmem_sb_info:
 # ------------------------------------------------------------------------- blocks and inodes that count
 
 def shmem_inode_acct_blocks(inode: Inode, pages: int) -> int:
+    """``int shmem_inode_acct_blocks(struct inode *inode, long pages)``: -ENOSPC: the size= of the mount is used up"""
     sbinfo = SHMEM_SB(inode.i_sb)
     if sbinfo.max_blocks:
         if sbinfo.used_blocks + pages > sbinfo.max_blocks:
@@ -164,6 +165,7 @@ def shmem_inode_acct_blocks(inode: Inode, pages: int) -> int:
 
 
 def shmem_inode_unacct_blocks(inode: Inode, pages: int) -> None:
+    """``void shmem_inode_unacct_blocks(struct inode *inode, long pages)``"""
     sbinfo = SHMEM_SB(inode.i_sb)
     if sbinfo.max_blocks:
         sbinfo.used_blocks -= pages
@@ -333,6 +335,7 @@ writes_whole_ranges(shmem_aops, _account_run)
 
 
 def shmem_truncate_range(inode: Any, lstart: int) -> None:
+    """``void shmem_truncate_range(struct inode *inode, loff_t lstart, uoff_t lend)``"""
     truncate_pagecache(inode, lstart)
     shmem_recalc_inode(inode, 0)
 
@@ -340,12 +343,14 @@ def shmem_truncate_range(inode: Any, lstart: int) -> None:
 # ------------------------------------------------------------------------- inodes
 
 def shmem_alloc_inode(sb: SuperBlock) -> Inode | None:
+    """``struct inode *shmem_alloc_inode(struct super_block *sb)``"""
     if g.shmem_inode_cachep is None:
         g.shmem_inode_cachep = kmem_cache_create("shmem_inode_cache", shmem_inode_info, 0, SLAB_PANIC)
     return kmem_cache_alloc(g.shmem_inode_cachep, GFP_KERNEL)       # type: ignore[no-any-return]
 
 
 def shmem_free_in_core_inode(inode: Inode) -> None:
+    """``void shmem_free_in_core_inode(struct inode *inode)``"""
     if inode.i_mode & S_IFMT == S_IFLNK and inode.i_link.__class__ is int:
         kfree(inode.i_link)
     kmem_cache_free(g.shmem_inode_cachep, inode)
@@ -616,10 +621,16 @@ def simple_get_link(dentry: Dentry | None, inode: Inode, done: Any) -> Any:
 # ------------------------------------------------------------------------- extended attributes
 
 def shmem_xattr_handler_get(handler: xattr_handler, unused: Any, inode: Any, name: bytes, buffer: int, size: int) -> int:
+    """``int shmem_xattr_handler_get(const struct xattr_handler *handler, struct dentry *unused, struct inode *inode, const
+    char *name, void *buffer, size_t size)``
+    """
     return simple_xattr_get(inode.xattrs, handler.prefix + name, buffer, size)
 
 
 def shmem_xattr_handler_set(handler: xattr_handler, idmap: Any, unused: Any, inode: Any, name: bytes, value: bytes | None, flags: int) -> int:
+    """``int shmem_xattr_handler_set(const struct xattr_handler *handler, struct mnt_idmap *idmap, struct dentry *unused,
+    struct inode *inode, const char *name, const void *value, size_t size, int flags)``
+    """
     sbinfo = SHMEM_SB(inode.i_sb)
     name = handler.prefix + name
     ispace = 0
@@ -640,6 +651,7 @@ def shmem_xattr_handler_set(handler: xattr_handler, idmap: Any, unused: Any, ino
 
 
 def shmem_listxattr(dentry: Dentry, buffer: int, size: int) -> int:
+    """``ssize_t shmem_listxattr(struct dentry *dentry, char *buffer, size_t size)``"""
     inode: Any = dentry.d_inode
     return simple_xattr_list(inode, inode.xattrs, buffer, size)
 
@@ -798,10 +810,12 @@ def shmem_fill_super(sb: SuperBlock, fc: FsContext) -> int:
 
 
 def shmem_get_tree(fc: FsContext) -> int:
+    """``int shmem_get_tree(struct fs_context *fc)``"""
     return get_tree_nodev(fc, shmem_fill_super)
 
 
 def shmem_free_fc(fc: FsContext) -> None:
+    """``void shmem_free_fc(struct fs_context *fc)``"""
     if fc.fs_private is not None:
         kfree(fc.fs_private)
 
@@ -849,6 +863,7 @@ def shmem_init_fs_context(fc: FsContext) -> int:
 
 
 def shmem_kill_sb(sb: SuperBlock) -> None:
+    """``.kill_sb`` of tmpfs, which is kill_anon_super() itself in Linux."""
     kill_anon_super(sb)
 
 

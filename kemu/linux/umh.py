@@ -55,6 +55,7 @@ class subprocess_info:
 
 @port_of("kernel/umh.c", "call_usermodehelper_freeinfo")
 def call_usermodehelper_freeinfo(info: subprocess_info) -> None:
+    """``void call_usermodehelper_freeinfo(struct subprocess_info *info)``"""
     if info.cleanup is not None:
         info.cleanup(info)
     kfree(info)
@@ -62,6 +63,7 @@ def call_usermodehelper_freeinfo(info: subprocess_info) -> None:
 
 @port_of("kernel/umh.c", "umh_complete")
 def umh_complete(sub_info: subprocess_info) -> None:
+    """``void umh_complete(struct subprocess_info *sub_info)``"""
     comp = xchg(sub_info, "complete", None)
     # If xchg() returns NULL we own sub_info, the UMH_KILLABLE caller has gone away or the caller used UMH_NO_WAIT.
     if comp is not None:
@@ -148,6 +150,7 @@ def call_usermodehelper_exec_sync(sub_info: subprocess_info) -> None:
 
 @port_of("kernel/umh.c", "call_usermodehelper_exec_work")
 def call_usermodehelper_exec_work(work: work_struct) -> None:
+    """``void call_usermodehelper_exec_work(struct work_struct *work)``"""
     sub_info: subprocess_info = work.container
 
     if sub_info.wait & UMH_WAIT_PROC:
@@ -161,6 +164,7 @@ def call_usermodehelper_exec_work(work: work_struct) -> None:
 
 @port_of("kernel/umh.c", "usermodehelper_read_trylock")
 def usermodehelper_read_trylock() -> int:
+    """``int usermodehelper_read_trylock(void)``: 0, or -EAGAIN (disabled)"""
     down_read(g.umhelper_sem)
     while True:
         if not g.usermodehelper_disabled:
@@ -175,11 +179,13 @@ def usermodehelper_read_trylock() -> int:
 
 @port_of("kernel/umh.c", "usermodehelper_read_unlock")
 def usermodehelper_read_unlock() -> None:
+    """``void usermodehelper_read_unlock(void)``"""
     up_read(g.umhelper_sem)
 
 
 @port_of("kernel/umh.c", "__usermodehelper_set_disable_depth")
 def __usermodehelper_set_disable_depth(depth: int) -> None:
+    """``void __usermodehelper_set_disable_depth(enum umh_disable_depth depth)``"""
     down_write(g.umhelper_sem)
     g.usermodehelper_disabled = depth
     wake_up(g.usermodehelper_disabled_waitq)
@@ -194,6 +200,7 @@ def usermodehelper_enable() -> None:
 
 @port_of("kernel/umh.c", "__usermodehelper_disable")
 def __usermodehelper_disable(depth: int) -> int:
+    """``int __usermodehelper_disable(enum umh_disable_depth depth)``: -EINVAL for depth 0, -EAGAIN if helpers ran on for 5 s"""
     if not depth:
         return -EINVAL
 
@@ -212,17 +219,23 @@ def __usermodehelper_disable(depth: int) -> int:
 
 @port_of("kernel/umh.c", "helper_lock")
 def helper_lock() -> None:
+    """``void helper_lock(void)``"""
     atomic_inc(g.running_helpers)
 
 
 @port_of("kernel/umh.c", "helper_unlock")
 def helper_unlock() -> None:
+    """``void helper_unlock(void)``"""
     if atomic_dec_and_test(g.running_helpers):
         wake_up(g.running_helpers_waitq)
 
 
 @port_of("kernel/umh.c", "call_usermodehelper_setup")
 def call_usermodehelper_setup(path: str | None, argv: list[str], envp: list[str], gfp_mask: int, init: Any, cleanup: Any, data: Any) -> Any:
+    """``struct subprocess_info *call_usermodehelper_setup(const char *path, char **argv, char **envp, gfp_t gfp_mask, int
+    (*init)(struct subprocess_info *info, struct cred *new), void (*cleanup)(struct subprocess_info *info), void *data)``:
+    NULL without memory.
+    """
     sub_info = kzalloc_obj(subprocess_info, gfp_mask)
     if sub_info is None:
         return None
@@ -240,6 +253,9 @@ def call_usermodehelper_setup(path: str | None, argv: list[str], envp: list[str]
 
 @port_of("kernel/umh.c", "call_usermodehelper_exec")
 def call_usermodehelper_exec(sub_info: subprocess_info, wait: int) -> int:
+    """``int call_usermodehelper_exec(struct subprocess_info *sub_info, int wait)``:
+    -EINVAL without a path, -EBUSY while disabled, -ENOMEM of the completion's work; else what the wait asked for.
+    """
     done = completion(by=f"the usermode helper {sub_info.path}")
     retval = 0
 
@@ -276,6 +292,9 @@ def call_usermodehelper_exec(sub_info: subprocess_info, wait: int) -> int:
 
 @port_of("kernel/umh.c", "call_usermodehelper")
 def call_usermodehelper(path: str, argv: list[str], envp: list[str], wait: int) -> int:
+    """``int call_usermodehelper(const char *path, char **argv, char **envp, int wait)``:
+    -ENOMEM, or as call_usermodehelper_exec().
+    """
     gfp_mask = GFP_KERNEL
 
     info = call_usermodehelper_setup(path, argv, envp, gfp_mask, None, None, None)
