@@ -2,7 +2,7 @@
 """CRC32C (include/linux/crc32.h, lib/crc)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import dup, names
 from kemu.machine.current import this
 
 _POLY = 0x82F63B78
@@ -52,3 +52,6 @@ def crc32c_bytes(crc: int, data: bytes) -> int:
 def crc32c(crc: int, p: int, length: int) -> int:
     """``u32 crc32c(u32 crc, const void *p, size_t len)``: no final inversion."""
     return crc32c_bytes(crc, this.mem.load(p, length))
+
+
+names("custom", "lib/crc/crc32.h", "crc32c_bytes", how="CRC32C of Python bytes")

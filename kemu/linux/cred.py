@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 from kemu.linux.statics import statics
 from kemu.machine.current import this
 from kemu.machine.machine import should_fail
@@ -147,3 +147,6 @@ def ns_capable(ns: Any, cap: int) -> bool:
 def capable_wrt_inode_uidgid(idmap: Any, inode: Any, cap: int) -> bool:
     """``bool capable_wrt_inode_uidgid(idmap, inode, cap)``: and the inode's ids are mapped."""
     return inode.i_uid != 0xFFFF_FFFF and inode.i_gid != 0xFFFF_FFFF and bool(current_cred().caps >> cap & 1)
+
+
+names("custom", "include/linux/cred.h", "UserNamespace", "scoped_with_creds", how="one namespace; a context manager")

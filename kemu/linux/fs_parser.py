@@ -105,7 +105,9 @@ bool_names = [constant_table("0", 0), constant_table("1", 1), constant_table("fa
               constant_table("yes", 1)]
 
 
+@dup("fs/fs_parser.c")
 def fs_lookup_key(desc: Sequence[fs_parameter_spec], param: FsParameter, result: fs_parse_result) -> fs_parameter_spec | None:
+    """``const struct fs_parameter_spec *fs_lookup_key( const struct fs_parameter_spec *desc, struct fs_parameter *para...``"""
     name = param.key
     want_flag = param.type == fs_value_is_flag
     other = None
@@ -157,7 +159,9 @@ def fs_parse(fc: FsContext, desc: Sequence[fs_parameter_spec], param: FsParamete
     return __fs_parse(fc.log, desc, param, result)
 
 
+@dup("fs/fs_parser.c")
 def fs_param_bad_value(log: p_log, param: FsParameter) -> int:
+    """``int fs_param_bad_value(struct p_log *log, struct fs_parameter *param)``"""
     return inval_plog(log, "Bad value for '%s'", param.key)
 
 
@@ -171,6 +175,7 @@ def _string(log: p_log, p: fs_parameter_spec, param: FsParameter) -> tuple[str |
 
 
 def fs_param_is_bool(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_bool(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, struct ...``"""
     s, ret = _string(log, p, param)
     if s is None:
         return ret
@@ -194,18 +199,22 @@ def _number(convert: Callable[[str, int, Ref], int], log: p_log, p: fs_parameter
 
 
 def fs_param_is_u32(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_u32(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, struct f...``"""
     return _number(kstrtouint, log, p, param, result, p.data or 0)
 
 
 def fs_param_is_s32(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_s32(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, struct f...``"""
     return _number(kstrtoint, log, p, param, result, 0)
 
 
 def fs_param_is_u64(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_u64(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, struct f...``"""
     return _number(kstrtoull, log, p, param, result, 0)
 
 
 def fs_param_is_enum(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_enum(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, struct ...``"""
     s, ret = _string(log, p, param)
     if s is None:
         return ret
@@ -217,12 +226,14 @@ def fs_param_is_enum(log: p_log, p: fs_parameter_spec, param: FsParameter, resul
 
 
 def fs_param_is_string(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_string(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, struc...``"""
     if param.type != fs_value_is_string or not param.string and not p.flags & fs_param_can_be_empty:
         return fs_param_bad_value(log, param)
     return 0
 
 
 def fs_param_is_fd(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_fd(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, struct fs...``"""
     value = Ref(0)
     if param.type == fs_value_is_string:
         s = param.string or ""
@@ -237,6 +248,7 @@ def fs_param_is_fd(log: p_log, p: fs_parameter_spec, param: FsParameter, result:
 
 
 def fs_param_is_file_or_string(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_file_or_string(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *para...``"""
     if param.type == fs_value_is_string:
         return fs_param_is_string(log, p, param, result)
     if param.type == fs_value_is_file and 0 <= param.dirfd <= 0x7FFF_FFFF:
@@ -254,14 +266,17 @@ def _id(what: str, log: p_log, p: fs_parameter_spec, param: FsParameter, result:
 
 
 def fs_param_is_uid(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_uid(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, struct f...``"""
     return _id("uid", log, p, param, result)
 
 
 def fs_param_is_gid(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_gid(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, struct f...``"""
     return _id("gid", log, p, param, result)
 
 
 def fs_param_is_blockdev(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
+    """``int fs_param_is_blockdev(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, str...``"""
     return 0
 
 
@@ -270,62 +285,77 @@ names("dup", "fs/fs_parser.c", "fs_param_is_bool", "fs_param_is_u32", "fs_param_
 
 
 def fsparam_flag(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_flag(NAME, OPT)``"""
     return fs_parameter_spec(name, None, opt)
 
 
 def fsparam_flag_no(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_flag_no(NAME, OPT)``"""
     return fs_parameter_spec(name, None, opt, fs_param_neg_with_no)
 
 
 def fsparam_bool(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_bool(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_bool, opt)
 
 
 def fsparam_u32(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_u32(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_u32, opt)
 
 
 def fsparam_u32oct(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_u32oct(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_u32, opt, 0, 8)
 
 
 def fsparam_u32hex(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_u32hex(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_u32, opt, 0, 16)
 
 
 def fsparam_s32(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_s32(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_s32, opt)
 
 
 def fsparam_u64(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_u64(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_u64, opt)
 
 
 def fsparam_enum(name: str, opt: int, array: Sequence[constant_table]) -> fs_parameter_spec:
+    """``fsparam_enum(NAME, OPT, array)``"""
     return fs_parameter_spec(name, fs_param_is_enum, opt, 0, array)
 
 
 def fsparam_string(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_string(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_string, opt)
 
 
 def fsparam_string_empty(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_string_empty(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_string, opt, fs_param_can_be_empty)
 
 
 def fsparam_fd(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_fd(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_fd, opt)
 
 
 def fsparam_file_or_string(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_file_or_string(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_file_or_string, opt)
 
 
 def fsparam_uid(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_uid(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_uid, opt)
 
 
 def fsparam_gid(name: str, opt: int) -> fs_parameter_spec:
+    """``fsparam_gid(NAME, OPT)``"""
     return fs_parameter_spec(name, fs_param_is_gid, opt)
 
 

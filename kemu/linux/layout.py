@@ -18,7 +18,7 @@ from typing import Any
 
 import cffi
 
-from kemu.linux.honesty import custom
+from kemu.linux.honesty import custom, names
 from kemu.machine.current import this
 
 _BASE = """
@@ -164,3 +164,6 @@ def sizeof(cls: Any) -> int:
 def offsetof(cls: Any, field: str) -> int:
     """``offsetof(struct ..., field)``"""
     return cls.FIELDS[field][0]                                               # type: ignore[no-any-return]
+
+
+names("custom", "include/linux/types.h", "View", "Value", "Views", how="pointers to packed structures, their snapshots, and the table of both")

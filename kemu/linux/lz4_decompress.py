@@ -7,7 +7,7 @@ stored, so that overlapping memory gives what the kernel would get. The caller h
 """
 from __future__ import annotations
 
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import dup, names
 from kemu.machine.current import this
 from kemu.machine.memory import UNINIT
 
@@ -245,3 +245,6 @@ def LZ4_decompress_generic(src: int, dst: int, srcSize: int, outputSize: int, pa
         op = cpy                                    # wildcopy correction
 
     return op - dst
+
+
+names("custom", "lib/lz4/lz4_decompress.c", "Window", how="memory as the decoder reads and writes it")

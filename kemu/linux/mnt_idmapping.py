@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 
 
 class mnt_idmap_t:
@@ -35,3 +35,6 @@ def i_uid_into_vfsuid(idmap: Any, inode: Any) -> int:
 def i_gid_into_vfsgid(idmap: Any, inode: Any) -> int:
     """``vfsgid_t i_gid_into_vfsgid(struct mnt_idmap *idmap, const struct inode *inode)``"""
     return int(inode.i_gid)
+
+
+names("custom", "include/linux/mnt_idmapping.h", "mnt_idmap_t", how="the identity mapping only")

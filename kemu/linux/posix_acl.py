@@ -9,7 +9,7 @@ from kemu.linux.dcache import Dentry
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EACCES, EINVAL, EIO, ENODATA, ENOMEM, EOPNOTSUPP, ERANGE
 from kemu.linux.gfp import GFP_NOFS
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.stat import S_ISLNK
 from kemu.linux.super_types import SB_POSIXACL
@@ -253,6 +253,8 @@ def posix_acl_xattr_list(dentry: Dentry) -> bool:
 
 nop_posix_acl_access = xattr_handler(name=XATTR_NAME_POSIX_ACL_ACCESS, list=posix_acl_xattr_list)
 nop_posix_acl_default = xattr_handler(name=XATTR_NAME_POSIX_ACL_DEFAULT, list=posix_acl_xattr_list)
+
+names("custom", "fs/posix_acl.c", "posix_acl_to_bytes", how="the xattr form as Python bytes")
 
 __all__ = ["ACL_TYPE_ACCESS", "ACL_TYPE_DEFAULT", "PosixAcl", "cache_no_acl", "do_get_acl", "forget_all_cached_acls", "forget_cached_acl",
            "get_cached_acl", "get_inode_acl", "init_user_ns", "nop_posix_acl_access", "nop_posix_acl_default", "posix_acl_dup", "posix_acl_from_xattr",

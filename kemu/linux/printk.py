@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 from kemu.machine.current import this
 from kemu.machine.printk import VaFormat, vsprintf
 
@@ -94,6 +94,8 @@ def DO_ONCE_LITE_IF(condition: bool, func: Any, *args: Any) -> bool:
             func(*args)
     return condition
 
+
+names("custom", "include/linux/printk.h", "VaFormat", "vsprintf", how="C formats and arguments as Python objects")
 
 __all__ = ["DO_ONCE_LITE_IF", "KERN_ALERT", "KERN_CONT", "KERN_CRIT", "KERN_DEBUG", "KERN_DEFAULT", "KERN_EMERG", "KERN_ERR", "KERN_INFO", "KERN_NOTICE",
            "KERN_SOH", "KERN_WARNING", "VaFormat", "pr_crit", "pr_debug", "pr_emerg", "pr_err", "pr_info", "pr_notice", "pr_warn", "pr_warn_once", "printk",

@@ -2,7 +2,7 @@
 """The current task (include/linux/sched.h, include/linux/sched/mm.h, include/linux/preempt.h)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 from kemu.machine.current import this
 from kemu.machine.sched import HZ, NSEC_PER_JIFFY, PF_KTHREAD, Task
 
@@ -157,6 +157,8 @@ def jiffies() -> int:
     """``jiffies``"""
     return this.machine.clock.jiffies
 
+
+names("custom", "include/linux/sched.h", "Task", how="struct task_struct as far as ported code and the scheduler use it")
 
 __all__ = ["HZ", "PF_KTHREAD", "PF_MEMALLOC_NOFS", "PF_MEMALLOC_NOIO", "Task", "cond_resched", "cpu_relax", "current", "fatal_signal_pending", "jiffies",
            "memalloc_nofs_restore", "memalloc_nofs_save", "memalloc_noio_restore", "memalloc_noio_save", "migrate_disable", "migrate_enable", "msleep",

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EINVAL
 from kemu.linux.fcntl import AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_LARGEFILE, SEEK_HOLE
-from kemu.linux.honesty import custom
+from kemu.linux.honesty import custom, names
 from kemu.linux.path import path_put
 from kemu.linux.stat import S_IFBLK
 from kemu.linux.task_work import task_work_run
@@ -260,3 +260,7 @@ def device_node(name: str, dev: int) -> str:
     sys_mkdir("/dev")
     sys_mknod(path, S_IFBLK | 0o600, new_encode_dev(dev))
     return path
+
+
+names("custom", "kernel/entry/common.c", "exit_to_user_mode", "syscall", "sys_open", "sys_lstat", "sys_stat", "sys_readlink", "device_node",
+      how="what a program does: a system call with its way back to user mode")

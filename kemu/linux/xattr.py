@@ -52,10 +52,13 @@ def xattr_handler_can_list(handler: xattr_handler | None, dentry: Dentry) -> boo
     return handler is not None and (handler.list is None or bool(handler.list(dentry)))
 
 
+@dup("include/linux/xattr.h")
 def is_posix_acl_xattr(name: bytes) -> bool:
+    """``bool is_posix_acl_xattr(const char *name)``"""
     return name in (XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT)
 
 
+@dup("fs/xattr.c")
 def xattr_resolve_name(inode: Inode, name: bytes) -> Any:
     """(the handler, the name without its prefix), or an error pointer."""
     if not inode.i_opflags & IOP_XATTR:
@@ -74,7 +77,9 @@ def xattr_resolve_name(inode: Inode, name: bytes) -> Any:
     return ERR_PTR(-EOPNOTSUPP)
 
 
+@dup("fs/xattr.c")
 def xattr_permission(idmap: Any, inode: Inode, name: bytes, mask: int) -> int:
+    """``int xattr_permission(struct mnt_idmap *idmap, struct inode *inode, const char *name, int mask)``"""
     error = -EPERM if mask & MAY_WRITE else -ENODATA
     if mask & MAY_WRITE and (inode.i_flags & (S_IMMUTABLE | S_APPEND) or inode.i_uid == 0xFFFF_FFFF or inode.i_gid == 0xFFFF_FFFF):
         return -EPERM

@@ -95,6 +95,7 @@ def vfs_removexattr(idmap: Any, dentry: Dentry, name: bytes) -> int:
 
 # ------------------------------------------------------------------------- attributes kept in memory
 
+@dup("include/linux/xattr.h")
 class simple_xattr:
     """``struct simple_xattr``"""
 

@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, names
 from kemu.machine import hostlib
 from kemu.machine.current import this
 
@@ -126,3 +126,6 @@ def zstd_is_error(code: int) -> bool:
 def zstd_get_error_name(code: int) -> str:
     """``const char *zstd_get_error_name(size_t code)``"""
     return hostlib.ffi.string(_lib().ZSTD_getErrorName(code)).decode()              # type: ignore[no-any-return]
+
+
+names("custom", "lib/zstd", "zstd_available", how="whether the host has a library")
