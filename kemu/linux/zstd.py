@@ -128,4 +128,4 @@ def zstd_get_error_name(code: int) -> str:
     return hostlib.ffi.string(_lib().ZSTD_getErrorName(code)).decode()              # type: ignore[no-any-return]
 
 
-names("custom", "lib/zstd", "zstd_available", how="whether the host has a library")
+names("custom", "include/linux/zstd.h", "zstd_available", how="whether the host has a library")
