@@ -12,7 +12,7 @@ from typing import Any
 
 from kemu.linux import user as sys
 from kemu.linux import user_change as change
-from kemu.linux.fcntl import O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY
+from kemu.linux.fcntl import O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY
 
 FLAGS = {"c": O_CREAT, "x": O_EXCL, "t": O_TRUNC, "a": O_APPEND}
 
@@ -37,7 +37,7 @@ def _read(path: str) -> bytes | int:
 
 
 def _names(path: str) -> list[str] | int:
-    fd = sys.sys_open(path, O_RDONLY)
+    fd = sys.sys_open(path, O_RDONLY | O_DIRECTORY)
     if isinstance(fd, int):
         return fd
     out: list[str] = []

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Runs the scripts of tests/fs_script.py on a real kernel, as /init: /script in, results to a file of the host.
+ * A line "case N" unmounts everything below /t, makes /t anew, and prints itself.
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+#include "agent.h"
+
+static FILE *out;
+static int at;
+
+static void done(long ret)
+{
+	if (ret < 0)
+		fprintf(out, "%d %d\n", at, errno);
+	else
+		fprintf(out, "%d ok\n", at);
+}
+
+static size_t unhex(const char *s, unsigned char *to)
+{
+	size_t n = 0;
+
+	for (; s[0] && s[1]; s += 2) {
+		char b[3] = { s[0], s[1], 0 };
+
+		to[n++] = strtoul(b, NULL, 16);
+	}
+	return n;
+}
+
+static void do_open(const char *path, const char *flags, const unsigned char *data, size_t n, int mode)
+{
+	int fl = O_WRONLY, fd;
+	long ret = 0;
+
+	for (; *flags; flags++)
+		fl |= *flags == 'c' ? O_CREAT : *flags == 'x' ? O_EXCL : *flags == 't' ? O_TRUNC : *flags == 'a' ? O_APPEND : 0;
+	fd = open(path, fl, mode);
+	if (fd < 0) {
+		done(-1);
+		return;
+	}
+	if (n)
+		ret = write(fd, data, n);
+	done(ret);
+	close(fd);
+}
+
+static int cmp(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int names(const char *path, char ***list)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+	int n = 0;
+
+	*list = NULL;
+	if (!d)
+		return -1;
+	for (;;) {
+		errno = 0;
+		e = readdir(d);
+		if (!e)
+			break;
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		*list = realloc(*list, (n + 1) * sizeof(char *));
+		(*list)[n++] = strdup(e->d_name);
+	}
+	if (errno) {
+		int err = errno;
+
+		closedir(d);
+		errno = err;
+		return -1;
+	}
+	closedir(d);
+	qsort(*list, n, sizeof(char *), cmp);
+	return n;
+}
+
+static void contents(const char *path, off_t size)
+{
+	static unsigned char buf[1 << 20];
+	int fd = open(path, O_RDONLY), i;
+	unsigned char digest[32];
+	long n, total = 0;
+
+	if (fd < 0) {
+		fprintf(out, " %ld %d", (long)size, errno);
+		return;
+	}
+	while ((n = read(fd, buf + total, sizeof(buf) - total)) > 0)
+		total += n;
+	if (n < 0) {
+		fprintf(out, " %ld %d", (long)size, errno);
+	} else {
+		struct sha256 state;
+
+		sha256_init(&state);
+		sha256_update(&state, buf, total);
+		sha256_final(&state, digest);
+		fprintf(out, " %ld ", (long)size);
+		for (i = 0; i < 8; i++)
+			fprintf(out, "%02x", digest[i]);
+	}
+	close(fd);
+}
+
+static void tree(const char *path)
+{
+	char list[8192], *sorted[256], **entries, buf[4096];
+	struct stat st;
+	ssize_t n;
+	int i, k = 0, count;
+
+	if (lstat(path, &st)) {
+		fprintf(out, "%d %s %d\n", at, path, errno);
+		return;
+	}
+	fprintf(out, "%d %s %o %d %d ", at, path, st.st_mode, st.st_uid, st.st_gid);
+	if (S_ISDIR(st.st_mode))
+		fprintf(out, "-");
+	else
+		fprintf(out, "%ld", (long)st.st_nlink);
+	if (S_ISREG(st.st_mode))
+		contents(path, st.st_size);
+	if (S_ISLNK(st.st_mode)) {
+		n = readlink(path, buf, sizeof(buf) - 1);
+		if (n < 0)
+			fprintf(out, " %d", errno);
+		else
+			fprintf(out, " %.*s", (int)n, buf);
+	}
+	if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
+		fprintf(out, " %d:%d", major(st.st_rdev), minor(st.st_rdev));
+	n = llistxattr(path, list, sizeof(list));
+	if (n < 0) {
+		fprintf(out, " x%d", errno);
+	} else {
+		for (char *s = list; s < list + n; s += strlen(s) + 1)
+			sorted[k++] = s;
+		qsort(sorted, k, sizeof(char *), cmp);
+		for (i = 0; i < k; i++) {
+			unsigned char value[4096];
+			ssize_t v = lgetxattr(path, sorted[i], value, sizeof(value));
+
+			fprintf(out, " %s=", sorted[i]);
+			if (v < 0)
+				fprintf(out, "%d", errno);
+			for (ssize_t j = 0; j < v; j++)
+				fprintf(out, "%02x", value[j]);
+		}
+	}
+	fprintf(out, "\n");
+	if (!S_ISDIR(st.st_mode))
+		return;
+	count = names(path, &entries);
+	if (count < 0) {
+		fprintf(out, "%d %s readdir %d\n", at, path, errno);
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		char child[4096];
+
+		snprintf(child, sizeof(child), "%s/%s", path, entries[i]);
+		tree(child);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+static void run(char *line)
+{
+	static unsigned char data[1 << 20];
+	char *a[8] = { "", "", "", "", "", "", "", "" }, *op;
+	int n = 0;
+	size_t len;
+
+	op = strsep(&line, "\t");
+	while (line && n < 8)
+		a[n++] = strsep(&line, "\t");
+	if (!strcmp(op, "mkdir"))
+		done(mkdir(a[0], strtol(a[1], NULL, 8)));
+	else if (!strcmp(op, "open")) {
+		len = unhex(a[2], data);
+		do_open(a[0], a[1], data, len, strtol(a[3], NULL, 8));
+	} else if (!strcmp(op, "rep")) {
+		len = atoi(a[3]);
+		unhex(a[2], data);
+		memset(data, data[0], len);
+		do_open(a[0], a[1], data, len, 0644);
+	} else if (!strcmp(op, "unlink"))
+		done(unlink(a[0]));
+	else if (!strcmp(op, "rmdir"))
+		done(rmdir(a[0]));
+	else if (!strcmp(op, "rename"))
+		done(syscall(SYS_renameat2, AT_FDCWD, a[0], AT_FDCWD, a[1], atoi(a[2])));
+	else if (!strcmp(op, "link"))
+		done(link(a[0], a[1]));
+	else if (!strcmp(op, "symlink"))
+		done(symlink(a[0], a[1]));
+	else if (!strcmp(op, "mknod"))
+		done(mknod(a[0], strtol(a[1], NULL, 8), atoi(a[2])));
+	else if (!strcmp(op, "chmod"))
+		done(chmod(a[0], strtol(a[1], NULL, 8)));
+	else if (!strcmp(op, "chown"))
+		done(lchown(a[0], atoi(a[1]), atoi(a[2])));
+	else if (!strcmp(op, "truncate"))
+		done(truncate(a[0], atol(a[1])));
+	else if (!strcmp(op, "setx")) {
+		len = unhex(a[2], data);
+		done(lsetxattr(a[0], a[1], data, len, atoi(a[3])));
+	} else if (!strcmp(op, "rmx"))
+		done(lremovexattr(a[0], a[1]));
+	else if (!strcmp(op, "ls")) {
+		char **entries;
+		int i, count = names(a[0], &entries);
+
+		if (count < 0) {
+			fprintf(out, "%d %d\n", at, errno);
+			return;
+		}
+		fprintf(out, "%d ls ", at);
+		for (i = 0; i < count; i++)
+			fprintf(out, "%s%s", i ? " " : "", entries[i]);
+		fprintf(out, "\n");
+	} else if (!strcmp(op, "mount"))
+		done(mount(a[0], a[1], a[2], atoi(a[3]), *a[4] ? a[4] : NULL));
+	else if (!strcmp(op, "umount"))
+		done(umount2(a[0], atoi(a[1])));
+	else if (!strcmp(op, "tree"))
+		tree(a[0]);
+}
+
+int main(void)
+{
+	static char line[1 << 16];
+	FILE *script = fopen("/script", "r");
+
+	if (!script || !fgets(line, sizeof(line), script))
+		return 1;
+	line[strcspn(line, "\n")] = 0;		/* where the host wants the results */
+	mkdir("/h", 0755);
+	if (mount("none", "/h", "hostfs", 0, line))
+		return 1;
+	out = fopen("/h/out", "w");
+	if (!out)
+		return 1;
+	umask(022);
+	mkdir("/t", 0755);
+	while (script && fgets(line, sizeof(line), script)) {
+		line[strcspn(line, "\n")] = 0;
+		if (!strncmp(line, "case ", 5)) {
+			while (!umount2("/t", MNT_DETACH))
+				;
+			mount("tmpfs", "/t", "tmpfs", 0, "mode=0755");
+			fprintf(out, "%s\n", line);
+			at = 0;
+			continue;
+		}
+		run(line);
+		at++;
+	}
+	fprintf(out, "end of script\n");
+	fclose(out);
+	sync();
+	reboot(RB_POWER_OFF);
+	return 0;
+}
