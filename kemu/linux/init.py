@@ -67,7 +67,8 @@ def _initcall(level: str, c_name: str) -> Callable[[F], F]:
         initcalls[fn.__name__] = Initcall(level, fn.__name__, fn)
         return fn
     deco.__name__ = c_name
-    deco.__doc__ = f"``{c_name}(fn)``: fn stands in for the entry of its name in the table of initcalls, else it runs in level {level!r} (first if of init/, or last)."
+    deco.__doc__ = (f"``{c_name}(fn)``: fn stands in for the table's initcall of its name; a name the table does not have runs first in level "
+                    f"{level!r} if it is of init/, else last.")
     return deco
 
 

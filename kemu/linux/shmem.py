@@ -146,6 +146,13 @@ class shmem_options:
         self.full_inums = self.noswap = False
 
 
+@dup("include/linux/shmem_fs.h")
+def SHMEM_I(inode: Inode) -> shmem_inode_info:
+    """``struct shmem_inode_info *SHMEM_I(struct inode *inode)``: the inode is part of it, here as its base class."""
+    assert inode.__class__ is shmem_inode_info
+    return inode
+
+
 @dup(C)
 def SHMEM_SB(sb: SuperBlock) -> shmem_sb_info:
     """``struct shmem_sb_info *SHMEM_SB(struct super_block *sb)``"""
@@ -371,7 +378,7 @@ def shmem_get_inode(idmap: Any, sb: SuperBlock, dir: Inode | None, mode: int, de
     inode_init_owner(idmap, inode, dir, mode)
     inode.i_blocks = 0
     simple_inode_init_ts(inode)
-    inode.xattrs = {}
+    SHMEM_I(inode).xattrs = {}
     cache_no_acl(inode)
     if SHMEM_SB(sb).noswap:
         mapping_set_unevictable(inode.i_mapping)
