@@ -14,6 +14,7 @@ They are found in the packages that declare the entry point group ``kemu.experim
 """
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import importlib
 import importlib.metadata
@@ -118,7 +119,7 @@ def select(names: Iterable[str]) -> list[Experiment]:
         if not hits and load_module(name):
             hits = [e for e in registry.values() if e.fn.__module__ in (name, name + ".experiments")]
         if not hits:
-            near = sorted({n for n in (*registry, *(e.series for e in registry.values())) if name.split(".")[0].lower() in n.lower()})
+            near = difflib.get_close_matches(name, sorted({*registry, *(e.series for e in registry.values())}), 6, 0.5)
             raise UnknownExperiment(f"no experiment, series or module {name!r}"
                                     + (f"; near: {', '.join(near[:6])}" if near else f"; there are: {', '.join(sorted(registry)[:8]) or 'none'}"))
         for e in sorted(hits, key=lambda e: e.name):

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-import erofs_memback.experiments  # noqa: F401 - registers
 from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import HypothesisSource, ListSource
+
+import erofs_memback.experiments  # noqa: F401 - registers
 
 # what Linux itself makes of damaged images is a matter of `kemu review erofs`
 OURS = sorted(e.name for e in registry.values() if e.series in ("erofs", "erofs-memback") and e.name not in ("bdev.damaged", "bdev.cut-short"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-import erofs_memback.experiments  # noqa: F401 - registers
 from kemu.explore.experiment import registry
 from kemu.explore.search import search
 from tests.quality.mutants.museum import Mutant, mutants
+
+import erofs_memback.experiments  # noqa: F401 - registers
 
 
 @pytest.mark.parametrize("m", mutants, ids=lambda m: m.series.name)

@@ -10,10 +10,11 @@ import time
 
 import pytest
 
-import erofs_memback.experiments  # noqa: F401 - registers
 from kemu.explore import token
 from kemu.explore.experiment import registry
 from kemu.explore.run import replay
+
+import erofs_memback.experiments  # noqa: F401 - registers
 
 # what a careful reader found in the posted patch, each as the report by which the bench has to say it
 EXPECTED = {

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from erofs_memback import data, inode, memback, super, zdata_frontend, zdata_submit, zmap, zmap_lcluster
 from kemu.linux.types import u64
 from kemu.machine.series import Series
+
+from erofs_memback import data, inode, memback, super, zdata_frontend, zdata_submit, zmap, zmap_lcluster
 
 
 class Mutant(NamedTuple):
