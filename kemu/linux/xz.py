@@ -10,6 +10,7 @@ import lzma
 from typing import Any
 
 from kemu.linux.honesty import custom, dup
+from kemu.linux.lzma_decode import microlzma_decode
 from kemu.machine import hostlib
 from kemu.machine.current import this
 
@@ -29,7 +30,7 @@ int lzma_microlzma_decoder(lzma_stream *strm, uint64_t comp_size, uint64_t uncom
 int lzma_code(lzma_stream *strm, int action);
 void lzma_end(lzma_stream *strm);
 """)
-_LZMA_OK, _LZMA_STREAM_END = 0, 1
+_LZMA_OK, _LZMA_STREAM_END, _LZMA_DATA_ERROR = 0, 1, 9
 
 
 def _names() -> tuple[str, ...]:
@@ -53,12 +54,22 @@ class xz_buf:
 
 
 class _ByLiblzma:
-    """A decoder of the C library, for one stream."""
+    """A decoder of the C library, for one stream.
 
-    __slots__ = ("strm",)
+    Where the size is not exact it differs from the kernel's at the end: it looks at the symbol behind the last byte that is wanted (an end
+    marker, nonsense), and the kernel takes one more byte of input if the range has become small. So the last byte of the input is held back:
+    if the output is complete without it, both are content. If it is needed, the kernel's own decoder says whether it is enough.
+    """
+
+    __slots__ = ("comp_left", "dict_size", "exact", "out_left", "seen", "size", "strm")
 
     def __init__(self, comp_size: int, uncomp_size: int, exact: bool, dict_size: int):
         self.strm = hostlib.ffi.gc(hostlib.ffi.new("lzma_stream *"), _lib.lzma_end)
+        self.exact = exact
+        self.dict_size = dict_size
+        self.comp_left = comp_size
+        self.out_left = self.size = uncomp_size
+        self.seen: list[bytes] = []
         _lib.lzma_microlzma_decoder(self.strm, comp_size, uncomp_size, exact, dict_size)
 
     def run(self, b: xz_buf) -> tuple[int, int, int]:
@@ -67,17 +78,42 @@ class _ByLiblzma:
         s = self.strm
         if nin:
             s.next_in = hostlib.Source(b.in_ + b.in_pos, nin, "lzma").host
-        s.avail_in = nin
         sink = None
         if nout:
             sink = hostlib.Sink(b.out + b.out_pos, nout) if b.out else None
             s.next_out = sink.host if sink else hostlib.bounce("dst", nout)[0]
         s.avail_out = nout
-        ret = _lib.lzma_code(s, 0)
+        if self.exact:
+            s.avail_in = nin
+            ret = _lib.lzma_code(s, 0)
+        else:
+            ret = self._run(b, nin, nout)
         made = nout - s.avail_out
         if sink:
             sink.done(made)
         return ret, nin - s.avail_in, made
+
+    def _run(self, b: xz_buf, nin: int, nout: int) -> int:
+        s = self.strm
+        last = nin > 0 and nin == self.comp_left
+        s.avail_in = nin - last
+        ret = int(_lib.lzma_code(s, 0)) if s.avail_in or not last else _LZMA_OK
+        done = nout - s.avail_out == self.out_left
+        if last and not done and ret == _LZMA_OK:
+            s.avail_in += 1
+            ret = int(_lib.lzma_code(s, 0))
+            done = nout - s.avail_out == self.out_left
+            if done:
+                self.seen.append(this.mem.load(b.in_ + b.in_pos, nin, "lzma"))
+                return _LZMA_STREAM_END if microlzma_decode(b"".join(self.seen), self.size, self.dict_size) is not None else _LZMA_DATA_ERROR
+        elif last and done:
+            s.avail_in += 1
+        used = nin - s.avail_in
+        if used and not done:
+            self.seen.append(this.mem.load(b.in_ + b.in_pos, used, "lzma"))
+        self.comp_left -= used
+        self.out_left -= nout - s.avail_out
+        return _LZMA_STREAM_END if done else ret
 
 
 class _ByPython:

@@ -118,7 +118,8 @@ def difference(linux: Seen, here: Seen, who: str) -> tuple[str, str, list[str]] 
         path, name, x, y = first_field(linux.entries, here.entries)
         what = f"{name}: {x} / {y}" if name in ("error", "names") else name
         return f"{manifest.show(path)}: {name}: Linux {_short(x)}, {who} {_short(y)}", what, text.split("\n")
-    x, y = linux.said(), here.said()
+    # the order is no answer: which queue of pclusters a kworker gets to first differs from run to run
+    x, y = sorted(linux.said()), sorted(here.said())
     if x != y:
         i = next((i for i, (p, q) in enumerate(zip(x, y)) if p != q), min(len(x), len(y)))
         p, q = (x[i] if i < len(x) else "nothing more"), (y[i] if i < len(y) else "nothing more")
