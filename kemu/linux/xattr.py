@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.commoncap import xattr_getsecurity
 from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import Dentry
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
@@ -118,7 +119,13 @@ def vfs_getxattr(idmap: Any, dentry: Dentry, name: bytes, value: int, size: int)
     Return: its size; -ENODATA, -ERANGE, -EOPNOTSUPP (no handler for the prefix), -EINVAL, ...
     """
     error = xattr_permission(idmap, dentry.d_inode, name, MAY_READ)
-    return error or __vfs_getxattr(dentry, dentry.d_inode, name, value, size)
+    if error:
+        return error
+    if name.startswith(XATTR_SECURITY_PREFIX):
+        error = xattr_getsecurity(dentry, dentry.d_inode, name[len(XATTR_SECURITY_PREFIX):], value, size)
+        if error != -EOPNOTSUPP:
+            return error
+    return __vfs_getxattr(dentry, dentry.d_inode, name, value, size)
 
 
 @dup("fs/xattr.c")
