@@ -16,7 +16,7 @@ from pathlib import Path
 from kemu.linux import honesty
 from kemu.report.csource import CFunction, find_function, pin
 
-PORT_PACKAGES = ("erofs_memback", "initramfs")
+PORT_PACKAGES = ("erofs_memback", "initramfs", "kemu.linux")
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def ported(packages: tuple[str, ...] = PORT_PACKAGES) -> list[Ported]:
         pins[package] = json.loads(f.read_text()) if f.exists() else {}
     out = []
     for p in honesty.ports:
-        package = p.module.split(".")[0]
-        if package in pins:
+        package = next((n for n in pins if p.module == n or p.module.startswith(n + ".")), "")
+        if package:
             out.append(Ported(package, p.module, p.name, p.path, p.c_name, p.posted, pins[package].get(f"{p.path}:{p.c_name}", "")))
     return sorted(set(out), key=lambda x: (x.path, x.c_name, x.module))
 
