@@ -17,6 +17,7 @@ CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_CHROOT, CAP_SYS_ADMIN, CAP_SYS_RESOURCE, 
 CAP_FULL_SET = (1 << 41) - 1
 
 
+@custom("include/linux/user_namespace.h", "struct user_namespace", "there is one")
 class UserNamespace:
     """``struct user_namespace``: there is one."""
 
@@ -96,6 +97,7 @@ def revert_creds(revert_cred: Cred) -> Cred:
     return override_creds(revert_cred)
 
 
+@custom("include/linux/cred.h", "scoped_with_creds", "a context manager")
 @contextmanager
 def scoped_with_creds(cred: Cred) -> Iterator[None]:
     """``scoped_with_creds(cred)``: the body runs with these credentials."""

@@ -7,6 +7,7 @@ from typing import Any
 from kemu.linux.honesty import custom, dup, names
 
 
+@custom("fs/mnt_idmapping.c", "struct mnt_idmap", "the identity")
 class mnt_idmap_t:
     """``struct mnt_idmap``"""
 

@@ -203,6 +203,7 @@ def posix_acl_from_xattr(userns: Any, value: int, size: int) -> Any:
     return acl
 
 
+@custom("fs/posix_acl.c", "posix_acl_to_xattr", "gives bytes")
 def posix_acl_to_bytes(acl: PosixAcl) -> bytes:
     """The list as an attribute's value."""
     out = POSIX_ACL_XATTR_VERSION.to_bytes(4, "little")

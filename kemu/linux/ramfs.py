@@ -58,6 +58,7 @@ ramfs_file_operations = file_operations(read_iter=generic_file_read_iter, write_
 ramfs_file_inode_operations = inode_operations(setattr=simple_setattr, getattr=simple_getattr)
 
 
+@dup("fs/ramfs/inode.c")
 class ramfs_fs_info:
     """``struct ramfs_fs_info``"""
 
@@ -222,3 +223,6 @@ ramfs_fs_type = FileSystemType(name="ramfs", init_fs_context=ramfs_init_fs_conte
 names("dup", "fs/ramfs/inode.c", "ramfs_fs_type")
 names("dup", "fs/ramfs/inode.c", "ramfs_fs_info", "ramfs_mknod", "ramfs_mkdir", "ramfs_create", "ramfs_symlink", "ramfs_tmpfile", "ramfs_parse_param",
       "ramfs_fill_super", "ramfs_get_tree", "ramfs_free_fc")
+
+__all__ = ["RAMFS_MAGIC", "ramfs_file_operations", "ramfs_fs_info", "ramfs_fs_parameters", "ramfs_fs_type", "ramfs_get_inode",
+           "ramfs_init_fs_context", "ramfs_kill_sb", "ramfs_ops"]

@@ -169,3 +169,12 @@ def super_set_sysfs_name_uuid(sb: SuperBlock) -> None:
 def super_set_sysfs_name_id(sb: SuperBlock) -> None:
     """``void super_set_sysfs_name_id(struct super_block *sb)``"""
     sb.s_sysfs_name = sb.s_id
+
+
+__all__ = ["SB_ACTIVE", "SB_BORN", "SB_DEAD", "SB_DIRSYNC", "SB_DYING", "SB_FORCE", "SB_INLINECRYPT", "SB_I_ALLOW_HSM",
+           "SB_I_CGROUPWB", "SB_I_NODEV", "SB_I_NOEXEC", "SB_I_NOIDMAP", "SB_I_NOUMASK", "SB_I_NO_DATA_INTEGRITY",
+           "SB_I_PERSB_BDI", "SB_I_RESTRICTED_VARIANT", "SB_I_RETIRED", "SB_I_SKIP_SYNC", "SB_I_STABLE_WRITES",
+           "SB_I_TS_EXPIRY_WARNED", "SB_I_UNTRUSTED_MOUNTER", "SB_I_VERSION", "SB_KERNMOUNT", "SB_LAZYTIME", "SB_MANDLOCK",
+           "SB_NOATIME", "SB_NODEV", "SB_NODIRATIME", "SB_NOEXEC", "SB_NOSEC", "SB_NOSUID", "SB_NOUSER", "SB_POSIXACL",
+           "SB_RDONLY", "SB_SILENT", "SB_SYNCHRONOUS", "SuperBlock", "sb_rdonly", "super_operations",
+           "super_set_sysfs_name_bdev", "super_set_sysfs_name_id", "super_set_sysfs_name_uuid", "super_set_uuid"]

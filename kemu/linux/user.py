@@ -45,12 +45,14 @@ R = TypeVar("R")
 Name = str | bytes
 
 
+@custom("include/linux/entry-common.h", "exit_to_user_mode", "task work only")
 def exit_to_user_mode() -> None:
     """What the current task does on its way back to user space."""
     if this.task.task_works:
         task_work_run()
 
 
+@custom("include/linux/syscalls.h", "SYSCALL_DEFINE", "a decorator; arguments and results are Python objects")
 def syscall(fn: Callable[P, R]) -> Callable[P, R]:
     """A system call: the function, then the way back to user space."""
     @wraps(fn)
@@ -77,6 +79,7 @@ def sys_openat(dfd: int | File, filename: Name, flags: int, mode: int = 0) -> in
     return PTR_ERR(f) if IS_ERR(f) else f               # type: ignore[no-any-return]
 
 
+@syscall
 def sys_open(filename: Name, flags: int, mode: int = 0) -> int | File:
     """``open(filename, flags, mode)``"""
     return sys_openat(AT_FDCWD, filename, flags, mode)
@@ -138,11 +141,13 @@ def sys_newfstatat(dfd: int | File, filename: Name, flags: int = 0) -> int | Kst
     return err or cp_new_stat(stat)
 
 
+@syscall
 def sys_lstat(filename: Name) -> int | Kstat:
     """``lstat(filename, statbuf)``"""
     return sys_newfstatat(AT_FDCWD, filename, AT_SYMLINK_NOFOLLOW)
 
 
+@syscall
 def sys_stat(filename: Name) -> int | Kstat:
     """``stat(filename, statbuf)``"""
     return sys_newfstatat(AT_FDCWD, filename, 0)
@@ -166,6 +171,7 @@ def sys_readlinkat(dfd: int | File, filename: Name, bufsiz: int = PATH_MAX) -> i
     return n if n < 0 else bytes(buf[:n])
 
 
+@syscall
 def sys_readlink(filename: Name, bufsiz: int = PATH_MAX) -> int | bytes:
     """``readlink(filename, buf, bufsiz)``"""
     return sys_readlinkat(AT_FDCWD, filename, bufsiz)
@@ -252,6 +258,7 @@ def sys_rmdir(pathname: Name) -> int:
     return filename_rmdir(AT_FDCWD, _user(pathname))
 
 
+@custom("drivers/base/devtmpfs.c", "devtmpfs_create_node", "by mknod, as an experiment does it")
 def device_node(name: str, dev: int) -> str:
     """``/dev/name``, made if it is not there: a block device's node."""
     from kemu.linux.kdev_t import new_encode_dev

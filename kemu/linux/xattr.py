@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.commoncap import xattr_getsecurity
 from kemu.linux.cred import CAP_SYS_ADMIN, capable
+from kemu.linux.commoncap import xattr_getsecurity
 from kemu.linux.dcache import Dentry
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import E2BIG, EINVAL, EIO, ENODATA, ENOMEM, EOPNOTSUPP, EPERM, ERANGE
@@ -54,12 +54,15 @@ def xattr_handler_can_list(handler: xattr_handler | None, dentry: Dentry) -> boo
 
 
 @dup("include/linux/xattr.h")
+@dup("include/linux/posix_acl_xattr.h")
 def is_posix_acl_xattr(name: bytes) -> bool:
+    """``bool is_posix_acl_xattr(const char *name)``"""
     """``bool is_posix_acl_xattr(const char *name)``"""
     return name in (XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT)
 
 
 @dup("fs/xattr.c")
+@custom("fs/xattr.c", "xattr_resolve_name", "gives the handler and the rest of the name together")
 def xattr_resolve_name(inode: Inode, name: bytes) -> Any:
     """(the handler, the name without its prefix), or an error pointer."""
     if not inode.i_opflags & IOP_XATTR:
@@ -79,7 +82,9 @@ def xattr_resolve_name(inode: Inode, name: bytes) -> Any:
 
 
 @dup("fs/xattr.c")
+@dup("fs/xattr.c")
 def xattr_permission(idmap: Any, inode: Inode, name: bytes, mask: int) -> int:
+    """``int xattr_permission(idmap, inode, name, mask)``. Return: 0, -EPERM, -ENODATA (trusted and user attributes that are hidden), -EACCES."""
     """``int xattr_permission(struct mnt_idmap *idmap, struct inode *inode, const char *name, int mask)``"""
     error = -EPERM if mask & MAY_WRITE else -ENODATA
     if mask & MAY_WRITE and (inode.i_flags & (S_IMMUTABLE | S_APPEND) or inode.i_uid == 0xFFFF_FFFF or inode.i_gid == 0xFFFF_FFFF):

@@ -43,6 +43,7 @@ class Qstr:
         return f"Qstr({self.name!r})"
 
 
+@dup("include/linux/dcache.h")
 def QSTR(name: str | bytes) -> Qstr:
     """``QSTR(n)``: of a C string."""
     return Qstr(name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name)

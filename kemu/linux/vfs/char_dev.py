@@ -10,7 +10,8 @@ from kemu.linux.honesty import custom, dup
 from kemu.linux.statics import statics
 from kemu.linux.vfs.constants import FMODE_READ, FMODE_WRITE
 from kemu.linux.vfs.types import File, Inode, file_operations
-from kemu.linux.wait import WaitQueue, wait_event
+from kemu.linux.wait import wait_event
+from kemu.machine.sched import WaitQueue
 
 g = statics(cdev_map={})
 

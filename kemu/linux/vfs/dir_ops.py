@@ -470,3 +470,8 @@ def vfs_tmpfile(idmap: Any, parentpath: Path, file: File, mode: int) -> int:
     if not error and file.f_mode & FMODE_OPENED and not file.f_flags & O_EXCL:
         file.f_inode.i_state |= I_LINKABLE
     return int(error)
+
+
+__all__ = ["end_creating_path", "filename_linkat", "filename_mkdirat", "filename_mknodat", "filename_rmdir",
+           "filename_symlinkat", "filename_unlinkat", "may_create_dentry", "may_delete_dentry", "start_creating_path",
+           "vfs_create", "vfs_link", "vfs_mkdir", "vfs_mknod", "vfs_rmdir", "vfs_symlink", "vfs_tmpfile", "vfs_unlink"]

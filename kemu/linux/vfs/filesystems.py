@@ -70,6 +70,8 @@ def get_fs_type(name: str) -> FileSystemType | None:
     """``struct file_system_type *get_fs_type(const char *name)``: pinned, None if there is none; ``type.subtype`` where the type has these."""
     base, dot, _ = name.partition(".")
     fs = find_filesystem(base)
+    if fs is None and this.watch is not None:
+        this.watch.event("no_fs_type", fs=base)
     if fs is None or dot and not fs.fs_flags & FS_HAS_SUBTYPE:
         return None
     return get_filesystem(fs)

@@ -70,6 +70,7 @@ class fc_log:
         self.buffer: list[str] = []
 
 
+@dup("include/linux/fs_context.h")
 class p_log:
     """``struct p_log``"""
 
@@ -126,17 +127,23 @@ def logfc(log: fc_log | None, prefix: str | None, level: str, fmt: str, *args: A
     log.buffer.append(f"{level} {prefix + ': ' if prefix else ''}{vsprintf(fmt, args)}\n")
 
 
-def _plog(level: str, prefix: bool) -> Callable[..., None]:
+def _plog(name: str, prefix: bool) -> Callable[..., None]:
+    level = name[0]
+
     def log(fc: FsContext, fmt: str, *args: Any) -> None:
         logfc(fc.log.log, fc.log.prefix if prefix else None, level, fmt, *args)
+
+    log.__name__ = log.__qualname__ = name
+    log.__doc__ = f"``{name}(fc, fmt, ...)``: {'with the name of the file system before it' if prefix else 'as it is'}, to the context's log or the kernel's."
     return log
 
 
-infof, warnf, errorf = _plog("i", False), _plog("w", False), _plog("e", False)
-infofc, warnfc, errorfc = _plog("i", True), _plog("w", True), _plog("e", True)
+infof, warnf, errorf = _plog("infof", False), _plog("warnf", False), _plog("errorf", False)
+infofc, warnfc, errorfc = _plog("infofc", True), _plog("warnfc", True), _plog("errorfc", True)
 
 
 def errorfcp(fc: FsContext, prefix: str, fmt: str, *args: Any) -> None:
+    """``errorfcp(fc, prefix, fmt, ...)``: with a prefix of its own."""
     logfc(fc.log.log, prefix, "e", fmt, *args)
 
 
@@ -153,10 +160,12 @@ def invalfc(fc: FsContext, fmt: str, *args: Any) -> int:
 
 
 def warn_plog(log: p_log, fmt: str, *args: Any) -> None:
+    """``warn_plog(log, fmt, ...)``"""
     logfc(log.log, log.prefix, "w", fmt, *args)
 
 
 def inval_plog(log: p_log, fmt: str, *args: Any) -> int:
+    """``inval_plog(log, fmt, ...)``: an error, and -EINVAL."""
     logfc(log.log, log.prefix, "e", fmt, *args)
     return -EINVAL
 
@@ -412,3 +421,15 @@ def finish_clean_context(fc: FsContext) -> int:
     fc.need_free = True
     fc.phase = FS_CONTEXT_RECONF_PARAMS
     return 0
+
+
+__all__ = ["FS_CONTEXT_AWAITING_MOUNT", "FS_CONTEXT_AWAITING_RECONF", "FS_CONTEXT_CREATE_PARAMS", "FS_CONTEXT_CREATING",
+           "FS_CONTEXT_FAILED", "FS_CONTEXT_FOR_MOUNT", "FS_CONTEXT_FOR_RECONFIGURE", "FS_CONTEXT_FOR_SUBMOUNT",
+           "FS_CONTEXT_RECONFIGURING", "FS_CONTEXT_RECONF_PARAMS", "FsContext", "FsParameter", "GET_TREE_BDEV_QUIET_LOOKUP",
+           "common_clear_sb_flag", "common_set_sb_flag", "errorf", "errorfc", "errorfcp", "fc_drop_locked", "fc_log",
+           "finish_clean_context", "fs_context_for_mount", "fs_context_for_reconfigure", "fs_context_for_submount",
+           "fs_context_operations", "fs_value_is_blob", "fs_value_is_file", "fs_value_is_filename", "fs_value_is_flag",
+           "fs_value_is_string", "fs_value_is_undefined", "generic_parse_monolithic", "infof", "infofc", "inval_plog", "invalf",
+           "invalfc", "logfc", "parse_monolithic_mount_data", "put_fs_context", "vfs_clean_context", "vfs_dup_fs_context",
+           "vfs_parse_fs_param", "vfs_parse_fs_param_source", "vfs_parse_fs_string", "vfs_parse_monolithic_sep", "warn_plog",
+           "warnf", "warnfc"]

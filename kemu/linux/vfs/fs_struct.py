@@ -105,3 +105,7 @@ def chroot_fs_refs(old_root: Path, new_root: Path) -> None:
                 path_get(new_root)
                 setattr(fs, attr, new_root.copy())
                 path_put(old_root)
+
+
+__all__ = ["FsStruct", "chroot_fs_refs", "copy_fs_struct", "current_fs", "free_fs_struct", "get_fs_pwd", "get_fs_root",
+           "set_fs_pwd", "set_fs_root"]

@@ -418,56 +418,81 @@ def is_mgtime(inode: Inode) -> bool:
 
 
 def IS_RDONLY(inode: Inode) -> int:
+    """``IS_RDONLY(inode)``: the file system is mounted read-only."""
     return inode.i_sb.s_flags & SB_RDONLY
 
 
 def IS_SYNC(inode: Inode) -> int:
+    """``IS_SYNC(inode)``: writes are synchronous."""
     return inode.i_sb.s_flags & SB_SYNCHRONOUS or inode.i_flags & S_SYNC
 
 
 def IS_NOATIME(inode: Inode) -> int:
+    """``IS_NOATIME(inode)``: atime is not updated."""
     return inode.i_sb.s_flags & (SB_RDONLY | SB_NOATIME)
 
 
 def IS_I_VERSION(inode: Inode) -> int:
+    """``IS_I_VERSION(inode)``: i_version counts changes."""
     return inode.i_sb.s_flags & SB_I_VERSION
 
 
 def IS_POSIXACL(inode: Inode) -> int:
+    """``IS_POSIXACL(inode)``: the file system has access control lists."""
     return inode.i_sb.s_flags & SB_POSIXACL
 
 
 def IS_APPEND(inode: Inode) -> int:
+    """``IS_APPEND(inode)``: writes only append."""
     return inode.i_flags & S_APPEND
 
 
 def IS_IMMUTABLE(inode: Inode) -> int:
+    """``IS_IMMUTABLE(inode)``: nothing may change it."""
     return inode.i_flags & S_IMMUTABLE
 
 
 def IS_DEADDIR(inode: Inode) -> int:
+    """``IS_DEADDIR(inode)``: a removed directory."""
     return inode.i_flags & S_DEAD
 
 
 def IS_PRIVATE(inode: Inode) -> int:
+    """``IS_PRIVATE(inode)``: internal to a file system."""
     return inode.i_flags & S_PRIVATE
 
 
 def IS_AUTOMOUNT(inode: Inode) -> int:
+    """``IS_AUTOMOUNT(inode)``: a directory where something is mounted when it is entered."""
     return inode.i_flags & S_AUTOMOUNT
 
 
 def IS_NOSEC(inode: Inode) -> int:
+    """``IS_NOSEC(inode)``: no set-id bits and no security attributes."""
     return inode.i_flags & S_NOSEC
 
 
 def IS_DAX(inode: Inode) -> int:
+    """``IS_DAX(inode)``: contents are not in the page cache."""
     return inode.i_flags & S_DAX
 
 
 def IS_WHITEOUT(inode: Inode) -> bool:
+    """``IS_WHITEOUT(inode)``: the mark of a removed name in an overlay."""
     return inode.i_mode & S_IFMT == S_IFCHR and inode.i_rdev == 0
 
 
 names("dup", "include/linux/fs.h", "IS_RDONLY", "IS_SYNC", "IS_NOATIME", "IS_I_VERSION", "IS_POSIXACL", "IS_APPEND", "IS_IMMUTABLE", "IS_DEADDIR",
       "IS_PRIVATE", "IS_AUTOMOUNT", "IS_NOSEC", "IS_DAX", "IS_WHITEOUT")
+
+
+__all__ = ["HAS_UNMAPPED_ID", "INVALID_ID", "IS_APPEND", "IS_AUTOMOUNT", "IS_DAX", "IS_DEADDIR", "IS_IMMUTABLE", "IS_I_VERSION",
+           "IS_NOATIME", "IS_NOSEC", "IS_POSIXACL", "IS_PRIVATE", "IS_RDONLY", "IS_SYNC", "IS_WHITEOUT", "__mark_inode_dirty",
+           "atime_needs_update", "cache_no_acl", "clear_nlink", "current_time", "drop_nlink", "file_accessed",
+           "file_update_time", "i_blocksize", "i_gid_read", "i_gid_write", "i_size_read", "i_size_write", "i_uid_read",
+           "i_uid_write", "i_user_ns", "imajor", "iminor", "inc_nlink", "init_special_inode", "inode_dec_link_count",
+           "inode_get_atime", "inode_get_ctime", "inode_get_mtime", "inode_has_no_xattr", "inode_inc_link_count",
+           "inode_init_owner", "inode_nohighmem", "inode_set_atime", "inode_set_atime_to_ts", "inode_set_cached_link",
+           "inode_set_ctime", "inode_set_ctime_current", "inode_set_ctime_to_ts", "inode_set_flags", "inode_set_mtime",
+           "inode_set_mtime_to_ts", "is_mgtime", "mark_inode_dirty", "set_nlink", "simple_inode_init_ts", "timestamp_truncate",
+           "touch_atime"]

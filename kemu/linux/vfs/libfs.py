@@ -374,3 +374,10 @@ def alloc_anon_inode(s: SuperBlock) -> Any:
     inode.i_flags |= S_PRIVATE | S_ANON_INODE
     simple_inode_init_ts(inode)
     return inode
+
+
+__all__ = ["RENAME_EXCHANGE", "RENAME_NOREPLACE", "RENAME_WHITEOUT", "alloc_anon_inode", "dcache_readdir",
+           "empty_dir_inode_operations", "empty_dir_operations", "generic_read_dir", "init_pseudo", "make_empty_dir_inode",
+           "noop_fsync", "pseudo_fs_context", "pseudo_fs_context_ops", "simple_dir_inode_operations", "simple_dir_operations",
+           "simple_empty", "simple_getattr", "simple_link", "simple_lookup", "simple_open", "simple_rename", "simple_rmdir",
+           "simple_setattr", "simple_statfs", "simple_super_operations", "simple_unlink"]

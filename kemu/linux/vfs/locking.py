@@ -65,3 +65,8 @@ def inode_is_locked(inode: Inode) -> bool:
 def inode_lock_nested(inode: Inode, subclass: int) -> None:
     """``void inode_lock_nested(struct inode *inode, unsigned subclass)``"""
     inode_lock(inode)
+
+
+__all__ = ["I_MUTEX_CHILD", "I_MUTEX_NONDIR2", "I_MUTEX_NORMAL", "I_MUTEX_PARENT", "I_MUTEX_PARENT2", "I_MUTEX_XATTR",
+           "inode_is_locked", "inode_lock", "inode_lock_nested", "inode_lock_shared", "inode_trylock", "inode_trylock_shared",
+           "inode_unlock", "inode_unlock_shared"]

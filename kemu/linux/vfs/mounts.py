@@ -428,3 +428,11 @@ def namespace_unlock() -> None:
         dput(d)
     for m in reversed(unmounted):
         mntput(m)
+
+
+__all__ = ["MNT_ATIME_MASK", "MNT_DOOMED", "MNT_INTERNAL", "MNT_INTERNAL_FLAGS", "MNT_LOCKED", "MNT_NOATIME", "MNT_NODEV",
+           "MNT_NODIRATIME", "MNT_NOEXEC", "MNT_NOSUID", "MNT_NOSYMFOLLOW", "MNT_NS_INTERNAL", "MNT_READONLY", "MNT_RELATIME",
+           "MNT_SHRINKABLE", "MNT_SYNC_UMOUNT", "MNT_UMOUNT", "MNT_USER_SETTABLE_MASK", "Mount", "VfsMount", "__lookup_mnt",
+           "__mnt_is_readonly", "is_mounted", "lookup_mnt", "mnt_drop_write", "mnt_drop_write_file", "mnt_get_write_access",
+           "mnt_has_parent", "mnt_make_shortterm", "mnt_put_write_access", "mnt_want_write", "mnt_want_write_file", "mntget",
+           "mntput", "real_mount", "sb_prepare_remount_readonly"]

@@ -7,15 +7,13 @@ from typing import Any
 from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import DCACHE_MOUNTED, Dentry, __d_drop, cant_mount, d_is_dir, d_is_symlink, dget, dput, is_subdir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import EAGAIN, EBUSY, EINVAL, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTDIR, EPERM
+from kemu.linux.errno import EAGAIN, EBUSY, EINVAL, ENODEV, ENOENT, ENOTDIR, EPERM
 from kemu.linux.honesty import custom, dup
 from kemu.linux.printk import pr_warn
-from kemu.linux.rcupdate import synchronize_rcu
 from kemu.linux.rwsem import down_write, up_write
 from kemu.linux.super_types import (
     SB_DIRSYNC,
     SB_I_VERSION,
-    SB_KERNMOUNT,
     SB_LAZYTIME,
     SB_MANDLOCK,
     SB_NOUSER,
@@ -38,9 +36,25 @@ from kemu.linux.vfs.fs_context import (
 )
 from kemu.linux.vfs.fs_struct import current_fs
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
+from kemu.linux.vfs.mount_make import (  # noqa: F401
+    check_mnt,
+    clone_mnt,
+    commit_tree,
+    count_mounts,
+    current_mnt_ns,
+    fc_mount,
+    fc_mount_longterm,
+    kern_mount,
+    kern_unmount,
+    may_mount,
+    mnt_add_to_ns,
+    setup_mnt,
+    sysctl_mount_max,
+    vfs_create_mount,
+    vfs_kern_mount,
+)
 from kemu.linux.vfs.mounts import (
     MNT_ATIME_MASK,
-    MNT_INTERNAL,
     MNT_INTERNAL_FLAGS,
     MNT_LOCKED,
     MNT_NOATIME,
@@ -49,7 +63,6 @@ from kemu.linux.vfs.mounts import (
     MNT_NOEXEC,
     MNT_NOSUID,
     MNT_NOSYMFOLLOW,
-    MNT_NS_INTERNAL,
     MNT_READONLY,
     MNT_RELATIME,
     MNT_SHRINKABLE,
@@ -59,14 +72,11 @@ from kemu.linux.vfs.mounts import (
     Mount,
     PinnedMountpoint,
     __lookup_mnt,
-    alloc_vfsmnt,
     g,
     get_mountpoint,
     is_mounted,
-    make_visible,
     mnt_change_mountpoint,
     mnt_has_parent,
-    mnt_make_shortterm,
     mnt_set_mountpoint,
     mntget,
     mntput,
@@ -78,8 +88,7 @@ from kemu.linux.vfs.mounts import (
     umount_mnt,
     unpin_mountpoint,
 )
-from kemu.linux.vfs.super import mount_capable, reconfigure_super, vfs_get_tree
-from kemu.linux.vfs.types import FileSystemType
+from kemu.linux.vfs.super import mount_capable, reconfigure_super
 from kemu.machine.current import this
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_SYNCHRONOUS, MS_REMOUNT, MS_MANDLOCK, MS_DIRSYNC, MS_NOSYMFOLLOW = (1 << i for i in range(9))
@@ -89,145 +98,6 @@ MS_KERNMOUNT, MS_I_VERSION, MS_STRICTATIME, MS_LAZYTIME, MS_NOUSER = 1 << 22, 1 
 MS_MGC_VAL, MS_MGC_MSK = 0xC0ED0000, 0xFFFF0000
 MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW = 1, 2, 4, 8
 UMOUNT_SYNC, UMOUNT_PROPAGATE, UMOUNT_CONNECTED = 1, 2, 4
-sysctl_mount_max = 100_000
-
-
-# ------------------------------------------------------------------------- making
-
-def setup_mnt(m: Mount, root: Dentry) -> None:
-    s = root.d_sb
-    s.s_active += 1
-    m.mnt_sb = s
-    m.mnt_root = root
-    dget(root)
-    m.mnt_mountpoint = root
-    m.mnt_parent = m
-    s.s_mounts[m] = None
-
-
-@dup("fs/namespace.c")
-def vfs_create_mount(fc: FsContext) -> Any:
-    """``struct vfsmount *vfs_create_mount(struct fs_context *fc)``: not attached to anything. Return: ERR_PTR of -EINVAL, -ENOMEM."""
-    if fc.root is None:
-        return ERR_PTR(-EINVAL)
-    mnt = alloc_vfsmnt(fc.source)
-    if mnt is None:
-        return ERR_PTR(-ENOMEM)
-    if fc.sb_flags & SB_KERNMOUNT:
-        mnt.mnt_flags = MNT_INTERNAL
-    setup_mnt(mnt, fc.root)
-    return mnt
-
-
-@dup("fs/namespace.c")
-def fc_mount(fc: FsContext) -> Any:
-    """``struct vfsmount *fc_mount(struct fs_context *fc)``: vfs_get_tree() and vfs_create_mount()."""
-    err = vfs_get_tree(fc)
-    if err:
-        return ERR_PTR(err)
-    assert fc.root is not None
-    up_write(fc.root.d_sb.s_umount)
-    return vfs_create_mount(fc)
-
-
-@dup("fs/namespace.c")
-def fc_mount_longterm(fc: FsContext) -> Any:
-    """``struct vfsmount *fc_mount_longterm(struct fs_context *fc)``: to be ended by kern_unmount()."""
-    mnt = fc_mount(fc)
-    if not IS_ERR(mnt):
-        mnt.mnt_ns = MNT_NS_INTERNAL
-    return mnt
-
-
-@dup("fs/namespace.c")
-def vfs_kern_mount(type: FileSystemType | None, flags: int, name: str | None, data: str | int | None) -> Any:
-    """``struct vfsmount *vfs_kern_mount(struct file_system_type *type, int flags, const char *name, void *data)``. Return: or ERR_PTR()."""
-    if type is None:
-        return ERR_PTR(-EINVAL)
-    fc = fs_context_for_mount(type, flags)
-    if IS_ERR(fc):
-        return fc
-    ret = 0
-    if name is not None:
-        ret = vfs_parse_fs_string(fc, "source", name)
-    if not ret:
-        ret = parse_monolithic_mount_data(fc, data)
-    mnt = fc_mount(fc) if not ret else ERR_PTR(ret)
-    put_fs_context(fc)
-    return mnt
-
-
-@dup("fs/namespace.c")
-def kern_mount(type: FileSystemType) -> Any:
-    """``struct vfsmount *kern_mount(struct file_system_type *type)``: for the kernel's own use. Return: or ERR_PTR()."""
-    mnt = vfs_kern_mount(type, SB_KERNMOUNT, type.name, None)
-    if not IS_ERR(mnt):
-        mnt.mnt_ns = MNT_NS_INTERNAL
-    return mnt
-
-
-@dup("fs/namespace.c")
-def kern_unmount(mnt: Any) -> None:
-    """``void kern_unmount(struct vfsmount *mnt)``. Context: may sleep."""
-    if not IS_ERR(mnt):
-        mnt_make_shortterm(mnt)
-        synchronize_rcu()
-        mntput(mnt)
-
-
-def clone_mnt(old: Mount, root: Dentry) -> Any:
-    mnt = alloc_vfsmnt(old.mnt_devname)
-    if mnt is None:
-        return ERR_PTR(-ENOMEM)
-    mnt.mnt_flags = old.mnt_flags & ~MNT_INTERNAL_FLAGS
-    setup_mnt(mnt, root)
-    return mnt
-
-
-# ------------------------------------------------------------------------- the tree
-
-def current_mnt_ns() -> Any:
-    """The mount namespace of the current task: there is one."""
-    current_fs()
-    return g.init_mnt_ns
-
-
-@dup("fs/namespace.c")
-def check_mnt(mnt: Mount) -> bool:
-    """``int check_mnt(const struct mount *mnt)``: in the caller's namespace."""
-    return mnt.mnt_ns is not None and mnt.mnt_ns is current_mnt_ns()
-
-
-@dup("fs/namespace.c")
-def may_mount() -> bool:
-    """``bool may_mount(void)``"""
-    return capable(CAP_SYS_ADMIN)
-
-
-def mnt_add_to_ns(ns: Any, mnt: Mount) -> None:
-    mnt.mnt_ns = ns
-    ns.mounts[mnt] = None
-
-
-def commit_tree(mnt: Mount) -> None:
-    n = mnt.mnt_parent.mnt_ns
-    assert n is not None
-    if mnt not in n.mounts:
-        for m in next_mnt(mnt):
-            mnt_add_to_ns(n, m)
-        n.nr_mounts += n.pending_mounts
-        n.pending_mounts = 0
-    make_visible(mnt)
-
-
-def count_mounts(ns: Any, mnt: Mount) -> int:
-    mounts = len(next_mnt(mnt))
-    if ns.nr_mounts + ns.pending_mounts + mounts > sysctl_mount_max:
-        return -ENOSPC
-    ns.pending_mounts += mounts
-    return 0
-
-
 def where_to_mount(path: Path) -> tuple[Mount, Dentry]:
     m = __lookup_mnt(path.mnt, path.dentry)
     if m is not None:
@@ -619,3 +489,13 @@ def is_path_reachable(mnt: Mount, dentry: Dentry, root: Path) -> bool:
 def path_is_under(path1: Path, path2: Path) -> bool:
     """``bool path_is_under(const struct path *path1, const struct path *path2)``"""
     return is_path_reachable(path1.mnt, path1.dentry, path2)
+
+
+__all__ = ["MNT_DETACH", "MNT_EXPIRE", "MNT_FORCE", "MS_BIND", "MS_DIRSYNC", "MS_I_VERSION", "MS_KERNMOUNT", "MS_LAZYTIME",
+           "MS_MANDLOCK", "MS_MGC_MSK", "MS_MGC_VAL", "MS_MOVE", "MS_NOATIME", "MS_NODEV", "MS_NODIRATIME", "MS_NOEXEC",
+           "MS_NOSUID", "MS_NOSYMFOLLOW", "MS_NOUSER", "MS_POSIXACL", "MS_PRIVATE", "MS_RDONLY", "MS_REC", "MS_RELATIME",
+           "MS_REMOUNT", "MS_SHARED", "MS_SILENT", "MS_SLAVE", "MS_STRICTATIME", "MS_SYNCHRONOUS", "MS_UNBINDABLE",
+           "UMOUNT_CONNECTED", "UMOUNT_NOFOLLOW", "UMOUNT_PROPAGATE", "UMOUNT_SYNC", "check_mnt", "detach_mounts",
+           "do_change_type", "fc_mount", "fc_mount_longterm", "is_path_reachable", "kern_mount", "kern_unmount", "may_mount",
+           "may_umount_tree", "path_is_under", "path_mount", "path_umount", "sysctl_mount_max", "vfs_create_mount",
+           "vfs_kern_mount"]

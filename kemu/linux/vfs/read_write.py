@@ -320,3 +320,9 @@ def vfs_write(file: File, buf: Any, count: int, pos: Ref | None) -> int:
     it = IovIter()
     iov_iter_ubuf(it, ITER_SOURCE, buf, count)
     return _write(file, it, pos)
+
+
+__all__ = ["SSIZE_MAX", "__kernel_read", "__kernel_write", "fixed_size_llseek", "generic_file_llseek",
+           "generic_file_llseek_size", "init_sync_kiocb", "is_sync_kiocb", "kernel_read", "kernel_write", "kiocb_clone",
+           "noop_llseek", "rw_verify_area", "vfs_iocb_iter_read", "vfs_iocb_iter_write", "vfs_iter_read", "vfs_llseek",
+           "vfs_read", "vfs_setpos", "vfs_write"]

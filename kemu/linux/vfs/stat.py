@@ -231,3 +231,10 @@ def simple_get_link(dentry: Dentry | None, inode: Inode, done: delayed_call) -> 
 
 
 simple_symlink_inode_operations = inode_operations(get_link=simple_get_link)
+
+
+__all__ = ["OVERFLOW_ID", "STATX_ATIME", "STATX_ATTR_APPEND", "STATX_ATTR_AUTOMOUNT", "STATX_ATTR_DAX", "STATX_ATTR_IMMUTABLE",
+           "cp_new_stat", "do_readlinkat", "generic_fill_statx_attr", "generic_fillattr", "nd_terminate_link", "page_get_link",
+           "page_get_link_raw", "page_put_link", "page_symlink_inode_operations", "readlink_copy", "simple_get_link",
+           "simple_symlink_inode_operations", "vfs_fstat", "vfs_fstatat", "vfs_get_link", "vfs_getattr", "vfs_getattr_nosec",
+           "vfs_readlink"]

@@ -522,3 +522,10 @@ def reconfigure_super(fc: FsContext) -> int:
     sb.s_flags = sb.s_flags & ~fc.sb_flags_mask | fc.sb_flags & fc.sb_flags_mask
     sb.s_readonly_remount = 0
     return 0
+
+
+__all__ = ["Fill", "MS_RMT_MASK", "Test", "deactivate_locked_super", "deactivate_super", "drop_super", "free_anon_bdev",
+           "generic_shutdown_super", "get_anon_bdev", "get_tree_keyed", "get_tree_nodev", "get_tree_single", "iterate_supers",
+           "iterate_supers_type", "kill_anon_super", "mount_capable", "put_super", "reconfigure_super", "retire_super",
+           "set_anon_super_fc", "sget_fc", "super_setup_bdi", "super_setup_bdi_name", "super_trylock_shared", "sync_filesystem",
+           "vfs_get_tree"]

@@ -305,3 +305,7 @@ class Kstat:
         self.mtime: Any = None
         self.ctime: Any = None
         self.btime: Any = None
+
+
+__all__ = ["DirContext", "File", "FileSystemType", "Inode", "Kiocb", "Kstat", "address_space_operations", "empty_aops",
+           "empty_fops", "empty_iops", "file_operations", "iattr", "inode_operations"]

@@ -6,16 +6,12 @@ There is ref-walk only: with tasks that switch at scheduling points there is not
 """
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from kemu.linux.bug import BUG_ON
 from kemu.linux.dcache import (
     DCACHE_ENTRY_TYPE,
-    DCACHE_MANAGE_TRANSIT,
     DCACHE_MANAGED_DENTRY,
-    DCACHE_MOUNTED,
-    DCACHE_NEED_AUTOMOUNT,
     DCACHE_OP_REVALIDATE,
     DCACHE_OP_WEAK_REVALIDATE,
     Dentry,
@@ -35,108 +31,62 @@ from kemu.linux.dcache import (
     is_subdir,
 )
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import EACCES, EEXIST, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, ESTALE, EXDEV
+from kemu.linux.errno import EACCES, EEXIST, ELOOP, ENOENT, ENOMEM, ENOTDIR, ESTALE, EXDEV
 from kemu.linux.fcntl import AT_FDCWD
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom
 from kemu.linux.path import path_get, path_put
-from kemu.linux.slab import kstrdup
-from kemu.linux.string import c_string
 from kemu.linux.vfs.basic import Path, Qstr
-from kemu.linux.vfs.constants import PATH_MAX, S_DEAD
+from kemu.linux.vfs.constants import S_DEAD
 from kemu.linux.vfs.fs_struct import current_fs, get_fs_pwd, get_fs_root
 from kemu.linux.vfs.inode_attr import atime_needs_update, touch_atime
 from kemu.linux.vfs.locking import inode_lock_shared, inode_unlock_shared
-from kemu.linux.vfs.mounts import MNT_NOSYMFOLLOW, Mount, lookup_mnt, mnt_has_parent, mntget, mntput
+from kemu.linux.vfs.mounts import MNT_NOSYMFOLLOW, Mount, mntget, mntput
+from kemu.linux.vfs.nameidata import (
+    LAST_DOT,
+    LAST_DOTDOT,
+    LAST_NORM,
+    LAST_ROOT,
+    LOOKUP_AUTOMOUNT,
+    LOOKUP_BENEATH,
+    LOOKUP_CACHED,
+    LOOKUP_CREATE,
+    LOOKUP_DIRECTORY,
+    LOOKUP_DOWN,
+    LOOKUP_EMPTY,
+    LOOKUP_EXCL,
+    LOOKUP_FOLLOW,
+    LOOKUP_IN_ROOT,
+    LOOKUP_IS_SCOPED,
+    LOOKUP_LINKAT_EMPTY,
+    LOOKUP_MOUNTPOINT,
+    LOOKUP_NO_MAGICLINKS,
+    LOOKUP_NO_SYMLINKS,
+    LOOKUP_NO_XDEV,
+    LOOKUP_OPEN,
+    LOOKUP_PARENT,
+    LOOKUP_RCU,
+    LOOKUP_RENAME_TARGET,
+    LOOKUP_REVAL,
+    MAXSYMLINKS,
+    ND_JUMPED,
+    ND_ROOT_GRABBED,
+    ND_ROOT_PRESET,
+    WALK_MORE,
+    WALK_NOFOLLOW,
+    WALK_TRAILING,
+    Nameidata,
+    clear_delayed_call,
+    delayed_call,
+    do_delayed_call,
+    getname,
+    link_text,
+    set_delayed_call,
+)
 from kemu.linux.vfs.namespace import path_is_under
 from kemu.linux.vfs.permission import current_fsuid, lookup_inode_permission_may_exec
 from kemu.linux.vfs.types import File, Inode
+from kemu.linux.vfs.walk_mounts import choose_mountpoint, follow_down, follow_up, traverse_mounts
 from kemu.machine.current import this
-
-(LOOKUP_FOLLOW, LOOKUP_DIRECTORY, LOOKUP_AUTOMOUNT, LOOKUP_EMPTY, LOOKUP_LINKAT_EMPTY, LOOKUP_DOWN, LOOKUP_MOUNTPOINT, LOOKUP_REVAL, LOOKUP_RCU,
- LOOKUP_CACHED, LOOKUP_PARENT) = (1 << i for i in range(11))
-LOOKUP_OPEN, LOOKUP_CREATE, LOOKUP_EXCL, LOOKUP_RENAME_TARGET = 1 << 16, 1 << 17, 1 << 18, 1 << 19
-LOOKUP_NO_SYMLINKS, LOOKUP_NO_MAGICLINKS, LOOKUP_NO_XDEV, LOOKUP_BENEATH, LOOKUP_IN_ROOT = (1 << i for i in range(24, 29))
-LOOKUP_IS_SCOPED = LOOKUP_BENEATH | LOOKUP_IN_ROOT
-LAST_NORM, LAST_ROOT, LAST_DOT, LAST_DOTDOT = range(4)
-ND_ROOT_PRESET, ND_ROOT_GRABBED, ND_JUMPED = 1, 2, 4
-WALK_TRAILING, WALK_MORE, WALK_NOFOLLOW = 1, 2, 4
-MAXSYMLINKS = 40
-
-
-@dup("include/linux/delayed_call.h")
-class delayed_call:
-    """``struct delayed_call``"""
-
-    __slots__ = ("arg", "fn")
-
-    def __init__(self) -> None:
-        self.fn: Any = None
-        self.arg: Any = None
-
-
-@dup("include/linux/delayed_call.h")
-def set_delayed_call(call: delayed_call, fn: Any, arg: Any) -> None:
-    """``void set_delayed_call(struct delayed_call *call, void (*fn)(void *), void *arg)``"""
-    call.fn = fn
-    call.arg = arg
-
-
-@dup("include/linux/delayed_call.h")
-def do_delayed_call(call: delayed_call) -> None:
-    """``void do_delayed_call(struct delayed_call *call)``"""
-    if call.fn is not None:
-        call.fn(call.arg)
-
-
-@dup("include/linux/delayed_call.h")
-def clear_delayed_call(call: delayed_call) -> None:
-    """``void clear_delayed_call(struct delayed_call *call)``"""
-    call.fn = None
-
-
-def getname(filename: str | bytes, flags: int = LOOKUP_EMPTY) -> Any:
-    """A name from user space, or the kernel's own (flags LOOKUP_EMPTY): bytes, or a negative errno."""
-    name = os.fsencode(filename).partition(b"\0")[0]
-    if not name and not flags & LOOKUP_EMPTY:
-        return -ENOENT
-    if len(name) >= PATH_MAX:
-        return -ENAMETOOLONG
-    if this.chooser is not None and kstrdup("") is None:
-        return -ENOMEM
-    return name
-
-
-def link_text(link: Any) -> bytes:
-    """What a ->get_link pointer points to: kernel memory, or bytes that a pseudo file system keeps."""
-    if isinstance(link, int):
-        return c_string(link)
-    return os.fsencode(link).partition(b"\0")[0]
-
-
-class Nameidata:
-    """``struct nameidata``. ``last_slash``: the last component has something behind it, if only a slash."""
-
-    __slots__ = ("depth", "dfd", "dir_mode", "dir_uid", "flags", "inode", "last", "last_slash", "last_type", "path", "pathname", "root", "stack",
-                 "state", "total_link_count")
-
-    def __init__(self, dfd: int | File, name: bytes, root: Path | None):
-        self.stack: list[tuple[Path, delayed_call]] = []
-        self.dfd = dfd
-        self.pathname = name
-        self.path = Path()
-        self.root = Path()
-        self.state = 0
-        if root is not None:
-            self.state = ND_ROOT_PRESET
-            self.root = root.copy()
-        self.flags = 0
-        self.total_link_count = 0
-        self.inode: Inode = None                # type: ignore[assignment]
-        self.last = b""
-        self.last_slash = False
-        self.last_type = LAST_NORM
-        self.dir_mode = 0
-        self.dir_uid = 0
 
 
 def terminate_walk(nd: Nameidata) -> None:
@@ -206,85 +156,6 @@ def may_follow_link(nd: Nameidata, inode: Inode) -> int:
         return 0
     return -EACCES
 
-
-# ------------------------------------------------------------------------- mounts on the way
-
-@dup("fs/namei.c")
-def follow_up(path: Path) -> int:
-    """``int follow_up(struct path *path)``: to the mountpoint in the parent mount. Return: 1, or 0 at the root."""
-    mnt = path.mnt
-    parent = mnt.mnt_parent
-    if parent is mnt:
-        return 0
-    mntget(parent)
-    mountpoint = dget(mnt.mnt_mountpoint)
-    dput(path.dentry)
-    path.dentry = mountpoint
-    mntput(path.mnt)
-    path.mnt = parent
-    return 1
-
-
-def choose_mountpoint(m: Mount, root: Path, path: Path) -> bool:
-    while mnt_has_parent(m):
-        mountpoint = m.mnt_mountpoint
-        m = m.mnt_parent
-        if root.dentry is mountpoint and root.mnt is m:
-            return False
-        if mountpoint is not m.mnt_root:
-            path.mnt = mntget(m)
-            path.dentry = dget(mountpoint)
-            return True
-    return False
-
-
-def traverse_mounts(path: Path, lookup_flags: int) -> tuple[int, bool]:
-    """Descend into what is mounted on ``path``: (0 or an error, whether a mount was crossed)."""
-    flags = path.dentry.d_flags
-    mnt = path.mnt
-    need_mntput = False
-    ret = 0
-    while flags & DCACHE_MANAGED_DENTRY:
-        if flags & DCACHE_MANAGE_TRANSIT:
-            if lookup_flags & LOOKUP_NO_XDEV:
-                ret = -EXDEV
-                break
-            ret = path.dentry.d_op.d_manage(path, False)
-            flags = path.dentry.d_flags
-            if ret < 0:
-                break
-        if flags & DCACHE_MOUNTED:
-            mounted = lookup_mnt(path)
-            if mounted is not None:
-                dput(path.dentry)
-                if need_mntput:
-                    mntput(path.mnt)
-                path.mnt = mounted
-                path.dentry = dget(mounted.mnt_root)
-                flags = path.dentry.d_flags
-                need_mntput = True
-                if lookup_flags & LOOKUP_NO_XDEV:
-                    ret = -EXDEV
-                    break
-                continue
-        if not flags & DCACHE_NEED_AUTOMOUNT:
-            break
-        break                                   # no file system here has automount points
-    if need_mntput and path.mnt is mnt:
-        mntput(path.mnt)
-    if not ret and not flags & DCACHE_ENTRY_TYPE:
-        ret = -ENOENT
-    return ret, need_mntput
-
-
-@dup("fs/namei.c")
-def follow_down(path: Path, flags: int) -> int:
-    """``int follow_down(struct path *path, unsigned int flags)``"""
-    mnt = path.mnt
-    ret, _ = traverse_mounts(path, flags)
-    if path.mnt is not mnt:
-        mntput(mnt)
-    return ret
 
 
 # ------------------------------------------------------------------------- one component
@@ -658,3 +529,12 @@ def filename_parentat(dfd: int | File, name: Any, flags: int, parent: Path, last
     if not retval:
         last.v = (nd.last, nd.last_slash, nd.last_type)
     return retval
+
+
+__all__ = ["LAST_DOT", "LAST_DOTDOT", "LAST_NORM", "LAST_ROOT", "LOOKUP_AUTOMOUNT", "LOOKUP_BENEATH", "LOOKUP_CACHED",
+           "LOOKUP_CREATE", "LOOKUP_DIRECTORY", "LOOKUP_DOWN", "LOOKUP_EMPTY", "LOOKUP_EXCL", "LOOKUP_FOLLOW", "LOOKUP_IN_ROOT",
+           "LOOKUP_IS_SCOPED", "LOOKUP_LINKAT_EMPTY", "LOOKUP_MOUNTPOINT", "LOOKUP_NO_MAGICLINKS", "LOOKUP_NO_SYMLINKS",
+           "LOOKUP_NO_XDEV", "LOOKUP_OPEN", "LOOKUP_PARENT", "LOOKUP_RCU", "LOOKUP_RENAME_TARGET", "LOOKUP_REVAL",
+           "MAXSYMLINKS", "ND_JUMPED", "ND_ROOT_GRABBED", "ND_ROOT_PRESET", "WALK_MORE", "WALK_NOFOLLOW", "WALK_TRAILING",
+           "clear_delayed_call", "delayed_call", "do_delayed_call", "filename_lookup", "follow_down", "follow_up", "getname",
+           "set_delayed_call"]
