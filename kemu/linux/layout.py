@@ -20,6 +20,7 @@ import cffi
 
 from kemu.linux.honesty import custom, names
 from kemu.machine.current import this
+from kemu.machine.memory import Memory, u16_at, u32_at, u64_at
 
 _BASE = """
 typedef uint8_t __u8; typedef uint16_t __le16; typedef uint32_t __le32; typedef uint64_t __le64;
@@ -62,14 +63,25 @@ class Value:
         self.data = data
 
 
+_AT = {2: (u16_at, Memory.ld16), 4: (u32_at, Memory.ld32), 8: (u64_at, Memory.ld64)}
+
+
 def _int_property(off: int, size: int) -> property:
     if size == 1:
         return property(lambda self: this.mem.ld8(self.p + off))
-    if size == 2:
-        return property(lambda self: this.mem.ld16(self.p + off))
-    if size == 4:
-        return property(lambda self: this.mem.ld32(self.p + off))
-    return property(lambda self: this.mem.ld64(self.p + off))
+    at, slowly = _AT[size]
+
+    def get(self: View) -> int:
+        # Memory.ld16 and its kin, written out: every field of every structure is read here
+        mem = this.mem
+        p = self.p + off
+        base = mem.fast.get(p >> mem.shift)
+        if base is not None:
+            in_page = p & mem.mask
+            if in_page + size <= mem.page_size:
+                return at(mem.buf, base + in_page)[0]                # type: ignore[no-any-return]
+        return slowly(mem, p)
+    return property(get)
 
 
 def _int_value(off: int, size: int) -> property:

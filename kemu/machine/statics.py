@@ -7,6 +7,8 @@ exchanges the namespace's ``__dict__``, so reading one costs what an attribute c
 from __future__ import annotations
 
 import copy
+import functools
+from collections.abc import Callable
 from typing import Any
 
 
@@ -14,27 +16,41 @@ class Statics:
     """A namespace of ported statics; made by :func:`statics`."""
 
 
-_all: list[tuple[Statics, dict[str, Any]]] = []
+class Initial:
+    """The initial values of one namespace: those that machines may share, and how to make the others."""
+
+    __slots__ = ("made", "shared")
+
+    def __init__(self, values: dict[str, Any]):
+        self.shared: dict[str, Any] = {}
+        self.made: list[tuple[str, Callable[[], Any]]] = []
+        for name, value in values.items():
+            self.shared[name] = None                        # keeps the order
+            if callable(value):
+                self.made.append((name, value))
+            elif isinstance(value, (list, dict, set, bytearray)):
+                self.made.append((name, functools.partial(copy.deepcopy, value) if value else value.copy))
+            else:
+                self.shared[name] = value
+
+    def fresh(self) -> dict[str, Any]:
+        """A machine's own values."""
+        out = self.shared.copy()
+        for name, make in self.made:
+            out[name] = make()
+        return out
+
+
+_all: list[tuple[Statics, Initial]] = []
 
 
 def statics(**initial: Any) -> Any:
     """Declare the static variables of one ported file. A class or function as value is called to make the initial value."""
     obj = Statics()
-    obj.__dict__ = fresh_dict(initial)      # for modules that are imported while a machine runs
-    _all.append((obj, initial))
+    values = Initial(initial)
+    obj.__dict__ = values.fresh()           # for modules that are imported while a machine runs
+    _all.append((obj, values))
     return obj
-
-
-def fresh_dict(initial: dict[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for name, value in initial.items():
-        if isinstance(value, type) or callable(value):
-            out[name] = value()
-        elif isinstance(value, (list, dict, set, bytearray)):
-            out[name] = copy.deepcopy(value) if value else value.copy()
-        else:
-            out[name] = value
-    return out
 
 
 def enter(own: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -44,7 +60,7 @@ def enter(own: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
         before.append(obj.__dict__)
         d = own.get(i)
         if d is None:
-            d = own[i] = fresh_dict(initial)
+            d = own[i] = initial.fresh()
         obj.__dict__ = d
     return before
 
