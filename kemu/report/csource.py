@@ -42,7 +42,7 @@ def _match(text: str, i: int, opening: str, closing: str) -> int:
 
 
 def find_function(source: str, name: str) -> CFunction | None:
-    """The definition of ``name`` in a C file's text: a function, a ``#define``, or a ``struct``; the last of several (#else branches stub first)."""
+    """The definition of ``name`` in a C file's text: a function, a ``#define``, or a ``struct``; the longest of several (the others are #else branches)."""
     bare = _blank_comments_and_strings(source)
     best: CFunction | None = None
     for m in re.finditer(rf"\b{re.escape(name)}\s*\(", bare):
@@ -67,7 +67,7 @@ def find_function(source: str, name: str) -> CFunction | None:
                 break
             start = prev
         fn = CFunction(name, source.count("\n", 0, start) + 1, source[start:end])
-        if best is None or len(fn.text) > len(best.text):
+        if best is None or (fn.text.count("\n"), len(fn.text)) > (best.text.count("\n"), len(best.text)):
             best = fn
     if best is not None:
         return best
