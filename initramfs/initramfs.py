@@ -456,7 +456,7 @@ def do_symlink():
     return 0
 
 
-actions = (do_start, do_collect, do_header, do_skip, do_name, do_copy, do_symlink, do_reset)
+actions = [do_start, do_collect, do_header, do_skip, do_name, do_copy, do_symlink, do_reset]
 
 
 @port_of("init/initramfs.c", "write_buffer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kemu.check.atomic import AtomicSleep
 from kemu.check.bios import Bios
 from kemu.check.constdata import LentMemory
+from kemu.check.initorder import InitOrder
 from kemu.check.leaks import Leaks
 from kemu.check.locks import HeldLocks, LockOrder
 from kemu.check.objects import Objects
@@ -21,4 +22,4 @@ from kemu.check.windows import Windows
 def all_detectors() -> Detectors:
     """One of each. In the order in which they judge the end of an operation: who waits, what is held, what is left, what is different."""
     return Detectors([Waits(), Objects(), References(), HeldLocks(), Leaks(), LockOrder(), PageCache(), Uninitialised(), Bios(), AtomicSleep(),
-                      LentMemory(), StackDepth(), Windows(), GlobalState()])
+                      LentMemory(), StackDepth(), Windows(), InitOrder(), GlobalState()])

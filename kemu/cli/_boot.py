@@ -22,12 +22,15 @@ def effective_cmdline(cmdline: str) -> str:
 def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes | str | None = "default", at: int = 0,
                 config: dict[str, bool] | None = None, page_size: int = 4096, bits: int = 64, memory: int = 0, chooser: Chooser | None = None,
                 watch: Watch | None = None, tree: bool = True, prepare: Callable[[Machine], Any] | None = None,
-                after: Callable[[BootResult], Any] | None = None, initcalls: Sequence[Any] | None = None) -> BootResult:
+                after: Callable[[BootResult], Any] | None = None, initcalls: Sequence[Any] | None = None,
+                machine: Callable[..., Machine] = Machine) -> BootResult:
     """Boot ``initrd`` (bytes or a path) once, upstream's way.
 
     ``builtin``: "default", "none" (or None), or an archive (bytes or a path). ``tree``: put the manifest of the tree that PID 1 sees when it
     looks for init into the result. ``prepare`` and ``after`` are called with the machine current. ``initcalls``: another build's table.
+    ``machine`` makes the machine (an experiment's own has detectors).
     """
+    import kemu.linux.overlayfs.super  # noqa: F401  (its initcall)
     from kemu.linux.init import initcalls as ported
     from kemu.linux.init import module_init
     from kemu.machine.initcalls import functions
@@ -42,7 +45,8 @@ def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes
 
     archive = machine_boot.default_builtin() if builtin == "default" else None if builtin == "none" else builtin
     ram = memory or machine_boot.memory_for(image_size(initrd) if initrd is not None else 0)
-    with Machine(memory=ram, page_size=page_size, bits=bits, config=config, cmdline=effective_cmdline(cmdline), chooser=chooser, watch=watch) as m:
+    choices = {"chooser": chooser, "watch": watch} if machine is Machine else {}
+    with machine(memory=ram, page_size=page_size, bits=bits, config=config, cmdline=effective_cmdline(cmdline), **choices) as m:
         machine_boot.load(m, initrd, archive, at)
         if initcalls is not None:
             m.parts["initcall_table"] = list(initcalls)

@@ -51,6 +51,7 @@ def strnlen(p: int, maxlen: int) -> int:
         step = min(maxlen - n, mem.page_size - ((p + n) & mem.mask), 64)
         chunk = _readable(p + n, step)
         i = chunk.find(0)
+        _used(p + n, i + 1 if i >= 0 else len(chunk))
         if i >= 0:
             return n + i
         n += len(chunk)
@@ -66,7 +67,7 @@ def strlen(p: int) -> int:
 
 
 def _readable(p: int, n: int) -> bytes:
-    """At most ``n`` bytes at ``p``: as many as may be read in this page."""
+    """At most ``n`` bytes at ``p``: as many as may be read in this page. Those that decide something are to be given to :func:`_used`."""
     mem = this.mem
     base = mem.fast.get(p >> mem.shift)
     if base is not None:
@@ -76,7 +77,13 @@ def _readable(p: int, n: int) -> bytes:
     k = 0
     while k < n and codes[k] < 0x80:
         k += 1
-    return mem.load(p, k) if k else b""
+    return mem.raw(p, k)
+
+
+def _used(p: int, n: int) -> None:
+    """The kernel has looked at these: were they ever written?"""
+    if n and this.watch is not None:
+        this.mem.load(p, n)
 
 
 @custom("include/linux/string.h", "", "a C string as Python bytes, for names that leave ported code")
@@ -109,7 +116,9 @@ def mem_match(p: int, data: bytes) -> int:
         if chunk != want:
             for i, b in enumerate(want):
                 if chunk[i] != b:
+                    _used(p + done, i + 1)
                     return done + i
+        _used(p + done, len(chunk))
         done += len(chunk)
         if len(chunk) < step:
             mem.load(p + done, 1)       # C would touch this byte: let the check say so
@@ -153,6 +162,7 @@ def leading_nuls(p: int, n: int) -> int:
         if not chunk:
             this.mem.load(p + done, 1)          # C would touch this byte: let the check say so
         rest = chunk.lstrip(b"\0")
+        _used(p + done, min(len(chunk) - len(rest) + 1, len(chunk)))
         done += len(chunk) - len(rest)
         if rest:
             break

@@ -5,6 +5,7 @@ The code that boots is given (``start_kernel`` of a port): the machine knows no 
 """
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -96,8 +97,7 @@ def run(m: Machine, start_kernel: Callable[[], Any]) -> BootResult:
     m.sched.next_pid = 1
     try:
         start_kernel()
-    except KernelPanic as e:
-        return BootResult(m, "panic", e)
     except Splat as e:
-        return BootResult(m, "splat", e)
+        traceback.clear_frames(e.__traceback__)         # they have views of the machine's memory
+        return BootResult(m, "panic" if isinstance(e, KernelPanic) else "splat", e)
     return BootResult(m, "init", None)
