@@ -42,12 +42,13 @@ MEMORY = ("linear", "vmalloc", "slab")
 OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "noacl", "nouser_xattr", "acl,user_xattr", "dax=never", "nonsense")
 IMAGES = ErofsOptions(beyond_fsck=True, flaws=True, suspects=True, block_bits=(12, 9, 10, 11, 13))
 ROOM = 64 << 20
+AT_A_PAGE = Placement()
 
 
 class Case:
     """An image, its place and its mount: what both kernels are given."""
 
-    def __init__(self, data: bytes, place: Placement = Placement(), options: str = "", devices: Sequence[bytes] = ()):
+    def __init__(self, data: bytes, place: Placement = AT_A_PAGE, options: str = "", devices: Sequence[bytes] = ()):
         self.data = data
         self.place = place
         self.options = options
