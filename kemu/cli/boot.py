@@ -72,13 +72,12 @@ def run(args: argparse.Namespace) -> int:
         return compare_tables(args)
     if args.at < 0:
         raise CommandError(f"--at {args.at}: a number of bytes, not below 0", EXIT_USAGE)
-    if args.design != "upstream":
-        return other_design(args)
-    if args.image:
-        raise CommandError("--image: the upstream design takes none: give --design", EXIT_USAGE)
+    design = find_design(args)
     check_file(args.initrd, "an initrd")
     if args.builtin not in ("default", "none"):
         check_file(args.builtin, "--builtin")
+    if args.image:
+        check_file(args.image, "--image")
     config = parse_config(args.config)
     if args.rung == "linux":
         return run_linux(args)
@@ -88,24 +87,32 @@ def run(args: argparse.Namespace) -> int:
     seen: dict[str, Any] = {}
 
     def prepare(m: Any) -> None:
+        m.parts["rodata"] = "plain"             # what a real boot lets pass is told afterwards
+        if args.image:
+            m.parts["second_image"] = args.image
         if args.initcalls:
             from initramfs.main import g
 
             g.initcall_debug = True
 
     def after(result: Any) -> None:
+        from kemu.linux.rodata import changed
+
+        seen["changed"] = changed()
         if args.memory:
             seen["memory"] = views.memory(result)
         if args.mounts:
             seen["mounts"] = views.mounts()
 
     try:
-        result = boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, config=config, page_size=args.page_size,
-                             tree=args.manifest or not (args.dmesg or args.initcalls or args.memory or args.mounts),
-                             prepare=prepare, after=after, initcalls=read_table(args.table) if args.table else None)
+        options = design.options(config=config, prepare=prepare, initcalls=read_table(args.table) if args.table else None)
+        result = boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, page_size=args.page_size,
+                             tree=args.manifest or not (args.dmesg or args.initcalls or args.memory or args.mounts), after=after, **options)
     except MemoryError as e:
         raise CommandError(f"{args.initrd}: ENOMEM (Cannot allocate memory): {e}") from None
     show(args, result, seen, views)
+    for line in seen["changed"]:
+        print(f"kemu: boot: constant data was written to: {line}", file=sys.stderr)
     if result.ok and not result.splats:
         return EXIT_OK
     for s in result.splats:
@@ -168,19 +175,18 @@ def compare_tables(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def other_design(args: argparse.Namespace) -> int:
-    """Designs other than upstream's are modules of their own: kemu.cli._boot_DESIGN with run(args)."""
-    import importlib
+def find_design(args: argparse.Namespace) -> Any:
+    """The design, and whether what was asked goes with it."""
+    from initramfs.designs import find
 
-    name = f"kemu.cli._boot_{args.design.replace('-', '_')}"
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError as e:
-        if e.name != name:
-            raise
-        raise CommandError(f"--design {args.design}: not there yet", EXIT_FAILED) from None
-    code: int = module.run(args)
-    return code
+    design = find(args.design)
+    if args.image and not design.image:
+        raise CommandError(f"--image: --design {args.design} takes none", EXIT_USAGE)
+    if design.image and not args.image:
+        raise CommandError(f"--design {args.design}: the second image is given with --image FILE", EXIT_USAGE)
+    if args.rung == "linux" and args.design != "upstream":
+        raise CommandError(f"--rung linux has upstream's design only: {args.design} is a port without C", EXIT_USAGE)
+    return design
 
 
 def run_linux(args: argparse.Namespace) -> int:

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The designs of an initial root file system, and booting with one: what ``kemu boot --design``, ``kemu compare`` and the experiments share."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kemu.machine.boot import BootResult
+from kemu.machine.initcalls import Entry, functions, load
+from kemu.machine.machine import Machine
+
+__harness__ = True
+
+
+@dataclass(frozen=True)
+class Design:
+    """How a kernel is built with a design: its series and options, its initcalls. ``image``: it takes a second image."""
+
+    name: str
+    series: tuple[Any, ...] = ()
+    config: dict[str, bool] = field(default_factory=dict)
+    initcalls: Callable[[Iterable[Entry]], list[Entry]] | None = None       # the build's table with what the design moves
+    replaced: dict[str, Callable[[], int]] = field(default_factory=dict)    # initcalls that the series replaces, by name
+    image: bool = False
+
+    def options(self, *, config: dict[str, bool] | None = None, initcalls: Any = None, prepare: Callable[[Machine], Any] | None = None,
+                machine: Callable[..., Machine] = Machine) -> dict[str, Any]:
+        """Arguments of boot_initrd() that make it this design's boot."""
+        table = list(initcalls) if initcalls is not None else None
+        if self.initcalls is not None:
+            table = self.initcalls(table if table is not None else load())
+
+        def ready(m: Machine) -> None:
+            if self.replaced:
+                from kemu.linux.init import initcalls as ported
+
+                for level in functions(m, ported).values():
+                    level[:] = [self.replaced.get(fn.__name__, fn) for fn in level]
+            if prepare is not None:
+                prepare(m)
+
+        def make(**o: Any) -> Machine:
+            return machine(series=list(self.series), **o)
+
+        return {"config": {**self.config, **(config or {})}, "initcalls": table, "prepare": ready, "machine": make}
+
+
+def find(name: str) -> Design:
+    """A design by its name."""
+    if name == "upstream":
+        return Design("upstream")
+    if name == "initerofs-rfc":
+        from initramfs import initerofs_rfc as rfc
+
+        return Design(name, (rfc.series,), rfc.config, rfc.initcalls, {"populate_rootfs": rfc.populate_rootfs})
+    if name == "layered":
+        from initramfs import layered
+
+        return Design(name, layered.all_series(), layered.config)
+    if name == "initoverlayfs":
+        from initramfs import initoverlayfs
+
+        return Design(name, (), initoverlayfs.config, image=True)
+    raise LookupError(name)
+
+
+def boot(design: str | Design, initrd: bytes | str | None, *, config: dict[str, bool] | None = None, initcalls: Any = None,
+         prepare: Callable[[Machine], Any] | None = None, machine: Callable[..., Machine] = Machine, **kw: Any) -> BootResult:
+    """Boot an initrd with a design; the other arguments are boot_initrd()'s."""
+    from kemu.cli._boot import boot_initrd
+
+    d = find(design) if isinstance(design, str) else design
+    return boot_initrd(initrd, **d.options(config=config, initcalls=initcalls, prepare=prepare, machine=machine), **kw)
