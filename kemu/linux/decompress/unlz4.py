@@ -19,7 +19,12 @@ class _Checked(Window):
     """A window in which every portion is checked when it is read: for a block that claims to be longer than the archive."""
 
     def get(self, addr: int, n: int) -> bytes:
+        if addr >> self.shift in self.base:
+            return super().get(addr, n)
         return this.mem.load(addr, n, "decompress")
+
+    def never_written(self, addr: int, n: int) -> bytes:
+        return super().never_written(addr, n) if addr >> self.shift in self.base else bytes(n)      # the load has said so already
 
 
 def _bounced(src: int, dst: int, csize: int, capacity: int) -> int:
