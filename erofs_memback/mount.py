@@ -125,7 +125,7 @@ def last_message(machine: Machine, since: int = 0) -> str:
     return entries[-1][2] if entries else ""
 
 
-def _place_disks(m: Mounted, devices: Sequence[Image], at: int, kind: str, completion: str) -> list[str]:
+def _place_disks(m: Mounted, devices: Sequence[Image], at: int, kind: str, completion: str, io_opt: int) -> list[str]:
     """A RAM disk for the image and for each extra device, as loop devices over padded files are; their paths."""
     machine = m.machine
     psize = machine.mem.page_size
@@ -134,7 +134,7 @@ def _place_disks(m: Mounted, devices: Sequence[Image], at: int, kind: str, compl
     for region in regions:
         # the file system says itself that it must do without DAX where the memory does not allow it
         dax = m.backend == "dax" and not region.addr % psize and not region.size % psize
-        disk = ramdisk(region, pad=max(DISK_PAD, psize), completion=completion, dax=dax)
+        disk = ramdisk(region, pad=max(DISK_PAD, psize), completion=completion, dax=dax, io_opt=io_opt)
         if IS_ERR(disk):
             raise MountError(-PTR_ERR(disk), last_message(machine), machine.log.lines())
         m.disks.append(disk)
@@ -159,8 +159,9 @@ def unload_module(machine: Machine) -> None:
 
 
 def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int = 0, kind: str = "linear", devices: Sequence[Image] = (),
-             options: str = "", completion: str = "") -> Mounted:
-    """Mount ``image`` in a running machine (inside its ``with``). ``completion``: where bios end, see ``ramdisk()``. Raises MountError."""
+             options: str = "", completion: str = "", io_opt: int = 0) -> Mounted:
+    """Mount ``image`` in a running machine (inside its ``with``). ``completion``: where bios end, ``io_opt``: how much is read ahead, see
+    ``ramdisk()``. Raises MountError."""
     if kind not in KINDS:
         raise ValueError(f"memory kind {kind!r}: one of {', '.join(KINDS)}")
     since = len(machine.log.entries)
@@ -171,7 +172,7 @@ def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int =
     opts = [o for o in (options,) if o]
     source: str | None = "none"
     if backend in ("bdev", "dax"):
-        paths = _place_disks(m, devices, at, kind, completion)
+        paths = _place_disks(m, devices, at, kind, completion, io_opt)
         source = paths[0]
         opts += [f"device={p}" for p in paths[1:]]
         if backend == "dax":
@@ -222,9 +223,10 @@ def _configure(m: Mounted, fc: FsContext, source: str | None, options: str, devi
 
 @contextmanager
 def mounted(image: Image, *, backend: str = "bdev", at: int = 0, kind: str = "linear", devices: Sequence[Image] = (), options: str = "",
-            completion: str = "", **machine_options: Any) -> Iterator[Mounted]:
+            completion: str = "", io_opt: int = 0, **machine_options: Any) -> Iterator[Mounted]:
     """A machine of its own with the image mounted; everything is gone afterwards. Raises MountError."""
     with machine_for(image, devices, backend=backend, **machine_options) as machine:
-        m = mount_in(machine, image, backend=backend, at=at, kind=kind, devices=devices, options=options, completion=completion)
+        m = mount_in(machine, image, backend=backend, at=at, kind=kind, devices=devices, options=options, completion=completion,
+                     io_opt=io_opt)
         yield m
         m.umount()

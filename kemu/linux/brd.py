@@ -174,13 +174,14 @@ brd_fops = block_device_operations(submit_bio=brd_submit_bio)
 
 @custom(C, "brd_alloc", "makes one disk over a region; read-only unless asked; name, sizes and completion are parameters")
 def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_size: int = 512, writable: bool = False, completion: str = "",
-            partscan: bool = False, dax: bool = False) -> Any:
+            partscan: bool = False, dax: bool = False, io_opt: int = 0) -> Any:
     """A disk with the region's bytes, added: open it as ``/dev/NAME`` (default ``ram0``, ``ram1``, ...).
 
     ``pad``: the capacity is the region's size rounded up to this; what the padding holds reads as zeros (a loop device over a file on a file
     system with 4 KiB blocks: 4096). ``completion``: where bios end: "sync" in submit_bio(), as brd's do, later in a "kworker" or a "softirq", or
     "mixed"; without it the Chooser decides, or it is "sync". ``dax``: file systems may read the memory itself, as of a pmem device; the region
-    must start and end at a page. Return: the gendisk; ERR_PTR(-EINVAL) for a bad block size, ERR_PTR(-EEXIST) for a name in use,
+    must start and end at a page. ``io_opt``: the optimal I/O size that the disk tells of; its files are read ahead by twice that, and by 128 KiB at
+    least. Return: the gendisk; ERR_PTR(-EINVAL) for a bad block size, ERR_PTR(-EEXIST) for a name in use,
     ERR_PTR(-ENOSPC) for a released region, ERR_PTR(-ENOMEM).
     """
     if completion and completion not in COMPLETIONS:
@@ -190,7 +191,7 @@ def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_siz
     psize = this.mem.page_size
     if dax and (region.addr % psize or region.size % psize):
         raise ValueError(f"region {region.name}: DAX needs whole pages, not {region.size} bytes at offset {region.addr % psize} of a page")
-    lim = QueueLimits(physical_block_size=this.mem.page_size, logical_block_size=logical_block_size,
+    lim = QueueLimits(physical_block_size=this.mem.page_size, logical_block_size=logical_block_size, io_opt=io_opt,
                       features=BLK_FEAT_SYNCHRONOUS | BLK_FEAT_NOWAIT)
     disk = blk_alloc_disk(lim)
     if IS_ERR(disk):

@@ -164,6 +164,12 @@ def test_a_claim_excludes_other_holders_but_not_readers(machine):
     assert not IS_ERR(d)
 
 
+@pytest.mark.parametrize("io_opt, ahead", ((0, 128), (32 << 10, 128), (512 << 10, 1024)))
+def test_a_disk_is_read_ahead_by_twice_its_optimal_size(machine, io_opt, ahead):
+    disk = ramdisk(machine.place(bytes(4096)), io_opt=io_opt)
+    assert disk.bdi.ra_pages == ahead // 4
+
+
 def test_a_read_only_disk_is_not_opened_for_writing(machine):
     ramdisk(machine.place(bytes(4096)))
     assert PTR_ERR(bdev_file_open_by_path("/dev/ram0", BLK_OPEN_READ | BLK_OPEN_WRITE, None)) == -EACCES
