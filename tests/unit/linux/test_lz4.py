@@ -102,6 +102,36 @@ def test_offset_zero_is_what_linux_makes_of_it(m, monkeypatch, lib):
     assert m.mem.load(dst, 35) == b"A\0\0\xf0\x0f" + rest
 
 
+def test_a_block_that_was_begun_is_remembered_by_its_bytes(m, monkeypatch):
+    asked = []
+    fast = klz4._lib_fast
+    if fast is None:
+        pytest.skip("no LZ4_decompress_fast here")
+    monkeypatch.setattr(klz4, "_lib_fast", type("Lib", (), {"LZ4_decompress_fast": lambda *a: asked.append(1) or fast.LZ4_decompress_fast(*a[-3:])})())
+    data = bytes(5) + text(5, 9000) + bytes(40)         # the block has two zero bytes: it must be proven
+    good = pack(data)
+    assert b"\0\0" in good
+    dst = m.slab.kmalloc(len(data), False)
+    src = put(m, good, False)
+    assert LZ4_decompress_safe_partial(src, dst, len(good), 4000, 4000) == 4000 and len(asked) == 1
+    assert LZ4_decompress_safe(src, dst, len(good), len(data)) == len(data) and len(asked) == 1
+    assert m.mem.load(dst, len(data)) == data
+    # another block of the same size is another block
+    other = pack(bytes(5) + text(6, 9000) + bytes(40)).ljust(len(good), b"?")[:len(good)]
+    m.mem.store(src, other)
+    LZ4_decompress_safe_partial(src, dst, len(other), 4000, 4000)
+    assert m.mem.load(dst, 4000) == (bytes(5) + text(6, 9000))[:4000]
+    # and one with an offset 0 is never taken for good, however much of it was wanted before
+    bad = b"\x10A\x00\x00\xf0\x0f" + b"abcdefghij" * 3
+    m.mem.store(src, bad)
+    for _ in range(2):
+        m.mem.fill(dst, 0x77, 35)
+        assert LZ4_decompress_safe_partial(src, dst, 36, 1, 1) == 1
+        m.mem.fill(dst, 0x77, 35)
+        assert LZ4_decompress_safe_partial(src, dst, 36, 35, 35) == 35
+        assert m.mem.load(dst, 5) == b"A\0\0\xf0\x0f"
+
+
 def test_linux_decoder_agrees_with_the_library(m, monkeypatch):
     """The same result for the same input, good or damaged; where they may differ, Linux's decoder is the one that is asked."""
     r = random.Random(7)
