@@ -119,7 +119,7 @@ def z_erofs_lz4_handle_overlap(rq: z_erofs_decompress_req, inpage: int, out: int
     if (not rq.partial_decoding and may_inplace and
             omargin >= LZ4_DECOMPRESS_INPLACE_MARGIN(rq.inputsize)):
         for i in range(rq.inpages):
-            if rq.out[rq.outpages - rq.inpages + i] is not rq.in_[i]:
+            if rq.out[u32(rq.outpages - rq.inpages + i)] is not rq.in_[i]:     # unsigned: not the list's end where inpages is the larger
                 break
         else:
             kunmap_local(inpage)
