@@ -57,14 +57,15 @@ def compress(how: str, data: bytes) -> bytes:
     return frame
 
 
-def _configs(algorithms: Sequence[int]) -> bytes:
-    text = {0: struct.pack("<HHH10x", 14, 65535, 16), 1: struct.pack("<HIH8x", 14, LZMA_DICT, 0), 2: struct.pack("<HB5x", 6, 15),
+def _configs(algorithms: Sequence[int], max_pclusterblks: int) -> bytes:
+    text = {0: struct.pack("<HHH10x", 14, 65535, max_pclusterblks), 1: struct.pack("<HIH8x", 14, LZMA_DICT, 0), 2: struct.pack("<HB5x", 6, 15),
             3: struct.pack("<HBB4x", 6, 0, 7)}
     return b"".join(text[a] for a in sorted(algorithms))
 
 
-def stream_image(how: str, extents: Sequence[Extent], size: int | None = None, *, blkszbits: int = 12, mode: int = 0o100644) -> bytes:
-    """A flat image with ``/f``; ``size``: its i_size, if that is not what the extents come to.
+def stream_image(how: str, extents: Sequence[Extent], size: int | None = None, *, blkszbits: int = 12,
+                 max_pclusterblks: int = 16) -> bytes:
+    """A flat image with ``/f``; ``size``: its i_size, if that is not what the extents come to. ``max_pclusterblks``: what the superblock says.
 
     No two extents may begin in one block of the file. One of several blocks must be longer than a block.
     """
@@ -109,11 +110,11 @@ def stream_image(how: str, extents: Sequence[Extent], size: int | None = None, *
                        fixed_nsec=0, blocks=block, meta_blkaddr=0, xattr_blkaddr=0, uuid=bytes(16), volume_name=b"", feature_incompat=incompat,
                        compr=1 << algorithm, build_time=0)
     image[1024:1024 + len(sb)] = sb
-    cfgs = _configs([algorithm])
+    cfgs = _configs([algorithm], max_pclusterblks)
     image[1024 + d.SUPER_SIZE:1024 + d.SUPER_SIZE + len(cfgs)] = cfgs
     root = d.inode_compact(d.EROFS_INODE_FLAT_INLINE << 1, 0, 0o40755, 2, len(dirents), 0, 0, 1, 0, 0) + dirents
     image[ROOT * 32:ROOT * 32 + len(root)] = root
-    inode = d.inode_compact(d.EROFS_INODE_COMPRESSED_FULL << 1, 0, mode, 1, size, 0, block - first, 2, 0, 0)
+    inode = d.inode_compact(d.EROFS_INODE_COMPRESSED_FULL << 1, 0, 0o100644, 1, size, 0, block - first, 2, 0, 0)
     body = inode + d.map_header(len(tail), advise, algorithm, 0) + bytes(8) + b"".join(index) + tail
     image[FILE * 32:FILE * 32 + len(body)] = body
     if len(image) > 8192:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The differential campaign: short, in earnest, and with a port that is wrong on purpose."""
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from kemu.explore import token
+from kemu.explore.experiment import registry
+from kemu.explore.run import execute, replay
+from kemu.explore.search import search
+from kemu.explore.source import SeedSource
+from kemu.report import manifest
+from kemu.rung.uml import differential
+from kemu.rung.uml.build import Kernel
+from kemu.rung.uml.differential import Seen, difference
+
+import erofs_memback.differential as experiments
+from erofs_memback import inode as erofs_inode_c
+
+pytestmark = pytest.mark.linux
+NAMES = sorted(n for n, e in registry.items() if e.fn.__module__ == experiments.__name__)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_kernel(kernel: Kernel) -> Iterator[None]:
+    yield
+    differential.close()
+
+
+def kemu(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "kemu", *args], capture_output=True, text=True, timeout=280)
+
+
+def test_there_are_experiments_for_both_back_ends() -> None:
+    assert {n.split(".")[0] for n in NAMES} == {"bdev", "memback"}
+    assert {n.split(".", 1)[1] for n in NAMES} == {"ground-truth.linux", "damaged.linux", "cut-short.linux", "streams.linux", "mkfs-damaged.linux"}
+
+
+def test_a_short_campaign_finds_nothing() -> None:
+    p = search([registry[n] for n in NAMES], examples=300, rung="linux", detect=False)
+    assert p.examples == 300 and len(p.per_experiment) == len(NAMES)
+    assert not p.findings, "\n".join(f"{f.title}\n{f.token}\n" + "\n".join(f.report) for f in p.findings)
+    mounts = {b.split(":mount ")[1] for b in p.behaviours if ":mount " in b}
+    assert {"None", "EINVAL", "EUCLEAN"} <= mounts, mounts         # it is about something
+
+
+def test_a_wrong_port_is_found_shrunk_and_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fill = erofs_inode_c.erofs_fill_inode
+
+    def wrong(inode: object) -> int:
+        err = fill(inode)
+        if not err and inode.i_size > 1000:                 # type: ignore[attr-defined]
+            inode.i_gid += 1                                # type: ignore[attr-defined]
+        return int(err)
+
+    monkeypatch.setattr(erofs_inode_c, "erofs_fill_inode", wrong)
+    exp = registry["bdev.ground-truth.linux"]
+    p = search([exp], examples=60, shrink_seconds=3.0, rung="linux", detect=False)
+    assert [f.cause for f in p.findings] == ["gid"], [f.title for f in p.findings]
+    f = p.findings[0]
+    assert re.fullmatch(r"/\S*: gid: Linux \d+, kemu \d+", f.title), f.title
+    assert f.report[1].startswith("Linux: ") and len(f.report) < 40
+    again = replay(exp, token.decode(f.token), rung="linux", detect=False)
+    assert again.finding is not None and again.finding.title == f.title
+    # what is left is next to nothing: few choices, a tree of a name or two
+    assert sum(map(bool, f.offsets)) <= 8, f.offsets
+    assert sum("nid" in line for line in f.input) <= 3, f.input
+
+
+def test_the_command(kernel: Kernel) -> None:
+    done = kemu("fuzz", "bdev.damaged", "--rung", "linux", "--examples", "40", "--ktap")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok 1 bdev.damaged.linux" in done.stdout and done.stdout.startswith("KTAP version 1") and "SKIP" not in done.stdout
+    done = kemu("fuzz", "memback.streams", "--rung", "linux", "--examples", "40", "--workers", "2", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["findings"] == [], done.stdout + done.stderr
+
+
+def test_a_replay_of_a_seed_says_that_nothing_is_wrong(kernel: Kernel) -> None:
+    out = execute(registry["memback.damaged.linux"], SeedSource(3), rung="linux", detect=False)
+    assert out.finding is None
+    done = kemu("replay", token.of_seed("memback.damaged.linux", 3))
+    assert done.returncode == 0 and "nothing is wrong" in done.stdout
+
+
+def test_an_experiment_without_that_rung(kernel: Kernel) -> None:
+    done = kemu("fuzz", "bdev.two-mounts", "--rung", "linux", "--examples", "1")
+    assert done.returncode == 3 and "none of these experiments runs on the linux rung" in done.stderr
+
+
+def test_what_counts_as_a_difference() -> None:
+    e = manifest.entry("/", type="dir", mode=0o755)
+    f = manifest.entry("/f", type="file", sha256="0" * 64)
+    same = Seen(None, [e, f], ["erofs (device kemu0): a", "erofs (device kemu0): b", "init: c"])
+    assert difference(same, Seen(None, [f, e], ["erofs (device 0:1): b", "erofs (device 0:1): a"]), "kemu") is None
+    for other, cause in (
+            (Seen("EIO"), "mount None / EIO"),
+            (Seen(None, [e]), "names: has it / has not"),
+            (Seen(None, [e, {**f, "sha256": "1" * 64}]), "sha256"),
+            (Seen(None, [e, {**f, "sha256": None, "error": "EIO"}]), "error: None / EIO"),
+            (Seen(None, [e, f], ["erofs (device ram0): a"]), "log: erofs: b / nothing more"),
+            (Seen(None, [e, f], same.log, "BUG: KASAN: slab-use-after-free in f"), "splat: None / BUG: KASAN: slab-use-after-free in f"),
+    ):
+        found = difference(same, other, "kemu")
+        assert found is not None and found[1] == cause, found
