@@ -23,6 +23,7 @@ from kemu.linux.mapping import AddressSpace
 from kemu.linux.mm import folio_put
 from kemu.linux.psi import psi_memstall_enter, psi_memstall_leave
 from kemu.linux.types import Ref
+from kemu.linux.vfs.inode import inode_lru_list_add
 from kemu.machine.current import this
 from kemu.machine.machine import should_fail
 from kemu.machine.pages import KERNEL, PAGECACHE, Page, PG_locked, PG_private, PG_referenced, PG_uptodate, PG_workingset
@@ -139,6 +140,10 @@ def __filemap_remove_folio(folio: Page, shadow: Any = None) -> None:
     folio.mapping = None
     folio.kind = KERNEL
     mapping.nrpages -= nr
+    if not mapping.nrpages:
+        host = mapping.host
+        if host is not None and not host.i_count:
+            inode_lru_list_add(host)            # mapping_shrinkable()
     if this.watch is not None:
         this.watch.event("mm_filemap_delete_from_page_cache", folio=folio)
 

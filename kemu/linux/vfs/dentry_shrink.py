@@ -6,7 +6,6 @@ from kemu.linux.bug import WARN
 from kemu.linux.honesty import custom, dup
 from kemu.linux.super_types import SuperBlock
 from kemu.linux.vfs.dentry import (
-    DCACHE_DENTRY_KILLED,
     DCACHE_LRU_LIST,
     DCACHE_PERSISTENT,
     DCACHE_REFERENCED,
@@ -35,6 +34,7 @@ def _descendants(parent: Dentry) -> list[Dentry]:
 
 
 def shrink_dcache_tree(parent: Dentry, for_umount: bool) -> None:
+    lru = parent.d_sb.s_dentry_lru
     while True:
         victims = []
         dying = None
@@ -45,6 +45,9 @@ def shrink_dcache_tree(parent: Dentry, for_umount: bool) -> None:
                 if this.watch is not None:
                     this.watch.ref("dentry", d, -1)
             if d.d_lockref == 0:
+                if not d.d_flags & DCACHE_LRU_LIST:
+                    d.d_flags |= DCACHE_LRU_LIST
+                    lru[d] = None
                 victims.append(d)
             elif d.d_lockref < 0:
                 dying = d
@@ -56,9 +59,10 @@ def shrink_dcache_tree(parent: Dentry, for_umount: bool) -> None:
             this.sched.block(dying.waiters)
             continue
         for d in victims:
-            v: Dentry | None = d
-            while v is not None and v is not parent:
-                v = dentry_kill(v)
+            if d in lru:                        # else another has evicted it, or uses it
+                v: Dentry | None = d
+                while v is not None and v is not parent:
+                    v = dentry_kill(v)
 
 
 @dup("fs/dcache.c")
@@ -77,33 +81,44 @@ def d_invalidate(dentry: Dentry) -> None:
     if not was_hashed or dentry.d_inode is None:
         return
     shrink_dcache_parent(dentry)
-    for d in [dentry, *_descendants(dentry)]:
-        if d_mountpoint(d):
-            detach_mounts(d)
+    had_submounts = False
+    while True:
+        victim = next((d for d in [dentry, *_descendants(dentry)] if d_mountpoint(d)), None)
+        if victim is None:
+            break
+        had_submounts = True
+        dget(victim)
+        detach_mounts(victim)
+        dput(victim)
+    if had_submounts:
+        shrink_dcache_parent(dentry)
 
 
 @dup("fs/dcache.c")
 def d_prune_aliases(inode: Inode) -> None:
     """``void d_prune_aliases(struct inode *inode)``: evict its unused dentries."""
     for d in list(inode.i_dentry):
-        v: Dentry | None = d
-        while v is not None and not v.d_lockref:
-            v = dentry_kill(v)
+        if d in inode.i_dentry:                 # else another has evicted it meanwhile
+            v: Dentry | None = d
+            while v is not None and not v.d_lockref:
+                v = dentry_kill(v)
 
 
 @custom("fs/dcache.c", "prune_dcache_sb", "takes the number of dentries to scan")
 def prune_dcache_sb(sb: SuperBlock, nr_to_scan: int) -> int:
     """``long prune_dcache_sb(struct super_block *sb, struct shrink_control *sc)``: evict unused dentries, oldest first; returns how many."""
     freed = 0
-    for d in list(sb.s_dentry_lru)[:nr_to_scan]:
-        if d.d_lockref or d.d_flags & DCACHE_DENTRY_KILLED:
-            if d in sb.s_dentry_lru:
-                d.d_flags &= ~DCACHE_LRU_LIST
-                del sb.s_dentry_lru[d]
+    lru = sb.s_dentry_lru
+    for d in list(lru)[:nr_to_scan]:
+        if d not in lru:                        # another has evicted it while this one slept
+            continue
+        if d.d_lockref:
+            d.d_flags &= ~DCACHE_LRU_LIST
+            del lru[d]
         elif d.d_flags & DCACHE_REFERENCED:
             d.d_flags &= ~DCACHE_REFERENCED
-            del sb.s_dentry_lru[d]
-            sb.s_dentry_lru[d] = None
+            del lru[d]
+            lru[d] = None
         else:
             freed += 1
             v: Dentry | None = d

@@ -11,6 +11,8 @@ from kemu.linux.bug import BUG_ON, WARN_ON
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EBUSY, EINVAL, ESTALE
 from kemu.linux.honesty import custom, dup, names, stub
+from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.mapping import AddressSpace
 from kemu.linux.stat import S_ISCHR
 from kemu.linux.super_types import SB_ACTIVE, SuperBlock
 from kemu.linux.vfs.constants import (
@@ -19,6 +21,7 @@ from kemu.linux.vfs.constants import (
     I_DIRTY_ALL,
     I_DONTCACHE,
     I_FREEING,
+    I_LRU_ISOLATING,
     I_NEW,
     I_REFERENCED,
     I_SYNC,
@@ -366,10 +369,22 @@ def write_inode_now(inode: Inode, sync: int) -> int:
 
 # ------------------------------------------------------------------------- eviction
 
+def mapping_shrinkable(mapping: AddressSpace) -> bool:
+    """May memory pressure take the inode? With highmem its page cache goes first; else it is not on the LRU as long as it has pages."""
+    return not mapping.nrpages or IS_ENABLED("CONFIG_HIGHMEM")
+
+
+@dup("fs/inode.c")
+def inode_lru_list_add(inode: Inode) -> None:
+    """``void inode_lru_list_add(struct inode *inode)``: if it is unused, memory pressure may take it from now on."""
+    if not inode.i_count:
+        __inode_lru_list_add(inode, False)
+
+
 def __inode_lru_list_add(inode: Inode, rotate: bool) -> None:
     if inode.i_state & (I_DIRTY_ALL | I_SYNC | I_FREEING | I_WILL_FREE) or inode.i_count:
         return
-    if not inode.i_sb.s_flags & SB_ACTIVE:
+    if not inode.i_sb.s_flags & SB_ACTIVE or not mapping_shrinkable(inode.i_data):
         return
     if not inode.i_lru:
         inode.i_lru = True
@@ -401,6 +416,8 @@ def evict(inode: Inode) -> None:
     if inode.i_lru:
         raise _bad(inode, "evict() of an inode on the LRU")
     inode.i_sb.s_inodes.pop(inode, None)
+    while inode.i_state & I_LRU_ISOLATING:
+        _wait(inode, "LRU isolation")
     if op.evict_inode is not None:
         op.evict_inode(inode)
     else:
@@ -433,24 +450,30 @@ def evict_inodes(sb: SuperBlock) -> None:
 @custom("fs/inode.c", "prune_icache_sb", "takes the number of inodes to scan")
 def prune_icache_sb(sb: SuperBlock, nr_to_scan: int) -> int:
     """``long prune_icache_sb(struct super_block *sb, struct shrink_control *sc)``: evict unused inodes, oldest first; returns how many."""
-    freeable = []
-    for inode in list(sb.s_inode_lru)[:nr_to_scan]:
-        if inode.i_count or inode.i_state & ~I_REFERENCED:
-            inode_lru_list_del(inode)
-        elif inode.i_state & I_REFERENCED:
-            inode.i_state &= ~I_REFERENCED
-            del sb.s_inode_lru[inode]
-            sb.s_inode_lru[inode] = None    # LRU_ROTATE
-        else:
-            if inode.i_data.nrpages:
-                from kemu.linux.truncate import invalidate_mapping_pages
+    from kemu.linux.truncate import invalidate_mapping_pages
 
-                invalidate_mapping_pages(inode.i_data, 0, (1 << 64) - 1)
-                if inode.i_data.nrpages or inode.i_count:
-                    continue
-            inode.i_state |= I_FREEING
-            inode_lru_list_del(inode)
-            freeable.append(inode)
+    freeable = []
+    lru = sb.s_inode_lru
+    for inode in list(lru)[:nr_to_scan]:
+        while inode in lru:                     # else another took it while this one slept
+            if inode.i_count or inode.i_state & ~I_REFERENCED or not mapping_shrinkable(inode.i_data):
+                inode_lru_list_del(inode)
+            elif inode.i_state & I_REFERENCED:
+                inode.i_state &= ~I_REFERENCED
+                del lru[inode]
+                lru[inode] = None               # LRU_ROTATE
+            elif inode.i_data.nrpages:
+                inode.i_state |= I_LRU_ISOLATING
+                reap = invalidate_mapping_pages(inode.i_data, 0, -1)
+                inode.i_state &= ~I_LRU_ISOLATING
+                inode_wake_up_bit(inode)
+                if reap:
+                    continue                    # LRU_RETRY
+            else:
+                inode.i_state |= I_FREEING
+                inode_lru_list_del(inode)
+                freeable.append(inode)
+            break
     for inode in freeable:
         evict(inode)
     return len(freeable)
@@ -468,7 +491,7 @@ def bmap(inode: Inode, block: Any) -> int:
 __all__ = ["__destroy_inode", "__insert_inode_hash", "alloc_inode", "alloc_inode_sb", "bmap", "clear_inode", "discard_new_inode",
            "evict_inodes", "free_inode_nonrcu", "generic_delete_inode", "get_next_ino", "icount_read", "icount_read_once", "iget5_locked",
            "iget5_locked_rcu", "iget_failed", "iget_locked", "igrab", "ihold", "ilookup", "ilookup5", "ilookup5_nowait", "inode_fake_hash",
-           "inode_generic_drop", "inode_init_always", "inode_init_always_gfp", "inode_init_once", "inode_insert5", "inode_just_drop",
+           "inode_generic_drop", "inode_init_always", "inode_init_always_gfp", "inode_init_once", "inode_insert5", "inode_just_drop", "inode_lru_list_add",
            "inode_sb_list_add", "inode_state_clear", "inode_state_read", "inode_state_read_once", "inode_state_set", "inode_unhashed",
            "insert_inode_hash", "insert_inode_locked", "iput", "iunique", "make_bad_inode", "new_inode", "prune_icache_sb",
            "remove_inode_hash", "unlock_new_inode", "wait_on_new_inode", "write_inode_now"]

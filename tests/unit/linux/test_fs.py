@@ -56,13 +56,16 @@ from kemu.linux.fs import (
     truncate_inode_pages_final,
     unlock_new_inode,
 )
+from kemu.linux.mm import folio_put
 from kemu.linux.mount import mntput, vfs_kern_mount
-from kemu.linux.pagemap import read_mapping_folio
+from kemu.linux.pagemap import invalidate_mapping_pages, read_mapping_folio
 from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK
 from kemu.linux.task_work import task_work_run
 from kemu.linux.time64 import timespec64
 from kemu.machine.current import this
+from kemu.machine.machine import Machine
 from tests.conftest import raises_splat
+from tests.unit.linux.block_files import Planned
 from tests.unit.linux.vfs_files import TreeFs, balanced, mount, ok
 
 TREE = {b"f": b"x" * 10000, b"g": b"y"}
@@ -339,16 +342,55 @@ def ilookup_new(sb, ino):
     return inode
 
 
-def test_memory_pressure_takes_the_page_cache_first(machine, fs, sb):
+def with_a_page(fs, sb):
     a = fs.iget(sb, 2)
-    folio = read_mapping_folio(a.i_mapping, 0, None)
-    from kemu.linux.mm import folio_put
-
-    folio_put(folio)
+    folio_put(read_mapping_folio(a.i_mapping, 0, None))
     iput(a)
     assert a.i_data.nrpages == 1
+    return a
+
+
+def test_an_inode_with_pages_is_not_for_memory_pressure(machine, fs, sb):
+    a = with_a_page(fs, sb)
+    assert a not in sb.s_inode_lru and prune_icache_sb(sb, 100) == 0 and a in sb.s_inodes
+    invalidate_mapping_pages(a.i_mapping, 0, -1)
+    assert a in sb.s_inode_lru                              # the last page puts it there
     evict_unused(machine, sb, a)
     assert fs.freed == [2]
+
+
+def test_with_highmem_the_page_cache_goes_first(fs):
+    with Machine(config={"CONFIG_HIGHMEM": True}) as machine:
+        mnt = vfs_kern_mount(fs.type, 0, "none", None)
+        a = with_a_page(fs, mnt.mnt_sb)
+        evict_unused(machine, mnt.mnt_sb, a)
+        assert fs.freed == [2]
+        mntput(mnt)
+        task_work_run()
+
+
+def test_pressure_from_two_sides(fs):
+    """Both see the inode; while one drops its pages the other comes."""
+    with Machine(config={"CONFIG_HIGHMEM": True}) as machine:
+        mnt = vfs_kern_mount(fs.type, 0, "none", None)
+        sb = mnt.mnt_sb
+        a = with_a_page(fs, sb)
+        got = []
+
+        def pressure():
+            got.append(prune_icache_sb(sb, 100))
+
+        machine.chooser = this.chooser = Planned(order="last")      # at every point where it may, another task goes on
+        for i in range(2):
+            machine.sched.spawn(f"shrinker{i}", pressure)
+        machine.sched.run_others()
+        machine.chooser = this.chooser = None
+        machine.idle()
+        assert len(got) == 2 and sum(got) == len(fs.freed) <= 1        # the second leaves alone what the first has isolated
+        mntput(mnt)
+        task_work_run()
+        machine.idle()
+        assert sorted(fs.freed) == [1, 2] and a.i_state == I_FREEING | I_CLEAR
 
 
 def test_used_inodes_survive_an_umount_with_a_report(machine):
@@ -419,8 +461,6 @@ def test_iput_of_a_dead_inode(sb):
 
 def test_clear_inode_with_pages(fs, sb):
     a = fs.iget(sb, 2)
-    from kemu.linux.mm import folio_put
-
     folio_put(read_mapping_folio(a.i_mapping, 0, None))
     with raises_splat("clear_inode() with 1 pages cached"):
         clear_inode(a)
