@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from initramfs import designs, initerofs_rfc
 from kemu.cli._boot_views import mounts
 from kemu.forge import tree
 from kemu.forge.erofs.plan import ImagePlan
@@ -12,6 +11,8 @@ from kemu.forge.erofs.writer import build
 from kemu.linux.rodata import changed
 from kemu.machine.initcalls import load
 from tests.unit.initramfs.archive import ELF, archive, record
+
+from initramfs import designs, initerofs_rfc
 
 
 def image() -> bytes:
