@@ -30,6 +30,7 @@ def literal(text: str) -> int:
     return addr
 
 
+@custom("mm/rodata_test.c", "rodata_test", "tells what was written, instead of faulting")
 def changed() -> list[str]:
     """What was written to constant data of a "plain" machine, one line each."""
     out = []
