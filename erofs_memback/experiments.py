@@ -20,7 +20,7 @@ from kemu.forge.erofs.choose import ErofsOptions, choose_image
 from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.erofs.mutate import mutate
 from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
-from kemu.forge.erofs.writer import build
+from kemu.forge.erofs.writer import build, fix_checksum
 from kemu.forge.strategies import Placement, choose_placement
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.types import this
@@ -225,6 +225,34 @@ def damaged(run: Run, backend: str) -> None:
             world.umount(mnt)
 
 
+@experiment("{backend}.ends-early", variants=BACKENDS, base="erofs", weight=0.5)
+def ends_early(run: Run, backend: str) -> None:
+    """A file whose inode says that it ends inside one of its extents gives what is there or an error, from memory as from a disk."""
+    pick = run.pick
+    blocks = pick.int("blocks", 1, 16)
+    layout = pick.one_of("layout", ("extents", "full", "compact", "plain", "chunk"))
+    kind = pick.one_of("content", ("mixed", "text", "ruler"))
+    file = tree.File(data=content(kind, 1, blocks * 4096))
+    z = ZPlan(cuts=(blocks * 4096,), big=3, max_blocks=16) if layout in ("extents", "full", "compact") else None
+    image = build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data=layout, extended=bool(pick.int("extended", 0, 1)), z=z)}))
+    size = pick.int("size", 0, blocks * 4096)
+    data = bytearray(image.data)
+    inode = image.inodes[id(file)]
+    at = inode.pos + 8                  # i_size, in both forms of an inode
+    data[at:at + (8 if inode.extended else 4)] = size.to_bytes(8 if inode.extended else 4, "little")
+    fix_checksum(data)
+    place = somewhere(run)
+    run.show(*describe(place, image), f"/f ends after {size} of {blocks * 4096} bytes")
+    if backend != "bdev":
+        _same_as_disk(run, backend, bytes(data), place, functools.partial(layout_of, image))
+        return
+    with kernel(run, backend, place, bytes(data)) as [source]:
+        mnt = mounted(run, source)
+        if mnt is not None:
+            note(run, world.manifest(mnt))
+            world.umount(mnt)
+
+
 # ------------------------------------------------------------------------- failing calls
 
 @experiment("{backend}.failing-calls", variants=BACKENDS, base="erofs", weight=1.5)
@@ -262,6 +290,9 @@ def two_mounts(run: Run, backend: str) -> None:
     """Two tasks that mount two images at the same time each get their own."""
     simple = ErofsOptions(max_nodes=2, max_blocks=2, max_devices=0, odd=False, xattrs=False, block_bits=(12,), layouts=("plain", "inline", "full"))
     images = [run.pick.group(lambda: choose_image(run.pick, simple)) for _ in range(2)]
+    if images[0].data == images[1].data:        # else nobody could tell them apart
+        images[1].root.uid ^= 1
+        images[1] = build(images[1].root, images[1].plan)
     run.show("first: " + images[0].describe(), "second: " + images[1].describe())
     results: list[Any] = [None, None]
     with kernel(run, backend, Placement(), images[0].data, images[1].data) as sources:

@@ -6,7 +6,7 @@ import pytest
 
 from kemu.explore.experiment import registry
 from kemu.explore.search import search
-from tests.quality.mutants.museum import Mutant, mutants
+from tests.quality.mutants.museum import OVERLAP, Mutant, mutants, overlap_guard
 
 import erofs_memback.experiments  # noqa: F401 - registers
 
@@ -31,6 +31,12 @@ def test_a_bug_of_the_museum_is_found(m: Mutant) -> None:
 
 
 def test_without_them_nothing_is_found() -> None:
-    names = sorted({n for m in mutants for n in m.experiments})
+    names = sorted({n for m in mutants for n in m.experiments if m.series.replacements})
     p = search([registry[n] for n in names], seconds=20)
     assert [f.title for f in p.findings if not f.experiment.startswith("bdev.")] == []
+
+
+def test_the_guard_of_one_release_is_enough() -> None:
+    experiment = [registry["bdev.ends-early"]]
+    assert OVERLAP in search(experiment, examples=200).findings[0].title
+    assert search(experiment, examples=200, series=(overlap_guard,)).findings == []

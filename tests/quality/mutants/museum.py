@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from kemu.linux.statics import statics
 from kemu.linux.types import u64
 from kemu.machine.series import Series
 
-from erofs_memback import data, inode, memback, super, zdata_frontend, zdata_submit, zmap, zmap_lcluster
+from erofs_memback import data, decompressor, inode, memback, super, xattr, zdata_frontend, zdata_submit, zmap, zmap_lcluster
 
 
 class Mutant(NamedTuple):
@@ -24,11 +25,11 @@ class Mutant(NamedTuple):
 mutants: list[Mutant] = []
 
 
-def mutant(name: str, experiments: tuple[str, ...], *edits: tuple[Any, Any], names: dict[str, Any] | None = None, title: str = "") -> None:
-    """``edits``: (function, (old, new)) each."""
+def mutant(name: str, experiments: tuple[str, ...], *edits: tuple[Any, ...], names: dict[str, Any] | None = None, title: str = "") -> None:
+    """``edits``: (function, (old, new), ...) each; none: the code as it is has the bug."""
     s = Series(name, ("erofs_memback",))
-    for original, hunk in edits:
-        s.edits(original, hunk, names=names)
+    for original, *hunks in edits:
+        s.edits(original, *hunks, names=names)
     mutants.append(Mutant(s, experiments, title))
 
 
@@ -136,3 +137,76 @@ mutant("zdata-bio-order", ("bdev.ground-truth", "bdev.readers-and-umount"), (zda
 """, """\
         if atomic_add_return(bios, io.pending_bios) < 0:
 """)))
+
+# the slot is what the posted memback has; here it is put into ours, which has no other fault
+_slot = statics(region=None)
+
+mutant("3-pending-slot-overwrite", ("memback.two-mounts",), (memback.erofs_fc_set_memback, ("""\
+    sbi.memback = region
+""", """\
+    sbi.memback = region
+    museum_slot.region = region
+""")), (memback.erofs_memback_init_super, ("""\
+    inode = new_inode(sb)
+""", """\
+    sbi = EROFS_SB(sb)
+    if not museum_slot.region:
+        return -19      # ENODEV: somebody else took it
+    erofs_memback_region_get(museum_slot.region)
+    erofs_memback_region_put(sbi.memback)
+    sbi.memback = museum_slot.region
+    museum_slot.region = None
+    inode = new_inode(sb)
+""")), names={"museum_slot": _slot})
+
+mutant("3-pending-slot-as-posted", ("memback-rfc.two-mounts",))
+
+# erofs_bread() fails before it lets go of what it had, as it does for a file that must not be read
+mutant("41-xattr-metabuf-leak", ("bdev.cut-short", "bdev.damaged", "bdev.failing-calls"), (xattr.erofs_init_inode_xattrs, ("""\
+                vi.xattr_shared_xattrs = 0
+                ret = PTR_ERR(xattr_id)
+""", """\
+                vi.xattr_shared_xattrs = 0
+                buf.page = None
+                ret = PTR_ERR(xattr_id)
+""")), (data.erofs_bread, ("""\
+        erofs_put_metabuf(buf)
+        folio = read_mapping_folio(buf.mapping, index, buf.file)
+        if IS_ERR(folio):
+            return folio
+""", """\
+        folio = read_mapping_folio(buf.mapping, index, buf.file)
+        if IS_ERR(folio):
+            return folio
+        erofs_put_metabuf(buf)
+""")))
+
+mutant("45-ext-8-byte-lstart", ("bdev.ground-truth",), (zmap.z_erofs_map_blocks_ext, ("""\
+            lstart = round_down(map.m_la, 1 << vi.z_lclusterbits)
+            pos = u64(pos + (lstart >> vi.z_lclusterbits) * recsz)
+""", """\
+            lstart = map.m_la >> vi.z_lclusterbits
+"""), ("""\
+            if recsz > _OFF_PSTART_LO:
+                vi.z_fragmentoff |=""", """\
+            if recsz >= _OFF_PSTART_LO:
+                vi.z_fragmentoff |=""")))
+
+OVERLAP = "array-index-out-of-bounds in z_erofs_lz4_handle_overlap"
+
+mutant("47-lz4-overlap-no-guard", ("bdev.ends-early",), (zmap.z_erofs_map_sanity_check, ("""\
+        if (EROFS_MAP_FULL(map.m_flags) and map.m_llen < map.m_plen and
+                u64(map.m_la + map.m_llen) < inode.i_size):
+""", """\
+        if False:
+""")), title=OVERLAP)
+
+mutant("47-lz4-overlap-as-in-7.2", ("bdev.ends-early",), title=OVERLAP)
+
+# the fix that Linux had for one release: with it there is nothing to find
+overlap_guard = Series("47-lz4-overlap-guard", ("erofs_memback",))
+overlap_guard.edits(decompressor.z_erofs_lz4_handle_overlap, ("""\
+    if (not rq.partial_decoding and may_inplace and
+""", """\
+    if (not rq.partial_decoding and may_inplace and rq.outpages >= rq.inpages and
+"""))
