@@ -483,7 +483,7 @@ def ovl_copy_up_flags(dentry: Dentry, flags: int) -> int:
         next = dget(dentry)
         # find the topmost dentry not yet copied up
         while True:
-            parent = dget_parent(next)
+            parent = dget_parent(next)    # type: ignore[arg-type]
             if ovl_dentry_upper(parent) is not None:
                 break
             if parent is next:                  # no upper layer at all: the mount is read-only, nobody comes here
@@ -494,7 +494,7 @@ def ovl_copy_up_flags(dentry: Dentry, flags: int) -> int:
             next = parent
 
         with with_ovl_creds(dentry.d_sb):
-            err = ovl_copy_up_one(parent, next, flags)
+            err = ovl_copy_up_one(parent, next, flags)    # type: ignore[arg-type]
 
         dput(parent)
         dput(next)

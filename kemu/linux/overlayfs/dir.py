@@ -154,13 +154,13 @@ def ovl_whiteout(ofs: ovl_fs) -> Any:
             link = ovl_start_creating_temp(ofs, workdir)
             if IS_ERR(link):
                 return link
-            err = vfs_link(ofs.whiteout, None, wdir, link)
+            err = vfs_link(ofs.whiteout, None, wdir, link)    # type: ignore[arg-type]
             if not err:
                 whiteout = dget(link)
             end_creating(link)
             if not err:
                 return whiteout
-            pr_warn("overlayfs: Failed to link whiteout - disabling whiteout inode sharing(nlink=%u, err=%u)\n", ofs.whiteout.d_inode.i_nlink, err)
+            pr_warn("overlayfs: Failed to link whiteout - disabling whiteout inode sharing(nlink=%u, err=%u)\n", ofs.whiteout.d_inode.i_nlink, err)    # type: ignore[union-attr]
             ofs.no_shared_whiteout = True
         whiteout = ofs.whiteout
         ofs.whiteout = None

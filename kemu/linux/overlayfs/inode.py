@@ -412,11 +412,11 @@ def ovl_get_inode(sb: SuperBlock, oip: ovl_inode_params) -> Any:
     inode: Any
 
     if realinode is None:
-        realinode = lowerdentry.d_inode
+        realinode = lowerdentry.d_inode    # type: ignore[union-attr]
 
     is_dir = S_ISDIR(realinode.i_mode)
     if upperdentry is not None or bylower:
-        key = lowerdentry.d_inode if bylower else upperdentry.d_inode
+        key = lowerdentry.d_inode if bylower else upperdentry.d_inode    # type: ignore[union-attr]
         nlink = 1 if is_dir else realinode.i_nlink
 
         if oip.newinode is not None:

@@ -379,10 +379,10 @@ def ovl_check_rename_whiteout(ofs: ovl_fs) -> int:
 def ovl_create_volatile_dirty(ofs: ovl_fs) -> int:
     d = dget(ofs.workbasedir)
     for i, name in enumerate((OVL_WORKDIR_NAME, b"incompat", b"volatile", b"dirty")):
-        child = ovl_start_creating_upper(ofs, d, name)
+        child = ovl_start_creating_upper(ofs, d, name)    # type: ignore[arg-type]
         if not IS_ERR(child):
             if child.d_inode is None:
-                child = ovl_create_real(ofs, d, child, ovl_cattr(mode=S_IFDIR if i < 3 else S_IFREG))
+                child = ovl_create_real(ofs, d, child, ovl_cattr(mode=S_IFDIR if i < 3 else S_IFREG))    # type: ignore[arg-type]
             end_creating_keep(child)
         dput(d)
         if IS_ERR(child):
