@@ -217,7 +217,7 @@ def rows(run: Run, design: str) -> None:
     gone = [i for i in range(len(kinds)) if f"/p{i}" not in have or f"/etc/of-p{i}" not in have]
     if gone:
         first = kinds[gone[0]]
-        place = "behind another segment" if gone[0] else "at the beginning"
+        place = f"behind {'an archive' if kinds[gone[0] - 1] == 'cpio' else 'an image'}" if gone[0] else "at the beginning"
         run.fail(f"segment {gone[0]} ({first}, {place}) of {len(kinds)} is not in the root", *[t for _, t in state.log[-6:]],
                  cause=f"{first} {place} is lost", where=run.heard)
 

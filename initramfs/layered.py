@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from kemu.linux.dcache import d_is_dir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import EINVAL, ENODEV, ENOMEM
+from kemu.linux.errno import EINVAL, EIO, ENODEV, ENOMEM, ENOSPC
+from kemu.linux.errno import EROFS as E_ROFS
 from kemu.linux.fs import SB_RDONLY, Kstat, get_fs_type, put_filesystem, vfs_getattr
 from kemu.linux.fs_context import fs_context_for_mount, put_fs_context, vfs_parse_fs_string
 from kemu.linux.fs_struct import copy_fs_struct, current_fs, free_fs_struct
@@ -53,8 +54,9 @@ LOOKUP_FOLLOW = 1
 series = Series("layered", ("initramfs",), "layered initrd")
 config = {"CONFIG_INITRD_LAYERED": True}
 
-# claimed: the segments of the initrd that waits for layered_initrd_setup(); digests: (size, sha256) of each, from the command line
-g = statics(claimed=None, digests=None)
+# claimed: the segments of the initrd that waits for layered_initrd_setup(); digests: (size, sha256) of each, from the command line;
+# attempting: the unpacker works on a layer, and what fails is no reason to panic
+g = statics(claimed=None, digests=None, attempting=False)
 
 
 def all_series():
@@ -278,7 +280,18 @@ class layers:
 
 def mount_overlay(st, upper, work, merged):
     options = [("lowerdir+", p) for p in reversed(st.lower)] + [("upperdir", upper), ("workdir", work)]
-    return mount_options("overlay", merged, 0, *options)
+    err = mount_options("overlay", merged, 0, *options)
+    if err:
+        return err
+    st.mounts.append(merged)
+    # without room for its work directory overlayfs mounts read-only and says so only in the log
+    path = Path()
+    err = kern_path(merged, LOOKUP_FOLLOW, path)
+    if err:
+        return err
+    err = -E_ROFS if path.mnt.mnt_sb.s_flags & SB_RDONLY else 0
+    path_put(path)
+    return err
 
 
 def add_erofs(st, n, seg, owner):
@@ -325,7 +338,9 @@ def unpack_in(root, start, size):
     private = copy_fs_struct(current_fs())
     current().fs = private
     err = init_chdir(root) or init_chroot(".")
+    g.attempting = True
     message = None if err else base.unpack_to_rootfs(start, size)
+    g.attempting = False
     current().fs = shared
     free_fs_struct(private)
     init_flush_fput()
@@ -343,7 +358,6 @@ def add_cpio(st, n, runs, last):
         err = copy_attrs(st.lower[-1], upper) or init_mkdir(work, 0o755) or init_mkdir(merged, 0o755) or mount_overlay(st, upper, work, merged)
         if err:
             return err
-        st.mounts.append(merged)
         where = merged
     for start, end in runs:
         err, message = unpack_in(where, start, end - start)
@@ -394,10 +408,7 @@ def build_layers(st, segments, owner):
     upper, work, merged = f"{STAGE}/u", f"{STAGE}/w", f"{STAGE}/m"
     err = (init_mkdir(upper, 0o755) or copy_attrs(st.lower[-1], upper) or init_mkdir(work, 0o755) or init_mkdir(merged, 0o755)
            or mount_overlay(st, upper, work, merged))
-    if err:
-        return err, None
-    st.mounts.append(merged)
-    return 0, merged
+    return (err, None) if err else (0, merged)
 
 
 def switch_root(merged):
@@ -478,3 +489,75 @@ series.edits(main.kernel_init_freeable, ("""\
     wait_for_initramfs()
     layered_initrd_setup()
 """), names={"layered_initrd_setup": layered_initrd_setup})
+
+# upstream panics where the unpacker has no memory; an attempt has something to fall back to
+
+_names = {"layered_attempting": lambda: g.attempting}
+
+series.edits(base.unpack_to_rootfs, ("""\
+    if not bufs:
+""", """\
+    if not bufs and layered_attempting():
+        return "can't allocate buffers"
+    if not bufs:
+"""), names=_names)
+
+series.edits(base.find_link, ("""\
+    if q is None:
+""", """\
+    if q is None and layered_attempting():
+        error("can't allocate link hash entry")
+        return None
+    if q is None:
+"""), names=_names)
+
+series.edits(base.dir_add, ("""\
+    if de is None:
+""", """\
+    if de is None and layered_attempting():
+        error("can't allocate dir_entry buffer")
+        return
+    if de is None:
+"""), names=_names)
+
+
+# upstream passes over what it cannot make; a layer that misses something for want of memory is no layer
+
+def layered_checked(err):
+    """``err`` of making a name while unpacking: what an archive cannot help ends the attempt."""
+    if err in (-ENOMEM, -ENOSPC, -EIO) and g.attempting:
+        base.error("no memory for a layer")
+    return err
+
+
+_names["layered_checked"] = layered_checked
+
+series.edits(base.do_utime, ("    init_utimes(", "    layered_checked(init_utimes("), ("filename, t)", "filename, t))"), names=_names)
+series.edits(base.do_utime_path, ("    vfs_utimes(path, t)", "    layered_checked(vfs_utimes(path, t))"), names=_names)
+
+series.edits(base.clean_path, ("""\
+    if not init_stat(path, st, AT_SYMLINK_NOFOLLOW) and""", """\
+    if not layered_checked(init_stat(path, st, AT_SYMLINK_NOFOLLOW)) and"""),
+             ("init_rmdir(path)", "layered_checked(init_rmdir(path))"), ("init_unlink(path)", "layered_checked(init_unlink(path))"), names=_names)
+
+series.edits(base.maybe_link, ("init_link(old, collected) < 0", "layered_checked(init_link(old, collected)) < 0"), names=_names)
+
+series.edits(base.do_name, ("""\
+            if IS_ERR(wfile):
+                return 0
+""", """\
+            if IS_ERR(wfile):
+                layered_checked(PTR_ERR(wfile))
+                return 0
+"""), ("vfs_fchown(wfile, g.uid, g.gid)", "layered_checked(vfs_fchown(wfile, g.uid, g.gid))"),
+             ("vfs_fchmod(wfile, mode)", "layered_checked(vfs_fchmod(wfile, mode))"),
+             ("vfs_truncate(wfile.f_path, g.body_len)", "layered_checked(vfs_truncate(wfile.f_path, g.body_len))"),
+             ("init_mkdir(collected, mode)", "layered_checked(init_mkdir(collected, mode))"),
+             ("init_mknod(collected, mode, g.rdev)", "layered_checked(init_mknod(collected, mode, g.rdev))"),
+             ("init_chown(collected, g.uid, g.gid, 0)", "layered_checked(init_chown(collected, g.uid, g.gid, 0))", 2),
+             ("init_chmod(collected, mode)", "layered_checked(init_chmod(collected, mode))", 2), names={**_names, "PTR_ERR": PTR_ERR})
+
+series.edits(base.do_symlink, ("    init_symlink(c_path(g.collected + N_ALIGN(g.name_len)), collected)", """\
+    layered_checked(init_symlink(c_path(g.collected + N_ALIGN(g.name_len)), collected))"""),
+             ("init_chown(collected, g.uid, g.gid, AT_SYMLINK_NOFOLLOW)", "layered_checked(init_chown(collected, g.uid, g.gid, AT_SYMLINK_NOFOLLOW))"),
+             names=_names)
