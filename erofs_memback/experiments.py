@@ -258,7 +258,10 @@ def ends_early(run: Run, backend: str) -> None:
 @experiment("{backend}.failing-calls", variants=BACKENDS, base="erofs", weight=1.5)
 def failing_calls(run: Run, backend: str) -> None:
     """A mount in which a call fails leaves what was there before; the next mount works, and serves its own image."""
-    image = choose_image(run.pick, SMALL) if not run.pick.rare("tail alone", 4) else _tail_alone(run.pick.int("size", 1, 4096))
+    if run.pick.rare("tail alone", 4):
+        image = _tail_alone(run.pick.int("size", 1, 4096))
+    else:
+        image = _ids_apart() if run.pick.rare("ids apart", 8) else choose_image(run.pick, SMALL)
     other = choose_image(run.pick, ErofsOptions(max_nodes=1, max_blocks=1, max_devices=0, odd=False, xattrs=False, block_bits=(12,)))
     place = choose_placement(run.pick, (4096,), ("linear",))
     run.show(*describe(place, image))
@@ -397,6 +400,19 @@ def _tail_alone(size: int) -> ErofsImage:
     """A compressed file whose inline tail is on another page than its inode and index, so that reading it can fail by itself."""
     file = tree.File(data=content("text", 1, 4096 + size))
     return build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data="full", at="edge", z=ZPlan(cuts=(4096,), tail=True))}))
+
+
+@functools.cache
+def _ids_apart() -> ErofsImage:
+    """A file whose shared xattrs are listed across a block's end, so that reading the rest of the list can fail by itself."""
+    image = None
+    for gap in range(128):
+        file = tree.File(data=b"x", xattrs={b"user.%d" % n: b"value" for n in range(12)})
+        image = build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data="plain", gap=gap, xattr_shared=True)}))
+        if image.inodes[id(file)].pos % image.block_size == image.block_size - 64:
+            break
+    assert image is not None
+    return image
 
 
 @functools.lru_cache(maxsize=256)

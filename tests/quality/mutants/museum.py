@@ -162,7 +162,7 @@ mutant("3-pending-slot-overwrite", ("memback.two-mounts",), (memback.erofs_fc_se
 mutant("3-pending-slot-as-posted", ("memback-rfc.two-mounts",))
 
 # erofs_bread() fails before it lets go of what it had, as it does for a file that must not be read
-mutant("41-xattr-metabuf-leak", ("bdev.cut-short", "bdev.damaged", "bdev.failing-calls"), (xattr.erofs_init_inode_xattrs, ("""\
+mutant("41-xattr-metabuf-leak", ("bdev.failing-calls",), (xattr.erofs_init_inode_xattrs, ("""\
                 vi.xattr_shared_xattrs = 0
                 ret = PTR_ERR(xattr_id)
 """, """\
@@ -179,7 +179,7 @@ mutant("41-xattr-metabuf-leak", ("bdev.cut-short", "bdev.damaged", "bdev.failing
         if IS_ERR(folio):
             return folio
         erofs_put_metabuf(buf)
-""")))
+""")), title="still held")
 
 mutant("45-ext-8-byte-lstart", ("bdev.ground-truth",), (zmap.z_erofs_map_blocks_ext, ("""\
             lstart = round_down(map.m_la, 1 << vi.z_lclusterbits)
