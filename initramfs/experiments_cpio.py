@@ -6,17 +6,22 @@ The program that PID 1 runs is in the built-in archive, so that every boot comes
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kemu.check.bootstate import leftovers
 from kemu.check.initorder import InitOrder
+from kemu.check.objects import Objects
 from kemu.cli._boot import boot_initrd, seen_tree
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
+from kemu.forge.compressors import available
 from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.forge.cpio_choose import CpioArchive, CpioOptions, break_cpio, choose_cpio
 from kemu.forge.cpio_model import CpioModel, Undefined
 from kemu.forge.cpio_wild import choose_wild, damage
+from kemu.forge.erofs.choose import ErofsOptions, choose_image
+from kemu.linux.vfs.file_table import g as files
 from kemu.report import manifest
 
 __harness__ = True
@@ -30,7 +35,7 @@ CONFIG = {"CONFIG_EROFS_FS": False}         # whose buffers stay as long as the 
 # how a boot ends when memory is short (init/main.c, init/initramfs.c, fs/namespace.c), and what no one gets round to reporting
 PANICS = ("VFS: Failed to create nullfs", "Can't create rootfs", "VFS: Failed to mount rootfs on nullfs", "can't allocate buffers",
           "can't allocate link hash entry", "can't allocate dir_entry buffer", "do_initcalls: Failed to allocate", "VFS: Unable to mount root fs",
-          "No working init found.", "Requested init /" + INIT.decode())
+          "No working init found.", "write error")        # the last: of the built-in archive
 BUGS = ("kernel BUG in kernel_init_freeable",)         # BUG_ON(!async_wq)
 
 
@@ -46,10 +51,15 @@ class Boot:
         self.left: list[str] = []
         self.early: list[str] = []
         self.exported: bytes | None = None
-        self.image: list[tuple[int, int]] = []
+        self.open_files = 0
+
+        def looks() -> None:
+            if not self.tree:
+                self.open_files = len(files.delayed_fput_list)
+                self.tree.extend(seen_tree(CAP))
 
         def prepare(m: Any) -> None:
-            m.parts["looks_for_init"] = lambda: self.tree.extend(seen_tree(CAP)) if not self.tree else None
+            m.parts["looks_for_init"] = looks
             if crashk is not None:
                 start, size = m.parts["initrd"]
                 m.parts["crashk_res"] = (start + crashk[0], start + crashk[1])
@@ -62,7 +72,7 @@ class Boot:
             run.chooser.disarm_faults()
             run.chooser.disarm_schedule()
             if r.ok:
-                self.left = leftovers(r.machine)
+                self.left = leftovers(r.machine) + unpackers_objects(run)
             order = run.watches[-1].get(InitOrder) if run.watches else None
             self.early = order.too_early(r.machine) if order is not None else []
             if r.initrd is not None and r.initrd.exported:
@@ -99,6 +109,8 @@ class Boot:
         left = [text for text in self.left if not any(b in text for b in but)]
         if left:
             self.run.fail(f"after the boot: {left[0]}", *left, cause=f"left: {left[0].lstrip('0123456789 ')}", severity="medium")
+        if self.open_files:
+            self.run.fail(f"PID 1 looks for its program while {self.open_files} unpacked files are still open for writing (-ETXTBSY)", cause="open for writing")
         if self.early:
             self.run.fail(self.early[0], *self.early, cause="used before registered")
 
@@ -112,6 +124,13 @@ class Boot:
             field = next((f[0] for a, b in zip(manifest.ordered(truth), manifest.ordered(self.tree)) if a["path"] == b["path"]
                           for f in manifest.entry_differences(a, b)), "names")
             run.fail(f"the tree differs: {field}", *text.split("\n"), cause=f"tree: {field}", severity="critical" if field == "sha256" else "high")
+
+
+def unpackers_objects(run: Run) -> list[str]:
+    """What the unpacker has allocated for itself and not freed."""
+    objects = run.watches[-1].get(Objects) if run.watches else None
+    left = [r for r in objects.live.values() if type(r.obj).__module__.startswith("initramfs")] if objects is not None else []
+    return [f"{len(left)} of the unpacker's objects, the first a {left[0].label} by {left[0].allocated_in}"] if left else []
 
 
 def truth_of(*archives: list[Member]) -> tuple[list[dict[str, Any]], list[str]] | None:
@@ -149,6 +168,42 @@ def archives(run: Run) -> None:
     b.check_tree(archive.truth, archive.messages)
     b.check_clean()
     run.saw(b.message or "unpacked", *(e["type"] for e in b.tree))
+
+
+@experiment("initramfs.links", series="initramfs")
+def links(run: Run) -> None:
+    """Names, inode numbers, device numbers and types that nearly agree; members with odd padding; the whole compressed or not."""
+    pick = run.pick
+
+    def member() -> Member:
+        ifmt = pick.one_of("type", (0o100000, 0o100000, 0o040000, 0o020000, 0o140000, 0o120000))
+        m = Member(pick.one_of("name", (b"a", b"b", b"c", b"d", b"d/e")), ifmt | 0o644, ino=pick.int("ino", 1, 2), nlink=pick.int("nlink", 1, 3),
+                   major=pick.int("major", 0, 1), minor=pick.int("minor", 0, 1), mtime=pick.int("mtime", 0, 3))
+        if ifmt in (0o100000, 0o120000):
+            m.data = b"0123456789"[:pick.int("size", 0, 10)] or (b"x" if ifmt == 0o120000 else b"")
+        return m
+
+    members = pick.several("member", 1, 7, member)
+    if pick.rare("trailer in between", 4):
+        members.insert(pick.int("where", 0, len(members)), trailer())
+    if not pick.rare("no trailer", 3):
+        members.append(trailer())
+    truth = truth_of(members)
+    if truth is None:
+        return
+    message = pick.one_of("wrong", ("", "no cpio magic", "damaged header", "malformed archive")) if pick.rare("broken", 4) else ""
+    if message:
+        members.append(Member(b"wrong", 0o100644, magic=b"070703" if message == "no cpio magic" else b"070701",
+                              raw={"mode": b"0000000g"} if message == "damaged header" else {},
+                              name_pad=b"!" + bytes(4) if message == "malformed archive" else None))
+    if pick.rare("odd padding", 2):
+        members = [replace(m, data_pad=b"pad"[:-len(m.data) % 4]) if m.data else m for m in members]
+    segment = Segment(members=members, method=pick.one_of("method", ("", *available())))
+    run.show(repr(segment))
+    b = Boot(run, encode([segment, Segment("zeros", count=8)]))
+    b.check_end()
+    b.check_tree(truth[0], [message] if message else truth[1])
+    b.check_clean()
 
 
 @experiment("initramfs.two-archives", series="initramfs")
@@ -255,6 +310,19 @@ def schedules(run: Run) -> None:
     assert truth is not None
     b.check_tree(*truth)
     b.check_clean()
+
+
+@experiment("initramfs.order", series="initramfs", weight=0.5)
+def order(run: Run) -> None:
+    """Nothing is used before its initcall has run, whatever the initrd is."""
+    pick = run.pick
+    what = pick.int("initrd", 0, 2)
+    data = (EVERYTHING, b"\xeb" + EVERYTHING, choose_image(pick, ErofsOptions(max_nodes=2, max_blocks=2, max_bytes=1 << 14)).data)[what]
+    run.show(("an archive", "no archive", "an EROFS image")[what])
+    b = Boot(run, data, config={"CONFIG_EROFS_FS": True, "CONFIG_BLK_DEV_RAM": pick.rare("ram disk", 2)},
+             cmdline=pick.one_of("command line", ("", "initramfs_async=0")), schedule=True)
+    b.check_end()
+    b.check_clean(but=("kmalloc objects",))         # EROFS keeps its buffers
 
 
 EVERYTHING_MEMBERS = [

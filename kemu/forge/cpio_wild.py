@@ -39,7 +39,7 @@ class _Wild:
         elif ifmt == t.S_IFREG or pick.rare("body", 6):
             m.data = content("text", pick.int("tag", 0, 3), pick.one_of("size", (0, 5, 100, 4096, 5000)))
         if ifmt in (t.S_IFCHR, t.S_IFBLK):
-            m.rmajor, m.rminor = pick.one_of("rdev", ((1, 3), (0, 0), (7, 1), (4095, 1048575), (4096, 1 << 20)))
+            m.rmajor, m.rminor = pick.one_of("rdev", ((1, 3), (0, 0), (240, 1), (4095, 1048575), (4096, 1 << 20)))
         if pick.rare("attributes", 3):
             m.uid, m.gid = pick.one_of("uid", (1000, 0xFFFFFFFF)), pick.one_of("gid", (100, 0xFFFFFFFF))
             m.mtime = pick.one_of("mtime", (1, 1_600_000_000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF))

@@ -18,7 +18,7 @@ from kemu.linux.string import mem_read
 from kemu.linux.types import Ref
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import MAY_EXEC, MAY_OPEN
-from kemu.linux.vfs.file_table import fput
+from kemu.linux.vfs.file_table import allow_write_access, deny_write_access, fput
 from kemu.linux.vfs.open import filp_open, path_noexec
 from kemu.linux.vfs.permission import inode_permission
 from kemu.linux.vfs.read_write import kernel_read
@@ -41,7 +41,8 @@ def _read(file: Any, pos: int, size: int) -> bytes | int:
 
 @custom("fs/exec.c", "do_open_execat", "the permission checks of opening for execution, then an ordinary open")
 def do_open_execat(filename: str) -> Any:
-    """``static struct file *do_open_execat(int fd, struct filename *name, int flags)``. Return: ERR_PTR of -ENOENT, -EACCES, -ELOOP, ..."""
+    """``static struct file *do_open_execat(int fd, struct filename *name, int flags)``. Return: ERR_PTR of -ENOENT, -EACCES, -ELOOP,
+    -ETXTBSY (someone has it open for writing), ..."""
     from kemu.linux.err import ERR_PTR
 
     path = Path()
@@ -56,7 +57,18 @@ def do_open_execat(filename: str) -> Any:
     path_put(path)
     if err:
         return ERR_PTR(err)
-    return filp_open(filename, O_LARGEFILE | O_RDONLY, 0)
+    file = filp_open(filename, O_LARGEFILE | O_RDONLY, 0)
+    if not IS_ERR(file):
+        err = deny_write_access(file)           # exe_file_deny_write_access()
+        if err:
+            fput(file)
+            return ERR_PTR(err)
+    return file
+
+
+def _put(file: Any) -> None:
+    allow_write_access(file)
+    fput(file)
 
 
 def _elf(file: Any, head: bytes) -> int:
@@ -95,7 +107,7 @@ def _elf(file: Any, head: bytes) -> int:
             interp = do_open_execat(name.split(b"\0")[0].decode("utf-8", "surrogateescape"))
             if IS_ERR(interp):
                 return PTR_ERR(interp)
-            fput(interp)
+            _put(interp)
             break
     return 0
 
@@ -114,7 +126,7 @@ def _script(head: bytes) -> str | int:
 
 @custom("fs/exec.c", "kernel_execve", "ends where the program's first instruction would run; 'programs' of the machine may run instead")
 def do_execve(filename: str, argv: list[str], envp: list[str]) -> int:
-    """Start ``filename``. Return: 0; -ENOENT, -EACCES, -ENOEXEC, -ELOOP, -EIO, -ENOMEM."""
+    """Start ``filename``. Return: 0; -ENOENT, -EACCES, -ENOEXEC, -ELOOP, -EIO, -ENOMEM, -ETXTBSY."""
     path = filename
     for _ in range(6):
         file = do_open_execat(path)
@@ -130,7 +142,7 @@ def do_execve(filename: str, argv: list[str], envp: list[str]) -> int:
             ret = _script(head)
         else:
             ret = -ENOEXEC
-        fput(file)
+        _put(file)
         if isinstance(ret, str):
             path = ret
             continue

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The archives of this folder, each as small as its finding allows: ``python -m tests.data.linux-findings.make`` is not needed, a test
-compares them with what is made here."""
+"""Archives that show something about Linux 7.2, each as small as that allows. They are in tests/data: a test compares them with what is made here."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -75,14 +74,19 @@ def lzma_empty() -> bytes:
     return b"\x5d" + (1 << 23).to_bytes(4, "little") + bytes(8)
 
 
+def lzma_window() -> bytes:
+    """An .lzma header that asks for a window of 504 MiB, and some bytes."""
+    return b"\x5d" + (504 << 20).to_bytes(4, "little") + b"\xff" * 8 + bytes(6) + b"not lzma"
+
+
 def lz4_cut() -> bytes:
     """An lz4 chunk whose second half is missing, and no word about the end."""
     data = lz4_legacy(encode([Segment(members=[Member(b"a", REG, b"hello\n"), trailer()])]))
     return data[:len(data) - 20]
 
 
-MAKERS: dict[str, Callable[[], bytes]] = {
+FINDINGS: dict[str, Callable[[], bytes]] = {
     "hang-fifo.cpio": hang_fifo, "skipped-after-collect.bz2": skipped_after_collect, "skipped-first.cpio": skipped_first,
-    "cut-in-a-file.cpio": cut_in_a_file, "name-at-the-end.cpio": name_at_the_end, "bzip2-run.bz2": bzip2_run, "lzma-empty.lzma": lzma_empty,
-    "lz4-cut.lz4": lz4_cut,
+    "cut-in-a-file.cpio": cut_in_a_file, "bzip2-run.bz2": bzip2_run, "lzma-empty.lzma": lzma_empty,
 }
+DIFFERENCES: dict[str, Callable[[], bytes]] = {"name-at-the-end.cpio": name_at_the_end, "lzma-window.lzma": lzma_window, "lz4-cut.lz4": lz4_cut}
