@@ -17,7 +17,9 @@ from kemu.explore.run import Run
 from kemu.report import manifest
 from kemu.report.manifest import Entry
 from kemu.rung.uml.build import Kernel, Recipe, build
+from kemu.rung.uml.cache import default_tree
 from kemu.rung.uml.errors import RungError
+from kemu.rung.uml.fetch import fetch
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.oracle import Oracle
 from kemu.rung.uml.tree import find_tree
@@ -60,9 +62,15 @@ class Seen:
 
 
 def prepare(say: Say = nothing) -> None:
-    """Build the kernel if that has not been done, so that forked workers find it. ``RungError`` says why there is none."""
-    if not _kernel:
-        _kernel.append(build(Recipe(find_tree()), say))
+    """Build the kernel if that has not been done, so that forked workers find it. ``RungError`` says why there is none.
+
+    The tree is $KEMU_TREE, else Debian's, fetched if need be.
+    """
+    if _kernel:
+        return
+    own = os.environ.get("KEMU_TREE")
+    tree = fetch(say=say) if not own and not (default_tree() / "Makefile").exists() else find_tree(own)
+    _kernel.append(build(Recipe(tree), say))
 
 
 def oracle(*args: str) -> Oracle:
