@@ -23,6 +23,7 @@ class Design:
     initcalls: Callable[[Iterable[Entry]], list[Entry]] | None = None       # the build's table with what the design moves
     replaced: dict[str, Callable[[], int]] = field(default_factory=dict)    # initcalls that the series replaces, by name
     image: bool = False
+    setup: Callable[[Machine], None] | None = None                          # of the machine: a disk, programs
 
     def options(self, *, config: dict[str, bool] | None = None, initcalls: Any = None, prepare: Callable[[Machine], Any] | None = None,
                 machine: Callable[..., Machine] = Machine) -> dict[str, Any]:
@@ -39,6 +40,8 @@ class Design:
                     level[:] = [self.replaced.get(fn.__name__, fn) for fn in level]
             if prepare is not None:
                 prepare(m)
+            if self.setup is not None:
+                self.setup(m)
 
         def make(**o: Any) -> Machine:
             return machine(series=list(self.series), **o)
@@ -61,7 +64,7 @@ def find(name: str) -> Design:
     if name == "initoverlayfs":
         from initramfs import initoverlayfs
 
-        return Design(name, (), initoverlayfs.config, image=True)
+        return Design(name, (), initoverlayfs.config, image=True, setup=initoverlayfs.prepare)
     raise LookupError(name)
 
 

@@ -146,7 +146,7 @@ def ovl_lowerstack(oe: ovl_entry | None) -> list[ovl_path]:
 
 
 def OVL_E(dentry: Dentry) -> ovl_entry | None:
-    return dentry.d_inode.oe if dentry.d_inode is not None else None     # type: ignore[no-any-return]
+    return dentry.d_inode.oe if dentry.d_inode is not None else None
 
 
 def ovl_dentry_upper(dentry: Dentry) -> Any:

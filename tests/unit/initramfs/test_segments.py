@@ -9,7 +9,6 @@ import os
 
 import pytest
 
-from initramfs.segments import split
 from kemu.forge.compressors import available, compress
 from kemu.forge.cpio_choose import CpioOptions
 from kemu.forge.initrd import InitrdOptions, choose_initrd
@@ -17,6 +16,8 @@ from kemu.forge.pick import Pick, SeedValues
 from kemu.machine.machine import Machine
 from tests.unit.initramfs.archive import ELF, archive, record
 from tests.unit.initramfs.test_initerofs_rfc import image
+
+from initramfs.segments import split
 
 SHAPES = ("e", "ce", "ec", "ee", "cec", "ece", "cece", "eec", "ecec", "cecece", "ececece", "cecceece")
 
