@@ -11,6 +11,7 @@ import pytest
 
 from kemu.forge.compressors import available, compress
 from kemu.forge.cpio_choose import CpioOptions
+from kemu.forge.cpio_model import Undefined
 from kemu.forge.initrd import InitrdOptions, choose_initrd
 from kemu.forge.pick import Pick, SeedValues
 from kemu.machine.machine import Machine
@@ -31,16 +32,21 @@ def parts(data: bytes, at: int = 0) -> list[tuple[str, int, int]] | int:
 
 def test_images_are_found_at_their_true_offsets() -> None:
     options = InitrdOptions(shapes=SHAPES, cpio=CpioOptions(max_segments=2, max_members=4))
-    for seed in range(int(os.environ.get("KEMU_SPLIT_EXAMPLES", "300"))):
-        initrd = choose_initrd(Pick(SeedValues(seed)), options)
-        if any(p.kind == "erofs" and p.of.plan.extra if hasattr(getattr(p.of, "plan", None), "extra") else False for p in initrd.parts):
+    refused = 0
+    examples = int(os.environ.get("KEMU_SPLIT_EXAMPLES", "300"))
+    for seed in range(examples):
+        try:
+            initrd = choose_initrd(Pick(SeedValues(seed)), options)
+        except Undefined:                       # an archive whose tree nobody can say
             continue
         got = parts(initrd.data, seed * 7 % 4096)
         want = [(p.offset, p.offset + p.size) for p in initrd.parts if p.kind == "erofs"]
         if isinstance(got, int):
-            assert got == -22, initrd.describe()
+            refused += 1
+            assert got == -22 and any(p.kind == "erofs" and p.of.devices for p in initrd.parts), f"seed {seed}\n{initrd.describe()}"
             continue
         assert [(a, b) for kind, a, b in got if kind == "erofs"] == want, f"seed {seed}\n{initrd.describe()}\n{got}"
+    assert refused < examples // 3
 
 
 @pytest.mark.parametrize("method", available())
