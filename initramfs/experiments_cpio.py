@@ -101,7 +101,8 @@ class Boot:
         if r.ok:
             return True
         if not may_fail or r.ended == "panic" and not any(p in r.error.title for p in PANICS):
-            self.run.fail(f"the boot ends: {r.error.title}", *r.log[-4:], cause=f"boot ends: {r.error.title}")
+            why = next((line for line in r.log if line.startswith("Failed to execute")), r.error.title)
+            self.run.fail(f"the boot ends: {why}", *r.log[-4:], cause=f"boot ends: {why}")
         return False
 
     def check_clean(self, *, but: tuple[str, ...] = ()) -> None:

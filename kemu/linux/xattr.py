@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.commoncap import xattr_getsecurity
+from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import Dentry
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import E2BIG, EINVAL, EIO, ENODATA, ENOMEM, EOPNOTSUPP, EPERM, ERANGE

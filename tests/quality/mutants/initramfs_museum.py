@@ -65,7 +65,7 @@ mutant("hash-leak-without-trailer", "links",
        (unpacker.unpack_to_rootfs, ("    free_hash()\n    kfree(bufs)\n", "    kfree(bufs)\n")))
 mutant("links-across-trailer", "links", (unpacker.do_name, ("        free_hash()\n        return 0\n", "        return 0\n")))
 mutant("buffers-leak", "archives", (unpacker.unpack_to_rootfs, ("    kfree(bufs)\n", "")), title="kmalloc objects")
-mutant("file-not-put", "archives", (unpacker.do_copy, ("        fput(g.wfile)\n", "")), title="open file")
+mutant("file-not-put", "archives", (unpacker.do_copy, ("        fput(g.wfile)\n", "")), title="Failed to execute /kemu-init (error -26)")
 mutant("put-twice", "archives", (unpacker.do_copy, ("        fput(g.wfile)\n", "        fput(g.wfile)\n        fput(g.wfile)\n")))
 mutant("no-truncate", "archives two-archives", (unpacker.do_name, ("                openflags |= O_TRUNC\n", "                pass\n")))
 mutant("checksum-carried-on", "archives", (unpacker.do_name, ("            g.io_csum = 0\n", "")), title="message")
