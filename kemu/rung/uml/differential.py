@@ -33,6 +33,7 @@ _oracles: dict[tuple[int, tuple[str, ...]], Oracle] = {}
 
 _DEVICE = re.compile(r"^(erofs) \(device [^)]*\)")
 _REASON = re.compile(r"(failed to decompress \(zstd\)) .* @ pa")          # libzstd's words differ from version to version
+_ERRNAME = re.compile(r"-(E[A-Z0-9]+)\b")                              # %pe, which needs CONFIG_SYMBOLIC_ERRNAME for names
 _WARNING = re.compile(r"^WARNING: ")
 
 
@@ -42,6 +43,10 @@ class Unanswered(BaseException):
     def __init__(self, error: RungError):
         super().__init__(str(error))
         self.exit_code = error.exit_code
+
+
+def _number(m: re.Match[str]) -> str:
+    return f"-{getattr(errno, m[1], m[1])}"
 
 
 @dataclass
@@ -58,7 +63,8 @@ class Seen:
 
     def said(self) -> list[str]:
         """The lines of the file system, without the name of the device and those that a kernel says once in its life."""
-        return [_REASON.sub(r"\1 @ pa", _DEVICE.sub(r"\1", line)) for line in self.log if _DEVICE.match(line) and ": EXPERIMENTAL " not in line]
+        return [_ERRNAME.sub(_number, _REASON.sub(r"\1 @ pa", _DEVICE.sub(r"\1", line))) for line in self.log
+                if _DEVICE.match(line) and ": EXPERIMENTAL " not in line]
 
 
 def prepare(say: Say = nothing) -> None:
