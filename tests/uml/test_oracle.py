@@ -18,6 +18,7 @@ pytestmark = pytest.mark.linux
 EROFS, CPIO = CORPUS / "erofs", CORPUS / "cpio"
 # the corpus's own walk went no deeper
 DEEPEST = 25
+SMALL = Path(__file__).parent.parent / "data" / "small.erofs"
 
 
 def _devices(row: dict[str, Any]) -> list[Path]:
@@ -126,6 +127,14 @@ def test_a_file_backed_mount_of_good_images(oracle: Oracle) -> None:
         for image in (EROFS / f"{name}.erofs", (EROFS / f"{name}.erofs").read_bytes()):
             r = oracle.erofs(image, backend="file")
             assert manifest.diff(manifest.load(EROFS / f"{name}.jsonl"), r.entries) == ""
+
+
+def test_a_file_backed_mount_through_a_link(oracle: Oracle, tmp_path: Path) -> None:
+    """An absolute link on the host leads elsewhere in the guest."""
+    (tmp_path / "link").symlink_to(SMALL.resolve())
+    (tmp_path / "there").symlink_to(tmp_path)
+    r = oracle.erofs(tmp_path / "there" / "link", backend="file")
+    assert r.error is None and manifest.diff(oracle.erofs(SMALL).entries, r.entries) == ""
 
 
 def test_one_case_leaves_nothing_for_the_next(oracle: Oracle) -> None:

@@ -138,7 +138,7 @@ class Oracle:
         folder = self.boot().folder
         for i, image in enumerate(images):
             if isinstance(image, (str, os.PathLike)):
-                paths.append(os.path.abspath(image))
+                paths.append(os.path.realpath(image))  # hostfs shows links, which the guest would follow in its own tree
             else:
                 self._files += 1                       # a new name each time: hostfs caches the contents of a name
                 path = folder / f"image-{self._files}"
