@@ -242,11 +242,23 @@ class Memory:
         if 0 <= first and end <= self.nr_pages:
             # in the direct map everything is one run: pages of one code each need no more than a look at the code
             worst = CONST if write else 0x80
+            span_end = span_code = 0
             for pfn in range(first, end):
                 st = state_get(pfn)
-                if st.__class__ is not int or st >= worst:
+                if st is None:
+                    if pfn >= span_end:
+                        i = bisect_right(self._spans_at, pfn) - 1
+                        if i < 0:
+                            break
+                        _, span_end, span_code = self.spans[i]
+                        if pfn >= span_end:
+                            break
+                    st = span_code
+                if st.__class__ is not int or st >= worst:      # type: ignore[operator]
                     break
             else:
+                if st == OK and first + 1 == end:
+                    self.fast[addr >> shift] = first << shift
                 return [(addr - PAGE_OFFSET, n)]
         run_off = run_len = -1
         left, a = n, addr

@@ -27,19 +27,17 @@ def writes_whole_ranges(a_ops: address_space_operations, account: Callable[[Inod
 def _make_run(mapping: AddressSpace, index: int, nr: int, pfn: int) -> None:
     """``nr`` uptodate, dirty folios of one page, from frames that are zero and have never been used."""
     mem, alloc = this.mem, this.machine.alloc
-    state, fast, pages, ledger = mem.state, mem.fast, mapping.i_pages, alloc.pages
-    dm, shift = mem._dm_vpn, mem.shift
+    run = []
     for i in range(nr):
-        page = Page(pfn, 0, PAGECACHE)
+        page = Page(pfn + i, 0, PAGECACHE)
         page.flags = PG_uptodate | PG_dirty
         page.mapping = mapping
-        page.index = index
-        ledger[pfn] = page
-        pages[index] = page
-        state[pfn] = OK
-        fast[dm + pfn] = pfn << shift
-        pfn += 1
-        index += 1
+        page.index = index + i
+        run.append(page)
+    frames = range(pfn, pfn + nr)
+    mem.state.update(dict.fromkeys(frames, OK))
+    alloc.pages.update(zip(frames, run))
+    mapping.i_pages.update(zip(range(index, index + nr), run))
     mapping.nrpages += nr
     c = this.counters
     c.pages_allocated += nr
