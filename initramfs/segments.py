@@ -79,20 +79,23 @@ def erofs_image_size(sb: int, end: int) -> int:
 def find_erofs(p: int, q: int, end: int) -> int:
     """An image between ``p`` and ``q``, the first byte that is not NUL: its magic is 1 KiB behind its start. Its address, or 0."""
     low = max(p, q - EROFS_SUPER_OFFSET)
-    window = mem_read(low + EROFS_SUPER_OFFSET, min(q + 4, end - EROFS_SUPER_OFFSET) - low) if end - low > EROFS_SUPER_OFFSET + 4 else b""
+    window = mem_read(low + EROFS_SUPER_OFFSET, min(q + 4, end - EROFS_SUPER_OFFSET) - low) if end - low >= EROFS_SUPER_OFFSET + 4 else b""
     at = window.find(EROFS_SUPER_MAGIC)
     return low + at if at >= 0 and low + at <= q else 0
 
 
 def compressed_end(buf: int, end: int, name: Ref) -> int:
-    """The address behind the compressed archive at ``buf``, as its decompressor says; -EINVAL if it is none, or damaged."""
+    """The address behind the compressed archive at ``buf``, as its decompressor says; -EINVAL if it is none, or damaged, or cut off.
+
+    gunzip() counts the eight bytes of a trailer that it does not read: its answer may lie beyond the end.
+    """
     decompress = decompress_method(buf, end - buf, name)
     if decompress is None:
         return -EINVAL
     failed = []
     ptr = Ref(0)
     res = decompress(buf, end - buf, None, lambda b, n: n, 0, ptr, failed.append)
-    return -EINVAL if res or failed or not ptr.v else buf + ptr.v
+    return -EINVAL if res or failed or not ptr.v or ptr.v > end - buf else buf + ptr.v
 
 
 def has_erofs(buf: int, end: int) -> bool:
@@ -105,6 +108,33 @@ def has_erofs(buf: int, end: int) -> bool:
             return True
         at += step
     return False
+
+
+def segment_at(buf: int, p: int, q: int, end: int) -> segment | None:
+    """The segment whose first byte that is not NUL is at ``q``; the one before ended at ``p``. None, and a message: what is there is not understood.
+
+    A compressed archive comes before an image: the bytes of one may hold the other's magic, but not by chance its decompressor's consent.
+    """
+    aligned = not q - buf & 3
+    cpio = aligned and end - q >= 6 and mem_read(q, 6) in (b"070701", b"070702")
+    name = Ref(None)
+    stop = -EINVAL if cpio else compressed_end(q, end, name)
+    if stop >= 0:
+        return segment(CPIO, q, stop, name.v or "compressed")
+    image = 0 if cpio else find_erofs(p, q, end)
+    if image:
+        size = erofs_image_size(image + EROFS_SUPER_OFFSET, end)
+        if 0 <= size <= end - image:
+            return segment(EROFS, image, image + size)
+        pr_info("initrd: offset %lu: an EROFS image of more bytes than there are, or of several devices\n", image - buf)
+    elif aligned and get_char(q) == 0x30:
+        stop = cpio_end(q, end)
+        if stop > q:
+            return segment(CPIO, q, stop)
+        pr_info("initrd: offset %lu: a cpio archive that is cut off or damaged\n", q - buf)
+    else:
+        pr_info("initrd: offset %lu: neither a cpio archive nor an EROFS image\n", q - buf)
+    return None
 
 
 def split(buf: int, end: int) -> list[segment] | int:
@@ -128,25 +158,9 @@ def split(buf: int, end: int) -> list[segment] | int:
         if len(out) == MAX_SEGMENTS:
             pr_info("initrd: more than %d segments\n", MAX_SEGMENTS)
             return -EINVAL
-        name = Ref(None)
-        image = 0 if end - q >= 6 and mem_read(q, 6) in (b"070701", b"070702") and not q - buf & 3 else find_erofs(p, q, end)
-        if image:
-            size = erofs_image_size(image + EROFS_SUPER_OFFSET, end)
-            if size < 0 or size > end - image:
-                pr_info("initrd: offset %lu: an EROFS image of more bytes than there are, or of several devices\n", image - buf)
-                return -EINVAL
-            out.append(segment(EROFS, image, image + size))
-        elif get_char(q) == 0x30 and not q - buf & 3:
-            stop = cpio_end(q, end)
-            if stop <= q:
-                pr_info("initrd: offset %lu: a cpio archive that is cut off or damaged\n", q - buf)
-                return -EINVAL
-            out.append(segment(CPIO, q, stop))
-        else:
-            stop = compressed_end(q, end, name)
-            if stop < 0:
-                pr_info("initrd: offset %lu: neither a cpio archive nor an EROFS image\n", q - buf)
-                return -EINVAL
-            out.append(segment(CPIO, q, stop, name.v or "compressed"))
-        p = out[-1].end
+        found = segment_at(buf, p, q, end)
+        if found is None:
+            return -EINVAL
+        out.append(found)
+        p = found.end
     return out if any(s.kind == EROFS for s in out) else -ENOENT

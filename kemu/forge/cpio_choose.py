@@ -67,11 +67,13 @@ class CpioArchive:
         printer.text(self.describe())
 
 
-class _CpioChooser:
-    def __init__(self, pick: Pick, options: CpioOptions) -> None:
+class CpioChooser:
+    """Chooses archives that have a defined effect on what ``model`` holds already."""
+
+    def __init__(self, pick: Pick, options: CpioOptions, model: CpioModel | None = None) -> None:
         self.pick, self.options = pick, options
         self.methods = options.methods if options.methods is not None else available()
-        self.model = CpioModel()
+        self.model = CpioModel() if model is None else model
         self.names = names_for(pick)
         self.dirs = [b""]
         self.used: list[bytes] = []
@@ -84,7 +86,7 @@ class _CpioChooser:
         if self.pick.rare("leading zeros", 12):
             out.append(Segment("zeros", count=4 * self.pick.int("zeros", 1, 40)))
             pos = out[0].count
-        for s in self.pick.several("segment", 1, self.options.max_segments, self._segment):
+        for s in self.pick.several("segment", 1, self.options.max_segments, self.segment):
             if pos and self.pick.rare("padded", 2):
                 out.append(Segment("zeros", count=-pos % 512 or 512))
                 pos += out[-1].count
@@ -98,7 +100,8 @@ class _CpioChooser:
             out.append(Segment("zeros", count=8))
         return out
 
-    def _segment(self) -> Segment:
+    def segment(self) -> Segment:
+        """One archive, which the model has then."""
         pick = self.pick
         seg = Segment()
         magic = CRC if pick.rare("crc", 5) else b"070701"
@@ -192,7 +195,7 @@ class _CpioChooser:
 
 def choose_cpio(pick: Pick, options: CpioOptions = CpioOptions(), label: str = "") -> CpioArchive:
     """A valid archive, plain or odd: every member has a defined effect and no message appears."""
-    chooser = _CpioChooser(pick, options)
+    chooser = CpioChooser(pick, options)
     segments = chooser.segments()
     model = CpioModel()
     for s in segments:

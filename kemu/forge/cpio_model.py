@@ -35,6 +35,16 @@ class CpioModel:
         self.keep: list[t.Node] = []
         self.settled = False
 
+    # what a model of more than one layer does otherwise
+
+    def _change(self, name: bytes, node: t.Node) -> t.Node:
+        """Something of the file ``name`` is about to change: what stands for it from now on."""
+        return node
+
+    def _stirred(self, place: t.Dir) -> None:
+        """A name came or went: the directory's mtime is the clock's."""
+        self.mtimes[id(place)] = None
+
     # paths
 
     def _parent(self, name: bytes) -> tuple[t.Dir, bytes] | None:
@@ -84,6 +94,7 @@ class CpioModel:
             if node is self.root or node.entries:
                 return
         del place[0].entries[place[1]]
+        self._stirred(place[0])
 
     def _add(self, name: bytes, node: t.Node) -> t.Node | None:
         """Create ``name``; returns what is there afterwards (maybe something older), None if there is no parent."""
@@ -94,9 +105,13 @@ class CpioModel:
         if not last:
             return parent
         self.keep.append(node)                 # ids must stay unique
-        if last not in parent.entries and parent.mode & S_ISGID:
-            node.gid = parent.gid              # inode_init_owner()
-        return parent.entries.setdefault(last, node)
+        if last not in parent.entries:
+            if parent.mode & S_ISGID:
+                node.gid = parent.gid          # inode_init_owner()
+            self._stirred(parent)
+            parent.entries[last] = node
+            return node
+        return self._change(name, parent.entries[last])
 
     # members
 
@@ -112,7 +127,7 @@ class CpioModel:
         for name, mtime in reversed(self.dirs):
             node = self._find(name)
             if node is not None:
-                self.mtimes[id(node)] = mtime
+                self.mtimes[id(self._change(name, node))] = mtime
         self.dirs.clear()
         self.links.clear()
 
@@ -181,7 +196,9 @@ class CpioModel:
         place = self._parent(name)
         if old is None or isinstance(old, t.Dir) or place is None or not place[1] or place[1] in place[0].entries:
             return -1
+        old = self._change(self.links[key], old)
         place[0].entries[place[1]] = old
+        self._stirred(place[0])
         return 1
 
     def _regular(self, m: Member, name: bytes) -> None:
@@ -211,6 +228,8 @@ class CpioModel:
         node = self._find(name)
         if node is None and len(target) < PATH_MAX:
             node = self._add(name, t.Symlink(target=target))
+        elif node is not None:
+            node = self._change(name, node)
         if node is not None:
             self._chown(node, m)
             self.mtimes[id(node)] = m.mtime

@@ -30,6 +30,7 @@ class ErofsOptions:
     beyond_fsck  what Linux reads and fsck.erofs 1.9 does not (HOLE lclusters, inline PLAIN data beside interlaced data,
                  extra devices by unified addresses)
     suspects     also layouts that Linux 7.2 is known to read wrongly (kemu.forge.erofs.suspects)
+    overlay      whiteouts and opaque directories, as a layer of an overlay has them
     """
 
     block_bits: tuple[int, ...] = (12, 9, 10, 11)
@@ -43,6 +44,7 @@ class ErofsOptions:
     flaws: bool = False
     beyond_fsck: bool = False
     suspects: bool = False
+    overlay: bool = False
 
 
 ORDERS = ("meta-first", "data-first", "mixed", "meta-first-reverse", "data-reverse", "shuffled")
@@ -125,6 +127,8 @@ class _ImageChooser:
             for i in range(self.pick.int("names", 1, 120)):
                 node.entries[b"%03d" % i + b"n" * pad] = target
         pick_attributes(self.pick, node, self.options.xattrs)
+        if self.options.overlay and depth and self.pick.rare("opaque", 5):
+            node.xattrs[b"trusted.overlay.opaque"] = b"y"
         self._inode_plan(node)
         return node
 
@@ -136,7 +140,9 @@ class _ImageChooser:
         name = names.pop(pick.int("name", 0, min(5, len(names) - 1)))
         kind = pick.int("kind", 0, 9)
         node: t.Node
-        if kind <= 4 or depth >= 4 and kind == 6:
+        if self.options.overlay and pick.rare("whiteout", 8):
+            node = t.Device(major=0, minor=0)
+        elif kind <= 4 or depth >= 4 and kind == 6:
             node = self._file()
         elif kind == 5:
             node = t.Symlink(target=pick_target(pick, self.bs))
