@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a root costs, counted: from the first instruction until /init can be opened, and until 10 %, 50 % and all of the files have been read."""
+"""What a root costs, counted: from the first instruction until /init can be opened, until 10 %, 50 % and all of the files have been read, and
+what of it stays when the init program has gone to another root.
+"""
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,14 +14,16 @@ from kemu.machine.initcalls import compare as compare_tables
 from kemu.machine.initcalls import load
 from kemu.machine.machine import Machine
 from kemu.machine.memory import RELEASED_INIT
+from kemu.machine.region import Region
 
-from initramfs import designs
+from initramfs import designs, userspace
 from initramfs.experiments import INIT, _file
 from initramfs.segments import EROFS_SUPER_MAGIC
 
 __harness__ = True
 POINTS = ("init", "10%", "50%", "all")
-COUNTED = ("bytes_copied", "bytes_decompressed", "pages_allocated", "folios_cached", "block_crossings", "bios", "bytes_to_reader")
+COUNTED = ("bytes_copied", "bytes_decompressed", "pages_allocated", "kmalloc_bytes", "folios_cached", "block_crossings", "bios", "bytes_to_reader")
+IN_RAM = ("rootfs", "ramfs", "tmpfs", "devtmpfs")       # their page cache is the only copy: it cannot be dropped
 
 
 def kind_of(path: str) -> str:
@@ -38,54 +43,71 @@ def small_archive() -> bytes:
     return newc_entry("dev", 0o040755, 2, 0, 0, 1) + _file("init", INIT, 0o100755, 2) + trailer().encode()
 
 
-def regular_files(top: str = "") -> Iterator[str]:
-    """Paths of the regular files that PID 1 sees, by name; no file is opened."""
-    import os
+# ------------------------------------------------------------------------- what is in the page cache, and whose
 
-    from kemu.linux import user as sys
-    from kemu.linux.fcntl import O_DIRECTORY, O_RDONLY
+def _filesystems() -> list[Any]:
+    from kemu.linux.vfs.super import g
 
-    fd = sys.sys_open(top or "/", O_RDONLY | O_DIRECTORY)
-    if isinstance(fd, int):
-        return
-    names: list[tuple[bytes, int]] = []
-    while True:
-        n, entries = sys.sys_getdents64(fd)
-        if n <= 0:
-            break
-        names += [(name, kind) for name, _, _, kind in entries if name not in (b".", b"..")]
-    sys.sys_close(fd)
-    for name, kind in sorted(names):
-        path = f"{top}/{os.fsdecode(name)}"
-        if kind == 8:
-            yield path
-        elif kind == 4:
-            yield from regular_files(path)
+    return list(g.super_blocks)
 
 
-def read_file(path: str) -> int:
-    from kemu.linux import user as sys
-    from kemu.linux.fcntl import O_RDONLY
+def _mappings() -> Iterator[tuple[Any, Any]]:
+    """(superblock, mapping) of every inode with cached pages."""
+    for sb in _filesystems():
+        for inode in sb.s_inodes:
+            if inode.i_data.nrpages:
+                yield sb, inode.i_data
 
-    fd = sys.sys_open(path, O_RDONLY)
-    if isinstance(fd, int):
-        return 0
+
+def _cached_bytes(mapping: Any, page_size: int) -> int:
+    """Bytes of a mapping's folios that lie within its file."""
+    size = mapping.host.i_size
+    return sum(max(0, min(page_size, size - index * page_size)) for index in mapping.i_pages)
+
+
+def cached_beside(initrd: Region, kept: Any) -> int:
+    """Bytes of the page cache whose contents the initrd's memory, still reserved, has as well: they are in memory twice."""
+    from initramfs import initerofs_blkdev_rfc as rfc
+
+    m = initrd.machine
     total = 0
-    while True:
-        n = sys.sys_read(fd, bytearray(65536), 65536)
-        if n <= 0:
-            break
-        total += n
-    sys.sys_close(fd)
+    for sb, mapping in _mappings():
+        if sb.s_type.name == "bdev":
+            disk = mapping.host.bdev.bd_disk
+            at = rfc.g.initerofs_data if disk.fops is rfc.initerofs_fops else 0
+        else:
+            memback = getattr(sb.s_fs_info, "memback", None)
+            disk = sb.s_bdev.bd_disk if sb.s_bdev is not None else None
+            at = memback.data if memback is not None else rfc.g.initerofs_data if disk is not None and disk.fops is rfc.initerofs_fops else 0
+        if at and initrd.contains(at) and kept(m.mem.pfn_of(at)):
+            total += _cached_bytes(mapping, m.mem.page_size)
     return total
 
 
+def memory_now(m: Machine, initrd: Region) -> dict[str, int]:
+    """What is in use: of the initrd, in the page cache (that of ramfs and tmpfs apart, which cannot be dropped), elsewhere; in bytes."""
+    def kept(pfn: int) -> bool:
+        return m.mem.get_state(pfn) != RELEASED_INIT
+
+    size = m.mem.page_size
+    first, last = m.mem.pfn_of(initrd.addr), m.mem.pfn_of(initrd.addr + initrd.size - 1)
+    files = {"page_cache": 0, "page_cache_in_ram": 0}
+    for sb, mapping in _mappings():
+        files["page_cache_in_ram" if sb.s_type.name in IN_RAM else "page_cache"] += mapping.nrpages * size
+    in_use = m.counters.pages_in_use * size
+    return {"initrd": sum(kept(pfn) for pfn in range(first, last + 1)) * size, **files,
+            "other": in_use - sum(files.values()), "cached_beside_the_initrd": cached_beside(initrd, kept)}
+
+
+# ------------------------------------------------------------------------- one boot
+
 def measure(design: str, path: str) -> dict[str, Any]:
     """One boot without detectors; numbers are the same every time."""
+    from kemu.cli._boot_views import mounts
     from kemu.linux.security import lsm_calls
 
     d = designs.find(design)
-    out: dict[str, Any] = {"design": design, "initrd": path, "points": {}}
+    out: dict[str, Any] = {"design": design, "initrd": path, "kind": kind_of(path), "page_size": 0, "ended": "", "files": 0, "points": {}}
 
     def mark(m: Machine, point: str) -> None:
         now = m.counters.as_dict()
@@ -100,55 +122,41 @@ def measure(design: str, path: str) -> dict[str, Any]:
     def after(result: Any) -> None:
         m = result.machine
         out["ended"] = result.ended
-        if not result.ok:
-            return
-        files = list(regular_files())
-        out["files"] = len(files)
-        before = m.counters.as_dict()
-        walked = {k: before[k] - out["points"]["init"][k] for k in COUNTED}
-        stops = {max(1, len(files) // 10): "10%", max(1, len(files) // 2): "50%", len(files): "all"}
-        for i, f in enumerate(files, 1):
-            read_file(f)
-            if i in stops:
-                mark(m, stops[i])
-        out["walk"] = walked
-        out["points"] = {p: out["points"].get(p, out["points"]["all"]) for p in POINTS}
-        r = result.initrd
-        first, last = m.mem.pfn_of(r.addr), m.mem.pfn_of(r.addr + r.size - 1)
-        out["initrd_pages_kept"] = sum(m.mem.get_state(pfn) != RELEASED_INIT for pfn in range(first, last + 1))
-        out["pages_in_use"] = m.counters.pages_in_use
         out["page_size"] = m.mem.page_size
-        kept = out["initrd_pages_kept"] * m.mem.page_size
-        out["bytes_cached_beside_the_initrd"] = min(out["points"]["all"]["folios_cached"] * m.mem.page_size, kept) if kept > 2 * m.mem.page_size else 0
-        out["hooks"] = sum(lsm_calls().values())
+        if not result.ok:
+            out["error"] = str(result.error).split("\n")[0]
+            return
+        out["hooks"] = lsm_calls()
+        out["files"] = len(files)
+        stops = {"10%": -(-len(files) // 10), "50%": -(-len(files) // 2), "all": len(files)}
+        bytes_read = 0
+        for point in POINTS[1:] if not files else ():
+            mark(m, point)
+        for i, f in enumerate(files, 1):
+            n = userspace.read_file(f)
+            if n < 0:
+                out["ended"], out["error"] = "error", f"read of {f}: {errno.errorcode.get(-n, n)}"
+                return
+            bytes_read += n
+            for point, stop in stops.items():
+                if i == stop:
+                    mark(m, point)
+        out["bytes_read"] = bytes_read
+        out["memory"] = memory_now(m, result.initrd)
+        done = userspace.switch_root()
+        out["switch_root"] = {**done, **memory_now(m, result.initrd), "mounts": [f"{x['type']} {x['mountpoint']}" for x in mounts()]}
 
-    designs.boot(d, small_archive() if d.image else path, prepare=prepare, after=after, tree=False)
+    # a boot of its own finds the files' names: reading directories shall not be among what their contents cost
+    files: list[str] = []
+    archive = small_archive() if d.image else path
+    designs.boot(d, archive, prepare=prepare, after=lambda result: files.extend(userspace.regular_files() if result.ok else ()), tree=False)
+    out["points"].clear()
+    designs.boot(d, archive, prepare=prepare, after=after, tree=False)
     table = d.initcalls(load()) if d.initcalls is not None else list(load())
     out["initcalls_moved"] = sum(line.startswith(">") for line in compare_tables(load(), table))
     return out
 
 
-def measure_all(paths: list[str]) -> list[dict[str, Any]]:
-    return [measure(d, p) for p in paths for d in designs_for(p)]
-
-
-ROWS = (("bytes copied until /init", "init", "bytes_copied"), ("bytes copied, all files read", "all", "bytes_copied"),
-        ("bytes decompressed until /init", "init", "bytes_decompressed"), ("bytes decompressed, 10 % of files", "10%", "bytes_decompressed"),
-        ("bytes decompressed, 50 % of files", "50%", "bytes_decompressed"), ("bytes decompressed, all files", "all", "bytes_decompressed"),
-        ("pages allocated until /init", "init", "pages_allocated"), ("pages allocated, all files read", "all", "pages_allocated"),
-        ("block layer crossings, all files read", "all", "block_crossings"))
-
-
-def table(results: list[dict[str, Any]]) -> list[str]:
-    """For a cover letter: one column a design, plain text."""
-    import os
-
-    head = ["", *(f"{r['design']}" for r in results)]
-    rows = [["", *(os.path.basename(r["initrd"]) for r in results)]]
-    for label, point, key in ROWS:
-        rows.append([label, *(str(r["points"][point][key]) if "all" in r["points"] else "no boot" for r in results)])
-    for label, key in (("initrd pages kept", "initrd_pages_kept"), ("bytes cached beside the initrd", "bytes_cached_beside_the_initrd"),
-                       ("pages in use at the end", "pages_in_use"), ("initcalls moved", "initcalls_moved"), ("security hooks run", "hooks")):
-        rows.append([label, *(str(r.get(key, "-")) for r in results)])
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    return ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip() for row in [head, *rows]]
+def measure_all(paths: list[str], only: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Each initrd with each design that boots it, or with those of ``only``."""
+    return [measure(d, p) for p in paths for d in only or designs_for(p)]

@@ -7,23 +7,44 @@ import json
 import os
 
 from kemu.cli.boot import check_file
-from kemu.cli.common import EXIT_FAILED, EXIT_OK
+from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 
 HELP = "initrds with the same content side by side: what each design copies, decompresses, allocates and keeps"
+FORMATS = ("text", "json", "table")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("initrd", metavar="INITRD", nargs="+",
                         help="archives boot upstream's way; EROFS images as initerofs-rfc, layered and initoverlayfs")
-    parser.add_argument("--json", action="store_true", help="one JSON array instead of the table")
+    parser.add_argument("--design", metavar="NAME", action="append", default=[],
+                        help="only this design (may be given several times); an archive also as layered, which then is what upstream does")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="everything as text or JSON, or a table of 75 columns for a cover letter")
+    parser.add_argument("--json", action="store_true", help="--format json: one array, an object for each design and initrd")
 
 
 def run(args: argparse.Namespace) -> int:
-    from initramfs import compare
+    from kemu.cli._boot import DESIGNS
 
+    from initramfs import compare, compare_views
+
+    for name in args.design:
+        if name not in DESIGNS:
+            raise CommandError(f"--design {name}: one of {', '.join(DESIGNS)}", EXIT_USAGE)
     for path in args.initrd:
         check_file(path, "an initrd")
-        os.stat(path)
-    results = compare.measure_all(args.initrd)
-    print(json.dumps(results) if args.json else "\n".join(compare.table(results)))
-    return EXIT_OK if all(r.get("ended") == "init" for r in results) else EXIT_FAILED
+        if not os.stat(path).st_size:
+            raise CommandError(f"{path}: EINVAL (Invalid argument): an empty initrd")
+    try:
+        results = compare.measure_all(args.initrd, tuple(args.design))
+    except MemoryError as e:
+        raise CommandError(f"ENOMEM (Cannot allocate memory): {e}") from None
+    form = "json" if args.json else args.format
+    if form == "json":
+        print(json.dumps(results))
+    else:
+        print("\n".join(compare_views.table(results) if form == "table" else compare_views.text(results)))
+    bad = [r for r in results if not compare_views.complete(r)]
+    if bad:
+        said = bad[0].get("error") or bad[0]["ended"]
+        raise CommandError(f"{bad[0]['initrd']}: {bad[0]['design']}: {said}", EXIT_FAILED)
+    return EXIT_OK
