@@ -109,18 +109,24 @@ def port_site() -> str:
     return str(s) if s is not None else "?"
 
 
-def port_chain(limit: int = 5) -> tuple[tuple[CodeType, int], ...]:
-    """The innermost ported functions and where they stand: what tells one call of an allocator from another."""
+def port_chain(limit: int = 5, kernel: int = 8) -> tuple[tuple[CodeType, int], ...]:
+    """The innermost ported functions and where they stand, and of the ``kernel``'s own code between them and here: what tells one call of an
+    allocator from another."""
     frame: FrameType | None = sys._getframe(1)
     out: list[tuple[CodeType, int]] = []
     known = _kinds
-    while frame is not None and len(out) < limit:
+    while frame is not None and limit:
         code = frame.f_code
         kind = known.get(code)
         if kind is None:
             kind = _kind(frame)
         if kind == PORT:
             out.append((code, frame.f_lineno))
+            limit -= 1
+            kernel = 0
+        elif kind == API and kernel:
+            out.append((code, frame.f_lineno))
+            kernel -= 1
         frame = frame.f_back
     return tuple(out)
 

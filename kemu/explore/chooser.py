@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from kemu.check.where import port_chain, port_site
+from kemu.check.where import port_chain, site
 from kemu.explore.source import ListSource, Source
 from kemu.machine.current import this
 
@@ -40,9 +40,11 @@ class Fault(NamedTuple):
     kind: str
     what: str
     site: str
+    via: str = ""           # what the ported function called, if that is not what failed itself
 
     def __str__(self) -> str:
-        return f"fallible call {self.number} fails: {self.kind} in {self.what} called by {self.site}"
+        via = f", in {self.via}()" if self.via else ""
+        return f"fallible call {self.number} fails: {self.kind} in {self.what}{via} called by {self.site}"
 
 
 class Switch(NamedTuple):
@@ -145,7 +147,8 @@ class Choices:
         self.fault_keys.append((kind, what, port_chain()))
         if n != self._fault_at:
             return False
-        f = Fault(n, kind, what, port_site())
+        s = site()
+        f = Fault(n, kind, what, str(s) if s is not None else "?", s.api if s is not None and s.api != what else "")
         self.faults.append(f)
         this.machine.log.emit("\x014FAULT_INJECTION: forcing a failure.\n"
                               f"name {kind}, interval 1, probability 100, space 0, times 1: {what} in {f.site}")

@@ -62,8 +62,7 @@ class Plan:
         exp, options = self.exp, self.options
         simplest = execute(exp, ListSource([]), **options)
         yield simplest
-        if self.shard[0] == 0:
-            yield from self._sweeps(simplest, 400)
+        yield from self._sweeps(simplest, 400, self.shard)
         n = 0
         novel: list[Outcome] = []           # runs with new behaviour whose faults and schedules have not been swept yet
         while True:
@@ -81,14 +80,17 @@ class Plan:
             if novel and n % 8 == 0:
                 yield from self._sweeps(novel.pop(), 300)
 
-    def _sweeps(self, out: Outcome, most: int) -> Iterator[Outcome]:
-        """Preemptions, few first; and the failure of every call that has not been failed before from the same place in the code."""
+    def _sweeps(self, out: Outcome, most: int, share: tuple[int, int] = (0, 1)) -> Iterator[Outcome]:
+        """Preemptions, few first; and the failure of every call that has not been failed before from the same place in the code.
+
+        ``share``: (number, of how many): processes that do the same sweep deal out the calls; the first has the schedules.
+        """
         values = [c.offset for c in out.draws if c.name not in ("fault", "preempt", "task")]
         kinds: list[Iterator[Outcome]] = []
-        if out.armed("preempt"):
+        if out.armed("preempt") and share[0] == 0:
             kinds.append(schedule_sweep(self.exp, values, 2, **self.options))
         if out.armed("fault"):
-            kinds.append(self._fault_sweep(values))
+            kinds.append(self._fault_sweep(values, share))
         while kinds and most > 0:
             for k in list(kinds):
                 most -= 1
@@ -98,13 +100,16 @@ class Plan:
                 else:
                     yield step
 
-    def _fault_sweep(self, values: Sequence[int]) -> Iterator[Outcome]:
+    def _fault_sweep(self, values: Sequence[int], share: tuple[int, int]) -> Iterator[Outcome]:
         plain = execute(self.exp, PlanSource(ListSource(values)), **self.options)
         yield plain
+        new = []
         for n, key in enumerate(plain.fault_keys, 1):
             if key not in self.swept:
                 self.swept.add(key)
-                yield execute(self.exp, PlanSource(ListSource(values), faults=(n,)), **self.options)
+                new.append(n)
+        for i in scattered(len(new))[share[0]::share[1]]:
+            yield execute(self.exp, PlanSource(ListSource(values), faults=(new[i],)), **self.options)
 
     def _vary(self) -> list[int]:
         self.state, z = splitmix64(self.state)
@@ -126,6 +131,12 @@ class Plan:
             else:
                 del base[i]
         return base
+
+
+def scattered(n: int) -> list[int]:
+    """0..n-1 in an order of which every beginning is spread over all of them."""
+    width = max(1, (n - 1).bit_length())
+    return [i for i in (int(f"{k:0{width}b}"[::-1], 2) for k in range(1 << width)) if i < n]
 
 
 def _of_base(out: Outcome, options: dict[str, Any]) -> bool:
