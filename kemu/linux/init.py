@@ -6,6 +6,7 @@ table of a real build (kemu.machine.initcalls).
 """
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -145,7 +146,7 @@ def wait_for_initramfs() -> None:
     """``void wait_for_initramfs(void)``: until the initramfs is unpacked; nothing to do where no initramfs code is loaded."""
     fn = _exports.get("wait_for_initramfs")
     if fn is not None:
-        fn()
+        getattr(sys.modules[fn.__module__], fn.__name__)()          # a series may have replaced it
 
 
 @custom("fs/exec.c", "kernel_execve", "looks the program up, checks that it could be run, and runs what the machine's 'programs' have for its path")

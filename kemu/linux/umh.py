@@ -81,6 +81,8 @@ def user_mode_thread(fn: Callable[[Any], int], arg: Any, comm: str = "kworker/u4
     from kemu.linux.vfs.fs_struct import copy_fs_struct, free_fs_struct
 
     fs = copy_fs_struct(current_fs())
+    if fs is None:
+        return -ENOMEM
 
     def body() -> None:
         me = this.task

@@ -13,7 +13,7 @@ from kemu.linux.vfs.mounts import mnt_drop_write, mnt_want_write
 from kemu.linux.vfs.rename import filename_renameat2
 from kemu.linux.vfs.walk import LOOKUP_FOLLOW
 from kemu.linux.xattr import is_posix_acl_xattr
-from kemu.linux.xattr_set import vfs_removexattr, vfs_set_acl, vfs_setxattr
+from kemu.linux.xattr_set import do_setxattr, vfs_removexattr, vfs_set_acl
 
 
 def _writable(path: Path, call: Any) -> int:
@@ -55,31 +55,8 @@ def sys_lsetxattr(filename: Name, name: Name, value: bytes, flags: int = 0) -> i
     key = os.fsencode(name)
 
     def call(path: Path) -> int:
-        if is_posix_acl_xattr(key):
-            return _writable(path, lambda: _set_acl(path, key, value))
-        return _writable(path, lambda: vfs_setxattr(path.mnt.mnt_idmap, path.dentry, key, value, flags))
+        return _writable(path, lambda: do_setxattr(path.mnt.mnt_idmap, path.dentry, key, value, flags))
     return int(_at(filename, 0, call))
-
-
-def _set_acl(path: Path, key: bytes, value: bytes) -> int:
-    from kemu.linux.err import IS_ERR, PTR_ERR
-    from kemu.linux.posix_acl import posix_acl_from_xattr, posix_acl_release
-    from kemu.linux.slab import kfree, kmalloc
-    from kemu.linux.string import mem_write
-
-    buf = kmalloc(max(len(value), 1))
-    if not buf:
-        return -12
-    if value:
-        mem_write(buf, value)
-    acl = posix_acl_from_xattr(None, buf, len(value))
-    kfree(buf)
-    if IS_ERR(acl):
-        return PTR_ERR(acl)
-    err = vfs_set_acl(None, path.dentry, key, acl)
-    if acl is not None:
-        posix_acl_release(acl)
-    return err
 
 
 @syscall

@@ -18,11 +18,12 @@ from kemu.linux.posix_acl import (
     ACL_USER_OBJ,
     PosixAcl,
     get_inode_acl,
+    posix_acl_from_xattr,
     posix_acl_release,
     posix_acl_type,
     set_cached_acl,
 )
-from kemu.linux.slab import kfree, kmalloc_obj
+from kemu.linux.slab import kfree, kmalloc, kmalloc_obj
 from kemu.linux.stat import S_ISDIR, S_ISGID, S_ISLNK
 from kemu.linux.string import mem_write
 from kemu.linux.super_types import SB_POSIXACL
@@ -304,5 +305,31 @@ def vfs_set_acl(idmap: Any, dentry: Dentry, acl_name: bytes, kacl: PosixAcl | No
     return error
 
 
-__all__ = ["posix_acl_create", "simple_acl_create", "simple_set_acl", "simple_xattr", "simple_xattr_get", "simple_xattr_list", "simple_xattr_set", "simple_xattr_space",
+@custom("fs/posix_acl.c", "do_set_acl", "value is bytes")
+def do_set_acl(idmap: Any, dentry: Dentry, acl_name: bytes, value: bytes) -> int:
+    """``int do_set_acl(idmap, dentry, acl_name, kvalue, size)``. Return: 0, -EINVAL, -EOPNOTSUPP, -ENOMEM, ..."""
+    buf = kmalloc(max(len(value), 1))
+    if not buf:
+        return -ENOMEM
+    if value:
+        mem_write(buf, value)
+    acl: Any = posix_acl_from_xattr(None, buf, len(value))
+    kfree(buf)
+    if IS_ERR(acl):
+        return PTR_ERR(acl)
+    error = vfs_set_acl(idmap, dentry, acl_name, acl)
+    if acl is not None:
+        posix_acl_release(acl)
+    return error
+
+
+@custom(C, "do_setxattr", "value is bytes; no context structure")
+def do_setxattr(idmap: Any, dentry: Dentry, name: bytes, value: bytes, flags: int) -> int:
+    """``int do_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, struct kernel_xattr_ctx *ctx)``: an attribute, or an access control list."""
+    if is_posix_acl_xattr(name):
+        return do_set_acl(idmap, dentry, name, value)
+    return vfs_setxattr(idmap, dentry, name, value, flags)
+
+
+__all__ = ["do_set_acl", "do_setxattr", "posix_acl_create", "simple_acl_create", "simple_set_acl", "simple_xattr", "simple_xattr_get", "simple_xattr_list", "simple_xattr_set", "simple_xattr_space",
            "simple_xattrs_free", "vfs_removexattr", "vfs_set_acl", "vfs_setxattr", "xattr_handler"]

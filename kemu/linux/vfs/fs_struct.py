@@ -7,6 +7,7 @@ from kemu.linux.path import path_get, path_put
 from kemu.linux.statics import statics
 from kemu.linux.vfs.basic import Path
 from kemu.machine.current import this
+from kemu.machine.machine import should_fail
 
 
 @dup("include/linux/fs_struct.h")
@@ -74,8 +75,10 @@ def get_fs_pwd(fs: FsStruct, pwd: Path) -> None:
 
 
 @dup("fs/fs_struct.c")
-def copy_fs_struct(old: FsStruct) -> FsStruct:
-    """``struct fs_struct *copy_fs_struct(struct fs_struct *old)``: what a child without CLONE_FS gets."""
+def copy_fs_struct(old: FsStruct) -> FsStruct | None:
+    """``struct fs_struct *copy_fs_struct(struct fs_struct *old)``: what a child without CLONE_FS gets. Return: None without memory."""
+    if this.chooser is not None and should_fail("failslab", "copy_fs_struct"):
+        return None
     fs = FsStruct()
     fs.umask = old.umask
     get_fs_root(old, fs.root)
