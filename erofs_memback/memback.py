@@ -46,9 +46,12 @@ from erofs_memback.internal import EROFS_SB
 
 
 class erofs_memback_region:
-    """A range of kernel memory that holds an image. ``release(region)`` belongs to the owner and runs once, after the last user."""
+    """A range of kernel memory that holds an image. ``release(region)`` belongs to the owner and runs once, after the last user.
 
-    __slots__ = ("ref", "data", "size", "release", "owner")
+    ``verify(region, pos, len)``, if the owner has one, is asked before any byte of a range inside the region is used: 0 or -EIO.
+    """
+
+    __slots__ = ("ref", "data", "size", "release", "owner", "verify")
 
     def __init__(self) -> None:
         self.ref = refcount_t()
@@ -56,6 +59,7 @@ class erofs_memback_region:
         self.size = 0
         self.release: Callable[[erofs_memback_region], None] | None = None
         self.owner: Any = None
+        self.verify: Callable[[erofs_memback_region, int, int], int] | None = None
 
 
 def erofs_memback_region_alloc(data: int, size: int, release: Callable[[erofs_memback_region], None] | None,
@@ -69,6 +73,7 @@ def erofs_memback_region_alloc(data: int, size: int, release: Callable[[erofs_me
     region.size = size
     region.release = release
     region.owner = owner
+    region.verify = None
     return region
 
 
@@ -114,14 +119,21 @@ def erofs_fc_set_memback(fc: FsContext, region: erofs_memback_region) -> int:
     return 0
 
 
+def erofs_memback_verify(region: erofs_memback_region, pos: int, length: int) -> int:
+    """What the owner says of [pos, pos + length), as far as it is inside. Return: 0 or -EIO."""
+    if not region.verify or pos >= region.size:
+        return 0
+    return region.verify(region, pos, min(length, region.size - pos))
+
+
 def erofs_memback_copy(region: erofs_memback_region, dst: int, pos: int, length: int) -> int:
     """Copy [pos, pos + length) of the image to ``dst``; zeros between the region's last byte and its padded end.
 
-    Return: 0, or -EIO for a range that is not wholly inside: what a disk of that size says.
+    Return: 0, or -EIO for a range that is not wholly inside: what a disk of that size says; or for one that cannot be verified.
     """
     limit = erofs_memback_limit(region)
 
-    if pos > limit or length > limit - pos:
+    if pos > limit or length > limit - pos or erofs_memback_verify(region, pos, length):
         return -EIO
     avail = region.size - pos if pos < region.size else 0
     if avail > length:
@@ -136,12 +148,12 @@ def erofs_memback_copy(region: erofs_memback_region, dst: int, pos: int, length:
 # ---- metadata: a mapping of our own, filled from the region
 
 def erofs_memback_meta_read_folio(file: Any, folio: Page) -> int:
-    """Return: 0, or -EIO for a folio that lies behind the region's last page."""
+    """Return: 0, or -EIO for a folio that lies behind the region's last page or cannot be verified."""
     region = EROFS_SB(folio_inode(folio).i_sb).memback
     pos = u64(folio_pos(folio))             # a corrupt nid leads beyond what a loff_t can hold
     size = folio_size(folio)
 
-    if pos >= erofs_memback_limit(region):
+    if pos >= erofs_memback_limit(region) or erofs_memback_verify(region, pos, size):
         folio_unlock(folio)
         return -EIO
     avail = region.size - pos if pos < region.size else 0
@@ -180,7 +192,7 @@ def erofs_memback_read_folio_range(iter_: iomap_iter, ctx: iomap_read_folio_ctx,
     limit = erofs_memback_limit(region)
     err = 0
 
-    if pos > limit or length > limit - pos:
+    if pos > limit or length > limit - pos or erofs_memback_verify(region, pos, length):
         err = -EIO
     else:
         avail = region.size - pos if pos < region.size else 0
@@ -234,7 +246,7 @@ def erofs_memback_submit_bio(sb: SuperBlock, bio: Bio) -> None:
     pos = bio.bi_iter.bi_sector << 9
     limit = erofs_memback_limit(region)
 
-    if pos > limit or bio.bi_iter.bi_size > limit - pos:
+    if pos > limit or bio.bi_iter.bi_size > limit - pos or erofs_memback_verify(region, pos, bio.bi_iter.bi_size):
         bio_io_error(bio)
     else:
         for bv in bio_for_each_segment(bio):

@@ -17,8 +17,8 @@ from kemu.machine.memory import RELEASED_INIT
 from kemu.machine.region import Region
 
 from initramfs import designs, userspace
-from initramfs.experiments import INIT, _file
 from initramfs.segments import EROFS_SUPER_MAGIC
+from initramfs.trials import INIT, _file
 
 __harness__ = True
 POINTS = ("init", "10%", "50%", "all")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kemu.machine.boot import BootResult
@@ -68,10 +68,30 @@ def find(name: str) -> Design:
     raise LookupError(name)
 
 
+def for_cmdline(d: Design, cmdline: str) -> Design:
+    """The design with what the command line asks for: ``initrd_segments=`` takes a kernel that verifies.
+
+    The posted code knows nothing of that; what is refused is gone before it looks.
+    """
+    if not any(word.startswith("initrd_segments=") for word in cmdline.split()) or d.name == "layered":
+        return d
+    from initramfs import verify
+
+    config = {**d.config, **verify.config}
+    if d.name != "initerofs-rfc":
+        return replace(d, series=(*d.series, verify.series, verify.upstream), config=config)
+    populate = d.replaced["populate_rootfs"]
+
+    def populate_rootfs() -> int:
+        verify.drop_refused()
+        return populate()
+    return replace(d, series=(*d.series, verify.series), config=config, replaced={**d.replaced, "populate_rootfs": populate_rootfs})
+
+
 def boot(design: str | Design, initrd: bytes | str | None, *, config: dict[str, bool] | None = None, initcalls: Any = None,
          prepare: Callable[[Machine], Any] | None = None, machine: Callable[..., Machine] = Machine, **kw: Any) -> BootResult:
     """Boot an initrd with a design; the other arguments are boot_initrd()'s."""
     from kemu.cli._boot import boot_initrd
 
-    d = find(design) if isinstance(design, str) else design
+    d = for_cmdline(find(design) if isinstance(design, str) else design, str(kw.get("cmdline", "")))
     return boot_initrd(initrd, **d.options(config=config, initcalls=initcalls, prepare=prepare, machine=machine), **kw)

@@ -111,10 +111,13 @@ def run(args: argparse.Namespace) -> int:
     except MemoryError as e:
         raise CommandError(f"{args.initrd}: ENOMEM (Cannot allocate memory): {e}") from None
     show(args, result, seen, views)
+    wrong = [line for line in result.log if line.startswith(("initrd: ", "storage-init: ")) and line.endswith((": refused", " is corrupted"))]
+    for line in wrong:
+        print(f"kemu: boot: {line}", file=sys.stderr)
     for line in seen["changed"]:
         print(f"kemu: boot: constant data was written to: {line}", file=sys.stderr)
     if result.ok and not result.splats:
-        return EXIT_OK
+        return EXIT_FAILED if wrong else EXIT_OK
     for s in result.splats:
         print(f"kemu: boot: {s.title}", file=sys.stderr)
     if not result.ok and result.ended == "panic":
@@ -177,9 +180,9 @@ def compare_tables(args: argparse.Namespace) -> int:
 
 def find_design(args: argparse.Namespace) -> Any:
     """The design, and whether what was asked goes with it."""
-    from initramfs.designs import find
+    from initramfs.designs import find, for_cmdline
 
-    design = find(args.design)
+    design = for_cmdline(find(args.design), args.cmdline)
     if args.image and not design.image:
         raise CommandError(f"--image: --design {args.design} takes none", EXIT_USAGE)
     if design.image and not args.image:

@@ -17,7 +17,7 @@ from kemu.forge.erofs.writer import build
 from tests.unit.initramfs.recount import WRITERS, Recount
 
 from initramfs import compare, compare_views
-from initramfs.experiments import INIT
+from initramfs.trials import INIT
 
 TOP = Path(__file__).resolve().parents[3]
 PAGE = 4096

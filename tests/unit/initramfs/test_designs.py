@@ -33,8 +33,10 @@ def test_a_large_image_that_is_none_is_said(capsys: pytest.CaptureFixture[str], 
     small, bad = tmp_path / "small", tmp_path / "bad"
     small.write_bytes(compare.small_archive())
     bad.write_bytes(bytes(8192))
-    assert main(["boot", str(small), "--design", "initoverlayfs", "--image", str(bad), "--dmesg"]) == 0
-    assert "storage-init: mount erofs: -22" in capsys.readouterr().out
+    assert main(["boot", str(small), "--design", "initoverlayfs", "--image", str(bad), "--dmesg"]) == 255
+    out = capsys.readouterr()
+    assert "storage-init: mount erofs: -22" in out.out.splitlines()
+    assert out.err == "kemu: boot: Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\n"
     assert main(["boot", str(small), "--design", "initoverlayfs"]) == 2
     assert main(["boot", str(small), "--design", "layered", "--image", str(bad)]) == 2
 

@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Verification before parsing: what is refused is not looked at, and no byte can be changed unnoticed."""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kemu.cli import main
+from kemu.forge import tree as t
+from kemu.forge.erofs.plan import ImagePlan
+from kemu.forge.erofs.writer import build
+from kemu.machine.machine import Machine
+from kemu.machine.memory import OK, PAGE_REDZONE, RELEASED_INIT
+from tests.unit.initramfs.archive import archive, record
+from tests.unit.initramfs.test_compare import SIZES, lz4_plan, make_tree, text
+
+import initramfs.initoverlayfs as initoverlayfs
+from initramfs import compare, designs, userspace, verify
+from initramfs.trials import INIT, cpio_archive, erofs_image
+
+B = 4096
+SALT = bytes.fromhex("00ff17")
+
+
+def dm_verity(data: bytes, salt: bytes) -> tuple[bytes, bytes]:
+    """(root, tree as it is stored): written from the format's description, not from the code under test."""
+    def digest(block: bytes) -> bytes:
+        return hashlib.sha256(salt + block + bytes(B - len(block))).digest()
+
+    def above(blocks: list[bytes]) -> list[bytes]:
+        joined = [b"".join(map(digest, blocks[i:i + 128])) for i in range(0, len(blocks), 128)]
+        return [j + bytes(B - len(j)) for j in joined]
+    level = [data[i:i + B] for i in range(0, len(data), B)]
+    stored = b""
+    while len(level) > 1:
+        level = above(level)
+        stored = b"".join(level) + stored
+    return digest(level[0]), stored
+
+
+def word(alg: str, data: bytes, salt: bytes = b"") -> str:
+    """The command line's word for a segment; for "verity" with the tree's bytes counted."""
+    if alg == "sha256":
+        return f"{len(data)}:sha256:{hashlib.sha256(data).hexdigest()}"
+    root, stored = dm_verity(data, salt)
+    size = len(data) + (len(stored) if alg == "verity" else 0)
+    return f"{size}:{alg}:{root.hex()}" + (f":{salt.hex()}" if salt else "")
+
+
+def flip(data: bytes, at: int, mask: int = 1) -> bytes:
+    return data[:at] + bytes([data[at] ^ mask]) + data[at + 1:]
+
+
+# ------------------------------------------------------------------------- nobody else looks
+
+class Guard:
+    """The initrd cannot be touched but by the code that takes digests; a block that was found right stays open if ``opens``."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, opens: bool = False):
+        self.machine: Machine | None = None
+        self.bytes_hashed = 0
+        self.opened: set[int] = set()
+        self.closes = True
+        for name in ("sha256", "block_digest"):
+            patch.setattr(verify, name, self.wrap(getattr(verify, name), 0 if name == "sha256" else 1))
+        if opens:
+            original = verify.tree_verify_block
+
+            def verified(tree: Any, level: int, block: int) -> int:
+                err: int = original(tree, level, block)
+                if not err:
+                    at = (tree.levels[level - 1][0] if level else tree.start) + (block << 12)
+                    self.set(at, B, OK)
+                    self.opened.add(at)
+                return err
+            patch.setattr(verify, "tree_verify_block", verified)
+
+    def set(self, addr: int, n: int, code: int) -> None:
+        assert self.machine is not None
+        self.machine.mem.set_range(addr, n, code)
+
+    def prepare(self, m: Machine) -> None:
+        self.machine = m
+        r = m.parts["initrd_region"]
+        self.set(r.addr, r.size, PAGE_REDZONE)
+
+    def wrap(self, fn: Any, first: int) -> Any:
+        def call(*args: Any) -> Any:
+            addr, n = args[first:first + 2]
+            self.set(addr, n, OK)
+            self.bytes_hashed += n
+            try:
+                return fn(*args)
+            finally:
+                if self.closes and addr not in self.opened:
+                    self.set(addr, n, PAGE_REDZONE)
+        return call
+
+
+DATA = {"upstream": [cpio_archive("c", False), cpio_archive("a")], "initerofs-rfc": [erofs_image("a")],
+        "layered": [cpio_archive("c", False), erofs_image("a")], "initoverlayfs": [compare.small_archive()]}
+
+
+@pytest.mark.parametrize("alg", ["sha256", "tree"])
+@pytest.mark.parametrize("design", sorted(DATA))
+@pytest.mark.parametrize("at", [0, 7])
+def test_of_what_is_refused_nothing_is_read(monkeypatch: pytest.MonkeyPatch, design: str, alg: str, at: int) -> None:
+    parts = DATA[design]
+    good = ",".join(word(alg, p, SALT if alg == "tree" else b"") for p in parts)
+    data = b"".join(parts)
+    last = len(parts) - 1
+    bad = [*parts[:-1], flip(parts[-1], len(parts[-1]) // 2)]
+    kw: dict[str, Any] = {"at": at, "cmdline": "initrd_segments=" + good}
+    image = erofs_image("z")
+
+    def with_image(m: Machine) -> None:
+        m.parts["second_image"] = image
+        m.parts["rodata"] = "plain"             # the posted code writes to constants
+    assert designs.boot(design, data, prepare=with_image, **kw).ok                      # the same is booted if it is right
+
+    guard = Guard(monkeypatch)
+    result = designs.boot(design, b"".join(bad), prepare=guard.prepare, **kw)
+    assert result.ended == "panic" and not result.splats, result.splats         # Unable to mount root: there is no initrd
+    why = "sha256 mismatch" if alg == "sha256" else "hash tree mismatch"
+    size = len(parts[-1])
+    assert f"initrd: segment {last} ({size} bytes at offset {len(data) - size}): {why}: refused" in result.log
+    assert guard.bytes_hashed == len(data)
+    assert not [line for line in result.log if "npacking" in line or line.startswith(("erofs", "initerofs", "storage-init"))]
+    assert {e["path"] for e in result.tree} <= {"/", "/dev", "/dev/console", "/root"}
+
+
+def test_the_guard_sees_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = designs.boot("upstream", cpio_archive("a"), prepare=Guard(monkeypatch).prepare)
+    assert result.ended == "splat" and "get_boot_config_from_initrd" in str(result.error)       # without digests, the first who does
+
+
+def test_the_memory_of_what_is_refused_is_freed() -> None:
+    image = erofs_image("a", blocks=20)
+    for design in ("upstream", "initerofs-rfc", "layered"):
+        result = designs.boot(design, flip(image, 5), cmdline="initrd_segments=" + word("sha256", image))
+        assert sum(n for _, _, n, what, _ in result.freed if what == "initrd") == len(image) // B, design
+
+
+# ------------------------------------------------------------------------- no byte can be changed
+
+def refused(m: Machine, data: bytes, line: str, trees: list[Any] | None = None, after: Callable[[], int] = lambda: 0) -> bool:
+    region = m.place(data, 3, "linear", "initrd", True)
+    verify.g.segments = [verify.parse_segment(w) for w in line.split(",")]
+    if verify.verify_segments(region.addr, region.addr + region.size, trees):
+        return True
+    return bool(after())
+
+
+@pytest.mark.parametrize("alg", ["sha256", "tree"])
+def test_every_byte_counts(machine: Machine, alg: str) -> None:
+    data = bytes(i * 7 + i // 251 & 0xFF for i in range(2 * B + 100))
+    line = word(alg, data, SALT if alg == "tree" else b"")
+    region = machine.place(data, 3, "linear", "initrd", True)
+    verify.g.segments = [verify.parse_segment(line)]
+    assert verify.verify_segments(region.addr, region.addr + region.size) == 0
+    for at in range(len(data)):
+        old = machine.mem.load(region.addr + at, 1)
+        machine.mem.store(region.addr + at, bytes([old[0] ^ 1 << at % 8]))
+        assert verify.verify_segments(region.addr, region.addr + region.size) == -22, at
+        machine.mem.store(region.addr + at, old)
+
+
+def test_every_byte_of_data_and_tree_counts(machine: Machine) -> None:
+    data = bytes(i * 7 + i // 251 & 0xFF for i in range(3 * B))
+    root, stored = dm_verity(data, SALT)
+    region = machine.place(data + stored, 3, "linear", "initrd", True)
+
+    def check() -> int:
+        tree = verify.hash_tree(region.addr, 3, root, SALT)
+        return verify.tree_verify(tree, 0, len(data))
+    assert check() == 0
+    for at in range(len(data + stored)):
+        old = machine.mem.load(region.addr + at, 1)
+        machine.mem.store(region.addr + at, bytes([old[0] ^ 1 << at % 8]))
+        assert check() == -5, at
+        machine.mem.store(region.addr + at, old)
+
+
+@pytest.mark.parametrize("size", [1, B - 1, B, B + 1, 127 * B, 128 * B, 128 * B + 1, 129 * B, 128 * 128 * B + 5])
+def test_trees_of_every_height(size: int) -> None:
+    with Machine(memory=256 << 20) as machine:
+        data = (bytes(range(256)) * 16 * (size // B + 1))[:size]
+        region = machine.place(data, 1, "linear", "initrd", True)
+        for salt in (b"", SALT):
+            assert verify.tree_root(region.addr, size, salt) == dm_verity(data, salt)[0]
+        blocks = -(-size // B)
+        stored = len(dm_verity(data, b"")[1]) // B
+        assert sum(verify.level_blocks(blocks)) == stored and verify.data_blocks_of(blocks + stored) == blocks
+
+
+def test_sizes_that_no_tree_has() -> None:
+    fits = {n + sum(verify.level_blocks(n)) for n in range(1, 40_000)}
+    for blocks in range(1, 40_000):
+        n = verify.data_blocks_of(blocks)
+        assert (n > 0) == (blocks in fits) and (n < 0 or n + sum(verify.level_blocks(n)) == blocks)
+
+
+@pytest.mark.parametrize(("line", "why"), [
+    ("", "cannot be understood"), ("12", "cannot be understood"), ("5:md5:00", "cannot be understood"), ("5:sha256:00", "cannot be understood"),
+    (f"5:sha256:{'0' * 64}:00", "cannot be understood"), (f"5:sha256:{'G' * 64}", "cannot be understood"), (f"0:sha256:{'0' * 64}", "cannot be understood"),
+    (f"5:tree:{'0' * 64}:0", "cannot be understood"), (f"5:tree:{'0' * 64}:", "cannot be understood"), (f"٥:sha256:{'0' * 64}", "cannot be understood"),
+    (f"9999999:sha256:{'0' * 64}", "more than there is"), ("FIRST", "bytes behind the last segment"), (f"FIRST,5000:verity:{'0' * 64}", "this design cannot"),
+])
+def test_a_command_line_that_does_not_fit_lets_nothing_pass(line: str, why: str) -> None:
+    data = cpio_archive("a")
+    first = word("sha256", data)
+    data += bytes(8192)
+    for design in ("upstream", "layered"):
+        result = designs.boot(design, data, cmdline="initrd_segments=" + line.replace("FIRST", first))
+        said = [x for x in result.log if x.endswith("refused")]
+        if design == "layered":
+            why = why.replace("this design cannot", "not an image with a hash tree behind it")
+        assert len(said) == 1 and why in said[0], result.log
+        assert "/a" not in {e["path"] for e in result.tree}
+
+
+# ------------------------------------------------------------------------- verified as it is read
+
+def large_image() -> bytes:
+    entries: dict[bytes, t.Node] = {f"f{i}".encode(): t.File(data=bytes([65 + i]) * (3 * B - 10)) for i in range(6)}
+    return bytes(build(t.Dir(entries={**entries, b"init": t.File(data=INIT, mode=0o755)}), ImagePlan()).data)
+
+
+IMAGE = large_image()
+ROOT, STORED = dm_verity(IMAGE, SALT)
+HEAD = archive(record("first", data=b"1"))
+
+
+def lazy(image: bytes = IMAGE, stored: bytes = STORED, **kw: Any) -> Any:
+    words = ",".join([word("sha256", HEAD), word("verity", IMAGE, SALT)])
+    return designs.boot("layered", HEAD + image + stored, cmdline="initrd_segments=" + words, **kw)
+
+
+@pytest.mark.parametrize("at", [0, 5])
+def test_no_block_is_used_before_it_was_verified(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+    guard = Guard(monkeypatch, opens=True)
+
+    def prepare(m: Machine) -> None:
+        guard.prepare(m)
+        head = m.parts["initrd_region"].addr
+        original = verify.verify_segments
+
+        def then_open(*args: Any) -> int:
+            ret: int = original(*args)
+            guard.set(head, len(HEAD), OK)
+            return ret
+        monkeypatch.setattr(verify, "verify_segments", then_open)
+    result = lazy(at=at, prepare=prepare)
+    assert result.ok and not result.splats, result.error
+    tree = {e["path"]: e for e in result.tree}
+    assert tree["/f3"]["sha256"] == hashlib.sha256(b"D" * (3 * B - 10)).hexdigest() and "/first" in tree
+    assert len(guard.opened) > len(IMAGE) // B - 2
+
+
+def test_compressed_data_is_verified_before_it_is_decompressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_tree()
+    image = bytes(build(root, lz4_plan(root)).data)
+    data = image + dm_verity(image, b"")[1]
+    line = "initrd_segments=" + word("verity", image)
+    guard = Guard(monkeypatch, opens=True)
+    result = designs.boot("layered", data, cmdline=line, prepare=guard.prepare)
+    whole = {e["path"]: e for e in result.tree}
+    assert result.ok and not result.splats and whole["/usr/f130001"]["sha256"] == hashlib.sha256(text(130_001, 130_001)).hexdigest()
+    monkeypatch.undo()
+    wrong = 0
+    for block in range(1, len(image) // B):
+        tree = {e["path"]: e for e in designs.boot("layered", flip(data, block * B + 77), cmdline=line).tree}
+        changed = [e for e in tree.values() if e != whole[e["path"]]]
+        assert all(e["error"] == "EIO" for e in changed), block
+        wrong += len(changed)
+    assert wrong >= len(SIZES)
+
+
+def test_only_what_is_read_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = Guard(monkeypatch)
+    guard.closes = False
+    result = lazy(tree=False, prepare=lambda m: setattr(guard, "machine", m))
+    assert result.ok and len(HEAD) + 2 * B <= guard.bytes_hashed <= len(HEAD) + 5 * B < len(IMAGE)
+
+
+def test_a_changed_block_is_an_error_where_it_is_read_and_nowhere_else() -> None:
+    whole = {e["path"]: e for e in lazy().tree}
+    seen = set()
+    for block in range(1, len(IMAGE) // B):
+        result = lazy(flip(IMAGE, block * B + 9))
+        changed = {e["path"] for e in result.tree if e != whole[e["path"]]}
+        for path in changed:
+            assert next(e for e in result.tree if e["path"] == path)["error"] == "EIO"
+        if changed:
+            assert f"initrd: data block {block} at offset {block * B} of its segment is corrupted" in result.log
+        seen |= changed
+    assert {f"/f{i}" for i in range(6)} <= seen
+
+
+def test_a_changed_superblock_or_root_is_refused() -> None:
+    result = lazy(flip(IMAGE, 1024))
+    assert "initrd: what is verified as it is read cannot be unpacked: refused" in result.log and result.ended == "panic"
+    assert {e["path"] for e in result.tree} == {"/", "/dev", "/dev/console", "/root"}
+    result = lazy(stored=flip(STORED, 3))
+    assert [line for line in result.log if line.endswith("hash tree mismatch: refused")] and result.ended == "panic"
+    assert sum(n for _, _, n, what, _ in result.freed if what == "initrd") == (len(HEAD) % B + len(HEAD + IMAGE + STORED)) // B
+
+
+def test_the_tree_is_kept_as_long_as_the_image() -> None:
+    kept: list[int] = []
+
+    def count(m: Machine) -> int:
+        r = m.parts["initrd_region"]
+        return sum(m.mem.get_state(m.mem.pfn_of(a)) != RELEASED_INIT for a in range(r.addr & -B, r.addr + r.size, B))
+
+    def after(result: Any) -> None:
+        kept.append(count(result.machine))
+        assert userspace.switch_root()["error"] == 0
+        kept.append(count(result.machine))
+    lazy(tree=False, after=after)
+    assert kept[0] >= len(IMAGE + STORED) // B and kept[1] <= 1
+
+
+# ------------------------------------------------------------------------- the second image
+
+@pytest.mark.parametrize("alg", ["sha256", "tree"])
+def test_the_storage_init_mounts_nothing_that_is_wrong(monkeypatch: pytest.MonkeyPatch, alg: str) -> None:
+    image = erofs_image("a", blocks=9)
+    mounted: list[Any] = []
+    mount = initoverlayfs.sys.sys_mount
+    monkeypatch.setattr(initoverlayfs.sys, "sys_mount", lambda *a: mounted.append(a[2]) or mount(*a))
+
+    def boot(data: bytes, line: str) -> Any:
+        mounted.clear()
+        return designs.boot("initoverlayfs", compare.small_archive(), cmdline="initoverlayfs_image=" + line,
+                            prepare=lambda m: m.parts.__setitem__("second_image", data))
+    line = word(alg, image, SALT if alg == "tree" else b"")
+    assert boot(image, line).ok and "erofs" in mounted
+    for at in (0, 1030, len(image) - 1):
+        result = boot(flip(image, at), line)
+        assert result.ended == "panic" and "Attempted to kill init! exitcode=0x00000100" in str(result.error)
+        assert [x for x in result.log if x.startswith("storage-init: /dev/vda: ") and x.endswith("mismatch: refused")] and mounted == ["devtmpfs"]
+    for wrong in ("5", line.replace(alg, "verity"), "9" + line):
+        result = boot(image, wrong)
+        assert result.ended == "panic" and mounted == ["devtmpfs"] and any(x.endswith("refused") for x in result.log)
+
+
+# ------------------------------------------------------------------------- the command
+
+def test_the_command_says_it_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = erofs_image("a")
+    p = tmp_path / "i"
+    p.write_bytes(image)
+    for design in ("initerofs-rfc", "layered"):
+        args = ["boot", str(p), "--design", design, "--dmesg", "--cmdline"]
+        assert main([*args, "initrd_segments=" + word("sha256", image)]) in (0, 1)     # 1: the posted code writes to constants
+        capsys.readouterr()
+        assert main([*args, "initrd_segments=" + word("sha256", image[:-1] + b"!")]) == 255
+        err = capsys.readouterr().err.splitlines()
+        assert err[0] == f"kemu: boot: initrd: segment 0 ({len(image)} bytes at offset 0): sha256 mismatch: refused"
+        assert err[1].startswith("kemu: boot: Kernel panic") and len(err) == 2
