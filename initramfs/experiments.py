@@ -13,23 +13,23 @@ import initramfs.experiments_undo  # noqa: F401 - registers
 from initramfs.trials import INIT, _file, cpio_archive, erofs_image, run_boot  # noqa: F401 - others make inputs of the first two
 
 __harness__ = True
-DESIGNS = {"initerofs-rfc": {"design": "initerofs-rfc"}, "layered": {"design": "layered"}}
+DESIGNS = {name: {"design": name} for name in ("upstream", "initerofs-rfc", "layered")}        # upstream is the measure: it is judged by detectors only
 
 
 # ------------------------------------------------------------------------- success
 
-@experiment("{design}.boots", variants=DESIGNS)
+@experiment("{design}.boots", variants=DESIGNS, base="upstream")
 def boots(run: Run, design: str) -> None:
     """An image as initrd boots, wherever it lies in memory, with no report of any detector."""
     at = run.pick.int("at", 0, 4095)
     blocks = run.pick.int("blocks", 1, 3)
     run.show(f"an EROFS image at offset {at} of a page")
     result, state = run_boot(design, erofs_image("a", blocks=blocks), machine=run.machine, rodata="guarded", at=at, read_all=True)
-    if not result.ok:
+    if not result.ok and design != "upstream":
         run.fail(f"the boot ends with: {state.values['end'][0]}", *result.log[-4:], cause="no boot", where=state.by)
 
 
-@experiment("{design}.writes-no-constants", variants=DESIGNS)
+@experiment("{design}.writes-no-constants", variants=DESIGNS, base="upstream")
 def writes_no_constants(run: Run, design: str) -> None:
     """Constant data of the kernel is after the boot what it was before."""
     from kemu.linux.rodata import Change, changes
@@ -43,7 +43,7 @@ def writes_no_constants(run: Run, design: str) -> None:
                  severity="critical", where=which.user)
 
 
-@experiment("{design}.says-nothing-new", variants=DESIGNS)
+@experiment("{design}.says-nothing-new", variants=DESIGNS, base="upstream")
 def says_nothing_new(run: Run, design: str) -> None:
     """A boot with an image logs no warning that a boot with the same tree as an archive does not log."""
     run.show("the same tree as an archive and as an image")
@@ -51,12 +51,12 @@ def says_nothing_new(run: Run, design: str) -> None:
     _, state = run_boot(design, erofs_image("a"), machine=run.machine)
     known = {text for _, text in upstream.log}
     new = [text for level, text in state.log if text not in known and (level <= 4 or "called before" in text)]
-    if new:
+    if new and design != "upstream":
         which = new[run.pick.int("which", 0, 3) % len(new)]
         run.fail(f"a warning that upstream does not give: {which}", *new, cause=f"warning: {which}", severity="medium", where=state.by)
 
 
-@experiment("{design}.keeps-the-built-in", variants=DESIGNS)
+@experiment("{design}.keeps-the-built-in", variants=DESIGNS, base="upstream")
 def keeps_the_builtin(run: Run, design: str) -> None:
     """What the kernel's own archive has is in the root, as with an archive as initrd."""
     run.show("an EROFS image as initrd, the default built-in archive")
@@ -64,14 +64,14 @@ def keeps_the_builtin(run: Run, design: str) -> None:
     _, state = run_boot(design, erofs_image("a"), machine=run.machine)
     have = state.paths()
     gone = [p for p in upstream.paths() if p not in have]
-    if gone:
+    if gone and design != "upstream":
         run.fail(f"{', '.join(gone)} of the built-in archive {'is' if len(gone) == 1 else 'are'} not in the root", *gone, cause="built-in archive gone",
                  where=state.by)
 
 
 # ------------------------------------------------------------------------- rows of segments
 
-@experiment("{design}.rows", variants=DESIGNS)
+@experiment("{design}.rows", variants=DESIGNS, base="upstream")
 def rows(run: Run, design: str) -> None:
     """Every archive and every image of an initrd is in the root, in whatever order and with whatever padding."""
     kinds = [run.pick.one_of("kind", ("erofs", "cpio")) for _ in range(run.pick.int("segments", 1, 4))]
@@ -88,7 +88,7 @@ def rows(run: Run, design: str) -> None:
     _, state = run_boot(design, data, machine=run.machine, at=at, read_all=True)
     have = state.paths()
     gone = [i for i in range(len(kinds)) if f"/p{i}" not in have or f"/etc/of-p{i}" not in have]
-    if gone:
+    if gone and design != "upstream":
         first = kinds[gone[0]]
         place = f"behind {'an archive' if kinds[gone[0] - 1] == 'cpio' else 'an image'}" if gone[0] else "at the beginning"
         run.fail(f"segment {gone[0]} ({first}, {place}) of {len(kinds)} is not in the root", *[t for _, t in state.log[-6:]],
@@ -97,7 +97,7 @@ def rows(run: Run, design: str) -> None:
 
 # ------------------------------------------------------------------------- as ever
 
-@experiment("{design}.as-ever", variants=DESIGNS)
+@experiment("{design}.as-ever", variants=DESIGNS, base="upstream")
 def as_ever(run: Run, design: str) -> None:
     """With an archive as initrd, or an image where the configuration ignores the initrd, nothing differs from upstream."""
     force = bool(run.pick.int("CONFIG_INITRAMFS_FORCE", 0, 1))
@@ -110,7 +110,7 @@ def as_ever(run: Run, design: str) -> None:
     _, upstream = run_boot("upstream", data, config=config, cmdline=cmdline)
     _, state = run_boot(design, data, machine=run.machine, config=config, cmdline=cmdline)
     for what in upstream.differences(state):
-        run.fail(f"{what}: {', '.join(state.values[what]) or 'none'}; upstream: {', '.join(upstream.values[what]) or 'none'}",
+        run.fail(f"not as upstream: {what}: {', '.join(state.values[what]) or 'none'} instead of {', '.join(upstream.values[what]) or 'none'}",
                  *state.lines(upstream), cause=f"as ever: {what}", where=state.by)
     if [t for _, t in state.log] != [t for _, t in upstream.log]:
         run.fail("the log differs from upstream's", cause="as ever: log", severity="low", where=state.by)
@@ -135,7 +135,7 @@ def disk_has_every_byte(run: Run) -> None:
         have = get_capacity(blk.g.initerofs_disk) * 512
         blk.initerofs_blkdev_destroy()
         if have < size:
-            run.fail(f"the disk ends {size - have} bytes before the initrd", cause="capacity", severity="low", where=("initerofs_blkdev_create", ""))
+            run.fail(f"the disk ends {size - have} byte{'s' if size - have > 1 else ''} before the initrd", cause="capacity", severity="low", where=("initerofs_blkdev_create", ""))
 
 
 @experiment("initerofs-rfc.disk-reads-right", series="initerofs-rfc")
@@ -170,7 +170,7 @@ def disk_reads_right(run: Run) -> None:
         blk.initerofs_blkdev_destroy()
         if not err and got != content[1024:2048]:
             at = next(i for i, (a, b) in enumerate(zip(got, content[1024:2048])) if a != b)
-            run.fail(f"byte {at} of a bio of two segments comes from elsewhere", cause="segments", where=("initerofs_submit_bio", ""))
+            run.fail(f"a bio of two segments gets other bytes than it asks for, from byte {at} on", cause="segments", where=("initerofs_submit_bio", ""))
 
 
 def _ready() -> None:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from kemu.linux.errno import EINVAL, ENODEV
-from kemu.linux.genhd import get_capacity
+from kemu.linux.genhd import GENHD_FL_HIDDEN, get_capacity
 from kemu.linux.honesty import custom, dup, names, stub
 from kemu.linux.kdev_t import MAJOR, MINOR, MKDEV, new_decode_dev
 from kemu.linux.printk import printk
@@ -60,7 +60,11 @@ def early_lookup_bdev(name: str, devt: Ref) -> int:
 def printk_all_partitions() -> None:
     """``void printk_all_partitions(void)``"""
     for disk in _disks().values():
-        printk("%02x%02x      %10llu %s\n", disk.major, disk.first_minor, get_capacity(disk) >> 1, disk.disk_name)
+        if get_capacity(disk) == 0 or disk.flags & GENHD_FL_HIDDEN:
+            continue
+        # partitions are not scanned, and no disk has a parent with a driver
+        printk("%-9s %10llu %s %s", f"{disk.major:02x}{disk.first_minor:02x}", get_capacity(disk) >> 1, disk.disk_name, "")
+        printk(" (driver?)\n")
 
 
 @stub("drivers/base/dd.c", "wait_for_device_probe", "nothing is probed asynchronously")
