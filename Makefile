@@ -32,7 +32,7 @@ test-linux: setup
 	@$(BIN)/pytest tests/uml
 
 quality: setup
-	@$(BIN)/pytest tests/quality
+	@$(BIN)/pytest -n auto --dist worksteal tests/quality
 
 bench: setup
 	@$(BIN)/python -m benchmarks

@@ -6,28 +6,15 @@ import pytest
 
 from kemu.explore.experiment import registry
 from kemu.explore.search import search
-from tests.quality.mutants.museum import OVERLAP, Mutant, mutants, overlap_guard
+from tests.quality.hunt import Mutant, check
+from tests.quality.mutants.museum import OVERLAP, mutants, overlap_guard
 
 import erofs_memback.experiments  # noqa: F401 - registers
 
 
 @pytest.mark.parametrize("m", mutants, ids=lambda m: m.series.name)
 def test_a_bug_of_the_museum_is_found(m: Mutant) -> None:
-    found: list[str] = []
-
-    class Enough(Exception):
-        pass
-
-    def tell(p: object) -> None:
-        if any(not m.title or m.title in t for t in found):
-            raise Enough
-
-    experiments = [registry[n] for n in m.experiments]
-    try:
-        search(experiments, seconds=60, shrink_seconds=1, series=(m.series,), found=lambda f: found.append(f.title), tell=tell)
-    except Enough:
-        return
-    pytest.fail(f"not found in 60 s; reported: {found}")
+    check(m)
 
 
 def test_without_them_nothing_is_found() -> None:

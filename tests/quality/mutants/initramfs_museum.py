@@ -6,7 +6,7 @@ from typing import Any
 
 from kemu.linux.init_syscalls import init_mount
 from kemu.machine.series import Series
-from tests.quality.mutants.museum import Mutant
+from tests.quality.hunt import Mutant
 
 from initramfs import initramfs as unpacker
 from initramfs import main

@@ -5,22 +5,14 @@ The labels are the museum's entry numbers. Each names the experiments that have 
 """
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from kemu.linux.statics import statics
 from kemu.linux.types import u64
 from kemu.machine.series import Series
+from tests.quality.hunt import Mutant
 
 from erofs_memback import data, decompressor, inode, memback, super, xattr, zdata_frontend, zdata_submit, zmap, zmap_lcluster
-
-
-class Mutant(NamedTuple):
-    """``experiments``: where to look for it; ``title``: a part of the report, where the kind of report matters."""
-
-    series: Series
-    experiments: tuple[str, ...]
-    title: str = ""
-
 
 mutants: list[Mutant] = []
 

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hunting a bug that was put back: how long it takes, by which report it is caught, and whether that holds.
+
+    python -m tests.quality.hunt [NAME...]      measure (all, or those whose name contains one of the words) and print the table
+"""
+from __future__ import annotations
+
+import re
+import time
+from typing import NamedTuple
+
+from kemu.explore import token
+from kemu.explore.experiment import registry
+from kemu.explore.finding import Finding
+from kemu.explore.run import execute, replay
+from kemu.explore.search import search
+from kemu.explore.source import ListSource
+from kemu.machine.series import Series
+
+SECONDS = 60.0
+SMALL = 12         # choices that are not the simplest ones, in a trigger that counts as small
+
+
+class Mutant(NamedTuple):
+    """``experiments``: where to look for it; ``title``: a pattern of the report, where the kind of report matters; ``detector``: whose report.
+
+    ``series``: the code with the bug; what replaces nothing is a bug that the code as it is has. ``small``: of the trigger.
+    """
+
+    series: Series
+    experiments: tuple[str, ...]
+    title: str = ""
+    detector: str = ""
+    small: int = SMALL
+
+
+class Caught(NamedTuple):
+    """The report, shrunk, and how long it took to have it."""
+
+    finding: Finding
+    seconds: float
+    others: list[str]
+
+
+class _Enough(Exception):
+    pass
+
+
+def hunt(m: Mutant, seconds: float = SECONDS) -> Caught | list[str]:
+    """Search until the report is there; if it does not come, the titles of what came instead."""
+    found: list[Finding] = []
+    start = time.monotonic()
+
+    def hit(f: Finding) -> bool:
+        return re.search(m.title, f.title) is not None and (not m.detector or f.detector == m.detector)
+
+    def tell(p: object) -> None:
+        if found and hit(found[-1]):
+            raise _Enough
+
+    try:
+        search([registry[n] for n in m.experiments], seconds=seconds, shrink_seconds=2, series=(m.series,), found=found.append, tell=tell)
+    except _Enough:
+        return Caught(found[-1], time.monotonic() - start, [f.title for f in found[:-1]])
+    return [f"{f.detector}: {f.title}" for f in found]
+
+
+def check(m: Mutant) -> Caught:
+    """It is caught in time; the trigger is small; the token replays; and without the bug the same choices give no such report."""
+    caught = hunt(m)
+    assert isinstance(caught, Caught), f"not found in {SECONDS:.0f} s; reported: {caught}"
+    f = caught.finding
+    exp = registry[f.experiment]
+    again = replay(exp, token.decode(f.token), series=(m.series,))
+    assert again.finding is not None and again.finding.title == f.title and not again.diverged, (f.title, again.finding and again.finding.title, again.diverged)
+    assert sum(map(bool, f.offsets)) <= m.small, (f.title, f.input, f.choices, f.offsets)
+    if m.series.replacements:
+        without = execute(exp, ListSource(f.offsets))
+        assert without.finding is None or without.finding.cause != f.cause, f"without the bug as well: {f.title}"
+    return caught
+
+
+def all_mutants() -> dict[str, list[Mutant]]:
+    """Every mutant, by the part of the kernel that it is in."""
+    from tests.quality.mutants import initramfs_museum, layered_museum, museum
+
+    return {"erofs": museum.mutants, "init": initramfs_museum.mutants, "layered": layered_museum.mutants}
+
+
+def main(words: list[str]) -> None:
+    from kemu.explore.experiment import load_entry_points
+
+    load_entry_points()
+    for part, mutants in all_mutants().items():
+        for m in mutants:
+            if words and not any(w in m.series.name or w == part for w in words):
+                continue
+            try:
+                caught = check(m)
+                f = caught.finding
+                print(f"| {m.series.name} | {f.experiment} | {f.detector} | {caught.seconds:.1f} | {sum(map(bool, f.offsets))} | {f.title[:100]} |", flush=True)
+            except AssertionError as e:
+                print(f"| {m.series.name} | {' '.join(m.experiments)} | - | - | {str(e)[:600]} |", flush=True)
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(sys.argv[1:])
+
+
+__all__ = ["Caught", "Mutant", "check", "hunt"]
