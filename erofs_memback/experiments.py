@@ -24,8 +24,9 @@ from kemu.forge.erofs.writer import build, fix_checksum
 from kemu.forge.strategies import Placement, choose_placement
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.types import this
+from kemu.report.manifest import FIELDS
 
-from erofs_memback import _world as world
+from erofs_memback import world
 from erofs_memback.super import erofs_module_exit
 
 __harness__ = True
@@ -99,7 +100,7 @@ def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], lay
             run.fail(f"{short(path)}: {'missing' if x is None else 'only'} here, {truth} has {'it' if x is None else 'no such name'}",
                      *log_tail(), cause=f"names differ ({'missing' if x is None else 'invented'})")
             return
-        for name in ("error", *world.FIELDS):
+        for name in ("error", *FIELDS):
             if x.get(name) == y.get(name) or (x.get("capped") or y.get("capped")) and name == "sha256":
                 continue
             how = layout(path)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kemu.linux.dcache import shrink_dcache_sb
@@ -76,8 +76,9 @@ class _Directory:
         names.reverse()
 
 
-def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True) -> Iterator[Entry]:
-    """Entries of the tree below ``root``, in the order of the walk. Without ``contents`` files are not read."""
+def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True, settle: Callable[[], object] = _settle) -> Iterator[Entry]:
+    """Entries of the tree below ``root``, in the order of the walk. Without ``contents`` files are not read. ``settle`` does what closing a
+    directory put off; in a task among others that must not run the others too."""
     w = _Walk(cap, contents)
     stack: list[_Directory] = []
     e, d = w.visit(root, b"")
@@ -91,7 +92,7 @@ def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True)
             if not top.names:
                 stack.pop()
                 filp_close(top.file, None)
-                _settle()
+                settle()
                 continue
             name = top.names.pop()
             child = Path()
@@ -112,7 +113,7 @@ def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True)
     finally:
         for d in reversed(stack):
             filp_close(d.file, None)
-        _settle()
+        settle()
 
 
 def list_one(place: Path, name: bytes) -> tuple[list[Entry], int]:
