@@ -12,7 +12,11 @@ from typing import Any
 
 from kemu.linux import user as sys
 from kemu.linux import user_change as change
+from kemu.linux import user_mount as at_mounts
 from kemu.linux.fcntl import O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY
+from kemu.linux.vfs.fs_struct import current_fs
+from kemu.linux.vfs.proc_namespace import mountinfo
+from kemu.machine.current import this
 
 FLAGS = {"c": O_CREAT, "x": O_EXCL, "t": O_TRUNC, "a": O_APPEND}
 
@@ -99,6 +103,19 @@ def _tree(path: str) -> list[str]:
     return out
 
 
+def _mountinfo() -> list[str]:
+    """Without what differs from boot to boot: ids and devices are numbered in the order in which the list has them, sizes are left out."""
+    ids: dict[str, int] = {}
+    devices: dict[str, int] = {}
+    out = []
+    for line in mountinfo(current_fs().root).splitlines():
+        words = line.split(" ")
+        dash = words.index("-")
+        head = [str(ids.setdefault(words[0], len(ids))), str(ids.get(words[1], -1)), str(devices.setdefault(words[2], len(devices)))]
+        out.append(" ".join(head + words[3:dash + 3] + [words[-1].split(",")[0]]))
+    return out
+
+
 def run_line(line: str) -> list[str]:
     op, *a = line.split("\t")
     if op == "mkdir":
@@ -136,6 +153,26 @@ def run_line(line: str) -> list[str]:
         return [_done(sys.sys_mount(a[0], a[1], a[2], int(a[3]), a[4] or None))]
     if op == "umount":
         return [_done(sys.sys_umount(a[0], int(a[1])))]
+    if op == "pivot":
+        return [_done(at_mounts.sys_pivot_root(a[0], a[1]))]
+    if op == "chroot":
+        return [_done(at_mounts.sys_chroot(a[0]))]
+    if op == "chdir":
+        return [_done(at_mounts.sys_chdir(a[0]))]
+    if op == "hold":                            # open, and close at the end or by "drop"
+        fd = sys.sys_open(a[0], O_WRONLY if a[1] == "w" else O_RDONLY)
+        if not isinstance(fd, int):
+            this.machine.parts.setdefault("held", []).append(fd)
+        return [_done(fd)]
+    if op == "drop":
+        for fd in this.machine.parts.pop("held", ()):
+            sys.sys_close(fd)
+        return ["ok"]
+    if op == "who":                             # what the first line of a file says
+        data = _read(a[0])
+        return [str(-data) if isinstance(data, int) else data.decode()]
+    if op == "mi":
+        return _mountinfo()
     if op == "tree":
         return _tree(a[0])
     raise ValueError(f"operation {op!r}")

@@ -27,9 +27,9 @@ def task_work_add(task: Task, func: Callable[[Any], None], arg: Any, notify: int
 
 @dup("kernel/task_work.c")
 def task_work_run() -> None:
-    """``void task_work_run(void)``: the current task's work, in the order it was added, and what that adds. Context: may sleep."""
+    """``void task_work_run(void)``: the current task's work, the newest first, then what that has added. Context: may sleep."""
     task = this.task
     while task.task_works:
         works, task.task_works = task.task_works, []
-        for func, arg in works:
+        for func, arg in reversed(works):
             func(arg)

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Runs the scripts of tests/fs_script.py on a real kernel, as /init: /script in, results to a file of the host.
- * A line "case N" unmounts everything below /t, makes /t anew, and prints itself.
+ * A line "case N" unmounts everything below /t, makes /t anew, and prints itself; "case N ns" runs what follows in a child with a mount
+ * namespace of its own, in which nothing but the root is mounted.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +18,15 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "agent.h"
 
 static FILE *out;
 static int at;
+static int proc = -1;
+static int held[64], nr_held;
 
 static void done(long ret)
 {
@@ -187,6 +193,70 @@ static void tree(const char *path)
 	free(entries);
 }
 
+static int number(char known[][32], int *n, const char *word)
+{
+	int i;
+
+	for (i = 0; i < *n; i++)
+		if (!strcmp(known[i], word))
+			return i;
+	if (*n < 4096)
+		snprintf(known[(*n)++], 32, "%s", word);
+	return i;
+}
+
+/* ids and devices are numbered in the order in which the list has them; sizes are left out */
+static void mountinfo(void)
+{
+	static char ids[4096][32], devices[4096][32];
+	int n_ids = 0, n_devices = 0, fd = openat(proc, "self/mountinfo", O_RDONLY);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+	char line[8192], *rest, *w[3], *dash, *last;
+
+	if (!f) {
+		fprintf(out, "%d no mountinfo: %d\n", at, errno);
+		return;
+	}
+	while (fgets(line, sizeof(line), f)) {
+		int i, id, parent = -1;
+
+		line[strcspn(line, "\n")] = 0;
+		rest = line;
+		for (i = 0; i < 3; i++)
+			w[i] = strsep(&rest, " ");
+		id = number(ids, &n_ids, w[0]);
+		for (i = 0; i < n_ids; i++)
+			if (!strcmp(ids[i], w[1]))
+				parent = i;
+		dash = strstr(rest, " - ");
+		last = strrchr(rest, ' ');
+		if (!dash || !last)
+			continue;
+		*last++ = 0;
+		last[strcspn(last, ",")] = 0;
+		fprintf(out, "%d %d %d %d %s %s\n", at, id, parent, number(devices, &n_devices, w[2]), rest, last);
+	}
+	fclose(f);
+}
+
+static void who(const char *path)
+{
+	char buf[256];
+	int fd = open(path, O_RDONLY);
+	long n;
+
+	if (fd < 0) {
+		done(-1);
+		return;
+	}
+	n = read(fd, buf, sizeof(buf));
+	if (n < 0)
+		done(-1);
+	else
+		fprintf(out, "%d %.*s\n", at, (int)n, buf);
+	close(fd);
+}
+
 static void run(char *line)
 {
 	static unsigned char data[1 << 20];
@@ -246,14 +316,76 @@ static void run(char *line)
 		done(mount(a[0], a[1], a[2], atoi(a[3]), *a[4] ? a[4] : NULL));
 	else if (!strcmp(op, "umount"))
 		done(umount2(a[0], atoi(a[1])));
+	else if (!strcmp(op, "pivot"))
+		done(syscall(SYS_pivot_root, a[0], a[1]));
+	else if (!strcmp(op, "chroot"))
+		done(chroot(a[0]));
+	else if (!strcmp(op, "chdir"))
+		done(chdir(a[0]));
+	else if (!strcmp(op, "hold")) {
+		int fd = open(a[0], *a[1] == 'w' ? O_WRONLY : O_RDONLY);
+
+		if (fd >= 0)
+			held[nr_held++ % 64] = fd;
+		done(fd);
+	} else if (!strcmp(op, "drop")) {
+		while (nr_held)
+			close(held[--nr_held]);
+		done(0);
+	} else if (!strcmp(op, "who"))
+		who(a[0]);
+	else if (!strcmp(op, "mi"))
+		mountinfo();
 	else if (!strcmp(op, "tree"))
 		tree(a[0]);
+}
+
+static int clean(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	remove(path);
+	return 0;
+}
+
+/* the lines of a case, in a child with its own mount namespace: what it does to the root stays there */
+static void own_namespace(FILE *script, long from)
+{
+	static char line[1 << 16];
+	int status = 0;
+	pid_t pid;
+
+	fflush(out);
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWNS) || umount2("/h", MNT_DETACH) || umount2("/p", MNT_DETACH))
+			fprintf(out, "no namespace: %d\n", errno);
+		mount("tmpfs", "/t", "tmpfs", 0, "mode=0755");
+		fseek(script, from, SEEK_SET);
+		while (fgets(line, sizeof(line), script) && strncmp(line, "case ", 5)) {
+			line[strcspn(line, "\n")] = 0;
+			run(line);
+			at++;
+		}
+		fflush(out);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	if (status)
+		fprintf(out, "status %d\n", status);
+	fseek(script, from, SEEK_SET);		/* the child has moved it */
+	mount("none", "/", "", MS_REMOUNT, NULL);	/* rootfs is not the child's own: back to what it was */
+	nftw("/t", clean, 16, FTW_DEPTH | FTW_PHYS);
+	nftw("/x", clean, 16, FTW_DEPTH | FTW_PHYS);
+	nftw("/y", clean, 16, FTW_DEPTH | FTW_PHYS);
+	unlink("/who");
+	unlink("/f");
+	mkdir("/t", 0755);
 }
 
 int main(void)
 {
 	static char line[1 << 16];
 	FILE *script = fopen("/script", "r");
+	int in_child = 0;
 
 	if (!script || !fgets(line, sizeof(line), script))
 		return 1;
@@ -266,9 +398,20 @@ int main(void)
 		return 1;
 	umask(022);
 	mkdir("/t", 0755);
+	mkdir("/p", 0755);
+	mount("proc", "/p", "proc", 0, NULL);
+	proc = open("/p", O_PATH);
 	while (script && fgets(line, sizeof(line), script)) {
 		line[strcspn(line, "\n")] = 0;
+		if (!strncmp(line, "case ", 5) && strstr(line, " ns")) {
+			fprintf(out, "%s\n", line);
+			at = 0;
+			own_namespace(script, ftell(script));
+			in_child = 1;
+			continue;
+		}
 		if (!strncmp(line, "case ", 5)) {
+			in_child = 0;
 			while (!umount2("/t", MNT_DETACH))
 				;
 			mount("tmpfs", "/t", "tmpfs", 0, "mode=0755");
@@ -276,6 +419,8 @@ int main(void)
 			at = 0;
 			continue;
 		}
+		if (in_child)
+			continue;
 		run(line);
 		at++;
 	}

@@ -122,13 +122,14 @@ def script(seed: int) -> list[str]:
     return [*lines, "tree\t/t/m"]
 
 
-def on_linux(kernel: Kernel, scripts: list[list[str]], folder: Path) -> list[list[str]]:
+def on_linux(kernel: Kernel, scripts: list[list[str]], folder: Path, own_namespace: bool = False) -> list[list[str]]:
+    """The results of each script; ``own_namespace``: each in a mount namespace of its own, whose root it may change."""
     program = folder / "fs_script"
     done = subprocess.run(["gcc", "-static", "-O2", "-s", "-Wno-unused-result", "-I", str(AGENT), "-I", str(MODULE), "-o", str(program), str(HERE / "fs_script.c"),
                            str(AGENT / "sha256.c"), str(AGENT / "util.c")], capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"no static executable: {done.stderr[:200]}")
-    text = f"{folder}\n" + "".join(f"case {i}\n" + "".join(line + "\n" for line in s) for i, s in enumerate(scripts))
+    text = f"{folder}\n" + "".join(f"case {i}{' ns' * own_namespace}\n" + "".join(line + "\n" for line in s) for i, s in enumerate(scripts))
     initrd = archive(record("/init", 0o100755, program.read_bytes()), record("/script", data=text.encode()))
     process = Process(kernel.path, initrd, ("root=0:0", "kunit.enable=0"), "512M", None)
     try:

@@ -8,7 +8,8 @@ from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import Dentry, dget
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EINVAL, ENOMEM, ENOSPC
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import dup, port_of
+from kemu.linux.list import list_add
 from kemu.linux.rcupdate import synchronize_rcu
 from kemu.linux.rwsem import up_write
 from kemu.linux.super_types import (
@@ -26,6 +27,7 @@ from kemu.linux.vfs.mounts import (
     MNT_INTERNAL,
     MNT_INTERNAL_FLAGS,
     MNT_NS_INTERNAL,
+    T_UNBINDABLE,
     Mount,
     alloc_vfsmnt,
     g,
@@ -33,6 +35,17 @@ from kemu.linux.vfs.mounts import (
     mnt_make_shortterm,
     mntput,
     next_mnt,
+)
+from kemu.linux.vfs.pnode_list import (
+    CL_MAKE_SHARED,
+    CL_PRIVATE,
+    CL_SLAVE,
+    IS_MNT_SLAVE,
+    mnt_alloc_group_id,
+    peers,
+    set_mnt_shared,
+    slave_add_behind,
+    slave_add_head,
 )
 from kemu.linux.vfs.super import vfs_get_tree
 from kemu.linux.vfs.types import FileSystemType
@@ -123,12 +136,41 @@ def kern_unmount(mnt: Any) -> None:
         mntput(mnt)
 
 
-def clone_mnt(old: Mount, root: Dentry) -> Any:
+@port_of("fs/namespace.c", "clone_mnt")
+def clone_mnt(old: Mount, root: Dentry, flag: int) -> Any:
+    """``struct mount *clone_mnt(struct mount *old, struct dentry *root, int flag)``: CL_*. Return: or ERR_PTR(-ENOMEM)."""
     mnt = alloc_vfsmnt(old.mnt_devname)
     if mnt is None:
         return ERR_PTR(-ENOMEM)
+
     mnt.mnt_flags = old.mnt_flags & ~MNT_INTERNAL_FLAGS
+    mnt.mnt_t_flags = old.mnt_t_flags & T_UNBINDABLE
+
+    if flag & (CL_SLAVE | CL_PRIVATE):
+        mnt.mnt_group_id = 0            # not a peer of original
+    else:
+        mnt.mnt_group_id = old.mnt_group_id
+
+    if flag & CL_MAKE_SHARED and not mnt.mnt_group_id:
+        mnt_alloc_group_id(mnt)
+
+    if mnt.mnt_group_id:
+        set_mnt_shared(mnt)
+
     setup_mnt(mnt, root)
+
+    if flag & CL_PRIVATE:               # we are done with it
+        return mnt
+
+    if peers(mnt, old):
+        list_add(mnt.mnt_share, old.mnt_share)
+
+    if flag & CL_SLAVE and old.mnt_group_id:
+        slave_add_head(mnt, old)
+        mnt.mnt_master = old
+    elif IS_MNT_SLAVE(old):
+        slave_add_behind(mnt, old)
+        mnt.mnt_master = old.mnt_master
     return mnt
 
 

@@ -9,11 +9,20 @@ from kemu.linux.dcache import DCACHE_NORCU, Dentry, d_is_dir, d_unlinked, is_sub
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EBUSY, EINVAL, ELOOP, ENOENT, EPERM
 from kemu.linux.fcntl import AT_FDCWD
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import dup, port_of
 from kemu.linux.path import path_put
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.fs_struct import chroot_fs_refs, current_fs, get_fs_root
-from kemu.linux.vfs.mounts import MNT_LOCKED, MNT_NS_INTERNAL, Mount, PinnedMountpoint, attach_mnt, mnt_has_parent, umount_mnt
+from kemu.linux.vfs.mounts import (
+    MNT_LOCKED,
+    MNT_NS_INTERNAL,
+    Mount,
+    PinnedMountpoint,
+    attach_mnt,
+    mnt_has_parent,
+    next_mnt,
+    umount_mnt,
+)
 from kemu.linux.vfs.namespace import (
     UMOUNT_SYNC,
     attach_recursive_mnt,
@@ -27,6 +36,14 @@ from kemu.linux.vfs.namespace import (
     umount_tree,
     unlock_mount,
 )
+from kemu.linux.vfs.pnode_list import (
+    CL_COPY_MNT_NS_FILE,
+    CL_COPY_UNBINDABLE,
+    CL_PRIVATE,
+    IS_MNT_LOCKED,
+    IS_MNT_SHARED,
+    IS_MNT_UNBINDABLE,
+)
 
 
 def _kern_path(name: str | None, flags: int, path: Path) -> int:
@@ -39,27 +56,70 @@ def has_locked_children(mnt: Mount, dentry: Dentry) -> bool:
     return any(c.mnt_flags & MNT_LOCKED and is_subdir(c.mnt_mountpoint, dentry) for c in mnt.mnt_mounts)
 
 
-@dup("fs/namespace.c")
-def copy_tree(src_root: Mount, dentry: Dentry) -> Any:
-    """``struct mount *copy_tree(struct mount *src_root, struct dentry *dentry, int flag)``: a copy of the mounts below ``dentry``. Return: or ERR_PTR()."""
-    res = clone_mnt(src_root, dentry)
-    if IS_ERR(res):
-        return res
+@port_of("fs/namespace.c", "copy_tree")
+def copy_tree(src_root: Mount, dentry: Dentry, flag: int) -> Any:
+    """``struct mount *copy_tree(struct mount *src_root, struct dentry *dentry, int flag)``
+
+    A copy of the mounts below ``dentry``; what is unbindable is left out. Return: or ERR_PTR() of -EINVAL (the root is unbindable), -EPERM, -ENOMEM.
+    """
+    if not flag & CL_COPY_UNBINDABLE and IS_MNT_UNBINDABLE(src_root):
+        return ERR_PTR(-EINVAL)
+
+    res = dst_mnt = clone_mnt(src_root, dentry, flag)
+    if IS_ERR(dst_mnt):
+        return dst_mnt
+
     copies: dict[Mount, Mount] = {src_root: res}
-    stack = [c for c in reversed(src_root.mnt_mounts) if is_subdir(c.mnt_mountpoint, dentry)]
-    while stack:
-        src = stack.pop()
-        dst = clone_mnt(src, src.mnt_root)
-        if IS_ERR(dst):
+    for src_root_child in list(src_root.mnt_mounts):
+        if not is_subdir(src_root_child.mnt_mountpoint, dentry):
+            continue
+
+        for src_mnt in next_mnt(src_root_child):
+            dst_parent = copies.get(src_mnt.mnt_parent)
+            if dst_parent is None:
+                continue                # skip_mnt_tree()
+            if not flag & CL_COPY_UNBINDABLE and IS_MNT_UNBINDABLE(src_mnt):
+                if src_mnt.mnt_flags & MNT_LOCKED:
+                    # Both unbindable and locked.
+                    dst_mnt = ERR_PTR(-EPERM)
+                    break
+                continue
+            dst_mnt = clone_mnt(src_mnt, src_mnt.mnt_root, flag)
+            if IS_ERR(dst_mnt):
+                break
+            copies[src_mnt] = dst_mnt
+            if src_mnt.mnt_flags & MNT_LOCKED:
+                dst_mnt.mnt_flags |= MNT_LOCKED
+            assert src_mnt.mnt_mp is not None
+            attach_mnt(dst_mnt, dst_parent, src_mnt.mnt_mp)
+        if IS_ERR(dst_mnt):
             umount_tree(res, UMOUNT_SYNC)
-            return dst
-        if src.mnt_flags & MNT_LOCKED:
-            dst.mnt_flags |= MNT_LOCKED
-        assert src.mnt_mp is not None
-        attach_mnt(dst, copies[src.mnt_parent], src.mnt_mp)
-        copies[src] = dst
-        stack.extend(reversed(src.mnt_mounts))
+            return dst_mnt
     return res
+
+
+@port_of("fs/namespace.c", "__do_loopback")
+def __do_loopback(old_path: Path, recurse: bool, copy_flags: int) -> Any:
+    """``struct mount *__do_loopback(const struct path *old_path, bool recurse, unsigned int copy_flags)``: or ERR_PTR() of -EINVAL, -ENOMEM"""
+    old = old_path.mnt
+
+    if IS_MNT_UNBINDABLE(old):
+        return ERR_PTR(-EINVAL)
+
+    if not check_mnt(old):              # may_copy_tree(): there is one namespace
+        return ERR_PTR(-EINVAL)
+
+    # a pseudo dentry is freed without an RCU delay, no walk may find it
+    if old_path.dentry.d_flags & DCACHE_NORCU:
+        return ERR_PTR(-EINVAL)
+
+    if not recurse and has_locked_children(old, old_path.dentry):
+        return ERR_PTR(-EINVAL)
+
+    if recurse:
+        return copy_tree(old, old_path.dentry, copy_flags)
+
+    return clone_mnt(old, old_path.dentry, copy_flags)
 
 
 def do_loopback(path: Path, old_name: str | None, recurse: bool) -> int:
@@ -75,14 +135,10 @@ def do_loopback(path: Path, old_name: str | None, recurse: bool) -> int:
     if IS_ERR(mp.parent):
         path_put(old_path)
         return PTR_ERR(mp.parent)
-    old: Mount = old_path.mnt
-    mnt: Any = None
-    if not check_mnt(mp.parent) or not check_mnt(old) or old_path.dentry.d_flags & DCACHE_NORCU:
-        err = -EINVAL
-    elif not recurse and has_locked_children(old, old_path.dentry):
+    if not check_mnt(mp.parent):
         err = -EINVAL
     else:
-        mnt = copy_tree(old, old_path.dentry) if recurse else clone_mnt(old, old_path.dentry)
+        mnt = __do_loopback(old_path, recurse, CL_COPY_MNT_NS_FILE)
         if IS_ERR(mnt):
             err = PTR_ERR(mnt)
         else:
@@ -108,7 +164,9 @@ def do_move_mount(old_path: Path, new_path: Path) -> int:
     do_lock_mount(new_path, mp)
     if IS_ERR(mp.parent):
         return PTR_ERR(mp.parent)
-    if not check_mnt(old) or not mnt_has_parent(old) or old.mnt_flags & MNT_LOCKED or not check_mnt(mp.parent):
+    if not check_mnt(old) or not mnt_has_parent(old) or IS_MNT_LOCKED(old) or IS_MNT_SHARED(old.mnt_parent) or not check_mnt(mp.parent):
+        err = -EINVAL
+    elif IS_MNT_SHARED(mp.parent) and any(IS_MNT_UNBINDABLE(p) for p in next_mnt(old)):      # tree_contains_unbindable()
         err = -EINVAL
     elif mount_is_ancestor(old, mp.parent):
         err = -ELOOP
@@ -152,7 +210,9 @@ def path_pivot_root(new: Path, old: Path) -> int:
     new_mnt: Mount = new.mnt
     root_mnt: Mount = root.mnt
     error = 0
-    if not check_mnt(root_mnt) or not check_mnt(new_mnt) or new_mnt.mnt_flags & MNT_LOCKED:
+    if not check_mnt(root_mnt) or not check_mnt(new_mnt):
+        error = -EINVAL
+    elif IS_MNT_SHARED(old_mnt) or IS_MNT_SHARED(new_mnt.mnt_parent) or IS_MNT_SHARED(root_mnt.mnt_parent) or IS_MNT_LOCKED(new_mnt):
         error = -EINVAL
     elif d_unlinked(new.dentry):
         error = -ENOENT
@@ -182,13 +242,13 @@ def path_pivot_root(new: Path, old: Path) -> int:
 def clone_private_mount(path: Path) -> Any:
     """``struct vfsmount *clone_private_mount(const struct path *path)``: to be ended by kern_unmount(). Return: ERR_PTR of -EINVAL, -EPERM."""
     old_mnt: Mount = path.mnt
-    if not check_mnt(old_mnt):
+    if IS_MNT_UNBINDABLE(old_mnt) or not check_mnt(old_mnt):
         return ERR_PTR(-EINVAL)
     if not capable(CAP_SYS_ADMIN):
         return ERR_PTR(-EPERM)
     if has_locked_children(old_mnt, path.dentry):
         return ERR_PTR(-EINVAL)
-    new_mnt = clone_mnt(old_mnt, path.dentry)
+    new_mnt = clone_mnt(old_mnt, path.dentry, CL_PRIVATE)
     if IS_ERR(new_mnt):
         return ERR_PTR(-EINVAL)
     new_mnt.mnt_ns = MNT_NS_INTERNAL

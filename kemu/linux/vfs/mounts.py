@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mounts: the structures, their references, where they are mounted, who writes (fs/mount.h, the first half of fs/namespace.c).
 
-mount_lock has no counterpart: what it guards has no scheduling point here. Mounts are private: there is no propagation.
+mount_lock has no counterpart: what it guards has no scheduling point here. How mounts propagate: pnode.py.
 """
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from kemu.linux.slab import SLAB_PANIC, kfree, kmalloc_obj, kmem_cache_create, k
 from kemu.linux.statics import statics
 from kemu.linux.super_types import SB_RDONLY, SuperBlock
 from kemu.linux.task_work import task_work_add
+from kemu.linux.types import list_head
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import FMODE_WRITER
 from kemu.linux.vfs.types import File
@@ -30,6 +31,8 @@ MNT_SHRINKABLE, MNT_INTERNAL, MNT_LOCKED, MNT_DOOMED, MNT_SYNC_UMOUNT, MNT_UMOUN
 MNT_ATIME_MASK = MNT_NOATIME | MNT_NODIRATIME | MNT_RELATIME
 MNT_USER_SETTABLE_MASK = MNT_NOSUID | MNT_NODEV | MNT_NOEXEC | MNT_ATIME_MASK | MNT_READONLY | MNT_NOSYMFOLLOW
 MNT_INTERNAL_FLAGS = MNT_INTERNAL | MNT_DOOMED | MNT_SYNC_UMOUNT | MNT_LOCKED | MNT_UMOUNT
+T_SHARED, T_UNBINDABLE, T_MARKED, T_UMOUNT_CANDIDATE = 1, 2, 4, 8
+T_SHARED_MASK = T_UNBINDABLE
 
 
 class MntNamespace:
@@ -85,12 +88,13 @@ class VfsMount:
         self.mnt_idmap = nop_mnt_idmap
 
 
-@custom("fs/mount.h", "struct mount", "derives from VfsMount; counts are ints, lists are insertion-ordered dicts, no propagation")
+@custom("fs/mount.h", "struct mount", "derives from VfsMount; counts are ints, lists of children are insertion-ordered dicts")
 class Mount(VfsMount):
     """``struct mount``"""
 
-    __slots__ = ("mnt_count", "mnt_devname", "mnt_expiry_mark", "mnt_id", "mnt_mountpoint", "mnt_mounts", "mnt_mp", "mnt_ns", "mnt_parent",
-                 "mnt_stuck_children", "mnt_writers", "overmount", "write_hold", "__weakref__")
+    __slots__ = ("mnt_count", "mnt_devname", "mnt_expiry_mark", "mnt_group_id", "mnt_id", "mnt_id_unique", "mnt_master", "mnt_mountpoint", "mnt_mounts",
+                 "mnt_mp", "mnt_ns", "mnt_parent", "mnt_share", "mnt_slave_next", "mnt_slave_pprev", "mnt_stuck_children", "mnt_t_flags", "mnt_writers",
+                 "overmount", "slave_first", "write_hold", "__weakref__")
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,16 +108,25 @@ class Mount(VfsMount):
         self.mnt_mp: Mountpoint | None = None
         self.mnt_id = 0
         self.mnt_expiry_mark = 0
+        self.mnt_id_unique = 0
         self.mnt_stuck_children: list[Mount] = []
         self.overmount: Mount | None = None
         self.write_hold = False
+        self.mnt_t_flags = 0
+        self.mnt_group_id = 0                   # peers have the same
+        self.mnt_share = list_head(self)
+        self.mnt_master: Mount | None = None
+        # mnt_slave_list and mnt_slave: an hlist; pprev is whose link points here (a master's slave_first or a slave's mnt_slave_next)
+        self.slave_first: Mount | None = None
+        self.mnt_slave_next: Mount | None = None
+        self.mnt_slave_pprev: tuple[Mount, str] | None = None
 
     def __repr__(self) -> str:
         return f"<mount {self.mnt_id} of {self.mnt_devname} count:{self.mnt_count}>"
 
 
 g = statics(mnt_cache=None, mount_hashtable={}, mountpoint_hashtable={}, mnt_id_ida=[0], namespace_sem=rw_semaphore, unmounted=[],
-            ex_mountpoints=[], init_mnt_ns=None, delayed_mntput_list=[])
+            ex_mountpoints=[], init_mnt_ns=None, delayed_mntput_list=[], mnt_id_ctr=0)
 
 
 @dup("fs/mount.h")
@@ -147,6 +160,8 @@ def alloc_vfsmnt(name: str | None) -> Mount | None:
     else:
         used[i] = 1
     mnt.mnt_id = i
+    g.mnt_id_ctr += 1
+    mnt.mnt_id_unique = g.mnt_id_ctr
     mnt.mnt_devname = "none" if name is None else name
     if this.watch is not None:
         this.watch.ref("mount", mnt, 1)
@@ -184,7 +199,7 @@ def cleanup_mnt(mnt: Mount) -> None:
 def delayed_mntput() -> None:
     """The work of delayed_mntput_work: mounts whose last reference a kernel thread has dropped."""
     lst, g.delayed_mntput_list = g.delayed_mntput_list, []
-    for m in lst:
+    for m in reversed(lst):         # a llist: the newest first
         cleanup_mnt(m)
 
 
@@ -204,7 +219,7 @@ def mntput_no_expire(mnt: Mount) -> None:
     shrink: list[Dentry] = []
     for p in list(mnt.mnt_mounts):
         __umount_mnt(p, shrink)
-        mnt.mnt_stuck_children.append(p)
+        mnt.mnt_stuck_children.insert(0, p)
     for d in shrink:
         dput(d)
     if not mnt.mnt_flags & MNT_INTERNAL:
@@ -351,7 +366,8 @@ def __umount_mnt(mnt: Mount, shrink_list: list[Dentry]) -> None:
     parent = mnt.mnt_parent
     if parent.overmount is mnt:
         parent.overmount = None
-    g.mount_hashtable.pop((parent, mnt.mnt_mountpoint), None)
+    if g.mount_hashtable.get((parent, mnt.mnt_mountpoint)) is mnt:
+        del g.mount_hashtable[parent, mnt.mnt_mountpoint]
     parent.mnt_mounts.pop(mnt, None)
     mnt.mnt_parent = mnt
     mnt.mnt_mountpoint = mnt.mnt_root

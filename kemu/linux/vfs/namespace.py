@@ -8,7 +8,8 @@ from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import DCACHE_MOUNTED, Dentry, __d_drop, cant_mount, d_is_dir, d_is_symlink, dget, dput, is_subdir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EAGAIN, EBUSY, EINVAL, ENODEV, ENOENT, ENOTDIR, EPERM
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import dup, port_of
+from kemu.linux.math import is_power_of_2
 from kemu.linux.printk import pr_warn
 from kemu.linux.rwsem import down_write, up_write
 from kemu.linux.super_types import (
@@ -88,6 +89,15 @@ from kemu.linux.vfs.mounts import (
     umount_mnt,
     unpin_mountpoint,
 )
+from kemu.linux.vfs.pnode import (
+    bulk_make_private,
+    change_mnt_propagation,
+    propagate_mnt,
+    propagate_mount_busy,
+    propagate_mount_unlock,
+    propagate_umount,
+)
+from kemu.linux.vfs.pnode_list import IS_MNT_LOCKED, IS_MNT_SHARED, mnt_alloc_group_id, mnt_release_group_id, set_mnt_shared
 from kemu.linux.vfs.super import mount_capable, reconfigure_super
 from kemu.machine.current import this
 
@@ -144,34 +154,98 @@ def unlock_mount(m: PinnedMountpoint) -> None:
         namespace_unlock()
 
 
+@port_of("fs/namespace.c", "cleanup_group_ids")
+def cleanup_group_ids(mnt: Mount, end: Mount | None) -> None:
+    """``void cleanup_group_ids(struct mount *mnt, struct mount *end)``"""
+    for p in next_mnt(mnt):
+        if p is end:
+            break
+        if p.mnt_group_id and not IS_MNT_SHARED(p):
+            mnt_release_group_id(p)
+
+
+@port_of("fs/namespace.c", "invent_group_ids")
+def invent_group_ids(mnt: Mount, recurse: bool) -> int:
+    """``int invent_group_ids(struct mount *mnt, bool recurse)``: 0"""
+    for p in next_mnt(mnt) if recurse else (mnt,):
+        if not p.mnt_group_id:
+            err = mnt_alloc_group_id(p)
+            if err:
+                cleanup_group_ids(mnt, p)
+                return err
+
+    return 0
+
+
+@port_of("fs/namespace.c", "attach_recursive_mnt")
 def attach_recursive_mnt(source_mnt: Mount, dest: PinnedMountpoint) -> int:
-    """Attach a tree, new or moved; what was mounted at the place before goes on top of it."""
+    """``int attach_recursive_mnt(struct mount *source_mnt, const struct pinned_mountpoint *dest)``
+
+    Attach a tree, new or moved, and copies of it wherever what is mounted there propagates to; what was mounted at the place before goes on top
+    of it. Return: 0, -ENOSPC, -ENOMEM, -ENOENT.
+    """
     dest_mnt: Mount = dest.parent
+    dest_mp = dest.mp
+    tree_list: list[Mount] = []
     ns = dest_mnt.mnt_ns
-    assert ns is not None and dest.mp is not None
-    moving = mnt_has_parent(source_mnt)
+    assert ns is not None and dest_mp is not None
     root = PinnedMountpoint()
-    err = get_mountpoint(topmost_overmount(source_mnt).mnt_root, root)
+    moving = mnt_has_parent(source_mnt)
+
+    # Preallocate a mountpoint in case the new mounts need to be mounted beneath mounts on the same mountpoint.
+    top = topmost_overmount(source_mnt)
+    err = get_mountpoint(top.mnt_root, root)
     if err:
         return err
+
+    # Is there space to add these mounts to the mount namespace?
     if not moving:
         err = count_mounts(ns, source_mnt)
-        if err:
-            ns.pending_mounts = 0
-            unpin_mountpoint(root)
-            return err
+    if not err and IS_MNT_SHARED(dest_mnt):
+        err = invent_group_ids(source_mnt, True)
+    if err:
+        ns.pending_mounts = 0
+        unpin_mountpoint(root)
+        return err
+    if IS_MNT_SHARED(dest_mnt):
+        err = propagate_mnt(dest_mnt, dest_mp, source_mnt, tree_list)
+    if err:
+        # out_cleanup_ids:
+        for child in tree_list:
+            assert child.mnt_parent.mnt_ns is not None
+            child.mnt_parent.mnt_ns.pending_mounts = 0
+            umount_tree(child, UMOUNT_SYNC)
+        cleanup_group_ids(source_mnt, None)
+        ns.pending_mounts = 0
+        unpin_mountpoint(root)
+        return err
+
+    if IS_MNT_SHARED(dest_mnt):
+        for p in next_mnt(source_mnt):
+            set_mnt_shared(p)
+
     if moving:
         umount_mnt(source_mnt)
-    mnt_set_mountpoint(dest_mnt, dest.mp, source_mnt)
-    q = __lookup_mnt(source_mnt.mnt_parent, source_mnt.mnt_mountpoint)
-    commit_tree(source_mnt)
-    if q is not None:
-        r = topmost_overmount(source_mnt)
-        if q.mnt_flags & MNT_LOCKED:
-            source_mnt.mnt_flags |= MNT_LOCKED
-            q.mnt_flags &= ~MNT_LOCKED
-        assert root.mp is not None
-        mnt_change_mountpoint(r, root.mp, q)
+
+    mnt_set_mountpoint(dest_mnt, dest_mp, source_mnt)
+    # Now the original copy is in the same state as the secondaries - its root attached to mountpoint, but not hashed and all mounts in it are
+    # either in our namespace or in no namespace at all. Add the original to the list of copies and deal with the rest of work for all of them
+    # uniformly.
+    tree_list.insert(0, source_mnt)
+
+    for child in tree_list:
+        q = __lookup_mnt(child.mnt_parent, child.mnt_mountpoint)
+        commit_tree(child)
+        if q is not None:
+            r = topmost_overmount(child)
+
+            # If q was locked it was meant to hide whatever was under it. Let child take over that job and lock it.
+            if IS_MNT_LOCKED(q):
+                child.mnt_flags |= MNT_LOCKED
+                if child is source_mnt:
+                    q.mnt_flags &= ~MNT_LOCKED
+            assert root.mp is not None
+            mnt_change_mountpoint(r, root.mp, q)
     unpin_mountpoint(root)
     return 0
 
@@ -330,12 +404,42 @@ def path_mount(dev_name: str | None, path: Path, type_page: str | None, flags: i
     return do_new_mount(path, type_page, sb_flags, mnt_flags, dev_name, data_page)
 
 
-@custom("fs/namespace.c", "do_change_type", "every mount is private: MS_PRIVATE does nothing, the others are refused")
+@port_of("fs/namespace.c", "flags_to_propagation_type")
+def flags_to_propagation_type(ms_flags: int) -> int:
+    """``int flags_to_propagation_type(int ms_flags)``: the one type, or 0"""
+    type = ms_flags & ~(MS_REC | MS_SILENT)
+
+    # Fail if any non-propagation flags are set
+    if type & ~(MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE):
+        return 0
+    # Only one propagation flag should be set
+    if not is_power_of_2(type):
+        return 0
+    return type
+
+
+@port_of("fs/namespace.c", "do_change_type")
 def do_change_type(path: Path, ms_flags: int) -> int:
-    """``int do_change_type(const struct path *path, int ms_flags)``. Return: 0, or -EINVAL."""
-    if not path_mounted(path) or ms_flags & ~(MS_REC | MS_SILENT) != MS_PRIVATE:
+    """``int do_change_type(const struct path *path, int ms_flags)``. Return: 0, -EINVAL, -EPERM."""
+    mnt = path.mnt
+    recurse = ms_flags & MS_REC
+
+    if not path_mounted(path):
         return -EINVAL
-    return may_change_propagation(path.mnt)
+
+    type = flags_to_propagation_type(ms_flags)
+    if not type:
+        return -EINVAL
+
+    namespace_lock()
+    err = may_change_propagation(mnt)
+    if not err and type == MS_SHARED:
+        err = invent_group_ids(mnt, bool(recurse))
+    if not err:
+        for m in next_mnt(mnt) if recurse else (mnt,):
+            change_mnt_propagation(m, type)
+    namespace_unlock()
+    return err
 
 
 def may_change_propagation(m: Mount) -> int:
@@ -358,14 +462,29 @@ def disconnect_mount(mnt: Mount, how: int) -> bool:
     return not how & UMOUNT_CONNECTED and not mnt.mnt_flags & MNT_LOCKED
 
 
+@port_of("fs/namespace.c", "umount_tree")
 def umount_tree(mnt: Mount, how: int) -> None:
+    """``void umount_tree(struct mount *mnt, enum umount_tree_flags how)``: out of the namespace; the last references go in namespace_unlock()"""
+    if how & UMOUNT_PROPAGATE:
+        propagate_mount_unlock(mnt)
+
+    # Gather the mounts to umount
     tmp_list = next_mnt(mnt)
     for p in tmp_list:
         p.mnt_flags |= MNT_UMOUNT
         if p.mnt_ns is not None:
             p.mnt_ns.mounts.pop(p, None)
+
+    # Hide the mounts from mnt_mounts
     for p in tmp_list:
         p.mnt_parent.mnt_mounts.pop(p, None)
+
+    # Add propagated mounts to the tmp_list
+    if how & UMOUNT_PROPAGATE:
+        propagate_umount(tmp_list)
+
+    bulk_make_private(tmp_list)
+
     for p in tmp_list:
         ns = p.mnt_ns
         if ns is not None:
@@ -373,9 +492,11 @@ def umount_tree(mnt: Mount, how: int) -> None:
         p.mnt_ns = None
         if how & UMOUNT_SYNC:
             p.mnt_flags |= MNT_SYNC_UMOUNT
+
         disconnect = disconnect_mount(p, how)
         if mnt_has_parent(p):
             if not disconnect:
+                # Don't forget about p
                 p.mnt_parent.mnt_mounts[p] = None
             else:
                 umount_mnt(p)
@@ -423,7 +544,7 @@ def do_umount(mnt: Mount, flags: int) -> int:
             retval = 0
         else:
             retval = -EBUSY
-            if not mnt.mnt_mounts and mnt.mnt_count <= 2:
+            if not propagate_mount_busy(mnt, 2):
                 umount_tree(mnt, UMOUNT_PROPAGATE | UMOUNT_SYNC)
                 retval = 0
     namespace_unlock()

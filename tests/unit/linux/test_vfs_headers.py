@@ -135,7 +135,8 @@ def test_credentials(machine):
     put_cred(user)
 
 
-def test_task_work_runs_in_order_and_what_it_adds(machine):
+def test_task_work_runs_the_newest_first_and_then_what_it_adds(machine):
+    """task_work_add() pushes, task_work_run() takes the whole list from its head."""
     done = []
 
     def first(x):
@@ -145,7 +146,7 @@ def test_task_work_runs_in_order_and_what_it_adds(machine):
     task_work_add(this.task, first, 1)
     task_work_add(this.task, done.append, 2)
     task_work_run()
-    assert done == [1, 2, "later"] and not this.task.task_works
+    assert done == [2, 1, "later"] and not this.task.task_works
     t = machine.sched.spawn("t", lambda: None)
     machine.sched.run_others()
     assert name_of(task_work_add(t, done.append, 3)) == "ESRCH"
