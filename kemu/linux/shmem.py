@@ -43,7 +43,7 @@ from kemu.linux.types import Ref, arch
 from kemu.linux.uio import copy_folio_to_iter, iov_iter_zero
 from kemu.linux.vfs.attr import setattr_copy, setattr_prepare
 from kemu.linux.vfs.basic import Qstr
-from kemu.linux.vfs.constants import ATTR_SIZE, FS_USERNS_MOUNT, MAX_LFS_FILESIZE, NAME_MAX
+from kemu.linux.vfs.constants import ATTR_MODE, ATTR_SIZE, FS_USERNS_MOUNT, MAX_LFS_FILESIZE, NAME_MAX
 from kemu.linux.vfs.inode import clear_inode, inode_just_drop, iput, new_inode
 from kemu.linux.vfs.inode_attr import (
     cache_no_acl,
@@ -88,6 +88,7 @@ from kemu.linux.vfs.types import (
     inode_operations,
 )
 from kemu.linux.xattr_set import (
+    posix_acl_chmod,
     simple_acl_create,
     simple_set_acl,
     simple_xattr_get,
@@ -440,11 +441,13 @@ def shmem_setattr(idmap: Any, dentry: Dentry, attr: Any) -> int:
         if newsize <= oldsize and inode.alloced:
             shmem_truncate_range(inode, newsize)
     setattr_copy(idmap, inode, attr)
-    if update_ctime:
+    if attr.ia_valid & ATTR_MODE:
+        error = posix_acl_chmod(idmap, dentry, inode.i_mode)
+    if not error and update_ctime:
         inode_set_ctime_current(inode)
         if update_mtime:
             inode_set_mtime_to_ts(inode, inode_get_ctime(inode))
-    return 0
+    return error
 
 
 # ------------------------------------------------------------------------- names

@@ -10,11 +10,13 @@ from kemu.linux.errno import EEXIST, EINVAL, EIO, ENODATA, ENOMEM, EOPNOTSUPP, E
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import custom, dup
 from kemu.linux.posix_acl import (
+    ACL_GROUP,
     ACL_GROUP_OBJ,
     ACL_MASK,
     ACL_OTHER,
     ACL_TYPE_ACCESS,
     ACL_TYPE_DEFAULT,
+    ACL_USER,
     ACL_USER_OBJ,
     PosixAcl,
     get_inode_acl,
@@ -274,6 +276,40 @@ def simple_set_acl(idmap: Any, dentry: Dentry, acl: PosixAcl | None, type: int) 
     return 0
 
 
+def _chmod_masq(acl: PosixAcl, mode: int) -> int:
+    """__posix_acl_chmod_masq(): owner, mask (or group) and others become the mode's. Return: 0, -EIO for a list that makes no sense."""
+    tags = {tag for tag, _, _ in acl.a_entries}
+    middle = ACL_MASK if ACL_MASK in tags else ACL_GROUP_OBJ
+    if middle not in tags or tags - {ACL_USER_OBJ, ACL_USER, ACL_GROUP_OBJ, ACL_GROUP, ACL_MASK, ACL_OTHER}:
+        return -EIO
+    shift = {ACL_USER_OBJ: 6, middle: 3, ACL_OTHER: 0}
+    acl.a_entries = [(tag, mode >> shift[tag] & 7 if tag in shift else perm, id) for tag, perm, id in acl.a_entries]
+    return 0
+
+
+@dup("fs/posix_acl.c")
+def posix_acl_chmod(idmap: Any, dentry: Dentry, mode: int) -> int:
+    """``int posix_acl_chmod(struct mnt_idmap *idmap, struct dentry *dentry, umode_t mode)``. Return: 0, -EOPNOTSUPP, -ENOMEM, -EIO."""
+    inode = dentry.d_inode
+    if not inode.i_sb.s_flags & SB_POSIXACL:
+        return 0
+    if inode.i_op.set_acl is None:
+        return -EOPNOTSUPP
+    acl = get_inode_acl(inode, ACL_TYPE_ACCESS)
+    if acl is None or acl == ERR_PTR(-EOPNOTSUPP):
+        return 0
+    if IS_ERR(acl):
+        return PTR_ERR(acl)
+    clone = kmalloc_obj(PosixAcl, GFP_KERNEL)
+    ret = -ENOMEM
+    if clone is not None:
+        clone.a_entries = list(acl.a_entries)
+        ret = _chmod_masq(clone, mode) or int(inode.i_op.set_acl(idmap, dentry, clone, ACL_TYPE_ACCESS))
+        posix_acl_release(clone)
+    posix_acl_release(acl)
+    return ret
+
+
 @dup("fs/posix_acl.c")
 def set_posix_acl(idmap: Any, dentry: Dentry, type: int, acl: PosixAcl | None) -> int:
     """``int set_posix_acl(idmap, dentry, type, acl)``. Return: 0, -EOPNOTSUPP, -EACCES (a default one of what is no directory), -EPERM."""
@@ -331,5 +367,5 @@ def do_setxattr(idmap: Any, dentry: Dentry, name: bytes, value: bytes, flags: in
     return vfs_setxattr(idmap, dentry, name, value, flags)
 
 
-__all__ = ["do_set_acl", "do_setxattr", "posix_acl_create", "simple_acl_create", "simple_set_acl", "simple_xattr", "simple_xattr_get", "simple_xattr_list", "simple_xattr_set", "simple_xattr_space",
+__all__ = ["do_set_acl", "do_setxattr", "posix_acl_chmod", "posix_acl_create", "simple_acl_create", "simple_set_acl", "simple_xattr", "simple_xattr_get", "simple_xattr_list", "simple_xattr_set", "simple_xattr_space",
            "simple_xattrs_free", "vfs_removexattr", "vfs_set_acl", "vfs_setxattr", "xattr_handler"]
