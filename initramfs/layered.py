@@ -7,145 +7,50 @@ place; what fails before that is taken down and everything goes on as without th
 """
 from __future__ import annotations
 
-from kemu.linux.dcache import d_is_dir
-from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import EINVAL, EIO, ENODEV, ENOMEM, ENOSPC
-from kemu.linux.errno import EROFS as E_ROFS
-from kemu.linux.fs import SB_RDONLY, Kstat, get_fs_type, put_filesystem, vfs_getattr
-from kemu.linux.fs_context import fs_context_for_mount, put_fs_context, vfs_parse_fs_string
-from kemu.linux.fs_struct import copy_fs_struct, current_fs, free_fs_struct
-from kemu.linux.init import __setup
-from kemu.linux.init_syscalls import (
-    init_chdir,
-    init_chmod,
-    init_chown,
-    init_chroot,
-    init_mkdir,
-    init_rmdir,
-    init_umount,
-    kern_path,
-)
+from kemu.linux.err import PTR_ERR
+from kemu.linux.errno import EINVAL, EIO, ENOENT, ENOMEM, ENOSPC
 from kemu.linux.initrd import initrd
 from kemu.linux.kconfig import IS_ENABLED
-from kemu.linux.memblock import __va, free_reserved_area
-from kemu.linux.mount import path_pivot_root
-from kemu.linux.page import arch
-from kemu.linux.path import Path, path_get, path_put
+from kemu.linux.memblock import __va
 from kemu.linux.printk import KERN_EMERG, KERN_INFO, pr_err, pr_info, pr_warn, printk
 from kemu.linux.sched import current
 from kemu.linux.security import security_initramfs_populated
 from kemu.linux.series import Series
-from kemu.linux.sha256 import sha256
-from kemu.linux.slab import kfree, kzalloc_obj
-from kemu.linux.stat import STATX_BASIC_STATS
 from kemu.linux.statics import statics
 from kemu.linux.sysfs import firmware_kobj, sysfs_create_bin_file
-from kemu.linux.vfs.namespace import MNT_DETACH, do_new_mount_fc, path_umount
+from kemu.linux.wait import WaitQueueHead, wait_event, wake_up
 
 from erofs_memback import memback
 from initramfs import initramfs as base
-from initramfs import main
+from initramfs import main, verify
 from initramfs.do_mounts_h import init_flush_fput
-from initramfs.segments import EROFS, segment, split
-
-STAGE = "/.initrd-layers"
-LOOKUP_FOLLOW = 1
+from initramfs.initrd_owner import owner_alloc, owner_commit, owner_lend, owner_withdraw
+from initramfs.segments import CPIO, EROFS, segment, split
+from initramfs.stage import build_layers, layers, stage_possible, switch_root, undo
+from initramfs.stage import g as stage
 
 series = Series("layered", ("initramfs",), "layered initrd")
-config = {"CONFIG_INITRD_LAYERED": True}
+config = {"CONFIG_INITRD_LAYERED": True, **verify.config}
 
-# claimed: the segments of the initrd that waits for layered_initrd_setup(); digests: (size, sha256) of each, from the command line;
-# attempting: the unpacker works on a layer, and what fails is no reason to panic
-g = statics(claimed=None, digests=None, attempting=False)
+# claimed: the segments of the initrd that waits for layered_initrd_setup(); trees: hash trees of those that are verified as they are read;
+# builder: the task that makes the attempt, while it does; built: who waits for its end
+g = statics(claimed=None, trees=list, builder=None, built=lambda: WaitQueueHead("the layered initrd", lambda: g.builder))
 
 
 def all_series():
     """The series that the design is made of."""
-    return (memback.series, series)
-
-
-# ------------------------------------------------------------------------- whose memory it is
-
-class initrd_owner:
-    """The initrd's memory: [start, end), of which ``kept`` (whole pages) is lent to mounts. Each page goes back once, when nobody reads it."""
-
-    __slots__ = ("end", "kept", "regions", "start")
-
-    def __init__(self):
-        self.start = 0
-        self.end = 0
-        self.kept = []
-        self.regions = []
-
-
-def _pages(seg):
-    """The whole pages that a segment touches."""
-    mask = arch.PAGE_SIZE - 1
-    return seg.start & ~mask, (seg.end + mask) & ~mask
-
-
-def owner_release(region):
-    """->release() of a region: the last mount is gone."""
-    owner = region.owner
-    owner.regions.remove(region)
-    if owner.regions:
-        return
-    if not base.g.do_retain_initrd:
-        for start, end in owner.kept:
-            free_reserved_area(max(start, owner.start), min(end, owner.end), base.POISON_FREE_INITMEM, "initrd")
-    kfree(owner)
-
-
-def owner_free_rest(owner):
-    """Give back what no image lies in."""
-    at = owner.start
-    for start, end in [*owner.kept, (owner.end, owner.end)]:
-        if at < min(start, owner.end):
-            free_reserved_area(at, min(start, owner.end), base.POISON_FREE_INITMEM, "initrd")
-        at = max(at, end)
-
-
-# ------------------------------------------------------------------------- digests
-
-@__setup("initrd_segments=")
-def initrd_segments_setup(str):
-    """``initrd_segments=SIZE:sha256:HEX[,SIZE:sha256:HEX]...``: what the initrd consists of, padding included, byte for byte."""
-    if not IS_ENABLED("CONFIG_INITRD_LAYERED"):
-        return 0
-    out = []
-    for word in str.split(","):
-        size, _, rest = word.partition(":")
-        alg, _, text = rest.partition(":")
-        if not size.isdigit() or alg != "sha256" or len(text) != 64 or text.strip("0123456789abcdef"):
-            pr_warn("initrd_segments: '%s' is not SIZE:sha256:HEX\n", word)
-            g.digests = []                      # what was asked for cannot be checked: nothing passes
-            return 1
-        out.append((int(size), bytes.fromhex(text)))
-    g.digests = out
-    return 1
-
-
-def verify_segments(start, end):
-    """Compare the digests before anything is parsed. Return: 0, or -EINVAL with a message."""
-    at = start
-    for i, (size, want) in enumerate(g.digests):
-        if size > end - at:
-            pr_err("initrd: segment %d: %lu bytes are said, %lu are there: refused\n", i, size, end - at)
-            return -EINVAL
-        if sha256(at, size) != want:
-            pr_err("initrd: segment %d (%lu bytes at offset %lu): sha256 mismatch: refused\n", i, size, at - start)
-            return -EINVAL
-        at += size
-    if at != end or not g.digests:
-        pr_err("initrd: %lu bytes without a digest: refused\n", end - at)
-        return -EINVAL
-    return 0
+    return (memback.series, verify.series, series)
 
 
 # ------------------------------------------------------------------------- init/initramfs.c
 
 def populate_initrd():
     """The second half of upstream's do_populate_rootfs(), unchanged."""
+    unpack_initrd()
+    release_initrd()
+
+
+def unpack_initrd():
     if initrd.initrd_start and not IS_ENABLED("CONFIG_INITRAMFS_FORCE"):
         if IS_ENABLED("CONFIG_BLK_DEV_RAM"):
             printk(KERN_INFO + "Trying to unpack rootfs image as initramfs...\n")
@@ -159,7 +64,14 @@ def populate_initrd():
             else:
                 printk(KERN_EMERG + "Initramfs unpacking failed: %s\n", err)
 
-    release_initrd()
+
+def unpack_instead():
+    """Upstream's way; but it would parse what has not been verified yet."""
+    if g.trees:
+        pr_err("initrd: what is verified as it is read cannot be unpacked: refused\n")
+        release_initrd()
+    else:
+        populate_initrd()
 
 
 def release_initrd():
@@ -191,13 +103,40 @@ def overlaps_crashkernel():
     return initrd.initrd_start < __va(initrd.crashk_end) and initrd.initrd_end > __va(initrd.crashk_start)
 
 
+def claimed_segments(start, end):
+    """What split() says; what is verified only as it is read is an image because the command line says so, and is not looked at."""
+    if not g.trees:
+        return split(start, end)
+    out = []
+    at = start
+    for tree in g.trees:
+        if at < tree.start:
+            run = split(at, tree.start)
+            if run == -EINVAL:
+                return run
+            out += [segment(CPIO, at, tree.start)] if run == -ENOENT else run
+        at = verify.tree_end(tree)
+        out.append(segment(EROFS, tree.start, at))
+    if at < end:
+        run = split(at, end)
+        if run == -EINVAL:
+            return run
+        out += [segment(CPIO, at, end)] if run == -ENOENT else run
+    return out
+
+
+def region_verify(region, pos, length):
+    """->verify() of a region that has a tree."""
+    return verify.tree_verify(next(t for t in g.trees if t.start == region.data), pos, length)
+
+
 def layered_claim():
     """Whether the initrd is to wait for layered_initrd_setup(). Context: the initrd is untouched."""
     if not initrd.initrd_start or IS_ENABLED("CONFIG_INITRAMFS_FORCE") or not IS_ENABLED("CONFIG_INITRD_LAYERED"):
         return False
     if not (IS_ENABLED("CONFIG_EROFS_FS") and IS_ENABLED("CONFIG_OVERLAY_FS") and IS_ENABLED("CONFIG_TMPFS") and IS_ENABLED("CONFIG_TMPFS_XATTR")):
         return False
-    segments = split(initrd.initrd_start, initrd.initrd_end)
+    segments = claimed_segments(initrd.initrd_start, initrd.initrd_end)
     if isinstance(segments, int):
         return False
     if overlaps_crashkernel():
@@ -214,230 +153,32 @@ def do_populate_rootfs(unused, cookie):
     if err:
         base.panic_show_mem("%s", err)       # Failed to decompress INTERNAL initramfs
 
-    if g.digests is not None and initrd.initrd_start and verify_segments(initrd.initrd_start, initrd.initrd_end):
+    if initrd.initrd_start and not IS_ENABLED("CONFIG_INITRAMFS_FORCE") and verify.initrd_refused(g.trees):
         release_initrd()                     # nothing of it is parsed
         return
     if layered_claim():
         init_flush_fput()
         return
-    populate_initrd()
+    unpack_instead()
 
 
-# ------------------------------------------------------------------------- building the root
+# ------------------------------------------------------------------------- the attempt
 
-def mount_fc(fc, at):
-    """Put a context's mount at the path ``at`` and let the context go."""
-    path = Path()
-    err = kern_path(at, LOOKUP_FOLLOW, path)
-    if not err:
-        err = do_new_mount_fc(fc, path, 0)
-        path_put(path)
-    put_fs_context(fc)
-    return err
+def layered_wait():
+    """The rest of wait_for_initramfs(): nobody sees a root of which a part is missing.
+
+    Before the attempt nobody waits for it: an initcall may wait for a helper, and the attempt comes after all initcalls.
+    """
+    wait_event(g.built, lambda: g.builder is None or g.builder is current())
 
 
-def new_context(name, flags, *options):
-    """A context with options; or ERR_PTR()."""
-    fs_type = get_fs_type(name)
-    if fs_type is None:
-        return ERR_PTR(-ENODEV)
-    fc = fs_context_for_mount(fs_type, flags)
-    put_filesystem(fs_type)
-    if IS_ERR(fc):
-        return fc
-    for key, value in options:
-        err = vfs_parse_fs_string(fc, key, value)
-        if err:
-            put_fs_context(fc)
-            return ERR_PTR(err)
-    return fc
-
-
-def mount_options(name, at, flags, *options):
-    fc = new_context(name, flags, *options)
-    return PTR_ERR(fc) if IS_ERR(fc) else mount_fc(fc, at)
-
-
-def copy_attrs(from_, to):
-    """A layer's root looks like that of the layer below, until somebody says otherwise."""
-    path, stat = Path(), Kstat()
-    err = kern_path(from_, LOOKUP_FOLLOW, path)
-    if err:
-        return err
-    err = vfs_getattr(path, stat, STATX_BASIC_STATS, 0)
-    path_put(path)
-    return err or init_chown(to, stat.uid, stat.gid, 0) or init_chmod(to, stat.mode & 0o7777)
-
-
-class layers:
-    """What stands on the stage: the lower layers' paths, topmost last, and what has to be unmounted, in order."""
-
-    def __init__(self):
-        self.lower = []
-        self.mounts = []
-        self.made_stage = False
-
-
-def mount_overlay(st, upper, work, merged):
-    options = [("lowerdir+", p) for p in reversed(st.lower)] + [("upperdir", upper), ("workdir", work)]
-    err = mount_options("overlay", merged, 0, *options)
-    if err:
-        return err
-    st.mounts.append(merged)
-    # without room for its work directory overlayfs mounts read-only and says so only in the log
-    path = Path()
-    err = kern_path(merged, LOOKUP_FOLLOW, path)
-    if err:
-        return err
-    err = -E_ROFS if path.mnt.mnt_sb.s_flags & SB_RDONLY else 0
-    path_put(path)
-    return err
-
-
-def add_erofs(st, n, seg, owner):
-    """An image: mounted where it lies."""
-    at = f"{STAGE}/{n}"
-    err = init_mkdir(at, 0o755)
-    if err:
-        return err
-    fc = new_context("erofs", SB_RDONLY, ("source", "initrd"))
-    if IS_ERR(fc):
-        return PTR_ERR(fc)
-    region = memback.erofs_memback_region_alloc(seg.start, seg.end - seg.start, owner_release, owner)
-    if not region:
-        put_fs_context(fc)
-        return -ENOMEM
-    owner.regions.append(region)
-    err = memback.erofs_fc_set_memback(fc, region)
-    if err:
-        put_fs_context(fc)
-    else:
-        err = mount_fc(fc, at)
-    if err:
-        return err
-    st.mounts.append(at)
-    path = Path()
-    err = kern_path(at, LOOKUP_FOLLOW, path)
-    if err:
-        return err
-    err = 0 if d_is_dir(path.dentry) else -EINVAL
-    path_put(path)
-    st.lower.append(at)
-    return err
-
-
-def owner_put_all(owner):
-    """The owner's references go: what no mount holds is released now."""
-    for region in list(owner.regions):
-        memback.erofs_memback_region_put(region)
-
-
-def unpack_in(root, start, size):
-    """unpack_to_rootfs() with ``root`` as root and working directory of this task alone."""
-    shared = current().fs
-    private = copy_fs_struct(current_fs())
-    current().fs = private
-    err = init_chdir(root) or init_chroot(".")
-    g.attempting = True
-    message = None if err else base.unpack_to_rootfs(start, size)
-    g.attempting = False
-    current().fs = shared
-    free_fs_struct(private)
-    init_flush_fput()
-    return err, message
-
-
-def add_cpio(st, n, runs, last):
-    """Archives in a row: unpacked over everything below, into a directory of the stage that then is a layer. ``last``: of the whole initrd."""
-    upper, work, merged = f"{STAGE}/{n}", f"{STAGE}/{n}w", f"{STAGE}/{n}m"
-    err = init_mkdir(upper, 0o755)
-    if err:
-        return err
-    where = upper
-    if st.lower:
-        err = copy_attrs(st.lower[-1], upper) or init_mkdir(work, 0o755) or init_mkdir(merged, 0o755) or mount_overlay(st, upper, work, merged)
-        if err:
-            return err
-        where = merged
-    for start, end in runs:
-        err, message = unpack_in(where, start, end - start)
-        if err:
-            return err
-        if message:
-            pr_err("initrd: unpacking failed: %s\n", message)
-            return -EINVAL
-    if st.lower and not last:
-        err = init_umount(merged, 0)
-        if err:
-            return err
-        st.mounts.remove(merged)
-        init_flush_fput()
-    st.lower.append(upper)
-    return 0
-
-
-def build_layers(st, segments, owner):
-    """Return: (0, path of the finished root) or (error, None)."""
-    err = init_mkdir(STAGE, 0o700)
-    if err:
-        return err, None
-    st.made_stage = True
-    err = mount_options("tmpfs", STAGE, 0, ("source", "tmpfs"), ("mode", "0755"))
-    if err:
-        return err, None
-    st.mounts.append(STAGE)
-
-    # the built-in archive is the lowest layer; adjacent archives are one layer
-    rows = []
-    if initrd.initramfs_size:
-        rows.append([(initrd.initramfs_start, initrd.initramfs_start + initrd.initramfs_size)])
-    for seg in segments:
-        if seg.kind == EROFS:
-            rows.append(seg)
-        elif rows and isinstance(rows[-1], list):
-            rows[-1].append((seg.start, seg.end))
-        else:
-            rows.append([(seg.start, seg.end)])
-    for n, row in enumerate(rows):
-        last = n == len(rows) - 1
-        err = add_erofs(st, n, row, owner) if isinstance(row, segment) else add_cpio(st, n, row, last)
-        if err:
-            return err, None
-    if not isinstance(rows[-1], segment):
-        return 0, f"{STAGE}/{len(rows) - 1}m"
-    upper, work, merged = f"{STAGE}/u", f"{STAGE}/w", f"{STAGE}/m"
-    err = (init_mkdir(upper, 0o755) or copy_attrs(st.lower[-1], upper) or init_mkdir(work, 0o755) or init_mkdir(merged, 0o755)
-           or mount_overlay(st, upper, work, merged))
-    return (err, None) if err else (0, merged)
-
-
-def switch_root(merged):
-    """The overlay takes rootfs's place, for every task; rootfs and the stage are not seen any more."""
-    new = Path()
-    err = kern_path(merged, LOOKUP_FOLLOW, new)
-    if err:
-        return err
-    old = current_fs().root.copy()
-    path_get(old)
-    err = path_pivot_root(new, new)
-    path_put(new)
-    if err:
-        path_put(old)
-        return err
-    path_umount(old, MNT_DETACH)                # takes the path; it cannot fail: the mount is ours, unlocked, and has a parent
-    return 0
-
-
-def undo(st):
-    """Take down what stands, last things first."""
-    for at in reversed(st.mounts):
-        err = init_umount(at, 0)
-        if err:
-            init_umount(at, MNT_DETACH)
-        init_flush_fput()
-    if st.made_stage:
-        init_rmdir(STAGE)
-    init_flush_fput()
+def lend(owner, seg):
+    """A region for the mount of a segment. None: -ENOMEM."""
+    tree = next((t for t in g.trees if t.start == seg.start), None)
+    region = owner_lend(owner, seg, tree.data_blocks << verify.BLOCK_BITS if tree is not None else seg.end - seg.start)
+    if region and tree is not None:
+        region.verify = region_verify
+    return region
 
 
 def layered_initrd_setup():
@@ -445,43 +186,58 @@ def layered_initrd_setup():
     segments, g.claimed = g.claimed, None
     if segments is None:
         return
+    err = stage_possible()              # before anybody waits for this task: a file system may come as a module, by a helper who does
+    g.builder = current()
     st = layers()
-    err, merged = -ENOMEM, None
-    owner = kzalloc_obj(initrd_owner)
+    owner = None if err else owner_alloc(initrd.initrd_start, initrd.initrd_end, base.g.do_retain_initrd)
     if owner is not None:
-        owner.start, owner.end = initrd.initrd_start, initrd.initrd_end
-        for seg in segments:
-            if seg.kind == EROFS:
-                lo, hi = _pages(seg)
-                if owner.kept and lo < owner.kept[-1][1]:
-                    lo = owner.kept.pop()[0]
-                owner.kept.append((lo, hi))
-        err, merged = build_layers(st, segments, owner)
+        err, merged = build_layers(st, (initrd.initramfs_start, initrd.initramfs_size), segments, lambda seg: lend(owner, seg))
         if not err:
             err = switch_root(merged)
-    if err:
-        undo(st)
-        if owner is not None:
-            regions, owner.regions = owner.regions, [None]      # nothing is released: upstream's path frees the memory
-            for region in regions:
-                owner.regions.append(region)
-                memback.erofs_memback_region_put(region)
-            kfree(owner)
-        pr_warn("initrd: layers cannot be mounted (%d), unpacking instead\n", err)
-        populate_initrd()
-        return
-
-    pr_info("initrd: %d segments, %d of them mounted from memory\n", len(segments), sum(s.kind == EROFS for s in segments))
-    if base.g.do_retain_initrd:
-        export_initrd()
+        layered_done(segments, owner) if not err else layered_failed(st, owner, err)
     else:
-        owner_free_rest(owner)
+        layered_failed(st, None, err or -ENOMEM)
+    g.builder = None
+    wake_up(g.built)
+
+
+def layered_done(segments, owner):
+    """The root stands."""
+    pr_info("initrd: %d segments, %d of them mounted from memory\n", len(segments), sum(s.kind == EROFS for s in segments))
+    export_initrd()
+    owner_commit(owner)
     initrd.initrd_start = 0
     initrd.initrd_end = 0
-    owner_put_all(owner)
     security_initramfs_populated()
     init_flush_fput()
 
+
+def layered_failed(st, owner, err):
+    """Everything is taken down; then upstream's code does what it always does."""
+    undo(st)
+    pr_warn("initrd: layers cannot be mounted (%d), unpacking instead\n", err)
+    if owner is None or owner_withdraw(owner):
+        unpack_instead()
+        return
+    # somebody has been looking into a layer, and still does: its memory is given back when he leaves
+    if g.trees:
+        pr_err("initrd: what is verified as it is read cannot be unpacked: refused\n")
+    else:
+        unpack_initrd()
+    security_initramfs_populated()
+    export_initrd()
+    owner_commit(owner)
+    initrd.initrd_start = 0
+    initrd.initrd_end = 0
+    init_flush_fput()
+
+
+series.edits(base.wait_for_initramfs, ("""\
+    async_synchronize_cookie_domain(g.initramfs_cookie + 1, g.initramfs_domain)
+""", """\
+    async_synchronize_cookie_domain(g.initramfs_cookie + 1, g.initramfs_domain)
+    layered_wait()
+"""), names={"layered_wait": layered_wait})
 
 series.edits(main.kernel_init_freeable, ("""\
     wait_for_initramfs()
@@ -492,7 +248,7 @@ series.edits(main.kernel_init_freeable, ("""\
 
 # upstream panics where the unpacker has no memory; an attempt has something to fall back to
 
-_names = {"layered_attempting": lambda: g.attempting}
+_names = {"layered_attempting": lambda: stage.attempting}
 
 series.edits(base.unpack_to_rootfs, ("""\
     if not bufs:
@@ -525,7 +281,7 @@ series.edits(base.dir_add, ("""\
 
 def layered_checked(err):
     """``err`` of making a name while unpacking: what an archive cannot help ends the attempt."""
-    if err in (-ENOMEM, -ENOSPC, -EIO) and g.attempting:
+    if err in (-ENOMEM, -ENOSPC, -EIO) and stage.attempting:
         base.error("no memory for a layer")
     return err
 
