@@ -28,9 +28,9 @@ EXPECTED = {
 }
 
 
-def review(name: str) -> tuple[int, dict[str, object], float]:
+def review(name: str, *options: str) -> tuple[int, dict[str, object], float]:
     start = time.monotonic()
-    p = subprocess.run([sys.executable, "-m", "kemu", "review", name, "--json"], capture_output=True, text=True, timeout=120)
+    p = subprocess.run([sys.executable, "-m", "kemu", "review", name, "--json", *options], capture_output=True, text=True, timeout=200)
     assert p.stderr == ""
     return p.returncode, json.loads(p.stdout), time.monotonic() - start
 
