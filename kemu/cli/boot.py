@@ -52,6 +52,8 @@ def check_file(path: str, what: str) -> str:
     st = os.stat(path)
     if stat.S_ISDIR(st.st_mode):
         raise CommandError(f"{path}: EISDIR (Is a directory): {what} is a file")
+    if not stat.S_ISREG(st.st_mode) and path != os.devnull:
+        raise CommandError(f"{path}: EINVAL (Invalid argument): {what} is a regular file")
     with open(path, "rb"):
         pass
     return path
@@ -81,15 +83,19 @@ def run(args: argparse.Namespace) -> int:
     config = parse_config(args.config)
     if args.rung == "linux":
         return run_linux(args)
+    from kemu.cli import _boot_memory
     from kemu.cli import _boot_views as views
     from kemu.cli._boot import boot_initrd
 
     seen: dict[str, Any] = {}
+    recorder = _boot_memory.Recorder() if args.memory else None
 
     def prepare(m: Any) -> None:
         m.parts["rodata"] = "plain"             # what a real boot lets pass is told afterwards
         if args.image:
             m.parts["second_image"] = args.image
+        if recorder is not None:
+            recorder.install(m)
         if args.initcalls:
             from initramfs.main import g
 
@@ -100,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
 
         seen["changed"] = changed()
         if args.memory:
-            seen["memory"] = views.memory(result)
+            seen["memory"] = _boot_memory.memory(result)
         if args.mounts:
             seen["mounts"] = views.mounts()
 
@@ -110,19 +116,28 @@ def run(args: argparse.Namespace) -> int:
                              tree=args.manifest or not (args.dmesg or args.initcalls or args.memory or args.mounts), after=after, **options)
     except MemoryError as e:
         raise CommandError(f"{args.initrd}: ENOMEM (Cannot allocate memory): {e}") from None
+    finally:
+        if recorder is not None:
+            recorder.remove()
     show(args, result, seen, views)
-    wrong = [line for line in result.log if line.startswith(("initrd: ", "storage-init: ")) and line.endswith((": refused", " is corrupted"))]
-    for line in wrong:
-        print(f"kemu: boot: {line}", file=sys.stderr)
     for line in seen["changed"]:
         print(f"kemu: boot: constant data was written to: {line}", file=sys.stderr)
+    wrong = refusals(result)
     if result.ok and not result.splats:
+        if wrong:
+            print(f"kemu: boot: {'; '.join(wrong)}", file=sys.stderr)
         return EXIT_FAILED if wrong else EXIT_OK
     for s in result.splats:
         print(f"kemu: boot: {s.title}", file=sys.stderr)
     if not result.ok and result.ended == "panic":
-        print(f"kemu: boot: {result.error}".split("\n")[0], file=sys.stderr)
+        print(f"kemu: boot: {'; '.join([*wrong, str(result.error).split(chr(10))[0]])}", file=sys.stderr)
     return EXIT_FAILED if result.ok else EXIT_PANIC
+
+
+def refusals(result: Any) -> list[str]:
+    """What the log says of an initrd or an image that was refused, or turned out to be damaged."""
+    return [line for line in result.log if line.startswith("initrd: ") and line.endswith((": refused", " is corrupted"))
+            or line.startswith("storage-init: ") and not line.startswith("storage-init: /init of ")]
 
 
 def show(args: argparse.Namespace, result: Any, seen: dict[str, Any], views: Any) -> None:
@@ -146,7 +161,9 @@ def show(args: argparse.Namespace, result: Any, seen: dict[str, Any], views: Any
         lines = views.initcall_lines(result)
         print(json.dumps(lines) if args.json else "\n".join(lines))
     elif args.memory:
-        print(json.dumps(seen["memory"]) if args.json else "\n".join(views.memory_lines(seen["memory"])))
+        from kemu.cli._boot_memory import memory_lines
+
+        print(json.dumps(seen["memory"]) if args.json else "\n".join(memory_lines(seen["memory"])))
     elif args.mounts:
         print(json.dumps(seen["mounts"]) if args.json else "\n".join(views.mount_lines(seen["mounts"])))
     else:

@@ -49,8 +49,15 @@ def memblock_is_region_reserved(base: int, size: int) -> bool:
 def memblock_reserve(base: int, size: int) -> int:
     """``int memblock_reserve(phys_addr_t base, phys_addr_t size)``"""
     g.reserved.append((base, base + size))
-    this.machine.parts.setdefault("reserved_areas", []).append((__va(base), __va(base + size), caller_function()[0], this.machine.clock.now_ns))
+    by = caller_function()[0]
+    this.machine.parts.setdefault("reserved_areas", []).append((__va(base), __va(base + size), by, this.machine.clock.now_ns))
+    _memory_event("reserved", __va(base), __va(base + size), by)
     return 0
+
+
+def _memory_event(what: str, start: int, end: int, by: str) -> None:
+    """(what, start, end, by, ns) for who draws the map of the initrd's owners."""
+    this.machine.parts.setdefault("memory_events", []).append((what, start, end, by, this.machine.clock.now_ns))
 
 
 def _regions(start: int, end: int) -> list[Region]:
@@ -109,6 +116,8 @@ def free_reserved_area(start: int, end: int, poison: int, s: str | None) -> int:
     if this.watch is not None:
         this.watch.event("free_reserved_area", start=start, end=end, pages=pages, what=s)
     this.machine.parts.setdefault("freed_areas", []).append((start, end, pages, s or "", this.machine.clock.now_ns))
+    if pages:
+        _memory_event("freed", PAGE_OFFSET + (first << arch.PAGE_SHIFT), PAGE_OFFSET + (last << arch.PAGE_SHIFT), caller_function()[0])
     if pages and s:
         pr_info("Freeing %s memory: %ldK\n", s, pages << arch.PAGE_SHIFT - 10)
     return pages

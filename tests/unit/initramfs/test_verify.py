@@ -197,6 +197,13 @@ def test_trees_of_every_height(size: int) -> None:
         assert sum(verify.level_blocks(blocks)) == stored and verify.data_blocks_of(blocks + stored) == blocks
 
 
+def test_a_tree_is_what_veritysetup_makes() -> None:
+    """Salt 00ff17, 129 blocks; the tree behind the data is the same too (veritysetup 2.6.1)."""
+    data = bytes(range(256)) * 16 * 129
+    assert dm_verity(data, SALT)[0].hex() == "4e5abb64670a17c1796d794f715f312934083276329475d4c91c94c134d08a14"
+    assert hashlib.sha256(dm_verity(data, SALT)[1]).hexdigest() == "e11590cd384ee074207301a519ac907d6613023c205fc7af704605dfecd089ee"
+
+
 def test_sizes_that_no_tree_has() -> None:
     fits = {n + sum(verify.level_blocks(n)) for n in range(1, 40_000)}
     for blocks in range(1, 40_000):
@@ -360,6 +367,6 @@ def test_the_command_says_it_and_fails(tmp_path: Path, capsys: pytest.CaptureFix
         assert main([*args, "initrd_segments=" + word("sha256", image)]) in (0, 1)     # 1: the posted code writes to constants
         capsys.readouterr()
         assert main([*args, "initrd_segments=" + word("sha256", image[:-1] + b"!")]) == 255
-        err = capsys.readouterr().err.splitlines()
-        assert err[0] == f"kemu: boot: initrd: segment 0 ({len(image)} bytes at offset 0): sha256 mismatch: refused"
-        assert err[1].startswith("kemu: boot: Kernel panic") and len(err) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"kemu: boot: initrd: segment 0 ({len(image)} bytes at offset 0): sha256 mismatch: refused; Kernel panic")
+        assert err.count("\n") == 1
