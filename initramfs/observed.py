@@ -2,13 +2,16 @@
 """A boot as everybody can see it when it is over: the tree, the log, the mounts, the initrd's memory page by page, and what was left behind."""
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.check.bootstate import leftovers
 from kemu.cli._boot import seen_tree
 from kemu.cli._boot_views import mounts
+from kemu.explore.chooser import Choices
 from kemu.explore.run import Run
 from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.machine.boot import BootResult
@@ -89,34 +92,36 @@ def expected_pages(images: Sequence[tuple[int, int]], size: int, at: int, page: 
 
 def boot(design: str | designs.Design, initrd: bytes | None, *, run: Run | None = None, builtin: Sequence[Member] = (), cmdline: str = "", at: int = 0,
          config: dict[str, bool] | None = None, faults: bool = False, schedule: bool = False, limit: int = 1000, preempt: int = 200, most: tuple[int, int] = (1, 2),
-         prepare: Callable[[Machine], Any] | None = None, after: Callable[[Observed, BootResult], Any] | None = None, **kw: Any) -> Observed:
+         prepare: Callable[[Machine], Any] | None = None, after: Callable[[Observed, BootResult], Any] | None = None, chooser: Choices | None = None,
+         **kw: Any) -> Observed:
     """Boot once, on the machine of ``run`` if there is one; a detector's report is raised.
 
     ``faults``, ``schedule``: armed from the first call of the boot to the last, up to ``most`` of each within ``limit`` and ``preempt``.
     """
     seen = Observed()
-    early: list[Any] = []
+    chooser = run.chooser if run is not None else chooser
 
     def looks() -> None:
-        if not seen.tree:
+        if seen.tree:
+            return
+        with chooser.paused() if chooser is not None else nullcontext():
             seen.tree = [e for e in seen_tree(1 << 20) if e["path"] != f"/{INIT.decode()}"]
             seen.mounts = sorted((x["mountpoint"], x["type"], x["options"][0]) for x in mounts())
 
     def ready(m: Machine) -> None:
-        early.append(m)
         m.parts["looks_for_init"] = looks
         m.parts["observed"] = seen
         if prepare is not None:
             prepare(m)
-        if run is not None and faults:
-            run.chooser.arm_faults(limit, most[0])
-        if run is not None and schedule:
-            run.chooser.arm_schedule(preempt, most[1])
+        if chooser is not None and faults:
+            chooser.arm_faults(limit, most[0])
+        if chooser is not None and schedule:
+            chooser.arm_schedule(preempt, most[1])
 
     def over(r: BootResult) -> None:
-        if run is not None:
-            run.chooser.disarm_faults()
-            run.chooser.disarm_schedule()
+        if chooser is not None:
+            chooser.disarm_faults()
+            chooser.disarm_schedule()
         m = r.machine
         m.parts.pop("looks_for_init", None)
         if r.ended == "splat":
@@ -137,7 +142,7 @@ def boot(design: str | designs.Design, initrd: bytes | None, *, run: Run | None 
             after(seen, r)
 
     archive = encode([Segment(members=[*builtin, PROGRAM, trailer()])])
-    machine = run.machine if run is not None else Machine
+    machine = run.machine if run is not None else functools.partial(Machine, chooser=chooser)
     r = designs.boot(design, initrd, cmdline=f"root=0:0 rdinit=/{INIT.decode()} {cmdline}".rstrip(), builtin=archive, at=at, config=config, tree=False, prepare=ready,
                      after=over, machine=machine, **kw)
     if r.error is not None and not isinstance(r.error, KernelPanic):

@@ -6,7 +6,8 @@ any costs nothing, a token stays short, and a shrinker moves one number to find 
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from kemu.check.where import port_chain, site
@@ -194,6 +195,14 @@ class Choices:
             self.trace(str(s))
         self._next_switch()
         return i
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing fails and nobody is preempted meanwhile: somebody looks who is no part of the experiment."""
+        armed = self._faults_on, self._schedule_on
+        self._faults_on = self._schedule_on = False
+        yield
+        self._faults_on, self._schedule_on = armed
 
     def offsets(self) -> list[int]:
         """The run as numbers: what a token holds and :class:`~kemu.explore.source.ListSource` replays."""
