@@ -10,7 +10,7 @@ from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
 
 import initramfs.experiments_undo  # noqa: F401 - registers
-from initramfs.trials import INIT, _file, cpio_archive, erofs_image, run_boot  # noqa: F401 - others make inputs of the first two
+from initramfs.trials import INIT, _file, cpio_archive, erofs_image, run_boot, told  # noqa: F401 - others make inputs of the first two
 
 __harness__ = True
 DESIGNS = {name: {"design": name} for name in ("upstream", "initerofs-rfc", "layered")}        # upstream is the measure: it is judged by detectors only
@@ -91,7 +91,7 @@ def rows(run: Run, design: str) -> None:
     if gone and design != "upstream":
         first = kinds[gone[0]]
         place = f"behind {'an archive' if kinds[gone[0] - 1] == 'cpio' else 'an image'}" if gone[0] else "at the beginning"
-        run.fail(f"segment {gone[0]} ({first}, {place}) of {len(kinds)} is not in the root", *[t for _, t in state.log[-6:]],
+        run.fail(f"segment {gone[0]} ({first}, {place}) of {len(kinds)} is not in the root", *told(state),
                  cause=f"{first} {place} is lost", where=state.by)
 
 

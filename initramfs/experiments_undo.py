@@ -14,9 +14,10 @@ from kemu.linux.init import setup_table
 from kemu.linux.init_syscalls import init_mkdir
 from kemu.linux.series import Series
 from kemu.machine.boot import default_builtin
+from kemu.machine.current import this
 
 from initramfs import designs, initerofs_rfc, layered
-from initramfs.trials import State, cpio_archive, directories, erofs_image, few, leave, place, run_boot
+from initramfs.trials import State, cpio_archive, directories, erofs_image, few, leave, place, run_boot, told
 
 __harness__ = True
 DESIGNS = {"initerofs-rfc": {"design": "initerofs-rfc"}, "layered": {"design": "layered"}}
@@ -124,6 +125,10 @@ def _reference(design: str, data: bytes) -> State:
     return _known[key]
 
 
+def _log() -> list[str]:
+    return ["The last lines of the log:", *this.machine.log.lines()[-5:]]
+
+
 def _grouped(entries: list[ledger.Entry]) -> str:
     kinds = [k for k in (*ledger.LASTING, "nodes") if any(e.kind == k for e in entries)]
     return "; ".join(f"{k}: " + ", ".join(e.name + (f" ({e.about})" if e.about and k == "mounts" else "") for e in entries if e.kind == k) for k in kinds)
@@ -140,8 +145,8 @@ def undoes(run: Run, design: str) -> None:
         lasting = [e for e in entries if e.kind in ledger.LASTING]
         if entries:
             kinds = ", ".join(sorted({f"{'+' if e.new else '-'}{e.kind}" for e in lasting or entries}))
-            run.fail(f"{attempt.where[0]} {how} and leaves behind {_grouped(entries)}", *ledger.report(entries), cause=f"left by {attempt.where[0]}: {kinds}",
-                     severity="low" if not lasting else "high" if {e.kind for e in lasting} == {"superblocks"} else "critical", where=attempt.where)
+            run.fail(f"{attempt.where[0]} {how} and leaves behind {_grouped(entries)}", *ledger.report(entries), *_log(), cause=f"left by {attempt.where[0]}: {kinds}",
+                     severity="low" if not lasting else "high" if {e.kind for e in lasting} == {"superblocks"} else "critical", where=attempt.where, detector="ledger")
 
     boot_with(design, Plan(run, 1, judge), _input(run, design), machine=run.machine)
 
@@ -161,7 +166,7 @@ def takes_only_its_own(run: Run, design: str) -> None:
         gone = [e for e in entries if not e.new and e.kind == "nodes"]
         if gone:
             run.fail(f"{attempt.where[0]} {how} and removes {', '.join(e.name for e in gone)} of the built-in archive", *ledger.report(entries),
-                     cause=f"removed by {attempt.where[0]}", severity="medium", where=attempt.where)
+                     *_log(), cause=f"removed by {attempt.where[0]}", severity="medium", where=attempt.where, detector="ledger")
 
     boot_with(design, Plan(run, attempt.unpacked, judge), data, machine=run.machine, builtin=default_builtin() + directories(plan.made))
 
@@ -180,7 +185,7 @@ def failing_calls(run: Run, design: str) -> None:
         near, what, kinds = (done, "a success", as_done) if len(as_done) <= len(as_off) else (off, "upstream", as_off)
         lines = state.lines(near)
         run.fail(f"after a failed call the boot is neither a success nor as upstream; unlike {what}: {few(lines)}", *lines,
-                 "The last lines of the log:", *[t for _, t in state.log[-8:]], cause=f"failed call, unlike {what}: {', '.join(kinds)}",
+                 "Of the log:", *told(state), cause=f"failed call, unlike {what}: {', '.join(kinds)}",
                  severity="critical", where=ATTEMPTS[design].where)
 
 
@@ -190,7 +195,7 @@ def one_attempt(run: Run, design: str) -> None:
     plan = Plan(run)
     state = boot_with(design, plan, _input(run, design), machine=run.machine)
     if plan.calls > 1:
-        run.fail(f"an attempt that has failed is made again: {ATTEMPTS[design].where[0]} runs {plan.calls} times", *[t for _, t in state.log[-12:]],
+        run.fail(f"an attempt that has failed is made again: {ATTEMPTS[design].where[0]} runs {plan.calls} times", *told(state),
                  cause="more than one attempt", where=state.by)
 
 
@@ -216,7 +221,7 @@ def leaves_nothing_unused(run: Run, design: str) -> None:
     state = boot_with(design, plan, _input(run, design), machine=run.machine, end=end)
     if left and state.values["end"] == ["init runs"]:
         run.fail(f"{', '.join(left)}: made, and left over in rootfs with nothing in {'it' if len(left) == 1 else 'them'} and nothing mounted there",
-                 *left, cause="left over", severity="low", where=ATTEMPTS[design].where)
+                 *left, cause="left over", severity="low", where=ATTEMPTS[design].where, detector="ledger")
 
 
 @experiment("{design}.gives-memory-back", variants=DESIGNS)
@@ -228,7 +233,7 @@ def gives_memory_back(run: Run, design: str) -> None:
     free, of = (int(w) for w in state.values["initrd at last"][0].split() if w.isdigit())
     if free != of:
         run.fail(f"{of - free} of {of} whole pages of the initrd are never freed", *state.values["freed initrd"], cause="initrd never freed",
-                 severity="medium", where=state.by)
+                 severity="medium", where=state.by, detector="ledger")
 
 
 @experiment("{design}.parameters", variants=DESIGNS)

@@ -58,6 +58,9 @@ def _file(name: str, data: bytes, mode: int, ino: int) -> bytes:
 
 # ------------------------------------------------------------------------- what a boot came to
 
+_usual: set[str] = set()
+
+
 class State:
     """What can be seen of a kernel when it looks for init, and of the initrd's memory at the end: lines by kind.
 
@@ -95,6 +98,13 @@ def place(fn: Callable[..., Any]) -> tuple[str, str]:
 def few(lines: list[str], most: int = 4) -> str:
     """Some lines as one."""
     return "; ".join(lines[:most]) + (f"; and {len(lines) - most} more" if len(lines) > most else "")
+
+
+def told(state: State, most: int = 24) -> list[str]:
+    """The last lines of the log that a boot of upstream with an archive does not have."""
+    if not _usual:
+        _usual.update(text for _, text in run_boot("upstream", cpio_archive("a"))[1].log)
+    return [text for _, text in state.log if text not in _usual][-most:]
 
 
 def observe(state: State) -> None:
@@ -213,4 +223,4 @@ def leave(state: State) -> None:
     state.values["initrd at last"] = [f"{freed} of {len(pages)} whole pages are free"]
 
 
-__all__ = ["INIT", "State", "cpio_archive", "directories", "erofs_image", "few", "leave", "observe", "place", "read_mounts", "run_boot"]
+__all__ = ["INIT", "State", "cpio_archive", "directories", "erofs_image", "few", "leave", "observe", "place", "read_mounts", "run_boot", "told"]

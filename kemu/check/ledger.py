@@ -81,7 +81,7 @@ def _names(dentry: Any, above: str, out: dict[str, str]) -> None:
 def compare(before: Ledger, after: Ledger) -> list[Entry]:
     """What is not the same, kind by kind."""
     out = []
-    for kind in before:
+    for kind in (*LASTING, "nodes"):
         b, a = before[kind], after[kind]
         if len(b) == len(a) == 1 and kind.endswith("directory"):
             if a != b:

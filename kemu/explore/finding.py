@@ -37,12 +37,14 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
 
 
 class Disagreement(Splat):
-    """A property does not hold: what was expected, what came. ``cause`` names the kind of disagreement for deduplication."""
+    """A property does not hold: what was expected, what came. ``cause`` names the kind of disagreement for deduplication, ``detector`` how it shows."""
 
-    def __init__(self, title: str, details: list[str] | None = None, *, function: str = "", cause: str = "", severity: str = "high", **facts: Any):
+    def __init__(self, title: str, details: list[str] | None = None, *, function: str = "", cause: str = "", severity: str = "high",
+                 detector: str = "difference", **facts: Any):
         super().__init__(title, details, function=function, **facts)
         self.cause = cause or title
         self.severity = severity
+        self.detector = detector
 
 
 @dataclass
@@ -108,7 +110,7 @@ def of_splat(experiment: str, splat: Splat) -> Finding:
     line = str(facts.get("line", ""))
     where = c_location(splat.function, line) if splat.function else ""
     if isinstance(splat, Disagreement):
-        return Finding(experiment, splat.title, "difference", splat.severity, splat.function, where, [splat.title, *splat.details], splat.cause,
+        return Finding(experiment, splat.title, splat.detector, splat.severity, splat.function, where, [splat.title, *splat.details], splat.cause,
                        line=line)
     detector, severity = classify(splat.title)
     mapped = str(facts.get("mapped_in", ""))

@@ -95,9 +95,10 @@ class Run:
         """Something that tells this run's behaviour from another's (an errno, a layout): counted as progress."""
         self.behaviour.update(what)
 
-    def fail(self, title: str, *details: str, cause: str = "", severity: str = "high", where: tuple[str, str] = ("", "")) -> None:
+    def fail(self, title: str, *details: str, cause: str = "", severity: str = "high", where: tuple[str, str] = ("", ""),
+             detector: str = "difference") -> None:
         """The property does not hold. ``where``: function and file:line that it is about (:attr:`heard`, :meth:`filled`)."""
-        raise Disagreement(title, list(details), cause=cause, severity=severity, function=where[0], line=where[1])
+        raise Disagreement(title, list(details), cause=cause, severity=severity, detector=detector, function=where[0], line=where[1])
 
     @contextmanager
     def unchanged(self, m: Machine) -> Iterator[None]:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.explore.experiment import Experiment
+from kemu.explore.finding import Disagreement
 from kemu.explore.reduce import reduce
 from kemu.explore.run import Outcome, execute
 from kemu.explore.source import HypothesisSource, ListSource
@@ -34,7 +35,7 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
     cause = found.finding.cause
     best = found
     full = options
-    if found.finding.detector == "difference" and options.get("detect", True):
+    if isinstance(found.splat, Disagreement) and options.get("detect", True):
         options = {**options, "detect": False}          # what differs shows without detectors, in half the time
     deadline = time.monotonic() + seconds
 

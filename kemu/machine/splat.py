@@ -79,12 +79,18 @@ def caller_function() -> tuple[str, str]:
 
 
 def call_trace(limit: int = 12) -> list[str]:
-    """The ported and API functions on the stack, innermost first, as a kernel's ``Call Trace``."""
+    """The ported and API functions on the stack, innermost first, as a kernel's ``Call Trace``; a harness only where it called them."""
     frame: FrameType | None = sys._getframe(1)
     out: list[str] = []
+    harness: list[str] = []             # what an experiment has put in between is none of the kernel's
     while frame is not None and len(out) < limit:
         if is_ported(frame) or frame.f_globals.get("__name__", "").startswith("kemu.linux."):
             short = "/".join(frame.f_code.co_filename.split("/")[-2:])
-            out.append(f" {frame.f_code.co_name} ({short}:{frame.f_lineno})")
+            text = f" {frame.f_code.co_name} ({short}:{frame.f_lineno})"
+            if frame.f_globals.get("__harness__"):
+                harness.append(text)
+            else:
+                harness.clear()
+                out.append(text)
         frame = frame.f_back
-    return out
+    return (out + harness)[:limit]

@@ -35,12 +35,12 @@ POSTED: dict[str, tuple[str, str, str, str, str]] = {
     "literals are cut into pieces": ("writes-no-constants", "difference", "literal 'mode=0755' has become 'mode", "an EROFS image as initrd$",
                                      "initerofs_mount_root"),
     "nothing is undone when the move fails": (
-        "undoes", "difference", r"leaves behind mounts: /root \(erofs\), /overlay_upper \(tmpfs\), /overlay_merged \(overlay\); working directory: "
+        "undoes", "ledger", r"leaves behind mounts: /root \(erofs\), /overlay_upper \(tmpfs\), /overlay_merged \(overlay\); working directory: "
         r"/overlay_merged; disks: initerofs; .*superblocks: .*/dev/initerofs", FAULT + "initerofs_mount_root", "initerofs_mount_root"),
-    "a chdir that fails is not noticed": ("undoes", "difference", r"fails with ELOOP and leaves behind mounts: /root", FAULT.replace(r"\(\)", r"_chdir\(\)", 0)
+    "a chdir that fails is not noticed": ("undoes", "ledger", r"fails with ELOOP and leaves behind mounts: /root", FAULT.replace(r"\(\)", r"_chdir\(\)", 0)
                                           + "initerofs_mount_root", "initerofs_mount_root"),
-    "an umount is still to come when the disk goes": ("undoes", "difference", "leaves behind superblocks: erofs initerofs", FAULT, "initerofs_mount_root"),
-    "an umount that fails is not noticed": ("undoes", "difference", r"leaves behind mounts: /overlay_upper \(tmpfs\); superblocks", FAULT,
+    "an umount is still to come when the disk goes": ("undoes", "ledger", "leaves behind superblocks: erofs initerofs", FAULT, "initerofs_mount_root"),
+    "an umount that fails is not noticed": ("undoes", "ledger", r"leaves behind mounts: /overlay_upper \(tmpfs\); superblocks", FAULT,
                                             "initerofs_mount_root"),
     "the dead superblock is taken again": ("failing-calls", "difference", "neither a success nor as upstream; unlike a success: .*EIO", FAULT,
                                            "initerofs_mount_root"),
@@ -52,14 +52,14 @@ POSTED: dict[str, tuple[str, str, str, str, str]] = {
                                           "do_populate_rootfs"),
     "the cookie stays 0": ("says-nothing-new", "difference", r"wait_for_initramfs\(\) called before rootfs_initcalls", "the same tree", "populate_rootfs"),
     "a parameter without effect": ("parameters", "difference", "retain_initerofs changes nothing", "retain_initerofs on the command line", "retain_initerofs_param"),
-    "memory is never freed": ("gives-memory-back", "difference", r"(\d+) of \1 whole pages of the initrd are never freed", "unmounted", "populate_rootfs"),
+    "memory is never freed": ("gives-memory-back", "ledger", r"(\d+) of \1 whole pages of the initrd are never freed", "unmounted", "populate_rootfs"),
     "an image behind an archive": ("rows", "difference", r"segment 1 \(erofs, behind an archive\)", "^cpio, erofs; .* at offset 0 of a page$", "do_populate_rootfs"),
     "an archive behind an image": ("rows", "difference", r"segment 1 \(cpio, behind an image\)", "^erofs, cpio; .* at offset 0 of a page$", "populate_rootfs"),
     "the built-in archive": ("keeps-the-built-in", "difference", "/dev/console of the built-in archive", "default built-in archive", "populate_rootfs"),
     "the last sector": ("disk-has-every-byte", "difference", "the disk ends 1 byte before the initrd", "an initrd of 4097 bytes$", "initerofs_blkdev_create"),
     "segments that are no sectors": ("disk-reads-right", "difference", "other bytes than it asks for", "segments of 1 and 1023$", "initerofs_submit_bio"),
-    "a directory that nobody uses": ("leaves-nothing-unused", "difference", "/overlay_work.*left over", "an EROFS image as initrd$", "initerofs_mount_root"),
-    "a directory that is not its own": ("takes-only-its-own", "difference", "removes /overlay_work of the built-in archive", "built-in archive has directories .*fallible",
+    "a directory that nobody uses": ("leaves-nothing-unused", "ledger", "/overlay_work.*left over", "an EROFS image as initrd$", "initerofs_mount_root"),
+    "a directory that is not its own": ("takes-only-its-own", "ledger", "removes /overlay_work of the built-in archive", "built-in archive has directories .*fallible",
                                         "initerofs_mount_root"),
 }
 
