@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Figures of the designs of an initial root: a layered boot, every single fault of an initerofs boot, what a real tree costs in each."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.boot import _Nth
+from benchmarks.measure import Figure, times, tool
+
+HOW = "python -m benchmarks"
+# of /usr, as far as they are there; a few thousand files, text and programs
+PARTS = ("sbin", "share/zoneinfo", "share/perl", "lib/python3.11", "lib/python3", "share/perl5", "share/doc", "share/man")
+MOST_FILES = 3000
+STAMP = 1_700_000_000
+
+
+def layered4() -> list[Figure]:
+    """Archive, image, compressed archive, image."""
+    from kemu.forge.compressors import compress
+
+    from initramfs import designs
+    from initramfs.trials import cpio_archive, erofs_image
+
+    packed = compress("gzip", cpio_archive("c", False))
+    first = cpio_archive("a", False)
+    data = first + erofs_image("b") + bytes(-len(first) % 4) + packed + bytes(5) + erofs_image("d", blocks=20)
+    ends = []
+    best, median = times(lambda: ends.append(designs.boot("layered", data, tree=False)), 30)
+    line = "initrd: 4 segments, 2 of them mounted from memory"
+    assert all(r.ok and line in r.log for r in ends), ends[0].log[-5:]
+    return [Figure("a layered boot with 4 segments", f"{median * 1e3:.1f} ms (best {best * 1e3:.1f})", "< 20 ms", f"{HOW} layered4")]
+
+
+def initerofs_sweep() -> list[Figure]:
+    """The first fallible call of a boot of initerofs as posted fails, then the second, and so on."""
+    from kemu.machine.machine import Machine
+
+    from initramfs import designs
+    from initramfs.trials import erofs_image
+
+    data = erofs_image("a", blocks=30)
+
+    def plain(m: Any) -> None:
+        m.parts["rodata"] = "plain"             # the posted code writes to constants in every boot
+    t = time.perf_counter()
+    n = 1
+    ends: Counter[str] = Counter()
+    while True:
+        chooser = _Nth(n)
+        ends[designs.boot("initerofs-rfc", data, tree=False, prepare=plain, machine=partial(Machine, chooser=chooser)).ended] += 1
+        if chooser.count < n:
+            break
+        n += 1
+    how = ", ".join(f"{k} {v}" for k, v in sorted(ends.items()))
+    return [Figure("every single fault of a boot of initerofs as posted", f"{n - 1} boots in {time.perf_counter() - t:.1f} s ({how})", "< 20 s",
+                   f"{HOW} initerofs_sweep")]
+
+
+def _usr_tree(top: Path) -> tuple[int, int]:
+    """A root with /init and up to MOST_FILES files of this machine's /usr. Return: files, bytes."""
+    from initramfs.trials import INIT
+
+    (top / "init").write_bytes(INIT)
+    (top / "init").chmod(0o755)
+    (top / "dev").mkdir()
+    files, size = 1, len(INIT)
+    for part in PARTS:
+        for here, below, names in os.walk(Path("/usr") / part):
+            below[:] = sorted(d for d in below if d != "__pycache__")
+            into = top / Path(here).relative_to("/")
+            for name in sorted(names):
+                at = Path(here) / name
+                if files >= MOST_FILES or not at.is_symlink() and (not at.is_file() or at.stat().st_size > 4 << 20):
+                    continue
+                into.mkdir(parents=True, exist_ok=True)
+                if at.is_symlink():
+                    (into / name).symlink_to(os.readlink(at))
+                else:
+                    shutil.copyfile(at, into / name)
+                    files += 1
+                    size += at.stat().st_size
+    for here, below, names in os.walk(top):
+        for name in (*below, *names, "."):
+            os.utime(Path(here) / name, (STAMP, STAMP), follow_symlinks=False)
+    return files, size
+
+
+def _roots(tree: Path, into: Path) -> list[str]:
+    """The tree as cpio, cpio.zst, and EROFS with LZ4 and zstd, as far as there are tools."""
+    made = []
+    cpio, zstd, mkfs = shutil.which("cpio"), shutil.which("zstd"), tool("mkfs.erofs")
+    if cpio:
+        names = b"\0".join(sorted(os.fsencode(str(p.relative_to(tree))) for p in tree.rglob("*")))
+        with open(into / "usr.cpio", "wb") as f:
+            subprocess.run([cpio, "-0", "-o", "-H", "newc", "--quiet", "--reproducible"], cwd=tree, input=names, stdout=f, check=True)
+        made.append("usr.cpio")
+        if zstd:
+            subprocess.run([zstd, "-q", "-3", "-T1", "usr.cpio", "-o", "usr.cpio.zst"], cwd=into, check=True)
+            made.append("usr.cpio.zst")
+    for z in ("lz4", "zstd") if mkfs else ():
+        p = subprocess.run([mkfs, "--quiet", f"-T{STAMP}", "-U00000000-0000-0000-0000-000000000001", f"-z{z}", "-C65536", f"usr.{z}.erofs", str(tree)],
+                           cwd=into, capture_output=True, check=False)
+        if p.returncode == 0:
+            made.append(f"usr.{z}.erofs")
+    return [str(into / name) for name in made]
+
+
+def _mib(n: int) -> str:
+    return f"{n / (1 << 20):.1f}"
+
+
+def compare_usr() -> list[Figure]:
+    """A few thousand files of /usr through ``kemu compare``, twice: the figures are the same to the byte."""
+    from initramfs import compare, compare_views
+
+    how = f"{HOW} compare_usr"
+    with tempfile.TemporaryDirectory() as tmp:
+        top, out = Path(tmp, "root"), Path(tmp, "out")
+        top.mkdir()
+        out.mkdir()
+        files, size = _usr_tree(top)
+        roots = _roots(top, out)
+        if not roots:
+            return [Figure("compare: a tree of /usr", "not measured: neither cpio nor mkfs.erofs here", "", how)]
+        t = time.perf_counter()
+        results = compare.measure_all(roots)
+        seconds = time.perf_counter() - t
+        same = json.dumps(compare.measure_all(roots)) == json.dumps(results)
+        print("\n".join(compare_views.table(results)))
+        figures = [Figure(f"compare: {files} files of /usr, {_mib(size)} MiB", f"{seconds:.1f} s for {len(results)} designs and formats; "
+                          f"a second time {'the same to the byte' if same else 'DIFFERENT'}", "the same to the byte", how)]
+        for r in results:
+            name = f"compare: /usr as {os.path.basename(r['initrd'])}, {r['design']}"
+            if not compare_views.complete(r):
+                figures.append(Figure(name, f"no boot: {r.get('error')}", "", how))
+                continue
+            at = {p: {k: compare_views.value(r, p, *c) for k, c in (("copied", ("bytes_copied", False)), ("decompressed", ("bytes_decompressed", False)),
+                                                                    ("allocated", ("pages_allocated", True)))} for p in compare.POINTS}
+            s = r["switch_root"]
+            what = "; ".join(f"{k} {' / '.join(_mib(at[p][k]) for p in compare.POINTS)}" for k in ("copied", "decompressed", "allocated"))
+            stays = s["initrd"] + s["page_cache"] + s["page_cache_in_ram"]
+            figures.append(Figure(name, f"MiB until /init, 10 %, 50 %, all: {what}; cached twice {_mib(r['memory']['cached_beside_the_initrd'])}; "
+                                  f"stays after switch_root {_mib(stays)}; initcalls moved {r['initcalls_moved']}", "", how))
+        return figures
+
+
+ALL = {"layered4": layered4, "initerofs_sweep": initerofs_sweep, "compare_usr": compare_usr}
