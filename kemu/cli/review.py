@@ -36,7 +36,7 @@ def _print(args: argparse.Namespace, p: Progress) -> None:
         if args.kunit:
             print("\n".join(kunit_case.skeleton(f)) + "\n")
     if findings:
-        rows = [[f.severity, f.detector, f.c_location or f.function, f.token, f.title + (f" [{f.trigger}]" if f.trigger else "")] for f in findings]
+        rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.token, f.title + (f" [{f.trigger}]" if f.trigger else "")] for f in findings]
         print("\n".join(table(["severity", "detector", "where in C", "token", "what, with the smallest trigger"], rows, _search.terminal_width())))
     if p.of_base:
         print(f"{len(p.of_base)} more that the kernel below shows as well: " + "; ".join(f.title for f in p.of_base))
