@@ -14,6 +14,7 @@ from kemu.explore.chooser import Choices
 from kemu.forge.cpio import Member
 from kemu.linux import user as sys
 from kemu.linux.firmware import request_firmware
+from kemu.linux.init import wait_for_initramfs
 from kemu.linux.umh import UMH_NO_WAIT, UMH_WAIT_PROC, call_usermodehelper
 from kemu.linux.workqueue import INIT_WORK, schedule_work, work_struct
 from kemu.machine.current import this
@@ -44,13 +45,14 @@ class Actors:
 
     marks     files of which a program looks whether they are there
     got       name of an actor -> what its call returned
-    saw       name of a program -> the marks that it saw, once for each time it ran
+    saw       (program, or "driver"; the marks that it saw)
     """
 
     marks: Sequence[str]
     helpers: Sequence[str] = ()
     detached: Sequence[str] = ()                # helpers for whom nobody waits
-    firmware: bool = True
+    firmware: bool = True                       # a driver asks for its firmware
+    driver: bool = True                         # another waits for the initramfs and looks for itself
     level: str = LEVELS[0]
     got: dict[str, Any] = field(default_factory=dict)
     saw: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
@@ -70,6 +72,9 @@ class Actors:
         if self.firmware:
             work.append(lambda: self.got.__setitem__("firmware", request_firmware("card.bin")))
 
+        if self.driver:
+            work.append(self._driver)
+
         def actors_init() -> int:
             for do in work:
                 w = work_struct()
@@ -78,6 +83,10 @@ class Actors:
             return 0
 
         functions(m, initcalls)[self.level].append(actors_init)
+
+    def _driver(self) -> None:
+        wait_for_initramfs()
+        self.saw.append(("driver", self._look()))
 
     def _look(self) -> tuple[str, ...]:
         """At one moment: the root may be another one in the next."""

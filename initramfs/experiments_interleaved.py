@@ -17,7 +17,7 @@ from kemu.forge import tree
 from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
-from kemu.linux.errno import ENOENT
+from kemu.linux.errno import ENOENT, ENOMEM
 from kemu.machine.splat import KernelBug
 
 from initramfs.actors import FIRMWARE, LEVELS, Actors, firmware_members, helper_member
@@ -38,7 +38,8 @@ def _actors(run: Run, marks: tuple[str, ...]) -> Actors:
     pick = run.pick
     level = pick.one_of("level", LEVELS)
     absent = pick.int("absent", 0, 3)
-    return Actors(marks, helpers=[HELPER, LATE][:2 if absent != 1 else 0], detached=[LATE] if pick.rare("detached", 3) else [], firmware=absent != 2, level=level)
+    return Actors(marks, helpers=[HELPER, LATE][:2 if absent != 1 else 0], detached=[LATE] if pick.rare("detached", 3) else [], firmware=absent != 2,
+                  driver=absent != 3, level=level)
 
 
 # ------------------------------------------------------------------------- upstream
@@ -49,7 +50,7 @@ def interleavings(run: Run) -> None:
     actors = _actors(run, MARKS)
     cmdline = run.pick.one_of("command line", ("", "initramfs_async=0", "retain_initrd"))
     run.show(f"actors from level {actors.level} on{', ' + cmdline if cmdline else ''}")
-    seen = boot("upstream", UPSTREAM, run=run, builtin=BUILTIN, cmdline=cmdline, schedule=True, prepare=actors.install, config={"CONFIG_EROFS_FS": False})
+    seen = boot("upstream", UPSTREAM, run=run, builtin=BUILTIN, cmdline=cmdline, schedule=True, newest=run.pick.rare("newest first", 2), prepare=actors.install, config={"CONFIG_EROFS_FS": False})
     if seen.ended:
         run.fail(f"the boot ends: {seen.ended}", *seen.log[-4:], cause=f"boot ends: {seen.ended}")
     for who, got in actors.got.items():
@@ -108,7 +109,7 @@ def layered_interleavings(run: Run) -> None:
     actors = _actors(run, ALL)
     cmdline = run.pick.one_of("command line", ("", "initramfs_async=0", "retain_initrd"))
     run.show(f"an archive, an image, an archive; actors from level {actors.level} on{', ' + cmdline if cmdline else ''}")
-    seen = boot("layered", ROW, run=run, builtin=BUILTIN, cmdline=cmdline, schedule=True, prepare=actors.install, limit=400, preempt=400)
+    seen = boot("layered", ROW, run=run, builtin=BUILTIN, cmdline=cmdline, schedule=True, newest=run.pick.rare("newest first", 2), prepare=actors.install, limit=400, preempt=400)
     done = _plain("layered", cmdline)
     for what in seen.differences(done):
         if what != "log":
@@ -152,9 +153,10 @@ def _boot_anyhow(design: str, cmdline: str, prepare: Callable[[Any], None], **kw
 def faults_anywhere(run: Run) -> None:
     """Whichever call of a boot fails, whoever runs when: the complete new root, or what upstream makes of the same failure, and one line that says so."""
     actors = _actors(run, ALL)
-    cmdline = run.pick.one_of("command line", ("", "retain_initrd"))
+    # without the async domain PID 1 comes to the attempt while the others still have everything to do
+    cmdline = run.pick.one_of("command line", ("initramfs_async=0", "", "retain_initrd"))
     run.show(f"an archive, an image, an archive; actors from level {actors.level} on{', ' + cmdline if cmdline else ''}")
-    seen = _boot_anyhow("layered", cmdline, actors.install, run=run, schedule=True, limit=1500, preempt=400)
+    seen = _boot_anyhow("layered", cmdline, actors.install, run=run, schedule=True, newest=run.pick.rare("newest first", 2), limit=1500, preempt=400)
     fault = run.chooser.faults[0] if run.chooser.faults else None
     objects = unpackers_objects(run)
     if seen.said(UNDONE) and not seen.ended and objects:
@@ -162,11 +164,15 @@ def faults_anywhere(run: Run) -> None:
     marks = tuple(p for p in ALL if any(e["path"] == p for e in seen.tree))
     if seen.tree:
         _nobody_saw_a_part(run, actors, marks, NONE)
+        got = actors.got.get("firmware", FIRMWARE)
+        if got not in (FIRMWARE, -ENOENT, -ENOMEM):
+            run.fail(f"firmware: {got if isinstance(got, int) else 'other bytes'}", cause="a part of the firmware", severity="critical")
     done = _plain("layered", cmdline)
     if seen.ended and not any(p in seen.ended for p in (*PANICS, *BUGS)):
         run.fail(f"the boot ends: {seen.ended}", *seen.log[-6:], cause=f"boot ends: {seen.ended}")
     # the root may stand, and what fails is what comes after: then a kernel ends as it always would
-    wrong = [w for w in seen.differences(done) if w != "log" and not (seen.ended and w in ("ended", "left") or w in ("tree", "mounts") and not seen.tree)]
+    wrong = [w for w in seen.differences(done) if w != "log" and not (seen.ended and w in ("ended", "left") or w in ("tree", "mounts") and not seen.tree
+                                                                      or w == "exported" and seen.said("Failed to create initrd sysfs file"))]
     if seen.said(DONE) and not wrong:
         run.saw("complete")
         return

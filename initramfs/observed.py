@@ -91,7 +91,8 @@ def expected_pages(images: Sequence[tuple[int, int]], size: int, at: int, page: 
 
 
 def boot(design: str | designs.Design, initrd: bytes | None, *, run: Run | None = None, builtin: Sequence[Member] = (), cmdline: str = "", at: int = 0,
-         config: dict[str, bool] | None = None, faults: bool = False, schedule: bool = False, limit: int = 1000, preempt: int = 200, most: tuple[int, int] = (1, 2),
+         config: dict[str, bool] | None = None, faults: bool = False, schedule: bool = False, newest: bool = False, limit: int = 1000, preempt: int = 200,
+         most: tuple[int, int] = (1, 3),
          prepare: Callable[[Machine], Any] | None = None, after: Callable[[Observed, BootResult], Any] | None = None, chooser: Choices | None = None,
          **kw: Any) -> Observed:
     """Boot once, on the machine of ``run`` if there is one; a detector's report is raised.
@@ -116,7 +117,7 @@ def boot(design: str | designs.Design, initrd: bytes | None, *, run: Run | None 
         if chooser is not None and faults:
             chooser.arm_faults(limit, most[0])
         if chooser is not None and schedule:
-            chooser.arm_schedule(preempt, most[1])
+            chooser.arm_schedule(preempt, most[1], newest)
 
     def over(r: BootResult) -> None:
         if chooser is not None:

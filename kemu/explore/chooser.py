@@ -86,6 +86,7 @@ class Choices:
         self._switch_limit = 0
         self._switch_left = 0
         self._schedule_on = False
+        self._newest = False
 
     # ------------------------------------------------------------ values
 
@@ -160,9 +161,13 @@ class Choices:
 
     # ------------------------------------------------------------ tasks
 
-    def arm_schedule(self, limit: int = 200, most: int = 2) -> None:
-        """From here on, up to ``most`` scheduling questions are answered with another task than the default: the first within ``limit``."""
+    def arm_schedule(self, limit: int = 200, most: int = 2, newest: bool = False) -> None:
+        """From here on, up to ``most`` scheduling questions are answered with another task than the default: the first within ``limit``.
+
+        ``newest``: where a task sleeps, the default is the one that became runnable last, not first: chains of tasks run through at once.
+        """
         self._schedule_on = True
+        self._newest = newest
         self._switch_limit = limit
         self._switch_left = most
         self.task_points = []
@@ -187,7 +192,7 @@ class Choices:
         self.task_points.append(len(runnable))
         n = len(self.task_points)
         if n != self._switch_at:
-            return 0
+            return len(runnable) - 1 if self._newest and current is None else 0
         i = self.value("task", 1, len(runnable) - 1)
         s = Switch(n, where, _task(runnable[0]), _task(runnable[i]))
         self.switches.append(s)

@@ -16,7 +16,7 @@ from kemu.explore.finding import SEVERITIES, Finding
 from kemu.explore.run import Outcome, execute
 from kemu.explore.shrink import shrink
 from kemu.explore.source import ListSource, PlanSource, SeedSource, Source
-from kemu.explore.sweep import schedule_sweep
+from kemu.explore.sweep import mixed_sweep, scattered, schedule_sweep
 from kemu.forge.pick import splitmix64
 
 
@@ -91,6 +91,9 @@ class Plan:
             kinds.append(schedule_sweep(self.exp, values, 2, **self.options))
         if out.armed("fault"):
             kinds.append(self._fault_sweep(values, share))
+        if out.armed("fault") and out.armed("preempt"):
+            first = scattered(len(out.fault_keys))[share[0]::share[1]]
+            kinds.append(mixed_sweep(self.exp, values, [i + 1 for i in first], **self.options))
         while kinds and most > 0:
             for k in list(kinds):
                 most -= 1
@@ -131,12 +134,6 @@ class Plan:
             else:
                 del base[i]
         return base
-
-
-def scattered(n: int) -> list[int]:
-    """0..n-1 in an order of which every beginning is spread over all of them."""
-    width = max(1, (n - 1).bit_length())
-    return [i for i in (int(f"{k:0{width}b}"[::-1], 2) for k in range(1 << width)) if i < n]
 
 
 def _of_base(out: Outcome, options: dict[str, Any]) -> bool:

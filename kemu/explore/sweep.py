@@ -56,6 +56,49 @@ def schedule_sweep(exp: Experiment, offsets: Sequence[int] = (), preemptions: in
         level = deeper
 
 
+def scattered(n: int) -> list[int]:
+    """0..n-1 in an order of which every beginning is spread over all of them."""
+    width = max(1, (n - 1).bit_length())
+    return [i for i in (int(f"{k:0{width}b}"[::-1], 2) for k in range(1 << width)) if i < n]
+
+
+def mixed_sweep(exp: Experiment, offsets: Sequence[int], faults: Sequence[int], each: int = 6, run: Execute = execute, **options: Any) -> Iterator[Outcome]:
+    """One of ``faults`` with one preemption: of every fault in turn, the schedules with another task at one of ``each`` more points, until all are done.
+
+    The points are spread over the whole run, others for every fault; what comes after the fault first: before it, both alone are the same.
+    """
+    plans: list[Iterator[tuple[int, int, int]]] = []
+
+    def schedules(n: int, number: int) -> Iterator[tuple[int, int, int]]:
+        points = known[n]
+        order = scattered(len(points))
+        start = number * 7 % max(1, len(order))
+        for i in order[start:] + order[:start]:
+            for task in range(1, points[i]):
+                yield n, i + 1, task
+
+    known: dict[int, list[int]] = {}
+    for number, n in enumerate(faults):
+        out = run(exp, PlanSource(ListSource(list(offsets)), faults=(n,)), **options)
+        yield out
+        known[n] = out.task_points
+        plans.append(schedules(n, number))
+        yield from _some(exp, offsets, plans[-1], each, run, options)
+    while plans:
+        for p in list(plans):
+            done = 0
+            for out in _some(exp, offsets, p, each, run, options):
+                done += 1
+                yield out
+            if not done:
+                plans.remove(p)
+
+
+def _some(exp: Experiment, offsets: Sequence[int], plans: Iterator[tuple[int, int, int]], most: int, run: Execute, options: dict[str, Any]) -> Iterator[Outcome]:
+    for _, (n, point, task) in zip(range(most), plans):
+        yield run(exp, PlanSource(ListSource(list(offsets)), faults=(n,), switches=((point, task),)), **options)
+
+
 def exhaustive(exp: Experiment, *, widest: int = 8, deepest: int = 40, run: Execute = execute, **options: Any) -> Iterator[Outcome]:
     """Every run whose first ``deepest`` choices take the ``widest`` simplest values of their ranges (and the last one); the rest is simple."""
     prefix: list[int] = []
