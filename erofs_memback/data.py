@@ -125,7 +125,8 @@ def erofs_put_metabuf(buf: erofs_buf) -> None:
 @port_of("fs/erofs/data.c", "erofs_bread")
 def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> int:
     """An address (None without ``need_kmap``) or ERR_PTR: what read_mapping_folio() or rw_verify_area() said."""
-    index = pgoff_t(u64(buf.off + offset) >> arch.PAGE_SHIFT)
+    offset = u64(buf.off + offset)
+    index = pgoff_t(offset >> arch.PAGE_SHIFT)
     folio: Page | None = None
 
     # Metadata access for file-backed mounts reuses page cache of backing fs inodes (only folio data will be needed) to prevent double
@@ -150,7 +151,7 @@ def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> int:
         return None
     if not buf.base:
         buf.base = kmap_local_page(buf.page)
-    return buf.base + (u64(buf.off + offset) & ~arch.PAGE_MASK)
+    return buf.base + (offset & (arch.PAGE_SIZE - 1))
 
 
 @port_of("fs/erofs/data.c", "erofs_init_metabuf")
@@ -317,6 +318,7 @@ def erofs_map_dev(sb: SuperBlock, map: struct_erofs_map_dev) -> int:
 # bit 0 - 29: remaining parts to complete this folio
 EROFS_ONLINEFOLIO_EIO = 30
 EROFS_ONLINEFOLIO_DIRTY = 29
+_EIO, _DIRTY = BIT(EROFS_ONLINEFOLIO_EIO), BIT(EROFS_ONLINEFOLIO_DIRTY)
 
 
 @port_of("fs/erofs/data.c", "erofs_onlinefolio_init")
@@ -333,18 +335,19 @@ def erofs_onlinefolio_split(folio: Page) -> None:
 def erofs_onlinefolio_end(folio: Page, err: int, dirty: bool) -> None:
     while True:
         orig = folio.private
-        DBG_BUGON(orig <= 0)
+        if orig <= 0:
+            DBG_BUGON(orig <= 0)
         v = dirty << EROFS_ONLINEFOLIO_DIRTY
         v |= (orig - 1) | ((err != 0) << EROFS_ONLINEFOLIO_EIO)
         if cmpxchg(folio, "private", orig, v) == orig:
             break
 
-    if v & (BIT(EROFS_ONLINEFOLIO_DIRTY) - 1):
+    if v & (_DIRTY - 1):
         return
     folio.private = 0
-    if v & BIT(EROFS_ONLINEFOLIO_DIRTY):
+    if v & _DIRTY:
         flush_dcache_folio(folio)
-    folio_end_read(folio, not v & BIT(EROFS_ONLINEFOLIO_EIO))
+    folio_end_read(folio, not v & _EIO)
 
 
 class erofs_iomap_iter_ctx:

@@ -75,7 +75,7 @@ def z_erofs_oneshot_prepare_dstpages(rq: z_erofs_decompress_req, pagepool: Ref) 
     for i in range(rq.outpages):
         page = rq.out[i]
         if page:
-            if not PageHighMem(page):
+            if (kaddr or not i) and not PageHighMem(page):
                 if not i:
                     kaddr = page_address(page)
                     continue

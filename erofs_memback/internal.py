@@ -268,7 +268,11 @@ def erofs_pos(sb: SuperBlock, blk: int) -> int:
 
 
 def erofs_iblks(i: Inode) -> int:
-    return loff_t(round_up(i.i_size, 1 << i.i_blkbits)) >> i.i_blkbits
+    size = i.i_size
+    bits = i.i_blkbits
+    if 0 <= size < 1 << 62:
+        return (size + (1 << bits) - 1) >> bits
+    return loff_t(round_up(size, 1 << bits)) >> bits
 
 
 def EROFS_FEATURE_FUNCS(name: str, compat: str, feature: int) -> Callable[[erofs_sb_info], bool]:
@@ -396,12 +400,13 @@ def erofs_inode_in_metabox(inode: Inode) -> bool:
 
 @port_of("fs/erofs/internal.h", "erofs_iloc")
 def erofs_iloc(inode: Inode) -> int:
-    sbi = EROFS_I_SB(inode)
-    nid_lo = EROFS_I(inode).nid & EROFS_DIRENT_NID_MASK
+    sb = inode.i_sb
+    sbi = sb.s_fs_info          # EROFS_I_SB(inode)
+    nid_lo = inode.nid & EROFS_DIRENT_NID_MASK
 
     if erofs_inode_in_metabox(inode):
         return u64(nid_lo << sbi.islotbits)
-    return u64(erofs_pos(inode.i_sb, sbi.meta_blkaddr) + (nid_lo << sbi.islotbits))
+    return u64((sbi.meta_blkaddr << sb.s_blocksize_bits) + (nid_lo << sbi.islotbits))
 
 
 @port_of("fs/erofs/internal.h", "erofs_inode_version")

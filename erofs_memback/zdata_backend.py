@@ -14,13 +14,19 @@ from kemu.linux.list import list_add, list_del, list_for_each
 from kemu.linux.mm import PAGE_ALIGN, Page, folio_put, page_folio
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.page import arch
-from kemu.linux.page_flags import PageUptodate
+from kemu.linux.page_flags import PageUptodate, PG_uptodate
+from kemu.linux.series import Unedited
 from kemu.linux.slab import kfree, kmalloc_obj, kvfree, kvzalloc_objs
 from kemu.linux.string import memcpy
-from kemu.linux.types import Ref, container_of, list_head, u32
+from kemu.linux.types import Ref, container_of, list_head, this, u32
 
-from erofs_memback.compress import z_erofs_decompress_req, z_erofs_is_shortlived_page, z_erofs_put_shortlivedpage
-from erofs_memback.data import erofs_onlinefolio_end
+from erofs_memback.compress import (
+    Z_EROFS_SHORTLIVED_PAGE,
+    z_erofs_decompress_req,
+    z_erofs_is_shortlived_page,
+    z_erofs_put_shortlivedpage,
+)
+from erofs_memback.data import EROFS_ONLINEFOLIO_DIRTY, EROFS_ONLINEFOLIO_EIO, erofs_onlinefolio_end
 from erofs_memback.decompressor import g as decompressor
 from erofs_memback.internal import *
 from erofs_memback.zdata_frontend import z_erofs_put_pcluster
@@ -100,6 +106,28 @@ def z_erofs_do_decompressed_bvec(be: z_erofs_backend, bvec: z_erofs_bvec) -> Non
     list_add(item.list, be.decompressed_secondary_bvecs)
 
 
+_inlined = Unedited(z_erofs_do_decompressed_bvec, z_erofs_bvec_dequeue, z_erofs_page_is_invalidated, z_erofs_is_shortlived_page, erofs_folio_is_managed,
+                    erofs_onlinefolio_end)
+
+
+def _do_decompressed_bvecs(be: z_erofs_backend, bvecs: list[z_erofs_bvec]) -> None:
+    """:func:`z_erofs_do_decompressed_bvec` for each, with the warm path of it written out."""
+    pcl = be.pcl
+    off, length, nr_pages, pages = pcl.pageofs_out, pcl.length, be.nr_pages, be.decompressed_pages
+    page_size, shift = arch.PAGE_SIZE, arch.PAGE_SHIFT
+    for bvec in bvecs:
+        page = bvec.page
+        if not (page.head or page).mapping:
+            DBG_BUGON(z_erofs_page_is_invalidated(page))
+        poff = bvec.offset + off
+        if not poff & (page_size - 1) and (bvec.end == page_size or bvec.offset + bvec.end == length):
+            nr = poff >> shift
+            if nr < nr_pages and not pages[nr]:
+                pages[nr] = page
+                continue
+        z_erofs_do_decompressed_bvec(be, bvec)
+
+
 @port_of(P, "z_erofs_fill_other_copies")
 def z_erofs_fill_other_copies(be: z_erofs_backend, err: int) -> None:
     off0 = be.pcl.pageofs_out
@@ -138,7 +166,16 @@ def z_erofs_parse_out_bvecs(be: z_erofs_backend) -> None:
     old_bvpage = Ref()
 
     z_erofs_bvec_iter_begin(biter, pcl.bvset, Z_EROFS_INLINE_BVECS, 0)
-    for _ in range(pcl.vcnt):
+    left = pcl.vcnt
+    while left:
+        cur = biter.cur
+        if cur < biter.nr and _inlined.ok:      # the rest of this set
+            n = min(left, biter.nr - cur)
+            _do_decompressed_bvecs(be, biter.bvset.bvec[cur:cur + n])
+            biter.cur = cur + n
+            left -= n
+            continue
+        left -= 1
         bvec = z_erofs_bvec_dequeue(biter, old_bvpage)
 
         if old_bvpage.v:
@@ -161,9 +198,19 @@ def z_erofs_parse_in_bvecs(be: z_erofs_backend, overlapped: Ref) -> int:
     err = 0
 
     overlapped.v = False
+    mc = MNGD_MAPPING(EROFS_SB(be.sb)) if not pcl.from_meta and _inlined.ok else None
     for i in range(pclusterpages):
         bvec = pcl.compressed_bvecs[i]
         page = bvec.page
+
+        if mc is not None and page.__class__ is Page:       # what is below for these two, written out
+            if page.private == Z_EROFS_SHORTLIVED_PAGE and page.mapping is None:
+                be.compressed_pages[i] = page
+                continue
+            folio = page.head or page
+            if folio.mapping is mc and folio.flags & PG_uptodate:
+                be.compressed_pages[i] = page
+                continue
 
         # compressed data ought to be valid when decompressing
         if IS_ERR(page) or not page:
@@ -184,6 +231,28 @@ def z_erofs_parse_in_bvecs(be: z_erofs_backend, overlapped: Ref) -> int:
         z_erofs_do_decompressed_bvec(be, bvec)
         overlapped.v = True
     return err
+
+
+def _onlinefolio_pages(be: z_erofs_backend, i: int, err: int) -> int:
+    """:func:`erofs_onlinefolio_end` for the page at ``i`` and those behind it in the same folio; how many they are, 0: none, as it is special."""
+    pages = be.decompressed_pages
+    page = pages[i]
+    folio = page.head or page
+    if not folio.mapping:
+        return 0
+    n = 1
+    if folio.order:
+        for page in pages[i + 1:be.nr_pages]:
+            if page is None or page.head is not folio:
+                break
+            n += 1
+        if n > 1:
+            parts = folio.private & ~(1 << EROFS_ONLINEFOLIO_EIO | 1 << EROFS_ONLINEFOLIO_DIRTY)
+            if parts < n or folio.private < 0:
+                return 0
+            folio.private = folio.private - (n - 1) | 1 << EROFS_ONLINEFOLIO_DIRTY | (err != 0) << EROFS_ONLINEFOLIO_EIO
+    erofs_onlinefolio_end(folio, err, True)
+    return n
 
 
 @port_of(P, "z_erofs_decompress_pcluster")
@@ -277,10 +346,19 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
         be.onstack_pages[be.onstack_used:be.onstack_used + pclusterpages] = be.compressed_pages
 
     z_erofs_fill_other_copies(be, err)
+    more = 0
     for i in range(be.nr_pages):
         page = be.decompressed_pages[i]
         if not page:
             continue
+        if more:
+            more -= 1
+            continue
+        if page.private != Z_EROFS_SHORTLIVED_PAGE and this.watch is None and _inlined.ok:
+            more = _onlinefolio_pages(be, i, err) - 1
+            if more >= 0:
+                continue
+            more = 0
 
         DBG_BUGON(z_erofs_page_is_invalidated(page))
         if not z_erofs_is_shortlived_page(page):

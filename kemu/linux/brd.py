@@ -31,6 +31,7 @@ from kemu.linux.math import roundup
 from kemu.machine.current import this
 from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.region import Region
+from kemu.machine.runs import mark_written
 from kemu.machine.sched import PF_KTHREAD, WaitQueue
 
 RAMDISK_MAJOR = 1
@@ -94,7 +95,7 @@ def _transfer(brd: Brd, bio: Bio) -> bool:
                 for dst, k in runs:
                     mem.buf[dst:dst + k] = mem.buf[src:src + k]
                     src += k
-                mem._mark(runs, None)
+                mark_written(mem, runs)
                 mem.counters.bytes_copied += have
             elif have:
                 mem.copy(addr, base + pos, have)

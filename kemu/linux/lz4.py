@@ -18,6 +18,7 @@ from kemu.linux.honesty import custom, dup
 from kemu.linux.lz4_decompress import LZ4_decompress_generic, Window
 from kemu.machine import hostlib
 from kemu.machine.current import this
+from kemu.machine.runs import mark_written, overlapping, window_pieces
 
 LZ4_DISTANCE_MAX = 65535
 
@@ -135,15 +136,6 @@ def _as_linux(sp: int, dp: int, csize: int, capacity: int, partial: bool) -> boo
     return good
 
 
-def _overlap(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> bool:
-    """Whether two lists of arena runs share a byte."""
-    for x, n in a:
-        for y, k in b:
-            if x < y + k and y < x + n:
-                return True
-    return False
-
-
 def _in_place(src: int, dst: int, csize: int, capacity: int) -> bool:
     """Whether decoding a source that lies in its own destination is safe: by the margin rule, and seen through one linear window."""
     if not (dst <= src and src + csize >= dst + capacity + LZ4_DECOMPRESS_INPLACE_MARGIN(csize)):
@@ -174,12 +166,12 @@ def _by_package(src: int, dst: int, csize: int, capacity: int) -> bool:
 
 def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) -> int:
     mem = this.mem
-    sruns = mem.pieces(src, csize, False)
-    druns = mem.pieces(dst, capacity, True)
+    sruns = window_pieces(src, csize, False)
+    druns = window_pieces(dst, capacity, True)
     watch = this.watch
     if watch is not None and mem._init_of(sruns) is not None:
         watch.uninit_use(src, csize, "decompress")
-    overlap = _overlap(sruns, druns)
+    overlap = overlapping(sruns, druns, mem)
     if _lib is not None and capacity > 0 and csize > 0 and not (overlap and (partial or not _in_place(src, dst, csize, capacity))):
         sview = dview = None
         if len(sruns) == 1 and not overlap:
@@ -199,7 +191,7 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
         if ret == capacity and _as_linux(sp, dp, csize, capacity, partial):
             if dview is not None:
                 hostlib.scatter(druns, dview)
-            mem._mark(druns, None)
+            mark_written(mem, druns)
             mem.counters.bytes_decompressed += capacity
             return capacity
         if overlap and sview is not None and dview is None:

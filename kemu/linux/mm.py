@@ -27,6 +27,24 @@ def folio_page(folio: Page, n: int) -> Page:
     return folio if n == 0 else PageAllocator.tail(folio, n)
 
 
+@custom("include/linux/page-flags.h", "folio_page", "a run of them at once")
+def folio_pages(folio: Page, n: int, nr: int) -> list[Page]:
+    """``folio_page(folio, n)`` and the ``nr - 1`` behind it."""
+    if not folio.order:
+        return [folio]
+    tails = folio.tails
+    if tails is None:
+        tails = folio.tails = [None] * (1 << folio.order)
+    if not n:
+        tails[0] = folio
+    out = tails[n:n + nr]
+    if None in out:
+        out = tails[n:n + nr] = [page or PageAllocator.tail(folio, i) for i, page in enumerate(out, n)]
+    if not n:
+        tails[0] = None
+    return out                                      # type: ignore[return-value]
+
+
 @dup("include/linux/mm.h")
 def folio_order(folio: Page) -> int:
     """``unsigned int folio_order(const struct folio *folio)``"""
@@ -209,6 +227,6 @@ def PAGE_ALIGN(addr: int) -> int:
 
 
 __all__ = ["Folio", "PAGE_ALIGN", "Page", "PageHighMem", "flush_dcache_folio", "flush_dcache_page", "folio_address", "folio_get", "folio_get_private",
-           "folio_nr_pages", "folio_order", "folio_page", "folio_put", "folio_ref_count", "folio_shift", "folio_size", "folio_try_get", "get_page",
+           "folio_nr_pages", "folio_order", "folio_page", "folio_pages", "folio_put", "folio_ref_count", "folio_shift", "folio_size", "folio_try_get", "get_page",
            "is_vmalloc_addr", "offset_in_page", "page_address", "page_folio", "page_private", "page_ref_count", "page_to_pfn", "put_page",
            "set_page_private", "virt_to_folio", "virt_to_page", "vmalloc_to_page"]

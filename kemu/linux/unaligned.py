@@ -2,7 +2,7 @@
 """Loads and stores at any alignment (include/linux/unaligned.h)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import custom, dup
 from kemu.machine.current import this
 from kemu.machine.memory import u32_at
 
@@ -30,6 +30,19 @@ def get_unaligned_le32(p: int) -> int:
 def get_unaligned_le64(p: int) -> int:
     """``u64 get_unaligned_le64(const void *p)``"""
     return this.mem.ld64(p)
+
+
+@custom("include/linux/unaligned.h", "get_unaligned", "any number of bytes: what a loop picks out of them is picked from a number")
+def get_unaligned_le(p: int, n: int) -> int:
+    """``n`` bytes as one little-endian number."""
+    mem = this.mem
+    base = mem.fast.get(p >> mem.shift)
+    if base is not None:
+        off = p & mem.mask
+        if off + n <= mem.page_size:
+            base += off
+            return int.from_bytes(mem.buf[base:base + n], "little")
+    return int.from_bytes(mem.load(p, n), "little")
 
 
 @dup("include/linux/unaligned.h")

@@ -24,7 +24,7 @@ def vm_map_ram(pages: list[Page], count: int, node: int = -1) -> int:
     """``void *vm_map_ram(struct page **pages, unsigned int count, int node)``: an address, 0 on failure."""
     if _fails("vm_map_ram"):
         return 0
-    return this.machine.vm.map_pages(list(pages[:count]))
+    return this.machine.vm.map_briefly(pages[:count])
 
 
 @dup("mm/vmalloc.c")

@@ -278,7 +278,7 @@ class Memory:
                 st = state_get(pfn)
                 if st is None:
                     st = self.get_state(pfn)
-                    if st == OK:
+                    if st == OK and vpn - dm == pfn:
                         self.fast[vpn] = pfn << shift           # a page of a span: drop_span() takes it back
                 if st.__class__ is int:
                     if st >= 0x80 or (write and st == CONST):      # type: ignore[operator]

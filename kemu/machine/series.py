@@ -141,6 +141,22 @@ def _attributes(obj: Any) -> list[str]:
     return names
 
 
+class Unedited:
+    """``ok`` as long as no applied series replaces one of ``functions``: then a loop may do what they do without calling them."""
+
+    __slots__ = ("functions", "ok")
+
+    def __init__(self, *functions: Any):
+        self.functions = functions
+        self.ok = True
+        _unedited.append(self)
+        self.look()
+
+    def look(self) -> None:
+        self.ok = not any(id(fn) in s.replacements for s in _active for fn in self.functions)
+
+
+_unedited: list[Unedited] = []
 _active: list[Series] = []
 
 
@@ -154,4 +170,6 @@ def activate(wanted: list[Series]) -> list[Series]:
     for s in wanted:
         s.apply()
     _active[:] = wanted
+    for u in _unedited:
+        u.look()
     return before

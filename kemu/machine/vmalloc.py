@@ -13,7 +13,7 @@ KMAP_SLOTS = 64             # windows a task may hold at once
 class VmArea:
     """One mapped area: ``nr`` pages at ``addr``; ``owned`` if vfree gives the pages back."""
 
-    __slots__ = ("addr", "nr", "owned", "pages", "size", "caller")
+    __slots__ = ("addr", "brief", "caller", "nr", "owned", "pages", "size")
 
     def __init__(self, addr: int, pages: list[Page], size: int, owned: bool):
         self.addr = addr
@@ -21,6 +21,7 @@ class VmArea:
         self.nr = len(pages)
         self.size = size
         self.owned = owned
+        self.brief = False
         self.caller = ""
 
 
@@ -34,6 +35,18 @@ class VmSpace:
         self.next_vpn = (VMALLOC_START >> mem.shift) + 1
         self.areas: dict[int, VmArea] = {}
         self.shuffle_state = 0x9E3779B9
+
+    def map_briefly(self, pages: list[Page]) -> int:
+        """The same for a window that is looked through once or twice and taken away: its pages are found through ``vmap`` only."""
+        mem = self.mem
+        vpn = self.next_vpn
+        self.next_vpn = end = vpn + len(pages) + 1
+        mem.vmap.update(zip(range(vpn, end), [p.pfn for p in pages]))
+        addr = vpn << mem.shift
+        area = self.areas[addr] = VmArea(addr, pages, len(pages) << mem.shift, False)
+        area.brief = True
+        mem.counters.vm_maps += 1
+        return addr
 
     def map_pages(self, pages: list[Page], owned: bool = False, size: int = 0) -> int:
         """Map pages side by side; returns the address."""
@@ -67,6 +80,10 @@ class VmSpace:
         mem = self.mem
         vmap, aliases, fast = mem.vmap, mem.aliases, mem.fast
         vpn = addr >> mem.shift
+        if area.brief:
+            for v in range(vpn, vpn + area.nr):
+                del vmap[v]
+            return area
         for v in range(vpn, vpn + area.nr):
             pfn = vmap.pop(v)
             a = aliases[pfn]
