@@ -9,6 +9,7 @@ from __future__ import annotations
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
 
+import initramfs.experiments_success  # noqa: F401 - registers
 import initramfs.experiments_undo  # noqa: F401 - registers
 from initramfs.trials import INIT, _file, cpio_archive, erofs_image, run_boot, told  # noqa: F401 - others make inputs of the first two
 

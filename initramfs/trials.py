@@ -44,6 +44,11 @@ def cpio_archive(mark: str, init: bool = True) -> bytes:
     return out + trailer().encode()
 
 
+def files(contents: dict[str, bytes]) -> bytes:
+    """An archive's files, without a trailer."""
+    return b"".join(_file(name, data, 0o100644, 700 + i) for i, (name, data) in enumerate(contents.items()))
+
+
 def directories(names: list[str]) -> bytes:
     """An archive of empty directories, parents first."""
     return b"".join(newc_entry(n.lstrip("/"), 0o040755, 2, 0, 0, 900 + i) for i, n in enumerate(names)) + trailer().encode()
@@ -223,4 +228,4 @@ def leave(state: State) -> None:
     state.values["initrd at last"] = [f"{freed} of {len(pages)} whole pages are free"]
 
 
-__all__ = ["INIT", "State", "cpio_archive", "directories", "erofs_image", "few", "leave", "observe", "place", "read_mounts", "run_boot", "told"]
+__all__ = ["INIT", "State", "cpio_archive", "directories", "erofs_image", "few", "files", "leave", "observe", "place", "read_mounts", "run_boot", "told"]
