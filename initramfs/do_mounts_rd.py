@@ -30,7 +30,7 @@ g = statics(in_file=None, out_file=None, in_pos=lambda: Ref(0), out_pos=lambda: 
             decompress_error=0)
 
 
-@__setup("ramdisk_start=")
+@__setup("ramdisk_start=", "CONFIG_BLK_DEV_RAM")
 @port_of("init/do_mounts_rd.c", "ramdisk_start_setup")
 def ramdisk_start_setup(str):
     pr_warn("ramdisk_start= option is deprecated and will be removed soon\n")

@@ -557,7 +557,7 @@ def retain_initrd_param(str):
     return 1
 
 
-@__setup("keepinitrd")
+@__setup("keepinitrd", "CONFIG_ARCH_HAS_KEEPINITRD")
 @port_of("init/initramfs.c", "keepinitrd_setup")
 def keepinitrd_setup(__unused):
     if not IS_ENABLED("CONFIG_ARCH_HAS_KEEPINITRD"):

@@ -10,7 +10,7 @@ from kemu.linux.bug import WARN
 from kemu.linux.completion import complete, completion, wait_for_completion
 from kemu.linux.devtmpfs import driver_init
 from kemu.linux.err import IS_ERR, IS_ERR_OR_NULL
-from kemu.linux.errno import ENOENT, EPERM
+from kemu.linux.errno import EINVAL, ENOENT, EPERM
 from kemu.linux.fcntl import O_RDWR
 from kemu.linux.file import fput
 from kemu.linux.fs import filp_open
@@ -29,46 +29,66 @@ from kemu.linux.init import (
     panic,
     set_system_state,
     setup_table,
+    setups,
     wait_for_initramfs,
 )
 from kemu.linux.init_syscalls import init_dup, init_eaccess
 from kemu.linux.init_task import cpu_startup_entry, kernel_thread, kernel_thread_fn, kthreadd, setup_arch, workqueue_init
 from kemu.linux.initrd import initrd
-from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.kconfig import IS_ENABLED, config_value
+from kemu.linux.kstrtox import kstrtobool
 from kemu.linux.kunit import kunit_run_all_tests
 from kemu.linux.mm import page_to_pfn, virt_to_page
-from kemu.linux.moduleparam import core_param, parameq, parameqn, params, parse_args
+from kemu.linux.moduleparam import core_param, get_option, parameq, parameqn, params, parse_args, parse_takes, sysctl_is_alias
 from kemu.linux.mount import mnt_init
 from kemu.linux.printk import KERN_DEBUG, pr_crit, pr_err, pr_info, pr_notice, pr_warn, printk
 from kemu.linux.sched import current, ktime_get, preempt_count, preempt_count_set
 from kemu.linux.slab import kfree, kzalloc
 from kemu.linux.statics import statics
 from kemu.linux.string import mem_read
-from kemu.linux.types import u32
+from kemu.linux.types import Ref, u32
 from kemu.linux.unaligned import get_unaligned_le32
 
 from initramfs.do_mounts import g as do_mounts_g
 from initramfs.do_mounts import init_rootfs, prepare_namespace, rootfs_fs_type
 
-MAX_INIT_ARGS, MAX_INIT_ENVS = 32, 32
 BOOTCONFIG_MAGIC = b"#BOOTCONFIG\n"
 BOOTCONFIG_MAGIC_LEN = 12
 XBC_DATA_MAX = 32768 - 1
 COMMAND_LINE_SIZE = 2048
+CONSOLE_LOGLEVEL_DEFAULT, CONSOLE_LOGLEVEL_DEBUG, CONSOLE_LOGLEVEL_QUIET = 7, 10, 4
 LOG_WRAP_IDEAL_LEN = 1021           # CONFIG_CMDLINE_LOG_WRAP_IDEAL_LEN
 min_low_pfn = 1
 
-g = statics(argv_init=["init"], envp_init=["HOME=/", "TERM=linux"], panic_later=None, panic_param=None, execute_command=None,
+g = statics(argv_init=["init"] + [None] * 200, envp_init=["HOME=/", "TERM=linux"] + [None] * 200, panic_later=None, panic_param=None, execute_command=None,
             ramdisk_execute_command="/init", ramdisk_execute_command_set=False, boot_command_line="", saved_command_line="",
             static_command_line="", kthreadd_done=lambda: completion("rest_init()"), initcall_debug=False, blacklisted_initcalls=[],
-            bootconfig_found=False, early_done=False, initcall_calltime=0)
+            bootconfig_found=False, early_done=False, initcall_calltime=0, console_loglevel=CONSOLE_LOGLEVEL_DEFAULT)
+
+
+def pr_debug(fmt, *args):
+    """This file defines DEBUG."""
+    printk(KERN_DEBUG + fmt, *args)
+
+
+def MAX_INIT_ARGS():
+    """CONFIG_INIT_ENV_ARG_LIMIT: 32 but for UML, whose is 128"""
+    return min(config_value("CONFIG_INIT_ENV_ARG_LIMIT", 32), 198)
+
+
+MAX_INIT_ENVS = MAX_INIT_ARGS
+
+
+def strings(array):
+    """A list of C strings up to its NULL."""
+    return array[:array.index(None)]
 
 
 @port_of("init/main.c", "obsolete_checksetup")
 def obsolete_checksetup(line):
     had_early_param = False
 
-    for p in setup_table:
+    for p in setups():
         n = len(p.str)
         if parameqn(line, p.str, n):
             if p.early:
@@ -79,7 +99,7 @@ def obsolete_checksetup(line):
             elif p.setup_func(line[n:]):
                 return True
 
-    return had_early_param
+    return had_early_param or parse_takes(line, {p.str for p in setup_table})
 
 
 @port_of("init/main.c", "get_boot_config_from_initrd")
@@ -151,11 +171,15 @@ def set_init_arg(param, val, unused, arg):
         return 0
 
     param = repair_env_string(param, val)
-    if len(g.argv_init) == MAX_INIT_ARGS:
-        g.panic_later = "init"
-        g.panic_param = param
-        return 0
-    g.argv_init.append(param)
+
+    i = 0
+    while g.argv_init[i] is not None:
+        if i == MAX_INIT_ARGS():
+            g.panic_later = "init"
+            g.panic_param = param
+            return 0
+        i += 1
+    g.argv_init[i] = param
     return 0
 
 
@@ -170,6 +194,10 @@ def unknown_bootoption(param, val, unused, arg):
     """Unknown boot options get handed to init, unless they look like unused parameters."""
     bootloader = ("BOOT_IMAGE=", "kexec")
     name = param
+
+    # Handle params aliased to sysctls
+    if sysctl_is_alias(param):
+        return 0
 
     param = repair_env_string(param, val)
 
@@ -191,21 +219,24 @@ def unknown_bootoption(param, val, unused, arg):
     if val is not None:
         # Environment option
         n = len(name) + 1
-        for i, e in enumerate(g.envp_init):
-            if i == MAX_INIT_ENVS:
+        i = 0
+        while g.envp_init[i] is not None:
+            if i == MAX_INIT_ENVS():
                 g.panic_later = "env"
                 g.panic_param = param
-            if e[:n] == param[:n]:
-                g.envp_init[i] = param
+            if param[:n] == g.envp_init[i][:n]:
                 break
-        else:
-            g.envp_init.append(param)
+            i += 1
+        g.envp_init[i] = param
     else:
         # Command line option
-        if len(g.argv_init) == MAX_INIT_ARGS:
-            g.panic_later = "init"
-            g.panic_param = param
-        g.argv_init.append(param)
+        i = 0
+        while g.argv_init[i] is not None:
+            if i == MAX_INIT_ARGS():
+                g.panic_later = "init"
+                g.panic_param = param
+            i += 1
+        g.argv_init[i] = param
     return 0
 
 
@@ -215,7 +246,8 @@ def init_setup(str):
     g.execute_command = str
     # In case LILO is going to boot us with default command line, it prepends "auto" before the whole cmdline which makes the shell
     # think it should execute a script with such name. So we ignore all arguments entered _before_ init=... [MJ]
-    del g.argv_init[1:]
+    for i in range(1, MAX_INIT_ARGS()):
+        g.argv_init[i] = None
     return 1
 
 
@@ -225,7 +257,8 @@ def rdinit_setup(str):
     g.ramdisk_execute_command = str
     g.ramdisk_execute_command_set = True
     # See "auto" comment in init_setup
-    del g.argv_init[1:]
+    for i in range(1, MAX_INIT_ARGS()):
+        g.argv_init[i] = None
     return 1
 
 
@@ -254,7 +287,7 @@ def rest_init():
 @port_of("init/main.c", "do_early_param")
 def do_early_param(param, val, unused, arg):
     """Check for early params."""
-    for p in setup_table:
+    for p in setups():
         if p.early and parameq(param, p.str):
             if p.setup_func(val) != 0:
                 pr_warn("Malformed early option '%s'\n", param)
@@ -278,21 +311,50 @@ def parse_early_param():
     g.early_done = True
 
 
+@early_param("debug")
+@port_of("init/main.c", "debug_kernel")
+def debug_kernel(str):
+    g.console_loglevel = CONSOLE_LOGLEVEL_DEBUG
+    return 0
+
+
+@early_param("quiet")
+@port_of("init/main.c", "quiet_kernel")
+def quiet_kernel(str):
+    g.console_loglevel = CONSOLE_LOGLEVEL_QUIET
+    return 0
+
+
+@early_param("loglevel")
+@port_of("init/main.c", "loglevel")
+def loglevel(str):
+    newlevel = Ref(0)
+
+    # Only update loglevel value when a correct setting was passed, to prevent blind crashes (when loglevel being set to 0) that are quite
+    # hard to debug
+    if get_option(str, newlevel):
+        g.console_loglevel = newlevel.v
+        return 0
+
+    return -EINVAL
+
+
 @core_param("initcall_debug", noarg=True)
 def initcall_debug_set(val):
     """core_param(initcall_debug, initcall_debug, bool, 0644)"""
-    if val is not None and val[:1] not in "yY1tTnN0fF":
-        return -22
-    g.initcall_debug = val is None or val[:1] in "yY1tT"
-    return 0
+    on = Ref(False)
+    err = kstrtobool("1" if val is None else val, on)
+    if not err:
+        g.initcall_debug = on.v
+    return err
 
 
 @port_of("init/main.c", "print_unknown_bootoptions")
 def print_unknown_bootoptions():
-    if g.panic_later or (len(g.argv_init) < 2 and len(g.envp_init) < 3):
+    if g.panic_later or (g.argv_init[1] is None and g.envp_init[2] is None):
         return
 
-    unknown_options = " ".join(g.argv_init[1:] + g.envp_init[2:])
+    unknown_options = " ".join(strings(g.argv_init[1:]) + strings(g.envp_init[2:]))
     pr_notice("Unknown kernel command line parameters \"%s\", will be passed to user space.\n", unknown_options)
 
 
@@ -373,6 +435,7 @@ def start_kernel():
 def initcall_blacklist(str):
     # str argument is a comma-separated list of functions
     for str_entry in str.split(","):
+        pr_debug("blacklisting initcall %s\n", str_entry)
         g.blacklisted_initcalls.insert(0, str_entry)
     return 1
 
@@ -382,7 +445,11 @@ def initcall_blacklisted(fn):
     if not g.blacklisted_initcalls:
         return False
     # fn will be "function_name [module_name]" where [module_name] is not displayed for built-in init functions.
-    return fn.__name__ in g.blacklisted_initcalls
+    if fn.__name__ in g.blacklisted_initcalls:
+        pr_debug("initcall %s blacklisted\n", fn.__name__)
+        return True
+
+    return False
 
 
 @port_of("init/main.c", "trace_initcall_start_cb")
@@ -475,7 +542,13 @@ def do_pre_smp_initcalls():
 def run_init_process(init_filename):
     g.argv_init[0] = init_filename
     pr_info("Run %s as init process\n", init_filename)
-    return kernel_execve(init_filename, g.argv_init, g.envp_init)
+    pr_debug("  with arguments:\n")
+    for p in strings(g.argv_init):
+        pr_debug("    %s\n", p)
+    pr_debug("  with environment:\n")
+    for p in strings(g.envp_init):
+        pr_debug("    %s\n", p)
+    return kernel_execve(init_filename, strings(g.argv_init), strings(g.envp_init))
 
 
 @port_of("init/main.c", "try_to_run_init_process")
@@ -526,6 +599,14 @@ def kernel_init(unused):
         if not ret:
             return 0
         panic("Requested init %s failed (error %d).", g.execute_command, ret)
+
+    default_init = config_value("CONFIG_DEFAULT_INIT", "")
+    if default_init:
+        ret = run_init_process(default_init)
+        if ret:
+            pr_err("Default init %s failed (error %d)\n", default_init, ret)
+        else:
+            return 0
 
     if (not try_to_run_init_process("/sbin/init") or not try_to_run_init_process("/etc/init")
             or not try_to_run_init_process("/bin/init") or not try_to_run_init_process("/bin/sh")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import stat
 import sys
 from typing import Any
@@ -16,16 +17,17 @@ HELP = "boot an initrd: the tree that PID 1 sees, the log, the initcalls, who ow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("initrd", metavar="INITRD", help="what the boot loader puts into memory: cpio archives, compressed or not, in any row")
+    parser.add_argument("initrd", metavar="INITRD", nargs="?", help="what the boot loader puts into memory: cpio archives, compressed or not, in any row "
+                        "(default: no initrd)")
     parser.add_argument("--design", choices=DESIGNS, default="upstream", help="how the kernel uses it (default: upstream)")
     parser.add_argument("--at", type=int, default=0, metavar="N", help="the initrd begins N bytes behind a page boundary")
-    parser.add_argument("--cmdline", default="", metavar="STRING", help="kernel command line (root=0:0 is put before it if it has no root=)")
-    parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y", help="a kernel option; may be given several times")
+    parser.add_argument("--cmdline", default="", metavar="STRING", help="kernel command line (root=0:0 is put before it if it has no root=); what no built-in code takes goes to init")
+    parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y", help="a kernel option (y, n, a number or a text); may be given several times")
     parser.add_argument("--builtin", default="default", metavar="default|none|FILE", help="the kernel's built-in archive")
     parser.add_argument("--image", metavar="FILE", help="an image for designs that take one besides the initrd")
     parser.add_argument("--rung", choices=("py", "linux"), default="py", help="the port on the emulated kernel, or Linux under UML")
     parser.add_argument("--page-size", type=int, choices=(4096, 16384, 65536), default=4096, help="py only")
-    parser.add_argument("--table", metavar="FILE", help="initcalls of another build: nm -n vmlinux, System.map, or a log with initcall_debug")
+    parser.add_argument("--table", metavar="FILE", help="another build's initcalls: its vmlinux (then its parameters, too), System.map, or a log with initcall_debug")
     view = parser.add_mutually_exclusive_group()
     view.add_argument("--manifest", action="store_true", help="the tree when the kernel looks for the init program, one JSON object a line")
     view.add_argument("--dmesg", action="store_true", help="the kernel's log; its last line tells how the boot ended")
@@ -36,14 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object or array instead of text")
 
 
-def parse_config(options: list[str]) -> dict[str, bool]:
-    """``CONFIG_X=y``, ``CONFIG_X=n``, ``CONFIG_X`` (y)."""
-    out = {}
+def parse_config(options: list[str]) -> dict[str, Any]:
+    """``CONFIG_X=y``, ``CONFIG_X=n``, ``CONFIG_X`` (y), ``CONFIG_X=12``, ``CONFIG_X="text"``. There are no modules here: m is refused."""
+    out: dict[str, Any] = {}
     for text in options:
         name, eq, value = text.partition("=")
-        if not name.startswith("CONFIG_") or value not in ("", "y", "n", "m") or (eq and not value):
-            raise CommandError(f"--config {text}: CONFIG_X=y or CONFIG_X=n is meant", EXIT_CONFIG)
-        out[name] = value != "n"
+        if not re.fullmatch(r"CONFIG_[A-Za-z0-9_]+", name) or (eq and not value) or value == "m":
+            raise CommandError(f"--config {text}: CONFIG_X=y, CONFIG_X=n, CONFIG_X=NUMBER or CONFIG_X=\"TEXT\" is meant"
+                               + (": there are no modules here" if value == "m" else ""), EXIT_CONFIG)
+        if value in ("", "y", "n"):
+            out[name] = value != "n"
+        else:
+            out[name] = int(value, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", value) else value.strip('"')
     return out
 
 
@@ -69,13 +75,24 @@ def read_table(path: str) -> list[Any]:
         raise CommandError(f"{path}: {e}") from None
 
 
+def read_parameters(path: str) -> Any:
+    """Of a vmlinux; the packaged ones where the file has only initcalls."""
+    from kemu.machine import parameters
+
+    try:
+        return parameters.load(path)
+    except ValueError as e:
+        raise CommandError(f"{path}: {e}") from None
+
+
 def run(args: argparse.Namespace) -> int:
     if args.compare_table:
         return compare_tables(args)
     if args.at < 0:
         raise CommandError(f"--at {args.at}: a number of bytes, not below 0", EXIT_USAGE)
     design = find_design(args)
-    check_file(args.initrd, "an initrd")
+    if args.initrd is not None:
+        check_file(args.initrd, "an initrd")
     if args.builtin not in ("default", "none"):
         check_file(args.builtin, "--builtin")
     if args.image:
@@ -94,6 +111,8 @@ def run(args: argparse.Namespace) -> int:
         m.parts["rodata"] = "plain"             # what a real boot lets pass is told afterwards
         if args.image:
             m.parts["second_image"] = args.image
+        if args.table:
+            m.parts["parameters"] = read_parameters(args.table)
         if recorder is not None:
             recorder.install(m)
         if args.initcalls:
@@ -152,7 +171,7 @@ def show(args: argparse.Namespace, result: Any, seen: dict[str, Any], views: Any
     elif args.dmesg:
         log = last_line_tells(result)
         if args.json:
-            print(json.dumps([{"time": t / 1e9, "level": lvl, "text": text} for t, lvl, text in result.machine.log.entries]))
+            print(json.dumps([{"time": t / 1e9, "level": lvl, "text": text} for t, lvl, text in result.entries]))
         elif args.verbose:
             print("\n".join(f"[{t / 1e9:12.6f}] {text}" for t, _, text in result.machine.log.entries))
         else:

@@ -7,7 +7,7 @@ table of a real build (kemu.machine.initcalls).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from kemu.linux.honesty import custom, dup, names
@@ -23,22 +23,32 @@ LEVELS = ("early", "pure", "core", "postcore", "arch", "subsys", "fs", "rootfs",
 g = statics(system_state=SYSTEM_BOOTING)
 
 
+_text = str             # the structure has a field of the type's name
+
+
 class obs_kernel_param(NamedTuple):
     """``struct obs_kernel_param``"""
 
     str: str
     setup_func: Callable[[Any], int]
     early: bool
+    config: _text = ""          # the option whose code declares it, if any
+
+
+def setups() -> Iterator[obs_kernel_param]:
+    """``__setup_start .. __setup_end``: the ported ones that the machine's configuration has."""
+    config = this.machine.config
+    return (p for p in setup_table if not p.config or config.get(p.config))
 
 
 setup_table: list[obs_kernel_param] = []            # __setup_start .. __setup_end
 
 
 @custom("include/linux/init.h", "__setup", "a decorator")
-def __setup(name: str) -> Callable[[F], F]:
-    """``__setup(str, fn)``: ``fn(rest)`` gets what follows ``name`` on the command line; 1 if it has taken it."""
+def __setup(name: str, config: str = "") -> Callable[[F], F]:
+    """``__setup(str, fn)``: ``fn(rest)`` gets what follows ``name`` on the command line; 1 if it has taken it. ``config``: its file's option."""
     def deco(fn: F) -> F:
-        setup_table.append(obs_kernel_param(name, fn, False))
+        setup_table.append(obs_kernel_param(name, fn, False, config))
         return fn
     return deco
 
@@ -177,7 +187,8 @@ def system_state() -> int:
 __all__ = ["EXPORT_SYMBOL_GPL", "Initcall", "LEVELS", "SYSTEM_BOOTING", "SYSTEM_FREEING_INITMEM", "SYSTEM_RUNNING", "SYSTEM_SCHEDULING", "__init",
            "__setup", "arch_initcall", "core_initcall", "device_initcall", "early_initcall", "early_param", "extern", "free_initmem", "fs_initcall", "initcall_levels", "initcalls",
            "kernel_execve", "late_initcall", "module_init", "obs_kernel_param", "panic", "postcore_initcall", "pure_initcall", "rootfs_initcall",
-           "set_system_state", "setup_table", "subsys_initcall", "system_state", "wait_for_initramfs"]
+           "set_system_state", "setup_table", "setups", "subsys_initcall", "system_state", "wait_for_initramfs"]
 
 names("dup", "include/linux/init.h", "obs_kernel_param")
+names("custom", "include/linux/init.h", "setups", how="of the machine's configuration")
 names("custom", "include/linux/init.h", "Initcall", how="a declared initcall, by name")

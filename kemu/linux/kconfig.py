@@ -2,6 +2,8 @@
 """CONFIG_ options of the current machine (include/linux/kconfig.h)."""
 from __future__ import annotations
 
+from typing import Any
+
 from kemu.linux.honesty import custom
 from kemu.machine.current import this
 
@@ -10,3 +12,9 @@ from kemu.machine.current import this
 def IS_ENABLED(option: str) -> bool:
     """``IS_ENABLED(CONFIG_X)``; an option that was never named is off."""
     return this.machine.config.get(option, False)
+
+
+@custom("include/linux/kconfig.h", "CONFIG_", "asks the machine")
+def config_value(option: str, default: Any) -> Any:
+    """``CONFIG_X`` of an option that has a number or a text."""
+    return this.machine.config.get(option, default)

@@ -75,13 +75,13 @@ def kstrtoint(s: str, base: int, res: Ref) -> int:
 
 @dup("lib/kstrtox.c")
 def kstrtobool(s: str | None, res: Ref) -> int:
-    """``int kstrtobool(const char *s, bool *res)``: y, t, 1, on / n, f, 0, off. Return: 0, or -EINVAL."""
+    """``int kstrtobool(const char *s, bool *res)``: e(nable), y, t, 1, on / d(isable), n, f, 0, off. Return: 0, or -EINVAL."""
     if s is None:
         return -EINVAL
-    if s[:1] in ("y", "Y", "t", "T", "1") or s[:2].lower() == "on":
+    if s[:1] in ("e", "E", "y", "Y", "t", "T", "1") or s[:2].lower() == "on":
         res.v = True
         return 0
-    if s[:1] in ("n", "N", "f", "F", "0") or s[:2].lower() == "of":
+    if s[:1] in ("d", "D", "n", "N", "f", "F", "0") or s[:2].lower() == "of":
         res.v = False
         return 0
     return -EINVAL

@@ -6,11 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.err import ERR_PTR
-from kemu.linux.errno import EINVAL, ENOENT, ENOSPC
+from kemu.linux.errno import EINVAL, ENOENT, ENOSPC, ERANGE
 from kemu.linux.honesty import custom, names, port_of
+from kemu.linux.kstrtox import kstrtobool, kstrtoint, kstrtoll, kstrtouint, kstrtoull
 from kemu.linux.printk import pr_err
+from kemu.linux.string_helpers import simple_strtoull
+from kemu.linux.types import Ref, s32
+from kemu.machine import parameters
+from kemu.machine.current import this
 
-_SPACE = " \t\n\v\f\r\xa0"
+_SPACE = " \t\n\v\f\r\xa0\udca0"
 parse_unknown_fn = Callable[[str, "str | None", str, Any], int]
 
 
@@ -48,6 +53,19 @@ def parameq(a: str, b: str) -> bool:
 def parameqn(a: str, b: str, n: int) -> bool:
     """``bool parameqn(const char *a, const char *b, size_t n)``: equal, - and _ being the same"""
     return len(a) >= n and a[:n].replace("-", "_") == b[:n].replace("-", "_")
+
+
+@custom("lib/cmdline.c", "get_option", "the string is not moved on")
+def get_option(str: str | None, pint: Ref) -> int:
+    """``int get_option(char **str, int *pint)``: 0 no number, 1 a number, 2 and a comma behind it, 3 a hyphen behind it."""
+    if not str:
+        return 0
+    cur = str[1:] if str[0] == "-" else str
+    value, rest = simple_strtoull(cur, 0)
+    pint.v = s32(-value if str[0] == "-" else value)
+    if rest == cur:
+        return 0
+    return {",": 2, "-": 3}.get(rest[:1], 1)
 
 
 @port_of("lib/cmdline.c", "next_arg")
@@ -92,6 +110,23 @@ def next_arg(args: str) -> tuple[str, str, str | None]:
     return rest.lstrip(_SPACE), param, val
 
 
+_NUMBERS = {"byte": (kstrtouint, 0, 255), "short": (kstrtoint, -32768, 32767), "ushort": (kstrtouint, 0, 65535), "int": (kstrtoint, -1 << 31, (1 << 31) - 1),
+            "uint": (kstrtouint, 0, (1 << 32) - 1), "hexint": (kstrtouint, 0, (1 << 32) - 1), "long": (kstrtoll, -1 << 63, (1 << 63) - 1),
+            "ulong": (kstrtoull, 0, (1 << 64) - 1), "ullong": (kstrtoull, 0, (1 << 64) - 1)}
+
+
+@custom("kernel/params.c", "param_set_TYPE", "checks the value and sets nothing; types that are not of params.c take all")
+def param_check(kind: str, val: str | None) -> int:
+    """What ``param_ops_KIND.set`` says to a value: 0, -EINVAL, -ERANGE."""
+    out = Ref(0)
+    if kind in ("bool", "bool_enable_only", "invbool", "bint"):
+        return kstrtobool("1" if val is None else val, out)
+    if kind in _NUMBERS:
+        read, low, high = _NUMBERS[kind]
+        return read(val or "", 0, out) or (0 if low <= out.v <= high else -ERANGE)
+    return 0
+
+
 @port_of("kernel/params.c", "parse_one")
 def parse_one(param: str, val: str | None, doing: str, min_level: int, max_level: int, arg: Any, handle_unknown: parse_unknown_fn | None,
               known: list[kernel_param]) -> int:
@@ -109,9 +144,33 @@ def parse_one(param: str, val: str | None, doing: str, min_level: int, max_level
                 return -EINVAL
             return p.set(val)
 
+    # ... among those that are not ported, too
+    if known is params:
+        other = parameters.of(this.machine).params.get(parameters.canonical(param))
+        if other is not None:
+            level, kind = other
+            if not min_level <= level <= max_level:
+                return 0
+            return -EINVAL if val is None and kind[-1] != "*" else param_check(kind.rstrip("*"), val)
+
     if handle_unknown is not None:
         return handle_unknown(param, val, doing, arg)
     return -ENOENT
+
+
+@custom("init/main.c", "obsolete_checksetup", "the part of the handlers that are not ported: they take what is theirs and do nothing")
+def parse_takes(line: str, ported: set[str]) -> bool:
+    """Whether a ``__setup()`` or ``early_param()`` of the kernel that is not among ``ported`` takes ``line``."""
+    return parameters.takes_setup(parameters.of(this.machine), line, ported)
+
+
+sysctl_aliases = ("hardlockup_all_cpu_backtrace", "hung_task_panic", "numa_zonelist_order", "softlockup_all_cpu_backtrace")
+
+
+@port_of("fs/proc/proc_sysctl.c", "sysctl_is_alias")
+def sysctl_is_alias(param: str) -> bool:
+    """``bool sysctl_is_alias(char *param)``: false without CONFIG_PROC_SYSCTL"""
+    return bool(this.machine.config.get("CONFIG_PROC_SYSCTL")) and param in sysctl_aliases
 
 
 @port_of("kernel/params.c", "parse_args")
@@ -139,4 +198,5 @@ def parse_args(doing: str, args: str, known: list[kernel_param], min_level: int,
         err = ERR_PTR(ret)
     return err
 
+names("dup", "fs/proc/proc_sysctl.c", "sysctl_aliases")
 names("custom", "include/linux/moduleparam.h", "kernel_param", how="the setter is a function of the value")

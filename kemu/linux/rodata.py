@@ -34,6 +34,7 @@ def literal(text: str) -> int:
     return addr
 
 
+@custom("include/asm-generic/sections.h", "Change", "a finding of this module")
 class Change(NamedTuple):
     """What was written to constant data: in a literal or ``behind`` it; ``user``: who passed the literal on, name and ``file:line``."""
 
@@ -60,6 +61,7 @@ def changes() -> list[Change]:
     return out
 
 
+@custom("include/asm-generic/sections.h", "changed", "the texts of changes()")
 def changed() -> list[str]:
     """:func:`changes` as lines."""
     return [c.what for c in changes()]

@@ -59,9 +59,18 @@ class BootResult:
         return self.ended == "init"
 
     @property
+    def entries(self) -> list[tuple[int, int, str]]:
+        """The kernel's log: (ns, level, text). What is told for debugging after ``Run ... as init process`` is left out: the arguments and the
+        environment that the program gets (they are in ``machine.log``)."""
+        out = list(self.machine.log.entries)
+        while self.ok and out and out[-1][1] == 7:
+            out.pop()
+        return out
+
+    @property
     def log(self) -> list[str]:
         """The kernel's log, one line each."""
-        return self.machine.log.lines()
+        return [text for _, _, text in self.entries]
 
     @property
     def unpack_error(self) -> str | None:
@@ -92,6 +101,7 @@ def run(m: Machine, start_kernel: Callable[[], Any]) -> BootResult:
     """Boot: the machine's first task becomes the idle task, PID 0; PID 1 and kthreadd are made by the code. ``m`` is the current machine."""
     # no time stamp of the boot is a whole second, as those of an archive are
     m.clock.now_ns = max(m.clock.now_ns, 40_000_000)
+    m.parts["booted"] = True
     idle = m.sched.main
     idle.comm, idle.pid = "swapper", 0
     m.sched.next_pid = 1

@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The initcall table: which functions run at which level, in the link order of a real build.
 
-The default is UML's of Linux 7.2. A table is read from the text that ``initcalls-um-7.2.txt`` shows, from ``nm -n vmlinux`` or ``System.map``
-(the ``__initcall__`` symbols stand in order), or from the log of a boot with ``initcall_debug``.
+The default is UML's of Linux 7.2. A table is read from a vmlinux (or vmlinux.o), from ``System.map`` or ``nm -n vmlinux`` (the symbols between
+``__initcall_start`` and ``__initcall_end`` stand in order), from the log of a boot with ``initcall_debug``, or from the text that
+``initcalls-um-7.2.txt`` shows.
 """
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kemu.machine.vmlinux import MARK, Vmlinux
+
 LEVELS = ("early", "pure", "core", "postcore", "arch", "subsys", "fs", "device", "late")
 _SUFFIX = {"early": "early", "0": "pure", "1": "core", "1s": "core", "2": "postcore", "2s": "postcore", "3": "arch", "3s": "arch", "4": "subsys",
            "4s": "subsys", "5": "fs", "5s": "fs", "rootfs": "fs", "6": "device", "6s": "device", "7": "late", "7s": "late"}
 _LINE = re.compile(r"\s*\d+ (\w+)\s+suffix=(\S+)\s+(\S+)\s+obj=(\S+) line=(\S+)")
-_SYMBOL = re.compile(r"\b__initcall__\w*?__\d+_(\d+)_(\w+?)(early|rootfs|[0-7]s?)$")
+_NAMED = re.compile(r"__initcall__kmod_(\w+?)__\d+_(\d+)_(\w+?)(early|rootfss?|[0-7]s?)$")
+_PLAIN = re.compile(r"__initcall_(\w+)$")             # UML's own __uml_initcall()
+_MAP = re.compile(r"([0-9a-fA-F]{8,16}) \w (__initcall\w*)")
 _DEFAULT = Path(__file__).with_name("initcalls-um-7.2.txt")
 
 
@@ -30,8 +36,35 @@ class Entry(NamedTuple):
     line: str = ""
 
 
+def from_symbols(symbols: Iterable[tuple[int, str]]) -> list[Entry]:
+    """Entries of ``__initcall*`` symbols in order of their addresses; ``__initcall4_start`` and its like tell the levels where they are there."""
+    out: list[Entry] = []
+    level, inside = "early", True
+    rows = list(symbols)
+    marked = any(MARK.match(name) for _, name in rows)
+    for _, name in sorted(rows, key=lambda x: (x[0], MARK.match(x[1]) is None)):
+        mark = MARK.match(name)
+        if mark:
+            inside = mark[2] == "start"
+            level = _SUFFIX.get((mark[1] or "early").replace("rootfss", "rootfs"), level)
+            continue
+        m = _NAMED.match(name)
+        if m and (inside or not marked):
+            out.append(Entry(level if marked else _SUFFIX[m[4].replace("rootfss", "rootfs")], m[3], m[4], m[1], m[2]))
+            continue
+        m = _PLAIN.match(name)
+        if m and inside and not name.startswith("__initcall__kmod_"):
+            out.append(Entry(level, m[1]))
+    return out
+
+
 def parse(text: str) -> list[Entry]:
     """Entries in order, of any of the three kinds of text; ``ValueError`` if there is none."""
+    symbols = [(int(m[1], 16), m[2]) for m in map(_MAP.match, map(str.strip, text.splitlines())) if m]
+    if symbols:
+        bounds = {name: addr for addr, name in symbols if name in ("__initcall_start", "__initcall_end")}
+        end = bounds.get("__initcall_end")
+        return from_symbols(s for s in symbols if end is None or s[0] < end or MARK.match(s[1]))
     out: list[Entry] = []
     level = ""
     for line in text.splitlines():
@@ -39,9 +72,9 @@ def parse(text: str) -> list[Entry]:
         if m:
             out.append(Entry("fs" if m[1] == "rootfs" else m[1], m[3], m[2], m[4].strip("-"), m[5].strip("-")))
             continue
-        m = _SYMBOL.search(line.rstrip())
+        m = _NAMED.search(line.rstrip())
         if m:
-            out.append(Entry(_SUFFIX[m[3]], m[2], m[3], "", m[1]))
+            out.append(Entry(_SUFFIX[m[4].replace("rootfss", "rootfs")], m[3], m[4], m[1], m[2]))
             continue
         m = re.search(r"entering initcall level: (\w+)", line)
         if m:
@@ -51,7 +84,7 @@ def parse(text: str) -> list[Entry]:
         if m and level:
             out.append(Entry(level, m[1]))
     if not out:
-        raise ValueError("no initcall in this text: give nm -n vmlinux, System.map, or a log with initcall_debug")
+        raise ValueError("no initcall in this file: give a vmlinux, its System.map, nm -n of it, or a log with initcall_debug")
     return out
 
 
@@ -61,8 +94,21 @@ def _default() -> tuple[Entry, ...]:
 
 
 def load(path: str | None = None) -> tuple[Entry, ...]:
-    """The table of a file; the packaged one without a path."""
-    return _default() if path is None else tuple(parse(Path(path).read_text(encoding="utf-8", errors="replace")))
+    """The table of a file; the packaged one without a path. ``ValueError`` if the file has none."""
+    if path is None:
+        return _default()
+    if is_elf(path):
+        return tuple(from_symbols(Vmlinux(path).initcall_symbols()))
+    return tuple(parse(Path(path).read_text(encoding="utf-8", errors="replace")))
+
+
+def is_elf(path: str) -> bool:
+    """Whether a file is an ELF file; the text of the other kinds is small, so a boot image is refused here."""
+    with open(path, "rb") as f:
+        head = f.read(0x206)
+    if head[0x202:0x206] == b"HdrS" or head[:4] in (b"MZ\0\0", b"MZ@\xfa") or head[0x38:0x3C] == b"ARM\x64":
+        raise ValueError("a boot image, not a vmlinux: scripts/extract-vmlinux unpacks it, but System.map is what has the names")
+    return head[:4] == b"\x7fELF"
 
 
 def merged(table: Iterable[Entry], ported: dict[str, Any]) -> list[tuple[Entry, Callable[[], int] | None]]:
@@ -113,20 +159,48 @@ def functions(machine: Any, ported: dict[str, Any]) -> dict[str, list[Callable[[
     return done
 
 
+def _keys(table: Iterable[Entry]) -> list[tuple[tuple[str, int], Entry]]:
+    """Entries with what tells them apart in two builds: the name, and which one it is of those that have it."""
+    seen: dict[str, int] = {}
+    out = []
+    for e in table:
+        n = seen[e.name] = seen.get(e.name, 0) + 1
+        out.append(((e.name, n), e))
+    return out
+
+
+def _longest_rise(places: list[int]) -> set[int]:
+    """Indices of a longest increasing subsequence."""
+    tails: list[int] = []
+    before: list[int] = []
+    for i, p in enumerate(places):
+        k = bisect_left([places[t] for t in tails], p)
+        before.append(tails[k - 1] if k else -1)
+        tails[k:k + 1] = [i]
+    keep = set()
+    i = tails[-1] if tails else -1
+    while i >= 0:
+        keep.add(i)
+        i = before[i]
+    return keep
+
+
 def compare(a: Iterable[Entry], b: Iterable[Entry]) -> list[str]:
-    """What moves from table ``a`` to ``b``, one line each: gone, new, other level, other place within the level."""
-    xs, ys = list(a), list(b)
-    ax, by = {e.name: e for e in xs}, {e.name: e for e in ys}
-    out = [f"- {e.level:9} {e.name}" for e in xs if e.name not in by]
-    out += [f"+ {e.level:9} {e.name}" for e in ys if e.name not in ax]
-    out += [f"> {e.name}: {e.level} -> {by[e.name].level}" for e in xs if e.name in by and by[e.name].level != e.level]
+    """What changes from table ``a`` to ``b``, one line each: ``-`` gone, ``+`` new, ``>`` other level, ``~`` other place within its level (the
+    fewest entries that must move for the rest to stay in order), with the neighbour that it runs after now."""
+    xs, ys = _keys(a), _keys(b)
+    ax, by = dict(xs), dict(ys)
+    after = {key: ys[i - 1][1].name if i and ys[i - 1][1].level == e.level else "" for i, (key, e) in enumerate(ys)}
+
+    def place(key: tuple[str, int]) -> str:
+        return f"after {after[key]}" if after[key] else "first"
+
+    out = [f"- {e.level:9} {e.name}" for key, e in xs if key not in by]
+    out += [f"+ {e.level:9} {e.name}, {place(key)}" for key, e in ys if key not in ax]
+    out += [f"> {e.name}: {e.level} -> {by[key].level}, {place(key)}" for key, e in xs if key in by and by[key].level != e.level]
     for lvl in LEVELS:
-        left = [e.name for e in xs if e.level == lvl and e.name in by and by[e.name].level == lvl]
-        right = [e.name for e in ys if e.level == lvl and e.name in ax and ax[e.name].level == lvl]
-        place = {n: i for i, n in enumerate(right)}
-        high = -1
-        for n in left:
-            if place[n] < high:
-                out.append(f"~ {n}: earlier within {lvl}")
-            high = max(high, place[n])
+        left = [key for key, e in xs if e.level == lvl and key in by and by[key].level == lvl]
+        right = {key: i for i, (key, _) in enumerate(ys)}
+        keep = _longest_rise([right[key] for key in left])
+        out += [f"~ {key[0]}: within {lvl}, now {place(key)}" for i, key in enumerate(left) if i not in keep]
     return out

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -77,7 +76,7 @@ def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = ""
         kernel = build(Recipe(find_tree(tree), flavour, tuple(extra), tuple(patches), slot), say)
     path = kernel.path if isinstance(kernel, Kernel) else Path(kernel)
     flags = WALK | (NO_BUILTIN if builtin == "none" else 0)
-    words = split_cmdline(cmdline)
+    words = cmdline.split()             # UML puts them together again, quotes and all
     if not any(w.startswith("root=") for w in words):
         # No root device, and a rootfs that is a ramfs. UML's own default is a disk, 98:0; an empty one makes rootfs a tmpfs (01777 at "/").
         words = ["root=0:0", *words]
@@ -100,14 +99,6 @@ def builtin_config(path: Path) -> str:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_bytes(data)
     return f'CONFIG_INITRAMFS_SOURCE="{kept}"'
-
-
-def split_cmdline(cmdline: str) -> list[str]:
-    """Words of a kernel command line; quotes keep blanks together, as the kernel does."""
-    try:
-        return shlex.split(cmdline)
-    except ValueError:
-        return cmdline.split()
 
 
 def _watch(process: Process, started: float, timeout: float, on_console: Callable[[str], None] | None) -> Boot:

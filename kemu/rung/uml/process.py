@@ -68,7 +68,7 @@ class Process:
         # the tty that is /dev/console: pipes, because epoll does not take /dev/null; nothing comes in, and what goes out is the log again
         tty_in, self._keys = os.pipe2(os.O_CLOEXEC)
         self._screen, tty_out = os.pipe2(os.O_CLOEXEC)
-        argv.append(f"kemu={theirs_in},{theirs_out}")
+        argv.insert(1, f"kemu={theirs_in},{theirs_out}")        # before what the caller gives: after "--" it would be init's
         pin = pick_cpu() if cpu is None else cpu
         try:
             self.popen = subprocess.Popen(argv, stdin=tty_in, stdout=tty_out, stderr=theirs_log, pass_fds=(theirs_in, theirs_out),

@@ -192,7 +192,7 @@ def test_another_builds_table() -> None:
     names = [x.split()[1] for x in debug_lines(initcalls=table)]
     assert [n for n in names if n in ("first", "second", "populate_rootfs", "third")] == ["first", "second", "populate_rootfs", "third"]
     moved = initcalls.compare(table, [table[0], table[2], table[3]._replace(level="late")])
-    assert moved == ["- arch      second", "> third: device -> late"]
+    assert moved == ["- arch      second", "> third: device -> late, first"]
     with pytest.raises(ValueError, match="no initcall"):
         initcalls.parse("nothing")
 

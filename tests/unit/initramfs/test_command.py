@@ -76,7 +76,7 @@ def test_the_table_of_another_build(capsys: Any, good: str, tmp_path: Path) -> N
     names = [x.split()[1] for x in out.splitlines() if x.startswith("calling")]
     assert code == 0 and names.index("populate_rootfs") < names.index("other") and "spawn_ksoftirqd" not in names
     code, out, _ = run(capsys, good, "--compare-table", str(t))
-    assert code == 0 and "- early     spawn_ksoftirqd" in out.splitlines() and "+ late      other" in out.splitlines()
+    assert code == 0 and "- early     spawn_ksoftirqd" in out.splitlines() and "+ late      other, first" in out.splitlines()
     t.write_text("nothing")
     assert run(capsys, good, "--initcalls", "--table", str(t))[0] == 1
 
