@@ -16,6 +16,7 @@ from kemu.linux.iomap_bio import iomap_bio_read_folio, iomap_bio_readahead
 from kemu.linux.iomap_buffered import iomap_invalidate_folio, iomap_is_partially_uptodate, iomap_release_folio
 from kemu.linux.iomap_types import IOMAP_MAPPED, Iomap, iomap_ops
 from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.kdev_t import MAJOR, MINOR
 from kemu.linux.mapping import (
     filemap_invalidate_lock,
     filemap_invalidate_unlock,
@@ -44,6 +45,7 @@ C = "block/bdev.c"
 H = "include/linux/blkdev.h"
 S_IFBLK = 0o060000
 BDEVFS_MAGIC = 0x62646576
+BLOCK_EXT_MAJOR = 259
 
 
 @custom(C, "blockdev_superblock", "with the tables of block/genhd.c")
@@ -59,7 +61,7 @@ class Registry:
         from kemu.linux.mount import kern_mount
 
         self.disks: dict[str, Any] = {}
-        self.majors: dict[int, str] = {}
+        self.majors: dict[int, str] = {BLOCK_EXT_MAJOR: "blkext"}          # genhd_device_init()
         self.ext_minors: set[int] = set()
         self.listeners: list[Callable[[str, Any], None]] = []
         self.diskseq = 0
@@ -107,7 +109,11 @@ def _alloc_inode(sb: SuperBlock) -> Inode | None:
 
 
 def _free_inode(inode: Inode) -> None:
-    """``bdev_free_inode()``"""
+    """``bdev_free_inode()``: after a grace period; a dynamic minor is free only now."""
+    assert isinstance(inode, BdevInode)
+    dev = inode.bdev.bd_dev
+    if MAJOR(dev) == BLOCK_EXT_MAJOR:
+        registry().ext_minors.discard(MINOR(dev))
 
 
 bdev_sops = super_operations(alloc_inode=_alloc_inode, free_inode=_free_inode, drop_inode=inode_just_drop)

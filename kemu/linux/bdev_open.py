@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.bdev import I_BDEV, disk_live, file_bdev, invalidate_bdev, kill_bdev, registry, set_init_blocksize, sync_blockdev
-from kemu.linux.blk_core import bdev_read_only
+from kemu.linux.blk_core import GD_NEED_PART_SCAN, bdev_read_only
 from kemu.linux.blk_types import BlockDevice, bdev_whole
 from kemu.linux.bug import BUG_ON, WARN_ON_ONCE
 from kemu.linux.cred import current_cred
@@ -129,6 +129,13 @@ def _get_whole(bdev: BlockDevice, mode: int) -> int:
     if not bdev.bd_openers:
         set_init_blocksize(bdev)
     bdev.bd_openers += 1
+    if disk.state & 1 << GD_NEED_PART_SCAN:
+        from kemu.linux.genhd import bdev_disk_changed
+
+        ret = bdev_disk_changed(disk, False)
+        if ret and mode & BLK_OPEN_STRICT_SCAN:
+            _put_whole(bdev)
+            return ret
     return 0
 
 
@@ -158,9 +165,12 @@ def blkdev_get_no_open(dev: int, autoload: bool = True) -> BlockDevice | None:
     if inode is None:
         return None
     bdev = I_BDEV(inode)
-    bdev_whole(bdev).bd_refs += 1
+    whole = bdev_whole(bdev)
+    found = whole.bd_refs > 0
+    if found:                                       # kobject_get_unless_zero()
+        whole.bd_refs += 1
     iput(inode)
-    return bdev
+    return bdev if found else None
 
 
 @dup(C)
@@ -287,7 +297,7 @@ def bdev_file_open_by_dev(dev: int, mode: int, holder: Any, hops: Any = None) ->
     return file
 
 
-@custom(C, "lookup_bdev", "first by name among the disks, as if devtmpfs had made /dev nodes for them; then through the VFS")
+@custom(C, "lookup_bdev", "where nothing was booted, first by name among the disks, as if there were nodes for them")
 def lookup_bdev(pathname: str | None, dev: Ref) -> int:
     """``int lookup_bdev(const char *pathname, dev_t *dev)``
 
@@ -297,7 +307,7 @@ def lookup_bdev(pathname: str | None, dev: Ref) -> int:
         return -EINVAL
     name = pathname[5:] if pathname.startswith("/dev/") else pathname
     disk = registry().disks.get(name)
-    if disk is not None:
+    if disk is not None and not this.machine.parts.get("booted"):
         dev.v = disk.part0.bd_dev
         return 0
     from kemu.linux.namei import LOOKUP_FOLLOW, kern_path

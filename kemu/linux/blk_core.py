@@ -162,7 +162,12 @@ def __submit_bio(bio: Bio) -> None:
         func = caller_function()[0]
         raise KernelBug(f"BUG: kernel NULL pointer dereference in {func}: bio to disk {disk.disk_name} that was never added", [repr(bio)], function=func)
     this.counters.block_crossings += 1
+    queue = disk.queue
+    queue.users += 1
     disk.fops.submit_bio(bio)
+    queue.users -= 1                                            # blk_queue_exit()
+    if queue.frozen is not None and not queue.users:
+        queue.frozen.wake()
 
 
 @custom("include/linux/blk_types.h", "bdev_test_flag", "of the whole device")
@@ -283,6 +288,6 @@ def submit_bio(bio: Bio) -> None:
     submit_bio_noacct(bio)
 
 
-__all__ = ["BioLists", "GD_ADDED", "GD_DEAD", "GD_NEED_PART_SCAN", "GD_OWNS_QUEUE", "GD_READ_ONLY", "IDLE", "bdev_read_only", "bdev_whole_flags",
+__all__ = ["BioLists", "GD_ADDED", "GD_DEAD", "GD_NEED_PART_SCAN", "GD_OWNS_QUEUE", "GD_READ_ONLY", "GD_SUPPRESS_PART_SCAN", "IDLE", "bdev_read_only", "bdev_whole_flags",
            "bio_check_eod", "blk_status_to_errno", "blk_status_to_str", "errno_to_blk_status", "should_fail_bio", "submit_bio", "submit_bio_noacct",
            "submit_bio_noacct_nocheck"]

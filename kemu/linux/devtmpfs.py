@@ -14,7 +14,7 @@ from kemu.linux.mnt_idmapping import nop_mnt_idmap
 from kemu.linux.printk import pr_err, pr_info
 from kemu.linux.ramfs import ramfs_init_fs_context
 from kemu.linux.shmem import shmem_init_fs_context
-from kemu.linux.stat import S_IFBLK
+from kemu.linux.stat import S_IFBLK, S_IFMT
 from kemu.linux.statics import statics
 from kemu.linux.sysfs import firmware_init
 from kemu.linux.vfs.filesystems import register_filesystem
@@ -23,7 +23,7 @@ from kemu.linux.vfs.super import kill_anon_super
 from kemu.linux.vfs.types import FileSystemType
 
 DEVTMPFS_MFLAGS = MS_SILENT | MS_NOEXEC | MS_NOSUID
-g = statics(mnt=None, ready=False)
+g = statics(mnt=None, ready=False, mine=object)
 
 
 def _internal_init_fs_context(fc: FsContext) -> int:
@@ -62,9 +62,12 @@ dev_fs_type = FileSystemType(name="devtmpfs", init_fs_context=devtmpfs_init_fs_c
 
 
 def _disk_event(what: str, disk: Any) -> None:
-    """A disk has come: its node. Nodes of disks that go stay, as nobody looks for them there."""
+    """A disk has come, or gone: its node."""
+    dev = MKDEV(disk.major, disk.first_minor)
     if what == "add":
-        devtmpfs_create_node(disk.disk_name, S_IFBLK | 0o600, MKDEV(disk.major, disk.first_minor))
+        devtmpfs_create_node(disk.disk_name, S_IFBLK | 0o600, dev)
+    else:
+        devtmpfs_delete_node(disk.disk_name, S_IFBLK, dev)
 
 
 @custom("drivers/base/devtmpfs.c", "devtmpfs_init", "nodes are made by whoever registers a device, not by a kdevtmpfs in a namespace of its own")
@@ -101,6 +104,30 @@ def devtmpfs_create_node(name: str, mode: int, dev: int) -> int:
     err = vfs_mknod(nop_mnt_idmap, root.d_inode, dentry, mode, dev)
     if not err:
         dentry.d_inode.i_mode = mode        # notify_change(): the umask does not count
+        dentry.d_inode.i_private = g.mine
+    end_dirop(dentry)
+    return err
+
+
+@custom("drivers/base/devtmpfs.c", "devtmpfs_delete_node", "at once, in the caller's task; names have one component")
+def devtmpfs_delete_node(name: str, fmt: int, dev: int) -> int:
+    """``int devtmpfs_delete_node(struct device *dev)``: only a node that the kernel has made, and for this number, goes. Return: 0, -ENOENT."""
+    from kemu.linux.dcache import QSTR
+    from kemu.linux.vfs.dir_ops import end_dirop, start_dirop, vfs_unlink
+
+    if not g.ready:
+        return 0
+    root = g.mnt.mnt_root
+    dentry = start_dirop(root, QSTR(name), 0)
+    if IS_ERR(dentry):
+        return PTR_ERR(dentry)
+    err = 0
+    inode = dentry.d_inode
+    if inode.i_private is g.mine and inode.i_mode & S_IFMT == fmt and inode.i_rdev == dev:      # dev_mynode()
+        # before unlinking this node, reset permissions of possible references like hardlinks
+        inode.i_uid = inode.i_gid = 0
+        inode.i_mode &= ~0o777
+        err = vfs_unlink(nop_mnt_idmap, root.d_inode, dentry)
     end_dirop(dentry)
     return err
 

@@ -6,20 +6,30 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.backing_dev import BackingDevInfo, bdi_alloc, bdi_put, bdi_register, bdi_unregister
-from kemu.linux.bdev import bdev_add, bdev_alloc, bdev_drop, bdev_set_nr_sectors, bdev_unhash, disk_live, registry
-from kemu.linux.bdev_open import bdev_mark_dead
-from kemu.linux.blk_core import GD_ADDED, GD_DEAD, GD_OWNS_QUEUE, GD_READ_ONLY
+from kemu.linux.bdev import (
+    BLOCK_EXT_MAJOR,
+    bdev_add,
+    bdev_alloc,
+    bdev_drop,
+    bdev_set_nr_sectors,
+    bdev_unhash,
+    disk_live,
+    registry,
+)
+from kemu.linux.bdev_open import BLK_OPEN_READ, bdev_mark_dead
+from kemu.linux.blk_core import GD_ADDED, GD_DEAD, GD_NEED_PART_SCAN, GD_OWNS_QUEUE, GD_READ_ONLY, GD_SUPPRESS_PART_SCAN
 from kemu.linux.blk_types import BD_HAS_SUBMIT_BIO, BlockDevice
-from kemu.linux.bug import WARN_ON
+from kemu.linux.bug import WARN_ON, WARN_ON_ONCE
 from kemu.linux.err import ERR_PTR
-from kemu.linux.errno import EBUSY, EEXIST, EINVAL, ENOMEM
+from kemu.linux.errno import EBUSY, EEXIST, EINVAL, EIO, ENOMEM, ENXIO
 from kemu.linux.honesty import custom, dup
 from kemu.linux.kdev_t import MINORBITS, MINORMASK, MKDEV
 from kemu.linux.math import is_power_of_2, round_down
 from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
-from kemu.linux.printk import pr_info, pr_warn_once, printk
+from kemu.linux.printk import pr_err, pr_info, pr_warn_once, printk
 from kemu.machine.current import arch, this
 from kemu.machine.machine import should_fail
+from kemu.machine.sched import WaitQueue
 
 C = "block/genhd.c"
 H = "include/linux/blkdev.h"
@@ -32,7 +42,7 @@ BLK_FEAT_WRITE_CACHE, BLK_FEAT_FUA, BLK_FEAT_ROTATIONAL, BLK_FEAT_ADD_RANDOM, BL
 BLK_FEAT_STABLE_WRITES, BLK_FEAT_SYNCHRONOUS, BLK_FEAT_NOWAIT, BLK_FEAT_DAX = 32, 64, 128, 256
 GENHD_FL_REMOVABLE, GENHD_FL_HIDDEN, GENHD_FL_NO_PART = 1, 2, 4
 DISK_MAX_PARTS, DISK_NAME_LEN = 256, 32
-BLOCK_EXT_MAJOR = 259
+NAME_LEN = 15                                       # of a major's name, without its NUL
 BLKDEV_MAJOR_MAX = 512
 NUMA_NO_NODE = -1
 
@@ -76,16 +86,18 @@ class QueueLimits:
         self.max_write_zeroes_sectors = max_write_zeroes_sectors
 
 
-@custom(H, "request_queue", "the limits, and whether bios may still enter")
+@custom(H, "request_queue", "the limits, whether bios may still enter, and how many have")
 class RequestQueue:
     """``struct request_queue``"""
 
-    __slots__ = ("disk", "dying", "limits")
+    __slots__ = ("disk", "dying", "frozen", "limits", "users")
 
     def __init__(self, limits: QueueLimits):
         self.limits = limits
         self.disk: GenDisk | None = None
         self.dying = False
+        self.users = 0                              # q_usage_counter: bios in the driver
+        self.frozen: WaitQueue | None = None        # who waits until there are none
 
     @property
     def max_discard_sectors(self) -> int:
@@ -250,29 +262,80 @@ def get_disk_ro(disk: GenDisk) -> bool:
     return bool(disk.part0.bd_flags & 1 << 8 or disk.state & 1 << GD_READ_ONLY)
 
 
-def _scan_partitions(disk: GenDisk) -> None:
-    """``disk_scan_partitions()``: the parsers' first look at sector 0; no partition table is understood."""
-    from kemu.linux.bdev_open import bdev_file_open_by_dev, bdev_fput
+@dup(H)
+def disk_has_partscan(disk: GenDisk) -> bool:
+    """``bool disk_has_partscan(struct gendisk *disk)``"""
+    return not disk.flags & (GENHD_FL_NO_PART | GENHD_FL_HIDDEN) and not disk.state & 1 << GD_SUPPRESS_PART_SCAN
+
+
+@dup(C)
+def disk_scan_partitions(disk: GenDisk, mode: int) -> int:
+    """``int disk_scan_partitions(struct gendisk *disk, blk_mode_t mode)``: opens the disk, which looks for a partition table.
+
+    Return: 0; -EINVAL if the disk is not to be scanned; -EBUSY if somebody else has claimed it; what opening says. Context: may sleep.
+    """
+    from kemu.linux.bdev_open import BLK_OPEN_EXCL, bd_abort_claiming, bd_prepare_to_claim, bdev_file_open_by_dev
+    from kemu.linux.err import IS_ERR, PTR_ERR
+    from kemu.linux.vfs.file_table import fput
+
+    if not disk_has_partscan(disk):
+        return -EINVAL
+    # claimed by the task that has it open exclusively, or by this function
+    if not mode & BLK_OPEN_EXCL:
+        ret = bd_prepare_to_claim(disk.part0, disk_scan_partitions, None)
+        if ret:
+            return int(ret)
+    ret = 0
+    disk.state |= 1 << GD_NEED_PART_SCAN
+    file = bdev_file_open_by_dev(disk_devt(disk), mode & ~BLK_OPEN_EXCL, None, None)
+    if IS_ERR(file):
+        ret = PTR_ERR(file)
+    else:
+        fput(file)
+    # an open that failed early has left it
+    disk.state &= ~(1 << GD_NEED_PART_SCAN)
+    if not mode & BLK_OPEN_EXCL:
+        bd_abort_claiming(disk.part0, disk_scan_partitions)
+    return int(ret)
+
+
+@custom("block/partitions/core.c", "bdev_disk_changed", "the parsers' first look at sector 0; no partition table is understood")
+def bdev_disk_changed(disk: GenDisk, invalidate: bool) -> int:
+    """``int bdev_disk_changed(struct gendisk *disk, bool invalidate)``: drops what is cached, then looks for a partition table.
+
+    Return: 0; -ENXIO if the disk is gone; -EIO if its first sector cannot be read. Context: disk->open_mutex.
+    """
+    from kemu.linux.bdev import invalidate_bdev, sync_blockdev
     from kemu.linux.err import IS_ERR
     from kemu.linux.filemap import read_mapping_folio
     from kemu.linux.mm import folio_put
 
-    file = bdev_file_open_by_dev(disk.part0.bd_dev, 1, None, None)
-    if IS_ERR(file):
-        return
-    folio = read_mapping_folio(disk.part0.bd_mapping, 0, None)
-    if not IS_ERR(folio):
-        folio_put(folio)
-    bdev_fput(file)
+    if not disk_live(disk):
+        return -ENXIO
+    sync_blockdev(disk.part0)
+    invalidate_bdev(disk.part0)
+    disk.state &= ~(1 << GD_NEED_PART_SCAN)
+    if invalidate and (not disk.flags & GENHD_FL_NO_PART or not disk.flags & GENHD_FL_REMOVABLE):
+        set_capacity(disk, 0)
+    if not get_capacity(disk) or not disk_has_partscan(disk):
+        return 0
+    folio = read_mapping_folio(disk.part0.bd_mapping, 0, None)      # read_part_sector(state, 0)
+    if IS_ERR(folio):
+        pr_info(" %s: unable to read partition table\n", disk.disk_name)
+        return -EIO
+    folio_put(folio)
+    return 0
 
 
-@custom(C, "device_add_disk", "sysfs and events are left out; a partition scan reads sector 0 and finds nothing; devtmpfs listens in the registry")
+@custom(C, "device_add_disk", "sysfs and events are left out; devtmpfs listens in the registry")
 def device_add_disk(parent: Any, disk: GenDisk, groups: Any = None) -> int:
     """``int device_add_disk(struct device *parent, struct gendisk *disk, const struct attribute_group **groups)``
 
     Makes the disk visible. Return: 0; -EINVAL for numbers or operations that cannot be; -EEXIST if the name is in use; -EBUSY without minors
     left; -ENOMEM (fail_function device_add, bdi_register). On failure nothing of it is left, and put_disk() is still to be called.
     """
+    if WARN_ON_ONCE(get_capacity(disk) > BLK_DEV_MAX_SECTORS):
+        return -EINVAL
     if disk.fops is None or disk.fops.submit_bio is None:
         return -EINVAL
     disk.part0.bd_flags |= BD_HAS_SUBMIT_BIO
@@ -281,7 +344,9 @@ def device_add_disk(parent: Any, disk: GenDisk, groups: Any = None) -> int:
     if disk.major:
         if WARN_ON(not disk.minors):
             return -EINVAL
-        disk.minors = min(disk.minors, DISK_MAX_PARTS)
+        if disk.minors > DISK_MAX_PARTS:
+            pr_err("block: can't allocate more than %d partitions\n", DISK_MAX_PARTS)
+            disk.minors = DISK_MAX_PARTS
         if disk.first_minor > MINORMASK or disk.minors > MINORMASK + 1 or disk.first_minor + disk.minors > MINORMASK + 1:
             return -EINVAL
     else:
@@ -309,12 +374,15 @@ def device_add_disk(parent: Any, disk: GenDisk, groups: Any = None) -> int:
             reg.ext_minors.discard(disk.first_minor)
         return ret
     reg.disks[disk.disk_name] = disk
-    bdev_add(disk.part0, devt)
+    if disk.flags & GENHD_FL_HIDDEN:
+        disk.part0.bd_dev = devt                    # freeing a dynamic number needs it
+    else:                                           # add_disk_final()
+        bdev_add(disk.part0, devt)
+        if get_capacity(disk):
+            disk_scan_partitions(disk, BLK_OPEN_READ)
+        for tell in reg.listeners:
+            tell("add", disk)
     disk.state |= 1 << GD_ADDED
-    if get_capacity(disk) and not disk.flags & (GENHD_FL_NO_PART | GENHD_FL_HIDDEN):
-        _scan_partitions(disk)
-    for tell in reg.listeners:
-        tell("add", disk)
     return 0
 
 
@@ -324,41 +392,64 @@ def add_disk(disk: GenDisk) -> int:
     return device_add_disk(None, disk)
 
 
+def _mark_disk_dead(disk: GenDisk) -> None:
+    """``__blk_mark_disk_dead()``"""
+    if disk.state & 1 << GD_DEAD:
+        return
+    disk.state |= 1 << GD_DEAD
+    if disk.state & 1 << GD_OWNS_QUEUE:
+        disk.queue.dying = True
+    set_capacity(disk, 0)                           # nothing is dirtied that could not be written
+
+
+def _report_disk_dead(disk: GenDisk, surprise: bool) -> None:
+    """``blk_report_disk_dead()``"""
+    for bdev in list(disk.part_tbl):
+        if not bdev.bd_refs:                        # kobject_get_unless_zero()
+            continue
+        bdev.bd_refs += 1
+        bdev_mark_dead(bdev, surprise)
+        put_disk(disk)
+
+
 @dup(C)
 def blk_mark_disk_dead(disk: GenDisk) -> None:
-    """``void blk_mark_disk_dead(struct gendisk *disk)``: surprise removal: bios fail from now on."""
+    """``void blk_mark_disk_dead(struct gendisk *disk)``: surprise removal: bios fail from now on, the holder is told. Context: may sleep."""
     disk.queue.dying = True
-    disk.state |= 1 << GD_DEAD
-    set_capacity(disk, 0)
-    for bdev in list(disk.part_tbl):
-        bdev_mark_dead(bdev, True)
+    _mark_disk_dead(disk)
+    _report_disk_dead(disk, True)
 
 
-@custom(C, "del_gendisk", "waits until the driver's bios have ended; sysfs is left out")
+@custom(C, "del_gendisk", "sysfs, partitions and blk-mq are left out")
 def del_gendisk(disk: GenDisk) -> None:
-    """``void del_gendisk(struct gendisk *disk)``: no new openers, the file system is told, bios end with BLK_STS_IOERR. Context: may sleep."""
-    if WARN_ON(not disk_live(disk)):
+    """``void del_gendisk(struct gendisk *disk)``: no new openers, the file system is told, bios end with BLK_STS_IOERR.
+
+    Bios that are in the driver's submit_bio() are waited for; those that it has taken and not ended yet are the driver's. Context: may sleep.
+    """
+    if WARN_ON_ONCE(not disk_live(disk) and not disk.flags & GENHD_FL_HIDDEN):
         return
     mutex_lock(disk.open_mutex)
     for part in disk.part_tbl:
         bdev_unhash(part)
     mutex_unlock(disk.open_mutex)
     if not disk.state & 1 << GD_DEAD:
-        for part in list(disk.part_tbl):
-            bdev_mark_dead(part, False)
+        _report_disk_dead(disk, False)
     mutex_lock(disk.open_mutex)
-    disk.state |= 1 << GD_DEAD
-    set_capacity(disk, 0)
+    _mark_disk_dead(disk)
     mutex_unlock(disk.open_mutex)
     if not disk.flags & GENHD_FL_HIDDEN:
         bdi_unregister(disk.bdi)
     reg = registry()
-    if reg.disks.get(disk.disk_name) is disk:
+    if reg.disks.get(disk.disk_name) is disk:       # device_del()
         del reg.disks[disk.disk_name]
-    if disk.major == BLOCK_EXT_MAJOR:
-        reg.ext_minors.discard(disk.first_minor)
-    for tell in reg.listeners:
-        tell("remove", disk)
+    if not disk.flags & GENHD_FL_HIDDEN:
+        for tell in reg.listeners:
+            tell("remove", disk)
+    queue = disk.queue
+    while queue.users:                              # blk_mq_freeze_queue_wait()
+        if queue.frozen is None:
+            queue.frozen = WaitQueue(f"bios in the driver of {disk.disk_name}")
+        this.sched.block(queue.frozen)
 
 
 @dup(C)
@@ -409,7 +500,7 @@ def register_blkdev(major: int, name: str, probe: Callable[[int], None] | None =
     if major in reg.majors:
         printk("register_blkdev: cannot get major %u for %s\n", major, name)
         return -EBUSY
-    reg.majors[major] = name
+    reg.majors[major] = name[:NAME_LEN]
     return ret
 
 
@@ -417,6 +508,6 @@ def register_blkdev(major: int, name: str, probe: Callable[[int], None] | None =
 def unregister_blkdev(major: int, name: str) -> None:
     """``void unregister_blkdev(unsigned int major, const char *name)``: the number is free again."""
     reg = registry()
-    if WARN_ON(reg.majors.get(major) != name):
+    if WARN_ON(reg.majors.get(major) != name):      # a longer name than was kept never matches, as in C
         return
     del reg.majors[major]

@@ -91,6 +91,7 @@ def test_a_name_can_be_used_once_and_again_after_removal(machine):
     assert "cannot create duplicate filename" in machine.log.lines()[-1]
     del_gendisk(one)
     put_disk(one)
+    settle(machine)                                         # its number is free after a grace period
     three = bare_disk()
     assert add_disk(three) == 0
     assert disk_devt(three) == MKDEV(259, 0) and registry().disks == {"d0": three}
