@@ -81,4 +81,22 @@ def xattr_getsecurity(dentry: Any, inode: Inode, name: bytes, value: int, size: 
     return len(found)
 
 
-__all__ = ["cap_inode_getsecurity", "vfs_getxattr_alloc", "xattr_getsecurity"]
+@dup("security/commoncap.c")
+def cap_inode_need_killpriv(dentry: Any) -> int:
+    """``int cap_inode_need_killpriv(struct dentry *dentry)``: 1 if changing the file takes its capabilities away, else 0."""
+    from kemu.linux.xattr import __vfs_getxattr
+
+    return int(__vfs_getxattr(dentry, dentry.d_inode, XATTR_NAME_CAPS, 0, 0) > 0)
+
+
+@dup("security/commoncap.c")
+def cap_inode_killpriv(idmap: Any, dentry: Any) -> int:
+    """``int cap_inode_killpriv(struct mnt_idmap *idmap, struct dentry *dentry)``. Return: 0, or what removing the attribute says."""
+    from kemu.linux.xattr import XATTR_REPLACE
+    from kemu.linux.xattr_set import __vfs_setxattr
+
+    error = __vfs_setxattr(idmap, dentry, dentry.d_inode, XATTR_NAME_CAPS, None, XATTR_REPLACE)
+    return 0 if error == -EOPNOTSUPP else error
+
+
+__all__ = ["cap_inode_getsecurity", "cap_inode_killpriv", "cap_inode_need_killpriv", "vfs_getxattr_alloc", "xattr_getsecurity"]

@@ -74,7 +74,7 @@ def setattr_prepare(idmap: Any, dentry: Dentry, attr: iattr) -> int:
         if error:
             return error
     if valid & ATTR_FORCE:
-        return 0
+        return _kill_priv(idmap, dentry) if valid & ATTR_KILL_PRIV else 0
     owner = inode.i_uid == current_fsuid()
     chown = capable_wrt_inode_uidgid(idmap, inode, CAP_CHOWN)
     if valid & ATTR_UID and not (owner and attr.ia_uid == inode.i_uid or chown):
@@ -88,7 +88,14 @@ def setattr_prepare(idmap: Any, dentry: Dentry, attr: iattr) -> int:
             attr.ia_mode &= ~S_ISGID
     if valid & (ATTR_MTIME_SET | ATTR_ATIME_SET | ATTR_TIMES_SET) and not inode_owner_or_capable(idmap, inode):
         return -EPERM
-    return 0
+    return _kill_priv(idmap, dentry) if valid & ATTR_KILL_PRIV else 0
+
+
+def _kill_priv(idmap: Any, dentry: Dentry) -> int:
+    """kill_priv: of setattr_prepare()"""
+    from kemu.linux.commoncap import cap_inode_killpriv
+
+    return cap_inode_killpriv(idmap, dentry)
 
 
 @dup("fs/attr.c")
@@ -110,6 +117,15 @@ def setattr_copy(idmap: Any, inode: Inode, attr: iattr) -> None:
         inode_set_mtime_to_ts(inode, attr.ia_mtime)
     if valid & (ATTR_CTIME | ATTR_CTIME_SET):
         inode_set_ctime_to_ts(inode, attr.ia_ctime)
+
+
+def _need_killpriv(dentry: Dentry) -> int:
+    """security_inode_need_killpriv(): above 0 if the file has capabilities; asks only where there may be attributes at all."""
+    if dentry.d_inode.i_sb.s_xattr is None:
+        return 0
+    from kemu.linux.commoncap import cap_inode_need_killpriv
+
+    return cap_inode_need_killpriv(dentry)
 
 
 @dup("fs/attr.c")
@@ -138,7 +154,12 @@ def notify_change(idmap: Any, dentry: Dentry, attr: iattr, delegated_inode: Any 
     attr.ia_atime = timestamp_truncate(attr.ia_atime, inode) if valid & ATTR_ATIME_SET else now
     attr.ia_ctime = timestamp_truncate(attr.ia_ctime, inode) if valid & ATTR_CTIME_SET else now
     attr.ia_mtime = timestamp_truncate(attr.ia_mtime, inode) if valid & ATTR_MTIME_SET else now
-    valid = attr.ia_valid = valid & ~ATTR_KILL_PRIV
+    if valid & ATTR_KILL_PRIV:
+        error = _need_killpriv(dentry)
+        if error < 0:
+            return error
+        if not error:
+            valid = attr.ia_valid = valid & ~ATTR_KILL_PRIV
     if valid & (ATTR_KILL_SUID | ATTR_KILL_SGID) and valid & ATTR_MODE:
         BUG()
     for kill, bit in ((ATTR_KILL_SUID, S_ISUID), (ATTR_KILL_SGID, S_ISGID)):
@@ -180,6 +201,11 @@ def do_truncate(idmap: Any, dentry: Dentry, length: int, time_attrs: int, filp: 
     if mode & (S_ISUID | S_ISGID) and not capable_wrt_inode_uidgid(idmap, dentry.d_inode, CAP_FSETID):
         attr.ia_valid |= ATTR_KILL_SUID | (ATTR_KILL_SGID if mode & 0o010 else 0) | ATTR_FORCE
     inode = dentry.d_inode
+    ret = 0 if inode.i_flags & S_NOSEC else _need_killpriv(dentry)
+    if ret < 0:
+        return ret
+    if ret:
+        attr.ia_valid |= ATTR_KILL_PRIV | ATTR_FORCE
     inode_lock(inode)
     ret = notify_change(idmap, dentry, attr)
     inode_unlock(inode)
