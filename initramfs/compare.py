@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kemu.forge.cpio import trailer
-from kemu.machine.boot import newc_entry
+from kemu.machine.boot import memory_for, newc_entry
 from kemu.machine.initcalls import compare as compare_tables
 from kemu.machine.initcalls import load
 from kemu.machine.machine import Machine
@@ -17,7 +17,7 @@ from kemu.machine.memory import RELEASED_INIT
 from kemu.machine.region import Region
 
 from initramfs import designs, userspace
-from initramfs.segments import EROFS_SUPER_MAGIC
+from initramfs.segments import EROFS_SUPER_MAGIC, split
 from initramfs.trials import INIT, _file
 
 __harness__ = True
@@ -27,15 +27,22 @@ IN_RAM = ("rootfs", "ramfs", "tmpfs", "devtmpfs")       # their page cache is th
 
 
 def kind_of(path: str) -> str:
-    """"erofs" or "cpio" (in whatever form), by the first bytes."""
+    """"erofs", "row" (of segments, of which an image is one) or "cpio" (in whatever form)."""
     with open(path, "rb") as f:
-        head = f.read(1028)
-    return "erofs" if head[1024:1028] == EROFS_SUPER_MAGIC else "cpio"
+        data = f.read(1028)
+        if data[1024:1028] == EROFS_SUPER_MAGIC and data[:5] != b"07070":
+            return "erofs"
+        data += f.read()
+    if EROFS_SUPER_MAGIC not in data:
+        return "cpio"
+    with Machine(memory=memory_for(len(data))) as m:
+        r = m.place(data, 0, "linear", "initrd", True)
+        return "cpio" if isinstance(split(r.addr, r.addr + r.size), int) else "row"
 
 
 def designs_for(path: str) -> tuple[str, ...]:
     """The designs that boot this initrd."""
-    return ("initerofs-rfc", "layered", "initoverlayfs") if kind_of(path) == "erofs" else ("upstream",)
+    return {"erofs": ("initerofs-rfc", "layered", "initoverlayfs"), "row": ("layered",), "cpio": ("upstream",)}[kind_of(path)]
 
 
 def small_archive() -> bytes:

@@ -15,7 +15,7 @@ FORMATS = ("text", "json", "table")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("initrd", metavar="INITRD", nargs="+",
-                        help="archives boot upstream's way; EROFS images as initerofs-rfc, layered and initoverlayfs")
+                        help="archives boot upstream's way; EROFS images as initerofs-rfc, layered and initoverlayfs; both in a row as layered")
     parser.add_argument("--design", metavar="NAME", action="append", default=[],
                         help="only this design (may be given several times); an archive also as layered, which then is what upstream does")
     parser.add_argument("--format", choices=FORMATS, default="text", help="everything as text or JSON, or a table of 75 columns for a cover letter")

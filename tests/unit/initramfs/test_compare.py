@@ -242,6 +242,17 @@ def test_the_table_fits_a_mail(made: dict[str, str], capsys: pytest.CaptureFixtu
     assert all(len(line.split(", ")[1].split()) == 5 for line in lines[copied + 1:copied + 6])
 
 
+def test_which_designs_boot_what(made: dict[str, str], tmp_path: Path) -> None:
+    archive, image = (Path(made[k]).read_bytes() for k in ("cpio", "lz4.erofs"))
+    for data, designs in ((archive + image, ("layered",)), (bytes(8) + archive, ("upstream",)), (image, ("initerofs-rfc", "layered", "initoverlayfs")),
+                          (b"x" + bytes(1023) + image[1024:], ("initerofs-rfc", "layered", "initoverlayfs")), (archive + image[:5000], ("upstream",)), (b"", ("upstream",))):
+        (tmp_path / "x").write_bytes(data)
+        assert compare.designs_for(str(tmp_path / "x")) == designs
+    (tmp_path / "row").write_bytes(archive + image)
+    r, = compare.measure_all([str(tmp_path / "row")])
+    assert r["ended"] == "init" and r["kind"] == "row" and r["bytes_read"] == sum(map(len, files().values()))
+
+
 @pytest.mark.parametrize(("make", "args", "code", "error"), [
     (None, [], 1, "ENOENT"), ("dir", [], 1, "EISDIR"), (b"", [], 1, "EINVAL (Invalid argument): an empty initrd"),
     (b"x" * 5000, [], 1, "Kernel panic"), (b"x" * 5000, ["--design", "all"], 2, "one of upstream"), (b"x" * 5000, ["--format", "xml"], 2, "xml"),
