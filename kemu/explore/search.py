@@ -6,6 +6,7 @@ varied further (its choices, a few changed at a time).
 """
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from kemu.explore.finding import SEVERITIES, Finding
 from kemu.explore.run import Outcome, execute
 from kemu.explore.shrink import shrink
 from kemu.explore.source import ListSource, PlanSource, SeedSource, Source
-from kemu.explore.sweep import mixed_sweep, scattered, schedule_sweep
+from kemu.explore.sweep import exhaustive, mixed_sweep, scattered, schedule_sweep
 from kemu.forge.pick import splitmix64
+
+FEW = 64                # runs that an experiment may have to be run through instead of sampled
 
 
 @dataclass
@@ -63,6 +66,16 @@ class Plan:
         simplest = execute(exp, ListSource([]), **options)
         yield simplest
         yield from self._sweeps(simplest, 400, self.shard)
+        if math.prod(c.high - c.low + 1 for c in simplest.draws) <= FEW and not (simplest.armed("fault") or simplest.armed("preempt")):
+            # each run there is, once
+            runs = exhaustive(exp, widest=FEW, **options)
+            next(runs)
+            for k, out in enumerate(runs):
+                if k == 4 * FEW:            # other choices lead to more of them
+                    break
+                yield out
+            else:
+                return
         n = 0
         novel: list[Outcome] = []           # runs with new behaviour whose faults and schedules have not been swept yet
         while True:
@@ -160,7 +173,7 @@ def shrink_finding(finding: Finding, exp: Experiment, seconds: float, **options:
 def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples: int = 0, seed: int = 0, shard: tuple[int, int] = (0, 1),
            shrink_seconds: float = 4.0, tell: Callable[[Progress], None] | None = None, found: Callable[[Finding], None] | None = None,
            **options: Any) -> Progress:
-    """Run experiments until the time or the number of examples is used up (0: no limit of that kind).
+    """Run experiments until the time or the number of examples is used up (0: no limit of that kind), or nothing is left to run.
 
     ``shard``: (number, of how many): seeds are dealt out, sweeps belong to shard 0. ``tell`` is called after every example, ``found`` for each
     finding when it is shrunk.
@@ -172,7 +185,10 @@ def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples:
     while plans:
         plan = min(plans, key=lambda q: q.spent / q.exp.weight)
         before = time.monotonic()
-        out = next(plan)
+        out = next(plan, None)
+        if out is None:                     # everything that it can do has been seen
+            plans.remove(plan)
+            continue
         p.examples += 1
         name = plan.exp.name
         p.current = name
