@@ -65,8 +65,8 @@ def initerofs_sweep() -> list[Figure]:
                    f"{HOW} initerofs_sweep")]
 
 
-def _usr_tree(top: Path) -> tuple[int, int]:
-    """A root with /init and up to MOST_FILES files of this machine's /usr. Return: files, bytes."""
+def usr_tree(top: Path, most: int = MOST_FILES) -> tuple[int, int]:
+    """A root with /init and up to ``most`` files of this machine's /usr. Return: files, bytes."""
     from initramfs.trials import INIT
 
     (top / "init").write_bytes(INIT)
@@ -79,7 +79,7 @@ def _usr_tree(top: Path) -> tuple[int, int]:
             into = top / Path(here).relative_to("/")
             for name in sorted(names):
                 at = Path(here) / name
-                if files >= MOST_FILES or not at.is_symlink() and (not at.is_file() or at.stat().st_size > 4 << 20):
+                if files >= most or not at.is_symlink() and (not at.is_file() or at.stat().st_size > 4 << 20):
                     continue
                 into.mkdir(parents=True, exist_ok=True)
                 if at.is_symlink():
@@ -94,7 +94,7 @@ def _usr_tree(top: Path) -> tuple[int, int]:
     return files, size
 
 
-def _roots(tree: Path, into: Path) -> list[str]:
+def roots_of(tree: Path, into: Path) -> list[str]:
     """The tree as cpio, cpio.zst, and EROFS with LZ4 and zstd, as far as there are tools."""
     made = []
     cpio, zstd, mkfs = shutil.which("cpio"), shutil.which("zstd"), tool("mkfs.erofs")
@@ -127,8 +127,8 @@ def compare_usr() -> list[Figure]:
         top, out = Path(tmp, "root"), Path(tmp, "out")
         top.mkdir()
         out.mkdir()
-        files, size = _usr_tree(top)
-        roots = _roots(top, out)
+        files, size = usr_tree(top)
+        roots = roots_of(top, out)
         if not roots:
             return [Figure("compare: a tree of /usr", "not measured: neither cpio nor mkfs.erofs here", "", how)]
         t = time.perf_counter()
