@@ -158,7 +158,8 @@ def takes_only_its_own(run: Run, design: str) -> None:
     data = _input(run, design)
     plan = Plan(None)
     boot_with(design, plan, data)
-    run.show("the built-in archive has directories with the names of those that the attempt makes")
+    made = plan.made[:len(plan.made) - run.pick.int("not of the last", 0, max(len(plan.made) - 1, 0))]
+    run.show(f"the built-in archive has directories with the names of {'those' if made == plan.made else f'the first {len(made)}'} that the attempt makes")
     if attempt.unpacked > 1:
         run.show(f"{attempt.where[0]} is called for the {attempt.unpacked}nd time, the first has failed with ENOMEM")
 
@@ -168,7 +169,7 @@ def takes_only_its_own(run: Run, design: str) -> None:
             run.fail(f"{attempt.where[0]} {how} and removes {', '.join(e.name for e in gone)} of the built-in archive", *ledger.report(entries),
                      *_log(), cause=f"removed by {attempt.where[0]}", severity="medium", where=attempt.where, detector="ledger")
 
-    boot_with(design, Plan(run, attempt.unpacked, judge), data, machine=run.machine, builtin=default_builtin() + directories(plan.made))
+    boot_with(design, Plan(run, attempt.unpacked, judge), data, machine=run.machine, builtin=default_builtin() + directories(made))
 
 
 @experiment("{design}.failing-calls", variants=DESIGNS, weight=2.0)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from kemu.machine.current import this
 
 Ledger = dict[str, dict[str, str]]
+SB_RDONLY = 1
 LASTING = ("mounts", "working directory", "root directory", "disks", "block majors", "superblocks")
 
 
@@ -47,7 +48,7 @@ def take() -> Ledger:
         while name in out["mounts"]:
             name = f"{path_of(m, m.mnt_root)} [{n}]"
             n += 1
-        out["mounts"][name] = m.mnt_sb.s_type.name
+        out["mounts"][name] = m.mnt_sb.s_type.name + (" ro" if m.mnt_sb.s_flags & SB_RDONLY else "")
         if m.mnt_sb.s_type.name == "rootfs":
             _names(m.mnt_root, "", out["nodes"])
     for sb in supers.super_blocks:

@@ -5,7 +5,6 @@
 """
 from __future__ import annotations
 
-import re
 import time
 from typing import NamedTuple
 
@@ -18,13 +17,14 @@ from kemu.explore.source import ListSource
 from kemu.machine.series import Series
 
 SECONDS = 60.0
-SMALL = 12         # choices that are not the simplest ones, in a trigger that counts as small
+SMALL = 16         # choices that are not the simplest ones, in a trigger that counts as small
 
 
 class Mutant(NamedTuple):
-    """``experiments``: where to look for it; ``title``: a pattern of the report, where the kind of report matters; ``detector``: whose report.
+    """``experiments``: where to look for it; ``title``: a part of the report, where the kind of report matters; ``detector``: whose report.
 
     ``series``: the code with the bug; what replaces nothing is a bug that the code as it is has. ``small``: of the trigger.
+    ``anyway``: the code as it is has a part of it, and shows the same.
     """
 
     series: Series
@@ -32,6 +32,7 @@ class Mutant(NamedTuple):
     title: str = ""
     detector: str = ""
     small: int = SMALL
+    anyway: bool = False
 
 
 class Caught(NamedTuple):
@@ -47,22 +48,34 @@ class _Enough(Exception):
 
 
 def hunt(m: Mutant, seconds: float = SECONDS) -> Caught | list[str]:
-    """Search until the report is there; if it does not come, the titles of what came instead."""
+    """Search until the report is there; if it does not come, the titles of what came instead. What the code without the bug shows as well is none of it."""
     found: list[Finding] = []
+    judged = 0
     start = time.monotonic()
 
     def hit(f: Finding) -> bool:
-        return re.search(m.title, f.title) is not None and (not m.detector or f.detector == m.detector)
+        return m.title in f.title and (not m.detector or f.detector == m.detector) and not there_anyway(m, f)
 
     def tell(p: object) -> None:
-        if found and hit(found[-1]):
-            raise _Enough
+        nonlocal judged
+        if len(found) > judged:
+            judged = len(found)
+            if hit(found[-1]):
+                raise _Enough
 
     try:
-        search([registry[n] for n in m.experiments], seconds=seconds, shrink_seconds=2, series=(m.series,), found=found.append, tell=tell)
+        search([registry[n] for n in m.experiments], seconds=seconds, shrink_seconds=4, series=(m.series,), found=found.append, tell=tell)
     except _Enough:
         return Caught(found[-1], time.monotonic() - start, [f.title for f in found[:-1]])
     return [f"{f.detector}: {f.title}" for f in found]
+
+
+def there_anyway(m: Mutant, f: Finding) -> bool:
+    """Whether the same choices give the same report without the bug."""
+    if m.anyway or not m.series.replacements:
+        return False
+    without = execute(registry[f.experiment], ListSource(f.offsets))
+    return without.finding is not None and without.finding.cause == f.cause
 
 
 def check(m: Mutant) -> Caught:
@@ -73,10 +86,7 @@ def check(m: Mutant) -> Caught:
     exp = registry[f.experiment]
     again = replay(exp, token.decode(f.token), series=(m.series,))
     assert again.finding is not None and again.finding.title == f.title and not again.diverged, (f.title, again.finding and again.finding.title, again.diverged)
-    assert sum(map(bool, f.offsets)) <= m.small, (f.title, f.input, f.choices, f.offsets)
-    if m.series.replacements:
-        without = execute(exp, ListSource(f.offsets))
-        assert without.finding is None or without.finding.cause != f.cause, f"without the bug as well: {f.title}"
+    assert sum(map(bool, f.offsets)) <= m.small, (f.title, f.offsets, f.input, f.choices)
     return caught
 
 
@@ -100,11 +110,14 @@ def main(words: list[str]) -> None:
                 f = caught.finding
                 print(f"| {m.series.name} | {f.experiment} | {f.detector} | {caught.seconds:.1f} | {sum(map(bool, f.offsets))} | {f.title[:100]} |", flush=True)
             except AssertionError as e:
-                print(f"| {m.series.name} | {' '.join(m.experiments)} | - | - | {str(e)[:600]} |", flush=True)
+                print(f"| {m.series.name} | {' '.join(m.experiments)} | - | - | {str(e)[:200]} |", flush=True)
 
 
 if __name__ == "__main__":
     import sys
+    import warnings
+
+    warnings.simplefilter("ignore")
 
     main(sys.argv[1:])
 

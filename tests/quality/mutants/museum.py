@@ -17,12 +17,13 @@ from erofs_memback import data, decompressor, inode, memback, super, xattr, zdat
 mutants: list[Mutant] = []
 
 
-def mutant(name: str, experiments: tuple[str, ...], *edits: tuple[Any, ...], names: dict[str, Any] | None = None, title: str = "") -> None:
+def mutant(name: str, experiments: tuple[str, ...], *edits: tuple[Any, ...], names: dict[str, Any] | None = None, title: str = "", detector: str = "",
+           anyway: bool = False) -> None:
     """``edits``: (function, (old, new), ...) each; none: the code as it is has the bug."""
     s = Series(name, ("erofs_memback",))
     for original, *hunks in edits:
         s.edits(original, *hunks, names=names)
-    mutants.append(Mutant(s, experiments, title))
+    mutants.append(Mutant(s, experiments, title, detector, anyway=anyway))
 
 
 mutant("1-avail-underflow", ("memback.cut-short",), (memback.erofs_memback_copy, ("""\
@@ -191,7 +192,7 @@ mutant("47-lz4-overlap-no-guard", ("bdev.ends-early",), (zmap.z_erofs_map_sanity
                 u64(map.m_la + map.m_llen) < inode.i_size):
 """, """\
         if False:
-""")), title=OVERLAP)
+""")), title=OVERLAP, anyway=True)
 
 mutant("47-lz4-overlap-as-in-7.2", ("bdev.ends-early",), title=OVERLAP)
 
