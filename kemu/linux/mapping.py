@@ -33,7 +33,7 @@ class AddressSpace:
         self.gfp_mask = GFP_HIGHUSER_MOVABLE
         self.min_order = 0
         self.max_order = 0
-        self.invalidate_lock = rw_semaphore()
+        self.invalidate_lock: rw_semaphore | None = None        # made when it is first taken
         self.i_mmap_writable = 0
         self.i_private_data: Any = None
         self.i_private_list: Any = None
@@ -219,34 +219,41 @@ def mapping_large_folio_support(mapping: AddressSpace) -> bool:
     return mapping.max_order > 0
 
 
+def _invalidate_lock(mapping: AddressSpace) -> rw_semaphore:
+    sem = mapping.invalidate_lock
+    if sem is None:
+        sem = mapping.invalidate_lock = rw_semaphore()
+    return sem
+
+
 @dup("include/linux/fs.h")
 def filemap_invalidate_lock(mapping: AddressSpace) -> None:
     """``void filemap_invalidate_lock(struct address_space *mapping)``: keeps the cache from being filled."""
-    down_write(mapping.invalidate_lock)
+    down_write(_invalidate_lock(mapping))
 
 
 @dup("include/linux/fs.h")
 def filemap_invalidate_unlock(mapping: AddressSpace) -> None:
     """``void filemap_invalidate_unlock(struct address_space *mapping)``"""
-    up_write(mapping.invalidate_lock)
+    up_write(_invalidate_lock(mapping))
 
 
 @dup("include/linux/fs.h")
 def filemap_invalidate_lock_shared(mapping: AddressSpace) -> None:
     """``void filemap_invalidate_lock_shared(struct address_space *mapping)``: keeps the cache from being truncated."""
-    down_read(mapping.invalidate_lock)
+    down_read(_invalidate_lock(mapping))
 
 
 @dup("include/linux/fs.h")
 def filemap_invalidate_trylock_shared(mapping: AddressSpace) -> bool:
     """``int filemap_invalidate_trylock_shared(struct address_space *mapping)``"""
-    return bool(down_read_trylock(mapping.invalidate_lock))
+    return bool(down_read_trylock(_invalidate_lock(mapping)))
 
 
 @dup("include/linux/fs.h")
 def filemap_invalidate_unlock_shared(mapping: AddressSpace) -> None:
     """``void filemap_invalidate_unlock_shared(struct address_space *mapping)``"""
-    up_read(mapping.invalidate_lock)
+    up_read(_invalidate_lock(mapping))
 
 
 names("dup", P, "AS_EXITING", "AS_RELEASE_ALWAYS")

@@ -43,6 +43,7 @@ from kemu.linux.vfs.libfs import (
     simple_unlink,
 )
 from kemu.linux.vfs.open import finish_open
+from kemu.linux.vfs.quick import plain_create
 from kemu.linux.vfs.ram_pages import generic_file_write_iter, page_symlink, ram_aops
 from kemu.linux.vfs.read_write import generic_file_llseek
 from kemu.linux.vfs.stat import page_symlink_inode_operations
@@ -154,6 +155,7 @@ def ramfs_tmpfile(idmap: Any, dir: Inode, file: File, mode: int) -> int:
 ramfs_dir_inode_operations = inode_operations(
     create=ramfs_create, lookup=simple_lookup, link=simple_link, unlink=simple_unlink, symlink=ramfs_symlink, mkdir=ramfs_mkdir,
     rmdir=simple_rmdir, mknod=ramfs_mknod, rename=simple_rename, tmpfile=ramfs_tmpfile)
+plain_create.append(ramfs_create)
 ramfs_ops = super_operations(statfs=simple_statfs, drop_inode=inode_just_drop)
 ramfs_fs_parameters = [fsparam_u32oct("mode", Opt_mode)]
 

@@ -41,7 +41,7 @@ from kemu.linux.super_types import SB_I_VERSION, SB_KERNMOUNT, SB_NOSEC, SB_NOUS
 from kemu.linux.truncate import truncate_inode_pages_final, truncate_pagecache
 from kemu.linux.types import Ref, arch
 from kemu.linux.uio import copy_folio_to_iter, iov_iter_zero
-from kemu.linux.vfs.attr import setattr_copy, setattr_prepare
+from kemu.linux.vfs.attr import plain_setattr, setattr_copy, setattr_prepare
 from kemu.linux.vfs.basic import Qstr
 from kemu.linux.vfs.constants import ATTR_MODE, ATTR_SIZE, FS_USERNS_MOUNT, MAX_LFS_FILESIZE, NAME_MAX
 from kemu.linux.vfs.inode import clear_inode, inode_just_drop, iput, new_inode
@@ -72,6 +72,7 @@ from kemu.linux.vfs.libfs import (
 )
 from kemu.linux.vfs.one import WHITEOUT_DEV, WHITEOUT_MODE
 from kemu.linux.vfs.open import finish_open
+from kemu.linux.vfs.quick import plain_create
 from kemu.linux.vfs.ram_pages import generic_file_write_iter, noop_dirty_folio
 from kemu.linux.vfs.ram_runs import writes_whole_ranges
 from kemu.linux.vfs.read_write import generic_file_llseek
@@ -676,6 +677,8 @@ shmem_dir_inode_operations = inode_operations(
     getattr=shmem_getattr, create=shmem_create, lookup=simple_lookup, link=shmem_link, unlink=shmem_unlink, symlink=shmem_symlink,
     mkdir=shmem_mkdir, rmdir=shmem_rmdir, mknod=shmem_mknod, rename=shmem_rename2, tmpfile=shmem_tmpfile, setattr=shmem_setattr,
     listxattr=shmem_listxattr, set_acl=simple_set_acl)
+plain_create.append(shmem_create)
+plain_setattr[shmem_setattr] = True
 shmem_special_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, listxattr=shmem_listxattr,
                                                   set_acl=simple_set_acl)
 shmem_short_symlink_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, get_link=simple_get_link,

@@ -70,6 +70,8 @@ def _readable(p: int, n: int) -> bytes:
     """At most ``n`` bytes at ``p``: as many as may be read in this page. Those that decide something are to be given to :func:`_used`."""
     mem = this.mem
     base = mem.fast.get(p >> mem.shift)
+    if base is None:
+        base = mem.whole(p)
     if base is not None:
         base += p & mem.mask
         return bytes(mem.buf[base:base + n])
@@ -142,6 +144,8 @@ def c_path(p: int, maxlen: int = 1 << 20) -> str:
     """The NUL-terminated string at ``p`` as a path: bytes that are not UTF-8 become surrogate escapes."""
     mem = this.mem
     base = mem.fast.get(p >> mem.shift)
+    if base is None:
+        base = mem.whole(p)
     if base is not None:
         off = p & mem.mask
         chunk = bytes(mem.buf[base + off:base + min(off + 256, mem.page_size)])
@@ -154,13 +158,13 @@ def c_path(p: int, maxlen: int = 1 << 20) -> str:
 @custom("include/linux/string.h", "", "a loop over chars, done at once")
 def leading_nuls(p: int, n: int) -> int:
     """How many NULs there are at ``p``, at most ``n``; reads no further than the first byte that is none."""
+    mem = this.mem
     done = 0
-    step = 64
+    step = 16
     while done < n:
-        k = min(step, n - done)
-        chunk = _readable(p + done, min(k, this.mem.page_size - (p + done & this.mem.mask)))
+        chunk = _readable(p + done, min(step, n - done, mem.page_size - (p + done & mem.mask)))
         if not chunk:
-            this.mem.load(p + done, 1)          # C would touch this byte: let the check say so
+            mem.load(p + done, 1)               # C would touch this byte: let the check say so
         rest = chunk.lstrip(b"\0")
         _used(p + done, min(len(chunk) - len(rest) + 1, len(chunk)))
         done += len(chunk) - len(rest)

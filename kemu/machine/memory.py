@@ -159,12 +159,20 @@ class Memory:
         """``n`` page frames go back to the allocator."""
         state, fast, aliases = self.state, self.fast, self.aliases
         vpn = self._dm_vpn + pfn
-        for i in range(n):
-            state[pfn + i] = FREE_PAGE
-            fast.pop(vpn + i, None)
-            if pfn + i in aliases:
-                for v in aliases[pfn + i]:
-                    fast.pop(v, None)
+        if n > 1:
+            for i in range(n):
+                state[pfn + i] = FREE_PAGE
+                fast.pop(vpn + i, None)
+                if pfn + i in aliases:
+                    for v in aliases[pfn + i]:
+                        fast.pop(v, None)
+            return
+        state[pfn] = FREE_PAGE
+        if vpn in fast:
+            del fast[vpn]
+        if aliases and pfn in aliases:
+            for v in aliases[pfn]:
+                fast.pop(v, None)
 
     def set_span(self, first: int, end: int, code: int) -> None:
         """Give a long run of pages one code without touching each; pages already listed in ``state`` keep theirs."""
@@ -228,6 +236,15 @@ class Memory:
             n -= step
         return bytes(out)
 
+    def whole(self, addr: int) -> int | None:
+        """Arena offset of the page at ``addr`` if it is in the direct map and OK as a whole; from now on ``fast`` has it."""
+        vpn = addr >> self.shift
+        pfn = vpn - self._dm_vpn
+        if not 0 <= pfn < self.nr_pages or self.get_state(pfn) != OK:
+            return None
+        base = self.fast[vpn] = pfn << self.shift
+        return base
+
     # ---------------------------------------------------------------- checks
 
     def pieces(self, addr: int, n: int, write: bool) -> list[tuple[int, int]]:
@@ -242,24 +259,20 @@ class Memory:
         if 0 <= first and end <= self.nr_pages:
             # in the direct map everything is one run: pages of one code each need no more than a look at the code
             worst = CONST if write else 0x80
-            span_end = span_code = 0
-            for pfn in range(first, end):
-                st = state_get(pfn)
-                if st is None:
-                    if pfn >= span_end:
-                        i = bisect_right(self._spans_at, pfn) - 1
-                        if i < 0:
-                            break
-                        _, span_end, span_code = self.spans[i]
-                        if pfn >= span_end:
-                            break
-                    st = span_code
-                if st.__class__ is not int or st >= worst:      # type: ignore[operator]
-                    break
-            else:
-                if st == OK and first + 1 == end:
-                    self.fast[addr >> shift] = first << shift
-                return [(addr - PAGE_OFFSET, n)]
+            try:
+                codes = {*map(state_get, range(first, end))}
+                if None in codes:                       # of a span, if of one only
+                    i = bisect_right(self._spans_at, first) - 1
+                    if i >= 0 and end <= self.spans[i][1]:
+                        codes.discard(None)
+                        codes.add(self.spans[i][2])
+                    else:
+                        codes.add(FREE_PAGE)
+                        codes.discard(None)
+                if max(codes) < worst:                  # type: ignore[type-var, operator]
+                    return [(addr - PAGE_OFFSET, n)]
+            except TypeError:
+                pass                                    # a page with a code for each byte
         run_off = run_len = -1
         left, a = n, addr
         while left > 0:
@@ -376,9 +389,11 @@ class Memory:
 
     def ld8(self, addr: int) -> int:
         base = self.fast.get(addr >> self.shift)
-        if base is not None:
-            return self.buf[base + (addr & self.mask)]
-        return self.load(addr, 1)[0]
+        if base is None:
+            base = self.whole(addr)
+            if base is None:
+                return self.load(addr, 1)[0]
+        return self.buf[base + (addr & self.mask)]
 
     def ld16(self, addr: int) -> int:
         base = self.fast.get(addr >> self.shift)
@@ -420,11 +435,14 @@ class Memory:
 
     def load(self, addr: int, n: int, what: str = "load") -> bytes:
         """Bytes at ``addr`` that the kernel looks at (they decide something): reading never-written ones is reported to the watch."""
-        base = self.fast.get(addr >> self.shift)
         off = addr & self.mask
-        if base is not None and off + n <= self.page_size:
-            base += off
-            return bytes(self.buf[base:base + n])
+        if off + n <= self.page_size:
+            base = self.fast.get(addr >> self.shift)
+            if base is None:
+                base = self.whole(addr)
+            if base is not None:
+                base += off
+                return bytes(self.buf[base:base + n])
         runs = self.pieces(addr, n, False)
         if this.watch is not None and self._init_of(runs) is not None:
             this.watch.uninit_use(addr, n, what)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.bug import BUG
-from kemu.linux.cred import CAP_CHOWN, CAP_FSETID, capable_wrt_inode_uidgid, current_fsuid, in_group_p
+from kemu.linux.cred import CAP_CHOWN, CAP_FSETID, CAP_FULL_SET, capable_wrt_inode_uidgid, current_fsuid, in_group_p
+from kemu.linux.cred import g as cred_g
 from kemu.linux.dcache import Dentry
 from kemu.linux.errno import EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, EPERM
 from kemu.linux.honesty import dup
-from kemu.linux.stat import S_IALLUGO, S_IFMT, S_ISDIR, S_ISGID, S_ISLNK, S_ISREG, S_ISUID
+from kemu.linux.stat import S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISGID, S_ISLNK, S_ISUID
+from kemu.linux.super_types import SB_RDONLY
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import (
     ATTR_ATIME,
@@ -43,9 +45,10 @@ from kemu.linux.vfs.inode_attr import (
     timestamp_truncate,
 )
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
-from kemu.linux.vfs.mounts import mnt_drop_write, mnt_want_write
+from kemu.linux.vfs.mounts import MNT_READONLY, mnt_drop_write, mnt_want_write
 from kemu.linux.vfs.permission import inode_owner_or_capable, inode_permission
 from kemu.linux.vfs.types import File, Inode, iattr
+from kemu.machine.current import this
 
 INVALID_ID = 0xFFFF_FFFF
 
@@ -180,6 +183,26 @@ def notify_change(idmap: Any, dentry: Dentry, attr: iattr, delegated_inode: Any 
     return simple_setattr(idmap, dentry, attr)
 
 
+# ->setattr that have no one to ask -> whether a new size also sets the times: those that simple_setattr() and shmem_setattr() stand for
+plain_setattr: dict[Any, bool] = {None: False}
+
+
+def _plain(mnt: Any, inode: Inode) -> bool:
+    """May the attributes of ``inode`` be changed without notify_change()?
+
+    Where nobody listens and the task may do everything, it and ->setattr have only questions with a known answer. See vfs/quick.py.
+    """
+    if this.chooser is not None or this.watch is not None:
+        return False
+    cred = this.task.cred
+    if cred is None:
+        cred = cred_g.init_cred
+    op, sb, sem = inode.i_op, inode.i_sb, inode.i_rwsem
+    return (cred.caps == CAP_FULL_SET and op.setattr in plain_setattr and op.permission is None and inode.i_uid != INVALID_ID
+            and inode.i_gid != INVALID_ID and not inode.i_flags & (S_IMMUTABLE | S_APPEND) and (sem is None or sem.writer is None and not sem.readers)
+            and not sb.s_flags & SB_RDONLY and not mnt.mnt_flags & MNT_READONLY and not mnt.mnt_sb.s_readonly_remount and sb.s_op.dirty_inode is None)
+
+
 def _locked_change(path: Path, attr: iattr) -> int:
     inode = path.dentry.d_inode
     inode_lock(inode)
@@ -216,10 +239,16 @@ def do_truncate(idmap: Any, dentry: Dentry, length: int, time_attrs: int, filp: 
 def vfs_truncate(path: Path, length: int) -> int:
     """``int vfs_truncate(const struct path *path, loff_t length)``. Return: 0, -EISDIR, -EINVAL, -EPERM, -EROFS, ..."""
     inode = path.dentry.d_inode
-    if S_ISDIR(inode.i_mode):
+    kind = inode.i_mode & S_IFMT
+    if kind == S_IFDIR:
         return -EISDIR
-    if not S_ISREG(inode.i_mode):
+    if kind != S_IFREG:
         return -EINVAL
+    if inode.i_size < length <= inode.i_sb.s_maxbytes and not inode.i_mapping.i_pages and _plain(path.mnt, inode):
+        inode.i_size = length
+        if plain_setattr[inode.i_op.setattr]:
+            inode.i_ctime_sec, inode.i_ctime_nsec = inode.i_mtime_sec, inode.i_mtime_nsec = current_time(inode)
+        return 0
     error = inode_permission(path.mnt.mnt_idmap, inode, MAY_WRITE)
     if error:
         return error
@@ -234,10 +263,16 @@ def vfs_truncate(path: Path, length: int) -> int:
 @dup("fs/open.c")
 def chmod_common(path: Path, mode: int) -> int:
     """``int chmod_common(const struct path *path, umode_t mode)``"""
+    inode = path.dentry.d_inode
+    if inode.i_mode & S_IFMT != S_IFLNK and _plain(path.mnt, inode):
+        if mode & S_ISUID or mode & 0o2010 == 0o2010:
+            inode.i_flags &= ~S_NOSEC
+        inode.i_mode = mode & S_IALLUGO | inode.i_mode & ~S_IALLUGO
+        inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
+        return 0
     error = mnt_want_write(path.mnt)
     if error:
         return error
-    inode = path.dentry.d_inode
     error = _locked_change(path, iattr(ia_mode=mode & S_IALLUGO | inode.i_mode & ~S_IALLUGO, ia_valid=ATTR_MODE | ATTR_CTIME))
     mnt_drop_write(path.mnt)
     return error
@@ -246,6 +281,14 @@ def chmod_common(path: Path, mode: int) -> int:
 @dup("fs/open.c")
 def chown_common(path: Path, user: int, group: int) -> int:
     """``int chown_common(const struct path *path, uid_t user, gid_t group)``: (uid_t)-1 leaves it. Context: write access to the mount."""
+    inode = path.dentry.d_inode
+    if not inode.i_mode & (S_ISUID | S_ISGID) and _plain(path.mnt, inode):
+        if user & INVALID_ID != INVALID_ID:
+            inode.i_uid = user
+        if group & INVALID_ID != INVALID_ID:
+            inode.i_gid = group
+        inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
+        return 0
     attr = iattr(ia_valid=ATTR_CTIME)
     if user & INVALID_ID != INVALID_ID:
         attr.ia_valid |= ATTR_UID
@@ -253,7 +296,7 @@ def chown_common(path: Path, user: int, group: int) -> int:
     if group & INVALID_ID != INVALID_ID:
         attr.ia_valid |= ATTR_GID
         attr.ia_gid = group
-    mode = path.dentry.d_inode.i_mode
+    mode = inode.i_mode
     if not S_ISDIR(mode):
         attr.ia_valid |= ATTR_KILL_SUID | (ATTR_KILL_SGID if mode & 0o010 else 0) | ATTR_KILL_PRIV
     return _locked_change(path, attr)
@@ -262,11 +305,12 @@ def chown_common(path: Path, user: int, group: int) -> int:
 @dup("fs/open.c")
 def vfs_fchown(file: File, user: int, group: int) -> int:
     """``int vfs_fchown(struct file *file, uid_t user, gid_t group)``"""
-    error = mnt_want_write(file.f_path.mnt)
+    path = file.f_path
+    error = mnt_want_write(path.mnt)
     if error:
         return error
-    error = chown_common(file.f_path, user, group)
-    mnt_drop_write(file.f_path.mnt)
+    error = chown_common(path, user, group)
+    mnt_drop_write(path.mnt)
     return error
 
 
@@ -282,6 +326,12 @@ def vfs_utimes(path: Path, times: Any) -> int:
 
     Return: 0, -EINVAL for nanoseconds out of range, -EPERM, -EROFS.
     """
+    inode = path.dentry.d_inode
+    if (times is not None and 0 <= times[0].tv_nsec < 1_000_000_000 and 0 <= times[1].tv_nsec < 1_000_000_000 and _plain(path.mnt, inode)):
+        inode.i_atime_sec, inode.i_atime_nsec = timestamp_truncate(times[0], inode)
+        inode.i_mtime_sec, inode.i_mtime_nsec = timestamp_truncate(times[1], inode)
+        inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
+        return 0
     error = mnt_want_write(path.mnt)
     if error:
         return error

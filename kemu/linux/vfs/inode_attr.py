@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.bug import WARN, WARN_ON
+from kemu.linux.cred import current_cred
 from kemu.linux.gfp import GFP_USER
 from kemu.linux.honesty import custom, dup, names
 from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_ISDIR, S_ISGID
@@ -142,8 +143,6 @@ def HAS_UNMAPPED_ID(idmap: Any, inode: Inode) -> bool:
 @dup("fs/inode.c")
 def inode_init_owner(idmap: Any, inode: Inode, dir: Inode | None, mode: int) -> None:
     """``void inode_init_owner(idmap, inode, dir, mode)``: uid, gid and mode of a new inode, POSIX rules."""
-    from kemu.linux.cred import current_cred
-
     cred = current_cred()
     inode.i_uid = cred.fsuid
     if dir is not None and dir.i_mode & S_ISGID:
@@ -247,7 +246,11 @@ def timestamp_truncate(t: timespec64, inode: Inode) -> timespec64:
 @dup("fs/inode.c")
 def current_time(inode: Inode) -> timespec64:
     """``struct timespec64 current_time(struct inode *inode)``: the coarse time, truncated for the file system."""
-    return timestamp_truncate(ktime_get_coarse_real_ts64(), inode)
+    now = ktime_get_coarse_real_ts64()
+    sb = inode.i_sb
+    if sb.s_time_gran == 1 and sb.s_time_min < now[0] < sb.s_time_max:
+        return now
+    return timestamp_truncate(now, inode)
 
 
 @custom("fs/inode.c", "inode_set_ctime_current", "timestamps are coarse also on multigrain file systems")
@@ -260,8 +263,7 @@ def inode_set_ctime_current(inode: Inode) -> timespec64:
 def simple_inode_init_ts(inode: Inode) -> timespec64:
     """``struct timespec64 simple_inode_init_ts(struct inode *inode)``: all three times are now."""
     ts = inode_set_ctime_current(inode)
-    inode_set_atime_to_ts(inode, ts)
-    inode_set_mtime_to_ts(inode, ts)
+    inode.i_atime_sec, inode.i_atime_nsec = inode.i_mtime_sec, inode.i_mtime_nsec = ts
     return ts
 
 

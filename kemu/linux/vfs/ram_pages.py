@@ -18,7 +18,8 @@ from kemu.linux.uio import IovIter, copy_from_iter, iov_iter_revert, iov_iter_tr
 from kemu.linux.vfs.constants import IOCB_APPEND
 from kemu.linux.vfs.inode_attr import file_update_time, mark_inode_dirty
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
-from kemu.linux.vfs.ram_runs import write_ranges, writes_whole_ranges
+from kemu.linux.vfs.ram_runs import write_at_once, write_ranges, writes_whole_ranges
+from kemu.linux.vfs.read_write import written_at_once
 from kemu.linux.vfs.types import Inode, Kiocb, address_space_operations
 from kemu.machine.current import this
 from kemu.machine.pages import Page, PG_dirty
@@ -139,6 +140,9 @@ def generic_file_write_iter(iocb: Kiocb, from_: IovIter) -> int:
             ret = file_update_time(file) or generic_perform_write(iocb, from_)
     inode_unlock(inode)
     return ret
+
+
+written_at_once[generic_file_write_iter] = write_at_once
 
 
 @dup("fs/namei.c")

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kemu.linux.mapping import AddressSpace
+from kemu.linux.types import Ref, arch
 from kemu.linux.uio import ITER_KVEC, IovIter, _runs, iov_iter_advance
-from kemu.linux.vfs.types import Inode, address_space_operations
+from kemu.linux.vfs.constants import FMODE_CAN_WRITE, FMODE_WRITE
+from kemu.linux.vfs.inode_attr import file_update_time
+from kemu.linux.vfs.types import File, Inode, address_space_operations
 from kemu.machine.current import this
 from kemu.machine.memory import OK, PAGE_OFFSET
 from kemu.machine.pages import PAGECACHE, Page, PG_dirty, PG_locked, PG_uptodate
+
+_WRITABLE = FMODE_WRITE | FMODE_CAN_WRITE
 
 # a_ops whose folios may be made in runs -> what accounts for ``nr`` new pages of an inode (False: no room)
 _whole_ranges: dict[int, Callable[[Inode, int], bool] | None] = {}
@@ -84,6 +89,27 @@ def _write_run(mapping: AddressSpace, src: int, pos: int, n: int, account: Calla
         _make_run(mapping, index, nr, pfn)
         done += k
     return done
+
+
+def write_at_once(file: File, buf: int, count: int, pos: Ref) -> int:
+    """What generic_file_write_iter() makes of kernel_write(), where nobody listens: bytes written, fewer where the loop over folios must go on.
+
+    0: nothing was done, make the ordinary call.
+    """
+    mapping = file.f_mapping
+    inode = mapping.host
+    at = pos.v
+    sem = inode.i_rwsem
+    if (file.f_mode & _WRITABLE != _WRITABLE or file.f_iocb_flags or not 0 <= at <= at + count <= inode.i_sb.s_maxbytes or count > 0x7FFF_FFFF & arch.PAGE_MASK
+            or sem is not None and (sem.writer is not None or sem.readers) or this.task.pending_signal or id(mapping.a_ops) not in _whole_ranges):
+        return 0
+    n = _write_run(mapping, buf, at, count, _whole_ranges[id(mapping.a_ops)])
+    if n:
+        file_update_time(file)
+        if at + n > inode.i_size:
+            inode.i_size = at + n
+        pos.v = at + n
+    return n
 
 
 def write_ranges(mapping: AddressSpace, i: IovIter, pos: int) -> int:

@@ -287,14 +287,11 @@ class iattr:
 
 @dup("include/linux/stat.h")
 class Kstat:
-    """``struct kstat``; times are timespec64."""
+    """``struct kstat``; times are timespec64. As in C, nothing is in it before vfs_getattr() or clear()."""
 
     __slots__ = ("atime", "attributes", "attributes_mask", "blksize", "blocks", "btime", "change_cookie", "ctime", "dev", "dio_mem_align",
                  "dio_offset_align", "dio_read_offset_align", "gid", "ino", "mnt_id", "mode", "mtime", "nlink", "rdev", "result_mask", "size",
                  "subvol", "uid")
-
-    def __init__(self) -> None:
-        self.clear()
 
     def clear(self) -> None:
         """``memset(stat, 0, sizeof(*stat))``"""
