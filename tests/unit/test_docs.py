@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-PAGES = [TOP / "README.md", TOP / "docs/reference/commands.md"]
+PAGES = [TOP / "README.md", TOP / "docs/reference/commands.md", TOP / "docs/how-to/compare-designs.md"]
 
 
 def sessions(page: Path) -> list[tuple[str, int, list[str]]]:
