@@ -303,7 +303,8 @@ def prepare_namespace():
     if g.saved_root_name:
         g.ROOT_DEV.v = parse_root_device(g.saved_root_name)
 
-    initrd_load()
+    if IS_ENABLED("CONFIG_BLK_DEV_INITRD"):
+        initrd_load()
 
     if g.root_wait:
         wait_for_root(g.saved_root_name)

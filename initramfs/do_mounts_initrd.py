@@ -18,7 +18,7 @@ from initramfs.do_mounts_rd import rd_load_image
 g = statics(mount_initrd=1)
 
 
-@__setup("noinitrd")
+@__setup("noinitrd", "CONFIG_BLK_DEV_INITRD")
 @port_of("init/do_mounts_initrd.c", "no_initrd")
 def no_initrd(str):
     pr_warn("noinitrd option is deprecated and will be removed soon\n")
@@ -26,7 +26,7 @@ def no_initrd(str):
     return 1
 
 
-@early_param("initrdmem")
+@early_param("initrdmem", "CONFIG_BLK_DEV_INITRD")
 @port_of("init/do_mounts_initrd.c", "early_initrdmem")
 def early_initrdmem(p):
     start, endp = memparse(p or "")
@@ -38,7 +38,7 @@ def early_initrdmem(p):
     return 0
 
 
-@early_param("initrd")
+@early_param("initrd", "CONFIG_BLK_DEV_INITRD")
 @port_of("init/do_mounts_initrd.c", "early_initrd")
 def early_initrd(p):
     return early_initrdmem(p)

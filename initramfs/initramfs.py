@@ -14,7 +14,7 @@ from kemu.linux.file import fput
 from kemu.linux.fs import Kstat, filp_open, kernel_write, vfs_fchmod, vfs_fchown, vfs_truncate, vfs_utimes
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import port_of
-from kemu.linux.init import EXPORT_SYMBOL_GPL, __setup, extern, panic, rootfs_initcall
+from kemu.linux.init import EXPORT_SYMBOL_GPL, __setup, extern, only_if, panic, rootfs_initcall
 from kemu.linux.init_syscalls import (
     init_chmod,
     init_chown,
@@ -548,7 +548,7 @@ def unpack_to_rootfs(buf, len_):
     return g.message
 
 
-@__setup("retain_initrd")
+@__setup("retain_initrd", "CONFIG_BLK_DEV_INITRD")
 @port_of("init/initramfs.c", "retain_initrd_param")
 def retain_initrd_param(str):
     if str:
@@ -566,7 +566,7 @@ def keepinitrd_setup(__unused):
     return 1
 
 
-@__setup("initramfs_async=")
+@__setup("initramfs_async=", "CONFIG_BLK_DEV_INITRD")
 @port_of("init/initramfs.c", "initramfs_async_setup")
 def initramfs_async_setup(str):
     return int(kstrtobool(str, g.initramfs_async) == 0)
@@ -695,6 +695,7 @@ def wait_for_initramfs():
     async_synchronize_cookie_domain(g.initramfs_cookie + 1, g.initramfs_domain)
 
 
+@only_if("CONFIG_BLK_DEV_INITRD")
 @rootfs_initcall
 @port_of("init/initramfs.c", "populate_rootfs")
 def populate_rootfs():

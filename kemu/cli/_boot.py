@@ -32,16 +32,16 @@ def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes
     """
     import kemu.linux.overlayfs.super  # noqa: F401  (its initcall)
     from kemu.linux.init import initcalls as ported
-    from kemu.linux.init import module_init
-    from kemu.machine.initcalls import functions
+    from kemu.linux.init import module_init, only_if
     from kemu.machine.region import image_size
 
-    import initramfs.initramfs  # noqa: F401  (its initcall and its parameters)
+    import initramfs.initramfs
+    import initramfs.noinitramfs  # noqa: F401  (its initcall)
     from erofs_memback.super import erofs_module_init
     from initramfs.main import start_kernel
 
     if erofs_module_init.__name__ not in ported:
-        module_init(erofs_module_init)
+        only_if("CONFIG_EROFS_FS")(module_init(erofs_module_init))
 
     archive = machine_boot.default_builtin() if builtin == "default" else None if builtin == "none" else builtin
     ram = memory or machine_boot.memory_for(image_size(initrd) if initrd is not None else 0)
@@ -53,9 +53,6 @@ def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes
         found: list[Entry] = []
         if tree:
             m.parts["looks_for_init"] = lambda: found.extend(seen_tree()) if not found else None
-        if not m.config.get("CONFIG_EROFS_FS"):
-            levels = functions(m, {k: v for k, v in ported.items() if k != "erofs_module_init"})
-            levels["device"][:] = [f for f in levels["device"] if f.__name__ != "erofs_module_init"]
         if prepare is not None:
             prepare(m)
         result = machine_boot.run(m, start_kernel)

@@ -8,6 +8,8 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from kemu.cli._boot import DESIGNS
@@ -50,7 +52,23 @@ def parse_config(options: list[str]) -> dict[str, Any]:
             out[name] = value != "n"
         else:
             out[name] = int(value, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", value) else value.strip('"')
+    for name in [n for n in out if n.startswith("CONFIG_RD_")]:             # what it selects
+        out.setdefault("CONFIG_DECOMPRESS_" + name[10:], out[name])
     return out
+
+
+def never_asked(options: Iterable[str]) -> list[str]:
+    """Those of the options that no code here asks for, so that giving them changes nothing."""
+    import kemu
+
+    import erofs_memback
+    import initramfs
+
+    known: set[str] = set()
+    for package in (kemu, initramfs, erofs_memback):
+        for path in Path(next(iter(package.__path__))).rglob("*.py"):
+            known.update(re.findall(r"CONFIG_[A-Z0-9_]+", path.read_text(encoding="utf-8")))
+    return [o for o in options if o not in known and not (o.startswith("CONFIG_RD_") and "CONFIG_DECOMPRESS_" + o[10:] in known)]
 
 
 def check_file(path: str, what: str) -> str:
@@ -100,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
     config = parse_config(args.config)
     if args.rung == "linux":
         return run_linux(args)
+    for name in never_asked(config) if config and not args.quiet else ():
+        print(f"kemu: boot: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
     from kemu.cli import _boot_memory
     from kemu.cli import _boot_views as views
     from kemu.cli._boot import boot_initrd
@@ -193,7 +213,7 @@ def show(args: argparse.Namespace, result: Any, seen: dict[str, Any], views: Any
             print(json.dumps(summary))
         else:
             print(f"initramfs: {summary['unpacking'] or 'unpacked'}; {summary['entries']} entries, {summary['bytes']} bytes in files")
-            print(f"initrd: {summary['freed_pages']} pages freed")
+            print(f"initrd: {summary['freed_pages']} pages freed" if result.initrd is not None else "initrd: none")
             print(f"ended: {summary['last']}")
 
 

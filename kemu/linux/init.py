@@ -54,10 +54,10 @@ def __setup(name: str, config: str = "") -> Callable[[F], F]:
 
 
 @custom("include/linux/init.h", "early_param", "a decorator")
-def early_param(name: str) -> Callable[[F], F]:
+def early_param(name: str, config: str = "") -> Callable[[F], F]:
     """``early_param(str, fn)``: ``fn(value or None)`` is called while the command line is parsed for the first time; 0 if it is right."""
     def deco(fn: F) -> F:
-        setup_table.append(obs_kernel_param(name, fn, True))
+        setup_table.append(obs_kernel_param(name, fn, True, config))
         return fn
     return deco
 
@@ -68,9 +68,19 @@ class Initcall(NamedTuple):
     level: str
     name: str
     fn: initcall_t
+    config: str = ""            # CONFIG_X or !CONFIG_X: whether its file is built
 
 
 initcalls: dict[str, Initcall] = {}                 # name -> what stands in for the table's entry of that name
+
+
+@custom("include/linux/init.h", "only_if", "what a Makefile says about the file that has the initcall")
+def only_if(option: str) -> Callable[[F], F]:
+    """``obj-$(CONFIG_X)``: the initcall is there only with ``CONFIG_X``, or without it (``!CONFIG_X``)."""
+    def deco(fn: F) -> F:
+        initcalls[fn.__name__] = initcalls[fn.__name__]._replace(config=option)
+        return fn
+    return deco
 
 
 def _initcall(level: str, c_name: str) -> Callable[[F], F]:
@@ -155,7 +165,7 @@ def extern(fn: F) -> F:
 def wait_for_initramfs() -> None:
     """``void wait_for_initramfs(void)``: until the initramfs is unpacked; nothing to do where no initramfs code is loaded."""
     fn = _exports.get("wait_for_initramfs")
-    if fn is not None:
+    if fn is not None and this.machine.config.get("CONFIG_BLK_DEV_INITRD"):
         getattr(sys.modules[fn.__module__], fn.__name__)()          # a series may have replaced it
 
 
@@ -186,7 +196,7 @@ def system_state() -> int:
 
 __all__ = ["EXPORT_SYMBOL_GPL", "Initcall", "LEVELS", "SYSTEM_BOOTING", "SYSTEM_FREEING_INITMEM", "SYSTEM_RUNNING", "SYSTEM_SCHEDULING", "__init",
            "__setup", "arch_initcall", "core_initcall", "device_initcall", "early_initcall", "early_param", "extern", "free_initmem", "fs_initcall", "initcall_levels", "initcalls",
-           "kernel_execve", "late_initcall", "module_init", "obs_kernel_param", "panic", "postcore_initcall", "pure_initcall", "rootfs_initcall",
+           "kernel_execve", "late_initcall", "module_init", "obs_kernel_param", "only_if", "panic", "postcore_initcall", "pure_initcall", "rootfs_initcall",
            "set_system_state", "setup_table", "setups", "subsys_initcall", "system_state", "wait_for_initramfs"]
 
 names("dup", "include/linux/init.h", "obs_kernel_param")

@@ -29,7 +29,7 @@ def setup_arch() -> str:
     from kemu.linux.init import _exports
 
     reserve = _exports.get("reserve_initrd_mem")
-    if reserve is not None:
+    if reserve is not None and m.config.get("CONFIG_BLK_DEV_INITRD"):
         reserve()
     return m.cmdline
 

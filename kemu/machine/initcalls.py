@@ -145,11 +145,18 @@ _stand_ins: dict[str, Callable[[], int]] = {}
 
 
 def functions(machine: Any, ported: dict[str, Any]) -> dict[str, list[Callable[[], int]]]:
-    """Level name -> functions, for one machine (part ``initcall_table``: entries; default UML's); made once for each machine."""
+    """Level name -> functions, for one machine (part ``initcall_table``: entries; default UML's); made once for each machine.
+
+    An initcall whose file the machine's configuration does not build is left out.
+    """
     done: dict[str, list[Callable[[], int]]] | None = machine.parts.get("initcall_levels")
     if done is None:
         done = {lvl: [] for lvl in LEVELS}
-        for e, fn in merged(machine.parts.get("initcall_table") or load(), ported):
+        config = machine.config
+        out = {n for n, c in ported.items() if c.config and bool(config.get(c.config.lstrip("!"))) == (c.config[0] == "!")}
+        for e, fn in merged(machine.parts.get("initcall_table") or load(), {n: c for n, c in ported.items() if n not in out} if out else ported):
+            if e.name in out:
+                continue
             if fn is None:
                 fn = _stand_ins.get(e.name)
                 if fn is None:

@@ -2,6 +2,7 @@
 """``kemu boot`` as a command: views, exit codes, bad input."""
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,29 @@ def test_a_reported_over_read_fails_the_boot(capsys: Any, tmp_path: Path) -> Non
     assert code == 255
     assert "BUG: KASAN: out-of-bounds in" in out and "Initramfs unpacking failed: decompressor failed" in out
     assert err.startswith("kemu: boot: BUG: KASAN: out-of-bounds in")
+
+
+def test_a_kernel_without_initrds(capsys: Any, good: str) -> None:
+    """init/noinitramfs.c: the same three names, and nothing of the initrd is looked at."""
+    code, out, _ = run(capsys, good, "--manifest", "--config", "CONFIG_BLK_DEV_INITRD=n")
+    assert code == 255 and [json.loads(x)["path"] for x in out.splitlines()] == ["/", "/dev", "/dev/console", "/root"]
+    _, out, _ = run(capsys, good, "--initcalls", "--config", "CONFIG_BLK_DEV_INITRD=n")
+    assert any(x.startswith("calling  default_rootfs @") for x in out.splitlines()) and "populate_rootfs" not in out
+
+
+def test_a_method_that_is_off(capsys: Any, good: str, tmp_path: Path) -> None:
+    packed = tmp_path / "packed"
+    packed.write_bytes(gzip.compress(Path(good).read_bytes()))
+    _, out, _ = run(capsys, str(packed), "--dmesg", "--config", "CONFIG_RD_GZIP=n")
+    lines = out.splitlines()
+    assert lines.index("compression method gzip not configured") + 1 == lines.index("Initramfs unpacking failed: decompressor failed")
+
+
+def test_options_with_values(capsys: Any, tmp_path: Path) -> None:
+    path = tmp_path / "initrd"
+    path.write_bytes(archive(record("init", 0o100755, b"no program"), record("other", 0o100755, ELF)))
+    code, out, err = run(capsys, str(path), "--dmesg", "--config", 'CONFIG_DEFAULT_INIT="/other"', "--config", "CONFIG_NOBODY_ASKS=y")
+    assert code == 0 and out.splitlines()[-1] == "Run /other as init process" and "Failed to execute /init (error -8)" in out
+    assert "CONFIG_NOBODY_ASKS: no code here asks for it" in err
+    code, out, err = run(capsys, "--dmesg", "--cmdline", "a b", "--config", "CONFIG_INIT_ENV_ARG_LIMIT=1")
+    assert code == 255 and out.splitlines()[-1] == "Kernel panic - not syncing: Too many boot init vars at `b'"
