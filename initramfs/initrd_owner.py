@@ -14,9 +14,10 @@ class initrd_owner:
     """[start, end), of which ``kept`` (whole pages) is lent to mounts; ``regions``: what is lent.
 
     ``committed``: the root stands, and what comes back is freed. Until then nothing is: an attempt that fails leaves the memory to upstream's code.
+    ``withdrawn``: the owner's own references are gone already.
     """
 
-    __slots__ = ("committed", "end", "kept", "regions", "retain", "start")
+    __slots__ = ("committed", "end", "kept", "regions", "retain", "start", "withdrawn")
 
     def __init__(self):
         self.start = 0
@@ -25,6 +26,7 @@ class initrd_owner:
         self.regions = []
         self.committed = False
         self.retain = False
+        self.withdrawn = False
 
 
 def owner_alloc(start, end, retain):
@@ -78,16 +80,18 @@ def owner_commit(owner):
         owner_free(owner, at, start)
         at = max(at, end)
     regions = list(owner.regions)
-    for region in regions:
-        memback.erofs_memback_region_put(region)        # the last one of all may end the owner
     if not regions:
         owner_end(owner)
+    elif not owner.withdrawn:
+        for region in regions:
+            memback.erofs_memback_region_put(region)    # the last one of all may end the owner
 
 
 def owner_withdraw(owner):
     """The owner's references go. Return: whether nobody else has one, and the memory is the caller's again."""
     for region in list(owner.regions):
         memback.erofs_memback_region_put(region)
+    owner.withdrawn = True
     if owner.regions:
         return False
     kfree(owner)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kemu.linux.dcache import d_is_dir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import EINVAL, ENODEV, ENOMEM
+from kemu.linux.errno import EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM
 from kemu.linux.fs import SB_RDONLY, Kstat, get_fs_type, put_filesystem, vfs_getattr
 from kemu.linux.fs_context import fs_context_for_mount, put_fs_context, vfs_parse_fs_string
 from kemu.linux.fs_struct import copy_fs_struct, current_fs, free_fs_struct
@@ -140,8 +140,17 @@ def mount_overlay(st, upper, work, merged):
 
     What overlayfs cannot have it does without, and says so only in the log: no work directory, and it is read-only; no extended attributes, and a
     directory that has been removed cannot be made again. So it has to show that it can: ``upper`` gets a whiteout, over which a directory is made.
+    Its name must be nobody's: -EEXIST if a layer has it.
     """
     probe = f"{merged}/{STAGE[1:]}"
+    path = Path()
+    for lower in st.lower:
+        err = kern_path(f"{lower}/{STAGE[1:]}", 0, path)
+        if not err:
+            path_put(path)
+            return -EEXIST
+        if err != -ENOENT:
+            return err
     err = init_mknod(f"{upper}/{STAGE[1:]}", S_IFCHR, WHITEOUT_DEV)
     if err:
         return err
