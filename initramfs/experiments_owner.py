@@ -56,8 +56,9 @@ def _standing(run: Run, seen: Observed) -> None:
 def pages(run: Run) -> None:
     """Pages that no image touches are free when the root stands, the others when its last mount has gone, all of them once; or, retained, none."""
     parts = Parts(run)
-    retain = run.pick.rare("retain_initrd", 4)
-    run.show(parts.describe() + (", retain_initrd" if retain else ""))
+    cmdline = run.pick.one_of("command line", ("", "retain_initrd", "initramfs_async=0"))
+    retain = cmdline == "retain_initrd"
+    run.show(parts.describe() + (f", {cmdline}" if cmdline else ""))
     last: list[str] = []
     beyond: list[str] = []
 
@@ -68,7 +69,7 @@ def pages(run: Run) -> None:
             first, end = r.initrd.addr, r.initrd.addr + r.initrd.size
             beyond.extend(f"{a - first} to {b - first}" for a, b, _, what, _ in r.machine.parts.get("freed_areas", ()) if what == "initrd" and not first <= a <= b <= end)
 
-    seen = _boot(run, parts, cmdline="retain_initrd" if retain else "", after=after)
+    seen = _boot(run, parts, cmdline=cmdline, after=after)
     _standing(run, seen)
     want = expected_pages(parts.images, len(parts.data), parts.at)
     want, end = ("r" * len(want),) * 2 if retain else (want, "F" * len(want))
@@ -109,6 +110,24 @@ def crash_kernel(run: Run) -> None:
     want = expected_pages(parts.images, size, parts.at)
     if seen.freed != ("r" * len(want) if retain else want):
         run.fail(f"pages when the root stands (F: free): {seen.freed}", f"expected: {want}", cause="crash kernel: pages", severity="high")
+
+
+@experiment("layered.schedules", series="layered", weight=0.5)
+def schedules(run: Run) -> None:
+    """Whoever runs first while the layers are made, kworkers that close files later among them: the root stands, and it is the same."""
+    data = erofs_image("a", False) + cpio_archive("c", False)
+    data += bytes(-len(data) % 512) + erofs_image("b", False)
+    run.show("an image, an archive, an image")
+    seen = boot("layered", data, run=run, schedule=True)
+    _standing(run, seen)
+    if data not in _plain:
+        _plain[data] = boot("layered", data)
+    for what in seen.differences(_plain[data]):
+        if what != "log":
+            run.fail(f"depends on who runs first: {what}", *seen.describe(what, _plain[data]), cause=f"schedule: {what}", severity="critical")
+
+
+_plain: dict[bytes, Observed] = {}
 
 
 @experiment("layered.broken-archive", series="layered", weight=0.5)

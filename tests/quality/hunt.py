@@ -24,7 +24,7 @@ class Mutant(NamedTuple):
     """``experiments``: where to look for it; ``title``: a part of the report, where the kind of report matters; ``detector``: whose report.
 
     ``series``: the code with the bug; what replaces nothing is a bug that the code as it is has. ``small``: of the trigger.
-    ``anyway``: the code as it is has a part of it, and shows the same.
+    ``shrink``: seconds for that. ``anyway``: the code as it is has a part of it, and shows the same.
     """
 
     series: Series
@@ -33,6 +33,7 @@ class Mutant(NamedTuple):
     detector: str = ""
     small: int = SMALL
     anyway: bool = False
+    shrink: float = 4.0
 
 
 class Caught(NamedTuple):
@@ -64,7 +65,7 @@ def hunt(m: Mutant, seconds: float = SECONDS) -> Caught | list[str]:
                 raise _Enough
 
     try:
-        search([registry[n] for n in m.experiments], seconds=seconds, shrink_seconds=4, series=(m.series,), found=found.append, tell=tell)
+        search([registry[n] for n in m.experiments], seconds=seconds, shrink_seconds=m.shrink, series=(m.series,), found=found.append, tell=tell)
     except _Enough:
         return Caught(found[-1], time.monotonic() - start, [f.title for f in found[:-1]])
     return [f"{f.detector}: {f.title}" for f in found]

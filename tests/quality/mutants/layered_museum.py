@@ -19,7 +19,7 @@ broken: dict[str, str] = {}
 
 
 def mutant(name: str, experiments: str, *edits: tuple[Any, tuple[Any, ...]], names: dict[str, Any] | None = None, title: str = "", detector: str = "",
-           small: int = SMALL) -> None:
+           small: int = SMALL, shrink: float = 4.0) -> None:
     """``edits``: (function, (old, new)) each."""
     s = Series(name, ("initramfs", "erofs_memback"))
     by_function: dict[Any, list[tuple[Any, ...]]] = {}
@@ -30,7 +30,7 @@ def mutant(name: str, experiments: str, *edits: tuple[Any, tuple[Any, ...]], nam
             s.edits(original, *hunks, names=names)
     except ValueError as e:             # the code has changed: that one's test fails, not all of them
         broken[name] = str(e)
-    mutants.append(Mutant(s, tuple(experiments.split()), title, detector, small))
+    mutants.append(Mutant(s, tuple(experiments.split()), title, detector, small, shrink=shrink))
 
 
 # ------------------------------------------------------------------------- where segments begin and end
@@ -119,9 +119,13 @@ mutant("17-lowerdir-of-the-next", MERGE, (stage.add_erofs, ("    st.lower.append
 mutant("19-files-not-flushed", MERGE, (stage.unpack_in, ("    init_flush_fput()\n", "")))
 mutant("19-program-still-open", "layered.merge",
        (stage.unpack_in, ("    init_flush_fput()\n", "")), (layered.layered_done, ("    init_flush_fput()\n", "")))
+mutant("19-files-of-an-archive-wait", "layered.schedules", (stage.unpack_in, ("    init_flush_fput()\n", "")))
+mutant("root-of-everybody", "layered.interleavings",
+       (stage.unpack_in, ("    current().fs = private\n    err = init_chdir(root) or init_chroot(\".\")\n",
+                          "    err = init_chdir(root) or init_chroot(\".\")\n    current().fs = private\n")))
 mutant("21-attempt-before-the-initcalls", "layered.pages",
        (layered.do_populate_rootfs, ("        init_flush_fput()\n        return\n", "        init_flush_fput()\n        layered_initrd_setup()\n        return\n")))
-mutant("layers-upside-down", MERGE, (stage.mount_overlay, ("reversed(st.lower)", "st.lower")))
+mutant("layers-upside-down", MERGE, (stage.mount_overlay, ("reversed(st.lower)", "st.lower")), shrink=12)
 mutant("root-without-attributes", MERGE, (stage.copy_attrs, ("    return err or init_chown(to, stat.uid, stat.gid, 0) or init_chmod(to, stat.mode & 0o7777)\n", "    return err\n")))
 mutant("root-without-xattrs", MERGE, (stage.copy_attrs, (" or copy_xattrs(below, above)", "")))
 mutant("mode-bits-lost", MERGE, (stage.copy_attrs, ("stat.mode & 0o7777", "stat.mode & 0o777")))
