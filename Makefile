@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test check test-linux quality bench doctor clean setup
+.PHONY: demo test check test-linux quality bench campaign doctor clean setup
 
 setup: $(STAMP)
 
@@ -36,6 +36,11 @@ quality: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+# rows of segments: cut, and booted and compared whole
+campaign: setup
+	@$(BIN)/kemu fuzz layered.offsets --examples $(or $(EXAMPLES),100000) --workers $(or $(WORKERS),2)
+	@$(BIN)/kemu fuzz layered.merge --examples $(or $(EXAMPLES),100000) --workers $(or $(WORKERS),2)
 
 doctor: setup
 	@$(BIN)/kemu doctor
