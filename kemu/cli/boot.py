@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     view.add_argument("--memory", action="store_true", help="who owned which page of the initrd, and when it was freed")
     view.add_argument("--mounts", action="store_true", help="the mount tree at the end")
     view.add_argument("--compare-table", metavar="FILE", help="what moves from this build's initcalls (or --table's) to those of FILE; boots nothing")
+    view.add_argument("--faults", action="store_true", help="boot once for each call that can fail, with that call failing: what each boot ends in (exit code 1 if "
+                      "one has a detector's report or leaves something behind; -v: every place)")
+    parser.add_argument("--fail-nth", type=int, default=0, metavar="N", help="the N-th call that can fail fails (as --faults counts them); with any view")
     parser.add_argument("--json", action="store_true", help="one JSON object or array instead of text")
 
 
@@ -108,6 +112,8 @@ def run(args: argparse.Namespace) -> int:
         return compare_tables(args)
     if args.at < 0:
         raise CommandError(f"--at {args.at}: a number of bytes, not below 0", EXIT_USAGE)
+    if args.fail_nth < 0:
+        raise CommandError(f"--fail-nth {args.fail_nth}: a number of a call, from 1 on", EXIT_USAGE)
     design = find_design(args)
     if args.initrd is not None:
         check_file(args.initrd, "an initrd")
@@ -149,8 +155,17 @@ def run(args: argparse.Namespace) -> int:
         if args.mounts:
             seen["mounts"] = views.mounts()
 
+    def prepare_and_fail(m: Any) -> None:
+        prepare(m)
+        if args.fail_nth:
+            from kemu.cli._boot_faults import failing
+
+            seen["choices"] = failing(args.fail_nth, m)
+
     try:
-        options = design.options(config=config, prepare=prepare, initcalls=read_table(args.table) if args.table else None)
+        options = design.options(config=config, prepare=prepare_and_fail, initcalls=read_table(args.table) if args.table else None)
+        if args.faults:
+            return faults(args, lambda **o: boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, page_size=args.page_size, **o), options)
         result = boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, page_size=args.page_size,
                              tree=args.manifest or not (args.dmesg or args.initcalls or args.memory or args.mounts), after=after, **options)
     except MemoryError as e:
@@ -159,6 +174,8 @@ def run(args: argparse.Namespace) -> int:
         if recorder is not None:
             recorder.remove()
     show(args, result, seen, views)
+    if args.fail_nth:
+        print(told_fault(seen["choices"]), file=sys.stderr)
     for line in seen["changed"]:
         print(f"kemu: boot: constant data was written to: {line}", file=sys.stderr)
     wrong = refusals(result)
@@ -171,6 +188,21 @@ def run(args: argparse.Namespace) -> int:
     if not result.ok and result.ended == "panic":
         print(f"kemu: boot: {'; '.join([*wrong, str(result.error).split(chr(10))[0]])}", file=sys.stderr)
     return EXIT_FAILED if result.ok else EXIT_PANIC
+
+
+def told_fault(choices: Any) -> str:
+    return f"kemu: boot: {choices.faults[0]}" if choices.faults else f"kemu: boot: only {choices.fault_points} calls can fail: none has failed"
+
+
+def faults(args: argparse.Namespace, boot: Any, options: dict[str, Any]) -> int:
+    """--faults"""
+    from kemu.cli import _boot_faults as f
+
+    started = time.monotonic()
+    rows = list(f.sweep(boot, options))
+    wrong = any(map(f.bad, rows))
+    print(json.dumps(rows) if args.json else "\n".join(f.lines(rows, time.monotonic() - started, bool(getattr(args, "verbose", 0)))))
+    return EXIT_FAILED if wrong else EXIT_OK
 
 
 def refusals(result: Any) -> list[str]:
@@ -254,7 +286,7 @@ def run_linux(args: argparse.Namespace) -> int:
     from kemu.rung.uml.errors import RungError
     from kemu.rung.uml.initrd import boot_initrd
 
-    if args.initcalls or args.memory or args.mounts:
+    if args.initcalls or args.memory or args.mounts or args.faults or args.fail_nth:
         raise CommandError("--rung linux shows --manifest and --dmesg", EXIT_USAGE)
     try:
         b = boot_initrd(args.initrd, args.cmdline, args.at or None, args.builtin, config=tuple(args.config))

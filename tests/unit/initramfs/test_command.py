@@ -129,3 +129,20 @@ def test_options_with_values(capsys: Any, tmp_path: Path) -> None:
     assert "CONFIG_NOBODY_ASKS: no code here asks for it" in err
     code, out, err = run(capsys, "--dmesg", "--cmdline", "a b", "--config", "CONFIG_INIT_ENV_ARG_LIMIT=1")
     assert code == 255 and out.splitlines()[-1] == "Kernel panic - not syncing: Too many boot init vars at `b'"
+
+
+def test_every_call_that_can_fail(capsys: Any, good: str) -> None:
+    """--faults: a row for each; what is told as --fail-nth N is what that row says."""
+    code, out, _ = run(capsys, good, "--faults", "--json")
+    rows = json.loads(out)
+    assert code == 0 and [r["n"] for r in rows] == list(range(1, len(rows) + 1)) and len(rows) > 100
+    ends = {r["end"] for r in rows}
+    assert {"Run /init as init process", "Kernel panic - not syncing: Can't create rootfs", "Kernel panic - not syncing: can't allocate buffers"} <= ends
+    one = next(r for r in rows if r["end"].endswith("can't allocate buffers"))
+    assert one["site"].startswith("unpack_to_rootfs (initramfs/initramfs.py:") and one["tree"] == "none"
+    code, out, err = run(capsys, good, "--dmesg", "--fail-nth", str(one["n"]))
+    assert code == 255 and out.splitlines()[-1] == one["end"] and f"fallible call {one['n']} fails" in err
+    code, _, err = run(capsys, good, "--dmesg", "--fail-nth", "99999")
+    assert code == 0 and "none has failed" in err
+    code, out, _ = run(capsys, good, "--faults")
+    assert code == 0 and out.splitlines()[0].startswith(f"{len(rows)} calls can fail")
