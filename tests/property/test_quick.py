@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kemu.cli._boot import boot_initrd
@@ -277,8 +277,20 @@ def play(script: list[tuple[Any, ...]], fs: tuple[str, str | None], attached: di
         return {"said": said, "left": left(m), "tree": list(walk(current_fs().root, cap=1 << 16))}
 
 
+FIRST = [("open", "f", 0, 0o644), ("put", 0)]
+RAMFS, TMPFS, FULL = ("ramfs", None), ("tmpfs", None), ("tmpfs", "size=16k,nr_inodes=12")
+
+
 @settings(max_examples=400)
 @given(steps, systems)
+@example([*FIRST, ("path", "d/deep", "chdir"), ("path", "../deep", "rmdir"), ("open", "g", 0, 0o644)], RAMFS)      # in a directory that is gone
+@example([*FIRST, ("caller", 1), ("open", "d/g", 0, 0o644)], RAMFS)
+@example([*FIRST, *(("open", f"d/{i}", 0, 0o644) for i in range(12)), ("open", "d/0", 0, 0o644)], FULL)             # ->create fails
+@example([*FIRST, *(("open", f"d/{i}", 0, 0o644) for i in range(3)), ("write", 0, 1, 9000), ("write", 1, 1, 9000)], FULL)   # the second is short
+@example([("open", "f", 0, 0o644), ("write", 0, 0, 9000), ("truncate", 0, 1), ("truncate", 0, 5000)], RAMFS)
+@example([("open", "f", 0, 0o644), ("tick",), ("truncate", 0, 5000), ("tick",), ("truncate", 0, 5000)], TMPFS)
+@example([("open", "f", 0, 0o4777), ("chown", 0, 7, 9), ("chmod", 0, 0o6777), ("caller", 1), ("chown", 0, 7, 7), ("write", 0, 0, 1)], TMPFS)
+@example([("open", "f", O_APPEND, 0o644), ("write", 0, 0, 100), ("write", 0, 0, 100), ("write", 0, 4095, 4096)], RAMFS)
 def test_calls(script: list[tuple[Any, ...]], fs: tuple[str, str | None]) -> None:
     first, *rest = (play(script, fs, a) for a in ATTACHED)
     for other in rest:
