@@ -288,6 +288,8 @@ def run_linux(args: argparse.Namespace) -> int:
 
     if args.initcalls or args.memory or args.mounts or args.faults or args.fail_nth:
         raise CommandError("--rung linux shows --manifest and --dmesg", EXIT_USAGE)
+    if any(word.startswith("initrd_segments=") for word in args.cmdline.split()):
+        raise CommandError("--cmdline initrd_segments=: Linux has no such parameter, and would boot what it did not verify", EXIT_USAGE)
     try:
         b = boot_initrd(args.initrd, args.cmdline, args.at or None, args.builtin, config=tuple(args.config))
     except RungError as e:

@@ -148,7 +148,7 @@ def test_bad_second_images(capsys: Any, files: dict[str, str], name: str, code: 
 @pytest.mark.parametrize(("args", "said"), [
     (["--design", "initoverlayfs"], "--image FILE"), (["--design", "initoverlayfs", "--image"], "expected one argument"),
     (["--design", "layered", "--image", "x"], "takes none"), (["--design", "best"], "invalid choice"), (["--design", "layered", "--rung", "linux"], "upstream's"),
-    (["--memory", "--mounts"], "not allowed with"),
+    (["--memory", "--mounts"], "not allowed with"), (["--rung", "linux", "--cmdline", "initrd_segments=1:sha256:0"], "did not verify"),
 ])
 def test_options_that_do_not_go_together(capsys: Any, files: dict[str, str], args: list[str], said: str) -> None:
     got, out, err = run(capsys, files["upstream"], *args)
