@@ -72,6 +72,9 @@ def z_erofs_load_lz4_config(sb: SuperBlock, dsb: Any, data: int, size: int) -> i
 def z_erofs_oneshot_prepare_dstpages(rq: z_erofs_decompress_req, pagepool: Ref) -> int:
     kaddr = 0
 
+    if None not in rq.out and len(rq.out) == rq.outpages:       # no gap: all that is asked for is whether they are consecutive
+        pfns = [page.pfn for page in rq.out]
+        return 1 if pfns == list(range(pfns[0], pfns[0] + len(pfns))) else 0
     for i in range(rq.outpages):
         page = rq.out[i]
         if page:

@@ -14,7 +14,7 @@ from kemu.linux.honesty import port_of
 from kemu.linux.math import round_up
 from kemu.linux.mm import Page, folio_get_private, folio_put
 from kemu.linux.page import arch
-from kemu.linux.page_flags import folio_test_uptodate
+from kemu.linux.page_flags import PG_locked, PG_uptodate, folio_test_uptodate
 from kemu.linux.pagemap import (
     folio_pos,
     folio_unlock,
@@ -78,10 +78,18 @@ def z_erofs_pcluster_readmore(f: z_erofs_frontend, rac: Any, backmost: bool) -> 
             return
 
     cur = u64(map.m_la + map.m_llen - 1)
+    mapping = f.sharedinode.i_mapping
     while cur >= end and cur < i_size_read(inode):
         index = cur >> arch.PAGE_SHIFT
 
-        folio = erofs_grab_folio_nowait(f.sharedinode.i_mapping, index)
+        if this.watch is None:
+            # mostly, these are the ones that are being read: locked, so they cannot be grabbed; or they were read before
+            while index and index << arch.PAGE_SHIFT >= end and (there := mapping.i_pages.get(index)) is not None and there.flags & (PG_locked | PG_uptodate):
+                index -= 1
+            if (index + 1 << arch.PAGE_SHIFT) - 1 < cur:
+                cur = (index + 1 << arch.PAGE_SHIFT) - 1
+                continue
+        folio = erofs_grab_folio_nowait(mapping, index)
         if not IS_ERR_OR_NULL(folio):
             if folio_test_uptodate(folio):
                 folio_unlock(folio)

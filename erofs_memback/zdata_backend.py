@@ -199,17 +199,22 @@ def z_erofs_parse_in_bvecs(be: z_erofs_backend, overlapped: Ref) -> int:
 
     overlapped.v = False
     mc = MNGD_MAPPING(EROFS_SB(be.sb)) if not pcl.from_meta and _inlined.ok else None
+    inplace: list[z_erofs_bvec] = []
     for i in range(pclusterpages):
         bvec = pcl.compressed_bvecs[i]
         page = bvec.page
 
-        if mc is not None and page.__class__ is Page:       # what is below for these two, written out
-            if page.private == Z_EROFS_SHORTLIVED_PAGE and page.mapping is None:
-                be.compressed_pages[i] = page
-                continue
+        if mc is not None and page.__class__ is Page:       # what is below, written out for pages that are in order
+            be.compressed_pages[i] = page
             folio = page.head or page
-            if folio.mapping is mc and folio.flags & PG_uptodate:
-                be.compressed_pages[i] = page
+            mapping = folio.mapping
+            if mapping is None:
+                if page.private == Z_EROFS_SHORTLIVED_PAGE:
+                    continue
+            elif mapping is not mc:
+                inplace.append(bvec)
+                continue
+            elif folio.flags & PG_uptodate:
                 continue
 
         # compressed data ought to be valid when decompressing
@@ -229,6 +234,9 @@ def z_erofs_parse_in_bvecs(be: z_erofs_backend, overlapped: Ref) -> int:
         if z_erofs_is_shortlived_page(page):
             continue
         z_erofs_do_decompressed_bvec(be, bvec)
+        overlapped.v = True
+    if inplace:
+        _do_decompressed_bvecs(be, inplace)
         overlapped.v = True
     return err
 
@@ -331,9 +339,15 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
         pcl.compressed_bvecs[0].page = None
     else:
         # managed folios are still left in compressed_bvecs[]
+        mc = MNGD_MAPPING(sbi)
         for i in range(pclusterpages):
             page = be.compressed_pages[i]
             if not page:
+                continue
+            if page.private == Z_EROFS_SHORTLIVED_PAGE and page.mapping is not mc and _inlined.ok:
+                page.private = be.pagepool.v        # erofs_pagepool_add()
+                be.pagepool.v = page
+                pcl.compressed_bvecs[i].page = None
                 continue
             if erofs_folio_is_managed(sbi, page_folio(page)):
                 try_free = False

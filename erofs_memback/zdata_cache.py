@@ -111,15 +111,14 @@ def z_erofs_bind_cache(fe: z_erofs_frontend) -> None:
 
     # where nobody watches and nobody comes between, the lock is not seen
     alone = this.watch is None and this.chooser is None and pcl.lockref.lock.owner is None
+    if (alone and not shouldalloc and mc.i_pages.keys().isdisjoint(range(poff, poff + pclusterpages)) and
+            None in [bvec.page for bvec in pcl.compressed_bvecs[:pclusterpages]]):
+        return                  # none of them is there, and none is made
     for i in range(pclusterpages):
         # Inaccurate check w/o locking to avoid unneeded lookups
         if pcl.compressed_bvecs[i].page:
             continue
 
-        if alone and poff + i not in mc.i_pages:
-            may_bypass = False
-            if not shouldalloc:
-                continue
         folio = filemap_get_folio(mc, poff + i)
         if IS_ERR(folio):
             may_bypass = False

@@ -16,12 +16,21 @@ from kemu.linux.gfp import __GFP_NOWARN, GFP_KERNEL, GFP_NOIO
 from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.math import round_down, round_up
-from kemu.linux.mm import folio_put, page_folio
+from kemu.linux.mm import Page, folio_put, page_folio
 from kemu.linux.page import arch
-from kemu.linux.page_flags import PageWorkingset, PG_uptodate, folio_mark_uptodate, folio_test_private, folio_test_uptodate
+from kemu.linux.page_flags import (
+    PageWorkingset,
+    PG_locked,
+    PG_private,
+    PG_uptodate,
+    folio_mark_uptodate,
+    folio_test_private,
+    folio_test_uptodate,
+)
 from kemu.linux.pagemap import filemap_add_folio, folio_attach_private, folio_lock, folio_unlock, mapping_gfp_mask
 from kemu.linux.psi import psi_memstall_enter, psi_memstall_leave
 from kemu.linux.sched import cond_resched, memalloc_noio_restore, memalloc_noio_save, preemptible, rcu_preempt_depth
+from kemu.linux.series import Unedited
 from kemu.linux.slab import kvfree, kvzalloc_obj
 from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.types import Ref, ptr_to, this, u64, ulong
@@ -90,26 +99,22 @@ def z_erofs_decompress_kickoff(io: z_erofs_decompressqueue, bios: int) -> None:
 
 @port_of(P, "z_erofs_fill_bio_vec")
 def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluster, nr: int, mc: Any) -> None:
+    gfp = mapping_gfp_mask(mc)
     tocache = False
+    bs = i_blocksize(f.inode)
 
     # Except for inplace folios, the entire folio can be used for I/Os
     bvec.bv_offset = 0
     bvec.bv_len = arch.PAGE_SIZE
-    # where nobody watches and nobody comes between, the lock is not seen
-    alone = this.watch is None and this.chooser is None and pcl.lockref.lock.owner is None
     while True:     # repeat:
-        if alone:
-            zbv = pcl.compressed_bvecs[nr]
-        else:
-            spin_lock(pcl.lockref.lock)
-            zbv = pcl.compressed_bvecs[nr].copy()
-            spin_unlock(pcl.lockref.lock)
-        zpage = zbv.page
-        if zpage:
-            bvec.bv_page = zpage
+        spin_lock(pcl.lockref.lock)
+        zbv = pcl.compressed_bvecs[nr].copy()
+        spin_unlock(pcl.lockref.lock)
+        if zbv.page:
+            bvec.bv_page = zbv.page
             DBG_BUGON(z_erofs_is_shortlived_page(bvec.bv_page))
 
-            folio = page_folio(zpage)
+            folio = page_folio(zbv.page)
             # Preallocated folios are added to the managed cache here rather than
             # in z_erofs_bind_cache() in order to keep these folios locked in
             # increasing (physical) address order.
@@ -124,7 +129,6 @@ def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluste
             # File-backed folios for inplace I/Os are all locked steady,
             # therefore it is impossible for `mapping` to be NULL.
             if mapping and mapping is not mc:
-                bs = i_blocksize(f.inode)
                 if zbv.offset < 0:
                     bvec.bv_offset = round_up(-zbv.offset, bs)
                 bvec.bv_len = round_up(zbv.end, bs) - bvec.bv_offset
@@ -149,13 +153,9 @@ def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluste
             folio_unlock(folio)
             folio_put(folio)
         # out_allocfolio:
-        page = __erofs_allocpage(f.pagepool, mapping_gfp_mask(mc), True)
-        if alone and page and pcl.compressed_bvecs[nr].page is zpage:
-            pcl.compressed_bvecs[nr].page = bvec.bv_page = page
-            folio = page_folio(page)
-            break
+        page = __erofs_allocpage(f.pagepool, gfp, True)
         spin_lock(pcl.lockref.lock)
-        if pcl.compressed_bvecs[nr].page is not zpage:
+        if pcl.compressed_bvecs[nr].page is not zbv.page:
             if page:
                 erofs_pagepool_add(f.pagepool, page)
             spin_unlock(pcl.lockref.lock)
@@ -169,14 +169,56 @@ def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluste
         folio = page_folio(page)
         break
     # out_tocache:
-    if (not tocache or i_blocksize(f.inode) != arch.PAGE_SIZE or
-            filemap_add_folio(mc, folio, ulong((pcl.pos >> arch.PAGE_SHIFT) + nr), mapping_gfp_mask(mc))):
+    if (not tocache or bs != arch.PAGE_SIZE or
+            filemap_add_folio(mc, folio, ulong((pcl.pos >> arch.PAGE_SHIFT) + nr), gfp)):
         # turn into a temporary shortlived folio (1 ref)
         folio.private = Z_EROFS_SHORTLIVED_PAGE
         return
     folio_attach_private(folio, pcl)
     # drop a refcount added by allocpage (then 2 refs in total here)
     folio_put(folio)
+
+
+_inlined = Unedited(z_erofs_fill_bio_vec, z_erofs_page_is_invalidated, erofs_folio_is_managed)
+
+
+def _fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluster, nr: int, mc: Any) -> None:
+    """:func:`z_erofs_fill_bio_vec` for its usual cases, where nobody watches and nobody comes between: the lock is not seen."""
+    zbv = pcl.compressed_bvecs[nr]
+    page = zbv.page
+    page_size = arch.PAGE_SIZE
+    bvec.bv_offset = 0
+    bvec.bv_len = page_size
+    if page is None:
+        page = __erofs_allocpage(f.pagepool, mapping_gfp_mask(mc), True)
+        if page:
+            page.private = Z_EROFS_SHORTLIVED_PAGE
+            zbv.page = bvec.bv_page = page
+            return
+    elif page.__class__ is Page:
+        folio = page.head or page
+        mapping = folio.mapping
+        bs = i_blocksize(f.inode)
+        if folio.private == Z_EROFS_PREALLOCATED_FOLIO:
+            bvec.bv_page = page
+            folio.private = 0
+            if (bs != page_size or
+                    filemap_add_folio(mc, folio, ulong((pcl.pos >> arch.PAGE_SHIFT) + nr), mapping_gfp_mask(mc))):
+                folio.private = Z_EROFS_SHORTLIVED_PAGE
+                return
+            folio.private = pcl             # folio_attach_private(), whose reference is the one that folio_put() would drop
+            folio.flags |= PG_private
+            return
+        if mapping is mc:
+            if folio.private is pcl and folio.flags & (PG_locked | PG_uptodate | PG_private) == PG_uptodate | PG_private:
+                bvec.bv_page = None         # type: ignore[assignment]
+                return                      # uptodate already
+        elif mapping:
+            bvec.bv_page = page
+            bvec.bv_offset = round_up(-zbv.offset, bs) if zbv.offset < 0 else 0
+            bvec.bv_len = round_up(zbv.end, bs) - bvec.bv_offset
+            return
+    z_erofs_fill_bio_vec(bvec, f, pcl, nr, mc)
 
 
 @port_of(P, "jobqueue_init")
@@ -220,7 +262,7 @@ def z_erofs_endio(bio: Bio) -> None:
     err = bio.bi_status
 
     sbi = EROFS_SB(q.sb)
-    mc = MNGD_MAPPING(sbi)
+    mc = MNGD_MAPPING(sbi) if _inlined.ok else None
     for fi in bio_for_each_folio_all(bio):
         folio = fi.folio
 
@@ -229,7 +271,7 @@ def z_erofs_endio(bio: Bio) -> None:
         mapping = folio.mapping
         if not mapping:
             DBG_BUGON(z_erofs_page_is_invalidated(folio.page))
-        if mapping is not mc and not erofs_folio_is_managed(sbi, folio):
+        if mapping is not mc and (mc is not None or not erofs_folio_is_managed(sbi, folio)):
             continue
 
         if not err:
@@ -265,6 +307,7 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
     qtail[JQ_BYPASS] = ptr_to(q[JQ_BYPASS], "head")
     qtail[JQ_SUBMIT] = ptr_to(q[JQ_SUBMIT], "head")
 
+    fill_bio_vec = _fill_bio_vec if this.watch is None and this.chooser is None and _inlined.ok else z_erofs_fill_bio_vec
     # by default, all need io submission
     q[JQ_SUBMIT].head = next = f.head
 
@@ -307,7 +350,7 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
                     bio = None
 
                 if not bvec.bv_page:
-                    z_erofs_fill_bio_vec(bvec, f, pcl, i, mc)
+                    fill_bio_vec(bvec, f, pcl, i, mc)
                     i += 1
                     if not bvec.bv_page:
                         break

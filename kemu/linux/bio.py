@@ -225,7 +225,7 @@ def bio_put(bio: Bio) -> None:
 
 def _try_merge_page(bv: BioVec, page: Page, len_: int, off: int) -> bool:
     """``bvec_try_merge_page()``: only what continues the segment physically; struct pages are contiguous wherever frames are."""
-    if (bv.bv_page.pfn << arch.PAGE_SHIFT) + bv.bv_offset + bv.bv_len != (page.pfn << arch.PAGE_SHIFT) + off:
+    if page.pfn - bv.bv_page.pfn << arch.PAGE_SHIFT != bv.bv_offset + bv.bv_len - off:
         return False
     bv.bv_len += len_
     return True
@@ -256,13 +256,20 @@ def bio_add_page(bio: Bio, page: Page, len_: int, offset: int) -> int:
     if bio.bi_flags & 1 << BIO_CLONED or len_ == 0:
         WARN_ON_ONCE(True)
         return 0
-    if bio.bi_iter.bi_size > BIO_MAX_SIZE - len_:
+    it = bio.bi_iter
+    if it.bi_size > BIO_MAX_SIZE - len_:
         return 0
-    if bio.bi_vcnt > 0 and _try_merge_page(bio.bi_io_vec[bio.bi_vcnt - 1], page, len_, offset):
-        bio.bi_iter.bi_size += len_
+    n = bio.bi_vcnt
+    if n > 0 and _try_merge_page(bio.bi_io_vec[n - 1], page, len_, offset):
+        it.bi_size += len_
         return len_
-    if bio.bi_vcnt >= bio.bi_max_vecs:
+    if n >= bio.bi_max_vecs:
         return 0
+    if n == len(bio.bi_io_vec):
+        bio.bi_io_vec.append(BioVec(page, len_, offset))
+        it.bi_size += len_
+        bio.bi_vcnt = n + 1
+        return len_
     __bio_add_page(bio, page, len_, offset)
     return len_
 

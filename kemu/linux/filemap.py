@@ -81,19 +81,18 @@ def filemap_alloc_folio(gfp: int, order: int, policy: Any = None) -> Page | None
 @custom(C, "__filemap_add_folio", "may fail with -ENOMEM by fail_function, as the xarray's nodes may")
 def __filemap_add_folio(mapping: AddressSpace, folio: Page, index: int, gfp: int, shadowp: Any = None) -> int:
     """``int __filemap_add_folio(struct address_space *mapping, struct folio *folio, pgoff_t index, gfp_t gfp, void **shadowp)``"""
-    VM_BUG_ON_FOLIO(not folio.flags & PG_locked, folio, "!folio_test_locked(folio)")
     order = folio.order
-    VM_BUG_ON_FOLIO(order < mapping.min_order, folio, "folio_order(folio) < mapping_min_folio_order(mapping)")
     nr = 1 << order
-    VM_BUG_ON_FOLIO(index & (nr - 1), folio, "index & (folio_nr_pages(folio) - 1)")
+    if not folio.flags & PG_locked or order < mapping.min_order or index & (nr - 1):
+        VM_BUG_ON_FOLIO(not folio.flags & PG_locked, folio, "!folio_test_locked(folio)")
+        VM_BUG_ON_FOLIO(order < mapping.min_order, folio, "folio_order(folio) < mapping_min_folio_order(mapping)")
+        VM_BUG_ON_FOLIO(index & (nr - 1), folio, "index & (folio_nr_pages(folio) - 1)")
     pages = mapping.i_pages
     if nr == 1:
         if index in pages:
             return -EEXIST
-    else:
-        for i in range(index, index + nr):
-            if i in pages:
-                return -EEXIST
+    elif not pages.keys().isdisjoint(range(index, index + nr)):
+        return -EEXIST
     if this.chooser is not None and should_fail("fail_function", "__filemap_add_folio"):
         return -ENOMEM
     folio.refcount += nr
@@ -103,8 +102,7 @@ def __filemap_add_folio(mapping: AddressSpace, folio: Page, index: int, gfp: int
     if nr == 1:
         pages[index] = folio
     else:
-        for i in range(index, index + nr):
-            pages[i] = folio
+        pages.update(dict.fromkeys(range(index, index + nr), folio))
     mapping.nrpages += nr
     this.counters.folios_cached += 1
     w = this.watch
@@ -135,8 +133,9 @@ def __filemap_remove_folio(folio: Page, shadow: Any = None) -> None:
     VM_BUG_ON_FOLIO(not folio.flags & PG_locked, folio, "!folio_test_locked(folio)")
     mapping: AddressSpace = folio.mapping
     index, nr = folio.index, 1 << folio.order
+    pages = mapping.i_pages
     for i in range(index, index + nr):
-        del mapping.i_pages[i]
+        del pages[i]
     folio.mapping = None
     folio.kind = KERNEL
     mapping.nrpages -= nr

@@ -107,14 +107,17 @@ def readahead_batch_length(rac: ReadaheadControl) -> int:
 def __readahead_folio(ractl: ReadaheadControl) -> Page | None:
     """``struct folio *__readahead_folio(struct readahead_control *ractl)``: the next one, with its reference."""
     batch = ractl._batch_count
-    BUG_ON(batch > ractl._nr_pages)
-    ractl._nr_pages -= batch
+    left = ractl._nr_pages - batch
+    if left < 0:
+        BUG_ON(batch > ractl._nr_pages)
+    ractl._nr_pages = left
     ractl._index += batch
-    if not ractl._nr_pages:
+    if not left:
         ractl._batch_count = 0
         return None
     folio = ractl.mapping.i_pages[ractl._index]
-    VM_BUG_ON_FOLIO(not folio.flags & PG_locked, folio, "!folio_test_locked(folio)")
+    if not folio.flags & PG_locked:
+        VM_BUG_ON_FOLIO(True, folio, "!folio_test_locked(folio)")
     ractl._batch_count = 1 << folio.order
     return folio
 

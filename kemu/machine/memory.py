@@ -259,6 +259,10 @@ class Memory:
         if 0 <= first and end <= self.nr_pages:
             # in the direct map everything is one run: pages of one code each need no more than a look at the code
             worst = CONST if write else 0x80
+            if first + 1 == end:
+                st = state_get(first)
+                if st.__class__ is int and st < worst:          # type: ignore[operator]
+                    return [(addr - PAGE_OFFSET, n)]
             try:
                 codes = {*map(state_get, range(first, end))}
                 if None in codes:                       # of a span, if of one only
@@ -271,8 +275,15 @@ class Memory:
                         codes.discard(None)
                 if max(codes) < worst:                  # type: ignore[type-var, operator]
                     return [(addr - PAGE_OFFSET, n)]
-            except TypeError:
-                pass                                    # a page with a code for each byte
+            except TypeError:                           # a page with a code for each byte
+                for st in map(state_get, range(first, end)):
+                    if st.__class__ is int:
+                        if st >= worst:                 # type: ignore[operator]
+                            break
+                    elif st is None or not st.isascii() or write and CONST in st:      # type: ignore[union-attr, operator]
+                        break
+                else:
+                    return [(addr - PAGE_OFFSET, n)]
         run_off = run_len = -1
         left, a = n, addr
         while left > 0:

@@ -128,15 +128,21 @@ class PageAllocator:
 
     def alloc(self, order: int, zero: bool, kind: str = KERNEL) -> Page | None:
         """A run of frames with refcount 1, its bytes UNINIT (or zeroed); None if memory is exhausted."""
-        pfn = self._take(order)
-        if pfn < 0:
-            return None
+        old = self.free_lists.get(order)
+        if old is not None and len(old) > QUARANTINE:
+            pfn = old.popleft()
+        elif not order and self.next_pfn < self.top_pfn:
+            pfn = self.next_pfn
+            self.next_pfn = pfn + 1
+        else:
+            pfn = self._take(order)
+            if pfn < 0:
+                return None
         mem = self.mem
         n = 1 << order
         if zero:
             base = pfn << mem.shift
             mem.buf[base:base + (n << mem.shift)] = bytes(n << mem.shift)
-        if zero:
             for i in range(pfn, pfn + n):
                 mem.set_page(i, OK)
         elif n == 1:
@@ -161,12 +167,16 @@ class PageAllocator:
         if self.pages.pop(pfn, None) is not page:
             raise KernelBug(f"BUG: Bad page state: double free of pfn {pfn:#x} in {caller_function()[0]}", [repr(page)], function=caller_function()[0])
         mem.set_free(pfn, n)
-        self._list(page.order).append(pfn)
+        waiting = self.free_lists.get(page.order)
+        if waiting is None:
+            waiting = self.free_lists[page.order] = deque()
+        waiting.append(pfn)
         page.kind = BUDDY
         page.flags = 0
         page.mapping = None
-        mem.counters.pages_freed += n
-        mem.counters.pages_in_use -= n
+        c = mem.counters
+        c.pages_freed += n
+        c.pages_in_use -= n
         if this.watch is not None:
             this.watch.page_free(page)
 

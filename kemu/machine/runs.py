@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kemu.machine.current import this
-from kemu.machine.memory import OK, UNINIT, Memory
+from kemu.machine.memory import CONST, OK, UNINIT, Memory
 from kemu.machine.pages import Page
 
 Runs = list[tuple[int, int]]
@@ -12,17 +12,22 @@ _WRITABLE = frozenset((OK, UNINIT))
 
 def mark_written(mem: Memory, runs: Runs) -> None:
     """``Memory._mark(runs, None)``: these bytes have just been written with what is known."""
-    shift, mask = mem.shift, mem.mask
+    shift, mask, size = mem.shift, mem.mask, mem.page_size
+    state, aliases = mem.state, mem.aliases
     for base, n in runs:
+        first = base >> shift
+        if n == size and not base & mask and first not in aliases:
+            state[first] = OK                       # the usual one; ``fast`` learns of it when it is looked at
+            continue
         first, end = base + mask >> shift, base + n >> shift
         if end - first < 2:
             mem._mark([(base, n)], None)
             continue
         whole = range(first, end)
-        if mem.aliases and not mem.aliases.keys().isdisjoint(whole):
+        if aliases and not aliases.keys().isdisjoint(whole):
             mem._mark([(base, n)], None)            # a window shows one of them: it has to learn of it
             continue
-        mem.state.update(dict.fromkeys(whole, OK))
+        state.update(dict.fromkeys(whole, OK))
         if base & mask:
             mem._mark([(base, (first << shift) - base)], None)
         if base + n & mask:
@@ -45,9 +50,11 @@ def window_pieces(addr: int, n: int, write: bool) -> Runs:
         pages = pages[:count]
     pfns = [p.pfn for p in pages]
     try:
-        if not _WRITABLE.issuperset(map(mem.state.get, pfns)):
-            return mem.pieces(addr, n, write)
+        good = _WRITABLE.issuperset(map(mem.state.get, pfns))
     except TypeError:                               # a page with a code for each byte
+        good = all(st in _WRITABLE if st.__class__ is not bytearray else st.isascii() and CONST not in st       # type: ignore[union-attr, operator]
+                   for st in map(mem.state.get, pfns))
+    if not good:
         return mem.pieces(addr, n, write)
     out: Runs = []
     start = nxt = pfns[0]
