@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             p.add_argument("--json", action="store_true", help="as b4 wants it from a check hook")
             continue
         p.add_argument("--bisectable", action="store_true", help="build after each patch of the series too")
+        p.add_argument("--configs", action="store_true", help="does it link without what its Kconfig does not ask for, and on 32 bits")
         p.add_argument("--flavour", choices=kconfig.flavours(), default="fast")
         p.add_argument("--images", metavar="DIR", action="append", default=[],
                        help="EROFS images for which nothing may change; default: tests/data, where there is one")
@@ -94,9 +95,9 @@ def _test(args: argparse.Namespace) -> int:
     ktap = args.ktap or not sys.stdout.isatty()
     images = _images(args)
     if ktap:
-        print(f"KTAP version 1\n1..{planned(series, args.bisectable, images)}", flush=True)
+        print(f"KTAP version 1\n1..{planned(series, args.bisectable, images, args.configs)}", flush=True)
     count, worst = 0, EXIT_OK
-    steps = run_steps(series, tree_of(args), args.flavour, args.bisectable, images, say_of(args), args.jobs, args.timeout)
+    steps = run_steps(series, tree_of(args), args.flavour, args.bisectable, images, say_of(args), args.jobs, args.timeout, args.configs)
     for step in steps:
         count += 1
         _show(step, count, ktap)

@@ -109,3 +109,52 @@ def test_its_ktap_is_read_by_the_kernels_parser(kernel: Kernel, tree: Tree, tmp_
     done = subprocess.run([sys.executable, "-m", "kemu", "series", "test", "erofs-kunit"], capture_output=True, text=True)
     assert done.returncode == 0
     assert ktap.parse(done.stdout.splitlines(), tree.path).ok
+
+
+SMALL = """\
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/init.h>
+#include <linux/initrd.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/printk.h>
+
+static int __init small_initcall(void)
+{
+\ts64 ns = ktime_to_ns(ktime_get());
+
+\tpr_info("%lld ms, an initrd of %lu bytes\\n", DIVISION, initrd_end - initrd_start);
+\treturn 0;
+}
+late_initcall(small_initcall);
+"""
+
+
+def small(tree: Tree, tmp_path: Path, depends: str, division: str) -> Series:
+    """A series that adds an initcall."""
+    kconfig, makefile = ((tree.path / "init" / n).read_text() for n in ("Kconfig", "Makefile"))
+    files = {"init/small.c": ("", SMALL.replace("DIVISION", division)), "init/Kconfig": (kconfig, kconfig + f'\nconfig SMALL\n\tbool "small"\n{depends}'),
+             "init/Makefile": (makefile, makefile + "\nobj-$(CONFIG_SMALL) += small.o\n")}
+    diff = ""
+    for name, (old, new) in files.items():
+        diff += f"diff --git a/{name} b/{name}\n" + ("" if old else "new file mode 100644\n")
+        diff += "".join(difflib.unified_diff(old.splitlines(True), new.splitlines(True), f"a/{name}" if old else "/dev/null", f"b/{name}"))
+    s = series(tmp_path, f"From: A <a@example.org>\nSubject: [PATCH] init: small\n\n---\n{diff}-- \n2\n")
+    s.config = ["CONFIG_SMALL=y"]
+    return s
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("depends", "division", "without", "on_32"), [
+    ("", "ns / 1000000", ["init/small.o: undefined reference to initrd_end (init/do_mounts_initrd.o) without CONFIG_BLK_DEV_INITRD, on which CONFIG_SMALL does not depend",
+                          "init/small.o: undefined reference to initrd_start (init/do_mounts_initrd.o) without CONFIG_BLK_DEV_INITRD, on which CONFIG_SMALL does not depend"],
+     ["init/small.o: undefined reference to __divdi3 on 32 bits: a division of 64-bit numbers; see linux/math64.h"]),
+    ("\tdepends on BLK_DEV_INITRD\n", "div_s64(ns, 1000000)", [], []),
+])
+def test_what_links_here_and_not_elsewhere(kernel: Kernel, tree: Tree, tmp_path: Path, depends: str, division: str, without: list[str],
+                                           on_32: list[str]) -> None:
+    s = small(tree, tmp_path, depends, division)
+    builds, kunit, *links = run_steps(s, tree, configs=True)
+    assert builds.status == kunit.status == "ok", builds.details + kunit.details
+    assert [step.details.splitlines() for step in links] == [without, on_32]
+    assert [step.status for step in links] == [("not ok" if lines else "ok") for lines in (without, on_32)]

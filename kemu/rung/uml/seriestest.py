@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kemu.report import manifest
+from kemu.rung.uml import links
 from kemu.rung.uml.build import Kernel, Recipe, build
 from kemu.rung.uml.errors import BuildError, PatchError
 from kemu.rung.uml.kunit import run_kunit
@@ -29,14 +30,17 @@ class Step:
     code: int = 1
 
 
-def planned(series: Series, bisectable: bool = False, images: Sequence[Path] = ()) -> int:
+LINKS = ("links without what it does not depend on", "links on 32 bits")
+
+
+def planned(series: Series, bisectable: bool = False, images: Sequence[Path] = (), configs: bool = False) -> int:
     """How many steps :func:`run_steps` gives."""
-    return (max(len(series.patches) - 1, 0) if bisectable else 0) + 2 + bool(images)
+    return (max(len(series.patches) - 1, 0) if bisectable else 0) + 2 + bool(images) + (len(LINKS) if configs else 0)
 
 
 def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: bool = False, images: Sequence[Path] = (),
-              say: Say = nothing, jobs: int = 0, timeout: float = 120.0) -> Iterator[Step]:
-    """The steps of a test as they are done. After one that does not build the rest is skipped."""
+              say: Say = nothing, jobs: int = 0, timeout: float = 120.0, configs: bool = False) -> Iterator[Step]:
+    """The steps of a test as they are done. After one that does not build the rest is skipped. ``configs``: other configurations too."""
     kernel: Kernel | None = None
     count = len(series.patches)
     built = True
@@ -52,12 +56,23 @@ def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: boo
         yield Step("KUnit", "skip")
         if images:
             yield Step("same answers as the plain tree", "skip")
+        for name in LINKS if configs else ():
+            yield Step(name, "skip")
         return
     done = kernel
     yield _timed("KUnit", lambda s: _kunit(s, series, done, tree, timeout))
     if images:
         yield _timed(f"same answers as the plain tree for {len(images)} images",
                      lambda s: _same_answers(s, done, Recipe(tree, flavour), images, say, jobs))
+    if configs:
+        recipe = series.recipe(tree, flavour)
+        yield _timed(LINKS[0], lambda s: _links(s, links.without(series, done, recipe, say, jobs)))
+        yield _timed(LINKS[1], lambda s: _links(s, links.on_32_bits(series, done, recipe, say, jobs)))
+
+
+def _links(step: Step, lines: list[str]) -> None:
+    if lines:
+        step.status, step.code, step.details = "not ok", BuildError.exit_code, "\n".join(lines)
 
 
 def _timed(name: str, action: Callable[[Step], None]) -> Step:
