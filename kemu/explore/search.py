@@ -46,6 +46,7 @@ class Plan:
     def __init__(self, exp: Experiment, seed: int, shard: tuple[int, int], options: dict[str, Any]):
         self.exp = exp
         self.spent = 0.0
+        self.urgent = False                 # every step of a fault sweep shows something new: it goes on before seeds are tried
         self.options = options
         self.seen: set[str] = set()
         self.kept: list[list[int]] = []
@@ -107,6 +108,7 @@ class Plan:
         if out.armed("fault") and out.armed("preempt"):
             first = scattered(len(out.fault_keys))[share[0]::share[1]]
             kinds.append(mixed_sweep(self.exp, values, [i + 1 for i in first], **self.options))
+        self.urgent = out.armed("fault") and not out.armed("preempt")
         while kinds and most > 0:
             for k in list(kinds):
                 most -= 1
@@ -115,6 +117,7 @@ class Plan:
                     kinds.remove(k)
                 else:
                     yield step
+        self.urgent = False
 
     def _fault_sweep(self, values: Sequence[int], share: tuple[int, int]) -> Iterator[Outcome]:
         plain = execute(self.exp, PlanSource(ListSource(values)), **self.options)
@@ -183,7 +186,7 @@ def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples:
     p = Progress()
     known: dict[str, Finding] = {}
     while plans:
-        plan = min(plans, key=lambda q: q.spent / q.exp.weight)
+        plan = min(plans, key=lambda q: q.spent / q.exp.weight / (3 if q.urgent else 1))
         before = time.monotonic()
         out = next(plan, None)
         if out is None:                     # everything that it can do has been seen

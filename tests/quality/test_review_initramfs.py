@@ -35,7 +35,7 @@ POSTED: dict[str, tuple[str, str, str, str, str]] = {
     "literals are cut into pieces": ("writes-no-constants", "difference", "literal 'mode=0755' has become 'mode", "an EROFS image as initrd$",
                                      "initerofs_mount_root"),
     "nothing is undone when the move fails": (
-        "undoes", "ledger", r"leaves behind mounts: /root \(erofs\), /overlay_upper \(tmpfs\), /overlay_merged \(overlay\); working directory: "
+        "undoes", "ledger", r"leaves behind mounts: /root \(erofs ro\), /overlay_upper \(tmpfs\), /overlay_merged \(overlay\); working directory: "
         r"/overlay_merged; disks: initerofs; .*superblocks: .*/dev/initerofs", FAULT + "initerofs_mount_root", "initerofs_mount_root"),
     "a chdir that fails is not noticed": ("undoes", "ledger", r"fails with ELOOP and leaves behind mounts: /root", FAULT.replace(r"\(\)", r"_chdir\(\)", 0)
                                           + "initerofs_mount_root", "initerofs_mount_root"),
