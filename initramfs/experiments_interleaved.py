@@ -6,7 +6,7 @@ Nobody who waits for the initramfs may see a part of it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 from kemu.explore.chooser import Choices
@@ -22,7 +22,8 @@ from kemu.machine.splat import KernelBug
 
 from initramfs.actors import FIRMWARE, LEVELS, Actors, firmware_members, helper_member
 from initramfs.experiments_cpio import BUGS, EVERYTHING_MEMBERS, PANICS, truth_of, unpackers_objects
-from initramfs.observed import CONSOLE, PROGRAM, REFUSED, UNDONE, Observed, boot
+from initramfs.experiments_layered import BASE, SMALL, a_row, check_root
+from initramfs.observed import CONSOLE, PROGRAM, REFUSED, UNDONE, Observed, boot, expected_pages
 
 __harness__ = True
 HELPER, LATE = "/sbin-helper", "/late-helper"
@@ -124,25 +125,29 @@ def layered_interleavings(run: Run) -> None:
     run.saw(*(f"{who} {got if isinstance(got, int) else 'ok'}" for who, got in actors.got.items()), *(f"{who} {len(what)}" for who, what in actors.saw))
 
 
-def upstream_failing(cmdline: str) -> list[tuple[str, str, Observed]]:
+def failing_one_by_one(data: bytes, **kw: Any) -> Iterator[tuple[str, str, Observed]]:
     """Upstream's boot with every single failing call: (kind, what, what it came to)."""
+    n = 0
+    while True:
+        n += 1
+        chooser = Choices(PlanSource(ListSource([]), faults=(n,)))
+        seen = _boot_anyhow("upstream", data, chooser=chooser, **kw)
+        if not chooser.faults:
+            return
+        yield chooser.faults[0].kind, chooser.faults[0].what, seen
+
+
+def upstream_failing(cmdline: str) -> list[tuple[str, str, Observed]]:
+    """The same with ROW, remembered."""
     if cmdline not in _failing:
-        out = _failing[cmdline] = []
-        n = 0
-        while True:
-            n += 1
-            chooser = Choices(PlanSource(ListSource([]), faults=(n,)))
-            seen = _boot_anyhow("upstream", cmdline, Actors(ALL, [HELPER, LATE]).install, chooser=chooser)
-            if not chooser.faults:
-                break
-            out.append((chooser.faults[0].kind, chooser.faults[0].what, seen))
+        _failing[cmdline] = list(failing_one_by_one(ROW, builtin=BUILTIN, cmdline=cmdline, prepare=Actors(ALL, [HELPER, LATE]).install))
     return _failing[cmdline]
 
 
-def _boot_anyhow(design: str, cmdline: str, prepare: Callable[[Any], None], **kw: Any) -> Observed:
+def _boot_anyhow(design: str, data: bytes, **kw: Any) -> Observed:
     """A boot that may end in what Linux ends in where it cannot go on."""
     try:
-        return boot(design, ROW, builtin=BUILTIN, cmdline=cmdline, prepare=prepare, faults=True, **kw)
+        return boot(design, data, faults=True, **kw)
     except KernelBug as e:
         if not any(b in e.title for b in BUGS):
             raise
@@ -156,7 +161,7 @@ def faults_anywhere(run: Run) -> None:
     # without the async domain PID 1 comes to the attempt while the others still have everything to do
     cmdline = run.pick.one_of("command line", ("initramfs_async=0", "", "retain_initrd"))
     run.show(f"an archive, an image, an archive; actors from level {actors.level} on{', ' + cmdline if cmdline else ''}")
-    seen = _boot_anyhow("layered", cmdline, actors.install, run=run, schedule=True, newest=run.pick.rare("newest first", 2), limit=1500, preempt=400)
+    seen = _boot_anyhow("layered", ROW, builtin=BUILTIN, cmdline=cmdline, prepare=actors.install, run=run, schedule=True, newest=run.pick.rare("newest first", 2), limit=1500, preempt=400)
     fault = run.chooser.faults[0] if run.chooser.faults else None
     objects = unpackers_objects(run)
     if seen.said(UNDONE) and not seen.ended and objects:
@@ -184,6 +189,40 @@ def faults_anywhere(run: Run) -> None:
     run.saw(seen.ended or ("undone" if seen.said(UNDONE) else "as ever"))
     if wrong:
         run.fail(f"neither the complete new root nor as if the feature were off: {wrong[0]}", *seen.describe(wrong[0], best), *seen.log[-8:],
+                 cause=f"neither: {wrong[0]}", severity="critical", where=run.heard)
+
+
+@experiment("layered.rows-and-faults", series="layered", weight=2.0)
+def rows_and_faults(run: Run) -> None:
+    """Of any row, wherever it lies, whichever call of the boot fails, whoever runs when: the complete new root, or what upstream makes of the same failure."""
+    row = a_row(run, SMALL, builtin=[*BASE, PROGRAM])
+    if row is None:
+        return
+    at = run.pick.int("at", 0, 4095)
+    where = {"builtin": BASE, "at": at, "cmdline": run.pick.one_of("command line", ("", "initramfs_async=0"))}
+    actors = Actors((), firmware=bool(run.pick.int("firmware", 0, 1)))
+    run.show(row.describe(), f"{at} bytes behind a page boundary")
+    seen = _boot_anyhow("layered", row.data, run=run, schedule=True, prepare=actors.install, limit=1000, preempt=200, **where)
+    if seen.ended and not any(p in seen.ended for p in (*PANICS, *BUGS)):
+        run.fail(f"the boot ends: {seen.ended}", *seen.log[-6:], cause=f"boot ends: {seen.ended}")
+    if row.layered and seen.said("initrd: ") and not seen.said(UNDONE) and not seen.said(REFUSED) and not seen.said("initrd: unpacking"):
+        if seen.tree:
+            check_root(run, row, seen)
+        images = [(p.offset, p.end) for p in row.parts if p.image is not None]
+        if seen.freed != expected_pages(images, len(row.data), at) or seen.twice or seen.left:
+            run.fail(f"the root is complete, but pages or other things are left: {seen.freed}", *seen.left, cause="complete, not clean", severity="critical")
+        run.saw("complete")
+        return
+    plain = boot("upstream", row.data, prepare=Actors((), firmware=actors.firmware).install, **where)
+    run.saw(seen.ended or ("undone" if seen.said(UNDONE) else "as ever"))
+    wrong = _unlike(seen, plain)
+    if wrong and run.chooser.faults:
+        fault = run.chooser.faults[0]
+        for kind, what, off in failing_one_by_one(row.data, prepare=Actors((), firmware=actors.firmware).install, **where):
+            if (kind, what) == (fault.kind, fault.what) and not _unlike(seen, off):
+                return
+    if wrong:
+        run.fail(f"neither the complete new root nor as if the feature were off: {wrong[0]}", *seen.describe(wrong[0], plain), *seen.log[-8:],
                  cause=f"neither: {wrong[0]}", severity="critical", where=run.heard)
 
 
