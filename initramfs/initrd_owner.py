@@ -80,11 +80,12 @@ def owner_commit(owner):
         owner_free(owner, at, start)
         at = max(at, end)
     regions = list(owner.regions)
+    if regions and owner.withdrawn:
+        return                                          # whoever is still in there has the last reference
+    for region in regions:
+        memback.erofs_memback_region_put(region)        # the last one of all may end the owner
     if not regions:
         owner_end(owner)
-    elif not owner.withdrawn:
-        for region in regions:
-            memback.erofs_memback_region_put(region)    # the last one of all may end the owner
 
 
 def owner_withdraw(owner):
