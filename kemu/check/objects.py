@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Record:
     """One object's life."""
 
-    __slots__ = ("allocated_at", "allocated_by", "allocated_in", "freed_at", "freed_by", "freed_in", "kind", "label", "number", "obj", "size")
+    __slots__ = ("allocated_at", "allocated_by", "allocated_in", "freed_at", "freed_by", "freed_in", "kind", "label", "number", "obj", "parts", "size")
 
     def __init__(self, number: int, kind: str, obj: Any, size: int, now: int):
         self.number = number
@@ -34,6 +34,7 @@ class Record:
         self.freed_in: Site | None = None
         self.freed_by = ""
         self.freed_at = -1
+        self.parts: list[Any] = []          # embedded structures, when it is freed
 
     def lines(self) -> list[str]:
         """The history in KASAN's words."""
@@ -44,6 +45,7 @@ class Record:
 
 
 # handles of the API that its own tasks still look at while they wind down; what ported code does with them then the API itself reports
+_HANDLES = ("work_struct", "delayed_work", "rcu_head", "callback_head")
 _OWN_AFTERLIFE = ("kmem_cache", "workqueue", "shrinker")
 
 _records: dict[int, Record] = {}        # id(freed Python object) -> its record, for the poisoned classes
@@ -63,7 +65,7 @@ def _report(obj: Any, what: str) -> Splat:
 def is_freed(obj: Any) -> bool:
     """Whether a Python object was freed; looks at nothing of it."""
     rec = _records.get(id(obj))
-    return rec is not None and rec.obj is obj
+    return rec is not None and (rec.obj is obj or any(p is obj for p in rec.parts))
 
 
 def _poison_class(cls: type) -> type:
@@ -90,6 +92,32 @@ def _raise(splat: Splat) -> None:
     raise splat
 
 
+def _poison(obj: Any) -> None:
+    try:
+        obj.__class__ = _poison_class(type(obj))
+    except TypeError:                               # a layout that Python cannot exchange: history only
+        pass
+
+
+def _embedded(obj: Any) -> list[Any]:
+    """The structures that are a part of ``obj`` in C: those that name it as their container. Not what the API's own queues still look at."""
+    return [v for cls in type(obj).__mro__ for name in cls.__dict__.get("__slots__", ())
+            if name != "container" and _container(v := getattr(obj, name, None)) is obj and type(v).__name__ not in _HANDLES]
+
+
+def _container(part: Any) -> Any:
+    try:
+        return object.__getattribute__(part, "container")       # of what is freed already as well
+    except AttributeError:
+        return None
+
+
+def _unrecord(key: int, rec: Record) -> None:
+    _records.pop(key, None)
+    for part in rec.parts:
+        _records.pop(id(part), None)
+
+
 class Objects(Detector):
     """Knows every live object since the machine began, and the ``quarantine`` most recently freed ones."""
 
@@ -109,7 +137,7 @@ class Objects(Detector):
     def _forget(self) -> None:
         for key, rec in self.freed.items():
             if rec.obj.__class__ is not int:
-                _records.pop(key, None)
+                _unrecord(key, rec)
         self.freed.clear()
         self.live.clear()
 
@@ -134,15 +162,17 @@ class Objects(Detector):
         self.freed[key] = rec
         if not is_int and what not in _OWN_AFTERLIFE:
             _records[key] = rec
-            try:
-                obj.__class__ = _poison_class(type(obj))
-            except TypeError:                       # a layout that Python cannot exchange: history only
-                pass
+            parts = _embedded(obj)
+            _poison(obj)
+            for part in parts:                      # pointers to them are pointers into it
+                _records[id(part)] = rec
+                rec.parts.append(part)
+                _poison(part)
         if len(self.freed) > self.quarantine:
             old = next(iter(self.freed))
             gone = self.freed.pop(old)
             if gone.obj.__class__ is not int:
-                _records.pop(old, None)
+                _unrecord(old, gone)
 
     def explain(self, splat: Splat) -> list[str]:
         """History of the object that a byte access hit."""
