@@ -68,12 +68,17 @@ def find(name: str) -> Design:
     raise LookupError(name)
 
 
+def asks_to_verify(cmdline: str) -> bool:
+    """Whether ``initrd_segments=`` is in it; in names of parameters - and _ are the same."""
+    return any(word.strip('"').partition("=")[0].replace("-", "_") == "initrd_segments" for word in cmdline.split())
+
+
 def for_cmdline(d: Design, cmdline: str) -> Design:
     """The design with what the command line asks for: ``initrd_segments=`` takes a kernel that verifies.
 
     The posted code knows nothing of that; what is refused is gone before it looks.
     """
-    if not any(word.startswith("initrd_segments=") for word in cmdline.split()) or d.name == "layered":
+    if not asks_to_verify(cmdline) or d.name == "layered":
         return d
     from initramfs import verify
 

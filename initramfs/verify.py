@@ -18,6 +18,7 @@ from kemu.linux.init import __setup
 from kemu.linux.initrd import initrd
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.math import DIV_ROUND_UP
+from kemu.linux.moduleparam import parameqn
 from kemu.linux.printk import pr_err, pr_warn
 from kemu.linux.series import Series
 from kemu.linux.sha256 import SHA256_DIGEST_SIZE, sha256, sha256_ctx, sha256_final, sha256_init, sha256_update
@@ -247,7 +248,8 @@ def initrd_refused(trees=None):
 
 def segments_said():
     """Whether the command line has initrd_segments=, before it is parsed for good."""
-    return IS_ENABLED("CONFIG_INITRD_VERIFY") and any(word.startswith("initrd_segments=") for word in main.g.boot_command_line.split())
+    said = "initrd_segments="
+    return IS_ENABLED("CONFIG_INITRD_VERIFY") and any(parameqn(word.strip('"'), said, len(said)) for word in main.g.boot_command_line.split())
 
 
 # a boot configuration behind the initrd is no segment of it: its end is not looked at

@@ -286,9 +286,11 @@ def run_linux(args: argparse.Namespace) -> int:
     from kemu.rung.uml.errors import RungError
     from kemu.rung.uml.initrd import boot_initrd
 
+    from initramfs.designs import asks_to_verify
+
     if args.initcalls or args.memory or args.mounts or args.faults or args.fail_nth:
         raise CommandError("--rung linux shows --manifest and --dmesg", EXIT_USAGE)
-    if any(word.startswith("initrd_segments=") for word in args.cmdline.split()):
+    if asks_to_verify(args.cmdline):
         raise CommandError("--cmdline initrd_segments=: Linux has no such parameter, and would boot what it did not verify", EXIT_USAGE)
     try:
         b = boot_initrd(args.initrd, args.cmdline, args.at or None, args.builtin, config=tuple(args.config))
