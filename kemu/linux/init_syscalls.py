@@ -55,10 +55,15 @@ def _in_dcache(name: str, flags: int, path: Path) -> int:
     Nothing of what it leaves out (permissions, mounts, symlinks, other file systems) has a say then. Return: 0 with a referenced ``path``;
     -ENOENT; 1 if the ordinary walk must be done.
     """
-    cred = current_cred()
+    task = this.task
+    cred = task.cred
+    if cred is None:
+        cred = current_cred()
     if cred.caps != CAP_FULL_SET or not name or name[-1] == "/" or len(name) >= 1000:
         return 1
-    fs = current_fs()
+    fs = task.fs
+    if fs is None:
+        fs = current_fs()
     start = fs.root if name[0] == "/" else fs.pwd
     dentry = start.dentry
     for part in name.encode("utf-8", "surrogateescape").split(b"/"):
@@ -221,9 +226,8 @@ def init_eaccess(filename: str) -> int:
 @port_of(C, "init_stat")
 def init_stat(filename: str, stat: Kstat, flags: int) -> int:
     """``int init_stat(const char *filename, struct kstat *stat, int flags)``: -ENOENT, -ENOTDIR, -ENOMEM"""
-    lookup_flags = 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW
     path = Path()
-    error = kern_path(filename, lookup_flags, path)
+    error = kern_path(filename, 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW, path)
     if error:
         return error
     error = vfs_getattr(path, stat, STATX_BASIC_STATS, flags | AT_NO_AUTOMOUNT)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import sys
 from bisect import bisect_right
 from typing import Any
 
@@ -59,12 +60,13 @@ u16_at = struct.Struct("<H").unpack_from
 u32_at = struct.Struct("<I").unpack_from
 u64_at = struct.Struct("<Q").unpack_from
 MAP_NORESERVE = 0x4000
+MADV_POPULATE_WRITE = 23
 
 
 class Memory:
     """Bytes by kernel address. All public methods take addresses and sizes in bytes and raise :class:`Splat` on a bad access."""
 
-    __slots__ = ("aliases", "arena", "buf", "counters", "fast", "mask", "nr_pages", "page_size", "shift", "spans", "state", "vmap", "zero_page",
+    __slots__ = ("aliases", "arena", "buf", "counters", "fast", "mask", "nr_pages", "page_size", "populate", "shift", "spans", "state", "vmap", "zero_page",
                  "_dm_vpn", "_spans_at")
 
     def __init__(self, nr_pages: int, page_shift: int, counters: Counters):
@@ -75,6 +77,7 @@ class Memory:
         self.arena = mmap.mmap(-1, nr_pages << page_shift, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
         self.buf = memoryview(self.arena)
         self.counters = counters
+        self.populate = sys.platform == "linux"
         self.fast: dict[int, int] = {}
         self.state: dict[int, int | bytearray] = {}             # pfn -> code, or one code a byte
         self.spans: list[tuple[int, int, int]] = []             # [first pfn, end pfn) -> code, for what ``state`` does not list
@@ -83,6 +86,14 @@ class Memory:
         self.aliases: dict[int, list[int]] = {}                 # pfn -> page numbers of the windows that show it
         self.zero_page = bytes(self.page_size)
         self._dm_vpn = PAGE_OFFSET >> page_shift
+
+    def touch(self, pfn: int, n: int) -> None:
+        """``n`` frames that were never used are about to be written: the host gives its pages at once, not fault by fault."""
+        if self.populate:
+            try:
+                self.arena.madvise(MADV_POPULATE_WRITE, pfn << self.shift, n << self.shift)
+            except OSError:
+                self.populate = False       # a Linux before 5.14, or another system
 
     def close(self) -> None:
         self.buf.release()

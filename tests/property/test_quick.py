@@ -30,6 +30,7 @@ from kemu.linux.ramfs import ramfs_fs_type
 from kemu.linux.shmem import shmem_fs_type
 from kemu.linux.time64 import timespec64
 from kemu.linux.types import Ref
+from kemu.linux.user_change import sys_lsetxattr
 from kemu.linux.vfs import open as vfs_open
 from kemu.linux.vfs.dentry import g as dentries
 from kemu.linux.vfs.file_table import g as files
@@ -79,6 +80,7 @@ def _inode(inode: Any) -> dict[str, Any]:
         "i_mtime_nsec", "i_ctime_nsec", "i_blkbits", "i_blocks", "i_state", "i_count", "i_writecount", "i_readcount", "i_linklen")}
     out["ops"] = id(inode.i_op), id(inode.i_fop), id(inode.i_mapping.a_ops), inode.i_mapping.flags, inode.i_mapping.gfp_mask
     out["locked"] = inode.i_rwsem is not None and (inode.i_rwsem.writer is not None or inode.i_rwsem.readers)
+    out["xattrs"] = sorted(getattr(inode, "xattrs", {}))
     out["aliases"] = [d.d_name.name for d in inode.i_dentry]
     mem = this.mem
     out["pages"] = {i: (p.index, p.kind, p.flags, p.refcount, p.order, p.private, p.mapping is inode.i_mapping, mem.get_state(p.pfn),
@@ -206,6 +208,7 @@ def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # ------------------------------------------------------------------------- calls
 
+CAPS = (0x02000001).to_bytes(4, "little") + b"\1\0\0\0" + bytes(12)
 CALLERS = (None, Cred(7, 7, 0), Cred(7, 9, 0, (3,)), Cred(0, 0, 0))
 paths = st.sampled_from(["f", "g", "d/f", "d/g", "/d/f", "d/l", "d/../f", "d", "d/deep/f", "shut/f", "sticky/f", "./f", "f/x", "", ".", "d/"])
 ids = st.sampled_from([0, 7, 9, 3, 0xFFFFFFFF])
@@ -219,7 +222,7 @@ steps = st.lists(st.one_of(
     st.tuples(st.just("truncate"), st.integers(0, 3), st.sampled_from([0, 1, 5000, 1 << 40, -1, (1 << 63) - 1])),
     st.tuples(st.just("utimes"), st.integers(0, 3), times, times),
     st.tuples(st.just("put"), st.integers(0, 3)),
-    st.tuples(st.just("path"), paths, st.sampled_from(["chown", "chmod", "utimes", "stat", "unlink", "rmdir", "chdir", "link"])),
+    st.tuples(st.just("path"), paths, st.sampled_from(["chown", "chmod", "utimes", "stat", "unlink", "rmdir", "chdir", "cap", "link"])),
     st.tuples(st.just("caller"), st.integers(0, len(CALLERS) - 1)),
     st.tuples(st.just("tick"),)), min_size=8, max_size=40)
 systems = st.sampled_from([("ramfs", None), ("tmpfs", None), ("tmpfs", "size=16k,nr_inodes=12")])
@@ -247,6 +250,7 @@ def play(script: list[tuple[Any, ...]], fs: tuple[str, str | None], attached: di
         by_path: dict[str, Callable[[str], Any]] = {
             "chown": lambda p: init_chown(p, 3, 4, 0), "chmod": lambda p: init_chmod(p, 0o4711), "stat": lambda p: init_stat(p, Kstat(), 0),
             "utimes": lambda p: init_utimes(p, (timespec64(5, 6), timespec64(7, 8))), "unlink": sys.sys_unlink, "rmdir": sys.sys_rmdir, "chdir": init_chdir,
+            "cap": lambda p: sys_lsetxattr(p, b"security.capability", CAPS),
             "link": lambda p: sys.sys_link(p, "d/new")}
         for what, *args in script:
             if what == "open":
@@ -290,6 +294,7 @@ RAMFS, TMPFS, FULL = ("ramfs", None), ("tmpfs", None), ("tmpfs", "size=16k,nr_in
 @example([("open", "f", 0, 0o644), ("write", 0, 0, 9000), ("truncate", 0, 1), ("truncate", 0, 5000)], RAMFS)
 @example([("open", "f", 0, 0o644), ("tick",), ("truncate", 0, 5000), ("tick",), ("truncate", 0, 5000)], TMPFS)
 @example([("open", "f", 0, 0o4777), ("chown", 0, 7, 9), ("chmod", 0, 0o6777), ("caller", 1), ("chown", 0, 7, 7), ("write", 0, 0, 1)], TMPFS)
+@example([("open", "f", 0, 0o644), ("path", "f", "cap"), ("chown", 0, 0, 0), ("path", "f", "cap"), ("truncate", 0, 5000)], TMPFS)
 @example([("open", "f", O_APPEND, 0o644), ("write", 0, 0, 100), ("write", 0, 0, 100), ("write", 0, 4095, 4096)], RAMFS)
 def test_calls(script: list[tuple[Any, ...]], fs: tuple[str, str | None]) -> None:
     first, *rest = (play(script, fs, a) for a in ATTACHED)

@@ -203,6 +203,11 @@ def _plain(mnt: Any, inode: Inode) -> bool:
             and not sb.s_flags & SB_RDONLY and not mnt.mnt_flags & MNT_READONLY and not mnt.mnt_sb.s_readonly_remount and sb.s_op.dirty_inode is None)
 
 
+def _no_privileges(inode: Inode) -> bool:
+    """There is no attribute that could be a file capability: security_inode_need_killpriv() need not be asked."""
+    return inode.i_sb.s_xattr is None or not getattr(inode, "xattrs", True)
+
+
 def _locked_change(path: Path, attr: iattr) -> int:
     inode = path.dentry.d_inode
     inode_lock(inode)
@@ -244,7 +249,7 @@ def vfs_truncate(path: Path, length: int) -> int:
         return -EISDIR
     if kind != S_IFREG:
         return -EINVAL
-    if inode.i_size < length <= inode.i_sb.s_maxbytes and not inode.i_mapping.i_pages and _plain(path.mnt, inode):
+    if inode.i_size < length <= inode.i_sb.s_maxbytes and not inode.i_mapping.nrpages and _no_privileges(inode) and _plain(path.mnt, inode):
         inode.i_size = length
         if plain_setattr[inode.i_op.setattr]:
             inode.i_ctime_sec, inode.i_ctime_nsec = inode.i_mtime_sec, inode.i_mtime_nsec = current_time(inode)
@@ -282,7 +287,7 @@ def chmod_common(path: Path, mode: int) -> int:
 def chown_common(path: Path, user: int, group: int) -> int:
     """``int chown_common(const struct path *path, uid_t user, gid_t group)``: (uid_t)-1 leaves it. Context: write access to the mount."""
     inode = path.dentry.d_inode
-    if not inode.i_mode & (S_ISUID | S_ISGID) and _plain(path.mnt, inode):
+    if not inode.i_mode & (S_ISUID | S_ISGID) and _no_privileges(inode) and _plain(path.mnt, inode):
         if user & INVALID_ID != INVALID_ID:
             inode.i_uid = user
         if group & INVALID_ID != INVALID_ID:
@@ -306,11 +311,12 @@ def chown_common(path: Path, user: int, group: int) -> int:
 def vfs_fchown(file: File, user: int, group: int) -> int:
     """``int vfs_fchown(struct file *file, uid_t user, gid_t group)``"""
     path = file.f_path
-    error = mnt_want_write(path.mnt)
+    mnt = path.mnt
+    error = mnt_want_write(mnt)
     if error:
         return error
     error = chown_common(path, user, group)
-    mnt_drop_write(path.mnt)
+    mnt_drop_write(mnt)
     return error
 
 

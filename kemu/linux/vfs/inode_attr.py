@@ -256,14 +256,14 @@ def current_time(inode: Inode) -> timespec64:
 @custom("fs/inode.c", "inode_set_ctime_current", "timestamps are coarse also on multigrain file systems")
 def inode_set_ctime_current(inode: Inode) -> timespec64:
     """``struct timespec64 inode_set_ctime_current(struct inode *inode)``"""
-    return inode_set_ctime_to_ts(inode, current_time(inode))
+    inode.i_ctime_sec, inode.i_ctime_nsec = now = current_time(inode)
+    return now
 
 
 @dup("fs/libfs.c")
 def simple_inode_init_ts(inode: Inode) -> timespec64:
     """``struct timespec64 simple_inode_init_ts(struct inode *inode)``: all three times are now."""
-    ts = inode_set_ctime_current(inode)
-    inode.i_atime_sec, inode.i_atime_nsec = inode.i_mtime_sec, inode.i_mtime_nsec = ts
+    inode.i_atime_sec, inode.i_atime_nsec = inode.i_mtime_sec, inode.i_mtime_nsec = inode.i_ctime_sec, inode.i_ctime_nsec = ts = current_time(inode)
     return ts
 
 
@@ -314,9 +314,9 @@ def file_accessed(file: File) -> None:
 def file_update_time(file: File) -> int:
     """``int file_update_time(struct file *file)``: mtime and ctime are now. Return: 0."""
     inode = file.f_inode
-    now = inode_set_ctime_current(inode)
-    inode_set_mtime_to_ts(inode, now)
-    __mark_inode_dirty(inode, I_DIRTY_SYNC)
+    inode.i_mtime_sec, inode.i_mtime_nsec = inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
+    if inode.i_sb.s_op.dirty_inode is not None:
+        __mark_inode_dirty(inode, I_DIRTY_SYNC)
     return 0
 
 

@@ -16,7 +16,7 @@ from kemu.linux.vfs.inode_attr import file_update_time
 from kemu.linux.vfs.types import File, Inode, address_space_operations
 from kemu.machine.current import this
 from kemu.machine.memory import OK, PAGE_OFFSET
-from kemu.machine.pages import PAGECACHE, Page, PG_dirty, PG_locked, PG_uptodate
+from kemu.machine.pages import PAGECACHE, Page, PageAllocator, PG_dirty, PG_locked, PG_uptodate
 
 _WRITABLE = FMODE_WRITE | FMODE_CAN_WRITE
 
@@ -29,20 +29,52 @@ def writes_whole_ranges(a_ops: address_space_operations, account: Callable[[Inod
     _whole_ranges[id(a_ops)] = account
 
 
+class _Run:
+    """``nr`` uptodate, dirty folios of one page, from frames that are zero and have never been used.
+
+    Like tail pages, their Pages are made when someone asks for one: an unpacker writes many files that no one reads.
+    """
+
+    __slots__ = ("alloc", "index", "mapping", "nr", "pfn")
+
+    def __init__(self, alloc: PageAllocator, mapping: AddressSpace, index: int, nr: int, pfn: int):
+        self.alloc = alloc
+        self.mapping = mapping
+        self.index = index
+        self.nr = nr
+        self.pfn = pfn
+
+    def pages(self) -> list[Page]:
+        mapping, index, pfn = self.mapping, self.index, self.pfn
+        run = []
+        for i in range(self.nr):
+            page = Page(pfn + i, 0, PAGECACHE)
+            page.flags = PG_uptodate | PG_dirty
+            page.mapping = mapping
+            page.index = index + i
+            run.append(page)
+        return run
+
+    def make(self) -> None:
+        """The folios of a mapping that has no others."""
+        mapping, run = self.mapping, self.pages()
+        mapping.i_pages = dict(zip(range(self.index, self.index + self.nr), run))
+        mapping.i_run = None
+        self.alloc.made(self.pfn, dict(zip(range(self.pfn, self.pfn + self.nr), run)))
+
+
 def _make_run(mapping: AddressSpace, index: int, nr: int, pfn: int) -> None:
-    """``nr`` uptodate, dirty folios of one page, from frames that are zero and have never been used."""
-    mem, alloc = this.mem, this.machine.alloc
-    run = []
-    for i in range(nr):
-        page = Page(pfn + i, 0, PAGECACHE)
-        page.flags = PG_uptodate | PG_dirty
-        page.mapping = mapping
-        page.index = index + i
-        run.append(page)
-    frames = range(pfn, pfn + nr)
-    mem.state.update(dict.fromkeys(frames, OK))
-    alloc.pages.update(zip(frames, run))
-    mapping.i_pages.update(zip(range(index, index + nr), run))
+    alloc = this.machine.alloc
+    this.mem.state.update(dict.fromkeys(range(pfn, pfn + nr), OK))
+    run = _Run(alloc, mapping, index, nr, pfn)
+    if mapping.nrpages:
+        pages = run.pages()
+        mapping.i_pages.update(zip(range(index, index + nr), pages))
+        alloc.pages.update(zip(range(pfn, pfn + nr), pages))
+    else:
+        del mapping.i_pages
+        mapping.i_run = run.make
+        alloc.later(pfn, run.make)
     mapping.nrpages += nr
     c = this.counters
     c.pages_allocated += nr
@@ -71,9 +103,12 @@ def _write_run(mapping: AddressSpace, src: int, pos: int, n: int, account: Calla
             done += k
             continue
         end = (pos + n - 1 >> shift) + 1
-        nr = 1
-        while index + nr < end and index + nr not in pages:
-            nr += 1
+        if pages:
+            nr = 1
+            while index + nr < end and index + nr not in pages:
+                nr += 1
+        else:
+            nr = end - index
         pfn = alloc.next_pfn
         if pfn + nr > alloc.top_pfn or account is not None and not account(mapping.host, nr):
             break
@@ -81,6 +116,8 @@ def _write_run(mapping: AddressSpace, src: int, pos: int, n: int, account: Calla
         runs = mem.pieces(src + done, k, False)
         # no watch: whether the source was ever written interests no one
         alloc.next_pfn = pfn + nr
+        if nr >= 4:
+            mem.touch(pfn, nr)
         to = (pfn << shift) + off
         for base, m in runs:
             buf[to:to + m] = buf[base:base + m]
@@ -88,6 +125,8 @@ def _write_run(mapping: AddressSpace, src: int, pos: int, n: int, account: Calla
         mem.counters.bytes_copied += k
         _make_run(mapping, index, nr, pfn)
         done += k
+        if done < n:
+            pages = mapping.i_pages
     return done
 
 
