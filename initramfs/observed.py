@@ -18,6 +18,7 @@ from kemu.machine.boot import BootResult
 from kemu.machine.machine import Machine
 from kemu.machine.memory import RELEASED_INIT
 from kemu.machine.splat import KernelPanic
+from kemu.report import manifest
 
 from initramfs import designs
 
@@ -61,8 +62,6 @@ class Observed:
 
     def describe(self, what: str, other: Observed) -> list[str]:
         """One of :meth:`differences`, for a person."""
-        from kemu.report import manifest
-
         if what == "tree":
             return manifest.diff(other.tree, self.tree, "expected", "seen", lines=12).split("\n")
         if what == "log":
@@ -106,7 +105,7 @@ def boot(design: str | designs.Design, initrd: bytes | None, *, run: Run | None 
         if seen.tree:
             return
         with chooser.paused() if chooser is not None else nullcontext():
-            seen.tree = [e for e in seen_tree(1 << 20) if e["path"] != f"/{INIT.decode()}"]
+            seen.tree = manifest.ordered(e for e in seen_tree(1 << 20) if e["path"] != f"/{INIT.decode()}")
             seen.mounts = sorted((x["mountpoint"], x["type"], x["options"][0]) for x in mounts())
 
     def ready(m: Machine) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Rows of segments: where they are cut, the root that they lead to, and the reference that says so.
 
-KEMU_SPLIT_EXAMPLES: rows that are cut (400); KEMU_MERGE_EXAMPLES: rows that are booted and compared whole (60).
+KEMU_SPLIT_EXAMPLES: rows that are cut (400); KEMU_MERGE_EXAMPLES: rows that are booted and compared whole (60); KEMU_MERGE_ALIGNMENTS: places in a page
+at which one row is booted (16).
 """
 from __future__ import annotations
 
@@ -49,6 +50,17 @@ def test_a_row_is_cut_the_same_at_every_place_in_a_page() -> None:
             region = m.place(row.data, at, "linear", "initrd", True)
             got = split(region.addr, region.addr + region.size)
             assert not isinstance(got, int) and [(s.kind, s.start - region.addr) for s in got] == want, at
+
+
+def test_a_row_boots_the_same_at_every_place_in_a_page() -> None:
+    parts = [[member("d", 0o040755, nlink=2), member("d/c", data=b"c" * 5000)], image({b"d": t.Dir(entries={b"e": t.File(data=b"e" * 9000)})}), image({b"f": t.Fifo()}),
+             [member("d/e", 0o100600, b"new")]]
+    row = row_of(*parts)
+    images = [(p.offset, p.end) for p in row.parts if p.image is not None]
+    truth = [e for e in row.root([*CONSOLE, PROGRAM]).manifest() if e["path"] != "/kemu-init"]
+    for at in range(0, 4096, 4096 // examples("KEMU_MERGE_ALIGNMENTS", 16)):
+        seen = boot("layered", row.data, builtin=CONSOLE, at=at)
+        assert MergedRoot().seen(seen.tree) == truth and seen.freed == expected_pages(images, len(row.data), at) and not seen.twice and not seen.left, at
 
 
 # ------------------------------------------------------------------------- the reference, by hand
