@@ -271,7 +271,7 @@ def z_erofs_endio(bio: Bio) -> None:
         mapping = folio.mapping
         if not mapping:
             DBG_BUGON(z_erofs_page_is_invalidated(folio.page))
-        if mapping is not mc and (mc is not None or not erofs_folio_is_managed(sbi, folio)):
+        if not (mapping is mc if mc else erofs_folio_is_managed(sbi, folio)):
             continue
 
         if not err:
