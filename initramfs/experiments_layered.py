@@ -35,7 +35,7 @@ def a_row(run: Run, options: RowOptions = RowOptions(), builtin: list[Member] | 
 @experiment("layered.offsets", series="layered")
 def offsets(run: Run) -> None:
     """A row of up to eight segments is cut where they truly begin and end, or refused, with one message, where something is wrong."""
-    row = a_row(run)
+    row = a_row(run, RowOptions(beyond=True))
     if row is None:
         return
     at = run.pick.int("at", 0, 4095)

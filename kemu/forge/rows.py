@@ -28,10 +28,12 @@ CUTTABLE = ("gzip", "xz", "zstd", "lzma")
 
 @dataclass(frozen=True, slots=True)
 class RowOptions:
-    """``most``: segments of a row; ``flaws``: one row in four is one that must be refused, or left alone."""
+    """``most``: segments of a row; ``flaws``: one row in four is one that must be refused, or left alone; ``beyond``: also one that ends in gzip's
+    trailer, which Linux's own unpacker counts without reading it: it goes on behind the initrd."""
 
     most: int = 8
     flaws: bool = True
+    beyond: bool = False
     cpio: CpioOptions = CpioOptions(max_members=4, max_size=600)
     erofs: ErofsOptions = ErofsOptions(max_nodes=5, max_blocks=2, max_bytes=1 << 13, max_devices=0, overlay=True)
     alignments: tuple[int, ...] = (4096, 512, 4, 1)
@@ -119,7 +121,7 @@ def choose_row(pick: Pick, options: RowOptions = RowOptions(), builtin: list[Mem
         r.data.extend(bytes(pick.int("zeros", 1, 5000)))
     row = Row(bytes(r.data), r.parts)
     if options.flaws and pick.rare("flawed", 4):
-        _Flaws(pick, row).apply()
+        _Flaws(pick, row, options.beyond).apply()
     return row
 
 
@@ -171,8 +173,8 @@ class _Row:
 class _Flaws:
     """One thing that is wrong with a row, and where the kernel must say so."""
 
-    def __init__(self, pick: Pick, row: Row) -> None:
-        self.pick, self.row = pick, row
+    def __init__(self, pick: Pick, row: Row, beyond: bool) -> None:
+        self.pick, self.row, self.beyond = pick, row, beyond
         self.images = [p for p in row.parts if p.image is not None]
         self.plain = [p for p in row.parts if p.image is None and not p.method]
 
@@ -207,7 +209,7 @@ class _Flaws:
             return None
         part = self.pick.one_of("part", row.parts[::-1])
         n = self.pick.int("bytes that are missing", 1, part.size)
-        tail = part.method == "gzip" and n <= 8         # the trailer, which the kernel does not read
+        tail = self.beyond and part.method == "gzip" and n <= 8
         if part.method and not tail and (part.method not in CUTTABLE or n < part.size // 2 + 1):
             return None
         row.parts = row.parts[:row.parts.index(part)]
