@@ -15,6 +15,7 @@ from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import SeedSource
 from kemu.forge import tree as t
+from kemu.forge.compressors import compress
 from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
@@ -22,6 +23,7 @@ from kemu.forge.merge import MergedRoot
 from kemu.forge.pick import Pick, SeedValues
 from kemu.forge.rows import Row, RowPart, choose_row
 from kemu.machine.machine import Machine
+from kemu.machine.splat import Splat
 
 from initramfs import experiments_layered as _experiments  # noqa: F401
 from initramfs.observed import CONSOLE, PROGRAM, boot, expected_pages
@@ -61,6 +63,17 @@ def test_a_row_boots_the_same_at_every_place_in_a_page() -> None:
     for at in range(0, 4096, 4096 // examples("KEMU_MERGE_ALIGNMENTS", 16)):
         seen = boot("layered", row.data, builtin=CONSOLE, at=at)
         assert MergedRoot().seen(seen.tree) == truth and seen.freed == expected_pages(images, len(row.data), at) and not seen.twice and not seen.left, at
+
+
+def test_a_gzip_trailer_that_is_cut() -> None:
+    """Linux counts it without looking; the layered initrd does not believe what lies beyond the end."""
+    data = compress("gzip", encode([Segment(members=[member("f", data=b"1" * 500), trailer()])]))
+    for missing in (1, 8):
+        with pytest.raises(Splat, match="KASAN: out-of-bounds in unpack_to_rootfs"):
+            boot("upstream", data[:-missing], builtin=CONSOLE)
+        with Machine(memory=32 << 20) as m:
+            region = m.place(image({}).data + data[:-missing], 0, "linear", "initrd", True)
+            assert split(region.addr, region.addr + region.size) == -22
 
 
 # ------------------------------------------------------------------------- the reference, by hand
