@@ -189,7 +189,7 @@ def free_hash():
 def do_utime(filename, mtime):
     if not IS_ENABLED("CONFIG_INITRAMFS_PRESERVE_MTIME"):
         return
-    t = (timespec64(mtime, 0), timespec64(mtime, 0))
+    t = (timespec64(mtime, 0),) * 2
     init_utimes(filename, t)
 
 
@@ -197,7 +197,7 @@ def do_utime(filename, mtime):
 def do_utime_path(path, mtime):
     if not IS_ENABLED("CONFIG_INITRAMFS_PRESERVE_MTIME"):
         return
-    t = (timespec64(mtime, 0), timespec64(mtime, 0))
+    t = (timespec64(mtime, 0),) * 2
     vfs_utimes(path, t)
 
 

@@ -70,12 +70,12 @@ def _in_dcache(name: str, flags: int, path: Path) -> int:
         if not part:
             continue
         inode = dentry.d_inode
-        if inode is None or inode.i_op.lookup is not simple_lookup or part in _DOTS or len(part) > 255:
+        if inode is None or inode.i_op.lookup is not simple_lookup:
             return 1
         table = dentry.d_subdirs
         child = table.get(part) if table is not None else None
         if child is None:
-            return -ENOENT
+            return 1 if part in _DOTS or len(part) > 255 else -ENOENT
         if child.d_lockref < 0 or child.d_flags & DCACHE_MANAGED_DENTRY or child.d_inode is None:
             return 1
         dentry = child
@@ -226,8 +226,9 @@ def init_eaccess(filename: str) -> int:
 @port_of(C, "init_stat")
 def init_stat(filename: str, stat: Kstat, flags: int) -> int:
     """``int init_stat(const char *filename, struct kstat *stat, int flags)``: -ENOENT, -ENOTDIR, -ENOMEM"""
+    lookup_flags = 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW
     path = Path()
-    error = kern_path(filename, 0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW, path)
+    error = kern_path(filename, lookup_flags, path)
     if error:
         return error
     error = vfs_getattr(path, stat, STATX_BASIC_STATS, flags | AT_NO_AUTOMOUNT)

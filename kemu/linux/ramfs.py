@@ -11,7 +11,7 @@ from kemu.linux.filemap_read import generic_file_read_iter
 from kemu.linux.fs_parser import fs_parse, fs_parse_result, fsparam_u32oct
 from kemu.linux.gfp import GFP_HIGHUSER
 from kemu.linux.honesty import dup, names
-from kemu.linux.mapping import mapping_set_gfp_mask, mapping_set_unevictable
+from kemu.linux.mapping import AS_UNEVICTABLE
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.stat import S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
@@ -77,9 +77,10 @@ def ramfs_get_inode(sb: SuperBlock, dir: Inode | None, mode: int, dev: int) -> I
         return None
     inode.i_ino = get_next_ino()
     inode_init_owner(nop_mnt_idmap, inode, dir, mode)
-    inode.i_mapping.a_ops = ram_aops
-    mapping_set_gfp_mask(inode.i_mapping, GFP_HIGHUSER)
-    mapping_set_unevictable(inode.i_mapping)
+    mapping = inode.i_mapping
+    mapping.a_ops = ram_aops
+    mapping.gfp_mask = GFP_HIGHUSER             # mapping_set_gfp_mask(), mapping_set_unevictable()
+    mapping.flags |= 1 << AS_UNEVICTABLE
     simple_inode_init_ts(inode)
     kind = mode & S_IFMT
     if kind == S_IFREG:
@@ -105,7 +106,7 @@ def ramfs_mknod(idmap: Any, dir: Inode, dentry: Dentry, mode: int, dev: int) -> 
     if inode is None:
         return -ENOSPC
     d_make_persistent(dentry, inode)
-    inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir))
+    dir.i_mtime_sec, dir.i_mtime_nsec = inode_set_ctime_current(dir)
     return 0
 
 

@@ -130,7 +130,9 @@ def mem_match(p: int, data: bytes) -> int:
 @custom("include/linux/string.h", "*p", "one char")
 def get_char(p: int) -> int:
     """``*p`` of an ``unsigned char *``."""
-    return this.mem.ld8(p)
+    mem = this.mem
+    base = mem.fast.get(p >> mem.shift)
+    return mem.ld8(p) if base is None else mem.buf[base + (p & mem.mask)]
 
 
 @custom("include/linux/string.h", "*p = c", "one char")
@@ -148,10 +150,9 @@ def c_path(p: int, maxlen: int = 1 << 20) -> str:
         base = mem.whole(p)
     if base is not None:
         off = p & mem.mask
-        chunk = bytes(mem.buf[base + off:base + min(off + 256, mem.page_size)])
-        n = chunk.find(0)
-        if 0 <= n <= maxlen:
-            return chunk[:n].decode("utf-8", "surrogateescape")
+        chunk, nul, _ = bytes(mem.buf[base + off:base + min(off + 256, mem.page_size)]).partition(b"\0")
+        if nul and len(chunk) <= maxlen:
+            return chunk.decode("utf-8", "surrogateescape")
     return this.mem.load(p, strnlen(p, maxlen)).decode("utf-8", "surrogateescape")
 
 

@@ -249,7 +249,7 @@ def vfs_truncate(path: Path, length: int) -> int:
         return -EISDIR
     if kind != S_IFREG:
         return -EINVAL
-    if inode.i_size < length <= inode.i_sb.s_maxbytes and not inode.i_mapping.nrpages and _no_privileges(inode) and _plain(path.mnt, inode):
+    if inode.i_size < length <= inode.i_sb.s_maxbytes and not inode.i_mapping.nrpages and (inode.i_sb.s_xattr is None or _no_privileges(inode)) and _plain(path.mnt, inode):
         inode.i_size = length
         if plain_setattr[inode.i_op.setattr]:
             inode.i_ctime_sec, inode.i_ctime_nsec = inode.i_mtime_sec, inode.i_mtime_nsec = current_time(inode)
@@ -283,16 +283,23 @@ def chmod_common(path: Path, mode: int) -> int:
     return error
 
 
+def _chown_plain(path: Path, user: int, group: int) -> bool:
+    inode = path.dentry.d_inode
+    if inode.i_mode & (S_ISUID | S_ISGID) or not (inode.i_sb.s_xattr is None or _no_privileges(inode)) or not _plain(path.mnt, inode):
+        return False
+    if user & INVALID_ID != INVALID_ID:
+        inode.i_uid = user
+    if group & INVALID_ID != INVALID_ID:
+        inode.i_gid = group
+    inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
+    return True
+
+
 @dup("fs/open.c")
 def chown_common(path: Path, user: int, group: int) -> int:
     """``int chown_common(const struct path *path, uid_t user, gid_t group)``: (uid_t)-1 leaves it. Context: write access to the mount."""
     inode = path.dentry.d_inode
-    if not inode.i_mode & (S_ISUID | S_ISGID) and _no_privileges(inode) and _plain(path.mnt, inode):
-        if user & INVALID_ID != INVALID_ID:
-            inode.i_uid = user
-        if group & INVALID_ID != INVALID_ID:
-            inode.i_gid = group
-        inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
+    if _chown_plain(path, user, group):
         return 0
     attr = iattr(ia_valid=ATTR_CTIME)
     if user & INVALID_ID != INVALID_ID:
@@ -312,6 +319,8 @@ def vfs_fchown(file: File, user: int, group: int) -> int:
     """``int vfs_fchown(struct file *file, uid_t user, gid_t group)``"""
     path = file.f_path
     mnt = path.mnt
+    if _chown_plain(path, user, group):
+        return 0
     error = mnt_want_write(mnt)
     if error:
         return error
@@ -334,8 +343,8 @@ def vfs_utimes(path: Path, times: Any) -> int:
     """
     inode = path.dentry.d_inode
     if (times is not None and 0 <= times[0].tv_nsec < 1_000_000_000 and 0 <= times[1].tv_nsec < 1_000_000_000 and _plain(path.mnt, inode)):
-        inode.i_atime_sec, inode.i_atime_nsec = timestamp_truncate(times[0], inode)
-        inode.i_mtime_sec, inode.i_mtime_nsec = timestamp_truncate(times[1], inode)
+        inode.i_atime_sec, inode.i_atime_nsec = atime = timestamp_truncate(times[0], inode)
+        inode.i_mtime_sec, inode.i_mtime_nsec = atime if times[1] is times[0] else timestamp_truncate(times[1], inode)
         inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
         return 0
     error = mnt_want_write(path.mnt)

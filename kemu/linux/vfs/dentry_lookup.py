@@ -129,7 +129,8 @@ def d_add(entry: Dentry, inode: Inode | None) -> None:
 @dup("fs/dcache.c")
 def d_make_persistent(dentry: Dentry, inode: Inode) -> Dentry:
     """``struct dentry *d_make_persistent(struct dentry *dentry, struct inode *inode)``: positive, and pinned until umount."""
-    WARN_ON(dentry.d_inode is not None)
+    if dentry.d_inode is not None:
+        WARN_ON(True)
     _set_inode(dentry, inode)
     dentry.d_flags |= DCACHE_PERSISTENT
     dget(dentry)

@@ -18,7 +18,7 @@ from kemu.linux.super_types import (
     SB_RDONLY,
     SB_SYNCHRONOUS,
 )
-from kemu.linux.time64 import NSEC_PER_SEC, ktime_get_coarse_real_ts64, timespec64
+from kemu.linux.time64 import NSEC_PER_SEC, _coarse, ktime_get_coarse_real_ts64, timespec64
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import (
     FS_UPD_ATIME,
@@ -38,6 +38,7 @@ from kemu.linux.vfs.constants import (
     S_SYNC,
 )
 from kemu.linux.vfs.types import File, Inode
+from kemu.machine.current import this
 
 INVALID_ID = 0xFFFF_FFFF
 
@@ -246,7 +247,8 @@ def timestamp_truncate(t: timespec64, inode: Inode) -> timespec64:
 @dup("fs/inode.c")
 def current_time(inode: Inode) -> timespec64:
     """``struct timespec64 current_time(struct inode *inode)``: the coarse time, truncated for the file system."""
-    now = ktime_get_coarse_real_ts64()
+    clock = this.machine.clock
+    now: timespec64 = _coarse[2] if _coarse[0] == clock.now_ns // 10_000_000 and _coarse[1] == clock.boot_epoch else ktime_get_coarse_real_ts64()
     sb = inode.i_sb
     if sb.s_time_gran == 1 and sb.s_time_min < now[0] < sb.s_time_max:
         return now

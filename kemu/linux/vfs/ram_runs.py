@@ -139,10 +139,11 @@ def write_at_once(file: File, buf: int, count: int, pos: Ref) -> int:
     inode = mapping.host
     at = pos.v
     sem = inode.i_rwsem
+    key = id(mapping.a_ops)
     if (file.f_mode & _WRITABLE != _WRITABLE or file.f_iocb_flags or not 0 <= at <= at + count <= inode.i_sb.s_maxbytes or count > 0x7FFF_FFFF & arch.PAGE_MASK
-            or sem is not None and (sem.writer is not None or sem.readers) or this.task.pending_signal or id(mapping.a_ops) not in _whole_ranges):
+            or sem is not None and (sem.writer is not None or sem.readers) or this.task.pending_signal or key not in _whole_ranges):
         return 0
-    n = _write_run(mapping, buf, at, count, _whole_ranges[id(mapping.a_ops)])
+    n = _write_run(mapping, buf, at, count, _whole_ranges[key])
     if n:
         file_update_time(file)
         if at + n > inode.i_size:
