@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from kemu.cli import main
+from kemu.explore.experiment import registry
+from kemu.explore.run import execute
+from kemu.explore.source import SeedSource
 from kemu.forge import tree as t
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
@@ -19,7 +22,7 @@ from tests.unit.initramfs.archive import archive, record
 from tests.unit.initramfs.test_compare import SIZES, lz4_plan, make_tree, text
 
 import initramfs.initoverlayfs as initoverlayfs
-from initramfs import compare, designs, userspace, verify
+from initramfs import compare, designs, experiments_verify, userspace, verify
 from initramfs.trials import INIT, cpio_archive, erofs_image
 
 B = 4096
@@ -353,6 +356,42 @@ def test_the_tree_is_kept_as_long_as_the_image() -> None:
         kept.append(count(result.machine))
     lazy(tree=False, after=after)
     assert kept[0] >= len(IMAGE + STORED) // B and kept[1] <= 1
+
+
+# ------------------------------------------------------------------------- the experiment
+
+PLANTS = {
+    "nothing is compared": ("verify_segments", lambda old: lambda start, end, trees=None: 0, "not refused"),
+    "the last byte does not count": ("block_digest", lambda old: lambda salt, addr, n: old(salt, addr, n - 1), "refused for nothing"),
+    "as read: never": ("tree_verify", lambda old: lambda tree, pos, length: 0, "not verified"),
+    "as read: half of each block": ("block_digest", lambda old: lambda salt, addr, n: verify_half(old, salt, addr, n), "not refused"),
+}
+
+
+def verify_half(old: Any, salt: bytes, addr: int, n: int) -> bytes:
+    """A digest that takes what is right for right if its first half is (the test knows what is right)."""
+    from kemu.machine.current import this
+
+    here = this.mem.raw(addr, n)
+    for known in GOOD:
+        at = known.find(here[:n // 2])
+        if at >= 0 and at % B == 0 and len(known) >= at + n:
+            return hashlib.sha256(salt + known[at:at + n]).digest()
+    digest: bytes = old(salt, addr, n)
+    return digest
+
+
+GOOD = [experiments_verify.segment(erofs_image("a", blocks=12), "verity")[0]]
+
+
+@pytest.mark.parametrize("plant", sorted(PLANTS))
+def test_the_experiment_finds_planted_mistakes(monkeypatch: pytest.MonkeyPatch, plant: str) -> None:
+    name, make, cause = PLANTS[plant]
+    exp = registry["layered.verified"]
+    assert all(execute(exp, SeedSource(n)).finding is None for n in range(3))
+    monkeypatch.setattr(verify, name, make(getattr(verify, name)))
+    found = next((f for n in range(400) if (f := execute(exp, SeedSource(n)).finding) is not None), None)
+    assert found is not None and (cause == found.cause or found.detector != "difference"), found
 
 
 # ------------------------------------------------------------------------- the second image
