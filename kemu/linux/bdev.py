@@ -55,13 +55,14 @@ class Registry:
     ``listeners``: ``f("add" or "remove", disk)`` for who makes device nodes.
     """
 
-    __slots__ = ("claim_waiters", "disks", "diskseq", "ext_minors", "listeners", "lock", "majors", "mnt", "sb")
+    __slots__ = ("claim_waiters", "disks", "diskseq", "ext_minors", "listeners", "lock", "majors", "mnt", "probes", "sb")
 
     def __init__(self) -> None:
         from kemu.linux.mount import kern_mount
 
         self.disks: dict[str, Any] = {}
         self.majors: dict[int, str] = {BLOCK_EXT_MAJOR: "blkext"}          # genhd_device_init()
+        self.probes: dict[int, Callable[[int], None]] = {}
         self.ext_minors: set[int] = set()
         self.listeners: list[Callable[[str, Any], None]] = []
         self.diskseq = 0

@@ -14,9 +14,11 @@ from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EACCES, EBUSY, EINVAL, EIO, ENOMEM, ENOTBLK, ENXIO
 from kemu.linux.fcntl import O_LARGEFILE, O_NDELAY, O_RDONLY, O_RDWR, O_WRONLY
 from kemu.linux.honesty import custom, dup
+from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.mount import mntget
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.path import Path, path_put
+from kemu.linux.printk import pr_warn
 from kemu.linux.types import Ref
 from kemu.linux.vfs.basic import QSTR
 from kemu.linux.vfs.constants import FMODE_CAN_ODIRECT, FMODE_NOWAIT, FMODE_WRITE, FMODE_WRITE_RESTRICTED
@@ -162,6 +164,13 @@ def bdev_permission(dev: int, mode: int, holder: Any) -> int:
 def blkdev_get_no_open(dev: int, autoload: bool = True) -> BlockDevice | None:
     """``struct block_device *blkdev_get_no_open(dev_t dev, bool autoload)``: with a reference on the disk."""
     inode = ilookup(registry().sb, dev)
+    if inode is None and autoload and IS_ENABLED("CONFIG_BLOCK_LEGACY_AUTOLOAD"):
+        from kemu.linux.genhd import blk_request_module
+
+        blk_request_module(dev)
+        inode = ilookup(registry().sb, dev)
+        if inode is not None:
+            pr_warn("block device autoloading is deprecated and will be removed.\n")
     if inode is None:
         return None
     bdev = I_BDEV(inode)

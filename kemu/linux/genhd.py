@@ -23,7 +23,8 @@ from kemu.linux.bug import WARN_ON, WARN_ON_ONCE
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EBUSY, EEXIST, EINVAL, EIO, ENOMEM, ENXIO
 from kemu.linux.honesty import custom, dup
-from kemu.linux.kdev_t import MINORBITS, MINORMASK, MKDEV
+from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.kdev_t import MAJOR, MINOR, MINORBITS, MINORMASK, MKDEV
 from kemu.linux.math import is_power_of_2, round_down
 from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
 from kemu.linux.printk import pr_err, pr_info, pr_warn_once, printk
@@ -479,8 +480,9 @@ def disk_devt(disk: GenDisk) -> int:
 
 @dup(C, "__register_blkdev")
 def register_blkdev(major: int, name: str, probe: Callable[[int], None] | None = None) -> int:
-    """``int register_blkdev(unsigned int major, const char *name)``
+    """``int register_blkdev(unsigned int major, const char *name)``; with ``probe``, ``__register_blkdev()``
 
+    ``probe(devt)`` is asked for devices of the number that are not there, with CONFIG_BLOCK_LEGACY_AUTOLOAD.
     Return: with ``major`` 0 the highest free one of 1..254; else 0. -EBUSY if it is taken or none is free; -EINVAL; -ENOMEM.
     """
     reg = registry()
@@ -501,6 +503,8 @@ def register_blkdev(major: int, name: str, probe: Callable[[int], None] | None =
         printk("register_blkdev: cannot get major %u for %s\n", major, name)
         return -EBUSY
     reg.majors[major] = name[:NAME_LEN]
+    if probe is not None and IS_ENABLED("CONFIG_BLOCK_LEGACY_AUTOLOAD"):
+        reg.probes[major] = probe
     return ret
 
 
@@ -511,3 +515,28 @@ def unregister_blkdev(major: int, name: str) -> None:
     if WARN_ON(reg.majors.get(major) != name):      # a longer name than was kept never matches, as in C
         return
     del reg.majors[major]
+    reg.probes.pop(major, None)
+
+
+def _probe_dev(devt: int) -> bool:
+    """``blk_probe_dev()``"""
+    probe = registry().probes.get(MAJOR(devt))
+    if probe is None:
+        return False
+    probe(devt)
+    return True
+
+
+@dup(C)
+def blk_request_module(devt: int) -> None:
+    """``void blk_request_module(dev_t devt)``: who has the number makes the device, or a module does. Context: may sleep."""
+    from kemu.linux.kmod import request_module
+
+    if _probe_dev(devt):
+        return
+    error = request_module("block-major-%d-%d", MAJOR(devt), MINOR(devt))
+    # Make old-style 2.4 aliases work
+    if error > 0:
+        error = request_module("block-major-%d", MAJOR(devt))
+    if not error:
+        _probe_dev(devt)

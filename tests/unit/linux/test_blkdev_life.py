@@ -41,6 +41,7 @@ from kemu.linux.kdev_t import MAJOR, MINOR, MKDEV, new_encode_dev
 from kemu.linux.mount import MS_RDONLY
 from kemu.linux.namei import kern_path
 from kemu.linux.path import Path, path_put
+from kemu.linux.security import lsm_calls
 from kemu.linux.stat import S_IFBLK
 from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref
@@ -147,6 +148,31 @@ def test_the_next_disk_with_a_number_is_another_one(machine: Machine) -> None:
     new = bdev_file_open_by_dev(MKDEV(240, 0), BLK_OPEN_READ, None)
     assert old.f_mapping is one.part0.bd_mapping and new.f_mapping is two.part0.bd_mapping
     assert send(one) == [BLK_STS_IOERR] and send(two) == [0]
+
+
+def test_a_device_that_is_not_there_is_asked_for() -> None:
+    """CONFIG_BLOCK_LEGACY_AUTOLOAD: first the driver that has the number, then modprobe."""
+    with Machine(config={"CONFIG_BLOCK_LEGACY_AUTOLOAD": True}) as machine:
+        made: list[int] = []
+
+        def probe(devt: int) -> None:
+            made.append(MINOR(devt))
+            if MINOR(devt) < 4:
+                disk = new_disk(f"p{MINOR(devt)}", 240)
+                disk.first_minor = MINOR(devt)
+                assert add_disk(disk) == 0
+        assert register_blkdev(240, "drv", probe) == 0
+        file = bdev_file_open_by_dev(MKDEV(240, 3), BLK_OPEN_READ, None)
+        assert not IS_ERR(file) and made == [3]
+        assert machine.log.lines()[-1] == "block device autoloading is deprecated and will be removed."
+        assert PTR_ERR(bdev_file_open_by_dev(MKDEV(240, 9), BLK_OPEN_READ, None)) == -ENXIO and made == [3, 9]
+        unregister_blkdev(240, "drv")
+        before = lsm_calls().get("kernel_module_request", 0)
+        assert PTR_ERR(bdev_file_open_by_dev(MKDEV(240, 8), BLK_OPEN_READ, None)) == -ENXIO and made == [3, 9]
+        assert lsm_calls()["kernel_module_request"] == before + 1
+    with Machine():
+        assert register_blkdev(240, "drv", probe) == 0
+        assert PTR_ERR(bdev_file_open_by_dev(MKDEV(240, 1), BLK_OPEN_READ, None)) == -ENXIO and made == [3, 9]
 
 
 def test_more_minors_than_partitions_can_be_are_cut(machine: Machine) -> None:
