@@ -46,7 +46,7 @@ class Plan:
     def __init__(self, exp: Experiment, seed: int, shard: tuple[int, int], options: dict[str, Any]):
         self.exp = exp
         self.spent = 0.0
-        self.urgent = False                 # every step of a fault sweep shows something new: it goes on before seeds are tried
+        self.urgent = False                 # each run is of a kind that has not been tried: before seeds, and when the time is over
         self.options = options
         self.seen: set[str] = set()
         self.kept: list[list[int]] = []
@@ -69,6 +69,7 @@ class Plan:
         yield from self._sweeps(simplest, 400, self.shard)
         if math.prod(c.high - c.low + 1 for c in simplest.draws) <= FEW and not (simplest.armed("fault") or simplest.armed("preempt")):
             # each run there is, once
+            self.urgent = True
             runs = exhaustive(exp, widest=FEW, **options)
             next(runs)
             for k, out in enumerate(runs):
@@ -77,6 +78,7 @@ class Plan:
                 yield out
             else:
                 return
+            self.urgent = False
         n = 0
         novel: list[Outcome] = []           # runs with new behaviour whose faults and schedules have not been swept yet
         while True:
@@ -174,23 +176,26 @@ def shrink_finding(finding: Finding, exp: Experiment, seconds: float, **options:
 
 
 def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples: int = 0, seed: int = 0, shard: tuple[int, int] = (0, 1),
-           shrink_seconds: float = 4.0, tell: Callable[[Progress], None] | None = None, found: Callable[[Finding], None] | None = None,
+           shrink_seconds: float = 4.0, patience: float = 0.0, tell: Callable[[Progress], None] | None = None, found: Callable[[Finding], None] | None = None,
            **options: Any) -> Progress:
     """Run experiments until the time or the number of examples is used up (0: no limit of that kind), or nothing is left to run.
 
     ``shard``: (number, of how many): seeds are dealt out, sweeps belong to shard 0. ``tell`` is called after every example, ``found`` for each
-    finding when it is shrunk.
+    finding when it is shrunk. ``patience``: how many seconds it may take until everything that is done once has been done.
     """
     start = time.monotonic()
     plans = [Plan(e, seed, shard, options) for e in experiments]
     p = Progress()
     known: dict[str, Finding] = {}
     while plans:
-        plan = min(plans, key=lambda q: q.spent / q.exp.weight / (3 if q.urgent else 1))
+        late = seconds and p.seconds >= seconds
+        plan = min([q for q in plans if q.urgent] if late else plans, key=lambda q: q.spent / q.exp.weight / (3 if q.urgent else 1))
         before = time.monotonic()
         out = next(plan, None)
         if out is None:                     # everything that it can do has been seen
             plans.remove(plan)
+            if seconds and p.seconds >= seconds and not any(q.urgent for q in plans):
+                break
             continue
         p.examples += 1
         name = plan.exp.name
@@ -220,6 +225,6 @@ def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples:
         p.seconds = time.monotonic() - start
         if tell is not None:
             tell(p)
-        if seconds and p.seconds >= seconds or examples and p.examples >= examples:
+        if seconds and p.seconds >= seconds and not (p.seconds < patience and any(q.urgent for q in plans)) or examples and p.examples >= examples:
             break
     return p

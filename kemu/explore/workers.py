@@ -69,9 +69,9 @@ def shrink_on(workers: int, findings: list[Finding], seconds: float, **options: 
 
 def review_on(workers: int, experiments: Sequence[Experiment], seconds: float, *, tell: Callable[[Progress], None] | None = None,
               **options: Any) -> Progress:
-    """Search for half of the time, then shrink what was found in the rest of it: many findings, each small."""
+    """Search for half of the time, or a little longer if not every call has failed once; then shrink what was found: many findings, each small."""
     start = time.monotonic()
-    p = search_on(workers, experiments, seconds=seconds * 0.5, shrink_seconds=0.2, tell=tell, **options)
+    p = search_on(workers, experiments, seconds=seconds * 0.5, patience=seconds * 0.8, shrink_seconds=0.0, tell=tell, **options)
     rest = {k: v for k, v in options.items() if k not in ("seed", "examples")}
     if not p.findings:                              # nothing to shrink: go on looking, from other seeds
         more = search_on(workers, experiments, seconds=start + seconds - time.monotonic(), seed=int(options.get("seed", 0)) + (1 << 32), tell=tell, **rest)
