@@ -150,7 +150,7 @@ def mount_root_generic(name, pretty_name, flags):
         panic("VFS: Unable to mount root fs: not enough memory")
 
     b = f"unknown-block({MAJOR(g.ROOT_DEV.v)},{MINOR(g.ROOT_DEV.v)})"
-    fs_names = split_fs_names(arch.PAGE_SIZE) if g.root_fs_names else list_bdev_fs_names()
+    fs_names = split_fs_names(arch.PAGE_SIZE) if g.root_fs_names is not None else list_bdev_fs_names()
     while True:
         # retry:
         for p in fs_names:
@@ -169,7 +169,7 @@ def mount_root_generic(name, pretty_name, flags):
             printk("Please append a correct \"root=\" boot option; here are the available partitions:\n")
             printk_all_partitions()
 
-            if g.root_fs_names:
+            if g.root_fs_names is not None:
                 fs_names = list_bdev_fs_names()
             if not fs_names:
                 pr_err("Can't find any bdev filesystem to be used for mount!\n")
@@ -238,15 +238,17 @@ def mount_block_root(root_device_name):
 @port_of("init/do_mounts.c", "mount_root")
 def mount_root(root_device_name):
     if g.ROOT_DEV.v == Root_NFS:
-        pr_err("VFS: Unable to mount root fs via NFS.\n")
+        if IS_ENABLED("CONFIG_ROOT_NFS"):           # without a network the server never answers
+            pr_err("VFS: Unable to mount root fs via NFS.\n")
     elif g.ROOT_DEV.v == Root_CIFS:
-        pr_err("VFS: Unable to mount root fs via SMB.\n")
+        if IS_ENABLED("CONFIG_CIFS_ROOT"):
+            pr_err("VFS: Unable to mount root fs via SMB.\n")
     elif g.ROOT_DEV.v == Root_Generic:
         mount_root_generic(root_device_name, root_device_name, g.root_mountflags)
     else:
         if g.ROOT_DEV.v == 0:
             # root_device_name is an array: never NULL
-            if g.root_fs_names and mount_nodev_root(root_device_name) == 0:
+            if g.root_fs_names is not None and mount_nodev_root(root_device_name) == 0:
                 return
         mount_block_root(root_device_name)
 
@@ -341,7 +343,7 @@ rootfs_fs_type = FileSystemType(name="rootfs", init_fs_context=rootfs_init_fs_co
 @port_of("init/do_mounts.c", "init_rootfs")
 def init_rootfs():
     if IS_ENABLED("CONFIG_TMPFS"):
-        if not g.saved_root_name and not g.root_fs_names:
+        if not g.saved_root_name and g.root_fs_names is None:
             g.is_tmpfs = True
-        elif g.root_fs_names and "tmpfs" in g.root_fs_names:
+        elif g.root_fs_names is not None and "tmpfs" in g.root_fs_names:
             g.is_tmpfs = True

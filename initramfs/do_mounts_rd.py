@@ -12,8 +12,9 @@ from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import port_of
 from kemu.linux.init import __setup, panic
 from kemu.linux.init_syscalls import init_unlink
+from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kstrtox import kstrtoint
-from kemu.linux.printk import KERN_EMERG, KERN_ERR, KERN_NOTICE, pr_emerg, pr_notice, pr_warn, printk
+from kemu.linux.printk import KERN_EMERG, KERN_ERR, KERN_NOTICE, pr_cont, pr_emerg, pr_notice, pr_warn, printk
 from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.stat import S_ISBLK
 from kemu.linux.statics import statics
@@ -173,10 +174,14 @@ def _load(decompressor):
         return 0, 0
 
     pr_notice("RAMDISK: Loading %dKiB [%ld disk%s] into ram disk... ", nblocks, 1, "")
-    for _ in range(nblocks):
+    rotate = 0
+    for i in range(nblocks):
         kernel_read(g.in_file, buf, BLOCK_SIZE, g.in_pos)
         kernel_write(g.out_file, buf, BLOCK_SIZE, g.out_pos)
-    printk("done.\n")
+        if not IS_ENABLED("CONFIG_S390") and not i % 16:
+            pr_cont("%c\b", "|/-\\"[rotate & 0x3])
+            rotate += 1
+    pr_cont("done.\n")
     return 1, buf
 
 

@@ -30,6 +30,7 @@ def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes
     looks for init into the result. ``prepare`` and ``after`` are called with the machine current. ``initcalls``: another build's table.
     ``machine`` makes the machine (an experiment's own has detectors).
     """
+    import kemu.linux.brd_init
     import kemu.linux.overlayfs.super  # noqa: F401  (its initcall)
     from kemu.linux.init import initcalls as ported
     from kemu.linux.init import module_init, only_if

@@ -17,12 +17,22 @@ from kemu.linux.bdev_open import (
     blkdev_get_no_open,
     blkdev_put_no_open,
 )
-from kemu.linux.errno import EINVAL, ENXIO
+from kemu.linux.bio import bdev_rw_virt
+from kemu.linux.blk_core import bdev_read_only
+from kemu.linux.blk_types import REQ_OP_WRITE
+from kemu.linux.err import IS_ERR, PTR_ERR
+from kemu.linux.errno import EFAULT, EINVAL, ENOSPC, ENXIO, EPERM
 from kemu.linux.fcntl import O_ACCMODE, O_EXCL, O_NDELAY, O_RDWR, O_WRONLY
+from kemu.linux.filemap import read_mapping_folio
 from kemu.linux.filemap_read import filemap_read
-from kemu.linux.honesty import dup
-from kemu.linux.uio import IovIter, iov_iter_reexpand, iov_iter_truncate
+from kemu.linux.folio_wait import folio_lock, folio_unlock
+from kemu.linux.honesty import custom, dup
+from kemu.linux.mm import flush_dcache_folio, folio_address, folio_put, folio_size
+from kemu.linux.types import arch
+from kemu.linux.uio import IovIter, copy_from_iter, iov_iter_reexpand, iov_iter_truncate
 from kemu.linux.vfs.constants import FMODE_READ, FMODE_WRITE
+from kemu.linux.vfs.inode_attr import file_update_time
+from kemu.linux.vfs.locking import inode_lock, inode_unlock
 from kemu.linux.vfs.types import File, file_operations
 
 C = "block/fops.c"
@@ -107,4 +117,58 @@ def blkdev_read_iter(iocb: Any, to: IovIter) -> int:
     return ret
 
 
-def_blk_fops = file_operations(open=blkdev_open, release=blkdev_release, llseek=blkdev_llseek, read_iter=blkdev_read_iter)
+@custom(C, "blkdev_buffered_write", "writes through: each folio goes to the device as it is changed, and none is dirty")
+def blkdev_buffered_write(iocb: Any, from_: IovIter) -> int:
+    """``static ssize_t blkdev_buffered_write(struct kiocb *iocb, struct iov_iter *from)``: bytes written, or the first error."""
+    mapping = iocb.ki_filp.f_mapping
+    bdev = I_BDEV(mapping.host)
+    written = 0
+    while from_.count:
+        pos = iocb.ki_pos
+        folio = read_mapping_folio(mapping, pos >> arch.PAGE_SHIFT, iocb.ki_filp)
+        if IS_ERR(folio):
+            return written or PTR_ERR(folio)
+        folio_lock(folio)
+        offset = pos & (folio_size(folio) - 1)
+        n = copy_from_iter(folio_address(folio) + offset, min(from_.count, folio_size(folio) - offset), from_)
+        flush_dcache_folio(folio)
+        first, end = offset & -512, offset + n + 511 & -512
+        err = bdev_rw_virt(bdev, pos - offset + first >> 9, folio_address(folio) + first, end - first, REQ_OP_WRITE) if n else -EFAULT
+        folio_unlock(folio)
+        folio_put(folio)
+        if err:
+            return written or err
+        iocb.ki_pos += n
+        written += n
+    return written
+
+
+@dup(C)
+def blkdev_write_iter(iocb: Any, from_: IovIter) -> int:
+    """``static ssize_t blkdev_write_iter(struct kiocb *iocb, struct iov_iter *from)``: -EPERM (read-only), -ENOSPC behind the end, or bytes written."""
+    file = iocb.ki_filp
+    bd_inode = file.f_mapping.host
+    bdev = I_BDEV(bd_inode)
+    size = bdev_nr_bytes(bdev)
+    shorted = 0
+    if bdev_read_only(bdev):
+        return -EPERM
+    if not from_.count:
+        return 0
+    if iocb.ki_pos >= size:
+        return -ENOSPC
+    size -= iocb.ki_pos
+    if from_.count > size:
+        shorted = from_.count - size
+        iov_iter_truncate(from_, size)
+    ret = file_update_time(file)
+    if ret:
+        return ret
+    inode_lock(bd_inode)
+    ret = blkdev_buffered_write(iocb, from_)
+    inode_unlock(bd_inode)
+    iov_iter_reexpand(from_, from_.count + shorted)
+    return ret
+
+
+def_blk_fops = file_operations(open=blkdev_open, release=blkdev_release, llseek=blkdev_llseek, read_iter=blkdev_read_iter, write_iter=blkdev_write_iter)

@@ -70,6 +70,12 @@ def pr_info(fmt: str, *args: Any) -> None:
 
 
 @dup("include/linux/printk.h")
+def pr_cont(fmt: str, *args: Any) -> None:
+    """``pr_cont(fmt, ...)``: goes on with the last line if that has not ended."""
+    printk(KERN_CONT + fmt, *args)
+
+
+@dup("include/linux/printk.h")
 def pr_debug(fmt: str, *args: Any) -> None:
     """``pr_debug(fmt, ...)``: as with DYNAMIC_DEBUG off."""
 
@@ -98,5 +104,5 @@ def DO_ONCE_LITE_IF(condition: bool, func: Any, *args: Any) -> bool:
 names("custom", "include/linux/printk.h", "VaFormat", "vsprintf", how="C formats and arguments as Python objects")
 
 __all__ = ["DO_ONCE_LITE_IF", "KERN_ALERT", "KERN_CONT", "KERN_CRIT", "KERN_DEBUG", "KERN_DEFAULT", "KERN_EMERG", "KERN_ERR", "KERN_INFO", "KERN_NOTICE",
-           "KERN_SOH", "KERN_WARNING", "VaFormat", "pr_crit", "pr_debug", "pr_emerg", "pr_err", "pr_info", "pr_notice", "pr_warn", "pr_warn_once", "printk",
+           "KERN_SOH", "KERN_WARNING", "VaFormat", "pr_cont", "pr_crit", "pr_debug", "pr_emerg", "pr_err", "pr_info", "pr_notice", "pr_warn", "pr_warn_once", "printk",
            "printk_get_level", "printk_skip_level", "vsprintf"]

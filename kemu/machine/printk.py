@@ -121,15 +121,23 @@ class Log:
         self.now = now
         self.console: Callable[[int, str], None] | None = None
         self.once: set[str] = set()
+        self.partial = False            # the last entry's line has not ended
 
     def emit(self, text: str, default_level: int = 4) -> None:
         """Append what ``printk(text)`` would: levels are ``\\x01N`` at the start."""
         level = default_level
+        goes_on = False
         while text.startswith(KERN_SOH):
             if text[1:2].isdigit():
                 level = int(text[1])
+            goes_on = goes_on or text[1:2] == "c"
             text = text[2:]
-        for line in text.rstrip("\n").split("\n"):
+        lines = text.rstrip("\n").split("\n")
+        if goes_on and self.partial:
+            t, level, before = self.entries[-1]
+            self.entries[-1] = t, level, before + lines.pop(0)
+        self.partial = text[-1:] != "\n"
+        for line in lines:
             self.entries.append((self.now(), level, line))
             if self.console is not None:
                 self.console(level, line)

@@ -39,7 +39,7 @@ def test_the_vmlinux_and_its_map_are_that_table(kernel: Kernel) -> None:
     """The ELF file, its System.map and vmlinux.o say what the boot of that build did."""
     built = Path(kernel.objects) / "vmlinux"
     if not built.exists() or section(built, ".initcall.init") != section(kernel.path, ".initcall.init"):
-        pytest.skip("the build directory is not that of the cached kernel: `kemu linux build` makes it so")
+        pytest.skip("the build directory holds another configuration than the cached kernel")
     linux = called(boot_linux(b"", "initcall_debug ignore_loglevel loglevel=8", kernel=kernel).console.splitlines())
     table = initcalls.load(str(built))
     assert initcalls.load(str(built.with_name("System.map"))) == table and len(table) > 100

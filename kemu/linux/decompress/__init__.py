@@ -111,8 +111,14 @@ def _guarded(fn: decompress_fn) -> decompress_fn:
             whole, size = _read_all(fill)
             if not whole:
                 return -1
+            def at_end(text: str) -> None:
+                # where the input ends early C asks for more once more, and is told so; inflate then says what it says without input
+                if text == "read error" and fill(whole, 1 << 14) >= 0:
+                    text = "uncompression error"
+                error(text)
+
             try:
-                return run(whole, size, None, flush, outbuf, posp, error)
+                return run(whole, size, None, flush, outbuf, posp, at_end)
             finally:
                 large_free(whole)
         try:

@@ -2,6 +2,7 @@
 """prepare_namespace(): a root file system instead of an init in the initramfs; and the mount calls of fs/init.c."""
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from typing import Any
 
@@ -169,3 +170,25 @@ def test_pivot_root_and_detach(root: Machine) -> None:
     assert current_fs().root.mnt.mnt_devname == "n"
     assert init_umount(".", MNT_DETACH) == 0
     assert [m["source"] for m in views.mounts()] == ["nullfs", "n"]
+
+
+# ------------------------------------------------------------------------- an initrd that is the image of a RAM disk
+
+def boot_ram(data: bytes, cmdline: str = "root=/dev/ram0", **config: Any) -> list[str]:
+    return boot_initrd(data, cmdline=cmdline, tree=False, config={"CONFIG_BLK_DEV_RAM": True, **config}).log
+
+
+def test_a_ram_disk_as_root() -> None:
+    image = gzip.compress((DATA / "small.erofs").read_bytes())
+    log = boot_ram(image)
+    assert "RAMDISK: gzip image found at block 0" in log and "VFS: Mounted root (erofs filesystem) readonly on device 1:0." in log
+    assert log[-1].startswith("Kernel panic - not syncing: No working init found.")
+    # the file that has filled the disk is put by PID 1, which runs its task work later: it is still open for writing
+    log = boot_ram(image, CONFIG_BLK_DEV_WRITE_MOUNTED=False)
+    assert 'VFS: Cannot open root device "/dev/ram0" or unknown-block(1,0): error -16' in log
+    log = boot_ram(image, "root=/dev/ram0 ramdisk_size=4")
+    assert any("incomplete write" in line for line in log)
+    log = boot_ram(b"-rom1fs-" + (40 << 10).to_bytes(4, "big") + bytes(40 << 10), "root=/dev/ram1")
+    assert "RAMDISK: Loading 40KiB [1 disk] into ram disk... |\b/\b-\bdone." in log
+    log = boot_ram(image, CONFIG_BLK_DEV_RAM_COUNT=0)
+    assert "/dev/root: Can't open blockdev" in log
