@@ -127,6 +127,9 @@ def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> int:
     """An address (None without ``need_kmap``) or ERR_PTR: what read_mapping_folio() or rw_verify_area() said."""
     offset = u64(buf.off + offset)
     index = pgoff_t(offset >> arch.PAGE_SHIFT)
+    page = buf.page
+    if page and buf.base and need_kmap and page.index == index and page.mapping is buf.mapping and not page.order and not buf.file:
+        return buf.base + (offset & (arch.PAGE_SIZE - 1))       # what is below says so for a folio of one page that is there and mapped already
     folio: Page | None = None
 
     # Metadata access for file-backed mounts reuses page cache of backing fs inodes (only folio data will be needed) to prevent double

@@ -36,6 +36,7 @@ int LZ4_decompress_fast(uintptr_t src, uintptr_t dst, int originalSize);
 int memcmp(uintptr_t a, uintptr_t b, size_t n);
 void *memcpy(uintptr_t to, uintptr_t from, size_t n);
 void *memset(uintptr_t p, int c, size_t n);
+void *memchr(uintptr_t p, int c, size_t n);
 void *memmem(uintptr_t p, size_t n, const char *what, size_t k);
 """)
 # inside the lz4 package's extension module, else the system's
@@ -57,6 +58,26 @@ def _fills(lib: Any) -> bool:
     return bool(lib.LZ4_decompress_fast(sp, dp, 35) == 36 and bytes(dst[:5]) == b"A" + bytes((_PATTERN,)) * 4)
 
 
+def _clears(lib: Any) -> bool:
+    """Whether this library's LZ4_decompress_safe() gives zeros for a match of offset 0, short or long, early or late."""
+    if lib is None:
+        return False
+    for before in (1, 20, 300):
+        for token, more in ((0x0, b""), (0x9, b""), (0xF, b"\x80"), (0xF, b"\xff\xff\x01")):
+            length = token + 4 + sum(more)
+            run = bytes((0xF0, before - 15)) if 15 <= before < 270 else b"\xf0\xff" + bytes((before - 270,)) if before >= 270 else bytes((before << 4,))
+            block = bytes((run[0] | token,)) + run[1:] + b"x" * before + b"\0\0" + more + b"\xf0\x19" + b"y" * 40
+            sp, src = hostlib.bounce("src", len(block))
+            dp, dst = hostlib.bounce("dst", 4096)
+            src[:len(block)] = block
+            dst[:4096] = bytes((_PATTERN,)) * 4096
+            n = before + length + 40
+            if lib.LZ4_decompress_safe(sp, dp, len(block), n) != n or bytes(dst[:n]) != b"x" * before + bytes(length) + b"y" * 40:
+                return False
+    return True
+
+
+_zeros = _clears(_lib)
 _lib_fast = _lib if _fills(_lib) else None
 
 
@@ -103,9 +124,19 @@ def _odd(src: bytes) -> bool:
 
 
 class _Begun:
-    """The last block that was found to be in order although only its beginning was wanted: mostly, the whole of it is wanted next."""
+    """The last block that was found to be in order although only its beginning was wanted: mostly, the whole of it is wanted next.
+
+    The bounce buffer "begun" has its ``size`` bytes, "whole" the ``length`` bytes that they decode to.
+    """
 
     size = -1
+    length = 0
+
+
+def _again(sp: int, csize: int, capacity: int, partial: bool) -> bool:
+    """Whether this is that block: then its bytes are in "whole"."""
+    return bool(csize == _Begun.size and (capacity == _Begun.length or partial and capacity < _Begun.length) and
+                not _libc.memcmp(sp, hostlib.bounce("begun", csize)[0], csize))
 
 
 def _not_odd(sp: int, csize: int) -> bool:
@@ -114,14 +145,13 @@ def _not_odd(sp: int, csize: int) -> bool:
 
 def _as_linux(sp: int, dp: int, csize: int, capacity: int, partial: bool) -> bool:
     """Whether Linux decodes this block, which the library has just decoded from ``sp`` to ``dp``, to the same bytes."""
-    if csize == _Begun.size and not _libc.memcmp(sp, hostlib.bounce("begun", csize)[0], csize):
-        return True
-    if not partial and not _libc.memmem(sp, csize, b"\0\0", 2):
+    if not partial and (_zeros and not _libc.memchr(dp, 0, capacity) or not _libc.memmem(sp, csize, b"\0\0", 2)):
         return True                                     # no offset can be 0
     if _lib_fast is None:
         return _not_odd(sp, csize)
     if partial:
         room = max(_WHOLE, capacity)
+        _Begun.size = -1
         dp = hostlib.bounce("whole", room)[0]
         capacity = _lib.LZ4_decompress_safe(sp, dp, csize, room)
         if capacity <= 0:
@@ -132,7 +162,7 @@ def _as_linux(sp: int, dp: int, csize: int, capacity: int, partial: bool) -> boo
     good = bool(_lib_fast.LZ4_decompress_fast(sp, cp, capacity) == csize and _libc.memcmp(dp, cp, capacity) == 0)
     if good and partial:
         _libc.memcpy(hostlib.bounce("begun", csize)[0], sp, csize)
-        _Begun.size = csize
+        _Begun.size, _Begun.length = csize, capacity
     return good
 
 
@@ -184,11 +214,19 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
             dp = hostlib.arena() + druns[0][0]
         else:
             dp, dview = hostlib.bounce("dst", capacity)
-        if partial:
+        again = _again(sp, csize, capacity, partial)
+        if again:
+            ret = capacity
+            wp, wview = hostlib.bounce("whole", capacity)
+            if dview is None:
+                _libc.memcpy(dp, wp, capacity)
+            else:
+                dview = wview
+        elif partial:
             ret = _lib.LZ4_decompress_safe_partial(sp, dp, csize, capacity, capacity)
         else:
             ret = _lib.LZ4_decompress_safe(sp, dp, csize, capacity)
-        if ret == capacity and _as_linux(sp, dp, csize, capacity, partial):
+        if again or ret == capacity and _as_linux(sp, dp, csize, capacity, partial):
             if dview is not None:
                 hostlib.scatter(druns, dview)
             mark_written(mem, druns)
