@@ -151,7 +151,8 @@ def do_execve(filename: str, argv: list[str], envp: list[str]) -> int:
             task.comm = filename.rpartition("/")[2][:15]
             program = this.machine.parts.get("programs", {}).get(filename)
             if program is not None:
-                program(argv, envp)
+                code = program(argv, envp)
+                task.exit_code = (code & 0xFF) << 8 if isinstance(code, int) else 0
         return ret
     return -ELOOP
 

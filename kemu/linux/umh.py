@@ -86,7 +86,7 @@ def user_mode_thread(fn: Callable[[Any], int], arg: Any, comm: str = "kworker/u4
 
     def body() -> None:
         me = this.task
-        me.exit_code = fn(arg)
+        fn(arg)                     # what a program exits with is in exit_code then
         task_work_run()
         me.fs, mine = None, me.fs
         free_fs_struct(mine)
@@ -104,7 +104,7 @@ def user_mode_thread(fn: Callable[[Any], int], arg: Any, comm: str = "kworker/u4
 
 @custom("kernel/exit.c", "kernel_wait", "of a task made by user_mode_thread()")
 def kernel_wait(pid: int) -> int:
-    """``int kernel_wait(pid_t pid, int *stat)``: sleeps until it has ended; its exit status."""
+    """``int kernel_wait(pid_t pid, int *stat)``: sleeps until it has ended; its wait status (the exit code << 8)."""
     parts = this.machine.parts
     wq = parts.get("umh_exit_wq")
     if wq is None:
@@ -146,7 +146,9 @@ def call_usermodehelper_exec_sync(sub_info: subprocess_info) -> None:
     if pid < 0:
         sub_info.retval = pid
     else:
-        kernel_wait(pid)
+        stat = kernel_wait(pid)
+        if stat:
+            sub_info.retval = stat
     umh_complete(sub_info)
 
 
