@@ -37,9 +37,14 @@ class Bios(Detector):
                 _forget(start, n)
 
     def on_bio_endio(self, bio: Any) -> None:
+        from kemu.linux.mm import page_folio
+        from kemu.linux.page_flags import folio_test_uptodate
+
         entry = self.under_way.pop(id(bio), None)
         if bio.bi_status or bio.bi_opf & REQ_OP_MASK:
             return
+        if bio.bi_end_io is None and not any(folio_test_uptodate(page_folio(v.bv_page)) for v in bio.bi_io_vec[:bio.bi_vcnt]):
+            return                                  # nobody is told how it ended: what it read has been judged by folio, and is not believed
         runs = entry[1] if entry is not None and entry[0] is bio else _runs(bio, -1)
         for start, n in runs:
             bad = _unwritten(start, n)

@@ -17,7 +17,7 @@ from kemu.explore.source import ListSource
 from kemu.machine.series import Series
 
 SECONDS = 60.0
-SMALL = 16         # choices that are not the simplest ones, in a trigger that counts as small
+SMALL = 20         # choices that are not the simplest ones, in a trigger that counts as small
 
 
 class Mutant(NamedTuple):
@@ -93,9 +93,9 @@ def check(m: Mutant) -> Caught:
 
 def all_mutants() -> dict[str, list[Mutant]]:
     """Every mutant, by the part of the kernel that it is in."""
-    from tests.quality.mutants import initramfs_museum, layered_museum, museum
+    from tests.quality.mutants import file_museum, initramfs_museum, layered_museum, museum
 
-    return {"erofs": museum.mutants, "init": initramfs_museum.mutants, "layered": layered_museum.mutants}
+    return {"erofs": museum.mutants, "file": file_museum.mutants, "init": initramfs_museum.mutants, "layered": layered_museum.mutants}
 
 
 def main(words: list[str]) -> None:
