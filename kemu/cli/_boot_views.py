@@ -15,33 +15,30 @@ def initcall_lines(result: BootResult) -> list[str]:
 
 
 def mounts() -> list[dict[str, Any]]:
-    """The mount tree of the current machine, a mount before its children, as /proc/self/mountinfo has it."""
-    from kemu.linux.vfs.mounts import MNT_NODEV, MNT_NOEXEC, MNT_NOSUID, MNT_READONLY, g, next_mnt
+    """The mount tree of the current machine, as /proc/self/mountinfo has it, from the namespace's root on: nullfs, that no task can see, too."""
+    from kemu.linux.path import Path
+    from kemu.linux.seq_file import SeqFile
+    from kemu.linux.vfs.mounts import g
+    from kemu.linux.vfs.proc_namespace import __d_path, dentry_path, show_mountinfo
 
     ns = g.init_mnt_ns
     if ns is None or ns.root is None:
         return []
+    root = Path(ns.root, ns.root.mnt_root)
     out = []
-    for m in next_mnt(ns.root):
-        flags = [name for bit, name in ((MNT_NOSUID, "nosuid"), (MNT_NODEV, "nodev"), (MNT_NOEXEC, "noexec")) if m.mnt_flags & bit]
+    for m in sorted(ns.mounts, key=lambda m: m.mnt_id_unique):
+        seq = SeqFile()
+        show_mountinfo(seq, m, root)
+        line = seq.text.rstrip("\n")
+        words = line.split(" ")
+        dash = words.index("-")
         sb = m.mnt_sb
-        out.append({"id": m.mnt_id, "parent": m.mnt_parent.mnt_id, "dev": [sb.s_dev >> 20, sb.s_dev & 0xFFFFF], "mountpoint": _path_of(m),
-                    "options": ["ro" if m.mnt_flags & MNT_READONLY or sb.s_flags & 1 else "rw", *flags], "type": sb.s_type.name,
-                    "source": m.mnt_devname, "count": m.mnt_count})
+        out.append({"id": m.mnt_id, "parent": m.mnt_parent.mnt_id, "dev": [sb.s_dev >> 20, sb.s_dev & 0xFFFFF], "root": dentry_path(m.mnt_root),
+                    "mountpoint": __d_path(Path(m, m.mnt_root), root), "options": words[5].split(","), "tags": words[6:dash], "type": sb.s_type.name,
+                    "source": m.mnt_devname, "super": words[dash + 3].split(","), "count": m.mnt_count, "line": line})
     return out
 
 
-def _path_of(m: Any) -> str:
-    parts: list[bytes] = []
-    while m.mnt_parent is not m:
-        d = m.mnt_mountpoint
-        m = m.mnt_parent
-        while d is not m.mnt_root and d is not d.d_parent:
-            parts.append(d.d_name.name)
-            d = d.d_parent
-    return "/" + b"/".join(reversed(parts)).decode("utf-8", "surrogateescape")
-
-
 def mount_lines(table: list[dict[str, Any]]) -> list[str]:
-    return [f"{m['id']} {m['parent']} {m['dev'][0]}:{m['dev'][1]} {m['mountpoint']} {','.join(m['options'])} - {m['type']} {m['source']}"
-            for m in table]
+    """The lines of /proc/self/mountinfo."""
+    return [m["line"] for m in table]
