@@ -42,19 +42,25 @@ def take() -> Ledger:
     disks = registry()
     out: Ledger = {"mounts": {}, "superblocks": {}, "nodes": {},
                    "working directory": {path_of(fs.pwd.mnt, fs.pwd.dentry): ""}, "root directory": {path_of(fs.root.mnt, fs.root.dentry): ""},
-                   "disks": {name: "" for name in disks.disks}, "block majors": {name: "" for name in disks.majors.values()}}
+                   "disks": {name: "" for name in disks.disks}, "block majors": {}}
+    for name in disks.majors.values():
+        _add(out["block majors"], name, "")
     for m in next_mnt(g.init_mnt_ns.root):
-        name, n = path_of(m, m.mnt_root), 2
-        while name in out["mounts"]:
-            name = f"{path_of(m, m.mnt_root)} [{n}]"
-            n += 1
-        out["mounts"][name] = m.mnt_sb.s_type.name + (" ro" if m.mnt_sb.s_flags & SB_RDONLY else "")
+        _add(out["mounts"], path_of(m, m.mnt_root), m.mnt_sb.s_type.name + (" ro" if m.mnt_sb.s_flags & SB_RDONLY else ""))
         if m.mnt_sb.s_type.name == "rootfs":
             _names(m.mnt_root, "", out["nodes"])
     for sb in supers.super_blocks:
         if sb.s_type.name != "bdev":            # made when the first disk is looked for
-            out["superblocks"][f"{sb.s_type.name} {sb.s_id}".rstrip()] = ""
+            _add(out["superblocks"], f"{sb.s_type.name} {sb.s_id}".rstrip(), "")
     return out
+
+
+def _add(things: dict[str, str], name: str, about: str) -> None:
+    """The second of a name is ``NAME [2]``."""
+    n = 1
+    while (name if n == 1 else f"{name} [{n}]") in things:
+        n += 1
+    things[name if n == 1 else f"{name} [{n}]"] = about
 
 
 def path_of(mnt: Any, dentry: Any) -> str:

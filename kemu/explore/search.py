@@ -46,7 +46,7 @@ class Plan:
     def __init__(self, exp: Experiment, seed: int, shard: tuple[int, int], options: dict[str, Any]):
         self.exp = exp
         self.spent = 0.0
-        self.urgent = False                 # each run is of a kind that has not been tried: before seeds, and when the time is over
+        self.urgent = True                  # each run is of a kind that has not been tried: before seeds, and when the time is over
         self.options = options
         self.seen: set[str] = set()
         self.kept: list[list[int]] = []
@@ -67,6 +67,8 @@ class Plan:
         simplest = execute(exp, ListSource([]), **options)
         yield simplest
         yield from self._sweeps(simplest, 400, self.shard)
+        if not simplest.draws:
+            return
         if math.prod(c.high - c.low + 1 for c in simplest.draws) <= FEW and not (simplest.armed("fault") or simplest.armed("preempt")):
             # each run there is, once
             self.urgent = True
