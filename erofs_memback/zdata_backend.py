@@ -106,8 +106,8 @@ def z_erofs_do_decompressed_bvec(be: z_erofs_backend, bvec: z_erofs_bvec) -> Non
     list_add(item.list, be.decompressed_secondary_bvecs)
 
 
-_inlined = Unedited(z_erofs_do_decompressed_bvec, z_erofs_bvec_dequeue, z_erofs_page_is_invalidated, z_erofs_is_shortlived_page, erofs_folio_is_managed,
-                    erofs_onlinefolio_end)
+_inlined = Unedited(z_erofs_do_decompressed_bvec, z_erofs_bvec_dequeue, z_erofs_page_is_invalidated, z_erofs_is_shortlived_page,
+                    z_erofs_put_shortlivedpage, erofs_pagepool_add, erofs_folio_is_managed, erofs_onlinefolio_end)
 
 
 def _do_decompressed_bvecs(be: z_erofs_backend, bvecs: list[z_erofs_bvec]) -> None:
@@ -241,26 +241,52 @@ def z_erofs_parse_in_bvecs(be: z_erofs_backend, overlapped: Ref) -> int:
     return err
 
 
-def _onlinefolio_pages(be: z_erofs_backend, i: int, err: int) -> int:
-    """:func:`erofs_onlinefolio_end` for the page at ``i`` and those behind it in the same folio; how many they are, 0: none, as it is special."""
-    pages = be.decompressed_pages
-    page = pages[i]
-    folio = page.head or page
-    if not folio.mapping:
-        return 0
-    n = 1
-    if folio.order:
-        for page in pages[i + 1:be.nr_pages]:
-            if page is None or page.head is not folio:
-                break
-            n += 1
-        if n > 1:
-            parts = folio.private & ~(1 << EROFS_ONLINEFOLIO_EIO | 1 << EROFS_ONLINEFOLIO_DIRTY)
-            if parts < n or folio.private < 0:
-                return 0
-            folio.private = folio.private - (n - 1) | 1 << EROFS_ONLINEFOLIO_DIRTY | (err != 0) << EROFS_ONLINEFOLIO_EIO
-    erofs_onlinefolio_end(folio, err, True)
-    return n
+def _put_compressed_pages(be: z_erofs_backend, mc: Any) -> bool:
+    """What :func:`z_erofs_decompress_pcluster` does with ``compressed_pages``, written out; whether none of them is managed."""
+    none_managed = True
+    pool = be.pagepool
+    for bvec, page in zip(be.pcl.compressed_bvecs, be.compressed_pages):
+        if not page:
+            continue
+        if page.private == Z_EROFS_SHORTLIVED_PAGE:
+            page.private = pool.v           # erofs_pagepool_add()
+            pool.v = page
+        elif (page.head or page).mapping is mc:
+            none_managed = False
+            continue
+        bvec.page = None
+    return none_managed
+
+
+def _put_decompressed_pages(be: z_erofs_backend, err: int) -> int:
+    """What :func:`z_erofs_decompress_pcluster` does with ``decompressed_pages``: those of one folio at once. Returns where something is odd."""
+    pages, nr, pool = be.decompressed_pages, be.nr_pages, be.pagepool
+    i = 0
+    while i < nr:
+        page = pages[i]
+        if not page:
+            i += 1
+            continue
+        if page.private == Z_EROFS_SHORTLIVED_PAGE:
+            page.private = pool.v           # erofs_pagepool_add()
+            pool.v = page
+            i += 1
+            continue
+        folio = page.head or page
+        if not folio.mapping:
+            break
+        n = 1
+        if folio.order:
+            while i + n < nr and (page := pages[i + n]) is not None and page.head is folio:
+                n += 1
+            if n > 1:
+                parts = folio.private & ~(1 << EROFS_ONLINEFOLIO_EIO | 1 << EROFS_ONLINEFOLIO_DIRTY)
+                if parts < n or folio.private < 0:
+                    break
+                folio.private = folio.private - (n - 1) | 1 << EROFS_ONLINEFOLIO_DIRTY | (err != 0) << EROFS_ONLINEFOLIO_EIO
+        erofs_onlinefolio_end(folio, err, True)
+        i += n
+    return i
 
 
 @port_of(P, "z_erofs_decompress_pcluster")
@@ -339,15 +365,12 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
         pcl.compressed_bvecs[0].page = None
     else:
         # managed folios are still left in compressed_bvecs[]
-        mc = MNGD_MAPPING(sbi)
-        for i in range(pclusterpages):
+        todo = range(pclusterpages)
+        if _inlined.ok:
+            try_free, todo = _put_compressed_pages(be, MNGD_MAPPING(sbi)), range(0)
+        for i in todo:
             page = be.compressed_pages[i]
             if not page:
-                continue
-            if page.private == Z_EROFS_SHORTLIVED_PAGE and page.mapping is not mc and _inlined.ok:
-                page.private = be.pagepool.v        # erofs_pagepool_add()
-                be.pagepool.v = page
-                pcl.compressed_bvecs[i].page = None
                 continue
             if erofs_folio_is_managed(sbi, page_folio(page)):
                 try_free = False
@@ -360,19 +383,13 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
         be.onstack_pages[be.onstack_used:be.onstack_used + pclusterpages] = be.compressed_pages
 
     z_erofs_fill_other_copies(be, err)
-    more = 0
-    for i in range(be.nr_pages):
+    i = 0
+    if this.watch is None and _inlined.ok:
+        i = _put_decompressed_pages(be, err)
+    for i in range(i, be.nr_pages):
         page = be.decompressed_pages[i]
         if not page:
             continue
-        if more:
-            more -= 1
-            continue
-        if page.private != Z_EROFS_SHORTLIVED_PAGE and this.watch is None and _inlined.ok:
-            more = _onlinefolio_pages(be, i, err) - 1
-            if more >= 0:
-                continue
-            more = 0
 
         DBG_BUGON(z_erofs_page_is_invalidated(page))
         if not z_erofs_is_shortlived_page(page):
