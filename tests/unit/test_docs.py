@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-PAGES = [TOP / "README.md", TOP / "docs/reference/commands.md", TOP / "docs/how-to/compare-designs.md"]
+PAGES = [TOP / "README.md", TOP / "docs/reference/commands.md", TOP / "docs/how-to/boot.md", TOP / "docs/how-to/compare-designs.md"]
 
 
 def sessions(page: Path) -> list[tuple[str, int, list[str]]]:
