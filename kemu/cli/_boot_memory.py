@@ -15,7 +15,7 @@ from kemu.machine.memory import RELEASED_INIT
 
 COLUMNS = 64
 LENT = "123456789abcdefghijklmnopqstuvwxyz"       # no r
-LEGEND = {".": "loaded", "r": "reserved", "F": "freed", "D": "behind a disk", "+": "of several kinds"}
+LEGEND = {".": "loaded", "r": "reserved", "F": "freed", "D": "behind a disk", "T": "hash tree", "+": "of several kinds"}
 
 
 class Recorder:
@@ -59,6 +59,14 @@ class Recorder:
                 return region
             return call
 
+        def lend(original: Any) -> Any:
+            def call(owner: Any, seg: Any) -> Any:
+                region = original(owner, seg)
+                if region and region.data + region.size < seg.end:
+                    tell("tree", region.data + region.size, seg.end, "the same mount")
+                return region
+            return call
+
         def disk_create(original: Any) -> Any:
             def call(data: int, size: int) -> Any:
                 path = original(data, size)
@@ -78,6 +86,7 @@ class Recorder:
         self._wrap(self._layered, "split", reads("searched", "split", False))
         self._wrap(self._verify, "verify_segments", reads("verified", "verify_segments", False))
         self._wrap(self._memback, "erofs_memback_region_alloc", region_alloc)
+        self._wrap(self._layered, "lend", lend)
         self._wrap(self._rfc, "initerofs_blkdev_create", disk_create)
         self._wrap(self._rfc, "initerofs_blkdev_destroy", disk_destroy)
 
@@ -108,7 +117,9 @@ def _rows(events: list[dict[str, Any]], start: int, pages: int, size: int) -> li
             letters += 1
             lent.append((e["mark"], lo, hi, e["start"]))
         elif e["what"] == "returned":
-            lent = [x for x in lent if x[3] != e["start"]]
+            lent = [x for x in lent if x[3] not in (e["start"], e["end"])]      # and the tree behind it
+        elif e["what"] == "tree":
+            lent.append(("T", lo, hi, e["start"]))
         elif e["what"] == "disk":
             e["mark"] = "D"
             lent.append(("D", lo, hi, e["start"]))
@@ -176,10 +187,13 @@ def _why(i: dict[str, Any]) -> list[str]:
     exported = any(e["what"] == "exported" for e in i["events"])
     lent = sum(c in LENT or c == "*" for c in final)
     disk = final.count("D")
-    left = i["kept_pages"] - lent - disk
+    trees = final.count("T")
+    left = i["kept_pages"] - lent - disk - trees
     out = []
     if lent:
         out.append(f"{_pages(lent)} lent to mounts" + ("" if exported else ": freed with the last of them"))
+    if trees:
+        out.append(f"{_pages(trees)} with hash trees: as long as their images")
     if disk:
         out.append(f"{_pages(disk)} behind a disk: as long as that is there")
     if left and exported:
@@ -204,7 +218,7 @@ def memory_lines(d: dict[str, Any]) -> list[str]:
     out = [f"initrd [{i['start']:016x}, {i['start'] + i['size']:016x}): {i['size']} bytes at offset {i['offset']} of a page, {i['pages']} pages, {i['state']}"]
     for e in i["events"]:
         more = f" ({_pages(e['pages'])})" if "pages" in e else f" ({e['mark']})" if "mark" in e else ""
-        who = {"lent": "to", "disk": "as"}.get(e["what"], "by")
+        who = {"lent": "to", "tree": "for", "disk": "as"}.get(e["what"], "by")
         out.append(f"[{e['time_ns'] / 1e9:12.6f}] {e['what']:8} [{e['start']:016x}, {e['end']:016x}){more} {who} {e['by']}")
     n = -(-i["pages"] // COLUMNS)
     used = sorted(set(i["map"]).union(*(set(_squeeze(h["map"], n)) for h in i["history"])))

@@ -207,8 +207,9 @@ def faults(args: argparse.Namespace, boot: Any, options: dict[str, Any]) -> int:
 
 def refusals(result: Any) -> list[str]:
     """What the log says of an initrd or an image that was refused, or turned out to be damaged."""
-    return [line for line in result.log if line.startswith("initrd: ") and line.endswith((": refused", " is corrupted"))
+    said = [line for line in result.log if line.startswith("initrd: ") and line.endswith((": refused", " is corrupted"))
             or line.startswith("storage-init: ") and not line.startswith("storage-init: /init of ")]
+    return list(dict.fromkeys(said))
 
 
 def show(args: argparse.Namespace, result: Any, seen: dict[str, Any], views: Any) -> None:

@@ -13,6 +13,7 @@ from kemu.cli import _boot_memory as view
 from kemu.cli import main
 from kemu.machine.memory import RELEASED_INIT
 from tests.unit.initramfs.archive import archive, record
+from tests.unit.initramfs.test_verify import dm_verity, flip, word
 
 from initramfs import compare, designs
 from initramfs.trials import INIT, cpio_archive, erofs_image
@@ -79,6 +80,24 @@ def test_an_attempt_that_fails_gives_back_what_it_lent() -> None:
     i = d["initrd"]
     assert i["disagree"] == [] and set(i["map"]) == {"F"}
     assert [e["what"] for e in i["events"]] == ["loaded", "reserved", "searched", "lent", "lent", "returned", "returned", "unpacked", "freed"]
+
+
+def test_a_hash_tree_stays_with_its_image() -> None:
+    stored = dm_verity(IMAGE, b"")[1]
+    d, pages = observed("layered", IMAGE + stored, cmdline="initrd_segments=" + word("verity", IMAGE))
+    i = d["initrd"]
+    assert i["disagree"] == [] and i["map"] == "1" * (len(IMAGE) // 4096) + "T" * (len(stored) // 4096) and "F" not in pages
+    assert f"{len(stored) // 4096} page with hash trees: as long as their images" in view.memory_lines(d)
+    bad = flip(IMAGE, 1030) + stored
+    i = observed("layered", bad, cmdline="initrd_segments=" + word("verity", IMAGE))[0]["initrd"]
+    assert i["disagree"] == [] and set(i["map"]) == {"F"}
+
+
+def test_a_block_that_is_read_twice_is_told_once(capsys: Any, tmp_path: Path) -> None:
+    (tmp_path / "i").write_bytes(flip(IMAGE, 3 * 4096 + 1) + dm_verity(IMAGE, b"")[1])
+    args = [str(tmp_path / "i"), "--design", "layered", "--cmdline", "initrd_segments=" + word("verity", IMAGE)]
+    code, _, err = run(capsys, *args)
+    assert (code, err) == (1, "kemu: boot: initrd: data block 3 at offset 12288 of its segment is corrupted\n")
 
 
 def run(capsys: Any, *args: str) -> tuple[int, str, str]:
