@@ -44,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object or array instead of text")
 
 
+VALUES = {"CONFIG_BLK_DEV_RAM_COUNT": int, "CONFIG_BLK_DEV_RAM_SIZE": int, "CONFIG_INIT_ENV_ARG_LIMIT": int, "CONFIG_DEFAULT_INIT": str}
+
+
 def parse_config(options: list[str]) -> dict[str, Any]:
     """``CONFIG_X=y``, ``CONFIG_X=n``, ``CONFIG_X`` (y), ``CONFIG_X=12``, ``CONFIG_X="text"``. There are no modules here: m is refused."""
     out: dict[str, Any] = {}
@@ -56,6 +59,9 @@ def parse_config(options: list[str]) -> dict[str, Any]:
             out[name] = value != "n"
         else:
             out[name] = int(value, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", value) else value.strip('"')
+        kind = VALUES.get(name)
+        if kind is not None and type(out[name]) is not kind:
+            raise CommandError(f"--config {text}: {name} is a {'number' if kind is int else 'text'}", EXIT_CONFIG)
     for name in [n for n in out if n.startswith("CONFIG_RD_")]:             # what it selects
         out.setdefault("CONFIG_DECOMPRESS_" + name[10:], out[name])
     return out
