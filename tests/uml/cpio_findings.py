@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kemu.forge.compressors import bzip2_stream, lz4_legacy
+from kemu.forge.compressors import bzip2_stream, gzip_member, lz4_legacy
 from kemu.forge.cpio import Member, Segment, encode, trailer
 
 REG, DIR, FIFO = 0o100644, 0o040755, 0o010644
@@ -85,8 +85,13 @@ def lz4_cut() -> bytes:
     return data[:len(data) - 20]
 
 
+def gzip_trailer() -> bytes:
+    """A gzip archive without the last of its bytes, which nobody reads."""
+    return gzip_member(encode([Segment(members=[Member(b"a", REG, b"hello\n"), trailer()])]))[:-1]
+
+
 FINDINGS: dict[str, Callable[[], bytes]] = {
     "hang-fifo.cpio": hang_fifo, "skipped-after-collect.bz2": skipped_after_collect, "skipped-first.cpio": skipped_first,
-    "cut-in-a-file.cpio": cut_in_a_file, "bzip2-run.bz2": bzip2_run, "lzma-empty.lzma": lzma_empty,
+    "cut-in-a-file.cpio": cut_in_a_file, "bzip2-run.bz2": bzip2_run, "lzma-empty.lzma": lzma_empty, "gzip-trailer.gz": gzip_trailer,
 }
 DIFFERENCES: dict[str, Callable[[], bytes]] = {"name-at-the-end.cpio": name_at_the_end, "lzma-window.lzma": lzma_window, "lz4-cut.lz4": lz4_cut}

@@ -86,3 +86,9 @@ def test_a_known_difference(linux: Oracle, name: str, why: str) -> None:
     port, kernel = both(linux, data)
     assert disagreement(port, kernel)
     assert known(linux, data, port, kernel) == why
+
+
+def test_a_gzip_trailer_that_is_not_all_there_is_counted(linux: Oracle) -> None:
+    port, kernel = both(linux, made.gzip_trailer())
+    assert kernel.end == "panic"
+    assert "KASAN: out-of-bounds in unpack_to_rootfs" in port.end
