@@ -66,6 +66,7 @@ from kemu.linux.pagemap import (
     readahead_index,
 )
 from kemu.linux.rwsem import down_read, up_read
+from kemu.linux.series import Unedited
 from kemu.linux.splice import filemap_splice_read
 from kemu.linux.stat import S_ISBLK
 from kemu.linux.tracepoint import trace
@@ -128,7 +129,7 @@ def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> int:
     offset = u64(buf.off + offset)
     index = pgoff_t(offset >> arch.PAGE_SHIFT)
     page = buf.page
-    if page and buf.base and need_kmap and page.index == index and page.mapping is buf.mapping and not page.order and not buf.file:
+    if page and buf.base and _inlined.ok and need_kmap and page.index == index and page.mapping is buf.mapping and not page.order and not buf.file:
         return buf.base + (offset & (arch.PAGE_SIZE - 1))       # what is below says so for a folio of one page that is there and mapped already
     folio: Page | None = None
 
@@ -546,3 +547,7 @@ erofs_file_fops = file_operations(
     unlocked_ioctl=_erofs_ioctl,
     splice_read=filemap_splice_read,
 )
+
+
+# loops repeat what these do as long as no series changes one of them
+_inlined = Unedited(erofs_bread)

@@ -25,6 +25,7 @@ from kemu.linux.pagemap import (
     readahead_length,
     readahead_pos,
 )
+from kemu.linux.series import Unedited
 from kemu.linux.tracepoint import trace
 from kemu.linux.types import Ref, this, u64
 
@@ -82,9 +83,10 @@ def z_erofs_pcluster_readmore(f: z_erofs_frontend, rac: Any, backmost: bool) -> 
     while cur >= end and cur < i_size_read(inode):
         index = cur >> arch.PAGE_SHIFT
 
-        if this.watch is None:
+        if this.watch is None and _inlined.ok:
             # mostly, these are the ones that are being read: locked, so they cannot be grabbed; or they were read before
-            while index and index << arch.PAGE_SHIFT >= end and (there := mapping.i_pages.get(index)) is not None and there.flags & (PG_locked | PG_uptodate):
+            lowest = max(1, -(-end >> arch.PAGE_SHIFT))
+            while index >= lowest and (there := mapping.i_pages.get(index)) is not None and there.flags & (PG_locked | PG_uptodate):
                 index -= 1
             if (index + 1 << arch.PAGE_SHIFT) - 1 < cur:
                 cur = (index + 1 << arch.PAGE_SHIFT) - 1
@@ -173,5 +175,8 @@ z_erofs_aops = address_space_operations(
     read_folio=z_erofs_read_folio,
     readahead=z_erofs_readahead,
 )
+
+# loops repeat what these do as long as no series changes one of them
+_inlined = Unedited(z_erofs_pcluster_readmore, erofs_grab_folio_nowait)
 
 __all__ = ["z_erofs_aops", "z_erofs_exit_subsystem", "z_erofs_init_subsystem", "z_erofs_init_super", "z_erofs_shrink_scan"]

@@ -106,10 +106,6 @@ def z_erofs_do_decompressed_bvec(be: z_erofs_backend, bvec: z_erofs_bvec) -> Non
     list_add(item.list, be.decompressed_secondary_bvecs)
 
 
-_inlined = Unedited(z_erofs_do_decompressed_bvec, z_erofs_bvec_dequeue, z_erofs_page_is_invalidated, z_erofs_is_shortlived_page,
-                    z_erofs_put_shortlivedpage, erofs_pagepool_add, erofs_folio_is_managed, erofs_onlinefolio_end)
-
-
 def _do_decompressed_bvecs(be: z_erofs_backend, bvecs: list[z_erofs_bvec]) -> None:
     """:func:`z_erofs_do_decompressed_bvec` for each, with the warm path of it written out."""
     pcl = be.pcl
@@ -383,10 +379,8 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
         be.onstack_pages[be.onstack_used:be.onstack_used + pclusterpages] = be.compressed_pages
 
     z_erofs_fill_other_copies(be, err)
-    i = 0
-    if this.watch is None and _inlined.ok:
-        i = _put_decompressed_pages(be, err)
-    for i in range(i, be.nr_pages):
+    done = _put_decompressed_pages(be, err) if this.watch is None and _inlined.ok else 0
+    for i in range(done, be.nr_pages):
         page = be.decompressed_pages[i]
         if not page:
             continue
@@ -444,3 +438,9 @@ def z_erofs_decompressqueue_work(work: Any) -> None:
     z_erofs_decompress_queue(bgq, pagepool)
     erofs_release_pages(pagepool)
     kvfree(bgq)
+
+
+# loops repeat what these do as long as no series changes one of them
+_inlined = Unedited(z_erofs_do_decompressed_bvec, z_erofs_bvec_dequeue, z_erofs_page_is_invalidated, z_erofs_is_shortlived_page,
+                    z_erofs_put_shortlivedpage, erofs_pagepool_add, erofs_folio_is_managed, erofs_onlinefolio_end,
+                    z_erofs_parse_out_bvecs, z_erofs_parse_in_bvecs, z_erofs_decompress_pcluster)

@@ -22,6 +22,7 @@ from kemu.linux.pagemap import (
     mapping_set_gfp_mask,
 )
 from kemu.linux.sched import cond_resched
+from kemu.linux.series import Unedited
 from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.types import Ref, this, ulong
 from kemu.linux.xarray import xa_init
@@ -110,7 +111,7 @@ def z_erofs_bind_cache(fe: z_erofs_frontend) -> None:
         return
 
     # where nobody watches and nobody comes between, the lock is not seen
-    alone = this.watch is None and this.chooser is None and pcl.lockref.lock.owner is None
+    alone = this.watch is None and this.chooser is None and pcl.lockref.lock.owner is None and _inlined.ok
     if (alone and not shouldalloc and mc.i_pages.keys().isdisjoint(range(poff, poff + pclusterpages)) and
             None in [bvec.page for bvec in pcl.compressed_bvecs[:pclusterpages]]):
         return                  # none of them is there, and none is made
@@ -231,3 +232,7 @@ def z_erofs_init_super(sb: SuperBlock) -> int:
     EROFS_SB(sb).managed_cache = inode
     xa_init(EROFS_SB(sb).managed_pslots)
     return 0
+
+
+# loops repeat what these do as long as no series changes one of them
+_inlined = Unedited(z_erofs_bind_cache)

@@ -88,9 +88,6 @@ def z_erofs_attach_page(fe: z_erofs_frontend, bvec: z_erofs_bvec, exclusive: boo
     return ret
 
 
-_inlined = Unedited(z_erofs_attach_page, z_erofs_bvec_enqueue, erofs_onlinefolio_split)
-
-
 def _attach_whole_pages(fe: z_erofs_frontend, folio: Page, offset: int, end: int, lo: int) -> int:
     """What the loop of :func:`z_erofs_scan_folio` does for the whole pages of ``folio`` from ``end`` down to ``lo``, all of the same extent:
     each is attached exclusively. Nobody watches, so the pcluster's lock is not seen. Returns where it stopped: one of them is not so simple.
@@ -467,3 +464,7 @@ def z_erofs_scan_folio(f: z_erofs_frontend, folio: Page, ra: bool) -> int:
             break
     erofs_onlinefolio_end(folio, err, False)
     return err
+
+
+# loops repeat what these do as long as no series changes one of them
+_inlined = Unedited(z_erofs_attach_page, z_erofs_bvec_enqueue, erofs_onlinefolio_split, z_erofs_scan_folio)

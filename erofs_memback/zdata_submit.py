@@ -179,9 +179,6 @@ def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluste
     folio_put(folio)
 
 
-_inlined = Unedited(z_erofs_fill_bio_vec, z_erofs_page_is_invalidated, erofs_folio_is_managed)
-
-
 def _fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluster, nr: int, mc: Any) -> None:
     """:func:`z_erofs_fill_bio_vec` for its usual cases, where nobody watches and nobody comes between: the lock is not seen."""
     zbv = pcl.compressed_bvecs[nr]
@@ -435,3 +432,7 @@ def z_erofs_runqueue(f: z_erofs_frontend, rabytes: int) -> int:
 
     # handle synchronous decompress queue in the caller context
     return z_erofs_decompress_queue(io[JQ_SUBMIT], f.pagepool) or err
+
+
+# loops repeat what these do as long as no series changes one of them
+_inlined = Unedited(z_erofs_fill_bio_vec, z_erofs_page_is_invalidated, erofs_folio_is_managed, z_erofs_endio, __erofs_allocpage)

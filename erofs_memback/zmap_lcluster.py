@@ -94,9 +94,6 @@ def decode_compactedbits(lobits: int, in_: int, pos: int) -> tuple[int, int]:
     return lo, (v >> lobits) & 3
 
 
-_inlined = Unedited(decode_compactedbits)
-
-
 @port_of(P, "get_compacted_la_distance")
 def get_compacted_la_distance(lobits: int, encodebits: int, vcnt: int, in_: int, i: int) -> int:
     d1 = 0
@@ -292,3 +289,7 @@ def z_erofs_extent_lookback(m: z_erofs_maprecorder, lookback_distance: int) -> i
               lookback_distance, m.lcn, vi.nid)
     DBG_BUGON(1)
     return -EFSCORRUPTED
+
+
+# loops repeat what these do as long as no series changes one of them
+_inlined = Unedited(decode_compactedbits, z_erofs_load_compact_lcluster)
