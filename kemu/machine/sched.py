@@ -18,6 +18,7 @@ from kemu.machine.splat import Deadlock, HungTask
 PF_KTHREAD = 0x00200000
 HZ = 100
 NSEC_PER_JIFFY = 1_000_000_000 // HZ
+MAX_ALONE = 100_000             # naps of one task with nobody else around
 
 
 class Clock:
@@ -95,7 +96,7 @@ class WaitQueue:
 class Scheduler:
     """Runs tasks. The task that made the machine is the first one and owns the main greenlet."""
 
-    __slots__ = ("clock", "current", "idlers", "main", "next_pid", "polls", "runnable", "sleepers", "spins", "tasks", "max_switches", "switches")
+    __slots__ = ("alone", "clock", "current", "idlers", "main", "next_pid", "polls", "runnable", "sleepers", "spins", "tasks", "max_switches", "switches")
 
     def __init__(self, clock: Clock, first: Task):
         self.clock = clock
@@ -106,6 +107,7 @@ class Scheduler:
         self.sleepers: list[Task] = []
         self.tasks: list[Task] = [first]
         self.next_pid = first.pid + 1
+        self.alone = 0              # times in a row that the only thing to do was to wake the task that had just gone to sleep
         self.switches = 0
         self.max_switches = 5_000_000
         self.spins = 0
@@ -181,6 +183,10 @@ class Scheduler:
             self.clock.now_ns = max(self.clock.now_ns, t.wake_at)
             self.make_runnable(t)
             t.woken = False
+            self.alone = self.alone + 1 if t is self.current else 0
+            if self.alone > MAX_ALONE:
+                raise HungTask(f"INFO: task {t.comm}:{t.pid} sleeps and looks again for ever: there is no other task that could change anything",
+                               self.describe_waiters())
         ch = this.chooser
         if ch is not None and len(self.runnable) > 1:
             i = ch.task(list(self.runnable), None, "schedule")
