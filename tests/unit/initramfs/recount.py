@@ -19,7 +19,7 @@ from kemu.machine.memory import Memory
 from kemu.machine.pages import PageAllocator
 
 from erofs_memback import decompressor, decompressor_zstd
-from initramfs import initramfs as base
+from initramfs import unpack
 
 # file -> how many statements store into the arena, and who counts them
 WRITERS = {
@@ -106,5 +106,5 @@ class Recount:
             me.bytes_decompressed += output.pos - before
             return ret
         patch.setattr(decompressor_zstd, "zstd_decompress_stream", stream_decoded)
-        wrap(base, "flush_buffer", flushed)
+        wrap(unpack, "flush_buffer", flushed)
         wrap(blk_core, "__submit_bio", submitted)

@@ -139,7 +139,7 @@ def test_every_call_that_can_fail(capsys: Any, good: str) -> None:
     ends = {r["end"] for r in rows}
     assert {"Run /init as init process", "Kernel panic - not syncing: Can't create rootfs", "Kernel panic - not syncing: can't allocate buffers"} <= ends
     one = next(r for r in rows if r["end"].endswith("can't allocate buffers"))
-    assert one["site"].startswith("unpack_to_rootfs (initramfs/initramfs.py:") and one["tree"] == "none"
+    assert one["site"].startswith("unpack_to_rootfs (initramfs/unpack.py:") and one["tree"] == "none"
     code, out, err = run(capsys, good, "--dmesg", "--fail-nth", str(one["n"]))
     assert code == 255 and out.splitlines()[-1] == one["end"] and f"fallible call {one['n']} fails" in err
     code, _, err = run(capsys, good, "--dmesg", "--fail-nth", "99999")
