@@ -287,11 +287,16 @@ class iattr:
 
 @dup("include/linux/stat.h")
 class Kstat:
-    """``struct kstat``; times are timespec64. As in C, nothing is in it before vfs_getattr() or clear()."""
+    """``struct kstat``; times are timespec64. In C nothing is in it before vfs_getattr() or memset(); here it reads as zeros."""
 
     __slots__ = ("atime", "attributes", "attributes_mask", "blksize", "blocks", "btime", "change_cookie", "ctime", "dev", "dio_mem_align",
                  "dio_offset_align", "dio_read_offset_align", "gid", "ino", "mnt_id", "mode", "mtime", "nlink", "rdev", "result_mask", "size",
                  "subvol", "uid")
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self.__slots__:
+            raise AttributeError(name)
+        return None if name in ("atime", "mtime", "ctime", "btime") else 0
 
     def clear(self) -> None:
         """``memset(stat, 0, sizeof(*stat))``"""
