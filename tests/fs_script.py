@@ -104,7 +104,7 @@ def _tree(path: str) -> list[str]:
 
 
 def _mountinfo() -> list[str]:
-    """Without what differs from boot to boot: ids and devices are numbered in the order in which the list has them, sizes are left out."""
+    """Without what differs from boot to boot or from build to build: ids and devices are numbered in the order in which the list has them."""
     ids: dict[str, int] = {}
     devices: dict[str, int] = {}
     out = []
@@ -112,7 +112,7 @@ def _mountinfo() -> list[str]:
         words = line.split(" ")
         dash = words.index("-")
         head = [str(ids.setdefault(words[0], len(ids))), str(ids.get(words[1], -1)), str(devices.setdefault(words[2], len(devices)))]
-        out.append(" ".join(head + words[3:dash + 3] + [words[-1].split(",")[0]]))
+        out.append(" ".join(head + words[3:dash + 3] + [",".join(o for o in words[-1].split(",") if o not in ("inode32", "inode64"))]))
     return out
 
 

@@ -10,9 +10,10 @@ from kemu.linux.errno import ENOMEM, ENOPARAM, ENOSPC
 from kemu.linux.filemap_read import generic_file_read_iter
 from kemu.linux.fs_parser import fs_parse, fs_parse_result, fsparam_u32oct
 from kemu.linux.gfp import GFP_HIGHUSER
-from kemu.linux.honesty import dup, names
+from kemu.linux.honesty import dup, names, port_of
 from kemu.linux.mapping import AS_UNEVICTABLE
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
+from kemu.linux.seq_file import SeqFile, seq_printf
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.stat import S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG
 from kemu.linux.super_types import SuperBlock, super_operations
@@ -157,7 +158,17 @@ ramfs_dir_inode_operations = inode_operations(
     create=ramfs_create, lookup=simple_lookup, link=simple_link, unlink=simple_unlink, symlink=ramfs_symlink, mkdir=ramfs_mkdir,
     rmdir=simple_rmdir, mknod=ramfs_mknod, rename=simple_rename, tmpfile=ramfs_tmpfile)
 plain_create.append(ramfs_create)
-ramfs_ops = super_operations(statfs=simple_statfs, drop_inode=inode_just_drop)
+@port_of("fs/ramfs/inode.c", "ramfs_show_options")
+def ramfs_show_options(m: SeqFile, root: Dentry) -> int:
+    """``int ramfs_show_options(struct seq_file *m, struct dentry *root)``: 0"""
+    fsi = root.d_sb.s_fs_info
+
+    if fsi.mode != RAMFS_DEFAULT_MODE:
+        seq_printf(m, ",mode=%o", fsi.mode)
+    return 0
+
+
+ramfs_ops = super_operations(show_options=ramfs_show_options, statfs=simple_statfs, drop_inode=inode_just_drop)
 ramfs_fs_parameters = [fsparam_u32oct("mode", Opt_mode)]
 
 

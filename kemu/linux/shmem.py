@@ -27,11 +27,12 @@ from kemu.linux.fs_parser import (
 )
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.highmem import folio_zero_range, folio_zero_segments
-from kemu.linux.honesty import custom, dup, names
+from kemu.linux.honesty import custom, dup, names, port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.mapping import mapping_set_exiting, mapping_set_unevictable
 from kemu.linux.mm import folio_put
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
+from kemu.linux.seq_file import SeqFile, seq_printf
 from kemu.linux.slab import SLAB_PANIC, kfree, kmalloc, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, kzalloc_obj
 from kemu.linux.stat import S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 from kemu.linux.statfs import kstatfs
@@ -704,7 +705,43 @@ def shmem_statfs(dentry: Dentry, buf: kstatfs) -> int:
     return 0
 
 
-shmem_ops = super_operations(alloc_inode=shmem_alloc_inode, free_inode=shmem_free_in_core_inode, statfs=shmem_statfs,
+@port_of(C, "shmem_default_max_blocks")
+def shmem_default_max_blocks() -> int:
+    """``unsigned long shmem_default_max_blocks(void)``: half of the physical ram"""
+    return totalram_pages() // 2
+
+
+@port_of(C, "shmem_default_max_inodes")
+def shmem_default_max_inodes() -> int:
+    """``unsigned long shmem_default_max_inodes(void)``: there is no high memory"""
+    nr_pages = totalram_pages()
+
+    return min(nr_pages, nr_pages // 2, arch.ULONG_MAX // BOGO_INODE_SIZE)
+
+
+@port_of(C, "shmem_show_options")
+def shmem_show_options(seq: SeqFile, root: Dentry) -> int:
+    """``int shmem_show_options(struct seq_file *seq, struct dentry *root)``: 0"""
+    sbinfo = SHMEM_SB(root.d_sb)
+
+    if sbinfo.max_blocks != shmem_default_max_blocks():
+        seq_printf(seq, ",size=%luk", sbinfo.max_blocks << (arch.PAGE_SHIFT - 10))
+    if sbinfo.max_inodes != shmem_default_max_inodes():
+        seq_printf(seq, ",nr_inodes=%lu", sbinfo.max_inodes)
+    if sbinfo.mode != 0o1777:
+        seq_printf(seq, ",mode=%03o", sbinfo.mode)
+    if sbinfo.uid:
+        seq_printf(seq, ",uid=%u", sbinfo.uid)
+    if sbinfo.gid:
+        seq_printf(seq, ",gid=%u", sbinfo.gid)
+    if IS_ENABLED("CONFIG_TMPFS_INODE64") or sbinfo.full_inums:
+        seq_printf(seq, ",inode%d", 64 if sbinfo.full_inums else 32)
+    if sbinfo.noswap:
+        seq_printf(seq, ",noswap")
+    return 0
+
+
+shmem_ops = super_operations(show_options=shmem_show_options, alloc_inode=shmem_alloc_inode, free_inode=shmem_free_in_core_inode, statfs=shmem_statfs,
                              evict_inode=shmem_evict_inode, drop_inode=inode_just_drop)
 
 
@@ -784,9 +821,9 @@ def shmem_fill_super(sb: SuperBlock, fc: FsContext) -> int:
     if not sb.s_flags & SB_KERNMOUNT:
         # half of the physical ram per instance, one inode per page of lowmem
         if not ctx.seen & SHMEM_SEEN_BLOCKS:
-            ctx.blocks = totalram_pages() // 2
+            ctx.blocks = shmem_default_max_blocks()
         if not ctx.seen & SHMEM_SEEN_INODES:
-            ctx.inodes = min(totalram_pages(), totalram_pages() // 2)
+            ctx.inodes = shmem_default_max_inodes()
         if not ctx.seen & SHMEM_SEEN_INUMS:
             ctx.full_inums = IS_ENABLED("CONFIG_TMPFS_INODE64")
         sbinfo.noswap = ctx.noswap

@@ -205,7 +205,7 @@ static int number(char known[][32], int *n, const char *word)
 	return i;
 }
 
-/* ids and devices are numbered in the order in which the list has them; sizes are left out */
+/* ids and devices are numbered in the order in which the list has them */
 static void mountinfo(void)
 {
 	static char ids[4096][32], devices[4096][32];
@@ -233,7 +233,12 @@ static void mountinfo(void)
 		if (!dash || !last)
 			continue;
 		*last++ = 0;
-		last[strcspn(last, ",")] = 0;
+		for (i = 0; i < 2; i++) {
+			char *bits = strstr(last, i ? ",inode32" : ",inode64");
+
+			if (bits)
+				memmove(bits, bits + 8, strlen(bits + 8) + 1);
+		}
 		fprintf(out, "%d %d %d %d %s %s\n", at, id, parent, number(devices, &n_devices, w[2]), rest, last);
 	}
 	fclose(f);
