@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     view = parser.add_mutually_exclusive_group()
     view.add_argument("--manifest", action="store_true", help="the tree when the kernel looks for the init program, one JSON object a line")
     view.add_argument("--dmesg", action="store_true", help="the kernel's log; its last line tells how the boot ended")
-    view.add_argument("--initcalls", action="store_true", help="initcalls in order, as initcall_debug prints them")
+    view.add_argument("--initcalls", action="store_true", help="initcalls in order, as initcall_debug prints them (-v: which of them are ported)")
     view.add_argument("--memory", action="store_true", help="who owned which page of the initrd, and when it was freed")
     view.add_argument("--mounts", action="store_true", help="the mount tree at the end")
     view.add_argument("--compare-table", metavar="FILE", help="what moves from this build's initcalls (or --table's) to those of FILE; boots nothing")
@@ -238,6 +238,12 @@ def show(args: argparse.Namespace, result: Any, seen: dict[str, Any], views: Any
     elif args.initcalls:
         lines = views.initcall_lines(result)
         print(json.dumps(lines) if args.json else "\n".join(lines))
+        if getattr(args, "verbose", 0):
+            from kemu.linux.init import initcalls as ported
+
+            called = [line.split()[1] for line in lines if line.startswith("calling  ")]
+            mine = [name for name in called if name in ported]
+            print(f"kemu: boot: {len(mine)} of {len(called)} initcalls are ported, the others do nothing and succeed: {', '.join(mine)}", file=sys.stderr)
     elif args.memory:
         from kemu.cli._boot_memory import memory_lines
 
