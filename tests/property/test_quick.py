@@ -6,6 +6,7 @@ chooser that always chooses what happens without one.
 """
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -80,6 +81,8 @@ def _inode(inode: Any) -> dict[str, Any]:
         "i_mtime_nsec", "i_ctime_nsec", "i_blkbits", "i_blocks", "i_state", "i_count", "i_writecount", "i_readcount", "i_linklen")}
     out["ops"] = id(inode.i_op), id(inode.i_fop), id(inode.i_mapping.a_ops), inode.i_mapping.flags, inode.i_mapping.gfp_mask
     out["locked"] = inode.i_rwsem is not None and (inode.i_rwsem.writer is not None or inode.i_rwsem.readers)
+    acl = inode.i_acl
+    out["acl"] = acl if acl is None or isinstance(acl, int) else list(acl.a_entries)
     out["xattrs"] = sorted(getattr(inode, "xattrs", {}))
     out["aliases"] = [d.d_name.name for d in inode.i_dentry]
     mem = this.mem
@@ -209,6 +212,7 @@ def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 # ------------------------------------------------------------------------- calls
 
 CAPS = (0x02000001).to_bytes(4, "little") + b"\1\0\0\0" + bytes(12)
+ACL = struct.pack("<I" + "HHI" * 5, 2, 1, 7, 0xFFFFFFFF, 2, 6, 7, 4, 5, 0xFFFFFFFF, 0x10, 7, 0xFFFFFFFF, 0x20, 4, 0xFFFFFFFF)    # user 7 has rw-
 CALLERS = (None, Cred(7, 7, 0), Cred(7, 9, 0, (3,)), Cred(0, 0, 0))
 paths = st.sampled_from(["f", "g", "d/f", "d/g", "/d/f", "d/l", "d/../f", "d", "d/deep/f", "shut/f", "sticky/f", "./f", "f/x", "", ".", "d/"])
 ids = st.sampled_from([0, 7, 9, 3, 0xFFFFFFFF])
@@ -222,7 +226,7 @@ steps = st.lists(st.one_of(
     st.tuples(st.just("truncate"), st.integers(0, 3), st.sampled_from([0, 1, 5000, 1 << 40, -1, (1 << 63) - 1])),
     st.tuples(st.just("utimes"), st.integers(0, 3), times, times),
     st.tuples(st.just("put"), st.integers(0, 3)),
-    st.tuples(st.just("path"), paths, st.sampled_from(["chown", "chmod", "utimes", "stat", "unlink", "rmdir", "chdir", "cap", "link"])),
+    st.tuples(st.just("path"), paths, st.sampled_from(["chown", "chmod", "utimes", "stat", "unlink", "rmdir", "chdir", "cap", "acl", "link"])),
     st.tuples(st.just("caller"), st.integers(0, len(CALLERS) - 1)),
     st.tuples(st.just("tick"),)), min_size=8, max_size=40)
 systems = st.sampled_from([("ramfs", None), ("tmpfs", None), ("tmpfs", "size=16k,nr_inodes=12")])
@@ -250,6 +254,7 @@ def play(script: list[tuple[Any, ...]], fs: tuple[str, str | None], attached: di
         by_path: dict[str, Callable[[str], Any]] = {
             "chown": lambda p: init_chown(p, 3, 4, 0), "chmod": lambda p: init_chmod(p, 0o4711), "stat": lambda p: init_stat(p, Kstat(), 0),
             "utimes": lambda p: init_utimes(p, (timespec64(5, 6), timespec64(7, 8))), "unlink": sys.sys_unlink, "rmdir": sys.sys_rmdir, "chdir": init_chdir,
+            "acl": lambda p: sys_lsetxattr(p, b"system.posix_acl_access", ACL),
             "cap": lambda p: sys_lsetxattr(p, b"security.capability", CAPS),
             "link": lambda p: sys.sys_link(p, "d/new")}
         for what, *args in script:
@@ -295,6 +300,7 @@ RAMFS, TMPFS, FULL = ("ramfs", None), ("tmpfs", None), ("tmpfs", "size=16k,nr_in
 @example([("open", "f", 0, 0o644), ("tick",), ("truncate", 0, 5000), ("tick",), ("truncate", 0, 5000)], TMPFS)
 @example([("open", "f", 0, 0o4777), ("chown", 0, 7, 9), ("chmod", 0, 0o6777), ("caller", 1), ("chown", 0, 7, 7), ("write", 0, 0, 1)], TMPFS)
 @example([("open", "f", 0, 0o644), ("path", "f", "cap"), ("chown", 0, 0, 0), ("path", "f", "cap"), ("truncate", 0, 5000)], TMPFS)
+@example([("open", "f", 0, 0o644), ("path", "f", "acl"), ("chmod", 0, 0o4711), ("path", "d", "acl"), ("open", "d/f", 0, 0o644)], TMPFS)
 @example([("open", "f", O_APPEND, 0o644), ("write", 0, 0, 100), ("write", 0, 0, 100), ("write", 0, 4095, 4096)], RAMFS)
 def test_calls(script: list[tuple[Any, ...]], fs: tuple[str, str | None]) -> None:
     first, *rest = (play(script, fs, a) for a in ATTACHED)

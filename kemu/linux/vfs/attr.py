@@ -11,7 +11,7 @@ from kemu.linux.dcache import Dentry
 from kemu.linux.errno import EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, EPERM
 from kemu.linux.honesty import dup
 from kemu.linux.stat import S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISGID, S_ISLNK, S_ISUID
-from kemu.linux.super_types import SB_RDONLY
+from kemu.linux.super_types import SB_POSIXACL, SB_RDONLY
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import (
     ATTR_ATIME,
@@ -269,7 +269,7 @@ def vfs_truncate(path: Path, length: int) -> int:
 def chmod_common(path: Path, mode: int) -> int:
     """``int chmod_common(const struct path *path, umode_t mode)``"""
     inode = path.dentry.d_inode
-    if inode.i_mode & S_IFMT != S_IFLNK and _plain(path.mnt, inode):
+    if inode.i_mode & S_IFMT != S_IFLNK and (inode.i_acl is None or not inode.i_sb.s_flags & SB_POSIXACL) and _plain(path.mnt, inode):
         if mode & S_ISUID or mode & 0o2010 == 0o2010:
             inode.i_flags &= ~S_NOSEC
         inode.i_mode = mode & S_IALLUGO | inode.i_mode & ~S_IALLUGO
