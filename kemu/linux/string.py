@@ -97,7 +97,12 @@ def c_string(p: int, maxlen: int = 1 << 20) -> bytes:
 @custom("include/linux/string.h", "*(u8 (*)[n])p", "n bytes of memory as Python bytes; checked as n loads are")
 def mem_read(p: int, n: int) -> bytes:
     """``n`` bytes at ``p`` that the kernel looks at."""
-    return this.mem.load(p, n)
+    mem = this.mem
+    base = mem.fast.get(p >> mem.shift)
+    off = p & mem.mask
+    if base is None or off + n > mem.page_size:
+        return mem.load(p, n)
+    return bytes(mem.buf[base + off:base + off + n])
 
 
 @custom("include/linux/string.h", "", "Python bytes stored to memory, as a device or a decompressor writes them")
@@ -156,10 +161,19 @@ def c_path(p: int, maxlen: int = 1 << 20) -> str:
     return this.mem.load(p, strnlen(p, maxlen)).decode("utf-8", "surrogateescape")
 
 
+_FOUR_NULS = bytes(4)
+
+
 @custom("include/linux/string.h", "", "a loop over chars, done at once")
 def leading_nuls(p: int, n: int) -> int:
     """How many NULs there are at ``p``, at most ``n``; reads no further than the first byte that is none."""
     mem = this.mem
+    base = mem.fast.get(p >> mem.shift)
+    if base is not None and n >= 4 and p & mem.mask <= mem.mask - 4:
+        base += p & mem.mask
+        head = bytes(mem.buf[base:base + 4])
+        if head != _FOUR_NULS:                  # the padding of a record: decided here
+            return 4 - len(head.lstrip(b"\0"))
     done = 0
     step = 16
     while done < n:

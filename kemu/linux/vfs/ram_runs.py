@@ -65,7 +65,10 @@ class _Run:
 
 def _make_run(mapping: AddressSpace, index: int, nr: int, pfn: int) -> None:
     alloc = this.machine.alloc
-    this.mem.state.update(dict.fromkeys(range(pfn, pfn + nr), OK))
+    if nr == 1:
+        this.mem.state[pfn] = OK
+    else:
+        this.mem.state.update(dict.fromkeys(range(pfn, pfn + nr), OK))
     run = _Run(alloc, mapping, index, nr, pfn)
     if mapping.nrpages:
         pages = run.pages()
@@ -116,7 +119,7 @@ def _write_run(mapping: AddressSpace, src: int, pos: int, n: int, account: Calla
         runs = mem.pieces(src + done, k, False)
         # no watch: whether the source was ever written interests no one
         alloc.next_pfn = pfn + nr
-        if nr >= 4:
+        if nr > 1:
             mem.touch(pfn, nr)
         to = (pfn << shift) + off
         for base, m in runs:
