@@ -120,7 +120,7 @@ class Choices:
     # ------------------------------------------------------------ faults
 
     def arm_faults(self, limit: int = 1000, most: int = 1, kinds: tuple[str, ...] | None = None) -> None:
-        """From here on, up to ``most`` fallible calls fail: the first within the next ``limit``. ``kinds``: only those (failslab, ...)."""
+        """From here on, up to ``most`` fallible calls fail: the first within the next ``limit``. ``kinds``: only those (failslab, ...), or those calls."""
         self._faults_on = True
         self._fault_kinds = kinds
         self._fault_limit = limit
@@ -143,7 +143,7 @@ class Choices:
 
     def fault(self, kind: str, what: str) -> bool:
         """See :class:`kemu.machine.chooser.Chooser`."""
-        if not self._faults_on or (self._fault_kinds is not None and kind not in self._fault_kinds):
+        if not self._faults_on or (self._fault_kinds is not None and kind not in self._fault_kinds and what not in self._fault_kinds):
             return False
         n = self.fault_points = self.fault_points + 1
         self.fault_keys.append((kind, what, port_chain()))

@@ -21,6 +21,7 @@ GFP_KERNEL_ACCOUNT = GFP_KERNEL | __GFP_ACCOUNT
 GFP_NOWAIT = __GFP_KSWAPD_RECLAIM | __GFP_NOWARN
 GFP_NOIO = __GFP_RECLAIM
 GFP_NOFS = __GFP_RECLAIM | __GFP_IO
+NO_WAIT = "alloc_pages without reclaim"     # what fails first when memory is short
 GFP_USER = GFP_KERNEL | __GFP_HARDWALL
 GFP_HIGHUSER = GFP_USER | __GFP_HIGHMEM
 GFP_HIGHUSER_MOVABLE = GFP_HIGHUSER | __GFP_MOVABLE
@@ -50,7 +51,7 @@ def alloc_pages(gfp: int, order: int, kind: str = KERNEL) -> Page | None:
     """
     if this.chooser is not None or this.watch is not None:
         might_alloc(gfp)
-        if not gfp & __GFP_NOFAIL and should_fail("fail_page_alloc", "alloc_pages"):
+        if not gfp & __GFP_NOFAIL and should_fail("fail_page_alloc", "alloc_pages" if gfp & __GFP_DIRECT_RECLAIM else NO_WAIT):
             return None
     return this.machine.alloc.alloc(order, bool(gfp & __GFP_ZERO), kind)
 
