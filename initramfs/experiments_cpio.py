@@ -235,6 +235,20 @@ def damaged(run: Run) -> None:
     run.saw(b.message or "unpacked")
 
 
+@experiment("initramfs.sizes", series="initramfs", weight=0.5)
+def sizes(run: Run) -> None:
+    """Names and targets as long as the buffers for them, and longer: nothing behind a buffer is touched, and nothing is left behind."""
+    pick = run.pick
+    n = pick.one_of("bytes", (4095, 4096, 4097, 1, 0, 5000, 12300, 65536)) + pick.int("more", 0, 3)
+    long = pick.one_of("which", ("name", "target", "data"))
+    member = Member(b"n" * n if long == "name" else b"m", 0o120777 if long == "target" else 0o100644, b"" if long == "name" else b"t" * n)
+    run.show(f"a {long} of {n} bytes")
+    b = Boot(run, encode([Segment(members=[member, trailer()], method=pick.one_of("method", ("", *available())))]))
+    b.check_end()
+    b.check_clean(but=("open file",))
+    run.saw(b.message or "unpacked")
+
+
 @experiment("initramfs.cut-short", series="initramfs", weight=0.5)
 def cut_short(run: Run) -> None:
     """An archive that ends early leaves nothing behind."""

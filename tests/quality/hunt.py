@@ -17,7 +17,7 @@ from kemu.explore.source import ListSource
 from kemu.machine.series import Series
 
 SECONDS = 60.0
-SMALL = 20         # choices that are not the simplest ones, in a trigger that counts as small
+SMALL = 24         # choices that are not the simplest ones, in a trigger that counts as small
 
 
 class Mutant(NamedTuple):
@@ -33,7 +33,7 @@ class Mutant(NamedTuple):
     detector: str = ""
     small: int = SMALL
     anyway: bool = False
-    shrink: float = 4.0
+    shrink: float = 12.0
 
 
 class Caught(NamedTuple):
