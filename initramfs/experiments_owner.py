@@ -118,7 +118,7 @@ def schedules(run: Run) -> None:
     data = erofs_image("a", False) + cpio_archive("c", False)
     data += bytes(-len(data) % 512) + erofs_image("b", False)
     run.show("an image, an archive, an image")
-    seen = boot("layered", data, run=run, schedule=True)
+    seen = boot("layered", data, run=run, schedule=True, preempt=2000)
     _standing(run, seen)
     if data not in _plain:
         _plain[data] = boot("layered", data)
