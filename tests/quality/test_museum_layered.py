@@ -7,7 +7,7 @@ import pytest
 from kemu.explore.experiment import load_entry_points, registry
 from kemu.explore.search import search
 from tests.quality.hunt import Mutant, check
-from tests.quality.mutants.layered_museum import broken, mutants
+from tests.quality.mutants.layered_museum import broken, capacity, mutants
 
 load_entry_points()
 
@@ -22,3 +22,8 @@ def test_without_them_nothing_is_found() -> None:
     names = sorted({n for m in mutants for n in m.experiments if n.startswith("layered.")})
     p = search([registry[n] for n in names], seconds=20)
     assert [(f.title, f.input) for f in p.findings] == []
+
+
+def test_a_capacity_that_is_rounded_up_is_enough() -> None:
+    """Entry 15, which the posted block device has."""
+    assert search([registry["initerofs-rfc.disk-has-every-byte"]], examples=100, series=(capacity,)).findings == []
