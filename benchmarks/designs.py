@@ -27,8 +27,8 @@ def layered4() -> list[Figure]:
     """Archive, image, compressed archive, image."""
     from kemu.forge.compressors import compress
 
-    from initramfs import designs
-    from initramfs.trials import cpio_archive, erofs_image
+    from initramfs.harness import designs
+    from initramfs.harness.trials import cpio_archive, erofs_image
 
     packed = compress("gzip", cpio_archive("c", False))
     first = cpio_archive("a", False)
@@ -44,8 +44,8 @@ def initerofs_sweep() -> list[Figure]:
     """The first fallible call of a boot of initerofs as posted fails, then the second, and so on."""
     from kemu.machine.machine import Machine
 
-    from initramfs import designs
-    from initramfs.trials import erofs_image
+    from initramfs.harness import designs
+    from initramfs.harness.trials import erofs_image
 
     data = erofs_image("a", blocks=30)
 
@@ -67,7 +67,7 @@ def initerofs_sweep() -> list[Figure]:
 
 def usr_tree(top: Path, most: int = MOST_FILES) -> tuple[int, int]:
     """A root with /init and up to ``most`` files of this machine's /usr. Return: files, bytes."""
-    from initramfs.trials import INIT
+    from initramfs.harness.trials import INIT
 
     (top / "init").write_bytes(INIT)
     (top / "init").chmod(0o755)
@@ -120,7 +120,7 @@ def _mib(n: int) -> str:
 
 def compare_usr() -> list[Figure]:
     """A few thousand files of /usr through ``kemu compare``, twice: the figures are the same to the byte."""
-    from initramfs import compare, compare_views
+    from initramfs.harness import compare, compare_views
 
     how = f"{HOW} compare_usr"
     with tempfile.TemporaryDirectory() as tmp:
@@ -155,8 +155,9 @@ def compare_usr() -> list[Figure]:
 
 def verified() -> list[Figure]:
     """What is hashed until /init can be opened: of an image as a whole, and block by block as it is read."""
-    from initramfs import designs, verify
-    from initramfs.experiments_verify import segment
+    from initramfs import verify
+    from initramfs.harness import designs
+    from initramfs.harness.experiments_verify import segment
 
     how = f"{HOW} verified"
     with tempfile.TemporaryDirectory() as tmp:

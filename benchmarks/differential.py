@@ -19,7 +19,7 @@ def differential() -> list[Figure]:
     from kemu.rung.uml import RungError
     from kemu.rung.uml import differential as uml
 
-    import erofs_memback.differential as experiments
+    import erofs_memback.harness.differential as experiments
 
     names = sorted(n for n, e in registry.items() if e.fn.__module__ == experiments.__name__ and n.startswith("bdev."))
     try:

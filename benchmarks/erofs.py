@@ -15,8 +15,8 @@ DATA = Path(__file__).resolve().parent.parent / "tests" / "data"
 
 _READ_ALL = """
 import sys, time, resource
-from erofs_memback.mount import mounted
-from erofs_memback.readall import read_tree
+from erofs_memback.harness.mount import mounted
+from erofs_memback.harness.readall import read_tree
 image, backend, at = sys.argv[1], sys.argv[2], int(sys.argv[3])
 io_opt = int(sys.argv[5]) if len(sys.argv) > 5 else 0
 t = time.perf_counter()
@@ -43,8 +43,8 @@ def machine() -> list[Figure]:
 
 def mounts() -> list[Figure]:
     """Mounts with every file read, one core: small images as a fuzzer makes them."""
-    from erofs_memback.mount import mounted
-    from erofs_memback.readall import read_tree
+    from erofs_memback.harness.mount import mounted
+    from erofs_memback.harness.readall import read_tree
 
     out = []
     for name in ("small.erofs", "small-lz4.erofs", "demo.erofs"):
@@ -128,7 +128,7 @@ def sparse() -> list[Figure]:
             f.write(image)
             f.truncate(10 << 30)
         for backend, at in (("bdev", "0"), ("memback", "1536")):
-            base = int(in_child("import resource, erofs_memback.mount; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")[0])
+            base = int(in_child("import resource, erofs_memback.harness.mount; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")[0])
             runs = sorted(float(in_child(_READ_ALL, str(big), backend, at, "x")[0].split()[0]) for _ in range(5))
             peak = int(in_child(_READ_ALL, str(big), backend, at, "x")[0].split()[3])
             out.append(Figure(f"mounting a 10 GB sparse image, {backend} at {at}", f"{runs[2] * 1e3:.1f} ms, {peak / 1024:.0f} MB ({(peak - base) / 1024:.0f} MB over the bare imports)",

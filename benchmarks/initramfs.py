@@ -97,7 +97,7 @@ def archives() -> list[Figure]:
     try:
         from kemu.rung.uml import Oracle
 
-        from initramfs.differential import differences
+        from initramfs.harness.differential import differences
 
         oracle = Oracle(timeout=4)
     except Exception as e:

@@ -281,7 +281,7 @@ def compare_tables(args: argparse.Namespace) -> int:
 
 def find_design(args: argparse.Namespace) -> Any:
     """The design, and whether what was asked goes with it."""
-    from initramfs.designs import find, for_cmdline
+    from initramfs.harness.designs import find, for_cmdline
 
     design = for_cmdline(find(args.design), args.cmdline)
     if args.image and not design.image:
@@ -299,7 +299,7 @@ def run_linux(args: argparse.Namespace) -> int:
     from kemu.rung.uml.errors import RungError
     from kemu.rung.uml.initrd import boot_initrd
 
-    from initramfs.designs import asks_to_verify
+    from initramfs.harness.designs import asks_to_verify
 
     if args.initcalls or args.memory or args.mounts or args.faults or args.fail_nth:
         raise CommandError("--rung linux shows --manifest and --dmesg", EXIT_USAGE)

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from kemu.cli._boot import DESIGNS
 
-    from initramfs import compare, compare_views
+    from initramfs.harness import compare, compare_views
 
     for name in args.design:
         if name not in DESIGNS:

@@ -37,7 +37,7 @@ def _digest(image: bytes, backend: str, at: int) -> tuple[str, int, dict[str, in
     from kemu.report.manifest import ordered
     from kemu.report.walk import walk
 
-    from erofs_memback.mount import mounted
+    from erofs_memback.harness.mount import mounted
 
     with mounted(image, backend=backend, at=at) as m:
         entries = ordered(walk(m.path))

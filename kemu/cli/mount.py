@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from erofs_memback.mount import MountError, machine_for, mount_in
+    from erofs_memback.harness.mount import MountError, machine_for, mount_in
 
     with machine_for(args.image, args.device, backend=args.backend, page_size=args.page_size) as machine:
         try:
@@ -122,7 +122,7 @@ def _lookup(m: Any, name: str, follow: bool) -> Any:
 
 
 def _kernel_said(m: Any, name: str) -> str:
-    from erofs_memback.mount import last_message
+    from erofs_memback.harness.mount import last_message
 
     said = last_message(m.machine)
     return f"{name}: {said}" if said.startswith("erofs") and "mounted with root" not in said else name

@@ -12,7 +12,7 @@ from typing import Any
 from kemu.report import manifest
 from kemu.report.walk import walk
 
-from erofs_memback.mount import MountError, mounted
+from erofs_memback.harness.mount import MountError, mounted
 
 SHARED = Path(__file__).parent.parent.parent.parent / "shared" / "corpus"
 CAP = 1 << 26           # what the oracle read of a file

@@ -19,8 +19,8 @@ from kemu.report.walk import walk
 from tests.conftest import DATA
 from tests.fidelity.corpus import SHARED, index
 
-from erofs_memback import world
-from erofs_memback.mount import MountError, machine_for, mount_in, settle, unload_module
+from erofs_memback.harness import world
+from erofs_memback.harness.mount import MountError, machine_for, mount_in, settle, unload_module
 
 LOCAL = DATA / "erofs"
 WHOLE = SHARED / "erofs"

@@ -40,7 +40,7 @@ from erofs_memback import (
     zdata_submit,
     zmap_lcluster,
 )
-from erofs_memback.mount import MountError, mounted, settle
+from erofs_memback.harness.mount import MountError, mounted, settle
 
 DATA = HostPath(__file__).resolve().parent.parent / "data"
 MODULES = (data, decompressor, zdata, zdata_backend, zdata_cache, zdata_frontend, zdata_submit, zmap_lcluster)

@@ -15,7 +15,7 @@ from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import HypothesisSource, ListSource
 
-import erofs_memback.experiments  # noqa: F401 - registers
+import erofs_memback.harness.experiments  # noqa: F401 - registers
 
 # what Linux itself makes of damaged images is a matter of `kemu review erofs`
 OURS = sorted(e.name for e in registry.values() if e.series in ("erofs", "erofs-memback") and e.name not in ("bdev.damaged", "bdev.cut-short")
@@ -38,7 +38,7 @@ def test_holds(name: str, data: st.DataObject) -> None:
 
 _TRACE = """
 import sys
-import erofs_memback.experiments
+import erofs_memback.harness.experiments
 from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import SeedSource

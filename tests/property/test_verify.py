@@ -12,8 +12,8 @@ from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
 from tests.unit.initramfs.test_verify import B, dm_verity, flip, word
 
-from initramfs import designs
-from initramfs.trials import INIT, cpio_archive
+from initramfs.harness import designs
+from initramfs.harness.trials import INIT, cpio_archive
 
 MARKS = "abcdef"
 

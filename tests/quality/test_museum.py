@@ -9,7 +9,7 @@ from kemu.explore.search import search
 from tests.quality.hunt import Mutant, check
 from tests.quality.mutants.museum import OVERLAP, mutants, overlap_guard
 
-import erofs_memback.experiments  # noqa: F401 - registers
+import erofs_memback.harness.experiments  # noqa: F401 - registers
 
 
 @pytest.mark.parametrize("m", mutants, ids=lambda m: m.series.name)

@@ -10,7 +10,7 @@ from kemu.machine.series import Series
 from tests.quality.hunt import Mutant, check
 from tests.quality.mutants.initramfs_museum import fixes, mutants
 
-import initramfs.experiments_cpio  # noqa: F401 - registers
+import initramfs.harness.experiments_cpio  # noqa: F401 - registers
 
 
 class Enough(Exception):

@@ -14,7 +14,7 @@ from kemu.explore import token
 from kemu.explore.experiment import registry
 from kemu.explore.run import replay
 
-import erofs_memback.experiments  # noqa: F401 - registers
+import erofs_memback.harness.experiments  # noqa: F401 - registers
 
 # what a careful reader found in the posted patch, each as the report by which the bench has to say it
 EXPECTED = {

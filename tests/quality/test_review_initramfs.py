@@ -22,7 +22,7 @@ from kemu.linux.string import mem_read, mem_write
 from kemu.linux.vfs.fs_struct import copy_fs_struct
 from tests.quality.test_review import review
 
-import initramfs.experiments  # noqa: F401 - registers
+import initramfs.harness.experiments  # noqa: F401 - registers
 from initramfs import initramfs as base
 from initramfs.do_mounts_h import init_flush_fput
 

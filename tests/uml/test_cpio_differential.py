@@ -10,7 +10,7 @@ import pytest
 from kemu.rung.uml import Oracle
 from kemu.rung.uml.build import Kernel
 
-from initramfs.differential import differences
+from initramfs.harness.differential import differences
 
 pytestmark = pytest.mark.linux
 

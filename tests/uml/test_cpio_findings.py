@@ -11,7 +11,7 @@ from kemu.rung.uml import Oracle
 from kemu.rung.uml.build import Kernel
 from tests.uml import cpio_findings as made
 
-from initramfs.differential import Answer, by_linux, by_port, disagreement, known
+from initramfs.harness.differential import Answer, by_linux, by_port, disagreement, known
 
 pytestmark = pytest.mark.linux
 DATA = Path(__file__).resolve().parents[1] / "data"

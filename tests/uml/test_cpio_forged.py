@@ -10,7 +10,7 @@ from kemu.forge.pick import Pick, SeedValues
 from kemu.rung.uml import Oracle
 from kemu.rung.uml.build import Kernel
 
-from initramfs.differential import by_linux, by_port, disagreement, known
+from initramfs.harness.differential import by_linux, by_port, disagreement, known
 
 pytestmark = pytest.mark.linux
 SEEDS = range(600)

@@ -20,7 +20,7 @@ from kemu.rung.uml import differential
 from kemu.rung.uml.build import Kernel
 from kemu.rung.uml.differential import Seen, difference
 
-import erofs_memback.differential as experiments
+import erofs_memback.harness.differential as experiments
 from erofs_memback import inode as erofs_inode_c
 
 pytestmark = pytest.mark.linux

@@ -16,7 +16,7 @@ from kemu.rung.uml.build import Kernel
 from kemu.rung.uml.differential import Seen, difference
 from tests.conftest import DATA
 
-from erofs_memback.differential import ROOM, SERIES, Case
+from erofs_memback.harness.differential import ROOM, SERIES, Case
 
 pytestmark = pytest.mark.linux
 FOLDER = DATA / "known-differences"

@@ -9,8 +9,6 @@ from __future__ import annotations
 import gzip
 import os
 import re
-from pathlib import Path
-from typing import Any
 
 import pytest
 

@@ -7,7 +7,7 @@ from typing import Any
 from kemu.machine.series import Series
 from tests.quality.hunt import Mutant
 
-import erofs_memback.experiments_file  # noqa: F401 - registers
+import erofs_memback.harness.experiments_file  # noqa: F401 - registers
 from erofs_memback import fileio, ishare, super
 
 mutants: list[Mutant] = []

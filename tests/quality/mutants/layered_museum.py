@@ -11,7 +11,7 @@ from kemu.linux.types import u64
 from kemu.machine.series import Series
 from tests.quality.hunt import SMALL, Mutant
 
-import initramfs.experiments_layered  # noqa: F401 - registers
+import initramfs.harness.experiments_layered  # noqa: F401 - registers
 from initramfs import initerofs_blkdev_rfc, initrd_owner, layered, segments, stage
 
 mutants: list[Mutant] = []

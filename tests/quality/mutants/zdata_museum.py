@@ -7,7 +7,7 @@ from typing import Any
 from kemu.machine.series import Series
 from tests.quality.hunt import Mutant
 
-import erofs_memback.experiments_late  # noqa: F401 - registers
+import erofs_memback.harness.experiments_late  # noqa: F401 - registers
 from erofs_memback import zdata_submit
 
 mutants: list[Mutant] = []

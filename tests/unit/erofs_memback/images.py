@@ -16,7 +16,7 @@ from kemu.linux.path import Path, path_put
 from kemu.linux.vfs.fs_struct import current_fs
 
 from erofs_memback.erofs_fs import erofs_inode_compact, erofs_inode_extended, erofs_super_block
-from erofs_memback.mount import Mounted, machine_for, mount_in, settle, unload_module
+from erofs_memback.harness.mount import Mounted, machine_for, mount_in, settle, unload_module
 
 SB = 1024
 

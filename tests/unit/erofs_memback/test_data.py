@@ -25,6 +25,7 @@ from kemu.report.walk import walk
 from tests.unit.erofs_memback.images import forge, looked_up, mounted, tree_of, with_inode
 
 from erofs_memback import data
+from erofs_memback.harness.mount import settle
 from erofs_memback.internal import (
     EROFS_MAP_MAPPED,
     EROFS_MAP_META,
@@ -34,7 +35,6 @@ from erofs_memback.internal import (
     struct_erofs_map_dev,
     u64,
 )
-from erofs_memback.mount import settle
 
 
 def read(m, name: str, pos: int = 0, n: int = 1 << 20, flags: int = 0) -> bytes | int:

@@ -17,7 +17,7 @@ from kemu.linux.vfs.basic import Qstr
 from kemu.linux.vfs.open import dentry_open
 from tests.unit.erofs_memback.images import forge, looked_up, mounted, with_bytes
 
-from erofs_memback.mount import settle
+from erofs_memback.harness.mount import settle
 from erofs_memback.namei import erofs_dirnamecmp, erofs_namei, erofs_qstr
 
 names_sets = st.lists(st.one_of(st.binary(min_size=1, max_size=12), st.binary(min_size=200, max_size=255)), min_size=1, max_size=60, unique=True)

@@ -13,7 +13,7 @@ from tests.conftest import DATA
 from tests.unit.erofs_memback.images import looked_up
 
 from erofs_memback import ishare
-from erofs_memback.mount import MountError, machine_for, mount_in, settle, unload_module
+from erofs_memback.harness.mount import MountError, machine_for, mount_in, settle, unload_module
 
 A, B = str(DATA / "ishare" / "a.erofs"), str(DATA / "ishare" / "b.erofs")
 CONFIG = {"CONFIG_EROFS_FS_PAGE_CACHE_SHARE": True}

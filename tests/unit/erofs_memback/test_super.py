@@ -23,8 +23,8 @@ from tests.conftest import raises_splat
 from tests.unit.erofs_memback.images import forge, looked_up, mounted, tree_of, with_bytes, with_super
 
 from erofs_memback import super as es
+from erofs_memback.harness.mount import MountError, load_module, machine_for, mount_in, settle, unload_module
 from erofs_memback.inode import FS_IOC_GETFSLABEL
-from erofs_memback.mount import MountError, load_module, machine_for, mount_in, settle, unload_module
 
 
 def plain():

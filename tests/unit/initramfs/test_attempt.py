@@ -19,8 +19,9 @@ from kemu.linux.fs import filp_open
 from kemu.linux.overlayfs import super as overlay
 from kemu.machine.series import Series
 
-from initramfs import designs, stage
-from initramfs.observed import CONSOLE, UNDONE, Observed, boot, whole_pages
+from initramfs import stage
+from initramfs.harness import designs
+from initramfs.harness.observed import CONSOLE, UNDONE, Observed, boot, whole_pages
 
 
 def image(**entries: t.Node) -> bytes:

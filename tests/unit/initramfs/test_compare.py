@@ -17,8 +17,8 @@ from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
 from kemu.forge.erofs.writer import build
 from tests.unit.initramfs.recount import WRITERS, Recount
 
-from initramfs import compare, compare_views
-from initramfs.trials import INIT
+from initramfs.harness import compare, compare_views
+from initramfs.harness.trials import INIT
 
 TOP = Path(__file__).resolve().parents[3]
 PAGE = 4096

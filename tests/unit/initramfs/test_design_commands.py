@@ -15,8 +15,8 @@ from kemu.machine.memory import RELEASED_INIT
 from tests.unit.initramfs.archive import archive, record
 from tests.unit.initramfs.test_verify import dm_verity, flip, word
 
-from initramfs import compare, designs
-from initramfs.trials import INIT, cpio_archive, erofs_image
+from initramfs.harness import compare, designs
+from initramfs.harness.trials import INIT, cpio_archive, erofs_image
 
 ROW = (archive(record("big", data=bytes(30_000))) + erofs_image("a", blocks=40) + bytes(13_000) + archive(record("tail", data=bytes(20_000)))
        + erofs_image("q", False, blocks=10))

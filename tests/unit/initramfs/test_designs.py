@@ -13,9 +13,9 @@ from kemu.explore.run import execute
 from kemu.explore.source import ListSource
 from kemu.machine.machine import Machine
 
-from initramfs import compare, designs
-from initramfs import experiments as _experiments  # noqa: F401
-from initramfs.experiments import erofs_image
+from initramfs.harness import compare, designs
+from initramfs.harness import experiments as _experiments  # noqa: F401
+from initramfs.harness.experiments import erofs_image
 
 
 def test_the_storage_init_goes_to_the_large_tree() -> None:

@@ -12,7 +12,8 @@ from kemu.linux.rodata import changed
 from kemu.machine.initcalls import load
 from tests.unit.initramfs.archive import ELF, archive, record
 
-from initramfs import designs, initerofs_rfc
+from initramfs import initerofs_rfc
+from initramfs.harness import designs
 
 
 def image() -> bytes:

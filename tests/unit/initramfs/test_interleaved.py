@@ -19,8 +19,8 @@ from kemu.linux import firmware, umh
 from kemu.linux.workqueue import INIT_WORK, schedule_work, work_struct
 from kemu.machine.series import Series
 
-from initramfs import experiments_interleaved as _experiments  # noqa: F401
 from initramfs import initrd_owner, layered
+from initramfs.harness import experiments_interleaved as _experiments  # noqa: F401
 
 PACKAGES = ("initramfs", "kemu.linux.umh", "kemu.linux.firmware")
 

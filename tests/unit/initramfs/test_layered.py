@@ -13,9 +13,9 @@ from kemu.explore.sweep import fault_sweep
 from kemu.forge.compressors import compress
 from tests.unit.initramfs.archive import ELF, archive, record
 
-from initramfs import designs
-from initramfs import experiments as _experiments  # noqa: F401
-from initramfs.experiments import cpio_archive, erofs_image
+from initramfs.harness import designs
+from initramfs.harness import experiments as _experiments  # noqa: F401
+from initramfs.harness.experiments import cpio_archive, erofs_image
 
 
 def boot(initrd: bytes, **kw: Any) -> tuple[dict[str, Any], Any, list[tuple[str, str]]]:

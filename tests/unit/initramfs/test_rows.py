@@ -25,8 +25,8 @@ from kemu.forge.rows import Row, RowPart, choose_row
 from kemu.machine.machine import Machine
 from kemu.machine.splat import Splat
 
-from initramfs import experiments_layered as _experiments  # noqa: F401
-from initramfs.observed import CONSOLE, PROGRAM, boot, expected_pages
+from initramfs.harness import experiments_layered as _experiments  # noqa: F401
+from initramfs.harness.observed import CONSOLE, PROGRAM, boot, expected_pages
 from initramfs.segments import split
 
 

@@ -22,8 +22,9 @@ from tests.unit.initramfs.archive import archive, record
 from tests.unit.initramfs.test_compare import SIZES, lz4_plan, make_tree, text
 
 import initramfs.initoverlayfs as initoverlayfs
-from initramfs import compare, designs, experiments_verify, userspace, verify
-from initramfs.trials import INIT, cpio_archive, erofs_image
+from initramfs import verify
+from initramfs.harness import compare, designs, experiments_verify, userspace
+from initramfs.harness.trials import INIT, cpio_archive, erofs_image
 
 B = 4096
 SALT = bytes.fromhex("00ff17")

@@ -30,7 +30,7 @@ from kemu.report import manifest
 from kemu.report.walk import walk
 
 from erofs_memback import memback
-from erofs_memback.mount import MountError, mount_in
+from erofs_memback.harness.mount import MountError, mount_in
 
 if TYPE_CHECKING:
     from kemu.rung.uml.differential import Seen

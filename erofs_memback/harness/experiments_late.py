@@ -34,8 +34,8 @@ from kemu.linux.vfs.namespace import vfs_kern_mount
 from kemu.linux.vfs.open import dentry_open
 from kemu.linux.vfs.walk import lookup_slow
 
-from erofs_memback import world
-from erofs_memback.experiments import CONFIG, log_tail
+from erofs_memback.harness import world
+from erofs_memback.harness.experiments import CONFIG, log_tail
 from erofs_memback.internal import EROFS_SB
 from erofs_memback.super import erofs_module_exit
 

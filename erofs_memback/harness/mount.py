@@ -31,7 +31,7 @@ from kemu.machine.region import KINDS, Region, image_size
 
 from erofs_memback import memback, memback_rfc
 from erofs_memback import super as erofs_super
-from erofs_memback.backing import backing_files, drop_backing_files
+from erofs_memback.harness.backing import backing_files, drop_backing_files
 
 BACKENDS = ("bdev", "memback", "memback-rfc", "fileio", "dax")
 DISK_PAD = 4096

@@ -21,7 +21,7 @@ from kemu.machine.current import this
 from kemu.machine.initcalls import functions
 from kemu.machine.machine import Machine
 
-from initramfs.observed import ELF
+from initramfs.harness.observed import ELF
 
 __harness__ = True
 FIRMWARE = bytes(range(256)) * 40

@@ -20,7 +20,7 @@ from kemu.machine.memory import RELEASED_INIT
 from kemu.machine.splat import KernelPanic
 from kemu.report import manifest
 
-from initramfs import designs
+from initramfs.harness import designs
 
 __harness__ = True
 INIT = b"kemu-init"

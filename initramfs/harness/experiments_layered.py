@@ -13,7 +13,7 @@ from kemu.linux.errno import EINVAL, ENOENT
 from kemu.machine.machine import Machine
 from kemu.report import manifest
 
-from initramfs.observed import CONSOLE, PROGRAM, REFUSED, UNDONE, Observed, boot, expected_pages
+from initramfs.harness.observed import CONSOLE, PROGRAM, REFUSED, UNDONE, Observed, boot, expected_pages
 from initramfs.segments import split
 
 __harness__ = True

@@ -16,8 +16,8 @@ from kemu.linux.series import Series
 from kemu.machine.boot import BootResult, newc_entry
 from kemu.machine.machine import Machine
 
-from initramfs import designs
 from initramfs import initramfs as base
+from initramfs.harness import designs
 
 __harness__ = True
 ELF = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x3e\x00" + bytes(12) + (64).to_bytes(8, "little") + bytes(14) + b"\x38\x00\x01\x00" + bytes(6)

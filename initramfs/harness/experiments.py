@@ -9,9 +9,9 @@ from __future__ import annotations
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
 
-import initramfs.experiments_success  # noqa: F401 - registers
-import initramfs.experiments_undo  # noqa: F401 - registers
-from initramfs.trials import INIT, _file, cpio_archive, erofs_image, run_boot, told  # noqa: F401 - others make inputs of the first two
+import initramfs.harness.experiments_success
+import initramfs.harness.experiments_undo  # noqa: F401 - registers
+from initramfs.harness.trials import INIT, _file, cpio_archive, erofs_image, run_boot, told  # noqa: F401 - others make inputs of the first two
 
 __harness__ = True
 DESIGNS = {name: {"design": name} for name in ("upstream", "initerofs-rfc", "layered")}        # upstream is the measure: it is judged by detectors only

@@ -16,8 +16,9 @@ from kemu.linux.series import Series
 from kemu.machine.boot import default_builtin
 from kemu.machine.current import this
 
-from initramfs import designs, initerofs_rfc, layered
-from initramfs.trials import State, cpio_archive, directories, erofs_image, few, leave, place, run_boot, told
+from initramfs import initerofs_rfc, layered
+from initramfs.harness import designs
+from initramfs.harness.trials import State, cpio_archive, directories, erofs_image, few, leave, place, run_boot, told
 
 __harness__ = True
 DESIGNS = {"initerofs-rfc": {"design": "initerofs-rfc"}, "layered": {"design": "layered"}}

@@ -26,7 +26,7 @@ from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.types import this
 from kemu.report.manifest import FIELDS
 
-from erofs_memback import world
+from erofs_memback.harness import world
 from erofs_memback.super import erofs_module_exit
 
 __harness__ = True

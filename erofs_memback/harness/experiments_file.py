@@ -28,9 +28,9 @@ from kemu.linux.uio import IovIter
 from kemu.linux.vfs.constants import IOCB_DIRECT
 from kemu.linux.vfs.namespace import vfs_kern_mount
 
-from erofs_memback import world
-from erofs_memback.backing import backing_files, drop_backing_files
-from erofs_memback.experiments import CONFIG, _as_disk, log_tail
+from erofs_memback.harness import world
+from erofs_memback.harness.backing import backing_files, drop_backing_files
+from erofs_memback.harness.experiments import CONFIG, _as_disk, log_tail
 from erofs_memback.super import erofs_module_exit
 
 __harness__ = True

@@ -16,9 +16,9 @@ from kemu.machine.machine import Machine
 from kemu.machine.memory import RELEASED_INIT
 from kemu.machine.region import Region
 
-from initramfs import designs, userspace
+from initramfs.harness import designs, userspace
+from initramfs.harness.trials import INIT, _file
 from initramfs.segments import EROFS_SUPER_MAGIC, split
-from initramfs.trials import INIT, _file
 
 __harness__ = True
 POINTS = ("init", "10%", "50%", "all")

@@ -20,10 +20,10 @@ from kemu.forge.erofs.writer import build
 from kemu.linux.errno import ENOENT, ENOMEM
 from kemu.machine.splat import KernelBug
 
-from initramfs.actors import FIRMWARE, LEVELS, Actors, firmware_members, helper_member
-from initramfs.experiments_cpio import BUGS, EVERYTHING_MEMBERS, PANICS, truth_of, unpackers_objects
-from initramfs.experiments_layered import BASE, SMALL, a_row, check_root
-from initramfs.observed import CONSOLE, PROGRAM, REFUSED, UNDONE, Observed, boot, expected_pages
+from initramfs.harness.actors import FIRMWARE, LEVELS, Actors, firmware_members, helper_member
+from initramfs.harness.experiments_cpio import BUGS, EVERYTHING_MEMBERS, PANICS, truth_of, unpackers_objects
+from initramfs.harness.experiments_layered import BASE, SMALL, a_row, check_root
+from initramfs.harness.observed import CONSOLE, PROGRAM, REFUSED, UNDONE, Observed, boot, expected_pages
 
 __harness__ = True
 HELPER, LATE = "/sbin-helper", "/late-helper"

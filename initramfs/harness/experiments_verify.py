@@ -7,8 +7,8 @@ import hashlib
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
 
-from initramfs.experiments_undo import Plan, boot_with
-from initramfs.trials import State, cpio_archive, erofs_image, few, told
+from initramfs.harness.experiments_undo import Plan, boot_with
+from initramfs.harness.trials import State, cpio_archive, erofs_image, few, told
 
 __harness__ = True
 BLOCK = 4096

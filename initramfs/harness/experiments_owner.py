@@ -11,8 +11,8 @@ from kemu.explore.run import Run
 from kemu.forge.cpio_choose import CpioOptions, break_cpio, choose_cpio
 from kemu.linux.fs_struct import current_fs
 
-from initramfs.observed import REFUSED, UNDONE, Observed, boot, expected_pages, whole_pages
-from initramfs.trials import State, cpio_archive, erofs_image, leave
+from initramfs.harness.observed import REFUSED, UNDONE, Observed, boot, expected_pages, whole_pages
+from initramfs.harness.trials import State, cpio_archive, erofs_image, leave
 
 __harness__ = True
 

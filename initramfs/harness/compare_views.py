@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from initramfs.compare import POINTS
+from initramfs.harness.compare import POINTS
 
 __harness__ = True
 Result = dict[str, Any]

@@ -13,7 +13,7 @@ from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
 from kemu.machine.current import this
 
-from initramfs.trials import INIT, State, cpio_archive, erofs_image, few, files, run_boot, told
+from initramfs.harness.trials import INIT, State, cpio_archive, erofs_image, few, files, run_boot, told
 
 __harness__ = True
 DESIGNS = {"initerofs-rfc": {"design": "initerofs-rfc"}, "layered": {"design": "layered"}}
