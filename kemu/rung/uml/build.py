@@ -105,13 +105,30 @@ def build(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
         found = _stored(store)
         if found:
             return found
-        copy = prepare(recipe, work, say)
-        objects = work / f"{BUILD_PREFIX}{recipe.flavour}"
-        _seed(recipe, objects, say)
-        configure(recipe, objects, say)
-        warnings = keep_warnings(objects, make(objects, ["vmlinux"], say, jobs))
-        _store(recipe, key, store, objects, copy.path, warnings)
+        _make_in(recipe, work, key, store, say, jobs)
     _forget_old(store.parent)
+    kernel = _stored(store)
+    assert kernel is not None
+    return kernel
+
+
+def _make_in(recipe: Recipe, work: Path, key: str, store: Path, say: Say, jobs: int) -> None:
+    copy = prepare(recipe, work, say)
+    objects = work / f"{BUILD_PREFIX}{recipe.flavour}"
+    _seed(recipe, objects, say)
+    configure(recipe, objects, say)
+    warnings = keep_warnings(objects, make(objects, ["vmlinux"], say, jobs))
+    _store(recipe, key, store, objects, copy.path, warnings)
+
+
+def with_objects(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
+    """As :func:`build`, with the recipe's own files in ``source`` and ``objects``: of a kernel from the cache they may be a later one's."""
+    config.need_tools()
+    key = recipe.key()
+    store = cache_dir() / "kernels" / key
+    work = cache_dir() / "work" / f"{recipe.tree.slot()}-{recipe.slot}"
+    with lock(work, say):
+        _make_in(recipe, work, key, store, say, jobs)
     kernel = _stored(store)
     assert kernel is not None
     return kernel
@@ -235,4 +252,4 @@ def progress() -> Callable[[str], None]:
     return say
 
 
-__all__ = ["BuildError", "Kernel", "Recipe", "build", "cached", "compiler", "configure", "prepare", "progress"]
+__all__ = ["BuildError", "Kernel", "Recipe", "build", "cached", "compiler", "configure", "prepare", "progress", "with_objects"]

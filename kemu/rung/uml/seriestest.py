@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kemu.report import manifest
 from kemu.rung.uml import links
-from kemu.rung.uml.build import Kernel, Recipe, build
+from kemu.rung.uml.build import Kernel, Recipe, build, with_objects
 from kemu.rung.uml.errors import BuildError, PatchError
 from kemu.rung.uml.kunit import run_kunit
 from kemu.rung.uml.make import Say, nothing
@@ -66,8 +66,9 @@ def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: boo
                      lambda s: _same_answers(s, done, Recipe(tree, flavour), images, say, jobs))
     if configs:
         recipe = series.recipe(tree, flavour)
-        yield _timed(LINKS[0], lambda s: _links(s, links.without(series, done, recipe, say, jobs)))
-        yield _timed(LINKS[1], lambda s: _links(s, links.on_32_bits(series, done, recipe, say, jobs)))
+        own = with_objects(recipe, say, jobs)
+        yield _timed(LINKS[0], lambda s: _links(s, links.without(series, own, recipe, say, jobs)))
+        yield _timed(LINKS[1], lambda s: _links(s, links.on_32_bits(series, own, recipe, say, jobs)))
 
 
 def _links(step: Step, lines: list[str]) -> None:
