@@ -258,6 +258,31 @@ class Memory:
 
     # ---------------------------------------------------------------- checks
 
+    def flat(self, addr: int, n: int) -> int:
+        """Arena offset of [addr, addr + n) if it is in the direct map, and all of it can be read; else -1, and ask pieces()."""
+        first, end = (addr >> self.shift) - self._dm_vpn, (addr + n + self.mask >> self.shift) - self._dm_vpn
+        if first < 0 or end > self.nr_pages:
+            return -1
+        try:
+            codes = {*map(self.state.get, range(first, end))}
+        except TypeError:                               # a page with a code for each byte
+            codes = {self._worst(addr, n, pfn) for pfn in range(first, end)}
+        if None in codes:
+            i = bisect_right(self._spans_at, first) - 1
+            if i < 0 or end > self.spans[i][1]:
+                return -1
+            codes.discard(None)
+            codes.add(self.spans[i][2])
+        return addr - PAGE_OFFSET if max(codes) < 0x80 else -1      # type: ignore[type-var, operator]
+
+    def _worst(self, addr: int, n: int, pfn: int) -> int:
+        """The worst code of those bytes of a page of the direct map that are in [addr, addr + n)."""
+        st = self.get_state(pfn)
+        if isinstance(st, int):
+            return st
+        at = addr - PAGE_OFFSET - (pfn << self.shift)
+        return max(st[max(at, 0):at + n])
+
     def pieces(self, addr: int, n: int, write: bool) -> list[tuple[int, int]]:
         """Check [addr, addr + n) and give it as runs ``(arena offset, length)``; physically adjacent pages become one run."""
         if n <= 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ from kemu.linux.fs import filp_open, kernel_write, register_filesystem, vfs_fchm
 from kemu.linux.fs_struct import current_fs
 from kemu.linux.init_syscalls import init_chdir, init_chmod, init_chown, init_chroot, init_stat, init_utimes
 from kemu.linux.ramfs import ramfs_fs_type
+from kemu.linux.series import Series
 from kemu.linux.shmem import shmem_fs_type
 from kemu.linux.time64 import timespec64
 from kemu.linux.types import Ref
@@ -42,6 +44,8 @@ from kemu.machine.machine import Machine
 from kemu.report.walk import walk
 from tests.unit.initramfs.archive import archive, record
 from tests.unit.linux.vfs_files import ok
+
+from initramfs import unpack
 
 CONFIG = {"CONFIG_EROFS_FS": False}
 
@@ -137,18 +141,28 @@ def the_same(a: Any, b: Any, what: str = "") -> None:
 
 # ------------------------------------------------------------------------- archives
 
-def unpacked(data: bytes, cmdline: str, at: int, attached: dict[str, Any]) -> dict[str, Any]:
+def _unpacker() -> dict[str, Any]:
+    """What the unpacker's static variables say."""
+    g = unpack.g
+    out: dict[str, Any] = {name: getattr(g, name) for name in (
+        "csum_present", "io_csum", "message", "hardlink_seen", "mtime", "ino", "major", "minor", "nlink", "mode", "body_len", "name_len", "uid", "gid", "rdev",
+        "hdr_csum", "state", "next_state", "victim", "byte_count", "this_header", "next_header", "collected", "remains", "collect")}
+    f = g.wfile
+    return {**out, "pos": g.wfile_pos.v, "wfile": None if f is None else PTR_ERR(f) if IS_ERR(f) else _file(f)}
+
+
+def unpacked(data: bytes, cmdline: str, at: int, attached: dict[str, Any], config: dict[str, bool] | None = None) -> dict[str, Any]:
     out: dict[str, Any] = {}
 
     def before(m: Machine) -> None:
-        m.parts["looks_for_init"] = lambda: out.setdefault("left", left(m))
+        m.parts["looks_for_init"] = lambda: out.update(left=left(m), unpacker=_unpacker())
 
-    r = boot_initrd(data, builtin="none", tree=False, config=CONFIG, cmdline=cmdline, at=at, prepare=before, **attached)
+    r = boot_initrd(data, builtin="none", tree=False, config={**CONFIG, **(config or {})}, cmdline=cmdline, at=at, prepare=before, **attached)
     return {**out, "ended": r.ended, "error": str(r.error), "log": r.log, "freed": r.freed, "counters": r.machine.counters.as_dict()}
 
 
-def three_ways(data: bytes, cmdline: str = "", at: int = 0) -> None:
-    first, *rest = (unpacked(data, cmdline, at, a) for a in ATTACHED)
+def three_ways(data: bytes, cmdline: str = "", at: int = 0, config: dict[str, bool] | None = None) -> None:
+    first, *rest = (unpacked(data, cmdline, at, a, config) for a in ATTACHED)
     for other in rest:
         the_same(first, other)
 
@@ -199,14 +213,56 @@ def test_the_short_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
         return f
 
     monkeypatch.setattr(vfs_open, "open_new", noted)
+    whole: list[bytes] = []
+    new_file = unpack.new_file
+
+    def noted_whole(at: Any, last: bytes, *a: Any) -> Any:
+        f = new_file(at, last, *a)
+        if f is not None:
+            whole.append(last)
+        return f
+
+    monkeypatch.setattr(unpack, "new_file", noted_whole)
     data = archive(record("d", 0o040755), *(record(f"d/f{i}", data=bytes(i)) for i in range(10)))
-    for cmdline in ("", "root=/dev/ram0 rootfstype=tmpfs"):
+    for cmdline, at_once in (("", 9), ("root=/dev/ram0 rootfstype=tmpfs", 0)):
         made.clear()
+        whole.clear()
         unpacked(data, cmdline, 0, {})
-        assert sum(made) == 9              # the first open makes the slab cache, and the last is that of /dev/console
+        assert sum(made) + len(whole) == 9 and len(whole) == at_once      # the first open makes the slab cache, and the last is that of /dev/console
     made.clear()
-    unpacked(data, "", 0, {"watch": Told()})
-    assert made == []
+    whole.clear()
+    for attached in ATTACHED[1:]:
+        unpacked(data, "", 0, attached)
+    assert made == [] and whole == []
+
+
+def test_a_series_that_edits_a_step_is_asked() -> None:
+    """Whoever replaces one of the functions that whole files stand for sees every call of it."""
+    names: list[str] = []
+    real = unpack.filp_open
+    series = Series("noted", packages=("initramfs",))
+
+    @series.replaces(real)
+    def noted(filename: str, flags: int, mode: int) -> Any:
+        names.append(filename)
+        return real(filename, flags, mode)
+
+    data = archive(*(record(f"f{i}", data=bytes(i)) for i in range(10)))
+    unpacked(data, "", 0, {"machine": partial(Machine, series=[series])})
+    assert names[:10] == [f"f{i}" for i in range(10)]
+
+
+def test_archives_that_end_anywhere() -> None:
+    """The members' state too is what the ordinary steps would leave, wherever the archive ends."""
+    rows = [record("d", 0o040755), *(record(f"d/f{i}", data=bytes([i]) * (7 * i), uid=i, mtime=i) for i in range(6))]
+    data = b"".join(rows)
+    for n in range(len(b"".join(rows[:3])), len(data), 13):
+        three_ways(data[:n])
+    for tail in (bytes(3), bytes(8), bytes(512) + data, b"0", b"x", bytes(1) + data, data.replace(b"070701", b"070702") + record("z", data=b"z"), data.replace(b"d/f", b"d/.")):
+        three_ways(data + tail)
+    for config in (True, False):
+        with_mtime = {"CONFIG_INITRAMFS_PRESERVE_MTIME": config}
+        three_ways(data, config=with_mtime)
 
 
 # ------------------------------------------------------------------------- calls

@@ -70,6 +70,20 @@ def open_new(filename: str, flags: int, mode: int) -> Any:
     """
     if flags & ~O_TRUNC != _NEW:
         return None
+    raw = filename.encode("utf-8", "surrogateescape")
+    last = raw[raw.rfind(b"/") + 1:]
+    at = directory_of(raw, last)
+    if at is None:
+        return None
+    cred, mnt, dir = at
+    table = dir.d_subdirs
+    if table is not None and last in table:
+        return None
+    return create_in(cred, mnt, dir, last, mode, flags)
+
+
+def directory_of(raw: bytes, last: bytes) -> tuple[Any, Any, Dentry] | None:
+    """Whose task makes a regular file ``last`` at the path ``raw``, by which mount, and in what directory; None: ask namei."""
     task = this.task
     cred = task.cred
     if cred is None:
@@ -77,8 +91,6 @@ def open_new(filename: str, flags: int, mode: int) -> Any:
     fs = task.fs
     if fs is None:
         fs = current_fs()
-    raw = filename.encode("utf-8", "surrogateescape")
-    dirname, _, last = raw.rpartition(b"/")
     if cred.caps != CAP_FULL_SET or not 0 < len(last) <= NAME_MAX or len(raw) > 1000 or b"\0" in raw or last == b"." or last == b"..":
         return None
     start = fs.root if raw[0] == 0x2F else fs.pwd
@@ -88,6 +100,7 @@ def open_new(filename: str, flags: int, mode: int) -> Any:
             or dentry_g.in_lookup):
         return None
     acls = sb.s_flags & SB_POSIXACL
+    dirname = raw[:-len(last)].rstrip(b"/")
 
     # link_path_walk(): the place where it starts, and each directory on the way
     for part in (b"", *dirname.split(b"/")) if dirname else (b"",):
@@ -104,15 +117,20 @@ def open_new(filename: str, flags: int, mode: int) -> Any:
             return None
 
     # open_last_lookups(), lookup_open()
-    table = dir.d_subdirs
     sem = inode.i_rwsem
-    if (table is not None and last in table or inode.i_flags & (S_DEAD | S_IMMUTABLE) or op.create not in plain_create
-            or sem is not None and (sem.writer is not None or sem.readers)):
+    if (inode.i_flags & (S_DEAD | S_IMMUTABLE) or op.create not in plain_create or sem is not None and (sem.writer is not None or sem.readers)
+            or file_g.filp_cache is None or dentry_g.dentry_cache is None):
         return None
+    return cred, mnt, dir
+
+
+def create_in(cred: Any, mnt: Any, dir: Dentry, last: bytes, mode: int, flags: int) -> Any:
+    """What is left of filp_open() after :func:`directory_of`, where there is no ``last`` in ``dir``. Return: the file, or the ERR_PTR() of ->create."""
     cache = file_g.filp_cache
     names = dentry_g.dentry_cache
-    if cache is None or names is None:
-        return None
+    sb = mnt.mnt_sb
+    table = dir.d_subdirs
+    inode = dir.d_inode
     cache.live += 1
     file_g.nr_files += 1
     cred.usage += 1
@@ -133,7 +151,7 @@ def open_new(filename: str, flags: int, mode: int) -> Any:
     dir.d_children[dentry] = None
     table[last] = dentry
     dentry.d_hashed = True
-    error = op.create(mnt.mnt_idmap, inode, dentry, mode, False)
+    error = inode.i_op.create(mnt.mnt_idmap, inode, dentry, mode, False)
     if error:
         f.f_flags = flags
         f.f_mode = (flags + 1) & O_ACCMODE | FMODE_NONOTIFY_PERM | FMODE_CREATED
@@ -163,4 +181,4 @@ def open_new(filename: str, flags: int, mode: int) -> Any:
 # ->create of directories where it is enough to ask what open_new() asks: what they make can be written, and has no ->open
 plain_create: list[Any] = []
 
-__all__ = ["open_new", "plain_create"]
+__all__ = ["create_in", "directory_of", "open_new", "plain_create"]

@@ -133,6 +133,24 @@ def _write_run(mapping: AddressSpace, src: int, pos: int, n: int, account: Calla
     return done
 
 
+def fill_new(mapping: AddressSpace, src: int, size: int) -> int:
+    """The pages of a file that has none yet: ``size`` readable bytes at the offset ``src`` of the arena. Return: ``size``.
+
+    What _write_run() does then, where there are frames for all and nothing to account for.
+    """
+    mem, alloc = this.mem, this.machine.alloc
+    nr = size + mem.mask >> mem.shift
+    pfn = alloc.next_pfn
+    alloc.next_pfn = pfn + nr
+    if nr > 1:
+        mem.touch(pfn, nr)
+    to = pfn << mem.shift
+    mem.buf[to:to + size] = mem.buf[src:src + size]
+    mem.counters.bytes_copied += size
+    _make_run(mapping, 0, nr, pfn)
+    return size
+
+
 def write_at_once(file: File, buf: int, count: int, pos: Ref) -> int:
     """What generic_file_write_iter() makes of kernel_write(), where nobody listens: bytes written, fewer where the loop over folios must go on.
 

@@ -29,7 +29,7 @@ WRITERS = {
     "kemu/machine/region.py": 1,            # the boot loader
     "kemu/linux/memblock.py": 1,            # poison
     "kemu/linux/lz4_decompress.py": 1,      # a decompressor
-    "kemu/linux/vfs/ram_runs.py": 1,        # counted by _write_run's result
+    "kemu/linux/vfs/ram_runs.py": 2,        # counted by the results of _write_run and fill_new
     "kemu/linux/brd.py": 1,                 # counted by bios
 }
 
@@ -93,6 +93,7 @@ class Recount:
 
         wrap(Memory, "copy", copied)
         wrap(ram_runs, "_write_run", wrote_run, nested=True)
+        wrap(ram_runs, "fill_new", wrote_run, nested=True)
         wrap(ram_runs, "_make_run", made_run)
         wrap(brd, "_transfer", transferred, nested=True)
         wrap(PageAllocator, "alloc", allocated)
