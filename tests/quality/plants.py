@@ -167,6 +167,7 @@ def unsigned_rest(run: Run, n: int, at: int) -> None:
     pg = page()
     bio = bio_alloc(None, 1, REQ_OP_READ, GFP_KERNEL)
     __bio_add_page(bio, pg, 4096, 0)
+    bio.bi_end_io = bio_put                 # the submitter, who takes the page as read
     avail = (size - at) & 0xFFFFFFFFFFFFFFFF
     length = min(4096, avail)
     if at < size:
@@ -174,7 +175,6 @@ def unsigned_rest(run: Run, n: int, at: int) -> None:
     if length < 4096:
         memset(page_address(pg) + length, 0, 4096 - length)
     bio_endio(bio)
-    bio_put(bio)
     folio_put(pg)
     kfree(src)
 
