@@ -28,6 +28,7 @@ from kemu.linux.dcache import (
 )
 from kemu.linux.err import ERR_PTR
 from kemu.linux.fcntl import O_ACCMODE, O_CREAT, O_LARGEFILE, O_TRUNC, O_WRONLY
+from kemu.linux.honesty import custom
 from kemu.linux.stat import S_IFREG
 from kemu.linux.super_types import SB_POSIXACL, SB_RDONLY
 from kemu.linux.vfs.attr import INVALID_ID
@@ -63,6 +64,7 @@ _NEW_MODE = ((_NEW + 1) & O_ACCMODE | FMODE_NONOTIFY_PERM | FMODE_CREATED | FMOD
 _NOT_PLAIN = DCACHE_MANAGED_DENTRY | DCACHE_OP_REVALIDATE | DCACHE_ENTRY_TYPE
 
 
+@custom("fs/open.c", "open_new", "filp_open() of a new file, where nobody listens")
 def open_new(filename: str, flags: int, mode: int) -> Any:
     """filp_open() of a new regular file for writing, in a directory that lives in the dcache alone; a path without ``..``, symlinks and mounts.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.fcntl import O_CREAT, O_LARGEFILE, O_TRUNC, O_WRONLY
+from kemu.linux.honesty import custom
 from kemu.linux.stat import S_IALLUGO, S_IFREG, S_ISGID, S_ISUID
 from kemu.linux.super_types import SB_POSIXACL
 from kemu.linux.time64 import timespec64
@@ -29,6 +30,7 @@ _FLAGS = O_WRONLY | O_CREAT | O_LARGEFILE | O_TRUNC
 never_fails: list[Any] = []
 
 
+@custom("fs/namei.c", "new_files_in", "asks at once what filename_parentat() and the permission checks of ten calls would ask")
 def new_files_in(path: bytes) -> tuple[Any, Any, Any] | None:
     """Where new_file() may make ``path`` and its siblings, as long as nothing else runs in between; None: make the ordinary calls.
 
@@ -44,6 +46,7 @@ def new_files_in(path: bytes) -> tuple[Any, Any, Any] | None:
     return at
 
 
+@custom("fs/namei.c", "new_file", "filp_open(), vfs_fchown(), vfs_fchmod(), vfs_truncate(), kernel_write(), vfs_utimes() and fput() of a new file, where nobody listens")
 def new_file(at: tuple[Any, Any, Any], last: bytes, mode: int, uid: int, gid: int, mtime: int | None, src: int, size: int) -> File | None:
     """A file ``last`` in ``at`` with the ``size`` bytes at the offset ``src`` of the arena; ``mtime`` None: times are now.
 
