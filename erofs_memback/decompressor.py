@@ -24,7 +24,6 @@ from kemu.linux.statics import statics
 from kemu.linux.string import memchr_inv, memcpy, memmove
 from kemu.linux.types import Ref, u32
 from kemu.linux.vmalloc import vm_unmap_ram
-from kemu.linux.zstd import zstd_available
 
 from erofs_memback.compress import Z_EROFS_SHORTLIVED_PAGE, z_erofs_decompress_req, z_erofs_decompressor, z_erofs_stream_dctx
 from erofs_memback.data import erofs_init_metabuf, erofs_put_metabuf
@@ -386,7 +385,7 @@ def _z_erofs_decomp() -> list[z_erofs_decompressor | None]:
         from erofs_memback.decompressor_deflate import z_erofs_deflate_decomp
 
         table[Z_EROFS_COMPRESSION_DEFLATE] = z_erofs_deflate_decomp
-    if IS_ENABLED("CONFIG_EROFS_FS_ZIP_ZSTD") and zstd_available():
+    if IS_ENABLED("CONFIG_EROFS_FS_ZIP_ZSTD"):
         from erofs_memback.decompressor_zstd import z_erofs_zstd_decomp
 
         table[Z_EROFS_COMPRESSION_ZSTD] = z_erofs_zstd_decomp

@@ -2,13 +2,16 @@
 """The formats in which an initramfs may be compressed, as the tools of a distribution write them for the kernel."""
 from __future__ import annotations
 
-import bz2
-import lzma
 import struct
-import zlib
 from collections.abc import Callable
 
-import lz4.block
+from kemu.machine.hostmodule import MissingLibrary, host_module
+
+bz2 = host_module("bz2", "bzip2")
+lzma = host_module("lzma", "xz")
+zlib = host_module("zlib", "gzip")
+lz4_block = host_module("lz4.block", "LZ4")
+zstandard = host_module("zstandard", "zstd")
 
 LZ4_LEGACY_MAGIC = b"\x02\x21\x4c\x18"
 LZ4_LEGACY_CHUNK = 8 << 20
@@ -19,44 +22,35 @@ def gzip_member(data: bytes, level: int = 6, name: bytes = b"") -> bytes:
     packer = zlib.compressobj(level, zlib.DEFLATED, -15)
     body = packer.compress(data) + packer.flush()
     head = b"\x1f\x8b\x08" + (b"\x08" if name else b"\0") + bytes(4) + b"\0\x03" + (name + b"\0" if name else b"")
-    return head + body + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF)
+    return bytes(head + body + struct.pack("<II", zlib.crc32(data), len(data) & 0xFFFFFFFF))
 
 
 def bzip2_stream(data: bytes, level: int = 9) -> bytes:
     """One bzip2 stream."""
-    return bz2.compress(data, max(1, level))
+    return bytes(bz2.compress(data, max(1, level)))
 
 
 def xz_stream(data: bytes, level: int = 6) -> bytes:
     """One .xz stream with CRC32, which is all that the kernel's decoder checks."""
-    return lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=min(level, 6))
+    return bytes(lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, preset=min(level, 6)))
 
 
 def lzma_alone(data: bytes, level: int = 6) -> bytes:
     """The .lzma format, of unknown size with an end marker."""
-    return lzma.compress(data, format=lzma.FORMAT_ALONE, preset=min(level, 6))
+    return bytes(lzma.compress(data, format=lzma.FORMAT_ALONE, preset=min(level, 6)))
 
 
 def lz4_legacy(data: bytes, chunk: int = LZ4_LEGACY_CHUNK) -> bytes:
     """``lz4 -l``: magic, then chunks with their compressed length before them."""
     out = [LZ4_LEGACY_MAGIC]
     for at in range(0, len(data), chunk):
-        packed = lz4.block.compress(data[at:at + chunk], store_size=False)
+        packed = lz4_block.compress(data[at:at + chunk], store_size=False)
         out.append(struct.pack("<I", len(packed)) + packed)
     return b"".join(out)
 
 
-class MissingCompressor(Exception):
-    """A package that a format needs is not installed; the message says which."""
-
-
 def zstd_frame(data: bytes, level: int = 3) -> bytes:
-    """One zstd frame with a checksum. Raises MissingCompressor without the ``zstandard`` package."""
-    try:
-        import zstandard
-    except ImportError:
-        raise MissingCompressor("zstd needs the Python package zstandard: pip install 'kemu[zstd]'") from None
-
+    """One zstd frame with a checksum. ``MissingLibrary`` without the package."""
     packed: bytes = zstandard.ZstdCompressor(level=max(1, level), write_checksum=True).compress(data)
     return packed
 
@@ -71,12 +65,15 @@ COMPRESSORS: dict[str, Callable[[bytes, int], bytes]] = {
 
 
 def available() -> tuple[str, ...]:
-    """Names of the formats that can be written here: all, or all but zstd."""
+    """Names of the formats that can be written here: all of them, where Python has what it mostly has."""
+    return tuple(n for n, pack in COMPRESSORS.items() if _works(pack))
+
+
+def _works(pack: Callable[[bytes, int], bytes]) -> bool:
     try:
-        import zstandard  # noqa: F401
-    except ImportError:
-        return tuple(n for n in COMPRESSORS if n != "zstd")
-    return tuple(COMPRESSORS)
+        return bool(pack(b"", 1)) or True
+    except MissingLibrary:
+        return False
 
 
 def compress(method: str, data: bytes, level: int = 6) -> bytes:

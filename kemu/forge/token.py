@@ -8,7 +8,7 @@ process, nor on PYTHONHASHSEED.
 from __future__ import annotations
 
 import re
-import zlib
+from binascii import crc32
 from dataclasses import dataclass, replace
 
 from kemu.forge.compressors import COMPRESSORS
@@ -89,7 +89,7 @@ class Recipe:
         return o
 
     def forge(self) -> Forged:
-        """Make it. Raises MissingCompressor where the input needs a package that is not installed."""
+        """Make it. ``MissingLibrary`` where it needs a library that is not here."""
         pick = Pick(SeedValues(self.seed))
         label = self.token()
         if self.kind == "erofs":
@@ -104,7 +104,7 @@ class Recipe:
 
 
 def _check(body: str) -> str:
-    crc = zlib.crc32(body.encode())
+    crc = crc32(body.encode())
     return _DIGITS[crc & 31] + _DIGITS[crc >> 5 & 31]
 
 

@@ -8,18 +8,18 @@ leaves what was in memory; and where source and destination share page frames an
 """
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
-
-import lz4.block
-import lz4.block._block
 
 from kemu.linux.honesty import custom, dup
 from kemu.linux.lz4_decompress import LZ4_decompress_generic, Window
 from kemu.machine import hostlib
 from kemu.machine.current import this
+from kemu.machine.hostmodule import MissingLibrary, host_module
 from kemu.machine.runs import mark_written, overlapping, window_pieces
 
+lz4_block = host_module("lz4.block", "LZ4")
 LZ4_DISTANCE_MAX = 65535
 
 
@@ -40,8 +40,17 @@ void *memchr(uintptr_t p, int c, size_t n);
 void *memmem(uintptr_t p, size_t n, const char *what, size_t k);
 """)
 # inside the lz4 package's extension module, else the system's
-_LIBRARIES = (lz4.block._block.__file__, "liblz4.so.1", "liblz4.dylib")
-_lib = hostlib.load(_LIBRARIES, "LZ4_decompress_safe", "LZ4_decompress_safe_partial")
+_SYSTEM = ("liblz4.so.1", "liblz4.dylib")
+
+
+def _libraries() -> tuple[str, ...]:
+    try:
+        return (importlib.import_module("lz4.block._block").__file__ or _SYSTEM[0], *_SYSTEM)
+    except ImportError:
+        return _SYSTEM
+
+
+_lib = hostlib.load(_libraries(), "LZ4_decompress_safe", "LZ4_decompress_safe_partial")
 _libc = hostlib.ffi.dlopen(None)
 _PATTERN = 0xA5
 _WHOLE = 1 << 20            # room for a block of which only the beginning was asked for
@@ -184,8 +193,10 @@ def _by_package(src: int, dst: int, csize: int, capacity: int) -> bool:
     mem = this.mem
     block = mem.load(src, csize)
     try:
-        data = lz4.block.decompress(block, uncompressed_size=capacity)
-    except lz4.block.LZ4BlockError:
+        data = lz4_block.decompress(block, uncompressed_size=capacity)
+    except MissingLibrary:
+        return False
+    except lz4_block.LZ4BlockError:
         return False
     if len(data) != capacity or _odd(block):
         return False

@@ -6,13 +6,15 @@ the range coder is checked then, as the kernel does), as a raw stream where it i
 """
 from __future__ import annotations
 
-import lzma
 from typing import Any
 
 from kemu.linux.honesty import custom, dup
 from kemu.linux.lzma_decode import microlzma_decode
 from kemu.machine import hostlib
 from kemu.machine.current import this
+from kemu.machine.hostmodule import host_module
+
+lzma = host_module("lzma", "MicroLZMA")
 
 XZ_SINGLE, XZ_PREALLOC, XZ_DYNALLOC = range(3)
 XZ_OK, XZ_STREAM_END, XZ_UNSUPPORTED_CHECK, XZ_MEM_ERROR, XZ_MEMLIMIT_ERROR, XZ_FORMAT_ERROR, XZ_OPTIONS_ERROR, XZ_DATA_ERROR, XZ_BUF_ERROR = range(9)
@@ -33,10 +35,15 @@ void lzma_end(lzma_stream *strm);
 _LZMA_OK, _LZMA_STREAM_END, _LZMA_DATA_ERROR = 0, 1, 9
 
 
-def _names() -> tuple[str, ...]:
-    import _lzma
+_SYSTEM = ("liblzma.so.5", "liblzma.dylib")
 
-    return (getattr(_lzma, "__file__", "liblzma.so.5"), "liblzma.so.5", "liblzma.dylib")
+
+def _names() -> tuple[str, ...]:
+    try:
+        import _lzma
+    except ImportError:
+        return _SYSTEM
+    return (getattr(_lzma, "__file__", "liblzma.so.5"), *_SYSTEM)
 
 
 _lib = hostlib.load(_names(), "lzma_microlzma_decoder", "lzma_code", "lzma_end")

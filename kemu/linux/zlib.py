@@ -2,11 +2,13 @@
 """Inflating DEFLATE streams (include/linux/zlib.h), decoded by the host's zlib."""
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 from kemu.linux.honesty import custom, dup
 from kemu.machine.current import this
+from kemu.machine.hostmodule import host_module
+
+zlib = host_module("zlib", "DEFLATE")
 
 Z_NO_FLUSH, Z_PARTIAL_FLUSH, Z_PACKET_FLUSH, Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_FINISH = range(6)
 Z_OK, Z_STREAM_END, Z_NEED_DICT = 0, 1, 2

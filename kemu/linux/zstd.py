@@ -6,9 +6,10 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from kemu.linux.honesty import custom, dup, names
+from kemu.linux.honesty import custom, dup
 from kemu.machine import hostlib
 from kemu.machine.current import this
+from kemu.machine.hostmodule import missing
 
 hostlib.ffi.cdef("""
 void *ZSTD_createDStream(void);
@@ -36,14 +37,12 @@ _state: dict[str, Any] = {}
 
 def _lib() -> Any:
     if "lib" not in _state:
-        _state["lib"] = hostlib.load(_names(), "ZSTD_createDStream", "ZSTD_DCtx_reset", "ZSTD_decompressStream_simpleArgs", "ZSTD_getErrorName",
-                                     "ZSTD_findFrameCompressedSize")
+        lib = _state["lib"] = hostlib.load(_names(), "ZSTD_createDStream", "ZSTD_DCtx_reset", "ZSTD_decompressStream_simpleArgs", "ZSTD_getErrorName",
+                                           "ZSTD_findFrameCompressedSize")
+        if lib is None:
+            del _state["lib"]
+            raise missing("zstandard", "zstd")
     return _state["lib"]
-
-
-def zstd_available() -> bool:
-    """Whether a libzstd was found. Without one the kernel is one without CONFIG_EROFS_FS_ZIP_ZSTD."""
-    return _lib() is not None
 
 
 @dup("include/linux/zstd.h")
@@ -178,5 +177,3 @@ def zstd_get_error_name(code: int) -> str:
     """``const char *zstd_get_error_name(size_t code)``"""
     return hostlib.ffi.string(_lib().ZSTD_getErrorName(code)).decode()              # type: ignore[no-any-return]
 
-
-names("custom", "include/linux/zstd.h", "zstd_available", how="whether the host has a library")

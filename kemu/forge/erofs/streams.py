@@ -6,17 +6,16 @@ Short ones, long ones, cut ones, streams that say something else than the index 
 from __future__ import annotations
 
 import functools
-import lzma
 import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kemu.forge.compressors import MissingCompressor
+from kemu.forge.compressors import lz4_block, lzma, zlib, zstandard
 from kemu.forge.content import KINDS, content
 from kemu.forge.erofs import ondisk as d
 from kemu.forge.erofs.writer import fix_checksum
 from kemu.forge.pick import Pick
+from kemu.machine.hostmodule import MissingLibrary
 
 #: formats by number; also the order of the bits in available_compr_algs
 FORMATS = ("lz4", "lzma", "deflate", "zstd")
@@ -36,23 +35,18 @@ class Extent:
 
 
 def compress(how: str, data: bytes) -> bytes:
-    """``data`` as one pcluster of this format; raises MissingCompressor for zstd without its package."""
+    """``data`` as one pcluster of this format; ``MissingLibrary`` where it cannot be had."""
     if how == "lz4":
-        import lz4.block
-
-        packed: bytes = lz4.block.compress(data, store_size=False)
+        packed: bytes = lz4_block.compress(data, store_size=False)
         return packed
     if how == "deflate":
         z = zlib.compressobj(6, zlib.DEFLATED, -15)
-        return z.compress(data) + z.flush()
+        deflated: bytes = z.compress(data) + z.flush()
+        return deflated
     if how == "lzma":
         # MicroLZMA: the first byte, always 0 in .lzma, is the complement of the properties; this one has an end marker
-        alone = lzma.compress(data, lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": LZMA_DICT}])
+        alone: bytes = lzma.compress(data, lzma.FORMAT_ALONE, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": LZMA_DICT}])
         return bytes([alone[0] ^ 0xFF]) + alone[14:]
-    try:
-        import zstandard
-    except ImportError:
-        raise MissingCompressor("zstd needs the Python package zstandard: pip install 'kemu[zstd]'") from None
     frame: bytes = zstandard.ZstdCompressor(level=3, write_checksum=False, write_content_size=False).compress(data)
     return frame
 
@@ -198,9 +192,13 @@ def choose_streams(pick: Pick) -> StreamImage:
 
 @functools.cache
 def available() -> tuple[str, ...]:
-    """The formats that can be written here: all, or all but zstd."""
+    """The formats that can be written here: all of them, where Python has what it mostly has."""
+    return tuple(how for how in FORMATS if _works(how))
+
+
+def _works(how: str) -> bool:
     try:
-        compress("zstd", b"")
-    except MissingCompressor:
-        return FORMATS[:3]
-    return FORMATS
+        compress(how, b"x")
+    except MissingLibrary:
+        return False
+    return True

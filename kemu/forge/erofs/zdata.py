@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import lz4.block
-
+from kemu.forge.compressors import lz4_block
 from kemu.forge.erofs import ondisk as d
 from kemu.forge.erofs.plan import PlanError, ZPlan
 
@@ -46,7 +45,7 @@ class ZExtent:
 
 def lz4_compress(data: bytes, high: bool = False) -> bytes:
     """One LZ4 block without a size before it."""
-    packed: bytes = lz4.block.compress(data, mode="high_compression" if high else "default", store_size=False)
+    packed: bytes = lz4_block.compress(data, mode="high_compression" if high else "default", store_size=False)
     return packed
 
 

@@ -58,14 +58,9 @@ def _unlz4() -> Any:
 
 
 def _unzstd() -> Any:
-    from kemu.linux.decompress.unzstd import have_zstd, unzstd
+    from kemu.linux.decompress.unzstd import unzstd
 
-    if have_zstd():
-        return unzstd
-    from kemu.linux.printk import pr_warn_once
-
-    pr_warn_once("kemu: the zstandard package is not installed: CONFIG_DECOMPRESS_ZSTD is off (pip install zstandard)\n")
-    return None
+    return unzstd
 
 
 compressed_formats = (

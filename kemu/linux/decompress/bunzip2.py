@@ -6,7 +6,6 @@ before an error, which error it is, and whether Linux reads beyond its input is 
 """
 from __future__ import annotations
 
-import bz2
 from typing import Any
 
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, large_malloc, malloc, scratch, view
@@ -14,6 +13,9 @@ from kemu.linux.honesty import custom, port_of
 from kemu.linux.init import panic
 from kemu.linux.types import Ref, s32, u32
 from kemu.machine.current import this
+from kemu.machine.hostmodule import host_module
+
+bz2 = host_module("bz2", "bzip2")
 
 MAX_GROUPS = 6
 GROUP_SIZE = 50

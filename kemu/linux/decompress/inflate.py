@@ -6,7 +6,7 @@ Where no libz can be opened Python's zlib module stands in: then up to eight bit
 """
 from __future__ import annotations
 
-import zlib
+import importlib
 from typing import Any
 
 import cffi
@@ -15,6 +15,9 @@ from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, ma
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.types import Ref
 from kemu.machine.current import this
+from kemu.machine.hostmodule import host_module
+
+zlib = host_module("zlib", "gzip")
 
 GZIP_IOBUF_SIZE = 16 * 1024
 MAX_WBITS = 15
@@ -32,8 +35,15 @@ int inflateEnd(z_stream *strm);
 """)
 
 
+def _own() -> str | None:
+    try:
+        return getattr(importlib.import_module("zlib"), "__file__", None)
+    except ImportError:
+        return None
+
+
 def _library() -> Any:
-    for name in ("libz.so.1", "libz.dylib", "libz.1.dylib", getattr(zlib, "__file__", None)):
+    for name in ("libz.so.1", "libz.dylib", "libz.1.dylib", _own()):
         if name is None:
             continue
         try:

@@ -6,7 +6,6 @@ coder at the end, so it may leave the last byte of the stream unread: the consum
 """
 from __future__ import annotations
 
-import lzma
 from typing import Any
 
 from kemu.linux.bug import WARN_ON_ONCE
@@ -15,6 +14,9 @@ from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, large_fr
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.types import Ref, s32
 from kemu.machine.current import this
+from kemu.machine.hostmodule import host_module
+
+lzma = host_module("lzma", "LZMA")
 
 LZMA_BASE_SIZE, LZMA_LIT_SIZE = 1846, 768
 SIZEOF_LZMA_HEADER = 13

@@ -6,8 +6,6 @@ liblzma decodes what is right and what Linux's decoder supports; whatever it ref
 """
 from __future__ import annotations
 
-import lzma
-
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, malloc, scratch, view
 from kemu.linux.decompress.xz_dec import (
     XZ_BUF_ERROR,
@@ -23,6 +21,9 @@ from kemu.linux.decompress.xz_dec import (
 )
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.types import Ref
+from kemu.machine.hostmodule import host_module
+
+lzma = host_module("lzma", "xz")
 
 XZ_IOBUF_SIZE = 4096
 SIZEOF_XZ_DEC, SIZEOF_XZ_LZMA2, SIZEOF_XZ_BCJ = 1248, 28312, 64

@@ -11,11 +11,9 @@ from typing import Any
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, large_free, large_malloc, scratch, view
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.types import Ref
+from kemu.machine.hostmodule import host_module
 
-try:
-    import zstandard
-except ImportError:                         # an optional package
-    zstandard = None                        # type: ignore[assignment]
+zstandard = host_module("zstandard", "zstd")
 
 ZSTD_IOBUF_SIZE = 1 << 17
 ZSTD_MAXWINDOWSIZE_DEFAULT = (1 << 27) + 1
@@ -30,11 +28,6 @@ _WORDS = {
     "Data corruption detected": "ZSTD-compressed data is corrupt",
     "Restored data doesn't match checksum": "ZSTD-compressed data is corrupt",
 }
-
-
-def have_zstd() -> bool:
-    """Whether libzstd is at hand; without it unzstd() is not configured."""
-    return zstandard is not None
 
 
 class ZstdError(Exception):

@@ -6,12 +6,14 @@ has written by then are Linux's; it is slow, and runs only on what liblzma refus
 """
 from __future__ import annotations
 
-import lzma
-import zlib
+from binascii import crc32
 
 from kemu.linux.decompress.lzma_rc import TOP, LzmaState
 from kemu.linux.honesty import custom, port_of
 from kemu.machine.current import this
+from kemu.machine.hostmodule import host_module
+
+lzma = host_module("lzma", "xz")
 
 (XZ_OK, XZ_STREAM_END, XZ_UNSUPPORTED_CHECK, XZ_MEM_ERROR, XZ_MEMLIMIT_ERROR, XZ_FORMAT_ERROR, XZ_OPTIONS_ERROR, XZ_DATA_ERROR,
  XZ_BUF_ERROR) = range(9)
@@ -19,8 +21,8 @@ HEADER_MAGIC, FOOTER_MAGIC = b"\xfd7zXZ\0", b"YZ"
 XZ_CHECK_CRC32, XZ_CHECK_MAX = 1, 15
 VLI_UNKNOWN = (1 << 64) - 1
 LZMA_IN_REQUIRED = 21
-BCJ_IDS = {4: ("X86", lzma.FILTER_X86), 5: ("POWERPC", lzma.FILTER_POWERPC), 7: ("ARM", lzma.FILTER_ARM),
-           8: ("ARMTHUMB", lzma.FILTER_ARMTHUMB), 9: ("SPARC", lzma.FILTER_SPARC), 10: ("ARM64", 0x0A), 11: ("RISCV", 0x0B)}
+BCJ_IDS = {4: ("X86", 0x04), 5: ("POWERPC", 0x05), 7: ("ARM", 0x07),
+           8: ("ARMTHUMB", 0x08), 9: ("SPARC", 0x09), 10: ("ARM64", 0x0A), 11: ("RISCV", 0x0B)}
 
 
 class _Ret(Exception):
@@ -49,7 +51,7 @@ def dec_stream_header(buf: bytes) -> int:
     if buf[:6] != HEADER_MAGIC:
         return XZ_FORMAT_ERROR
 
-    if zlib.crc32(buf[6:8]) != int.from_bytes(buf[8:12], "little"):
+    if crc32(buf[6:8]) != int.from_bytes(buf[8:12], "little"):
         return XZ_DATA_ERROR
 
     if buf[6] != 0:
@@ -126,7 +128,7 @@ class XzDec:
         self.need(size)
         begin = self.in_pos
         end = begin + size - 4
-        if zlib.crc32(self.data[begin:end]) != int.from_bytes(self.data[end:end + 4], "little"):
+        if crc32(self.data[begin:end]) != int.from_bytes(self.data[end:end + 4], "little"):
             raise _Ret(XZ_DATA_ERROR)
         flags = self.data[begin + 1]
         if flags & 0x3E:
@@ -178,7 +180,7 @@ class XzDec:
         self.block_uncompressed += len(self.out) - out_start
         if self.block_compressed > self.want_compressed or self.block_uncompressed > self.want_uncompressed:
             raise _Ret(XZ_DATA_ERROR)
-        self.crc32 = zlib.crc32(memoryview(self.out)[out_start:], self.crc32)
+        self.crc32 = crc32(memoryview(self.out)[out_start:], self.crc32)
         if ret != XZ_STREAM_END:
             raise _Ret(ret)
         if self.want_compressed not in (VLI_UNKNOWN, self.block_compressed) or self.want_uncompressed not in (
@@ -214,11 +216,11 @@ class XzDec:
         if got != self.records:
             raise _Ret(XZ_DATA_ERROR)
         size = self.in_pos - begin
-        self.crc32_validate(zlib.crc32(self.data[begin:self.in_pos]))
+        self.crc32_validate(crc32(self.data[begin:self.in_pos]))
         self.need(12)
         buf = self.data[self.in_pos:self.in_pos + 12]
         self.in_pos += 12
-        if buf[10:] != FOOTER_MAGIC or zlib.crc32(buf[4:10]) != int.from_bytes(buf[:4], "little"):
+        if buf[10:] != FOOTER_MAGIC or crc32(buf[4:10]) != int.from_bytes(buf[:4], "little"):
             raise _Ret(XZ_DATA_ERROR)
         if size >> 2 != int.from_bytes(buf[4:8], "little") or buf[8] or buf[9] != self.check_type:
             raise _Ret(XZ_DATA_ERROR)

@@ -115,15 +115,15 @@ def test_forge_prints_the_ground_truth(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("args, why", [
-    (["tar"], "cannot make 'tar'"),
+    (["tar"], "invalid choice: 'tar'"),
     (["erofs", "--seed", "x"], "--seed 'x' is not a number"),
     (["erofs", "--seed", "-1"], "--seed '-1' is not a number"),
     (["erofs", "--token", "zzz"], "not a token"),
     (["erofs", "--token", Recipe("cpio", 1).token()], "makes cpio, not erofs"),
     (["erofs", "--token", Recipe("erofs", 1).token(), "--seed", "4"], "--seed cannot be given with it"),
     (["erofs", "--block-size", "1000"], "not a power of two"),
-    (["erofs", "--block-size", "256"], "not a number from 512 to 65536"),
-    (["erofs", "--layout", "weird"], "no layout 'weird'"),
+    (["erofs", "--block-size", "256"], "not a number of bytes from 512 to 65536"),
+    (["erofs", "--layout", "weird"], "--layout: invalid choice: 'weird'"),
     (["cpio", "--layout", "plain"], "--layout does not apply to cpio"),
     (["initrd", "--damage", "2"], "--damage does not apply to initrd"),
 ])
