@@ -28,6 +28,7 @@ from kemu.machine.machine import Machine
 from kemu.machine.splat import HungTask, Splat
 from kemu.report import manifest
 from kemu.report.walk import walk
+from kemu.samples import sample
 
 from erofs_memback import memback
 from erofs_memback.harness.mount import MountError, mount_in
@@ -175,8 +176,11 @@ def streams(run: Run, backend: str) -> None:
 # ------------------------------------------------------------------------- images by mkfs.erofs
 
 def real_folder() -> Path:
-    """Where images by mkfs.erofs are: $KEMU_IMAGES, else those of the tests."""
-    return Path(os.environ.get("KEMU_IMAGES") or Path(__file__).resolve().parent.parent / "tests" / "data" / "erofs")
+    """Where images by mkfs.erofs are: $KEMU_IMAGES, else those of the tests, else those that come with kemu."""
+    if os.environ.get("KEMU_IMAGES"):
+        return Path(os.environ["KEMU_IMAGES"])
+    tests = Path(__file__).resolve().parents[2] / "tests" / "data" / "erofs"
+    return tests if tests.is_dir() else sample("demo.erofs").parent
 
 
 @functools.lru_cache(maxsize=1)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.metadata
-import importlib.util
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
 
-from kemu.cli.common import EXIT_CONFIG, EXIT_OK
+from kemu.cli.common import EXIT_CONFIG, EXIT_OK, cache_home
 
 HELP = "say what this machine has, and what each missing tool disables"
 
@@ -21,8 +20,11 @@ _MODULES = {        # module: (needed, what it is for, how to get it)
     "lz4": (True, "LZ4 images", "pip install lz4"),
     "hypothesis": (True, "generated inputs and shrinking", "pip install hypothesis"),
     "rich": (True, "tables on a terminal", "pip install rich"),
-    "zstandard": (False, "zstd images and archives", "pip install 'kemu[zstd]'"),
-    "unidiff": (False, "reading patch series", "pip install 'kemu[patches]'"),
+    "zstandard": (True, "zstd images and archives", "pip install zstandard"),
+    "shtab": (True, "kemu --print-completion", "pip install shtab"),
+    "zlib": (True, "gzip and DEFLATE", "use a Python that was built with it"),
+    "lzma": (True, "xz, LZMA, MicroLZMA", "use a Python that was built with it"),
+    "bz2": (True, "bzip2", "use a Python that was built with it"),
 }
 _TOOLS = {
     "gcc": ("the C rung and the Linux rung", "apt-get install gcc"),
@@ -37,11 +39,23 @@ _TOOLS = {
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kemu"
+    return Path(cache_home()) / "kemu"
 
 
 def _erofs_utils() -> str | None:
     return next((str(p) for p in (_cache() / "erofs-utils/bin/mkfs.erofs",) if p.exists()), None) or shutil.which("mkfs.erofs")
+
+
+def _module(name: str) -> tuple[bool, str]:
+    """Whether it can be imported (a module of Python's own may be there without the C that it needs), and its version."""
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        return False, ""
+    try:
+        return True, importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return True, "of Python"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,8 +71,8 @@ def examine() -> list[dict[str, object]]:
 
     row("python", sys.version_info >= (3, 11), True, sys.version.split()[0], "everything", "install Python 3.11 or newer")
     for mod, (needed, what, how) in _MODULES.items():
-        found = importlib.util.find_spec(mod) is not None
-        row(mod, found, needed, importlib.metadata.version(mod) if found else "", what, how)
+        found, version = _module(mod)
+        row(mod, found, needed, version, what, how)
     for tool, (what, how) in _TOOLS.items():
         path = shutil.which(tool)
         row(tool, path is not None, False, path or "", what, how)

@@ -47,7 +47,7 @@ class Series:
 
 def places() -> list[Path]:
     """Where series are looked for by name: patches/ here, and the one of kemu's own checkout."""
-    own = Path(kemu.__file__).resolve().parent.parent / "patches"
+    own = (Path(kemu.__file__).resolve().parent / "patches").resolve()          # in a clone a link to its patches/
     here = Path.cwd() / "patches"
     return [here] if here.resolve() == own else [here, own]
 
