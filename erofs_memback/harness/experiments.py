@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kemu.explore.experiment import experiment
+from kemu.explore.experiment import experiment, known_bad
 from kemu.explore.run import Run
 from kemu.forge import tree
 from kemu.forge.content import content
@@ -30,6 +30,7 @@ from erofs_memback.harness import world
 from erofs_memback.super import erofs_module_exit
 
 __harness__ = True
+known_bad("erofs-memback-rfc", "posted 2026-06-18")
 BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}, "erofs-memback-rfc": {"backend": "memback-rfc"}}
 SMALL = ErofsOptions(max_nodes=4, max_blocks=3, max_bytes=1 << 16)
 NORMAL = ErofsOptions(max_nodes=6, max_blocks=5, max_bytes=1 << 17)

@@ -9,39 +9,32 @@ import time
 from collections.abc import Sequence
 
 from kemu.cli._rung import on_rung
+from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_NO_TESTS, EXIT_OK, EXIT_USAGE, CommandError
-from kemu.explore.experiment import Experiment, UnknownExperiment, load_entry_points
+from kemu.cli.values import count, seconds, seed
+from kemu.explore import modules
+from kemu.explore.experiment import Experiment, UnknownExperiment, load_entry_points, registry
 from kemu.explore.finding import Finding
 from kemu.explore.search import Progress
 from kemu.explore.workers import WorkerError, review_on, search_on
 from kemu.report import json_out, ktap_out, splat_report
 
 
-def positive_int(text: str) -> int:
-    """An argparse type: an int above 0."""
-    n = int(text)
-    if n <= 0:
-        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
-    return n
-
-
-def positive_float(text: str) -> float:
-    """An argparse type: a number above 0."""
-    x = float(text)
-    if not 0 < x < 1e9:
-        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
-    return x
-
-
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--seconds", type=positive_float, metavar="S", help="stop after S seconds")
-    limit.add_argument("--examples", type=positive_int, metavar="N", help="stop after N examples")
-    parser.add_argument("--workers", type=positive_int, metavar="N", help="processes (default: 1)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="where the seeds begin (default: 0)")
+    limit.add_argument("--seconds", type=seconds, metavar="S", help="stop after S seconds")
+    limit.add_argument("--examples", type=count(), metavar="N", help="stop after N examples")
+    parser.add_argument("--workers", type=count(1, 4096), metavar="N", help="processes (default: 1)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="where the seeds begin (default: 0)")
     parser.add_argument("--rung", choices=["py", "c", "linux"], default="py", help="where the code under test runs (default: py)")
     parser.add_argument("--ktap", action="store_true", help="KTAP version 1 (the default when stdout is not a terminal)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
+    add_module_argument(parser)
+
+
+def add_module_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-m", dest="modules", action="append", default=[], metavar="NAME", help="import the module NAME from the working folder; "
+                        "a path to it (./NAME.py) does the same")
 
 
 def load() -> None:
@@ -53,11 +46,34 @@ def load() -> None:
 def choose(select: object, names: Sequence[str]) -> list[Experiment]:
     """``select(names)``, with errors as the command line wants them."""
     try:
-        return select(names)                # type: ignore[no-any-return,operator]
+        chosen: list[Experiment] = select(names)        # type: ignore[operator]
     except UnknownExperiment as e:
         raise CommandError(str(e), EXIT_USAGE) from None
-    except (ImportError, SyntaxError) as e:
-        raise CommandError(f"cannot import: {e}", EXIT_CONFIG) from None
+    except modules.ModuleProblem as e:
+        raise CommandError(f"cannot import {e}", EXIT_CONFIG) from None
+    told_imports()
+    return chosen
+
+
+def told_imports() -> None:
+    """Say which files were imported for names and paths on the command line."""
+    while modules.files:
+        complain(f"kemu: imported {modules.files.pop(0)}")
+
+
+def of_folder(names: Sequence[str]) -> list[str]:
+    """Import the modules of ``-m``; what their experiments are selected by."""
+    try:
+        loaded = [sorted(modules.load_here(name)) for name in names]
+    except modules.ModuleProblem as e:
+        raise CommandError(f"-m: {e}", EXIT_CONFIG) from None
+    told_imports()
+    out = []
+    for found, name in zip(loaded, names):
+        if not any(e.fn.__module__ in found for e in registry.values()):
+            raise CommandError(f"-m {name}: there is no experiment in it", EXIT_CONFIG)
+        out += [e.name for e in registry.values() if e.fn.__module__ in found]
+    return out
 
 
 def check_rung(experiments: list[Experiment], rung: str) -> list[Experiment]:
@@ -96,7 +112,7 @@ class Teller:
             self.shown = False
 
 
-def run_search(args: argparse.Namespace, name: str, experiments: list[Experiment], seconds: float, workers: int) -> tuple[Progress, Teller]:
+def run_search(args: argparse.Namespace, name: str, experiments: list[Experiment], most: float, workers: int) -> tuple[Progress, Teller]:
     """Search as the options say; findings are printed as they come on a terminal."""
     teller = Teller(args.quiet or args.json)
     experiments = check_rung(experiments, args.rung)
@@ -110,9 +126,9 @@ def run_search(args: argparse.Namespace, name: str, experiments: list[Experiment
     try:
         with on_rung(args.rung, args.quiet or args.json) as how:
             if name == "review" and not args.examples:
-                p = review_on(workers, experiments, args.seconds or seconds, seed=args.seed, tell=teller, **how)
+                p = review_on(workers, experiments, args.seconds or most, seed=args.seed, tell=teller, **how)
             else:
-                p = search_on(workers, experiments, seconds=0.0 if args.examples else args.seconds or seconds, examples=args.examples or 0,
+                p = search_on(workers, experiments, seconds=0.0 if args.examples else args.seconds or most, examples=args.examples or 0,
                               seed=args.seed, tell=teller, found=found, **how)
     except WorkerError as e:
         raise CommandError(str(e)) from None

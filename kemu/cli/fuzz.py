@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 from kemu.cli import _search
 from kemu.cli.common import EXIT_OK
@@ -12,14 +13,18 @@ HELP = "run experiments with generated inputs, faults and schedules"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("experiment", nargs="*", metavar="EXPERIMENT", help="name, glob, series or module (default: all)")
+    parser.add_argument("experiment", nargs="*", metavar="EXPERIMENT", help="name, glob, series, installed module or path of a module (default: all that must hold: not the series that are known to be bad)")
     parser.add_argument("--list", action="store_true", help="list the experiments")
     _search.add_search_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     _search.load()
-    chosen = _search.choose(experiment.select, args.experiment)
+    chosen = _search.choose(experiment.select, [*args.experiment, *_search.of_folder(args.modules)])
+    if args.list and args.json:
+        print(json.dumps([{"name": e.name, "series": e.series, "holds": e.doc, "rungs": list(e.rungs), "known_bad": experiment.bad_series.get(e.series)}
+                          for e in chosen]))
+        return EXIT_OK
     if args.list:
         for e in chosen:
             print(f"{e.name:<36} {e.series:<20} {e.doc}")

@@ -18,7 +18,8 @@ HELP = "run a token again"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("token", metavar="TOKEN", help="as printed with a finding")
-    parser.add_argument("module", nargs="*", metavar="MODULE", help="where the experiment is, if it is not installed")
+    parser.add_argument("module", nargs="*", metavar="MODULE", help="where the experiment is, if it is not installed: a module's path, or an installed module")
+    _search.add_module_argument(parser)
     parser.add_argument("--trace", action="store_true", help="also print every choice, log line and task switch")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -29,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
     except token.TokenError as e:
         raise CommandError(str(e), EXIT_USAGE) from None
     _search.load()
+    _search.of_folder(args.modules)
     if args.module:
         _search.choose(experiment.select, args.module)
     hits = [e for e in experiment.registry.values() if token.experiment_id(e.name) == tok.experiment]

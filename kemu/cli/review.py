@@ -6,6 +6,7 @@ import argparse
 import os
 
 from kemu.cli import _search
+from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore import experiment
 from kemu.explore.search import Progress
 from kemu.report import kunit_case, splat_report
@@ -15,14 +16,20 @@ HELP = "find what is wrong with a patch series, and say how to see it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="a series (kemu fuzz --list shows them) or a module of yours")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="a series (kemu fuzz --list '*' shows them), an installed module, or the path of a module of yours")
     parser.add_argument("--kunit", action="store_true", help="also print a KUnit case skeleton for each finding")
     _search.add_search_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     _search.load()
-    chosen = _search.choose(lambda names: experiment.of_series(names[0]), [args.name])
+    if (args.name is None) == (not args.modules):
+        raise CommandError("what is to be reviewed is one NAME, or -m NAME", EXIT_USAGE)
+    if args.name is None:
+        chosen = _search.choose(experiment.select, _search.of_folder(args.modules))
+        args.name = args.modules[0]
+    else:
+        chosen = _search.choose(lambda names: experiment.of_series(names[0]), [args.name])
     p, _ = _search.run_search(args, "review", chosen, 52.0, args.workers or min(4, os.cpu_count() or 1))
     if not _search.print_machine_readable(args, args.name, chosen, p):
         _print(args, p)

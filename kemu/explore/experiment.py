@@ -16,14 +16,12 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import importlib
 import importlib.metadata
-import importlib.util
-import os
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+from kemu.explore import modules
 
 GROUP = "kemu.experiments"
 
@@ -53,6 +51,7 @@ class Experiment:
 
 
 registry: dict[str, Experiment] = {}
+bad_series: dict[str, str] = {}     # series -> why it is known to be bad
 installed: set[str] = set()         # names of the experiments that came from entry points
 
 
@@ -87,40 +86,29 @@ def load_entry_points() -> list[str]:
     return problems
 
 
-def load_module(name: str) -> bool:
-    """Import a module of experiments by dotted name, from the current directory too; False if there is no such module."""
-    if not all(part.isidentifier() for part in name.split(".")):
-        return False
-    cwd = os.getcwd()
-    if cwd not in sys.path and "" not in sys.path:
-        sys.path.insert(0, cwd)
-    for candidate in (name, name + ".experiments"):
-        try:
-            found = importlib.util.find_spec(candidate) is not None
-        except (ImportError, ValueError):
-            found = False
-        if found:
-            before = set(registry)
-            importlib.import_module(candidate)
-            if set(registry) - before or any(e.fn.__module__ == candidate for e in registry.values()):
-                return True
-    return False
+def known_bad(series: str, why: str) -> None:
+    """Say of a series that it is here to be found wrong (it was posted so): what is run without a name leaves it out."""
+    bad_series[series] = why
 
 
 def select(names: Iterable[str]) -> list[Experiment]:
-    """Experiments by name, glob, series or module; all of them for no name."""
+    """Experiments by name, glob, series or module; for no name all but those of a series that is known to be bad.
+
+    A module is an installed one, or a path (:func:`kemu.explore.modules.load`): the working folder is not searched.
+    """
     names = list(names)
     if not names:
-        return [registry[n] for n in sorted(registry)]
+        return [registry[n] for n in sorted(registry) if registry[n].series not in bad_series]
     out: dict[str, Experiment] = {}
     for name in names:
         hits = [e for e in registry.values() if e.name == name or e.series == name or fnmatch.fnmatchcase(e.name, name)
                 or e.name.startswith(name + ".")]
-        if not hits and load_module(name):
-            hits = [e for e in registry.values() if e.fn.__module__ in (name, name + ".experiments")]
+        if not hits:
+            loaded = modules.load(name)
+            hits = [e for e in registry.values() if e.fn.__module__ in loaded]
         if not hits:
             near = difflib.get_close_matches(name, sorted({*registry, *(e.series for e in registry.values())}), 6, 0.5)
-            raise UnknownExperiment(f"no experiment, series or module {name!r}"
+            raise UnknownExperiment(f"no experiment, series or module {name!r}" + modules.hint(name)
                                     + (f"; near: {', '.join(near[:6])}" if near else f"; there are: {', '.join(sorted(registry)[:8]) or 'none'}"))
         for e in sorted(hits, key=lambda e: e.name):
             out[e.name] = e

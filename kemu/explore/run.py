@@ -14,6 +14,7 @@ from kemu.check.state import GlobalState
 from kemu.check.suite import all_detectors
 from kemu.check.watch import Detectors
 from kemu.check.where import logger_function
+from kemu.explore import modules
 from kemu.explore import token as tokens
 from kemu.explore.chooser import Choice, Choices
 from kemu.explore.experiment import Experiment, installed
@@ -21,6 +22,7 @@ from kemu.explore.finding import Disagreement, Finding, first_splat, of_exceptio
 from kemu.explore.source import ListSource, Source
 from kemu.explore.trace import Trace
 from kemu.forge.pick import Pick
+from kemu.machine.hostmodule import MissingLibrary
 from kemu.machine.machine import Machine
 from kemu.machine.series import Series
 from kemu.machine.splat import HungTask, Splat, call_trace, caller_function
@@ -201,6 +203,8 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
     try:
         with watchdog(exp.run_seconds):
             exp.fn(run, **exp.params)
+    except MissingLibrary:                  # no fault of what is judged
+        raise
     except Exception as exc:
         splat = of_exception(exc)
     finding = None
@@ -209,7 +213,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         finding.input = run.shown
         finding.headlines = run.headlines
         if exp.name not in installed:
-            finding.module = exp.fn.__module__
+            finding.module = modules.how_given(exp.fn.__module__)
         finding.choices = [str(f) for f in chooser.faults] + [str(s) for s in chooser.switches]
         finding.token = tokens.of_choices(exp.name, chooser.draws)
         if t is not None:

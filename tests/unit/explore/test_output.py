@@ -93,30 +93,30 @@ def test_a_kunit_skeleton(progress: Progress) -> None:
 
 
 def test_fuzz_in_a_pipe_prints_ktap_and_ends_with_1(mine: Path) -> None:
-    p = kemu(mine, "fuzz", "mineport", "--examples", "200")
+    p = kemu(mine, "fuzz", "./mineport.py", "--examples", "200")
     assert p.returncode == 1 and p.stdout.startswith("KTAP version 1\n1..1\n") and "  not ok 2 mine.leaks" in p.stdout and "  ok 1 mine.fine" in p.stdout
     assert "# n=20" in p.stdout.replace("#   ", "# ")
     assert p.stderr == ""
     word = next(line.split()[3] for line in p.stdout.splitlines() if "kemu replay" in line)
-    r = kemu(mine, "replay", word, "mineport")
+    r = kemu(mine, "replay", word, "./mineport.py")
     assert r.returncode == 1 and r.stdout.startswith("BUG: memory leak in leaks") and "n=20" in r.stdout
-    j = json.loads(kemu(mine, "replay", word, "mineport", "--json").stdout)
+    j = json.loads(kemu(mine, "replay", word, "./mineport.py", "--json").stdout)
     assert j["finding"]["token"] == word and len(j["trace"]) == 16
 
 
 def test_nothing_found_ends_with_0(mine: Path) -> None:
-    p = kemu(mine, "review", "mineport", "--examples", "20", "--json")
+    p = kemu(mine, "review", "./mineport.py", "--examples", "20", "--json")
     assert p.returncode in (0, 1)
-    p = kemu(mine, "fuzz", "mineport", "--list")
+    p = kemu(mine, "fuzz", "./mineport.py", "--list")
     assert p.returncode == 0 and "mine.fine" in p.stdout and "Nothing is left." in p.stdout
     (mine / "good.py").write_text(PORT.replace("if n < 20", "if n < 2000").replace("mine.", "good."))
-    assert kemu(mine, "fuzz", "good", "--examples", "100").returncode == 0
+    assert kemu(mine, "fuzz", "./good.py", "--examples", "100").returncode == 0
 
 
 @pytest.mark.parametrize("args,code,words", [
     (("fuzz", "nosuch"), 2, "no experiment"), (("review", "nosuch"), 2, "no experiment"), (("replay", "zzz"), 2, "not a token"),
-    (("replay", "7fq2-s0zz"), 2, "token"), (("fuzz", "mineport", "--rung", "linux"), 3, "py"), (("fuzz", "mineport", "--seconds", "-1"), 2, "above 0"),
-    (("fuzz", "mineport", "--examples", "x"), 2, "invalid"), (("fuzz", "broken"), 3, "cannot import"), (("review",), 2, "NAME")])
+    (("replay", "7fq2-s0zz"), 2, "token"), (("fuzz", "./mineport.py", "--rung", "linux"), 3, "py"), (("fuzz", "./mineport.py", "--seconds", "-1"), 2, "above 0"),
+    (("fuzz", "./mineport.py", "--examples", "x"), 2, "--examples 'x' is not a number"), (("fuzz", "./broken.py"), 3, "cannot import"), (("review",), 2, "NAME")])
 def test_bad_input_is_one_line(mine: Path, args: tuple[str, ...], code: int, words: str) -> None:
     (mine / "broken.py").write_text("import nothing_of_that_name\n")
     p = kemu(mine, *args)
