@@ -4,99 +4,46 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
-import stat
 import sys
 import time
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from kemu.cli._boot import DESIGNS
-from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_PANIC, EXIT_USAGE, CommandError
+from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_PANIC, EXIT_USAGE, CommandError
+from kemu.cli.values import byte_offset, check_at, check_file, count, name_of_file, never_asked, page_size, parse_config
 
 HELP = "boot an initrd: the tree that PID 1 sees, the log, the initcalls, who owned which page, the mounts"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("initrd", metavar="INITRD", nargs="?", help="what the boot loader puts into memory: cpio archives, compressed or not, in any row "
-                        "(default: no initrd)")
+    parser.add_argument("initrd", type=name_of_file, metavar="INITRD", nargs="?", help="what the boot loader puts into memory: cpio archives, compressed or not, in any row "
+                        "(default: no initrd; sample:NAME: one that comes with kemu)")
     parser.add_argument("--design", choices=DESIGNS, default="upstream", help="how the kernel uses it (default: upstream)")
-    parser.add_argument("--at", type=int, default=0, metavar="N", help="the initrd begins N bytes behind a page boundary")
+    parser.add_argument("--at", type=byte_offset, default=0, metavar="N", help="the initrd begins N bytes behind a page boundary")
     parser.add_argument("--cmdline", default="", metavar="STRING", help="kernel command line (root=0:0 is put before it if it has no root=); what no built-in code takes goes to init")
     parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y", help="a kernel option (y, n, a number or a text); may be given several times")
-    parser.add_argument("--builtin", default="default", metavar="default|none|FILE", help="the kernel's built-in archive")
-    parser.add_argument("--image", metavar="FILE", help="an image for designs that take one besides the initrd")
+    parser.add_argument("--builtin", type=name_of_file, default="default", metavar="default|none|FILE", help="the kernel's built-in archive")
+    parser.add_argument("--image", type=name_of_file, metavar="FILE", help="an image for designs that take one besides the initrd")
     parser.add_argument("--rung", choices=("py", "linux"), default="py", help="the port on the emulated kernel, or Linux under UML")
-    parser.add_argument("--page-size", type=int, choices=(4096, 16384, 65536), default=4096, help="py only")
-    parser.add_argument("--table", metavar="FILE", help="another build's initcalls: its vmlinux (then its parameters, too), System.map, or a log with initcall_debug")
+    parser.add_argument("--page-size", type=page_size, default=4096, metavar="4096|16384|65536", help="py only")
+    parser.add_argument("--table", type=name_of_file, metavar="FILE", help="another build's initcalls: its vmlinux (then its parameters, too), System.map, or a log with initcall_debug")
     view = parser.add_mutually_exclusive_group()
     view.add_argument("--manifest", action="store_true", help="the tree when the kernel looks for the init program, one JSON object a line")
     view.add_argument("--dmesg", action="store_true", help="the kernel's log; its last line tells how the boot ended")
     view.add_argument("--initcalls", action="store_true", help="initcalls in order, as initcall_debug prints them (-v: which of them are ported)")
     view.add_argument("--memory", action="store_true", help="who owned which page of the initrd, and when it was freed")
     view.add_argument("--mounts", action="store_true", help="the mount tree at the end")
-    view.add_argument("--compare-table", metavar="FILE", help="what moves from this build's initcalls (or --table's) to those of FILE; boots nothing")
+    view.add_argument("--compare-table", type=name_of_file, metavar="FILE", help="what moves from this build's initcalls (or --table's) to those of FILE; boots nothing")
     view.add_argument("--faults", action="store_true", help="boot once for each call that can fail, with that call failing: what each boot ends in (exit code 1 if "
                       "one has a detector's report or leaves something behind; -v: every place)")
-    parser.add_argument("--fail-nth", type=int, default=0, metavar="N", help="the N-th call that can fail fails (as --faults counts them); with any view")
+    parser.add_argument("--fail-nth", type=count(), default=0, metavar="N", help="the N-th call that can fail fails (as --faults counts them); with any view")
     parser.add_argument("--json", action="store_true", help="one JSON object or array instead of text")
-
-
-VALUES = {"CONFIG_BLK_DEV_RAM_COUNT": int, "CONFIG_BLK_DEV_RAM_SIZE": int, "CONFIG_INIT_ENV_ARG_LIMIT": int, "CONFIG_DEFAULT_INIT": str}
-
-
-def parse_config(options: list[str]) -> dict[str, Any]:
-    """``CONFIG_X=y``, ``CONFIG_X=n``, ``CONFIG_X`` (y), ``CONFIG_X=12``, ``CONFIG_X="text"``. There are no modules here: m is refused."""
-    out: dict[str, Any] = {}
-    for text in options:
-        name, eq, value = text.partition("=")
-        if not re.fullmatch(r"CONFIG_[A-Za-z0-9_]+", name) or (eq and not value) or value == "m":
-            raise CommandError(f"--config {text}: CONFIG_X=y, CONFIG_X=n, CONFIG_X=NUMBER or CONFIG_X=\"TEXT\" is meant"
-                               + (": there are no modules here" if value == "m" else ""), EXIT_CONFIG)
-        if value in ("", "y", "n"):
-            out[name] = value != "n"
-        else:
-            out[name] = int(value, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|[0-9]+", value) else value.strip('"')
-        kind = VALUES.get(name)
-        if kind is not None and type(out[name]) is not kind:
-            raise CommandError(f"--config {text}: {name} is a {'number' if kind is int else 'text'}", EXIT_CONFIG)
-    for name in [n for n in out if n.startswith("CONFIG_RD_")]:             # what it selects
-        out.setdefault("CONFIG_DECOMPRESS_" + name[10:], out[name])
-    return out
-
-
-def never_asked(options: Iterable[str]) -> list[str]:
-    """Those of the options that no code here asks for, so that giving them changes nothing."""
-    import kemu
-
-    import erofs_memback
-    import initramfs
-
-    known: set[str] = set()
-    for package in (kemu, initramfs, erofs_memback):
-        for path in Path(next(iter(package.__path__))).rglob("*.py"):
-            known.update(re.findall(r"CONFIG_[A-Z0-9_]+", path.read_text(encoding="utf-8")))
-    return [o for o in options if o not in known and not (o.startswith("CONFIG_RD_") and "CONFIG_DECOMPRESS_" + o[10:] in known)]
-
-
-def check_file(path: str, what: str) -> str:
-    """A readable regular file (or /dev/null), or one clear line."""
-    st = os.stat(path)
-    if stat.S_ISDIR(st.st_mode):
-        raise CommandError(f"{path}: EISDIR (Is a directory): {what} is a file")
-    if not stat.S_ISREG(st.st_mode) and path != os.devnull:
-        raise CommandError(f"{path}: EINVAL (Invalid argument): {what} is a regular file")
-    with open(path, "rb"):
-        pass
-    return path
 
 
 def read_table(path: str) -> list[Any]:
     from kemu.machine import initcalls
 
-    check_file(path, "a table of initcalls")
+    check_file(path, "a table of initcalls", null=True)
     try:
         return list(initcalls.load(path))
     except ValueError as e:
@@ -116,17 +63,13 @@ def read_parameters(path: str) -> Any:
 def run(args: argparse.Namespace) -> int:
     if args.compare_table:
         return compare_tables(args)
-    if args.at < 0:
-        raise CommandError(f"--at {args.at}: a number of bytes, not below 0", EXIT_USAGE)
-    if args.fail_nth < 0:
-        raise CommandError(f"--fail-nth {args.fail_nth}: a number of a call, from 1 on", EXIT_USAGE)
     design = find_design(args)
     if args.initrd is not None:
-        check_file(args.initrd, "an initrd")
+        check_file(args.initrd, "an initrd", null=True)
     if args.builtin not in ("default", "none"):
-        check_file(args.builtin, "--builtin")
+        check_file(args.builtin, "--builtin", null=True)
     if args.image:
-        check_file(args.image, "--image")
+        check_file(args.image, "--image", null=True)
     config = parse_config(args.config)
     if args.rung == "linux":
         return run_linux(args)
@@ -140,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     recorder = _boot_memory.Recorder() if args.memory else None
 
     def prepare(m: Any) -> None:
+        check_at(args.at, m.mem.nr_pages * m.mem.page_size)
         m.parts["rodata"] = "plain"             # what a real boot lets pass is told afterwards
         if args.image:
             m.parts["second_image"] = args.image
@@ -303,6 +247,8 @@ def run_linux(args: argparse.Namespace) -> int:
 
     if args.initcalls or args.memory or args.mounts or args.faults or args.fail_nth:
         raise CommandError("--rung linux shows --manifest and --dmesg", EXIT_USAGE)
+    if args.at >= 4096:
+        raise CommandError(f"--at {args.at}: --rung linux places the initrd within a page, from 0 to 4095", EXIT_USAGE)
     if asks_to_verify(args.cmdline):
         raise CommandError("--cmdline initrd_segments=: Linux has no such parameter, and would boot what it did not verify", EXIT_USAGE)
     try:

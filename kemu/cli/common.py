@@ -7,9 +7,15 @@ import errno
 import importlib
 import os
 import pkgutil
+import re
 import signal
 import sys
-from typing import NoReturn
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from kemu.cli._stdio import abandon_output, complain
+from kemu.machine.hostmodule import MissingLibrary
 
 # exit codes (docs/reference/commands.md)
 EXIT_OK = 0
@@ -19,16 +25,37 @@ EXIT_CONFIG = 3
 EXIT_BUILD = 4
 EXIT_TIMEOUT = 124
 EXIT_NO_TESTS = 125
+EXIT_INTERRUPTED = 130
+EXIT_PIPE = 128 + signal.SIGPIPE            # whoever read the output has gone
 EXIT_PANIC = 255
+
+SHELLS = ("bash", "zsh", "tcsh")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; ``--help`` has the rest."""
+    """Says what is wrong in one line; ``--help`` has the rest. Options are not abbreviated."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        kwargs.setdefault("allow_abbrev", False)
+        super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
         name = self.prog.split(" ", 1)
         head = "kemu: " + (name[1] + ": " if len(name) > 1 else "")
-        self.exit(EXIT_USAGE, f"{head}{message} (see: {self.prog} --help)\n")
+        message = re.sub(r"^argument (\S+): (['\"])", r"\1 \2", message)       # --at 'here' is not a number ...
+        message = re.sub(r"^argument (\S+): ", r"\1: ", message)
+        complain(f"{head}{message} (see: {self.prog} --help)")
+        self.exit(EXIT_USAGE)
+
+
+class _Tell(argparse.Action):
+    """Prints what it is asked for, and that is all."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        from kemu.cli import _about
+
+        print(_about.version() if self.dest == "version" else _about.completion(values))
+        parser.exit()
 
 
 class CommandError(Exception):
@@ -47,28 +74,35 @@ def errno_text(err: int) -> str:
     return f"{name} ({os.strerror(err)})"
 
 
+def cache_home() -> str:
+    """``$XDG_CACHE_HOME``, ``~/.cache`` where that is unset or not absolute."""
+    xdg = os.environ.get("XDG_CACHE_HOME", "")
+    return xdg if xdg.startswith("/") else os.path.expanduser("~/.cache")
+
+
 def subcommands() -> list[str]:
     """Names of the subcommand modules of this package, sorted."""
     import kemu.cli
 
-    skip = {"common", "__main__"}
+    skip = {"common", "values", "__main__"}
     return sorted(m.name for m in pkgutil.iter_modules(kemu.cli.__path__) if m.name not in skip and not m.name.startswith("_"))
 
 
-def build_parser(argv: list[str] | None = None) -> argparse.ArgumentParser:
-    """The parser of the whole command line; subcommand modules are imported only for the command that is given."""
+def build_parser(argv: list[str] | None = None, whole: bool = False) -> argparse.ArgumentParser:
+    """The parser of the whole command line; subcommand modules are imported only for the command that is given (``whole``: all of them)."""
     glob = Parser(add_help=False)
     glob.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="say less")
     glob.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="say more")
     glob.add_argument("--no-color", action="store_true", default=argparse.SUPPRESS, help="plain text (also: NO_COLOR)")
 
-    parser = Parser(prog="kemu", parents=[glob],
-                                     description="A workbench for Linux kernel patches: emulated, fuzzed, compared with the real kernel.")
+    parser = Parser(prog="kemu", parents=[glob], description="A workbench for Linux kernel patches: emulated, fuzzed, compared with the real kernel.")
+    parser.add_argument("--version", action=_Tell, nargs=0, help="print the version")
+    parser.add_argument("--print-completion", action=_Tell, choices=SHELLS, metavar="|".join(SHELLS), help="print the completion script of a shell")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     wanted = next((a for a in (sys.argv[1:] if argv is None else argv) if not a.startswith("-")), None)
     names = subcommands()
     for name in names:
-        if wanted in names and name != wanted:
+        if wanted in names and name != wanted and not whole:
             sub.add_parser(name, add_help=False)
             continue
         module = importlib.import_module(f"kemu.cli.{name}")
@@ -78,25 +112,75 @@ def build_parser(argv: list[str] | None = None) -> argparse.ArgumentParser:
 
 
 def run_command(args: argparse.Namespace) -> int:
-    """Run the chosen subcommand; bad input ends in one line on stderr, never in a traceback."""
+    """Run the chosen subcommand."""
     args.quiet = getattr(args, "quiet", False)
     args.verbose = getattr(args, "verbose", 0)
     args.no_color = getattr(args, "no_color", False) or bool(os.environ.get("NO_COLOR"))
     module = importlib.import_module(f"kemu.cli.{args.command}")
+    code: int = module.run(args)
+    return code
+
+
+def guarded(action: Callable[[], int], name: Callable[[], str], verbose: Callable[[], bool] = lambda: False) -> int:
+    """``action()``, its output written; bad input ends in one line on stderr, never in a traceback. The exit code."""
+    def failed(message: object, code: int = EXIT_FAILED) -> int:
+        try:
+            sys.stdout.flush()
+        except (OSError, ValueError):
+            abandon_output()
+        complain(f"kemu: {name()}{message}")
+        return code
+
     try:
-        code: int = module.run(args)
+        code = action()
         sys.stdout.flush()
         return code
+    except SystemExit as e:                         # argparse: --help, --version, or a usage error that has been told
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            abandon_output()
+            return EXIT_PIPE
+        except OSError as err:
+            abandon_output()
+            return failed(f"standard output: {errno_text(err.errno or 5)}")
+        return e.code if isinstance(e.code, int) else EXIT_OK if e.code is None else failed(e.code, EXIT_USAGE)
     except CommandError as e:
-        print(f"kemu: {args.command}: {e}", file=sys.stderr)
-        return e.code
+        return failed(e, e.code)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 128 + signal.SIGPIPE
+        abandon_output()
+        return EXIT_PIPE
     except KeyboardInterrupt:
-        print(f"kemu: {args.command}: interrupted", file=sys.stderr)
-        return 130
+        return failed("interrupted", EXIT_INTERRUPTED)
+    except MissingLibrary as e:
+        return failed(e, EXIT_CONFIG)
+    except ModuleNotFoundError as e:
+        if not e.name or e.name.partition(".")[0] in ("kemu", "erofs_memback", "initramfs"):
+            return failed(internal_error(e, verbose()))
+        return failed(f"the Python package {e.name} is missing: kemu doctor says how to get it", EXIT_CONFIG)
     except OSError as e:
-        what = f"{e.filename}: " if e.filename else ""
-        print(f"kemu: {args.command}: {what}{errno_text(e.errno or 5)}", file=sys.stderr)
-        return EXIT_FAILED
+        what = f"{os.fsdecode(e.filename)}: " if isinstance(e.filename, (str, bytes)) else "standard output: " if e.filename is None and output_failed(e) else ""
+        return failed(f"{what}{errno_text(e.errno or 5)}")
+    except MemoryError as e:
+        return failed(f"{errno_text(12)}" + (f": {e}" if str(e) else ""))
+    except Exception as e:
+        return failed(internal_error(e, verbose()))
+
+
+def output_failed(e: OSError) -> bool:
+    """Whether standard output takes nothing more; what is in its buffer is dropped then."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        abandon_output()
+        return True
+    return False
+
+
+def internal_error(e: BaseException, verbose: bool) -> str:
+    """A mistake of kemu's own, with its place."""
+    if verbose:
+        traceback.print_exc()
+    frames = traceback.extract_tb(e.__traceback__)
+    where = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    return f"internal error: {type(e).__name__}: {e}{where}; this is a bug of kemu, with -v it shows where"

@@ -6,15 +6,16 @@ import argparse
 import json
 import os
 
-from kemu.cli.boot import check_file
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
+from kemu.cli.values import check_file, name_of_file
+from kemu.samples import shown
 
 HELP = "initrds with the same content side by side: what each design copies, decompresses, allocates and keeps"
 FORMATS = ("text", "json", "table")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("initrd", metavar="INITRD", nargs="+",
+    parser.add_argument("initrd", type=name_of_file, metavar="INITRD", nargs="+",
                         help="archives boot upstream's way; EROFS images as initerofs-rfc, layered and initoverlayfs; both in a row as layered")
     parser.add_argument("--design", metavar="NAME", action="append", default=[],
                         help="only this design (may be given several times); an archive also as layered, which then is what upstream does")
@@ -31,13 +32,15 @@ def run(args: argparse.Namespace) -> int:
         if name not in DESIGNS:
             raise CommandError(f"--design {name}: one of {', '.join(DESIGNS)}", EXIT_USAGE)
     for path in args.initrd:
-        check_file(path, "an initrd")
+        check_file(path, "an initrd", null=True)
         if not os.stat(path).st_size:
             raise CommandError(f"{path}: EINVAL (Invalid argument): an empty initrd")
     try:
         results = compare.measure_all(args.initrd, tuple(args.design))
     except MemoryError as e:
         raise CommandError(f"ENOMEM (Cannot allocate memory): {e}") from None
+    for r in results if (args.json or args.format != "table") else ():
+        r["initrd"] = shown(r["initrd"])
     form = "json" if args.json else args.format
     if form == "json":
         print(json.dumps(results))

@@ -12,7 +12,9 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
+from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError, errno_text
+from kemu.cli.values import check_file, count, name_of_file, seconds
+from kemu.samples import sample
 
 HELP = "mount a real compressed image at every byte offset of a page, through the block device and from memory, and compare"
 PAGE = 4096
@@ -20,16 +22,11 @@ COSTS = (("bytes_copied", "bytes copied"), ("bytes_decompressed", "bytes decompr
          ("folios_cached", "folios cached"), ("pages_peak", "pages at most"))
 
 
-def default_image() -> Path:
-    """The image shipped with the tests: LZ4, big pclusters, compressed tails in the metadata (mkfs.erofs -zlz4hc -Eztailpacking -C8192)."""
-    return Path(__file__).resolve().parents[2] / "tests" / "data" / "demo.erofs"
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", nargs="?", type=Path, help="another EROFS image")
-    parser.add_argument("--step", type=int, default=1, metavar="N", help="only every N-th offset")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
-    parser.add_argument("--review-seconds", type=float, default=12, metavar="S", help="how long to look at the posted memback")
+    parser.add_argument("image", nargs="?", type=name_of_file, metavar="IMAGE", help="another EROFS image (default: sample:demo.erofs)")
+    parser.add_argument("--step", type=count(1, PAGE), default=1, metavar="N", help="only every N-th offset")
+    parser.add_argument("--workers", type=count(1, 4096), default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--review-seconds", type=seconds, default=12, metavar="S", help="how long to look at the posted memback")
     parser.add_argument("--no-review", action="store_true", help="leave the posted memback out")
 
 
@@ -43,6 +40,20 @@ def _digest(image: bytes, backend: str, at: int) -> tuple[str, int, dict[str, in
         entries = ordered(walk(m.path))
         counters = m.machine.counters.as_dict()
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest(), len(entries), counters
+
+
+def _first(image: bytes, backend: str, at: int) -> tuple[str, int, dict[str, int]]:
+    """What cannot be mounted at all ends the demo with the kernel's answer."""
+    from kemu.machine.splat import Splat
+
+    from erofs_memback.harness.mount import MountError
+
+    try:
+        return _digest(image, backend, at)
+    except MountError as e:
+        raise CommandError(f"{errno_text(e.errno)}: {e.message or 'the kernel logged nothing'}") from None
+    except Splat as e:
+        raise CommandError(e.title) from None
 
 
 def _offsets(image: bytes, offsets: list[int]) -> list[tuple[str, int, str]]:
@@ -61,9 +72,9 @@ def _kemu(*args: str) -> str:
     return p.stdout
 
 
-def _posted(seconds: float) -> None:
+def _posted(limit: float) -> None:
     """The memback that was posted, under the same experiments: found, shrunk, replayed, on one screen."""
-    found = json.loads(_kemu("review", "erofs-memback-rfc", "--seconds", str(seconds), "--json"))
+    found = json.loads(_kemu("review", "erofs-memback-rfc", "--seconds", str(limit), "--json"))
     findings = found["findings"]
     print(f"\nthe memback posted on 2026-06-18, {found['examples']} examples in {found['seconds']:.0f} s: {len(findings)} findings")
     for f in findings:
@@ -84,14 +95,12 @@ def _short(title: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    path = args.image or default_image()
+    path = Path(check_file(args.image or sample("demo.erofs"), "an EROFS image"))
     image = path.read_bytes()
-    if args.step < 1:
-        raise CommandError("--step: a number from 1 on", 2)
     offsets = list(range(0, PAGE, args.step))
+    want, inodes, bdev = _first(image, "bdev", 0)
+    _, _, memback = _first(image, "memback", 1)
     print(f"{path.name}: {len(image)} bytes, mounted through a block device and from memory at {len(offsets)} offsets of a {PAGE}-byte page")
-    want, inodes, bdev = _digest(image, "bdev", 0)
-    _, _, memback = _digest(image, "memback", 1)
     start = time.perf_counter()
     wrong: list[tuple[str, int]] = []
     done = 0
@@ -104,10 +113,10 @@ def run(args: argparse.Namespace) -> int:
             wrong += [(b, at) for b, at, d in result if d != want]
             if sys.stdout.isatty():
                 print(f"\r{done} mounts", end="", flush=True)
-    seconds = time.perf_counter() - start
+    took = time.perf_counter() - start
     if sys.stdout.isatty():
         print("\r", end="")
-    print(f"{done} mounts, every file of {inodes} inodes read: {len(wrong)} differ; {seconds:.1f} s, {done / seconds:.0f} mounts/s on {workers} cores")
+    print(f"{done} mounts, every file of {inodes} inodes read: {len(wrong)} differ; {took:.1f} s, {done / took:.0f} mounts/s on {workers} cores")
     for backend, at in wrong[:5]:
         print(f"  differs: {backend} at offset {at}")
     print(f"\n{'one mount with all files read':<34}{'bdev':>10}{'memback':>10}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError, errno_text
+from kemu.cli.values import count, name_of_file, page_offset, seconds
 from kemu.report import manifest
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml.build import Kernel, Recipe, build, configure, prepare, progress
@@ -24,12 +25,12 @@ HELP = "the real kernel: fetch, config, build, boot, kunit, oracle"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     common = argparse.ArgumentParser(add_help=False, parents=[globals_parser()])
-    common.add_argument("--tree", metavar="TREE", help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
+    common.add_argument("--tree", type=name_of_file, metavar="TREE", help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
     common.add_argument("--series", metavar="NAME", help="a folder of patches/, an mbox or a directory of patches, applied to a copy")
     common.add_argument("--flavour", choices=kconfig.flavours(), default="fast", help="default: fast")
     common.add_argument("--config", metavar="CONFIG_X=y", action="append", default=[], help="more configuration lines")
-    common.add_argument("--jobs", type=int, default=0, metavar="N", help="for make; default: all CPUs")
-    common.add_argument("--timeout", type=float, default=None, metavar="S", help="seconds until a boot or a case is a hang")
+    common.add_argument("--jobs", type=count(1, 4096), default=0, metavar="N", help="for make; default: all CPUs")
+    common.add_argument("--timeout", type=seconds, default=None, metavar="S", help="seconds until a boot or a case is a hang")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
 
     p = verbs.add_parser("fetch", help="get Debian's linux-source package", parents=[common])
@@ -41,10 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs.add_parser("build", help="build the kernel and show where it is", parents=[common])
 
     p = verbs.add_parser("boot", help="boot once", parents=[common])
-    p.add_argument("initrd", nargs="?", metavar="INITRD")
+    p.add_argument("initrd", nargs="?", type=name_of_file, metavar="INITRD")
     p.add_argument("--at", type=page_offset, metavar="N", help="page offset of the initrd in memory")
     p.add_argument("--cmdline", default="", metavar="STRING")
-    p.add_argument("--builtin", default="default", metavar="default|none|FILE")
+    p.add_argument("--builtin", type=name_of_file, default="default", metavar="default|none|FILE")
     what = p.add_mutually_exclusive_group()
     what.add_argument("--manifest", action="store_true", help="the tree at / when the initramfs is in place")
     what.add_argument("--dmesg", action="store_true", help="the kernel's log (the default)")
@@ -56,11 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--json", action="store_true")
 
     p = verbs.add_parser("oracle", help="manifests made by the kernel", parents=[common])
-    p.add_argument("images", nargs="+", metavar="IMAGE|DIR")
+    p.add_argument("images", nargs="+", type=name_of_file, metavar="IMAGE|DIR")
     p.add_argument("--at", type=page_offset, default=None, metavar="N", help="page offset of the image or archive in memory")
     p.add_argument("--memory", choices=["linear", "vmalloc", "slab"], help="kind of memory that it is placed in")
     p.add_argument("--backend", choices=["disk", "loop", "file"], default="disk", help="what EROFS is mounted from")
-    p.add_argument("--device", action="append", default=[], metavar="FILE", help="an extra device of the image")
+    p.add_argument("--device", action="append", type=name_of_file, default=[], metavar="FILE", help="an extra device of the image")
     p.add_argument("-o", dest="options", default="", metavar="OPTIONS", help="mount options")
     p.add_argument("--as", dest="kind", choices=["erofs", "cpio"], help="take the files for images or for archives")
     p.add_argument("--check", action="store_true", help="compare with the manifests NAME.jsonl beside the images")
@@ -76,14 +77,6 @@ def globals_parser() -> argparse.ArgumentParser:
     p.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     p.add_argument("--no-color", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return p
-
-
-def page_offset(text: str) -> int:
-    """A byte offset within a page, for argparse."""
-    value = int(text, 0)
-    if not 0 <= value < 4096:
-        raise argparse.ArgumentTypeError(f"{text}: not a byte offset within a page (0..4095)")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:

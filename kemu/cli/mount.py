@@ -9,47 +9,48 @@ import sys
 from typing import Any
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, errno_text
+from kemu.cli.values import byte_offset, check_at, check_file, name_of_file, page_size, path_inside
 from kemu.machine.splat import KernelPanic, Splat
+from kemu.samples import shown
 
 HELP = "mount an EROFS image in the emulated kernel and look into it"
 BACKENDS = ("bdev", "memback", "memback-rfc", "fileio", "dax")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IMAGE", help="an EROFS image")
+    parser.add_argument("image", type=name_of_file, metavar="IMAGE", help="an EROFS image (sample:NAME: one that comes with kemu)")
     parser.add_argument("--backend", choices=BACKENDS, default="bdev",
                         help="what the image is read through: a RAM disk (bdev, the default), the memory itself (memback; memback-rfc: as posted), "
                              "a file of the emulated kernel (fileio), or a RAM disk with DAX (dax)")
-    parser.add_argument("--at", type=int, default=0, metavar="N", help="place the image N bytes behind a page boundary")
-    parser.add_argument("--page-size", type=int, choices=(4096, 16384, 65536), default=4096, help="PAGE_SIZE of the emulated kernel")
-    parser.add_argument("--device", action="append", default=[], metavar="FILE", help="an extra device, in the order of the device table")
+    parser.add_argument("--at", type=byte_offset, default=0, metavar="N", help="place the image N bytes behind a page boundary")
+    parser.add_argument("--page-size", type=page_size, default=4096, metavar="4096|16384|65536", help="PAGE_SIZE of the emulated kernel")
+    parser.add_argument("--device", action="append", type=name_of_file, default=[], metavar="FILE", help="an extra device, in the order of the device table")
     parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPTIONS", help="mount options, as for mount(8)")
     view = parser.add_mutually_exclusive_group()
     view.add_argument("--manifest", action="store_true", help="every inode, as JSON lines")
-    view.add_argument("--ls", metavar="PATH", help="list a directory, or one file")
-    view.add_argument("--cat", metavar="PATH", help="the contents of a file")
+    view.add_argument("--ls", type=path_inside, metavar="PATH", help="list a directory, or one file")
+    view.add_argument("--cat", type=path_inside, metavar="PATH", help="the contents of a file")
     view.add_argument("--stats", action="store_true", help="statfs, and what the mount has cost")
     view.add_argument("--dmesg", action="store_true", help="the kernel's log")
     parser.add_argument("--json", action="store_true", help="one JSON object or array instead of text")
 
 
 def run(args: argparse.Namespace) -> int:
-    if not 0 <= args.at < 1 << 31:
-        raise CommandError(f"--at {args.at}: a number of bytes from 0 on", EXIT_USAGE)
     if args.device and args.backend.startswith("memback"):
         raise CommandError(f"--device: a mount from memory (--backend {args.backend}) has no extra devices", EXIT_USAGE)
     for path in (args.image, *args.device):
-        _check_readable(path)
+        check_file(path)
     try:
         return _run(args)
     except MemoryError as e:
-        raise CommandError(f"{args.image}: the emulated machine has {e or 'no room'}") from None
+        raise CommandError(f"{shown(args.image)}: the emulated machine has {e or 'no room'}") from None
 
 
 def _run(args: argparse.Namespace) -> int:
     from erofs_memback.harness.mount import MountError, machine_for, mount_in
 
     with machine_for(args.image, args.device, backend=args.backend, page_size=args.page_size) as machine:
+        check_at(args.at, machine.mem.nr_pages * machine.mem.page_size)
         try:
             m = mount_in(machine, args.image, backend=args.backend, at=args.at, devices=args.device, options=",".join(args.options))
             try:
@@ -68,14 +69,6 @@ def _run(args: argparse.Namespace) -> int:
             if args.verbose:
                 print(e, file=sys.stderr)
             raise CommandError(e.title, 255 if isinstance(e, KernelPanic) else EXIT_FAILED) from None
-
-
-def _check_readable(path: str) -> None:
-    """A missing, unreadable or special file ends in one line that names it."""
-    with open(path, "rb") as f:
-        if not os.path.isfile(path):
-            raise CommandError(f"{path}: not a regular file")
-        f.read(1)
 
 
 def _show(args: argparse.Namespace, m: Any) -> int:
@@ -222,9 +215,9 @@ def _dmesg(args: argparse.Namespace, machine: Any) -> int:
 
 
 def _summary(args: argparse.Namespace, m: Any) -> int:
-    info = {"image": args.image, "backend": m.backend, "device": m.sb.s_id, **_statfs(m)}
+    info = {"image": shown(args.image), "backend": m.backend, "device": m.sb.s_id, **_statfs(m)}
     if args.json:
         _print_json(info)
     else:
-        print(f"{args.image}: mounted as {m.sb.s_id} ({m.backend}), {info['blocks']} blocks of {info['block_size']} bytes, {info['inodes']} inodes")
+        print(f"{shown(args.image)}: mounted as {m.sb.s_id} ({m.backend}), {info['blocks']} blocks of {info['block_size']} bytes, {info['inodes']} inodes")
     return EXIT_OK

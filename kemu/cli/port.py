@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, CommandError
+from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, CommandError, cache_home
+from kemu.cli.values import name_of_file
 from kemu.report import ports
 from kemu.report.csource import pin
 
@@ -18,19 +18,18 @@ HELP = "list the ported functions, show one beside its C, or what has changed in
 
 def default_tree() -> Path:
     """The tree that ``kemu linux fetch`` puts into the cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "kemu" / "linux" / "linux-source-7.2"
+    return Path(cache_home()) / "kemu" / "linux" / "linux-source-7.2"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=["list", "diff", "drift", "pin"])
     parser.add_argument("function", nargs="?", help="diff: the C function")
-    parser.add_argument("--tree", type=Path, help="kernel tree (default: the one in the cache)")
+    parser.add_argument("--tree", type=name_of_file, metavar="TREE", help="kernel tree (default: the one in the cache)")
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
 def _tree(args: argparse.Namespace) -> Path:
-    tree: Path = args.tree or default_tree()
+    tree = Path(args.tree) if args.tree else default_tree()
     if not (tree / "Makefile").is_file():
         raise CommandError(f"{tree} is no kernel tree; give one with --tree, or run: kemu linux fetch", EXIT_CONFIG)
     return tree

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
 from kemu.cli.linux import failures, globals_parser, kind_of, say_of, tree_of
+from kemu.cli.values import count, name_of_file, seconds
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml import series as series_
 from kemu.rung.uml.seriestest import Step, planned, run_steps
@@ -28,18 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for verb, text in (("check", "does it apply, and what does checkpatch say"), ("test", "apply to a copy of the tree, build, run, compare")):
         p = verbs.add_parser(verb, help=text, parents=common)
         p.add_argument("name", metavar="NAME", help="a folder of patches/, an mbox, or a directory of format-patch files")
-        p.add_argument("--tree", metavar="TREE", help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
+        p.add_argument("--tree", type=name_of_file, metavar="TREE", help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
         if verb == "check":
             p.add_argument("--json", action="store_true", help="as b4 wants it from a check hook")
             continue
         p.add_argument("--bisectable", action="store_true", help="build after each patch of the series too")
         p.add_argument("--configs", action="store_true", help="does it link without what its Kconfig does not ask for, and on 32 bits")
         p.add_argument("--flavour", choices=kconfig.flavours(), default="fast")
-        p.add_argument("--images", metavar="DIR", action="append", default=[],
+        p.add_argument("--images", type=name_of_file, metavar="DIR", action="append", default=[],
                        help="EROFS images for which nothing may change; default: tests/data, where there is one")
         p.add_argument("--ktap", action="store_true", help="KTAP even on a terminal")
-        p.add_argument("--jobs", type=int, default=0, metavar="N")
-        p.add_argument("--timeout", type=float, default=120.0, metavar="S", help="seconds until the suites are a hang")
+        p.add_argument("--jobs", type=count(1, 4096), default=0, metavar="N")
+        p.add_argument("--timeout", type=seconds, default=120.0, metavar="S", help="seconds until the suites are a hang")
 
 
 def run(args: argparse.Namespace) -> int:

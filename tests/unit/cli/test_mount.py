@@ -81,13 +81,13 @@ def test_page_size(capfdbinary):
 
 
 @pytest.mark.parametrize("args, code, message", [
-    ((PLAIN, "--at", "-1"), 2, "--at -1"),
+    ((PLAIN, "--at", "-1"), 2, "--at '-1' is not a number of bytes"),
     ((PLAIN, "--backend", "memback", "--device", PLAIN), 2, "has no extra devices"),
     ((PLAIN, "--backend", "floppy"), 2, "invalid choice"),
-    ((PLAIN, "--page-size", "8192"), 2, "invalid choice"),
+    ((PLAIN, "--page-size", "8192"), 2, "--page-size '8192' is not a page size"),
     ((PLAIN, "-o", "nonsense"), 1, "EINVAL (Invalid argument): erofs: Unknown parameter 'nonsense'"),
     (("/nonexistent.erofs",), 1, "/nonexistent.erofs: ENOENT"),
-    (("/dev/null",), 1, "/dev/null: not a regular file"),
+    (("/dev/null",), 1, "/dev/null: EINVAL (Invalid argument): not a regular file"),
     (("/",), 1, "EISDIR"),
 ])
 def test_what_goes_wrong_is_one_line(capfdbinary, args, code, message):

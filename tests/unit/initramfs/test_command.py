@@ -83,8 +83,8 @@ def test_the_table_of_another_build(capsys: Any, good: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("args", "code", "error"), [
-    (["/nowhere"], 1, "ENOENT"), (["/"], 1, "EISDIR"), (["GOOD", "--builtin", "/nowhere"], 1, "ENOENT"), (["GOOD", "--config", "FOO"], 3, "CONFIG_X=y"),
-    (["GOOD", "--config", "CONFIG_X="], 3, "CONFIG_X=y"), (["GOOD", "--at", "-1"], 2, "not below 0"), (["GOOD", "--image", "x"], 2, "--design"),
+    (["/nowhere"], 1, "ENOENT"), (["/"], 1, "EISDIR"), (["GOOD", "--builtin", "/nowhere"], 1, "ENOENT"), (["GOOD", "--config", "FOO"], 3, "CONFIG_X=VALUE"),
+    (["GOOD", "--config", "CONFIG_X="], 3, "y, n, a number"), (["GOOD", "--at", "-1"], 2, "'-1' is not a number of bytes from 0 on"), (["GOOD", "--image", "x"], 2, "--design"),
     (["GOOD", "--table", "/nowhere"], 1, "ENOENT"),
 ])
 def test_bad_input_is_one_line(capsys: Any, good: str, args: list[str], code: int, error: str) -> None:
