@@ -8,6 +8,7 @@ from typing import Any
 
 from kemu.cli.common import CommandError
 from kemu.explore.experiment import Experiment
+from kemu.explore.run import RungLost
 
 
 def rung_of(experiment: Experiment) -> str:
@@ -32,7 +33,7 @@ def on_rung(rung: str, quiet: bool) -> Iterator[dict[str, Any]]:
     failures("linux", build)
     try:
         yield {"rung": rung, "detect": False}       # what is compared is what both kernels answer; detectors have the py rung
-    except differential.Unanswered as e:
+    except RungLost as e:
         raise CommandError(f"linux: {e}", e.exit_code) from None
     finally:
         differential.close()

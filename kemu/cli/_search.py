@@ -8,16 +8,19 @@ import sys
 import time
 from collections.abc import Sequence
 
+from kemu.cli._keeping import Keeper
 from kemu.cli._rung import on_rung
 from kemu.cli._stdio import complain
-from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_NO_TESTS, EXIT_OK, EXIT_USAGE, CommandError
+from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NO_TESTS, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.cli.values import count, seconds, seed
 from kemu.explore import modules
 from kemu.explore.experiment import Experiment, UnknownExperiment, load_entry_points, registry
 from kemu.explore.finding import Finding
-from kemu.explore.search import Progress
-from kemu.explore.workers import WorkerError, review_on, search_on
+from kemu.explore.progress import Listener, Progress
+from kemu.explore.stop import on_signals
+from kemu.explore.workers import review_on, search_on
 from kemu.report import json_out, ktap_out, splat_report
+from kemu.report.store import findings, runs
 
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +30,8 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=count(1, 4096), metavar="N", help="processes (default: 1)")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="where the seeds begin (default: 0)")
     parser.add_argument("--rung", choices=["py", "c", "linux"], default="py", help="where the code under test runs (default: py)")
+    parser.add_argument("--resume", action="store_true", help="go on with the last search like this one that was interrupted")
+    parser.add_argument("--fresh", action="store_true", help="do not begin with the inputs and findings that earlier searches have kept")
     parser.add_argument("--ktap", action="store_true", help="KTAP version 1 (the default when stdout is not a terminal)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     add_module_argument(parser)
@@ -85,18 +90,27 @@ def check_rung(experiments: list[Experiment], rung: str) -> list[Experiment]:
     return fit
 
 
+def _every(usual: float) -> float:
+    """Seconds between two lines of progress: ``KEMU_PROGRESS``, or ``usual``."""
+    try:
+        return max(0.05, float(os.environ["KEMU_PROGRESS"]))
+    except (KeyError, ValueError):
+        return usual
+
+
 class Teller:
     """Progress: a line that is rewritten on a terminal, one every ten seconds elsewhere; always on stderr."""
 
     def __init__(self, quiet: bool):
         self.quiet = quiet
         self.tty = sys.stderr.isatty()
+        self.every = _every(0.2 if self.tty else 10.0)
         self.last = time.monotonic()
         self.shown = False
 
     def __call__(self, p: Progress) -> None:
         now = time.monotonic()
-        if self.quiet or now - self.last < (0.2 if self.tty else 10.0):
+        if self.quiet or now - self.last < self.every:
             return
         self.last = now
         text = (f"{p.seconds:.0f} s: {p.examples} examples, {len(p.behaviours)} behaviours, {len(p.findings)} findings ({p.current})")
@@ -112,28 +126,60 @@ class Teller:
             self.shown = False
 
 
-def run_search(args: argparse.Namespace, name: str, experiments: list[Experiment], most: float, workers: int) -> tuple[Progress, Teller]:
-    """Search as the options say; findings are printed as they come on a terminal."""
+def run_search(args: argparse.Namespace, command: str, experiments: list[Experiment], most: float, workers: int) -> Progress:
+    """Search as the options say. What is found is kept on disk at once; on a terminal ``fuzz`` prints it as it comes."""
     teller = Teller(args.quiet or args.json)
     experiments = check_rung(experiments, args.rung)
     live = sys.stdout.isatty() and not args.ktap and not args.json
+    run, p = _begin(args, command, experiments, workers)
+    keeper = Keeper(command, run, experiments, args.rung)
+    for kept in findings.of_run(run.id) if args.resume else ():
+        p.add(kept.finding)
+
+    def note(line: str) -> None:
+        teller.clear()
+        complain(f"kemu: {command}: {line}")
 
     def found(f: Finding) -> None:
-        if live and name == "fuzz":
+        keeper.finding(f)
+        if live and command == "fuzz":
             teller.clear()
             print("\n".join(splat_report.lines(f)) + "\n", flush=True)
 
+    def example(p: Progress) -> None:
+        keeper.progress(p)
+        teller(p)
+
+    listen = Listener(example=example, met=keeper.finding, found=found, novel=keeper.novel, trouble=note)
+    first = {} if args.fresh else keeper.first()
     try:
-        with on_rung(args.rung, args.quiet or args.json) as how:
-            if name == "review" and not args.examples:
-                p = review_on(workers, experiments, args.seconds or most, seed=args.seed, tell=teller, **how)
+        with on_rung(args.rung, args.quiet or args.json) as how, on_signals(
+                listen.stop, lambda name: note(f"{name}: the example under way ends first, then what was found is shown (once more: at once)")):
+            if command == "review" and not args.examples:
+                review_on(run.workers, experiments, args.seconds or most, seed=args.seed, listen=listen, progress=p, first=first, **how)
             else:
-                p = search_on(workers, experiments, seconds=0.0 if args.examples else args.seconds or most, examples=args.examples or 0,
-                              seed=args.seed, tell=teller, found=found, **how)
-    except WorkerError as e:
-        raise CommandError(str(e)) from None
+                left = max(0.1, (args.seconds or most) - p.seconds)
+                search_on(run.workers, experiments, seconds=0.0 if args.examples else left, examples=args.examples or 0, seed=args.seed,
+                          listen=listen, progress=p, first=first, **how)
+    except KeyboardInterrupt:
+        p.interrupted = True
     teller.clear()
-    return p, teller
+    keeper.end(p)
+    if p.interrupted and not keeper.failed:
+        note(f"interrupted after {p.examples} examples; kemu findings lists what was found, --resume goes on")
+    return p
+
+
+def _begin(args: argparse.Namespace, command: str, experiments: list[Experiment], workers: int) -> tuple[runs.RunFile, Progress]:
+    """The record of this search, and where it begins: anew, or where the last like it was interrupted."""
+    asked: dict[str, object] = {"command": command, "experiments": sorted(e.name for e in experiments), "rung": args.rung, "seed": args.seed}
+    if not args.resume:
+        return runs.begin(asked, workers), Progress()
+    run = runs.last_like(asked)
+    if run is None:
+        raise CommandError("--resume: no search like this one was interrupted", EXIT_USAGE)
+    run.pid = os.getpid()
+    return run, run.progress()
 
 
 def print_machine_readable(args: argparse.Namespace, name: str, experiments: list[Experiment], p: Progress) -> bool:
@@ -147,7 +193,15 @@ def print_machine_readable(args: argparse.Namespace, name: str, experiments: lis
     return False
 
 
-def exit_code(p: Progress) -> int:
+def finish(p: Progress, command: str) -> int:
+    """The exit code, after everything has been printed; what kept the search from its end is said on stderr."""
+    if p.interrupted:
+        return EXIT_INTERRUPTED
+    if p.lost:
+        raise CommandError(p.lost[0], p.lost[1])
+    if p.given_up:
+        complain(f"kemu: {command}: not tried to the end: {', '.join(dict.fromkeys(p.given_up))}")
+        return EXIT_FAILED
     if not p.examples:
         return EXIT_NO_TESTS
     return EXIT_FAILED if p.findings else EXIT_OK

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{e.name:<36} {e.series:<20} {e.doc}")
         return EXIT_OK
     chosen = _search.check_rung(chosen, args.rung)
-    p, _ = _search.run_search(args, "fuzz", chosen, 20.0, args.workers or 1)
+    p = _search.run_search(args, "fuzz", chosen, 20.0, args.workers or 1)
     if not _search.print_machine_readable(args, "fuzz", chosen, p):
         print(f"{p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(p.behaviours)} behaviours, {len(p.findings)} findings")
-    return _search.exit_code(p)
+    return _search.finish(p, "fuzz")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 
 from kemu.cli import _search
@@ -12,21 +13,40 @@ from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.explore import experiment, token
 from kemu.explore.run import replay
 from kemu.report import splat_report
+from kemu.report.store import tokens
 
 HELP = "run a token again"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("token", metavar="TOKEN", help="as printed with a finding")
+    parser.add_argument("token", metavar="TOKEN", help="as printed with a finding, or a file that holds one (kemu findings export)")
     parser.add_argument("module", nargs="*", metavar="MODULE", help="where the experiment is, if it is not installed: a module's path, or an installed module")
     _search.add_module_argument(parser)
     parser.add_argument("--trace", action="store_true", help="also print every choice, log line and task switch")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
+def _from_file(text: str) -> str:
+    """The token in a file that ``kemu findings export`` wrote, or that holds nothing else; a token as it is."""
+    if not os.path.isfile(text):
+        return text
+    with open(text, encoding="utf-8", errors="replace") as f:
+        lines = [line for line in f.read(1 << 22).splitlines() if line.strip()]
+    if len(lines) != 1:
+        raise CommandError(f"{text}: a file with one token is meant, this one has {len(lines)} lines", EXIT_USAGE)
+    try:
+        row = json.loads(lines[0])
+    except ValueError:
+        row = lines[0]
+    word = row.get("choices") or row.get("token") if isinstance(row, dict) else row
+    if not isinstance(word, str):
+        raise CommandError(f"{text}: no token is in it", EXIT_USAGE)
+    return word
+
+
 def run(args: argparse.Namespace) -> int:
     try:
-        tok = token.decode(args.token)
+        tok = token.decode(tokens.whole(_from_file(args.token)))
     except token.TokenError as e:
         raise CommandError(str(e), EXIT_USAGE) from None
     _search.load()

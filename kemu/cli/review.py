@@ -8,7 +8,7 @@ import os
 from kemu.cli import _search
 from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore import experiment
-from kemu.explore.search import Progress
+from kemu.explore.progress import Progress
 from kemu.report import kunit_case, splat_report
 from kemu.report.table import table
 
@@ -30,10 +30,10 @@ def run(args: argparse.Namespace) -> int:
         args.name = args.modules[0]
     else:
         chosen = _search.choose(lambda names: experiment.of_series(names[0]), [args.name])
-    p, _ = _search.run_search(args, "review", chosen, 52.0, args.workers or min(4, os.cpu_count() or 1))
+    p = _search.run_search(args, "review", chosen, 52.0, args.workers or min(4, os.cpu_count() or 1))
     if not _search.print_machine_readable(args, args.name, chosen, p):
         _print(args, p)
-    return _search.exit_code(p)
+    return _search.finish(p, "review")
 
 
 def _print(args: argparse.Namespace, p: Progress) -> None:
@@ -43,7 +43,7 @@ def _print(args: argparse.Namespace, p: Progress) -> None:
         if args.kunit:
             print("\n".join(kunit_case.skeleton(f)) + "\n")
     if findings:
-        rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.token, f.title + (f" [{f.trigger}]" if f.trigger else "")] for f in findings]
+        rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.ref(f.token), f.title + (f" [{f.trigger}]" if f.trigger else "")] for f in findings]
         print("\n".join(table(["severity", "detector", "where in C", "token", "what, with the smallest trigger"], rows, _search.terminal_width())))
     if p.of_base:
         print(f"{len(p.of_base)} more that the kernel below shows as well: " + "; ".join(f.title for f in p.of_base))

@@ -11,6 +11,7 @@ from kemu.check.location import c_location
 from kemu.machine.memory import NOT_PRESENT
 from kemu.machine.splat import Deadlock, HungTask, KernelBug, KernelPanic, Splat, is_ported
 
+MOST_OTHERS = 4         # runs of one cause that are kept beside the smallest
 SEVERITIES = ("critical", "high", "medium", "low")
 
 # first match of the title decides: (pattern, detector, severity)
@@ -67,6 +68,17 @@ class Finding:
     module: str = ""            # what replay needs to be told to find the experiment, if its package is not installed
     examples: int = 0
     offsets: list[int] = field(default_factory=list)        # the run itself
+    also: list[str] = field(default_factory=list)           # tokens of runs that show the same
+    small: bool = False                                     # the trigger has been shrunk
+    stored: dict[str, str] = field(default_factory=dict)    # short forms of tokens that are kept on disk
+
+    def ref(self, token: str) -> str:
+        """A token as it is to be typed."""
+        return self.stored.get(token, token)
+
+    def seen_as(self, *tokens: str) -> None:
+        """Remember runs that show the same; the first few are enough."""
+        self.also = [t for t in dict.fromkeys([*self.also, *tokens]) if t != self.token][:MOST_OTHERS]
 
     @property
     def trigger(self) -> str:
@@ -77,7 +89,8 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         """The object of ``kemu review --json``."""
         return {"title": self.title, "severity": self.severity, "detector": self.detector, "function": self.function, "c_location": self.c_location,
-                "trigger": self.trigger, "report": "\n".join(self.report), "token": self.token, "experiment": self.experiment}
+                "trigger": self.trigger, "report": "\n".join(self.report), "token": self.ref(self.token), "experiment": self.experiment,
+                "also": [self.ref(t) for t in self.also]}
 
 
 def classify(title: str) -> tuple[str, str]:

@@ -139,6 +139,12 @@ class _Observed(Machine):
         super().__exit__(*exc)
 
 
+class RungLost(BaseException):
+    """What the examples run on is gone (a kernel that could not be built, or does not answer): no run is possible. ``exit_code``: of the command."""
+
+    exit_code = 1
+
+
 @dataclass
 class Outcome:
     """What one run came to."""

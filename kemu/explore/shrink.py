@@ -16,6 +16,7 @@ from kemu.explore.finding import Disagreement
 from kemu.explore.reduce import reduce
 from kemu.explore.run import Outcome, execute
 from kemu.explore.source import HypothesisSource, ListSource
+from kemu.explore.stop import Stop
 
 
 class _Enough(BaseException):
@@ -28,8 +29,8 @@ def smaller(a: Outcome, b: Outcome) -> bool:
     return (sum(map(bool, x)), len(a.draws), x) < (sum(map(bool, y)), len(b.draws), y)
 
 
-def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = execute, **options: Any) -> Outcome:
-    """The smallest run that Hypothesis finds in ``seconds`` whose finding has the same cause."""
+def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = execute, stop: Stop | None = None, **options: Any) -> Outcome:
+    """The smallest run that is found in ``seconds``, or until ``stop``, whose finding has the same cause."""
     assert found.finding is not None
     exp: Experiment = found.experiment
     cause = found.finding.cause
@@ -38,6 +39,9 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
     if isinstance(found.splat, Disagreement) and options.get("detect", True):
         options = {**options, "detect": False}          # what differs shows without detectors, in half the time
     deadline = time.monotonic() + seconds
+
+    def over(share: float = 1.0) -> bool:
+        return bool(stop) or time.monotonic() > deadline - seconds * (1 - share)
 
     def attempt(offsets: list[int]) -> list[int] | None:
         nonlocal best
@@ -48,7 +52,9 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
             best = out
         return [c.offset for c in out.draws]
 
-    reduce([c.offset for c in found.draws], attempt, lambda: time.monotonic() > deadline - seconds * 0.3)
+    reduce([c.offset for c in found.draws], attempt, lambda: over(0.7))
+    if over():
+        return _whole(best, found, run, cause, options, full)
     from hypothesis import HealthCheck, Phase, Verbosity, find, settings
     from hypothesis import strategies as st
     from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
@@ -66,7 +72,7 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
 
     def same(out: Outcome) -> bool:
         nonlocal best
-        if time.monotonic() > deadline:
+        if over():
             raise _Enough
         hit = out.finding is not None and out.finding.cause == cause
         if hit and smaller(out, best):
@@ -82,7 +88,12 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
         pass
     except HypothesisException:         # flaky: the run does not depend on its choices alone; what was found stands
         pass
-    if options is not full and best is not found:
-        again = run(exp, ListSource(best.offsets), **full)
-        return again if again.finding is not None and again.finding.cause == cause else found
-    return best
+    return _whole(best, found, run, cause, options, full)
+
+
+def _whole(best: Outcome, found: Outcome, run: Callable[..., Outcome], cause: str, options: dict[str, Any], full: dict[str, Any]) -> Outcome:
+    """``best`` with the detectors that the search had."""
+    if options is full or best is found:
+        return best
+    again = run(found.experiment, ListSource(best.offsets), **full)
+    return again if again.finding is not None and again.finding.cause == cause else found

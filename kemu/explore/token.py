@@ -3,6 +3,7 @@
 
     k3xq-s4v          experiment ``k3xq``, choices from seed 155
     k3xq-c0g2m1h      experiment ``k3xq``, these choices; what is not listed is the simplest choice
+    k3xq-h4m0...      the hash of a longer one, which is kept on disk (:mod:`kemu.report.store.tokens`)
 
 The part before the dash is a hash of the experiment's name. The rest holds bits in Crockford's base 32 (no i, l, o, u; case does not
 matter) and ends with a check character. Choices are written as (number of simple choices skipped, how far from the simplest, three bits
@@ -119,9 +120,26 @@ def of_choices(name: str, draws: list[Choice]) -> str:
     return _finish(experiment_id(name), "c" + b.text().rstrip("0"))
 
 
+def short(text: str) -> str:
+    """The short token that stands for a long one."""
+    head = text.partition("-")[0]
+    return _finish(head, "h" + _word(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 4, 12))
+
+
+def normal(text: str) -> str:
+    """A token as it is written, without spaces; what is no token stays as it is."""
+    return "".join(text.split()).lower()
+
+
+def is_short(text: str) -> bool:
+    """Whether a token is one that stands for a longer one."""
+    head, _, body = text.partition("-")
+    return len(head) == 4 and len(body) == 14 and body[0] == "h" and _check(head + body[:-1]) == body[-1]
+
+
 def decode(text: str) -> Token:
     """The parts of a token. ``TokenError``: it is none, or a character was changed."""
-    word = "".join(text.split()).lower()
+    word = normal(text)
     head, dash, body = word.partition("-")
     body = body.replace("-", "")
     if not dash or len(head) != 4 or len(body) < 2 or any(c not in _VALUE for c in head + body):

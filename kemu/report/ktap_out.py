@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kemu.explore.experiment import Experiment
 from kemu.explore.finding import Finding
-from kemu.explore.search import Progress
+from kemu.explore.progress import Progress
 from kemu.report import splat_report
 
 
@@ -24,8 +24,8 @@ def document(experiments: Iterable[Experiment], progress: Progress) -> list[str]
         failed = False
         for i, e in enumerate(cases, 1):
             examples = progress.per_experiment.get(e.name, 0)
-            if not examples:
-                out.append(f"  ok {i} {e.name} # SKIP not run: the time was over")
+            if not examples and e.name not in found:
+                out.append(f"  ok {i} {e.name} # SKIP not run: {'interrupted' if progress.interrupted else 'the time was over'}")
                 continue
             for f in found.get(e.name, ()):
                 out += [f"  # {line}".rstrip() for line in splat_report.lines(f)]
@@ -34,4 +34,5 @@ def document(experiments: Iterable[Experiment], progress: Progress) -> list[str]
             failed = failed or bad
             out.append(f"  {'not ok' if bad else 'ok'} {i} {e.name}")
         out.append(f"{'not ok' if failed else 'ok'} {number} {series}")
+    out += [f"# {line}" for line in [*progress.trouble, *(["interrupted: it did not come to its end"] if progress.interrupted else [])]]
     return out

@@ -13,7 +13,7 @@ def lines(f: Finding) -> list[str]:
     out.append("minimal schedule and fault:")
     out += [f"  {x}" for x in (f.choices or ["no preemption, no fault"])]
     out.append(f"in C: {f.c_location or '(not in ported code)'}")
-    out.append(f"kemu replay {f.token}" + (f" {f.module}" if f.module else ""))
+    out.append(f"kemu replay {f.ref(f.token)}" + (f" {f.module}" if f.module else ""))
     return out
 
 

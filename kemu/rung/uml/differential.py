@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kemu.explore.run import Run
+from kemu.explore.run import Run, RungLost
 from kemu.report import manifest
 from kemu.report.manifest import Entry
 from kemu.rung.uml.build import Kernel, Recipe, build
@@ -37,7 +37,7 @@ _ERRNAME = re.compile(r"-(E[A-Z0-9]+)\b")                              # %pe, wh
 _WARNING = re.compile(r"^WARNING: ")
 
 
-class Unanswered(BaseException):
+class Unanswered(RungLost):
     """There is no kernel that could be asked: the run cannot go on. ``exit_code`` is what the command line gives."""
 
     def __init__(self, error: RungError):

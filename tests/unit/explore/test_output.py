@@ -11,7 +11,8 @@ import pytest
 
 from kemu.check.location import default_tree
 from kemu.explore.experiment import Experiment
-from kemu.explore.search import Progress, search
+from kemu.explore.progress import Progress
+from kemu.explore.search import search
 from kemu.report import json_out, ktap_out, kunit_case, splat_report
 from kemu.report.table import table
 from tests.unit.explore.test_search import BUFFERS, LOST

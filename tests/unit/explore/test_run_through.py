@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kemu.explore.experiment import Experiment
+from kemu.explore.plan import FEW
 from kemu.explore.run import Run
-from kemu.explore.search import FEW, search
+from kemu.explore.search import search
 from kemu.explore.sweep import scattered
 from kemu.linux.slab import kfree, kmalloc
 

@@ -12,9 +12,9 @@ import pytest
 from kemu.explore import token as tokens
 from kemu.explore.experiment import registry
 from kemu.explore.run import execute, replay
-from kemu.explore.search import scattered, search
+from kemu.explore.search import search
 from kemu.explore.source import ListSource, PlanSource
-from kemu.explore.sweep import schedule_sweep
+from kemu.explore.sweep import scattered, schedule_sweep
 from kemu.linux import firmware, umh
 from kemu.linux.workqueue import INIT_WORK, schedule_work, work_struct
 from kemu.machine.series import Series
