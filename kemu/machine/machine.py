@@ -10,6 +10,7 @@ from kemu.machine import region as region_mod
 from kemu.machine import series as series_mod
 from kemu.machine import statics as statics_mod
 from kemu.machine.chooser import Chooser, Watch
+from kemu.machine.config import Config
 from kemu.machine.counters import Counters
 from kemu.machine.current import arch, this
 from kemu.machine.memory import PAGE_OFFSET, Memory
@@ -21,17 +22,6 @@ from kemu.machine.series import Series
 from kemu.machine.slab import Slab
 from kemu.machine.vmalloc import Kmap, VmSpace
 
-# what a distribution's kernel has; a test or a user switches single options off
-DEFAULT_CONFIG: dict[str, bool] = {
-    "CONFIG_EROFS_FS": True, "CONFIG_EROFS_FS_ZIP": True, "CONFIG_EROFS_FS_XATTR": True, "CONFIG_EROFS_FS_POSIX_ACL": True,
-    "CONFIG_EROFS_FS_SECURITY": True, "CONFIG_EROFS_FS_BACKED_BY_FILE": True, "CONFIG_EROFS_FS_ZIP_LZMA": True,
-    "CONFIG_EROFS_FS_ZIP_DEFLATE": True, "CONFIG_EROFS_FS_ZIP_ZSTD": True, "CONFIG_BLK_DEV_INITRD": True, "CONFIG_TMPFS": True,
-    "CONFIG_TMPFS_XATTR": True, "CONFIG_TMPFS_POSIX_ACL": True, "CONFIG_FS_POSIX_ACL": True,
-    "CONFIG_DEVTMPFS": True, "CONFIG_OVERLAY_FS": True, "CONFIG_INITRAMFS_PRESERVE_MTIME": True,
-    "CONFIG_DECOMPRESS_GZIP": True, "CONFIG_DECOMPRESS_BZIP2": True, "CONFIG_DECOMPRESS_LZMA": True, "CONFIG_DECOMPRESS_XZ": True,
-    "CONFIG_DECOMPRESS_LZO": True, "CONFIG_DECOMPRESS_LZ4": True, "CONFIG_DECOMPRESS_ZSTD": True,
-}
-
 # What a kernel makes (inodes, dentries, folios) lives as long as its machine. CPython's default has the collector look at the youngest
 # objects after every 700 new ones, nearly always to find them all alive: that was a third of the time an archive took to unpack. While
 # machines run it looks when there are this many.
@@ -42,7 +32,7 @@ class Machine:
     """``with Machine(...) as m:`` is one kernel; ported code called inside runs on it.
 
     ``memory``: bytes of RAM (the mapping is lazy: what is not touched costs nothing). ``page_size``: 4096, 16384 or 65536. ``bits``: width
-    of unsigned long. ``series``: the patch series that this kernel is built with. ``config``: ``{"CONFIG_X": bool}`` on top of :data:`DEFAULT_CONFIG`. ``chooser`` decides, ``watch`` is told.
+    of unsigned long. ``series``: the patch series that this kernel is built with. ``config``: ``{"CONFIG_X": bool}`` on top of ``kemu.machine.config.DEFAULT_CONFIG``. ``chooser`` decides, ``watch`` is told.
     """
 
     def __init__(self, *, memory: int = 64 << 20, page_size: int = 4096, bits: int = 64, config: dict[str, bool] | None = None,
@@ -51,7 +41,7 @@ class Machine:
             raise ValueError(f"page size {page_size}: one of 4096, 16384, 65536")
         self.page_shift = page_size.bit_length() - 1
         self.bits = bits
-        self.config = DEFAULT_CONFIG if config is None else {**DEFAULT_CONFIG, **config}
+        self.config = Config(config)
         self.cmdline = cmdline
         self.series = series or []
         self.chooser = chooser

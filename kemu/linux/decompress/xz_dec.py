@@ -2,18 +2,17 @@
 """Linux's xz decoder in multi-call mode (lib/xz/xz_dec_stream.c, lib/xz/xz_dec_lzma2.c).
 
 It has the whole input in one piece, as unpack_to_rootfs() gives it, and is asked for output in portions. What it returns, when, and what it
-has written by then are Linux's; it is slow, and runs only on what liblzma refuses.
+has written by then are Linux's. Headers are read here only; the LZMA2 data of a block go to liblzma while it finds nothing wrong with them
+(:mod:`kemu.linux.decompress.xz_quick`), else to the decoder below, which is slow.
 """
 from __future__ import annotations
 
 from binascii import crc32
 
 from kemu.linux.decompress.lzma_rc import TOP, LzmaState
+from kemu.linux.decompress.mm import scratch
+from kemu.linux.decompress.xz_bcj import have_bcj, xz_dec_bcj, xz_dec_bcj_reset, xz_dec_bcj_run
 from kemu.linux.honesty import custom, port_of
-from kemu.machine.current import this
-from kemu.machine.hostmodule import host_module
-
-lzma = host_module("lzma", "xz")
 
 (XZ_OK, XZ_STREAM_END, XZ_UNSUPPORTED_CHECK, XZ_MEM_ERROR, XZ_MEMLIMIT_ERROR, XZ_FORMAT_ERROR, XZ_OPTIONS_ERROR, XZ_DATA_ERROR,
  XZ_BUF_ERROR) = range(9)
@@ -21,8 +20,6 @@ HEADER_MAGIC, FOOTER_MAGIC = b"\xfd7zXZ\0", b"YZ"
 XZ_CHECK_CRC32, XZ_CHECK_MAX = 1, 15
 VLI_UNKNOWN = (1 << 64) - 1
 LZMA_IN_REQUIRED = 21
-BCJ_IDS = {4: ("X86", 0x04), 5: ("POWERPC", 0x05), 7: ("ARM", 0x07),
-           8: ("ARMTHUMB", 0x08), 9: ("SPARC", 0x09), 10: ("ARM64", 0x0A), 11: ("RISCV", 0x0B)}
 
 
 class _Ret(Exception):
@@ -31,19 +28,6 @@ class _Ret(Exception):
     def __init__(self, ret: int):
         super().__init__(ret)
         self.ret = ret
-
-
-def dict_size_of(data: memoryview) -> int:
-    """Dictionary size of the first block, 0 if it cannot be told: what xz_dec_lzma2_reset() allocates."""
-    try:
-        s = XzDec(data)
-        s.stream_header()
-        if s.in_pos < len(data) and data[s.in_pos]:
-            s.block_header()
-            return s.dict_end
-    except _Ret:
-        pass
-    return 0
 
 
 @port_of("lib/xz/xz_dec_stream.c", "dec_stream_header")
@@ -82,9 +66,10 @@ class XzDec:
         self.records: list[tuple[int, int]] = []
         self.header_size = self.block_compressed = self.block_uncompressed = 0
         self.want_compressed = self.want_uncompressed = VLI_UNKNOWN
-        self.bcj: _Bcj | None = None
-        self.lzma2 = Lzma2(self)
-        self.dict_end = 0
+        self.bcj = xz_dec_bcj()
+        self.bcj_active = False
+        self.lzma2: Lzma2 | QuickLzma2 = Lzma2(self, 0)
+        self.dict_allocated = 0
 
     # ------------------------------------------------------------ fields
 
@@ -131,49 +116,62 @@ class XzDec:
         if crc32(self.data[begin:end]) != int.from_bytes(self.data[end:end + 4], "little"):
             raise _Ret(XZ_DATA_ERROR)
         flags = self.data[begin + 1]
-        if flags & 0x3E:
+        bcj = have_bcj()
+        if flags & (0x3E if bcj else 0x3F):
             raise _Ret(XZ_OPTIONS_ERROR)
         self.in_pos = begin + 2
         self.want_compressed = self.vli(end, XZ_DATA_ERROR) if flags & 0x40 else VLI_UNKNOWN
         self.want_uncompressed = self.vli(end, XZ_DATA_ERROR) if flags & 0x80 else VLI_UNKNOWN
-        self.bcj = None
-        bcj = 0
-        if flags & 1:
+        # If there are two filters, the first one must be a BCJ filter.
+        self.bcj_active = bool(bcj and flags & 1)
+        if self.bcj_active:
             if end - self.in_pos < 2:
                 raise _Ret(XZ_OPTIONS_ERROR)
-            bcj, props = self.data[self.in_pos], self.data[self.in_pos + 1]
-            self.in_pos += 2
-            name = BCJ_IDS.get(bcj, ("", 0))[0]
-            if not name or not this.machine.config.get(f"CONFIG_XZ_DEC_{name}", True) or props:
+            ret = xz_dec_bcj_reset(self.bcj, self.data[self.in_pos])
+            if ret != XZ_OK:
+                raise _Ret(ret)
+            # We don't support custom start offset, so Size of Properties must be zero.
+            if self.data[self.in_pos + 1] != 0:
                 raise _Ret(XZ_OPTIONS_ERROR)
+            self.in_pos += 2
+        # Valid Filter Flags always take at least two bytes.
         if end - self.in_pos < 2:
             raise _Ret(XZ_DATA_ERROR)
+        # Filter ID = LZMA2, Size of Properties = 1-byte Filter Properties
         if self.data[self.in_pos] != 0x21 or self.data[self.in_pos + 1] != 1:
             raise _Ret(XZ_OPTIONS_ERROR)
         self.in_pos += 2
         if end - self.in_pos < 1:
             raise _Ret(XZ_DATA_ERROR)
-        props = self.data[self.in_pos]
+        dict_size = self.lzma2_reset(self.data[self.in_pos])
         self.in_pos += 1
-        if props > 39:
-            raise _Ret(XZ_OPTIONS_ERROR)
-        self.dict_end = (2 + (props & 1)) << ((props >> 1) + 11)
+        # The rest must be Header Padding.
         if any(self.data[self.in_pos:end]):
             raise _Ret(XZ_OPTIONS_ERROR)
         self.in_pos = begin + size
         self.header_size = size
         self.block_compressed = self.block_uncompressed = 0
-        self.lzma2 = Lzma2(self)
-        self.lzma2.dict_end = self.dict_end
+        self.lzma2 = quick_lzma2(self, dict_size) or Lzma2(self, dict_size)
         self.crc32 = 0
-        if bcj:
-            self.bcj = _Bcj(self, BCJ_IDS[bcj][1], self.dict_end)
+
+    def lzma2_reset(self, props: int) -> int:
+        """``xz_dec_lzma2_reset()``: the dictionary is as large as the largest so far."""
+        # This limits dictionary size to 3 GiB to keep parsing simpler.
+        if props > 39:
+            raise _Ret(XZ_OPTIONS_ERROR)
+        dict_size = (2 + (props & 1)) << ((props >> 1) + 11)
+        if self.dict_allocated < dict_size:
+            self.dict_allocated = dict_size
+            if not scratch(dict_size):
+                self.dict_allocated = 0
+                raise _Ret(XZ_MEM_ERROR)
+        return dict_size
 
     def block(self) -> None:
         """``dec_block()``: returns when the block's data is complete, leaves with XZ_OK when the output is full or the input ends."""
         in_start, out_start = self.in_pos, len(self.out)
         try:
-            ret = self.bcj.run() if self.bcj is not None else self.lzma2.run()
+            ret = xz_dec_bcj_run(self.bcj, self.lzma2, self) if self.bcj_active else self.lzma2.run()
         except _Ret as e:
             ret = e.ret
         self.block_compressed += self.in_pos - in_start
@@ -270,7 +268,7 @@ class XzDec:
 class Lzma2:
     """``struct xz_dec_lzma2``"""
 
-    def __init__(self, s: XzDec):
+    def __init__(self, s: XzDec, dict_end: int):
         self.s = s
         self.lz = LzmaState(0, 0, 0)
         self.sequence = "control"
@@ -282,7 +280,7 @@ class Lzma2:
         self.temp = b""
         self.len = 0
         self.dict_pos = 0
-        self.dict_end = 0
+        self.dict_end = dict_end
 
     @port_of("lib/xz/xz_dec_lzma2.c", "xz_dec_lzma2_run")
     def run(self) -> int:
@@ -476,24 +474,4 @@ class Lzma2:
         return True
 
 
-class _Bcj:
-    """``struct xz_dec_bcj`` over liblzma's filter: the block's data in portions, until the portion that fails."""
-
-    def __init__(self, s: XzDec, filter_id: int, dict_size: int):
-        self.s = s
-        self.d = lzma.LZMADecompressor(format=lzma.FORMAT_RAW, filters=[{"id": filter_id}, {"id": lzma.FILTER_LZMA2, "dict_size": dict_size}])
-
-    def run(self) -> int:
-        s = self.s
-        try:
-            if self.d.needs_input:
-                s.out += self.d.decompress(s.data[s.in_pos:], s.out_size - len(s.out))
-                s.in_pos = len(s.data)
-            else:
-                s.out += self.d.decompress(b"", s.out_size - len(s.out))
-        except lzma.LZMAError:
-            return XZ_DATA_ERROR
-        if self.d.eof:
-            s.in_pos = len(s.data) - len(self.d.unused_data)
-            return XZ_STREAM_END
-        return XZ_OK
+from kemu.linux.decompress.xz_quick import QuickLzma2, quick_lzma2  # noqa: E402 (it stands on Lzma2)
