@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """bzip2 (lib/decompress_bunzip2.c).
 
-libbz2 decodes what is right; whatever it refuses is decoded again by Linux's own decoder, ported here: which 4096 bytes reach the unpacker
-before an error, which error it is, and whether Linux reads beyond its input is known by no library.
+libbz2 decodes what is right and what Linux takes, too; everything else is decoded again by Linux's own decoder, ported here: which 4096
+bytes reach the unpacker before an error, which error it is, and whether Linux reads beyond its input is known by no library.
 """
 from __future__ import annotations
 
@@ -443,9 +443,26 @@ def start_bunzip(bdp: Ref, inbuf: int, len_: int) -> int:
     return RETVAL_OK
 
 
+BLOCK_SIGNATURE = 0x314159265359
+
+
+@custom("lib/decompress_bunzip2.c", "get_next_block", "looks at the bit behind every signature that is found, whether or not a block begins there")
+def _may_be_randomised(data: bytes) -> bool:
+    """Whether behind anything that looks like a block's signature the bit is set that Linux refuses (blockRandomised)."""
+    for shift in range(8):
+        whole = (BLOCK_SIGNATURE >> shift & (1 << 40) - 1).to_bytes(5, "big")          # the five bytes that are whole
+        at = data.find(whole, 1)
+        while at >= 0:
+            bits = int.from_bytes(data[at - 1:at + 11].ljust(12, b"\0"), "big") >> 96 - shift - 81 & (1 << 81) - 1     # signature, CRC, the bit
+            if bits >> 33 == BLOCK_SIGNATURE and bits & 1:
+                return True
+            at = data.find(whole, at + 1)
+    return False
+
+
 @custom("lib/decompress_bunzip2.c", "read_bunzip", "libbz2; tells at once whether the whole stream is right")
 def _decode_good(buf: int, len_: int) -> tuple[list[Any], int] | None:
-    """Output in pieces and bytes consumed, if libbz2 finds nothing wrong."""
+    """Output in pieces and bytes consumed, if libbz2 finds nothing wrong and Linux will not either."""
     data = view(buf, len_)
     d = bz2.BZ2Decompressor()
     pieces = []
@@ -458,7 +475,10 @@ def _decode_good(buf: int, len_: int) -> tuple[list[Any], int] | None:
             pos += 1 << 20
     except OSError:
         return None
-    return pieces, min(pos, len_) - len(d.unused_data)
+    used = min(pos, len_) - len(d.unused_data)
+    if _may_be_randomised(bytes(data[:used])):
+        return None
+    return pieces, used
 
 
 @port_of("lib/decompress_bunzip2.c", "bunzip2")

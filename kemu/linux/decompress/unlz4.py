@@ -59,8 +59,7 @@ def decompress_block(src: int, dst: int, csize: int, capacity: int, readable: in
         if ret > 0:
             return ret
         return LZ4_decompress_safe(src, dst, csize, capacity)
-    if csize < 0:
-        return -1
+    # also a size that is negative as an int: the token is read before anything is compared with the end
     w = _Checked()
     w.add(dst, capacity)
     ret = LZ4_decompress_generic(src, dst, csize, capacity, False, False, w)

@@ -20,7 +20,7 @@ lzma = host_module("lzma", "LZMA")
 
 LZMA_BASE_SIZE, LZMA_LIT_SIZE = 1846, 768
 SIZEOF_LZMA_HEADER = 13
-LIBLZMA_DICT_MIN = 4096
+LIBLZMA_DICT_MIN, LIBLZMA_DICT_UNIT = 4096, 16
 
 
 @custom("lib/decompress_unlzma.c", "unlzma", "liblzma; tells at once whether the whole stream is right")
@@ -87,8 +87,8 @@ def unlzma(buf: int, in_len: int, fill: Fill | None, flush: Flush, output: int, 
         return ret
 
     good = None if eof else _decode_good(data, dst_size)
-    if good is not None and dict_size < LIBLZMA_DICT_MIN and len(good[0]) > dict_size:
-        good = None             # liblzma allows distances that are beyond such a window
+    if good is not None and (dict_size < LIBLZMA_DICT_MIN or dict_size % LIBLZMA_DICT_UNIT) and len(good[0]) > dict_size:
+        good = None             # liblzma rounds the window up, and allows distances that are beyond Linux's
     # the buffer is as large as C's, but where the output is known to be smaller
     wr_buffer = large_malloc(min(bufsize, max(len(good[0]), 1)) if good is not None else bufsize)
     if not wr_buffer:
