@@ -7,7 +7,7 @@ A short run is a test (tests/uml/test_cpio_differential.py); a long one::
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from kemu.explore.run import Run
 from kemu.forge.cpio import trailer
 from kemu.forge.cpio_choose import CpioArchive, break_cpio, choose_cpio
 from kemu.forge.cpio_wild import choose_wild, damage
+from kemu.forge.packed import choose_packed
 from kemu.forge.pick import Pick, SeedValues
 from kemu.report import manifest
 from kemu.rung.uml import CPIO_BOOT, Oracle, RungError, differential
@@ -96,7 +97,16 @@ def known(oracle: Oracle, data: bytes, port: Answer, linux: Answer) -> str:
 @experiment("initramfs.archives.linux", series="initramfs", rungs=("linux",), run_seconds=60.0)
 def archives(run: Run) -> None:
     """Linux and the port make the same tree of an archive, or say the same about it, however broken it is."""
-    archive = choose(run.pick)
+    _both(run, choose(run.pick))
+
+
+@experiment("initramfs.packed.linux", series="initramfs", rungs=("linux",), run_seconds=60.0)
+def packed(run: Run) -> None:
+    """Linux and the port make the same of an archive that is compressed with odd headers: flags, filters, sizes, checksums."""
+    _both(run, choose_packed(run.pick))
+
+
+def _both(run: Run, archive: CpioArchive) -> None:
     run.show(archive.describe())
     port = by_port(archive.data)
     if "hung" in port.end:
@@ -130,11 +140,12 @@ class Difference:
     known: str = ""
 
 
-def differences(seeds: Iterable[int], oracle: Oracle, *, hangs: int = MOST_HANGS) -> Iterator[Difference]:
-    """Both answers for the archive of each seed; yields where they differ, known or not. Of those on which the port hangs only ``hangs``
-    are given to Linux: each costs its timeout and a boot."""
+def differences(seeds: Iterable[int], oracle: Oracle, *, hangs: int = MOST_HANGS,
+                make: Callable[[Pick, str], CpioArchive] = choose) -> Iterator[Difference]:
+    """Both answers for the archive that ``make`` makes of each seed; yields where they differ, known or not. Of those on which the port hangs
+    only ``hangs`` are given to Linux: each costs its timeout and a boot."""
     for seed in seeds:
-        archive = choose(Pick(SeedValues(seed)), f"seed {seed}")
+        archive = make(Pick(SeedValues(seed)), f"seed {seed}")
         port = by_port(archive.data)
         if "hung" in port.end:
             hangs -= 1

@@ -66,7 +66,8 @@ def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes
 def seen_tree(cap: int | None = None) -> list[Entry]:
     """What PID 1 sees at / now. Files of more than ``cap`` bytes are not read.
 
-    As the Linux rung's agent has it: an mtime that is not before the boot, and the root's, is the clock's and null; so is a directory's size.
+    As the Linux rung's agent has it: an mtime between the start of the boot and now, and the root's, is the clock's and null (the clock starts in
+    2128, beyond what a cpio archive can say); so is a directory's size.
     """
     from kemu.linux.fs_struct import current_fs
     from kemu.linux.path import Path, path_get, path_put
@@ -75,10 +76,12 @@ def seen_tree(cap: int | None = None) -> list[Entry]:
 
     root: Path = current_fs().root.copy()
     path_get(root)
-    since = this.machine.clock.boot_epoch
+    clock = this.machine.clock
+    since = clock.boot_epoch
+    until = since + clock.now_ns // 10**9
     out = []
     for e in walk(root, cap=CAP if cap is None else cap):
-        if e["path"] == "/" or e["mtime"] is not None and e["mtime"][0] >= since:
+        if e["path"] == "/" or e["mtime"] is not None and since <= e["mtime"][0] <= until:
             e["mtime"] = None
         if e["type"] == "dir":
             e["size"] = None

@@ -19,7 +19,7 @@ OPAQUE = b"trusted.overlay.opaque"
 PRIVATE = b"trusted.overlay."
 CAPABILITY = b"security.capability"
 ACCESS = b"system.posix_acl_access"
-BOOTED = 1_700_000_000           # a time that is not before the boot's cannot be told from the clock's
+BOOTED = range(5_000_000_000, 5_000_003_600)        # what the clock may show during a boot
 Time = tuple[int, int] | int | None
 
 
@@ -161,7 +161,7 @@ class MergedRoot(CpioModel):
             time = self.times.get(id(node))
             if isinstance(time, int):
                 time = (time, 0)
-            entry["mtime"] = None if node is self.root or time is None or time[0] >= BOOTED else list(time)
+            entry["mtime"] = None if node is self.root or time is None or time[0] in BOOTED else list(time)
             entry["xattrs"] = {k: v for k, v in entry["xattrs"].items() if not k.startswith(PRIVATE.decode())}
             if isinstance(node, t.Dir):
                 entry["size"] = entry["nlink"] = None

@@ -11,7 +11,7 @@ from kemu.machine.current import this
 @custom("include/linux/kconfig.h", "IS_ENABLED", "asks the machine, so that one process can run several configurations")
 def IS_ENABLED(option: str) -> bool:
     """``IS_ENABLED(CONFIG_X)``; an option that was never named is off."""
-    return this.machine.config.get(option, False)
+    return this.machine.config.get(option, False)                                  # type: ignore[no-any-return]
 
 
 @custom("include/linux/kconfig.h", "CONFIG_", "asks the machine")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.decompress.inflate_port import MISSING_END, Inflate
 from kemu.linux.honesty import custom, dup
 from kemu.machine.current import this
 from kemu.machine.hostmodule import host_module
@@ -37,12 +38,47 @@ def zlib_inflate_workspacesize() -> int:
     return 42312
 
 
+class _State:
+    """A decoder of the host, and Linux's own for the code without an end of block, which the host's alone refuses."""
+
+    __slots__ = ("d", "made", "port", "seen")
+
+    def __init__(self, window_bits: int):
+        self.d = zlib.decompressobj(window_bits)
+        self.port: Inflate | None = None
+        self.seen = bytearray()
+        self.made = 0
+
+    def decompress(self, data: bytes, room: int) -> tuple[bytes, int, bool]:
+        """Output, bytes of the input that are left, whether the stream is complete; ``zlib.error`` for corrupt input."""
+        d = self.d
+        if self.port is None:
+            try:
+                out = d.decompress(data, room)
+                left = len(d.unused_data) if d.eof else len(d.unconsumed_tail)
+                self.seen += data[:len(data) - left]
+                self.made += len(out)
+                return out, left, d.eof
+            except zlib.error as e:
+                if MISSING_END not in str(e):
+                    raise
+                self.port = Inflate(bytes(self.seen))
+                self.port.run(self.made)
+        port = self.port
+        before = bytes(port.data[port.pos:])
+        port.data, port.pos = bytearray(before + data), 0
+        rc, out = port.run(room)
+        if rc == Z_DATA_ERROR:
+            raise zlib.error("invalid data")
+        return out, port.avail_in, rc == Z_STREAM_END
+
+
 @custom("include/linux/zlib.h", "zlib_inflateInit2", "decoded by the host's zlib")
 def zlib_inflateInit2(strm: z_stream_s, windowBits: int) -> int:
     """``int zlib_inflateInit2(z_streamp strm, int windowBits)``: negative for a stream without header. Return: Z_OK, Z_STREAM_ERROR."""
     if not strm.workspace:
         return Z_STREAM_ERROR
-    strm.state = zlib.decompressobj(windowBits)
+    strm.state = _State(windowBits)
     return Z_OK
 
 
@@ -56,24 +92,24 @@ def zlib_inflate(strm: z_stream_s, flush: int) -> int:
     mem = this.mem
     if not strm.next_out or (not strm.next_in and strm.avail_in):
         return Z_STREAM_ERROR
-    if strm.state.eof:
+    if strm.state is None:
         return Z_STREAM_END
     n, room = strm.avail_in, strm.avail_out
-    out = b""
+    out, eof = b"", False
     if room:
         try:
-            out = strm.state.decompress(mem.load(strm.next_in, n, "inflate") if n else b"", room)
+            out, left, eof = strm.state.decompress(mem.load(strm.next_in, n, "inflate") if n else b"", room)
         except zlib.error:
             return Z_DATA_ERROR
         if out:
             mem.store(strm.next_out, out)
             mem.counters.bytes_decompressed += len(out)
-        left = len(strm.state.unused_data) if strm.state.eof else len(strm.state.unconsumed_tail)
         strm.next_in += n - left
         strm.avail_in = left
         strm.next_out += len(out)
         strm.avail_out -= len(out)
-    if strm.state.eof:
+    if eof:
+        strm.state = None
         return Z_STREAM_END
     return Z_OK if out or strm.avail_in != n else Z_BUF_ERROR
 

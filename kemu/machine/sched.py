@@ -19,6 +19,7 @@ PF_KTHREAD = 0x00200000
 HZ = 100
 NSEC_PER_JIFFY = 1_000_000_000 // HZ
 MAX_ALONE = 100_000             # naps of one task with nobody else around
+BOOT_EPOCH = 5_000_000_000      # later than anything that a cpio archive can say (32 bits): a time from then on is the clock's
 
 
 class Clock:
@@ -28,7 +29,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now_ns = 0
-        self.boot_epoch = 1_700_000_000
+        self.boot_epoch = BOOT_EPOCH
 
     @property
     def jiffies(self) -> int:

@@ -2,7 +2,8 @@
 """gzip (lib/decompress_inflate.c over lib/zlib_inflate).
 
 Inflate itself is zlib's, called through its C interface so that what was decoded before an error is had to the byte, as the kernel has it.
-Where no libz can be opened Python's zlib module stands in: then up to eight bits' worth of output before an error may be missing.
+Where no libz can be opened Python's zlib module stands in: then up to eight bits' worth of output before an error may be missing. A code without
+an end of block is an error for libz alone: then Linux's own decoder does the stream again, and what was given already is dropped.
 """
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any
 
 import cffi
 
+from kemu.linux.decompress.inflate_port import MISSING_END, Inflate
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, malloc, view
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.types import Ref
@@ -85,6 +87,10 @@ class _Libz:
         rc = _lib.inflate(s, 0)
         return rc, _ffi.buffer(self.out, out_len - s.avail_out)
 
+    def missing_end(self) -> bool:
+        """Whether the error is one for libz alone."""
+        return bool(self.strm.msg) and MISSING_END in _ffi.string(self.strm.msg).decode()
+
     def end(self) -> None:
         _lib.inflateEnd(self.strm)
         self.keep = None
@@ -99,6 +105,7 @@ class _Pyz:
         self.pos = 0
         self.tail = b""
         self.rc = Z_OK
+        self.why = ""
 
     @property
     def avail_in(self) -> int:
@@ -111,7 +118,8 @@ class _Pyz:
             saved = self.d.copy()
             try:
                 out = self.d.decompress(chunk, out_len)
-            except zlib.error:
+            except zlib.error as e:
+                self.why = str(e)
                 self.d = saved
                 if len(chunk) == 1:
                     return Z_DATA_ERROR, b""
@@ -129,14 +137,47 @@ class _Pyz:
                 return Z_STREAM_END, out
             return Z_OK, out
 
+    def missing_end(self) -> bool:
+        return MISSING_END in self.why
+
     def end(self) -> None:
         self.data = memoryview(b"")
 
 
 @custom("lib/zlib_inflate/inflate.c", "zlib_inflate", "libz decodes; the stream state is the host's")
-def zlib_inflateInit2(data: memoryview) -> _Libz | _Pyz:
+class _Stream:
+    """``struct z_stream_s``: libz until it refuses what Linux takes."""
+
+    def __init__(self, data: memoryview):
+        self.data = data
+        self.z: _Libz | _Pyz = _Libz(data) if _lib is not None else _Pyz(data)
+        self.rc = self.z.rc
+        self.port: Inflate | None = None
+        self.made: list[int] = []
+
+    @property
+    def avail_in(self) -> int:
+        return self.port.avail_in if self.port is not None else self.z.avail_in
+
+    def step(self, out_len: int) -> tuple[int, Any]:
+        """One call of zlib_inflate(): result and output."""
+        if self.port is None:
+            rc, out = self.z.step(out_len)
+            if rc != Z_DATA_ERROR or not self.z.missing_end():
+                self.made.append(len(out))
+                return rc, out
+            self.port = Inflate(bytes(self.data))
+            for _ in self.made:
+                self.port.run(out_len)
+        return self.port.run(out_len)
+
+    def end(self) -> None:
+        self.z.end()
+
+
+def zlib_inflateInit2(data: memoryview) -> _Stream:
     """``zlib_inflateInit2(strm, -MAX_WBITS)`` on raw deflate data."""
-    return _Libz(data) if _lib is not None else _Pyz(data)
+    return _Stream(data)
 
 
 @port_of("lib/decompress_inflate.c", "__gunzip")

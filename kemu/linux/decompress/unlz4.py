@@ -13,6 +13,7 @@ from kemu.machine.current import this
 
 LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE = 8 << 20
 ARCHIVE_MAGICNUMBER = 0x184C2102
+UML_ADDRESS = 0x61000000            # about where UML has its memory
 
 
 class _Checked(Window):
@@ -53,13 +54,18 @@ def _bounced(src: int, dst: int, csize: int, capacity: int) -> int:
 
 @custom("lib/lz4/lz4_decompress.c", "LZ4_decompress_safe", "knows how much of the source may be read, so that the byte which is too much is named")
 def decompress_block(src: int, dst: int, csize: int, capacity: int, readable: int) -> int:
-    """``LZ4_decompress_safe()`` of a block of which only ``readable`` bytes are in the archive."""
+    """``LZ4_decompress_safe()`` of a block of which only ``readable`` bytes are in the archive.
+
+    A size with bit 31 set is a negative int. Where the kernel lies below 2 GiB (ARCH=um, with which this is compared) the end of the input then
+    wraps around, and Linux reads on behind the archive; on other machines it reads one byte and refuses the block.
+    """
     if 0 <= csize <= readable:
         ret = _bounced(src, dst, csize, capacity)
         if ret > 0:
             return ret
         return LZ4_decompress_safe(src, dst, csize, capacity)
-    # also a size that is negative as an int: the token is read before anything is compared with the end
+    if csize < -UML_ADDRESS:
+        csize += 1 << 64        # ip + srcSize wraps around, and lies behind everything
     w = _Checked()
     w.add(dst, capacity)
     ret = LZ4_decompress_generic(src, dst, csize, capacity, False, False, w)

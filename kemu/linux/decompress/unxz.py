@@ -6,6 +6,7 @@ Every header is read by Linux's own decoder (:mod:`kemu.linux.decompress.xz_dec`
 from __future__ import annotations
 
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, malloc, view
+from kemu.linux.decompress.xz_bcj import have_bcj
 from kemu.linux.decompress.xz_dec import (
     XZ_BUF_ERROR,
     XZ_DATA_ERROR,
@@ -16,7 +17,6 @@ from kemu.linux.decompress.xz_dec import (
     XZ_STREAM_END,
     XzDec,
 )
-from kemu.linux.decompress.xz_bcj import have_bcj
 from kemu.linux.honesty import port_of
 from kemu.linux.types import Ref
 

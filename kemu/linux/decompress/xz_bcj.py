@@ -27,7 +27,7 @@ def bcj_x86_test_msbyte(b: int) -> bool:
 
 
 @port_of("lib/xz/xz_dec_bcj.c", "bcj_x86")
-def bcj_x86(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
+def bcj_x86(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     prev_pos = -1
     prev_mask = s.x86_prev_mask
 
@@ -38,7 +38,7 @@ def bcj_x86(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
     i = 0
     while True:
         # for (i = 0; i < size; ++i): what is no CALL or JMP changes nothing
-        m = _CALL_OR_JMP.search(buf, at + i, at + size) if i < size else None
+        m = _CALL_OR_JMP.search(code, at + i, at + size) if i < size else None
         if m is None:
             i = max(i, size)
             break
@@ -50,7 +50,7 @@ def bcj_x86(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
         else:
             prev_mask = (prev_mask << (prev_pos - 1)) & 7
             if prev_mask != 0:
-                b = buf[at + i + 4 - mask_to_bit_num[prev_mask]]
+                b = code[at + i + 4 - mask_to_bit_num[prev_mask]]
                 if not mask_to_allowed_status[prev_mask] or bcj_x86_test_msbyte(b):
                     prev_pos = i
                     prev_mask = (prev_mask << 1) | 1
@@ -59,8 +59,8 @@ def bcj_x86(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
 
         prev_pos = i
 
-        if bcj_x86_test_msbyte(buf[at + i + 4]):
-            src = unpack_from("<I", buf, at + i + 1)[0]
+        if bcj_x86_test_msbyte(code[at + i + 4]):
+            src = unpack_from("<I", code, at + i + 1)[0]
             while True:
                 dest = u32(src - u32(s.pos + i + 5))
                 if prev_mask == 0:
@@ -73,7 +73,7 @@ def bcj_x86(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
 
             dest &= 0x01FFFFFF
             dest |= u32(0 - (dest & 0x01000000))
-            pack_into("<I", buf, at + i + 1, dest)
+            pack_into("<I", code, at + i + 1, dest)
             i += 4
         else:
             prev_mask = (prev_mask << 1) | 1
@@ -85,36 +85,36 @@ def bcj_x86(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
 
 
 @port_of("lib/xz/xz_dec_bcj.c", "bcj_powerpc")
-def bcj_powerpc(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
+def bcj_powerpc(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     size &= ~3
     for i in range(0, size, 4):
-        instr = unpack_from(">I", buf, at + i)[0]
+        instr = unpack_from(">I", code, at + i)[0]
         if (instr & 0xFC000003) == 0x48000001:
             instr &= 0x03FFFFFC
             instr = u32(instr - u32(s.pos + i))
             instr &= 0x03FFFFFC
             instr |= 0x48000001
-            pack_into(">I", buf, at + i, instr)
+            pack_into(">I", code, at + i, instr)
     return size
 
 
 @port_of("lib/xz/xz_dec_bcj.c", "bcj_arm")
-def bcj_arm(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
+def bcj_arm(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     size &= ~3
     for i in range(0, size, 4):
-        if buf[at + i + 3] == 0xEB:
-            addr = buf[at + i] | buf[at + i + 1] << 8 | buf[at + i + 2] << 16
+        if code[at + i + 3] == 0xEB:
+            addr = code[at + i] | code[at + i + 1] << 8 | code[at + i + 2] << 16
             addr = addr << 2
             addr = u32(addr - u32(s.pos + i + 8))
             addr >>= 2
-            buf[at + i] = addr & 0xFF
-            buf[at + i + 1] = addr >> 8 & 0xFF
-            buf[at + i + 2] = addr >> 16 & 0xFF
+            code[at + i] = addr & 0xFF
+            code[at + i + 1] = addr >> 8 & 0xFF
+            code[at + i + 2] = addr >> 16 & 0xFF
     return size
 
 
 @port_of("lib/xz/xz_dec_bcj.c", "bcj_armthumb")
-def bcj_armthumb(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
+def bcj_armthumb(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     if size < 4:
         return 0
 
@@ -122,45 +122,45 @@ def bcj_armthumb(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
     i = 0
     while i <= size:
         p = at + i
-        if buf[p + 1] & 0xF8 == 0xF0 and buf[p + 3] & 0xF8 == 0xF8:
-            addr = (buf[p + 1] & 0x07) << 19 | buf[p] << 11 | (buf[p + 3] & 0x07) << 8 | buf[p + 2]
+        if code[p + 1] & 0xF8 == 0xF0 and code[p + 3] & 0xF8 == 0xF8:
+            addr = (code[p + 1] & 0x07) << 19 | code[p] << 11 | (code[p + 3] & 0x07) << 8 | code[p + 2]
             addr = addr << 1
             addr = u32(addr - u32(s.pos + i + 4))
             addr >>= 1
-            buf[p + 1] = 0xF0 | (addr >> 19 & 0x07)
-            buf[p] = addr >> 11 & 0xFF
-            buf[p + 3] = 0xF8 | (addr >> 8 & 0x07)
-            buf[p + 2] = addr & 0xFF
+            code[p + 1] = 0xF0 | (addr >> 19 & 0x07)
+            code[p] = addr >> 11 & 0xFF
+            code[p + 3] = 0xF8 | (addr >> 8 & 0x07)
+            code[p + 2] = addr & 0xFF
             i += 2
         i += 2
     return i
 
 
 @port_of("lib/xz/xz_dec_bcj.c", "bcj_sparc")
-def bcj_sparc(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
+def bcj_sparc(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     size &= ~3
     for i in range(0, size, 4):
-        instr = unpack_from(">I", buf, at + i)[0]
+        instr = unpack_from(">I", code, at + i)[0]
         if instr >> 22 == 0x100 or instr >> 22 == 0x1FF:
             instr = u32(instr << 2)
             instr = u32(instr - u32(s.pos + i))
             instr >>= 2
             instr = u32(0x40000000 - (instr & 0x400000)) | 0x40000000 | (instr & 0x3FFFFF)
-            pack_into(">I", buf, at + i, instr)
+            pack_into(">I", code, at + i, instr)
     return size
 
 
 @port_of("lib/xz/xz_dec_bcj.c", "bcj_arm64")
-def bcj_arm64(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
+def bcj_arm64(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     size &= ~3
     for i in range(0, size, 4):
-        instr = unpack_from("<I", buf, at + i)[0]
+        instr = unpack_from("<I", code, at + i)[0]
 
         if instr >> 26 == 0x25:
             # BL instruction
             addr = u32(instr - (u32(s.pos + i) >> 2))
             instr = 0x94000000 | (addr & 0x03FFFFFF)
-            pack_into("<I", buf, at + i, instr)
+            pack_into("<I", code, at + i, instr)
 
         elif (instr & 0x9F000000) == 0x90000000:
             # ADRP instruction
@@ -176,12 +176,12 @@ def bcj_arm64(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
             instr |= (addr & 3) << 29
             instr |= (addr & 0x03FFFC) << 3
             instr |= u32(0 - (addr & 0x020000)) & 0xE00000
-            pack_into("<I", buf, at + i, instr)
+            pack_into("<I", code, at + i, instr)
     return size
 
 
 @port_of("lib/xz/xz_dec_bcj.c", "bcj_riscv")
-def bcj_riscv(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
+def bcj_riscv(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     if size < 8:
         return 0
 
@@ -189,7 +189,7 @@ def bcj_riscv(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
     i = 0
     while i <= size:
         # for (...; i += 2): what is neither JAL nor AUIPC changes nothing
-        m = _JAL_OR_AUIPC.search(buf, at + i, at + size + 1)
+        m = _JAL_OR_AUIPC.search(code, at + i, at + size + 1)
         if m is None:
             i = size + 2 - (size - i & 1)
             break
@@ -197,36 +197,36 @@ def bcj_riscv(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
         if i > size:
             break
         p = at + i
-        instr = buf[p]
+        instr = code[p]
 
         if instr == 0xEF:
             # JAL
-            b1 = buf[p + 1]
+            b1 = code[p + 1]
             if (b1 & 0x0D) != 0:
                 i += 2
                 continue
 
-            b2 = buf[p + 2]
-            b3 = buf[p + 3]
+            b2 = code[p + 2]
+            b3 = code[p + 3]
 
             addr = (b1 & 0xF0) << 13 | b2 << 9 | b3 << 1
             addr = u32(addr - u32(s.pos + i))
 
-            buf[p + 1] = (b1 & 0x0F) | (addr >> 8 & 0xF0)
-            buf[p + 2] = (addr >> 16 & 0x0F) | (addr >> 7 & 0x10) | (addr << 4 & 0xE0)
-            buf[p + 3] = (addr >> 4 & 0x7F) | (addr >> 13 & 0x80)
+            code[p + 1] = (b1 & 0x0F) | (addr >> 8 & 0xF0)
+            code[p + 2] = (addr >> 16 & 0x0F) | (addr >> 7 & 0x10) | (addr << 4 & 0xE0)
+            code[p + 3] = (addr >> 4 & 0x7F) | (addr >> 13 & 0x80)
 
             i += 4 - 2
 
         elif instr & 0x7F == 0x17:
             # AUIPC
-            instr |= buf[p + 1] << 8
-            instr |= buf[p + 2] << 16
-            instr |= buf[p + 3] << 24
+            instr |= code[p + 1] << 8
+            instr |= code[p + 2] << 16
+            instr |= code[p + 3] << 24
 
             if instr & 0xE80:
                 # AUIPC's rd doesn't equal x0 or x2.
-                instr2 = unpack_from("<I", buf, p + 4)[0]
+                instr2 = unpack_from("<I", code, p + 4)[0]
 
                 if (u32(instr << 8) ^ u32(instr2 - 3)) & 0xF8003:
                     i += 6
@@ -244,15 +244,15 @@ def bcj_riscv(s: xz_dec_bcj, buf: bytearray, at: int, size: int) -> int:
                     i += 4
                     continue
 
-                addr = unpack_from(">I", buf, p + 4)[0]
+                addr = unpack_from(">I", code, p + 4)[0]
                 addr = u32(addr - u32(s.pos + i))
 
                 instr2 = instr >> 12 | u32(addr << 20)
 
                 instr = 0x17 | instr2_rs1 << 7 | (u32(addr + 0x800) & 0xFFFFF000)
 
-            pack_into("<I", buf, p, instr)
-            pack_into("<I", buf, p + 4, instr2)
+            pack_into("<I", code, p, instr)
+            pack_into("<I", code, p + 4, instr2)
 
             i += 8 - 2
         i += 2
@@ -279,13 +279,13 @@ class xz_dec_bcj:
     def __init__(self) -> None:
         self.type = self.ret = self.pos = self.x86_prev_mask = 0
         self.filtered = 0               # temp.filtered
-        self.temp = bytearray()         # temp.buf[0 .. temp.size)
+        self.temp = bytearray()         # temp.code[0 .. temp.size)
 
 
 @port_of("lib/xz/xz_dec_bcj.c", "bcj_apply")
-def bcj_apply(s: xz_dec_bcj, buf: bytearray, pos: int, size: int) -> int:
-    """Apply the selected filter to ``buf[pos:size]``; the new ``*pos``."""
-    filtered = _filters[s.type][1](s, buf, pos, size - pos)
+def bcj_apply(s: xz_dec_bcj, code: bytearray, pos: int, size: int) -> int:
+    """Apply the selected filter to ``code[pos:size]``; the new ``*pos``."""
+    filtered = _filters[s.type][1](s, code, pos, size - pos)
     s.pos = u32(s.pos + filtered)
     return pos + filtered
 

@@ -110,7 +110,7 @@ struct walk {
 	struct buffer out;
 	uint32_t entries;
 	uint64_t cap, most;
-	struct timespec since;		/* an mtime from here on, and the root's, is the clock's; tv_sec 0: none is */
+	struct timespec since;		/* an mtime between here and now, and the root's, is the clock's; tv_sec 0: none is */
 	const char *skip;		/* a path that is not shown */
 	dev_t other[4];			/* file systems whose directories are shown, their contents not */
 	int others;

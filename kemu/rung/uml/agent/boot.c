@@ -27,7 +27,7 @@ void boot_walk(int channel)
 
 	if (chdir("/") || stat(".", &root))
 		die("/: %s", strerror(errno));
-	/* the clock of this boot started a moment ago; nothing in an archive is as young */
+	/* kemu_clock_init() has set the clock a moment ago; no archive can say such a time */
 	clock_gettime(CLOCK_REALTIME, &w.since);
 	w.since.tv_sec -= 3600;
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)

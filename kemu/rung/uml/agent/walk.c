@@ -125,6 +125,15 @@ static int hidden(struct walk *w, dev_t dev)
 	return 0;
 }
 
+/* Whether the clock has shown this time since w->since. */
+static int from_clock(struct walk *w, const struct timespec *t)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (t->tv_sec > w->since.tv_sec || (t->tv_sec == w->since.tv_sec && t->tv_nsec >= w->since.tv_nsec)) && t->tv_sec <= now.tv_sec;
+}
+
 static void visit(struct walk *w, const char *name, struct buffer *path)
 {
 	struct entry e = { .path_len = path->len ? path->len : 1 };
@@ -150,7 +159,7 @@ static void visit(struct walk *w, const char *name, struct buffer *path)
 		e.sec = st.st_mtim.tv_sec;
 		e.nsec = st.st_mtim.tv_nsec;
 		e.size = st.st_size;
-		if (w->since.tv_sec && (!path->len || e.sec > w->since.tv_sec || (e.sec == w->since.tv_sec && e.nsec >= w->since.tv_nsec)))
+		if (w->since.tv_sec && (!path->len || from_clock(w, &st.st_mtim)))
 			e.flags |= CLOCK_MTIME;
 		take_xattrs(name, &e, &xattrs);
 		if (S_ISLNK(st.st_mode)) {

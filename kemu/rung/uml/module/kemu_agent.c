@@ -16,6 +16,7 @@
 #include <linux/namei.h>
 #include <linux/panic_notifier.h>
 #include <linux/slab.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <linux/umh.h>
 #include <linux/vmalloc.h>
@@ -82,6 +83,17 @@ static int __init kemu_panic_init(void)
 	return atomic_notifier_chain_register(&panic_notifier_list, &kemu_panic_notifier);
 }
 early_initcall(kemu_panic_init);
+
+/* 2128: what the clock sets can be told from what an archive says, whose times have 32 bits and may lie in the host's future. */
+#define KEMU_CLOCK	5000000000LL
+
+static int __init kemu_clock_init(void)
+{
+	const struct timespec64 ts = { .tv_sec = KEMU_CLOCK };
+
+	return do_settimeofday64(&ts);
+}
+early_initcall(kemu_clock_init);
 
 /* ---- regions ---- */
 

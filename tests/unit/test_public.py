@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Inputs from public bug reports, on the py rung; tests/uml/test_public.py asks Linux."""
+from __future__ import annotations
+
+import pytest
+
+from kemu.cli._boot import boot_initrd
+from tests.public import ARCHIVES, DATA, mtimes, paths
+
+
+@pytest.mark.parametrize(("name", "config", "message", "want"), ARCHIVES, ids=lambda x: x if isinstance(x, str) else "")
+def test_archives(name: str, config: dict[str, bool], message: str | None, want: list[str]) -> None:
+    r = boot_initrd(str(DATA / name), builtin="none", config=config)
+    assert (r.unpack_error, paths(r.tree), r.splats) == (message, want, [])
+
+
+@pytest.mark.parametrize("design", ["upstream", "layered", "initerofs-rfc"])
+def test_times_are_the_archives(design: str) -> None:
+    from initramfs.harness.designs import find
+
+    r = boot_initrd(str(DATA / "mtimes.cpio"), builtin="none", **find(design).options())
+    assert {e["path"]: e["mtime"] for e in r.tree if e["path"] != "/"} == mtimes()
