@@ -69,7 +69,8 @@ def erofs_image_size(sb: int, end: int) -> int:
     blkszbits = head[12]
     blocks = int.from_bytes(head[36:40], "little")
     incompat = int.from_bytes(head[80:84], "little")
-    if incompat & EROFS_FEATURE_INCOMPAT_48BIT:
+    # without rootnid_8b the two bytes of blocks_hi are rootnid_2b (erofs_read_superblock())
+    if incompat & EROFS_FEATURE_INCOMPAT_48BIT and any(head[112:120]):
         blocks |= int.from_bytes(head[14:16], "little") << 32
     if not 9 <= blkszbits <= 16 or not blocks or incompat & EROFS_FEATURE_INCOMPAT_DEVICE_TABLE and int.from_bytes(head[86:88], "little"):
         return -EINVAL

@@ -203,9 +203,13 @@ def splits(run: Run) -> None:
 
 # ------------------------------------------------------------------------- damage
 
-def _room(data: bytes, blkszbits: int, blocks_lo: int, blocks_hi: int, bits48: bool, devices: int, room: int) -> bool:
+def _blocks(lo: int, union: int, bits48: bool, rootnid_8b: int) -> int:
+    """Blocks of the primary device: the 16 bits beside the extension slots are their upper half only where the root has its 64 bits elsewhere."""
+    return lo + (union << 32) if bits48 and rootnid_8b else lo
+
+
+def _room(blkszbits: int, blocks: int, devices: int, room: int) -> bool:
     """Whether a superblock with these fields is one to mount from ``room`` bytes of memory."""
-    blocks = blocks_lo + (blocks_hi << 32 if bits48 else 0)
     return 9 <= blkszbits <= 16 and 0 < blocks and blocks * 2 ** blkszbits <= room and not devices
 
 
@@ -224,6 +228,7 @@ def splits_damaged(run: Run) -> None:
         lo = pick.one_of("blocks", (1, 0, 2, 3, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF))
         hi = pick.one_of("blocks_hi", (0, 1, 0x10, 0x8000, 0xFFFF))
         bits48 = bool(pick.int("48 bit", 0, 1))
+        root8 = pick.one_of("rootnid_8b", (0, 36, 1 << 40))
         devices = pick.one_of("devices", (0, 1))
         incompat = struct.unpack_from("<I", data, SUPER + 80)[0]
         incompat = incompat & ~(INCOMPAT_48BIT | INCOMPAT_DEVICE_TABLE) | (INCOMPAT_48BIT if bits48 else 0) | (INCOMPAT_DEVICE_TABLE if devices else 0)
@@ -232,9 +237,11 @@ def splits_damaged(run: Run) -> None:
         struct.pack_into("<I", data, SUPER + 36, lo)
         struct.pack_into("<I", data, SUPER + 80, incompat)
         struct.pack_into("<H", data, SUPER + 86, devices)
+        struct.pack_into("<Q", data, SUPER + 112, root8)
         row.pad(-len(row.data) % 4)
-        good = _room(bytes(data), bits, lo, hi, bits48, devices, len(data))
-        used = (lo + (hi << 32 if bits48 else 0) << bits) if good else len(data)
+        blocks = _blocks(lo, hi, bits48, root8)
+        good = _room(bits, blocks, devices, len(data))
+        used = blocks << bits if good else len(data)
         row.add("e", bytes(data[:used]), not good)
         if used < len(data):                        # what the image does not need is not its own
             if data[used:].strip(b"\0"):

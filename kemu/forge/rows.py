@@ -35,7 +35,7 @@ class RowOptions:
     flaws: bool = True
     beyond: bool = False
     cpio: CpioOptions = CpioOptions(max_members=4, max_size=600)
-    erofs: ErofsOptions = ErofsOptions(max_nodes=5, max_blocks=2, max_bytes=1 << 13, max_devices=0, overlay=True)
+    erofs: ErofsOptions = ErofsOptions(max_nodes=5, max_blocks=2, max_bytes=1 << 13, max_devices=0, overlay=True, short_root=True)
     alignments: tuple[int, ...] = (4096, 512, 4, 1)
 
 

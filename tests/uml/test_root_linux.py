@@ -59,7 +59,7 @@ def said(lines: list[str]) -> list[str]:
 def both(kernel: Kernel, data: bytes, cmdline: str, ram: bool) -> tuple[list[str], list[str]]:
     linux = boot_linux(data, cmdline + " ignore_loglevel", kernel=kernel, timeout=20)
     end = [f"hang: {linux.end}"] if linux.end == "hang" else []
-    here = boot_initrd(data, cmdline=cmdline + " ignore_loglevel", tree=False, config={"CONFIG_BLK_DEV_RAM": ram, "CONFIG_BLK_DEV_WRITE_MOUNTED": False})
+    here = boot_initrd(data, cmdline=cmdline + " ignore_loglevel", tree=False, config={"CONFIG_BLK_DEV_RAM": ram})
     return said(linux.console.splitlines()) + end, said(here.log)
 
 

@@ -31,6 +31,7 @@ class ErofsOptions:
                  extra devices by unified addresses)
     suspects     also layouts that Linux 7.2 is known to read wrongly (kemu.forge.erofs.suspects)
     overlay      whiteouts and opaque directories, as a layer of an overlay has them
+    short_root   48-bit layouts whose root's nid is in 16 bits, as mkfs.erofs makes them
     """
 
     block_bits: tuple[int, ...] = (12, 9, 10, 11)
@@ -45,6 +46,7 @@ class ErofsOptions:
     beyond_fsck: bool = False
     suspects: bool = False
     overlay: bool = False
+    short_root: bool = False
 
 
 ORDERS = ("meta-first", "data-first", "mixed", "meta-first-reverse", "data-reverse", "shuffled")
@@ -110,6 +112,8 @@ class _ImageChooser:
             plan.meta = pick.one_of("meta", (None, 0, 1, 3))
             plan.tail_blocks = pick.one_of("tail_blocks", (0, 1, 3))
             plan.fill = pick.one_of("fill", (0, 0xA5, 0xFF))
+        if self.options.short_root and pick.rare("48 bit, root's nid in 16", 4):
+            plan.bits48 = plan.short_root = True
         return plan
 
     def tree(self) -> t.Dir:

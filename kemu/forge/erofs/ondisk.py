@@ -115,11 +115,11 @@ assert (_super.size, _compact.size, _extended.size, _dirent.size, _map_header.si
 def super_block(*, feature_compat: int, blkszbits: int, sb_extslots: int, root_nid: int, inos: int, epoch: int, fixed_nsec: int,
                 blocks: int, meta_blkaddr: int, xattr_blkaddr: int, uuid: bytes, volume_name: bytes, feature_incompat: int,
                 compr: int, build_time: int, extra_devices: int = 0, devt_slotoff: int = 0,
-                bits48: bool = False) -> bytes:
-    """``struct erofs_super_block`` with checksum 0, without its extension slots."""
-    return _super.pack(EROFS_SUPER_MAGIC_V1, 0, feature_compat, blkszbits, sb_extslots, 0 if bits48 else root_nid, inos, epoch, fixed_nsec, blocks,
+                nid64: bool = False) -> bytes:
+    """``struct erofs_super_block`` with checksum 0, without its extension slots. ``nid64``: the root's nid is in rootnid_8b, and blocks_hi is 0."""
+    return _super.pack(EROFS_SUPER_MAGIC_V1, 0, feature_compat, blkszbits, sb_extslots, 0 if nid64 else root_nid, inos, epoch, fixed_nsec, blocks,
                        meta_blkaddr, xattr_blkaddr, uuid, volume_name, feature_incompat, compr, extra_devices, devt_slotoff,
-                       0, 0, 0, 0, 0, 0, 0, build_time, root_nid if bits48 else 0, 0)
+                       0, 0, 0, 0, 0, 0, 0, build_time, root_nid if nid64 else 0, 0)
 
 
 def inode_compact(fmt: int, icount: int, mode: int, nb: int, size: int, mtime: int, u: int, ino: int, uid: int, gid: int) -> bytes:

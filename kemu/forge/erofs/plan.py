@@ -106,7 +106,8 @@ class ImagePlan:
     meta        how far below the first inode the metadata area starts, in blocks, as far as possible
     tail_blocks free blocks at the end of the image
     dedupe      equal or contained data is stored once
-    bits48      48-bit layout: the root's nid has 64 bits (always so where an inode has extent records)
+    bits48      48-bit layout (always so where an inode has extent records)
+    short_root  with bits48: the root's nid is in rootnid_2b all the same, where blocks_hi would be (as mkfs.erofs does it), not in rootnid_8b
     devices     extra devices; all of them lie behind the primary one in the (flat) image
     device_gap  blocks between devices
     fill        byte that fills everything unused
@@ -130,6 +131,7 @@ class ImagePlan:
     compr_cfgs: bool = False
     lz4_max_distance: int = 65535
     bits48: bool = False
+    short_root: bool = False
     devices: int = 0
     device_gap: int = 0
     extra_incompat: int = 0

@@ -77,6 +77,7 @@ class _Writer:
     def _place(self) -> int:
         plan, bs = self.plan, self.bs
         self.bits48 = plan.bits48 or any(i.layout == "extents" for i in self.inodes.values())
+        self.nid64 = self.bits48 and not plan.short_root
         self.z = [i.z for i in self.inodes.values() if i.z]
         self.zext = [e for z in self.z for e in z.extents]
         # several blocks, or maybe: extent records put pclusters at any byte
@@ -123,12 +124,12 @@ class _Writer:
         highest_meta = max(0, (lowest - 32) // self.bs)
         root_pos = self.inodes[id(self.root)].pos
         meta = 0 if self.plan.meta is None else max(0, highest_meta - self.plan.meta)
-        if (root_pos - meta * self.bs) // 32 > 0xFFFF and not self.bits48:
+        if (root_pos - meta * self.bs) // 32 > 0xFFFF and not self.nid64:
             meta = highest_meta
         self.meta = meta
         for i in self.inodes.values():
             i.nid = (i.pos - meta * self.bs) // 32
-        if self.inodes[id(self.root)].nid > 0xFFFF and not self.bits48:
+        if self.inodes[id(self.root)].nid > 0xFFFF and not self.nid64:
             raise PlanError("the root inode is more than 65535 slots above the lowest inode")
 
     # bytes
@@ -188,7 +189,7 @@ class _Writer:
             "xattr_blkaddr": self.xattr_run.block() if self.xattr_run else 0, "feature_incompat": incompat, "compr": compr,
             "build_time": plan.build_time, "extra_devices": plan.devices, "devt_slotoff": self.slots,
         }
-        sb = d.super_block(uuid=plan.uuid, volume_name=plan.volume_name, bits48=self.bits48, **fields)
+        sb = d.super_block(uuid=plan.uuid, volume_name=plan.volume_name, nid64=self.nid64, **fields)
         image[d.EROFS_SUPER_OFFSET:d.EROFS_SUPER_OFFSET + len(sb)] = sb
         if self.cfgs:
             pos = d.EROFS_SUPER_OFFSET + d.SUPER_SIZE + 16 * plan.sb_extslots

@@ -16,7 +16,7 @@ TOP = Path(__file__).parents[3]
 # selected by something that the recipe does name
 BY_SELECTION = {f"CONFIG_DECOMPRESS_{x}": f"CONFIG_RD_{x}" for x in ("GZIP", "BZIP2", "LZMA", "XZ", "LZO", "LZ4", "ZSTD")} | {
     "CONFIG_FS_POSIX_ACL": "CONFIG_TMPFS_POSIX_ACL"}
-NOT_THERE = {"CONFIG_TRANSPARENT_HUGEPAGE": "UML has none", "CONFIG_BLK_DEV_WRITE_MOUNTED": "Kconfig's default"}
+NOT_THERE = {"CONFIG_TRANSPARENT_HUGEPAGE": "UML has none"}
 
 
 def asked() -> set[str]:
