@@ -5,11 +5,9 @@
 """
 from __future__ import annotations
 
-import bz2
-import lzma
 import re
 import struct
-import zlib
+from binascii import crc32
 from collections.abc import Callable
 
 from kemu.forge.compressors import available, compress, lz4_legacy
@@ -18,12 +16,18 @@ from kemu.forge.cpio_choose import CpioArchive, choose_cpio
 from kemu.forge.cpio_wild import choose_wild
 from kemu.forge.packed_deflate import deflate_odd
 from kemu.forge.pick import Pick
+from kemu.machine.hostmodule import host_module
+
+bz2 = host_module("bz2", "bzip2")
+lzma = host_module("lzma", "xz and lzma")
+zlib = host_module("zlib", "gzip")
+zstandard = host_module("zstandard", "zstd")
 
 ODD = 5         # a field is odd once in so many times
 
 
 def _crc(data: bytes) -> bytes:
-    return struct.pack("<I", zlib.crc32(data))
+    return struct.pack("<I", crc32(data))
 
 
 def _vli(n: int, waste: int = 0) -> bytes:
@@ -62,7 +66,7 @@ class _Odd:
 # xz
 
 _FILTERS = (4, 5, 7, 8, 9, 10, 11, 6, 3, 0x21, 0x20, 0, 12)         # BCJ, IA64, delta, LZMA2, unknown ones
-_FILTER_IDS = {4: lzma.FILTER_X86, 5: lzma.FILTER_POWERPC, 7: lzma.FILTER_ARM, 8: lzma.FILTER_ARMTHUMB, 9: lzma.FILTER_SPARC, 6: lzma.FILTER_IA64}
+_LIBLZMAS = (4, 5, 6, 7, 8, 9)
 _CHECKS = {0: 0, 1: 4, 4: 8, 10: 32}
 
 
@@ -72,8 +76,8 @@ def _lzma2(odd: _Odd, data: bytes, bcj: int) -> bytes:
     if odd.rare("chunks as they are", 4):
         pieces = [data[at:at + 3000] for at in range(0, len(data), 3000)]
         return b"".join((b"\x01" if not i else b"\x02") + struct.pack(">H", len(p) - 1) + p for i, p in enumerate(pieces)) + b"\0"
-    if bcj in _FILTER_IDS and odd.pick.int("filtered", 0, 1):
-        chain.insert(0, {"id": _FILTER_IDS[bcj]})
+    if bcj in _LIBLZMAS and odd.pick.int("filtered", 0, 1):
+        chain.insert(0, {"id": bcj})
     out = bytearray(lzma.compress(data, format=lzma.FORMAT_RAW, filters=chain))
     if len(out) > 8 and odd.rare("a chunk's header", 8):
         at = odd.pick.int("at", 0, 6)
@@ -170,7 +174,7 @@ def gzip_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
         if flags & 16:
             head += b"comment\0"
         if flags & 2:
-            head += struct.pack("<H", zlib.crc32(bytes(head)) & 0xFFFF)
+            head += struct.pack("<H", crc32(bytes(head)) & 0xFFFF)
     elif flags & 8:
         head += b"n" * pick.one_of("name", (0, 1, 300)) + b"\0"
     if odd.rare("magic 1f 9e", 20):
@@ -180,7 +184,7 @@ def gzip_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
     else:
         packer = zlib.compressobj(pick.one_of("level", (6, 0, 1)), zlib.DEFLATED, -15, 9, pick.one_of("strategy", (0, 2, 4)))
         body = packer.compress(data) + packer.flush()
-    tail = struct.pack("<II", zlib.crc32(data), len(data))
+    tail = struct.pack("<II", crc32(data), len(data))
     if odd.rare("trailer", 4):
         tail = pick.one_of("tail", (bytes(8), tail[:4], b"", b"\xff" * 8))
     done += odd.done
@@ -284,8 +288,6 @@ def lz4_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
 
 def zstd_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
     """A frame with a header of its own: raw, repeated and compressed blocks."""
-    import zstandard
-
     odd = _Odd(pick)
     single = pick.rare("single segment", 3)
     checksum = pick.rare("checksum", 2)

@@ -10,7 +10,7 @@ from kemu.forge.erofs.choose import ErofsOptions, choose_image
 from kemu.forge.pick import Pick, SeedValues
 from kemu.machine.machine import Machine
 
-from erofs_memback.harness.mount import mount_image
+from erofs_memback.harness.mount import mount_in
 from initramfs.segments import erofs_image_size
 
 
@@ -18,11 +18,10 @@ from initramfs.segments import erofs_image_size
 def test_split_and_mount_agree(seed: int) -> None:
     image = choose_image(Pick(SeedValues(seed)), ErofsOptions(max_nodes=2, max_devices=0, short_root=True))
     with Machine(memory=32 << 20) as m:
-        region = m.place(image.data)
-        size = erofs_image_size(region.addr + 1024, region.addr + region.size)
-        mounted = mount_image(m, region)
-        sbi = mounted.sb.s_fs_info
-        assert size == sbi.dif0.blocks << sbi.blkszbits
+        mounted = mount_in(m, image.data)
+        region, sbi = mounted.region, mounted.sb.s_fs_info
+        assert erofs_image_size(region.addr + 1024, region.addr + region.size) == sbi.dif0.blocks << sbi.blkszbits
+        mounted.umount()
 
 
 def test_forged_images_have_both_kinds_of_roots() -> None:

@@ -6,10 +6,11 @@ does the block again: its first bytes, which were given already, are dropped.
 """
 from __future__ import annotations
 
-import lzma
-
 from kemu.linux.decompress.xz_dec import VLI_UNKNOWN, XZ_OK, XZ_STREAM_END, Lzma2, XzDec
 from kemu.linux.honesty import custom
+from kemu.machine.hostmodule import host_module
+
+lzma = host_module("lzma", "xz")
 
 PIECE = 1 << 16
 LZMA_PROPS_MAX = (4 * 5 + 4) * 9 + 8

@@ -139,3 +139,93 @@ def test_a_changed_byte_never_escapes(data: Any) -> None:
     res, out, _, errors, _ = run(bytes(bad))
     assert res == 0 or errors or res < 0
     assert len(out) < 1 << 24
+
+
+BCJ = {"x86": 4, "powerpc": 5, "arm": 7, "armthumb": 8, "sparc": 9}
+
+
+def machine_code(seed: int) -> bytes:
+    """Bytes in which every filter finds much to do."""
+    rng = random.Random(seed)
+    calls = (b"\xe8", b"\xe9", b"\xe8\xe8", b"\xff\xff", b"\0\0", b"\xeb", b"\x48\0\0\1", b"\x40\0\1\2", b"\x7f\xc0", b"\xf0\1\xf8", b"\x94", b"\x90", b"\xef",
+             b"\x97\x02", b"\x17\x01")
+    return b"".join(rng.choice(calls) + rng.randbytes(rng.randrange(5)) for _ in range(4000))
+
+
+@pytest.mark.parametrize("name", BCJ)
+def test_filters_undo_what_liblzma_does(name: str) -> None:
+    for seed in range(4):
+        plain = machine_code(seed)
+        assert run(xz(plain, filters=[{"id": BCJ[name]}, {"id": lzma.FILTER_LZMA2, "preset": 0}]))[:2] == (0, plain)
+
+
+@pytest.mark.parametrize(("name", "size", "want"), [
+    # BL, ADRP near and far, an ADRP that is out of range, unaligned data behind
+    ("arm64", 4, "00000094 fcffff97 200000b0 4100009f 1f2003d5"), ("riscv", 2, "ef00f0ff 97020000 93820200 17010000 13012101 00"),
+])
+def test_filters_that_are_younger_than_pythons(name: str, size: int, want: str) -> None:
+    """Moved by a page, a filter's answer moves by as much: the addresses are relative to where the code is; and in portions it is the same."""
+    from kemu.linux.decompress.xz_bcj import bcj_apply, xz_dec_bcj, xz_dec_bcj_reset
+
+    with Machine():
+        code = bytes.fromhex(want) * 50 + machine_code(9)
+        whole, parts = bytearray(code), bytearray(code)
+        s = xz_dec_bcj()
+        assert xz_dec_bcj_reset(s, {"arm64": 10, "riscv": 11}[name]) == 0
+        end = bcj_apply(s, whole, 0, len(whole))
+        xz_dec_bcj_reset(s, s.type)
+        at = 0
+        for stop in range(100, len(parts) + 99, 100):
+            at = bcj_apply(s, parts, at, min(stop, len(parts)))
+        assert whole == parts and at == end and whole != code and len(whole) - end < 2 * size + 8
+
+
+@pytest.mark.parametrize("filters", [[], [{"id": 4}]], ids=["lzma2", "x86"])
+def test_what_liblzma_refuses_late_is_decoded_again_from_the_block(monkeypatch: pytest.MonkeyPatch, filters: list[dict[str, Any]]) -> None:
+    """The same bytes come out, whoever decodes, and nothing twice."""
+    plain = NOISE[:3000] + TEXT * 3 + machine_code(3)
+    data = bytearray(xz(plain, filters=[*filters, {"id": lzma.FILTER_LZMA2, "preset": 0}]))
+    data[-2000] ^= 0x55
+    by_library = run(bytes(data))[:4]
+    monkeypatch.setattr(xz_dec, "quick_lzma2", lambda *a: None)
+    assert by_library == run(bytes(data))[:4]
+    assert by_library[3] == ["XZ-compressed data is corrupt"] and len(by_library[1]) > 100_000
+
+
+def test_a_code_without_an_end_of_block() -> None:
+    """Linux decodes what there is; libz refuses the block."""
+    from kemu.forge.packed_deflate import deflate_odd
+    from kemu.forge.pick import Pick, SeedValues
+
+    for seed in range(200):
+        done: list[str] = []
+        body = deflate_odd(Pick(SeedValues(seed)), TEXT[:5000], done)
+        if done == ["no end of block", "distances [1, 1]"]:
+            break
+    res, out, _, errors, _ = run(b"\x1f\x8b\x08\0" + bytes(6) + body)
+    assert (res, out, errors) == (-1, TEXT[:5000], ["read error"])
+
+
+def test_the_randomised_bit_at_every_offset() -> None:
+    good = bytearray(bz2.compress(random.Random(1).randbytes(700_000), 1))
+    n, bits = len(good) * 8, int.from_bytes(good, "big")
+    text = bin(bits)[2:].zfill(n)
+    seen, at = set(), text.find(bin(0x314159265359)[2:].zfill(48))
+    while at >= 0:
+        seen.add(at % 8)
+        assert bunzip2._may_be_randomised((bits | 1 << n - 1 - at - 80).to_bytes(len(good), "big"))
+        at = text.find(bin(0x314159265359)[2:].zfill(48), at + 1)
+    assert len(seen) >= 4 and not bunzip2._may_be_randomised(bytes(good))
+    bad = bz2.compress(TEXT)
+    bad = (int.from_bytes(bad, "big") | 1 << len(bad) * 8 - 1 - 32 - 80).to_bytes(len(bad), "big")
+    assert run(bad)[:2] == (-7, b"")
+
+
+@pytest.mark.parametrize("option", ["X86", "ARM64"])
+def test_filters_are_options(option: str) -> None:
+    from kemu.linux.decompress.xz_bcj import xz_dec_bcj, xz_dec_bcj_reset
+
+    number = {"X86": 4, "ARM64": 10}[option]
+    for on in (True, False):
+        with Machine(config={f"CONFIG_XZ_DEC_{option}": on}):
+            assert xz_dec_bcj_reset(xz_dec_bcj(), number) == (0 if on else 6)
