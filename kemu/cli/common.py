@@ -47,6 +47,21 @@ class Parser(argparse.ArgumentParser):
         complain(f"{head}{message} (see: {self.prog} --help)")
         self.exit(EXIT_USAGE)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, but what is left over is told by the command that it was given to."""
+        got, rest = self.parse_known_args(args, namespace)
+        if rest:
+            words = [getattr(got, name, None) for name in ("command", "verb")]
+            Parser(prog=" ".join([self.prog, *(w for w in words if w)]), add_help=False).error(f"unrecognized arguments: {' '.join(rest)}")
+        return got
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:      # --option=-- is a value, which argparse before 3.13 loses
+            value = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)             # type: ignore[misc]
+
 
 class _Tell(argparse.Action):
     """Prints what it is asked for, and that is all."""

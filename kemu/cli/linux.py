@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError, errno_text
-from kemu.cli.values import count, name_of_file, page_offset, seconds
+from kemu.cli.values import check_file, count, name_of_file, page_offset, seconds
 from kemu.report import manifest
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml.build import Kernel, Recipe, build, configure, prepare, progress
@@ -161,7 +161,10 @@ def _build(args: argparse.Namespace) -> int:
 
 def _boot(args: argparse.Namespace) -> int:
     from kemu.rung.uml.initrd import boot_initrd, builtin_config
+    if args.initrd is not None:
+        check_file(args.initrd, "boot: an initrd", null=True)
     if args.builtin not in ("default", "none"):
+        check_file(args.builtin, "boot: --builtin", null=True)
         args.config = [*args.config, builtin_config(Path(args.builtin))]
     live = not (args.manifest or args.json)
     boot = boot_initrd(args.initrd, args.cmdline, args.at, "none" if args.builtin == "none" else "default", kernel=kernel_of(args),
@@ -218,8 +221,7 @@ def _cases(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for name in args.images:
         path = Path(name)
         if not path.is_dir():
-            if not path.exists():
-                raise CommandError(f"oracle: {path}: {errno_text(2)}")
+            check_file(path)
             yield {"path": path, "devices": args.device, "options": args.options, "named": True}
             continue
         index = {}

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, CommandError, cache_home
+from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, cache_home
 from kemu.cli.values import name_of_file
 from kemu.report import ports
 from kemu.report.csource import pin
@@ -61,7 +61,7 @@ def _find(name: str) -> ports.Ported:
 
 def _diff(args: argparse.Namespace) -> int:
     if not args.function:
-        raise CommandError("diff needs the name of a C function", 2)
+        raise CommandError("diff needs the name of a C function", EXIT_USAGE)
     tree, p = _tree(args), _find(args.function)
     fn = ports.c_function(tree, p)
     if fn is None:
@@ -112,4 +112,6 @@ def _pin(args: argparse.Namespace) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.function is not None and args.action != "diff":
+        raise CommandError(f"{args.action} takes no function: {args.function!r}", EXIT_USAGE)
     return {"list": _list, "diff": _diff, "drift": _drift, "pin": _pin}[args.action](args)

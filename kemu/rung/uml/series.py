@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -103,8 +104,8 @@ def _settings(toml: Path) -> dict[str, Any]:
 
 def new_series(name: str, place: Path) -> Path:
     """Make ``place/name`` with a series.toml to fill in; its path. ``ConfigError`` if it is there already."""
-    if not name or "/" in name or name.startswith("."):
-        raise ConfigError(f"{name!r}: not a name for a folder")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name):
+        raise ConfigError(f"{name!r}: not a name for a folder: letters, digits and . _ + - are")
     folder = place / name
     if folder.exists():
         raise ConfigError(f"{folder}: it is there already")
