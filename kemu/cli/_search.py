@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
 
 from kemu.cli._keeping import Keeper
@@ -21,6 +20,7 @@ from kemu.explore.stop import on_signals
 from kemu.explore.workers import review_on, search_on
 from kemu.report import json_out, ktap_out, splat_report
 from kemu.report.store import findings, runs
+from kemu.report.terminal import Wait, is_terminal
 
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,47 +90,35 @@ def check_rung(experiments: list[Experiment], rung: str) -> list[Experiment]:
     return fit
 
 
-def _every(usual: float) -> float:
-    """Seconds between two lines of progress: ``KEMU_PROGRESS``, or ``usual``."""
+def _every() -> float:
+    """Seconds between two lines of progress: ``KEMU_PROGRESS``; 0: as is usual."""
     try:
         return max(0.05, float(os.environ["KEMU_PROGRESS"]))
     except (KeyError, ValueError):
-        return usual
+        return 0.0
 
 
 class Teller:
-    """Progress: a line that is rewritten on a terminal, one every ten seconds elsewhere; always on stderr."""
+    """Progress of a search, on stderr."""
 
-    def __init__(self, quiet: bool):
-        self.quiet = quiet
-        self.tty = sys.stderr.isatty()
-        self.every = _every(0.2 if self.tty else 10.0)
-        self.last = time.monotonic()
-        self.shown = False
+    def __init__(self, quiet: bool, no_color: bool = False, seconds: float = 0.0, examples: int = 0):
+        self.wait = Wait(quiet, no_color, every=_every())
+        self.seconds = seconds
+        self.examples = examples
 
     def __call__(self, p: Progress) -> None:
-        now = time.monotonic()
-        if self.quiet or now - self.last < self.every:
-            return
-        self.last = now
-        text = (f"{p.seconds:.0f} s: {p.examples} examples, {len(p.behaviours)} behaviours, {len(p.findings)} findings ({p.current})")
-        if self.tty:
-            self.shown = True
-            print(f"\r\x1b[K{text[:110]}", end="", file=sys.stderr, flush=True)
-        else:
-            print(f"# {text}", file=sys.stderr, flush=True)
+        done, total = (p.examples, self.examples) if self.examples else (p.seconds, self.seconds)
+        self.wait(f"{p.seconds:.0f} s: {p.examples} examples, {len(p.behaviours)} behaviours, {len(p.findings)} findings ({p.current})", done, total)
 
     def clear(self) -> None:
-        if self.shown:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-            self.shown = False
+        self.wait.clear()
 
 
 def run_search(args: argparse.Namespace, command: str, experiments: list[Experiment], most: float, workers: int) -> Progress:
     """Search as the options say. What is found is kept on disk at once; on a terminal ``fuzz`` prints it as it comes."""
-    teller = Teller(args.quiet or args.json)
+    teller = Teller(args.quiet or args.json, args.no_color, 0.0 if args.examples else args.seconds or most, args.examples or 0)
     experiments = check_rung(experiments, args.rung)
-    live = sys.stdout.isatty() and not args.ktap and not args.json
+    live = is_terminal(sys.stdout) and not args.ktap and not args.json
     run, p = _begin(args, command, experiments, workers)
     keeper = Keeper(command, run, experiments, args.rung)
     for kept in findings.of_run(run.id) if args.resume else ():
@@ -187,7 +175,7 @@ def print_machine_readable(args: argparse.Namespace, name: str, experiments: lis
     if args.json:
         print(json_out.review(name, p))
         return True
-    if args.ktap or not sys.stdout.isatty():
+    if args.ktap or not is_terminal(sys.stdout):
         print("\n".join(ktap_out.document(experiments, p)))
         return True
     return False
@@ -205,10 +193,3 @@ def finish(p: Progress, command: str) -> int:
     if not p.examples:
         return EXIT_NO_TESTS
     return EXIT_FAILED if p.findings else EXIT_OK
-
-
-def terminal_width() -> int:
-    try:
-        return os.get_terminal_size().columns
-    except OSError:
-        return 130

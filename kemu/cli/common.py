@@ -47,6 +47,10 @@ class Parser(argparse.ArgumentParser):
         complain(f"{head}{message} (see: {self.prog} --help)")
         self.exit(EXIT_USAGE)
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message:                                     # argparse keeps quiet about a full disk
+            (file or sys.stderr).write(message)
+
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's, but what is left over is told by the command that it was given to."""
         got, rest = self.parse_known_args(args, namespace)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError, errno_text
 from kemu.cli.values import check_file, count, name_of_file, seconds
+from kemu.report.terminal import Wait
 from kemu.samples import sample
 
 HELP = "mount a real compressed image at every byte offset of a page, through the block device and from memory, and compare"
@@ -103,6 +104,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{path.name}: {len(image)} bytes, mounted through a block device and from memory at {len(offsets)} offsets of a {PAGE}-byte page")
     start = time.perf_counter()
     wrong: list[tuple[str, int]] = []
+    wait = Wait(args.quiet, args.no_color)
     done = 0
     workers = max(1, args.workers)
     chunks = [offsets[i::workers * 8] for i in range(workers * 8)]
@@ -111,11 +113,9 @@ def run(args: argparse.Namespace) -> int:
         for result in pool.map(_offsets, [image] * len(chunks), chunks):
             done += len(result)
             wrong += [(b, at) for b, at, d in result if d != want]
-            if sys.stdout.isatty():
-                print(f"\r{done} mounts", end="", flush=True)
+            wait(f"{done} of {2 * len(offsets)} mounts", done, 2 * len(offsets))
     took = time.perf_counter() - start
-    if sys.stdout.isatty():
-        print("\r", end="")
+    wait.clear()
     print(f"{done} mounts, every file of {inodes} inodes read: {len(wrong)} differ; {took:.1f} s, {done / took:.0f} mounts/s on {workers} cores")
     for backend, at in wrong[:5]:
         print(f"  differs: {backend} at offset {at}")

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from kemu.cli.common import EXIT_CONFIG, EXIT_OK, cache_home
+from kemu.report.terminal import is_terminal, print_table
 
 HELP = "say what this machine has, and what each missing tool disables"
 
@@ -90,7 +91,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"ok": not broken, "checks": rows}))
     else:
-        for r in rows:
+        if is_terminal(sys.stdout):
+            print_table(["", "what", "where, or what its absence disables"],
+                        [["ok" if r["found"] else "MISSING" if r["needed"] else "absent", str(r["name"]),
+                          str(r["detail"]) if r["found"] else f"disables: {r['disables']}; {r['remedy']}"] for r in rows], args.no_color)
+        for r in rows if not is_terminal(sys.stdout) else ():
             mark = "ok     " if r["found"] else "MISSING" if r["needed"] else "absent "
             print(f"{mark} {r['name']:<12} {r['detail']}" if r["found"] else f"{mark} {r['name']:<12} disables: {r['disables']}; {r['remedy']}")
         print("everything needed is here" if not broken else f"{len(broken)} needed things are missing")

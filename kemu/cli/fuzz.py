@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 from kemu.cli import _search
 from kemu.cli.common import EXIT_OK
 from kemu.explore import experiment
+from kemu.report.terminal import is_terminal, print_table
 
 HELP = "run experiments with generated inputs, faults and schedules"
 
@@ -26,8 +28,11 @@ def run(args: argparse.Namespace) -> int:
                           for e in chosen]))
         return EXIT_OK
     if args.list:
-        for e in chosen:
-            print(f"{e.name:<36} {e.series:<20} {e.doc}")
+        if is_terminal(sys.stdout):
+            print_table(["experiment", "series", "what holds"], [[e.name, e.series, e.doc] for e in chosen], args.no_color)
+        else:
+            for e in chosen:
+                print(f"{e.name:<36} {e.series:<20} {e.doc}")
         return EXIT_OK
     chosen = _search.check_rung(chosen, args.rung)
     p = _search.run_search(args, "fuzz", chosen, 20.0, args.workers or 1)

@@ -10,7 +10,7 @@ from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore import experiment
 from kemu.explore.progress import Progress
 from kemu.report import kunit_case, splat_report
-from kemu.report.table import table
+from kemu.report.terminal import print_table
 
 HELP = "find what is wrong with a patch series, and say how to see it"
 
@@ -36,6 +36,11 @@ def run(args: argparse.Namespace) -> int:
     return _search.finish(p, "review")
 
 
+def _short(text: str, most: int = 160) -> str:
+    """Of a trigger that takes many words; all of them are in the report."""
+    return text if len(text) <= most else text[:most - 3] + "..."
+
+
 def _print(args: argparse.Namespace, p: Progress) -> None:
     findings = p.sorted_findings()
     for f in findings if not args.quiet else []:
@@ -43,8 +48,8 @@ def _print(args: argparse.Namespace, p: Progress) -> None:
         if args.kunit:
             print("\n".join(kunit_case.skeleton(f)) + "\n")
     if findings:
-        rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.ref(f.token), f.title + (f" [{f.trigger}]" if f.trigger else "")] for f in findings]
-        print("\n".join(table(["severity", "detector", "where in C", "token", "what, with the smallest trigger"], rows, _search.terminal_width())))
+        rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.ref(f.token), f.title + (f" [{_short(f.trigger)}]" if f.trigger else "")] for f in findings]
+        print_table(["severity", "detector", "where in C", "token", "what, with the smallest trigger"], rows, args.no_color)
     if p.of_base:
         print(f"{len(p.of_base)} more that the kernel below shows as well: " + "; ".join(f.title for f in p.of_base))
     print(f"{args.name}: {p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(findings)} findings")

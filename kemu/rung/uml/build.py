@@ -12,11 +12,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kemu.report.terminal import Wait
 from kemu.rung.uml import config
 from kemu.rung.uml.cache import cache_dir, lock
 from kemu.rung.uml.errors import BuildError, ConfigError
@@ -232,22 +232,17 @@ def _forget_old(kernels: Path) -> None:
 
 
 def progress() -> Callable[[str], None]:
-    """A ``say`` for the command line: one line that is rewritten on a terminal, a line every few seconds elsewhere."""
-    out = sys.stderr
-    last = 0.0
-    tty = out.isatty() and not os.environ.get("NO_COLOR")
+    """A ``say`` for the command line: a step (text that begins with a carriage return) is a line that is rewritten on a terminal, and one
+    every ten seconds elsewhere; other texts are lines."""
+    wait = Wait()
 
     def say(text: str) -> None:
-        nonlocal last
-        step = text.startswith("\r")
-        text = text.lstrip("\r")
-        if tty:
-            out.write("\r\x1b[K" + text[:100] + ("" if step else "\n"))
-            out.flush()
-        elif not step or time.monotonic() - last > 10:
-            out.write(text + "\n")
-            out.flush()
-            last = time.monotonic()
+        if text.startswith("\r"):
+            wait(text.lstrip("\r"))
+            return
+        wait.clear()
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
 
     return say
 

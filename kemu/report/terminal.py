@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a person at a terminal sees: tables that fit it, and a line that says what is being waited for.
+
+rich draws both, and is imported only where a stream is a terminal. A pipe gets plain text: no colour, no bar, no banner.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from kemu.report.table import table
+
+STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "ok": "green", "absent": "yellow", "MISSING": "bold red"}
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person looks at this stream."""
+    try:
+        return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+    except ValueError:                  # closed
+        return False
+
+
+def console(stream: TextIO, no_color: bool) -> Any:
+    """rich's console for a terminal; it honours NO_COLOR and the terminal's width itself."""
+    from rich.console import Console
+
+    return Console(file=stream, no_color=no_color or bool(os.environ.get("NO_COLOR")), highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], no_color: bool = False, width: int = 130) -> None:
+    """A table on standard output; the first column's words may have a colour. Plain text of ``width`` columns in a pipe."""
+    if not is_terminal(sys.stdout):
+        print("\n".join(table(head, rows, width)))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    t = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    for i, name in enumerate(head):
+        # what is copied elsewhere is never cut: a token, a name
+        t.add_column(name, overflow="fold", no_wrap=False, ratio=None if i < len(head) - 1 else 1, min_width=min(8, max([len(r[i]) for r in rows] or [1])))
+    for r in rows:
+        t.add_row(Text(r[0], style=STYLES.get(r[0], "")), *(Text(cell) for cell in r[1:]))
+    console(sys.stdout, no_color).print(t)
+
+
+class Wait:
+    """What is being waited for, on standard error: a line that is rewritten on a terminal, a line every ten seconds elsewhere."""
+
+    def __init__(self, quiet: bool = False, no_color: bool = False, stream: TextIO | None = None, every: float = 0.0):
+        self.stream = stream if stream is not None else sys.stderr
+        self.quiet = quiet
+        self.no_color = no_color
+        self.terminal = is_terminal(self.stream)
+        self.every = every or (0.2 if self.terminal else 10.0)
+        self.last = time.monotonic()
+        self._shown: Any = None
+        self._task: Any = None
+
+    def __call__(self, text: str, done: float = 0.0, total: float = 0.0) -> None:
+        """Say what is being done; ``done`` of ``total``, where that is known."""
+        now = time.monotonic()
+        if self.quiet or now - self.last < self.every:
+            return
+        self.last = now
+        if not self.terminal:
+            with contextlib.suppress(OSError, ValueError):
+                print(f"# {text}", file=self.stream, flush=True)
+            return
+        if self._shown is None:
+            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+            bar = [BarColumn(bar_width=16)] if total else []
+            self._shown = Progress(SpinnerColumn("line"), *bar, TextColumn("{task.description}", markup=False), transient=True, auto_refresh=False,
+                                   console=console(self.stream, self.no_color))
+            self._shown.start()
+            self._task = self._shown.add_task(text, total=total or None)
+        self._shown.update(self._task, description=text, completed=min(done, total) if total else None, refresh=True)
+
+    def clear(self) -> None:
+        """Take the line away: something else is printed, or it is over. The next call shows it again."""
+        if self._shown is not None:
+            self._shown.stop()
+            self._shown = None
