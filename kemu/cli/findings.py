@@ -16,7 +16,7 @@ from kemu.explore.run import replay
 from kemu.report import splat_report
 from kemu.report.store import findings, inputs, tokens, version
 from kemu.report.store.findings import Kept
-from kemu.report.table import table
+from kemu.report.terminal import print_table
 
 HELP = "what was found, kept on disk: list it, show it, confirm it, export it, forget it"
 
@@ -69,7 +69,7 @@ def _list(args: argparse.Namespace) -> int:
         print(json.dumps([k.as_json() for k in kept], indent=1))
     elif kept:
         rows = [[k.id, k.finding.severity, k.series, _state(k), k.token, k.finding.title] for k in kept]
-        print("\n".join(table(["id", "severity", "series", "last", "token", "what"], rows, _search.terminal_width())))
+        print_table(["id", "severity", "series", "last", "token", "what"], rows, args.no_color)
     elif not args.quiet:
         print(f"nothing is kept in {findings.folder()}")
     return EXIT_OK

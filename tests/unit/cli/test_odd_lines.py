@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 
 from kemu.cli import main
+from kemu.cli.common import subcommands
 from tests.conftest import DATA
 from tests.unit.cli import odd
 
 CODES = {0, 1, 2, 3, 4, 124, 125, 130, 141, 255}
-FINDS = {"fuzz", "review", "replay"}            # 1 is a finding, told on standard output
-GROUPS = ("", "mount", "boot", "forge", "compare", "demo", "fuzz", "review", "replay", "series", "port", "linux", "api", "doctor")
+FINDS = {"fuzz", "review", "replay", "findings"}            # 1 is a finding, told on standard output
+GROUPS = ("", *subcommands())
 STEP = 1 if os.environ.get("KEMU_ODD") == "all" else 4
 
 
@@ -89,7 +90,7 @@ def wrong(line: list[str], made: Path, before: set[str]) -> str:
     if code and lines and line and line[0] in GROUPS[1:] and not lines[-1].startswith((f"kemu: {line[0]}: ", f"kemu: {line[0]} ")):
         return f"does not say which command: {lines[-1]}"
     left = set(os.listdir()) - before
-    asked = {"missing"} if line[:1] == ["forge"] else {"patches"} if line[:2] == ["series", "new"] else set()
+    asked = {"missing"} if line[:1] == ["forge"] or line[:2] == ["findings", "export"] else {"patches"} if line[:2] == ["series", "new"] else set()
     for name in left & asked:
         (shutil.rmtree if os.path.isdir(name) else os.unlink)(name)
     return f"leaves {left - asked} in the working folder" if left - asked else ""
@@ -103,7 +104,7 @@ def test_odd_command_lines(group, tmp_path, monkeypatch):
     odd.make_files(here, (DATA / "demo.erofs").read_bytes(), (DATA / "root.cpio").read_bytes())
     monkeypatch.chdir(here)
     # no tool, no cache and no kernel tree: what gets as far as that ends there
-    for name, value in (("XDG_CACHE_HOME", tmp_path / "cache"), ("HOME", tmp_path), ("PATH", tmp_path / "nothing")):
+    for name, value in (("XDG_CACHE_HOME", tmp_path / "cache"), ("XDG_STATE_HOME", tmp_path / "state"), ("HOME", tmp_path), ("PATH", tmp_path / "nothing")):
         monkeypatch.setenv(name, str(value))
     before = set(os.listdir())
     lines = [x for x in odd.command_lines("sample:demo.erofs", str(made / "out")) if (x[0] if x and x[0] in GROUPS else "") == group]
