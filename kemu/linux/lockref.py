@@ -2,7 +2,7 @@
 """A lock and a count in one (include/linux/lockref.h, lib/lockref.c)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import custom, dup
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 
 
@@ -24,13 +24,13 @@ def lockref_init(r: lockref) -> None:
     r.count = 1
 
 
-@dup("lib/lockref.c")
+@custom("lib/lockref.c", "lockref_get", "the count changes in one step, as the C does it with cmpxchg")
 def lockref_get(r: lockref) -> None:
     """``void lockref_get(struct lockref *lockref)``"""
     r.count += 1
 
 
-@dup("lib/lockref.c")
+@custom("lib/lockref.c", "lockref_get_not_zero", "the count changes in one step, as the C does it with cmpxchg")
 def lockref_get_not_zero(r: lockref) -> bool:
     """``bool lockref_get_not_zero(struct lockref *lockref)``: False if the count was 0 or the reference is dead."""
     if r.count <= 0:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.honesty import custom, dup
+from kemu.linux.percpu_rwsem import percpu_rw_semaphore
+from kemu.linux.spinlock import spinlock_t
 from kemu.linux.time64 import TIME64_MAX, TIME64_MIN
 from kemu.linux.uuid import UUID_SIZE, uuid_t
 from kemu.machine.sched import WaitQueue
@@ -80,7 +82,7 @@ class SuperBlock:
                  "s_root", "s_umount", "s_passive", "s_active", "s_xattr", "s_roots", "s_mounts", "s_bdev", "s_bdev_file", "s_bdi", "s_mtd",
                  "s_fs_info", "s_time_gran", "s_time_min", "s_time_max", "s_id", "s_uuid", "s_uuid_len", "s_sysfs_name", "s_max_links",
                  "s_d_flags", "s_d_op", "s_vfs_rename_mutex", "s_subtype", "s_shrink", "s_remove_count", "s_readonly_remount", "s_wb_err",
-                 "s_user_ns", "s_dentry_lru", "s_inode_lru", "s_stack_depth", "s_inodes", "s_inode_hash", "waiters", "s_security", "s_writers")
+                 "s_user_ns", "s_dentry_lru", "s_inode_lru", "s_stack_depth", "s_inodes", "s_inode_hash", "s_inode_list_lock", "waiters", "s_security", "s_writers")
 
     def __init__(self) -> None:
         self.s_dev = 0
@@ -127,9 +129,10 @@ class SuperBlock:
         self.s_stack_depth = 0
         self.s_inodes: dict[Any, None] = {}
         self.s_inode_hash: dict[int, list[Any]] = {}
+        self.s_inode_list_lock = spinlock_t()
         self.waiters = WaitQueue("superblock", self)
         self.s_security: Any = None
-        self.s_writers = 0
+        self.s_writers = percpu_rw_semaphore("sb_writers")         # rw_sem[SB_FREEZE_WRITE - 1]
 
     def __repr__(self) -> str:
         return f"<superblock {self.s_type.name if self.s_type else '?'} {self.s_id} active:{self.s_active} passive:{self.s_passive}>"

@@ -30,6 +30,7 @@ DCACHE_ENTRY_TYPE = 7 << 19
 DCACHE_OP_REAL, DCACHE_PAR_LOOKUP, DCACHE_NORCU, DCACHE_PERSISTENT = 1 << 23, 1 << 24, 1 << 26, 1 << 27
 DCACHE_MANAGED_DENTRY = DCACHE_MOUNTED | DCACHE_NEED_AUTOMOUNT | DCACHE_MANAGE_TRANSIT
 
+HOW = "what d_lock, i_lock, rename_lock and the bucket locks of the C guard are dicts here, changed in one step: none of them is taken"
 g = statics(dentry_cache=None, in_lookup={})
 empty_name, slash_name, dotdot_name = Qstr(b""), Qstr(b"/"), Qstr(b"..")
 
@@ -116,7 +117,7 @@ def cant_mount(dentry: Dentry) -> bool:
     return bool(dentry.d_flags & DCACHE_CANT_MOUNT)
 
 
-@dup("include/linux/dcache.h")
+@custom("include/linux/dcache.h", "dont_mount", HOW)
 def dont_mount(dentry: Dentry) -> None:
     """``void dont_mount(struct dentry *dentry)``"""
     dentry.d_flags |= DCACHE_CANT_MOUNT
@@ -191,7 +192,7 @@ names("dup", "include/linux/dcache.h", "d_really_is_negative", "d_really_is_posi
 
 # ------------------------------------------------------------------------- references
 
-@dup("include/linux/dcache.h")
+@custom("include/linux/dcache.h", "dget", "an int that changes in one step, as the C does it without the lock")
 def dget(dentry: Dentry | None) -> Dentry | None:
     """``struct dentry *dget(struct dentry *dentry)``: one more reference; NULL is fine."""
     if dentry is not None:
@@ -201,7 +202,7 @@ def dget(dentry: Dentry | None) -> Dentry | None:
     return dentry
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "dget_parent", HOW)
 def dget_parent(dentry: Dentry) -> Dentry:
     """``struct dentry *dget_parent(struct dentry *dentry)``"""
     dget(dentry.d_parent)
@@ -223,7 +224,7 @@ def retain_dentry(dentry: Dentry) -> bool:
     return True
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "dput", HOW)
 def dput(dentry: Dentry | None) -> None:
     """``void dput(struct dentry *dentry)``: drop a reference; the last one keeps the dentry on the LRU list or evicts it, parents included.
 
@@ -256,7 +257,7 @@ def d_hash_del(dentry: Dentry) -> None:
         del table[dentry.d_name.name]
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "__d_drop", HOW)
 def __d_drop(dentry: Dentry) -> None:
     """``void __d_drop(struct dentry *dentry)``: lookups do not find it any more."""
     if dentry.d_hashed:
@@ -311,7 +312,7 @@ def dentry_kill(dentry: Dentry) -> Dentry | None:
     return None if parent.d_lockref else parent
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_mark_dontcache", HOW)
 def d_mark_dontcache(inode: Inode) -> None:
     """``void d_mark_dontcache(struct inode *inode)``: nothing of it is kept after the last reference."""
     for de in inode.i_dentry:

@@ -8,7 +8,7 @@ from kemu.linux.bug import BUG_ON, WARN_ON
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import ENOMEM, ESTALE
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import custom, dup
 from kemu.linux.slab import SLAB_PANIC, kmem_cache_alloc, kmem_cache_create, kmem_cache_free
 from kemu.linux.stat import S_ISDIR, S_ISREG
 from kemu.linux.super_types import SuperBlock
@@ -26,6 +26,7 @@ from kemu.linux.vfs.dentry import (
     DCACHE_REGULAR_TYPE,
     DCACHE_SPECIAL_TYPE,
     DCACHE_SYMLINK_TYPE,
+    HOW,
     Dentry,
     dget,
     dput,
@@ -64,7 +65,7 @@ def _set_parent(dentry: Dentry, parent: Dentry) -> None:
     parent.d_children[dentry] = None
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_alloc", HOW)
 def d_alloc(parent: Dentry, name: Qstr) -> Dentry | None:
     """``struct dentry *d_alloc(struct dentry *parent, const struct qstr *name)``: unhashed and negative; None on failure."""
     dentry = __d_alloc(parent.d_sb, Qstr(name.name))
@@ -123,7 +124,7 @@ def _set_inode(dentry: Dentry, inode: Inode) -> None:
     dentry.d_flags = dentry.d_flags & ~DCACHE_ENTRY_TYPE | d_flags_for_inode(inode)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_instantiate", HOW)
 def d_instantiate(entry: Dentry, inode: Inode | None) -> None:
     """``void d_instantiate(struct dentry *entry, struct inode *inode)``: the negative dentry takes the caller's inode reference."""
     BUG_ON(entry.d_inode is not None)
@@ -131,7 +132,7 @@ def d_instantiate(entry: Dentry, inode: Inode | None) -> None:
         _set_inode(entry, inode)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_instantiate_new", HOW)
 def d_instantiate_new(entry: Dentry, inode: Inode) -> None:
     """``void d_instantiate_new(struct dentry *entry, struct inode *inode)``: d_instantiate() and unlock_new_inode()."""
     BUG_ON(entry.d_inode is not None)
@@ -193,13 +194,13 @@ def d_obtain_root(inode: Any) -> Any:
     return __d_obtain_alias(inode, False)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_find_any_alias", HOW)
 def d_find_any_alias(inode: Inode) -> Dentry | None:
     """``struct dentry *d_find_any_alias(struct inode *inode)``: referenced, or None."""
     return dget(inode.i_dentry[0]) if inode.i_dentry else None
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_find_alias", HOW)
 def d_find_alias(inode: Inode) -> Dentry | None:
     """``struct dentry *d_find_alias(struct inode *inode)``: a hashed alias, or a directory's only one."""
     for alias in inode.i_dentry:

@@ -7,7 +7,7 @@ from typing import Any
 from kemu.linux.bug import BUG_ON, WARN_ON
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EBUSY, ELOOP, ENOENT, ENOMEM, ESTALE
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import custom, dup
 from kemu.linux.mutex import mutex_trylock, mutex_unlock
 from kemu.linux.printk import pr_warn
 from kemu.linux.stat import S_ISDIR
@@ -27,6 +27,7 @@ from kemu.linux.vfs.dentry import (
     DCACHE_OP_WEAK_REVALIDATE,
     DCACHE_PAR_LOOKUP,
     DCACHE_PERSISTENT,
+    HOW,
     Dentry,
     __d_drop,
     cant_mount,
@@ -44,7 +45,7 @@ from kemu.machine.current import this
 from kemu.machine.sched import WaitQueue
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_lookup", HOW)
 def d_lookup(parent: Dentry, name: Qstr) -> Dentry | None:
     """``struct dentry *d_lookup(const struct dentry *parent, const struct qstr *name)``: a referenced child, None if it is not cached."""
     table = parent.d_subdirs
@@ -67,13 +68,13 @@ def _hash_add(entry: Dentry) -> None:
     entry.d_hashed = True
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_rehash", HOW)
 def d_rehash(entry: Dentry) -> None:
     """``void d_rehash(struct dentry *entry)``"""
     _hash_add(entry)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_alloc_parallel", HOW)
 def d_alloc_parallel(parent: Dentry, name: Qstr) -> Any:
     """``struct dentry *d_alloc_parallel(struct dentry *parent, const struct qstr *name)``
 
@@ -116,7 +117,7 @@ def d_lookup_done(dentry: Dentry) -> None:
             dentry.waiters.wake()
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_add", HOW)
 def d_add(entry: Dentry, inode: Inode | None) -> None:
     """``void d_add(struct dentry *entry, struct inode *inode)``: hash it, positive if there is an inode (whose reference it takes)."""
     if entry.d_flags & DCACHE_PAR_LOOKUP:
@@ -126,7 +127,7 @@ def d_add(entry: Dentry, inode: Inode | None) -> None:
     _hash_add(entry)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_make_persistent", HOW)
 def d_make_persistent(dentry: Dentry, inode: Inode) -> Dentry:
     """``struct dentry *d_make_persistent(struct dentry *dentry, struct inode *inode)``: positive, and pinned until umount."""
     if dentry.d_inode is not None:
@@ -139,7 +140,7 @@ def d_make_persistent(dentry: Dentry, inode: Inode) -> Dentry:
     return dentry
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_make_discardable", HOW)
 def d_make_discardable(dentry: Dentry) -> None:
     """``void d_make_discardable(struct dentry *dentry)``: undo d_make_persistent()."""
     WARN_ON(not dentry.d_flags & DCACHE_PERSISTENT)
@@ -150,7 +151,7 @@ def d_make_discardable(dentry: Dentry) -> None:
     finish_dput(dentry)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_delete", HOW)
 def d_delete(dentry: Dentry) -> None:
     """``void d_delete(struct dentry *dentry)``: make it negative if no one else uses it, else unhash it."""
     if dentry.d_lockref == 1:
@@ -171,7 +172,7 @@ def d_ancestor(p1: Dentry, p2: Dentry) -> Dentry | None:
     return None
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "is_subdir", HOW)
 def is_subdir(new_dentry: Dentry, old_dentry: Dentry) -> bool:
     """``bool is_subdir(struct dentry *new_dentry, struct dentry *old_dentry)``: old is new or above it."""
     return new_dentry is old_dentry or d_ancestor(old_dentry, new_dentry) is not None
@@ -199,13 +200,13 @@ def __d_move(dentry: Dentry, target: Dentry) -> None:
     _hash_add(dentry)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_move", HOW)
 def d_move(dentry: Dentry, target: Dentry) -> None:
     """``void d_move(struct dentry *dentry, struct dentry *target)``: rename in the dcache."""
     __d_move(dentry, target)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_exchange", HOW)
 def d_exchange(dentry1: Dentry, dentry2: Dentry) -> None:
     """``void d_exchange(struct dentry *dentry1, struct dentry *dentry2)``"""
     p1, p2 = dentry1.d_parent, dentry2.d_parent
@@ -243,7 +244,7 @@ def __d_unalias(dentry: Dentry, alias: Dentry) -> int:
     return 0
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_splice_alias", HOW)
 def d_splice_alias(inode: Any, dentry: Dentry) -> Any:
     """``struct dentry *d_splice_alias(struct inode *inode, struct dentry *dentry)``: what ->lookup returns.
 
@@ -289,13 +290,13 @@ def set_default_d_op(s: SuperBlock, ops: Any) -> None:
     s.s_d_flags |= flags
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_parent_ino", HOW)
 def d_parent_ino(dentry: Dentry) -> int:
     """``ino_t d_parent_ino(struct dentry *dentry)``"""
     return int(dentry.d_parent.d_inode.i_ino)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_set_mounted", HOW)
 def d_set_mounted(dentry: Dentry) -> int:
     """``int d_set_mounted(struct dentry *dentry)``. Return: 0, -ENOENT if it is unlinked, -EBUSY if it is a mountpoint already."""
     p = dentry.d_parent

@@ -9,6 +9,7 @@ from kemu.linux.vfs.dentry import (
     DCACHE_LRU_LIST,
     DCACHE_PERSISTENT,
     DCACHE_REFERENCED,
+    HOW,
     Dentry,
     __d_drop,
     d_mountpoint,
@@ -71,7 +72,7 @@ def shrink_dcache_parent(parent: Dentry) -> None:
     shrink_dcache_tree(parent, False)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_invalidate", HOW)
 def d_invalidate(dentry: Dentry) -> None:
     """``void d_invalidate(struct dentry *dentry)``: unhash it, evict what is unused below it, detach mounts there."""
     from kemu.linux.vfs.namespace import detach_mounts
@@ -94,7 +95,7 @@ def d_invalidate(dentry: Dentry) -> None:
         shrink_dcache_parent(dentry)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_prune_aliases", HOW)
 def d_prune_aliases(inode: Inode) -> None:
     """``void d_prune_aliases(struct inode *inode)``: evict its unused dentries."""
     for d in list(inode.i_dentry):
@@ -127,7 +128,7 @@ def prune_dcache_sb(sb: SuperBlock, nr_to_scan: int) -> int:
     return freed
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "shrink_dcache_sb", HOW)
 def shrink_dcache_sb(sb: SuperBlock) -> None:
     """``void shrink_dcache_sb(struct super_block *sb)``: evict every unused dentry of a file system."""
     while sb.s_dentry_lru:
@@ -146,7 +147,7 @@ def do_one_tree(dentry: Dentry) -> None:
     dput(dentry)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "shrink_dcache_for_umount", HOW)
 def shrink_dcache_for_umount(sb: SuperBlock) -> None:
     """``void shrink_dcache_for_umount(struct super_block *sb)``: evict every dentry; a busy one is reported with a warning."""
     dentry = sb.s_root

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from kemu.linux.errno import EBUSY, EINVAL
 from kemu.linux.honesty import custom, dup
+from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock, synchronize_rcu
+from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.statics import statics
 from kemu.linux.vfs.constants import FS_HAS_SUBTYPE, FS_REQUIRES_DEV
 from kemu.linux.vfs.types import FileSystemType
 from kemu.machine.current import this
 from kemu.machine.machine import should_fail
 
-g = statics(file_systems=[], module_refs={})
+g = statics(file_systems=[], module_refs={}, file_systems_lock=spinlock_t)
 
 
 @dup("fs/filesystems.c")
@@ -50,18 +52,28 @@ def register_filesystem(fs: FileSystemType) -> int:
     """``int register_filesystem(struct file_system_type *fs)``. Return: 0, or -EBUSY if the name or the type is registered."""
     if this.chooser is not None and should_fail("fail_function", "register_filesystem"):
         return -EBUSY
-    if fs in g.file_systems or find_filesystem(fs.name) is not None:
+    if fs in g.file_systems:
+        return -EBUSY
+
+    spin_lock(g.file_systems_lock)
+    if find_filesystem(fs.name) is not None:
+        spin_unlock(g.file_systems_lock)
         return -EBUSY
     g.file_systems.append(fs)
+    spin_unlock(g.file_systems_lock)
     return 0
 
 
 @dup("fs/filesystems.c")
 def unregister_filesystem(fs: FileSystemType) -> int:
     """``int unregister_filesystem(struct file_system_type *fs)``. Return: 0, or -EINVAL if it was not registered."""
+    spin_lock(g.file_systems_lock)
     if fs not in g.file_systems:
+        spin_unlock(g.file_systems_lock)
         return -EINVAL
     g.file_systems.remove(fs)
+    spin_unlock(g.file_systems_lock)
+    synchronize_rcu()
     return 0
 
 
@@ -77,7 +89,10 @@ def get_fs_type(name: str) -> FileSystemType | None:
     return get_filesystem(fs)
 
 
-@dup("fs/filesystems.c")
+@custom("fs/filesystems.c", "list_bdev_fs_names", "a list of names instead of a buffer, which cannot be too small")
 def list_bdev_fs_names() -> list[str]:
     """``int list_bdev_fs_names(char *buf, size_t size)``: types that need a device, in the order of registration."""
-    return [fs.name for fs in g.file_systems if fs.fs_flags & FS_REQUIRES_DEV]
+    rcu_read_lock()
+    names = [fs.name for fs in g.file_systems if fs.fs_flags & FS_REQUIRES_DEV]
+    rcu_read_unlock()
+    return names

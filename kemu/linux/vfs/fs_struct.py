@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kemu.linux.honesty import custom, dup
 from kemu.linux.path import path_get, path_put
+from kemu.linux.seqlock import read_seqlock_excl, read_sequnlock_excl, seqlock_t, write_seqlock, write_sequnlock
 from kemu.linux.statics import statics
 from kemu.linux.vfs.basic import Path
 from kemu.machine.current import this
@@ -14,12 +15,13 @@ from kemu.machine.machine import should_fail
 class FsStruct:
     """``struct fs_struct``: an object that tasks share; ``users`` of them."""
 
-    __slots__ = ("in_exec", "pwd", "root", "umask", "users")
+    __slots__ = ("in_exec", "pwd", "root", "seq", "umask", "users")
 
     def __init__(self) -> None:
         self.users = 1
         self.umask = 0o022
         self.in_exec = 0
+        self.seq = seqlock_t()
         self.root = Path()
         self.pwd = Path()
 
@@ -44,8 +46,10 @@ def current_fs() -> FsStruct:
 def set_fs_root(fs: FsStruct, path: Path) -> None:
     """``void set_fs_root(struct fs_struct *fs, const struct path *path)``"""
     path_get(path)
+    write_seqlock(fs.seq)
     old = fs.root
     fs.root = path.copy()
+    write_sequnlock(fs.seq)
     if old.dentry is not None:
         path_put(old)
 
@@ -54,8 +58,10 @@ def set_fs_root(fs: FsStruct, path: Path) -> None:
 def set_fs_pwd(fs: FsStruct, path: Path) -> None:
     """``void set_fs_pwd(struct fs_struct *fs, const struct path *path)``"""
     path_get(path)
+    write_seqlock(fs.seq)
     old = fs.pwd
     fs.pwd = path.copy()
+    write_sequnlock(fs.seq)
     if old.dentry is not None:
         path_put(old)
 
@@ -63,15 +69,19 @@ def set_fs_pwd(fs: FsStruct, path: Path) -> None:
 @dup("include/linux/fs_struct.h")
 def get_fs_root(fs: FsStruct, root: Path) -> None:
     """``void get_fs_root(struct fs_struct *fs, struct path *root)``: a reference in ``root``."""
+    read_seqlock_excl(fs.seq)
     root.set(fs.root)
     path_get(root)
+    read_sequnlock_excl(fs.seq)
 
 
 @dup("include/linux/fs_struct.h")
 def get_fs_pwd(fs: FsStruct, pwd: Path) -> None:
     """``void get_fs_pwd(struct fs_struct *fs, struct path *pwd)``"""
+    read_seqlock_excl(fs.seq)
     pwd.set(fs.pwd)
     path_get(pwd)
+    read_sequnlock_excl(fs.seq)
 
 
 @dup("fs/fs_struct.c")
@@ -81,8 +91,12 @@ def copy_fs_struct(old: FsStruct) -> FsStruct | None:
         return None
     fs = FsStruct()
     fs.umask = old.umask
-    get_fs_root(old, fs.root)
-    get_fs_pwd(old, fs.pwd)
+    read_seqlock_excl(old.seq)
+    fs.root.set(old.root)
+    path_get(fs.root)
+    fs.pwd.set(old.pwd)
+    path_get(fs.pwd)
+    read_sequnlock_excl(old.seq)
     return fs
 
 
@@ -93,21 +107,26 @@ def free_fs_struct(fs: FsStruct) -> None:
     path_put(fs.pwd)
 
 
-@dup("fs/fs_struct.c")
+@custom("fs/fs_struct.c", "chroot_fs_refs", "tasks are listed by the scheduler: tasklist_lock and task_lock() are not taken")
 def chroot_fs_refs(old_root: Path, new_root: Path) -> None:
     """``void chroot_fs_refs(const struct path *old_root, const struct path *new_root)``: of every task that is at the old root."""
+    count = 0
     seen: list[FsStruct] = []
     for task in this.sched.tasks:
         fs = task.fs if task.fs is not None else g.init_fs
         if any(fs is s for s in seen):
             continue
         seen.append(fs)
+        write_seqlock(fs.seq)
         for attr in ("root", "pwd"):
             p = getattr(fs, attr)
             if p.mnt is old_root.mnt and p.dentry is old_root.dentry:
                 path_get(new_root)
                 setattr(fs, attr, new_root.copy())
-                path_put(old_root)
+                count += 1
+        write_sequnlock(fs.seq)
+    for _ in range(count):
+        path_put(old_root)
 
 
 __all__ = ["FsStruct", "chroot_fs_refs", "copy_fs_struct", "current_fs", "free_fs_struct", "get_fs_pwd", "get_fs_root",

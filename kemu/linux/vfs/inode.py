@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Life of an inode: allocation, hash, references, eviction (fs/inode.c). Ports import it from kemu.linux.fs.
-
-The spinlocks of the C (i_lock, inode_hash_lock, s_inode_list_lock) have no counterpart: what they guard has no scheduling point here.
-"""
+"""Life of an inode: allocation, hash, references, eviction (fs/inode.c). Ports import it from kemu.linux.fs."""
 from __future__ import annotations
 
 from typing import Any
@@ -13,8 +10,11 @@ from kemu.linux.errno import EBUSY, EINVAL, ESTALE
 from kemu.linux.honesty import custom, dup, names, stub
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.mapping import AddressSpace
+from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
+from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.stat import S_ISCHR
 from kemu.linux.super_types import SB_ACTIVE, SuperBlock
+from kemu.linux.types import Ref, u32
 from kemu.linux.vfs.constants import (
     I_CLEAR,
     I_CREATING,
@@ -49,6 +49,7 @@ from kemu.linux.vfs.inode_alloc import (  # noqa: F401
     inode_init_always_gfp,
     inode_init_once,
     inode_sb_list_add,
+    inode_sb_list_del,
     inode_unhashed,
     inode_wake_up_bit,
     insert_inode_hash,
@@ -64,25 +65,36 @@ from kemu.machine.current import this
 @dup("fs/inode.c")
 def wait_on_new_inode(inode: Inode) -> None:
     """``void wait_on_new_inode(struct inode *inode)``: until I_NEW is clear. Context: may sleep."""
+    spin_lock(inode.i_lock)
+    if not inode.i_state & I_NEW:
+        spin_unlock(inode.i_lock)
+        return
     while inode.i_state & I_NEW:
+        spin_unlock(inode.i_lock)
         _wait(inode, "I_NEW")
+        spin_lock(inode.i_lock)
+    WARN_ON(inode.i_state & I_NEW)
+    spin_unlock(inode.i_lock)
 
 
 @dup("fs/inode.c")
 def unlock_new_inode(inode: Inode) -> None:
     """``void unlock_new_inode(struct inode *inode)``: the new inode is complete; wakes who waits for it."""
+    spin_lock(inode.i_lock)
     WARN_ON(not inode.i_state & I_NEW)
     inode.i_state &= ~(I_NEW | I_CREATING)
-    if inode.waiters is not None:
-        inode.waiters.wake()
+    inode_wake_up_bit(inode)
+    spin_unlock(inode.i_lock)
 
 
 @dup("fs/inode.c")
 def discard_new_inode(inode: Inode) -> None:
     """``void discard_new_inode(struct inode *inode)``: give up a new inode that others may be waiting for."""
+    spin_lock(inode.i_lock)
     WARN_ON(not inode.i_state & I_NEW)
     inode.i_state &= ~I_NEW
     inode_wake_up_bit(inode)
+    spin_unlock(inode.i_lock)
     iput(inode)
 
 
@@ -106,43 +118,87 @@ def make_bad_inode(inode: Inode) -> None:
     inode.i_fop = bad_file_ops
 
 
-def _find(sb: SuperBlock, hashval: int, test: Test | None, data: Any) -> Any:
-    """find_inode() and find_inode_fast(): a referenced inode, None, or ERR_PTR(-ESTALE) for one that is being created."""
-    while True:
-        chain = sb.s_inode_hash.get(hashval)
-        if chain is None:
-            return None
-        for inode in chain:
+def __wait_on_freeing_inode(inode: Inode, hash_locked: bool, rcu_locked: bool) -> None:
+    if inode.i_hash is None:
+        WARN_ON(hash_locked)
+        spin_unlock(inode.i_lock)
+        return
+    spin_unlock(inode.i_lock)
+    if rcu_locked:
+        rcu_read_unlock()
+    if hash_locked:
+        spin_unlock(g.inode_hash_lock)
+    _wait(inode, "eviction")
+    if hash_locked:
+        spin_lock(g.inode_hash_lock)
+    if rcu_locked:
+        rcu_read_lock()
+
+
+def __iget(inode: Inode) -> None:
+    inode.i_count += 1
+    if this.watch is not None:
+        this.watch.ref("inode", inode, 1)
+
+
+def igrab_from_hash(inode: Inode) -> bool:
+    if inode.i_state & (I_NEW | I_CREATING | I_FREEING | I_WILL_FREE):
+        return False
+    if inode.i_count:                           # atomic_add_unless(&inode->i_count, 1, 0)
+        __iget(inode)
+        return True
+    return False
+
+
+def find_inode(sb: SuperBlock, hashval: int, test: Test | None, data: Any, hash_locked: bool, isnew: Any) -> Any:
+    """find_inode() and, without ``test``, find_inode_fast(): a referenced inode, None, or ERR_PTR(-ESTALE) for one that is being created."""
+    rcu_read_lock()
+    repeat = True
+    while repeat:
+        repeat = False
+        for inode in sb.s_inode_hash.get(hashval, ()):
             if (inode.i_ino != hashval) if test is None else not test(inode, data):
                 continue
-            state = inode.i_state
-            if not state & (I_CREATING | I_FREEING | I_WILL_FREE):
-                inode.i_count += 1
-                if this.watch is not None:
-                    this.watch.ref("inode", inode, 1)
+            if igrab_from_hash(inode):
+                rcu_read_unlock()
+                isnew.v = False
                 return inode
-            if state & (I_FREEING | I_WILL_FREE):
-                _wait(inode, "eviction")        # __wait_on_freeing_inode()
+            spin_lock(inode.i_lock)
+            if inode.i_state & (I_FREEING | I_WILL_FREE):
+                __wait_on_freeing_inode(inode, hash_locked, True)
+                repeat = True
                 break
-            return ERR_PTR(-ESTALE)
-        else:
-            return None
+            if inode.i_state & I_CREATING:
+                spin_unlock(inode.i_lock)
+                rcu_read_unlock()
+                return ERR_PTR(-ESTALE)
+            __iget(inode)
+            isnew.v = bool(inode.i_state & I_NEW)
+            spin_unlock(inode.i_lock)
+            rcu_read_unlock()
+            return inode
+    rcu_read_unlock()
+    return None
 
 
 @dup("fs/inode.c")
-def ilookup5_nowait(sb: SuperBlock, hashval: int, test: Test, data: Any) -> Inode | None:
-    """``struct inode *ilookup5_nowait(sb, hashval, test, data, isnew)``: does not wait for I_NEW. ``test`` must not sleep."""
-    inode = _find(sb, hashval, test, data)
-    return None if inode is None or IS_ERR(inode) else inode
+def ilookup5_nowait(sb: SuperBlock, hashval: int, test: Test, data: Any, isnew: Any) -> Inode | None:
+    """``struct inode *ilookup5_nowait(sb, hashval, test, data, bool *isnew)``: does not wait for I_NEW. ``test`` must not sleep; ``isnew`` is a Ref."""
+    spin_lock(g.inode_hash_lock)
+    inode = find_inode(sb, hashval, test, data, True, isnew)
+    spin_unlock(g.inode_hash_lock)
+
+    return None if IS_ERR(inode) else inode
 
 
 @dup("fs/inode.c")
 def ilookup5(sb: SuperBlock, hashval: int, test: Test, data: Any) -> Inode | None:
     """``struct inode *ilookup5(sb, hashval, test, data)``: a cached inode, referenced and complete, or None."""
+    isnew = Ref(False)
     while True:
-        inode = ilookup5_nowait(sb, hashval, test, data)
+        inode = ilookup5_nowait(sb, hashval, test, data, isnew)
         if inode is not None:
-            if inode.i_state & I_NEW:
+            if isnew.v:
                 wait_on_new_inode(inode)
             if inode.i_hash is None:
                 iput(inode)
@@ -153,7 +209,18 @@ def ilookup5(sb: SuperBlock, hashval: int, test: Test, data: Any) -> Inode | Non
 @dup("fs/inode.c")
 def ilookup(sb: SuperBlock, ino: int) -> Inode | None:
     """``struct inode *ilookup(struct super_block *sb, u64 ino)``"""
-    return ilookup5(sb, ino, None, None)            # type: ignore[arg-type]
+    isnew = Ref(False)
+    while True:
+        inode = find_inode(sb, ino, None, None, False, isnew)
+        if inode is not None:
+            if IS_ERR(inode):
+                return None
+            if isnew.v:
+                wait_on_new_inode(inode)
+            if inode.i_hash is None:
+                iput(inode)
+                continue
+        return inode                                # type: ignore[no-any-return]
 
 
 @dup("fs/inode.c")
@@ -162,24 +229,33 @@ def inode_insert5(inode: Inode, hashval: int, test: Test | None, set: Test | Non
 
     Return: None if ``set`` refuses or the other one is being created.
     """
-    sb = inode.i_sb
+    isnew = Ref(False)
     while True:
-        old = _find(sb, hashval, test, data)
+        spin_lock(g.inode_hash_lock)
+        old = find_inode(inode.i_sb, hashval, test, data, True, isnew)
         if old is None:
             break
+        # somebody else created the same inode under us: use that one
+        spin_unlock(g.inode_hash_lock)
         if IS_ERR(old):
             return None
-        if old.i_state & I_NEW:
+        if isnew.v:
             wait_on_new_inode(old)
         if old.i_hash is None:
             iput(old)
             continue
         return old                                  # type: ignore[no-any-return]
     if set is not None and set(inode, data):
+        spin_unlock(g.inode_hash_lock)
         return None
+    spin_lock(inode.i_lock)
     inode.i_state |= I_NEW
     _hash_add(inode, hashval)
-    sb.s_inodes[inode] = None
+    spin_unlock(inode.i_lock)
+
+    spin_unlock(g.inode_hash_lock)
+    if inode not in inode.i_sb.s_inodes:
+        inode_sb_list_add(inode)
     return inode
 
 
@@ -202,50 +278,131 @@ def iget5_locked(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any)
     return inode
 
 
-iget5_locked_rcu = iget5_locked
-names("custom", "fs/inode.c", "iget5_locked_rcu", how="as iget5_locked: lookups have no scheduling point")
-
-
-def _set_ino(inode: Inode, data: int) -> int:
-    inode.i_ino = data
-    return 0
+@dup("fs/inode.c")
+def iget5_locked_rcu(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any) -> Inode | None:
+    """``struct inode *iget5_locked_rcu(sb, hashval, test, set, data)``: as iget5_locked(); ``test`` runs without the hash's lock."""
+    isnew = Ref(False)
+    while True:
+        inode = find_inode(sb, hashval, test, data, False, isnew)
+        if inode is None:
+            break
+        if IS_ERR(inode):
+            return None
+        if isnew.v:
+            wait_on_new_inode(inode)
+        if inode.i_hash is None:
+            iput(inode)
+            continue
+        return inode                                # type: ignore[no-any-return]
+    new = alloc_inode(sb)
+    if new is not None:
+        inode = inode_insert5(new, hashval, test, set, data)
+        if inode is not new:
+            destroy_inode(new)
+        elif this.watch is not None:
+            this.watch.ref("inode", new, 1)
+    return inode                                    # type: ignore[no-any-return]
 
 
 @dup("fs/inode.c")
 def iget_locked(sb: SuperBlock, ino: int) -> Inode | None:
     """``struct inode *iget_locked(struct super_block *sb, u64 ino)``: as iget5_locked(), where the inode number says which."""
-    return iget5_locked(sb, ino, None, _set_ino, ino)       # type: ignore[arg-type]
+    isnew = Ref(False)
+    while True:
+        inode = find_inode(sb, ino, None, None, False, isnew)
+        if inode is not None:
+            if IS_ERR(inode):
+                return None
+            if isnew.v:
+                wait_on_new_inode(inode)
+            if inode.i_hash is None:
+                iput(inode)
+                continue
+            return inode                            # type: ignore[no-any-return]
+
+        new = alloc_inode(sb)
+        if new is None:
+            return None
+        spin_lock(g.inode_hash_lock)
+        # we released the lock, so..
+        old = find_inode(sb, ino, None, None, True, isnew)
+        if old is None:
+            new.i_ino = ino
+            spin_lock(new.i_lock)
+            new.i_state = I_NEW
+            _hash_add(new, ino)
+            spin_unlock(new.i_lock)
+            spin_unlock(g.inode_hash_lock)
+            inode_sb_list_add(new)
+            if this.watch is not None:
+                this.watch.ref("inode", new, 1)
+            return new
+        # somebody else created the same inode under us: use that one
+        spin_unlock(g.inode_hash_lock)
+        destroy_inode(new)
+        if IS_ERR(old):
+            return None
+        if isnew.v:
+            wait_on_new_inode(old)
+        if old.i_hash is None:
+            iput(old)
+            continue
+        return old                                  # type: ignore[no-any-return]
 
 
 @dup("fs/inode.c")
 def iunique(sb: SuperBlock, max_reserved: int) -> int:
     """``ino_t iunique(struct super_block *sb, ino_t max_reserved)``: an inode number that is not in use."""
+    rcu_read_lock()
+    spin_lock(g.iunique_lock)
     while True:
         if g.iunique_counter <= max_reserved:
-            g.iunique_counter = max_reserved + 1
+            g.iunique_counter = u32(max_reserved + 1)
         res = int(g.iunique_counter)
-        g.iunique_counter += 1
-        if not any(i.i_ino == res for i in sb.s_inode_hash.get(res, ())):
-            return res
+        g.iunique_counter = u32(g.iunique_counter + 1)
+        if not any(i.i_ino == res for i in sb.s_inode_hash.get(res, ())):       # test_inode_iunique()
+            break
+    spin_unlock(g.iunique_lock)
+    rcu_read_unlock()
+
+    return res
 
 
 @dup("fs/inode.c")
 def insert_inode_locked(inode: Inode) -> int:
     """``int insert_inode_locked(struct inode *inode)``: hash a new inode with I_NEW. Return: 0, or -EBUSY if the number is taken."""
+    sb = inode.i_sb
+    ino = inode.i_ino
+
     while True:
-        old = _find(inode.i_sb, inode.i_ino, None, None)
-        if old is None:
-            inode.i_state |= I_NEW | I_CREATING
-            _hash_add(inode, inode.i_ino)
-            return 0
-        if IS_ERR(old):
+        spin_lock(g.inode_hash_lock)
+        while True:
+            old: Any = next((i for i in sb.s_inode_hash.get(ino, ()) if i.i_ino == ino), None)
+            if old is None:
+                spin_lock(inode.i_lock)
+                inode.i_state |= I_NEW | I_CREATING
+                _hash_add(inode, ino)
+                spin_unlock(inode.i_lock)
+                spin_unlock(g.inode_hash_lock)
+                return 0
+            spin_lock(old.i_lock)
+            if not old.i_state & (I_FREEING | I_WILL_FREE):
+                break
+            __wait_on_freeing_inode(old, True, False)
+        if old.i_state & I_CREATING:
+            spin_unlock(old.i_lock)
+            spin_unlock(g.inode_hash_lock)
             return -EBUSY
-        if old.i_state & I_NEW:
+        __iget(old)
+        isnew = bool(old.i_state & I_NEW)
+        spin_unlock(old.i_lock)
+        spin_unlock(g.inode_hash_lock)
+        if isnew:
             wait_on_new_inode(old)
-        unhashed = old.i_hash is None
-        iput(old)
-        if not unhashed:
+        if old.i_hash is not None:
+            iput(old)
             return -EBUSY
+        iput(old)
 
 
 # ------------------------------------------------------------------------- references
@@ -295,12 +452,17 @@ def ihold(inode: Inode) -> None:
 @dup("fs/inode.c")
 def igrab(inode: Inode) -> Inode | None:
     """``struct inode *igrab(struct inode *inode)``: a reference, or None if the inode is being freed."""
-    if inode.i_state & (I_FREEING | I_WILL_FREE):
-        return None
-    inode.i_count += 1
-    if this.watch is not None:
-        this.watch.ref("inode", inode, 1)
-    return inode
+    if inode.i_count:                           # atomic_add_unless(&inode->i_count, 1, 0)
+        __iget(inode)
+        return inode
+
+    spin_lock(inode.i_lock)
+    if not inode.i_state & (I_FREEING | I_WILL_FREE):
+        __iget(inode)
+        spin_unlock(inode.i_lock)
+        return inode
+    spin_unlock(inode.i_lock)
+    return None
 
 
 @dup("fs/inode.c")
@@ -327,9 +489,10 @@ def iput_final(inode: Inode) -> None:
     if op.drop_inode is not None:
         drop = op.drop_inode(inode)
     else:
-        drop = not inode.i_nlink or inode.i_hash is None
+        drop = inode_generic_drop(inode)
     if not drop and not inode.i_state & I_DONTCACHE and sb.s_flags & SB_ACTIVE:
         __inode_lru_list_add(inode, True)
+        spin_unlock(inode.i_lock)
         return
     if inode.i_count:
         raise _bad(inode, "->drop_inode took a reference")
@@ -337,10 +500,16 @@ def iput_final(inode: Inode) -> None:
         inode.i_state |= I_FREEING
     else:
         inode.i_state |= I_WILL_FREE
+        spin_unlock(inode.i_lock)
+
         write_inode_now(inode, 1)
+
+        spin_lock(inode.i_lock)
         WARN_ON(inode.i_state & I_NEW)
         inode.i_state = inode.i_state & ~I_WILL_FREE | I_FREEING
     inode_lru_list_del(inode)
+    spin_unlock(inode.i_lock)
+
     evict(inode)
 
 
@@ -354,11 +523,22 @@ def iput(inode: Inode | None) -> None:
         return
     if inode.i_state & (I_FREEING | I_CLEAR) or inode.i_count < 1:
         raise _bad(inode, "iput() of an inode that is being freed" if inode.i_count >= 1 else "iput() of an inode without references")
+    if inode.i_count != 1:                      # atomic_add_unless(&inode->i_count, -1, 1)
+        _put(inode)
+        return
+
+    spin_lock(inode.i_lock)
+    _put(inode)
+    if inode.i_count:
+        spin_unlock(inode.i_lock)
+        return
+    iput_final(inode)                           # drops i_lock
+
+
+def _put(inode: Inode) -> None:
     inode.i_count -= 1
     if this.watch is not None:
         this.watch.ref("inode", inode, -1)
-    if not inode.i_count:
-        iput_final(inode)
 
 
 @stub("fs/fs-writeback.c", "write_inode_now", "there is no writeback")
@@ -415,9 +595,14 @@ def evict(inode: Inode) -> None:
     BUG_ON(not inode.i_state & I_FREEING)
     if inode.i_lru:
         raise _bad(inode, "evict() of an inode on the LRU")
-    inode.i_sb.s_inodes.pop(inode, None)
-    while inode.i_state & I_LRU_ISOLATING:
+    inode_sb_list_del(inode)
+
+    spin_lock(inode.i_lock)
+    while inode.i_state & I_LRU_ISOLATING:      # inode_wait_for_lru_isolating()
+        spin_unlock(inode.i_lock)
         _wait(inode, "LRU isolation")
+        spin_lock(inode.i_lock)
+    spin_unlock(inode.i_lock)
     if op.evict_inode is not None:
         op.evict_inode(inode)
     else:
@@ -437,12 +622,22 @@ def evict(inode: Inode) -> None:
 def evict_inodes(sb: SuperBlock) -> None:
     """``void evict_inodes(struct super_block *sb)``: evict every inode without references; the others stay on s_inodes."""
     dispose = []
+    spin_lock(sb.s_inode_list_lock)
     for inode in list(sb.s_inodes):         # the C builds the list backwards, twice
-        if inode.i_count or inode.i_state & (I_NEW | I_FREEING | I_WILL_FREE):
+        if inode.i_count:
+            continue
+        spin_lock(inode.i_lock)
+        if inode.i_count:
+            spin_unlock(inode.i_lock)
+            continue
+        if inode.i_state & (I_NEW | I_FREEING | I_WILL_FREE):
+            spin_unlock(inode.i_lock)
             continue
         inode.i_state |= I_FREEING
         inode_lru_list_del(inode)
+        spin_unlock(inode.i_lock)
         dispose.append(inode)
+    spin_unlock(sb.s_inode_list_lock)
     for inode in dispose:
         evict(inode)
 

@@ -12,6 +12,7 @@ from kemu.linux.honesty import custom, dup
 from kemu.linux.mapping import AddressSpace, mapping_set_stable_writes
 from kemu.linux.rcupdate import call_rcu, rcu_head
 from kemu.linux.slab import SLAB_PANIC, kmem_cache_alloc, kmem_cache_create, kmem_cache_free
+from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.statics import statics
 from kemu.linux.super_types import SB_I_STABLE_WRITES, SuperBlock
 from kemu.linux.vfs.constants import (
@@ -24,7 +25,7 @@ from kemu.machine.current import this
 from kemu.machine.sched import WaitQueue
 from kemu.machine.splat import KernelBug, caller_function
 
-g = statics(inode_cachep=None, nr_inodes=0, last_ino=0, iunique_counter=0)
+g = statics(inode_cachep=None, nr_inodes=0, last_ino=0, iunique_counter=0, iunique_lock=spinlock_t, inode_hash_lock=spinlock_t)
 
 Test = Callable[[Any, Any], Any]
 FAKE_HASH = -1              # inode_fake_hash(): looks hashed, is on no list
@@ -172,7 +173,7 @@ def new_inode(sb: SuperBlock) -> Inode | None:
         return new
     inode = alloc_inode(sb)
     if inode is not None:
-        sb.s_inodes[inode] = None
+        inode_sb_list_add(inode)
         if this.watch is not None:
             this.watch.ref("inode", inode, 1)
     return inode
@@ -181,7 +182,20 @@ def new_inode(sb: SuperBlock) -> Inode | None:
 @dup("fs/inode.c")
 def inode_sb_list_add(inode: Inode) -> None:
     """``void inode_sb_list_add(struct inode *inode)``"""
-    inode.i_sb.s_inodes[inode] = None
+    sb = inode.i_sb
+
+    spin_lock(sb.s_inode_list_lock)
+    sb.s_inodes[inode] = None
+    spin_unlock(sb.s_inode_list_lock)
+
+
+def inode_sb_list_del(inode: Inode) -> None:
+    sb = inode.i_sb
+
+    if inode in sb.s_inodes:
+        spin_lock(sb.s_inode_list_lock)
+        sb.s_inodes.pop(inode, None)
+        spin_unlock(sb.s_inode_list_lock)
 
 
 # ------------------------------------------------------------------------- waiting
@@ -216,20 +230,39 @@ def _hash_add(inode: Inode, hashval: int) -> None:
 @dup("fs/inode.c")
 def __insert_inode_hash(inode: Inode, hashval: int) -> None:
     """``void __insert_inode_hash(struct inode *inode, u64 hashval)``"""
+    spin_lock(g.inode_hash_lock)
+    spin_lock(inode.i_lock)
     _hash_add(inode, hashval)
+    spin_unlock(inode.i_lock)
+    spin_unlock(g.inode_hash_lock)
 
 
 @dup("include/linux/fs.h")
 def insert_inode_hash(inode: Inode) -> None:
     """``void insert_inode_hash(struct inode *inode)``: under its inode number."""
-    _hash_add(inode, inode.i_ino)
+    __insert_inode_hash(inode, inode.i_ino)
+
+
+@dup("fs/inode.c")
+def __remove_inode_hash(inode: Inode) -> None:
+    """``void __remove_inode_hash(struct inode *inode)``"""
+    spin_lock(g.inode_hash_lock)
+    spin_lock(inode.i_lock)
+    _hash_del(inode)
+    spin_unlock(inode.i_lock)
+    spin_unlock(g.inode_hash_lock)
 
 
 @dup("include/linux/fs.h")
 def remove_inode_hash(inode: Inode) -> None:
     """``void remove_inode_hash(struct inode *inode)``"""
+    if inode.i_hash is not None and inode.i_hash != FAKE_HASH:
+        __remove_inode_hash(inode)
+
+
+def _hash_del(inode: Inode) -> None:
     hashval = inode.i_hash
-    if hashval is None or hashval == FAKE_HASH:
+    if hashval is None:
         return
     table = inode.i_sb.s_inode_hash
     chain = table[hashval]

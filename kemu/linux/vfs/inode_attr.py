@@ -37,6 +37,8 @@ from kemu.linux.vfs.constants import (
     S_PRIVATE,
     S_SYNC,
 )
+from kemu.linux.vfs.mounts import mnt_get_write_access, mnt_put_write_access
+from kemu.linux.vfs.sb_write import sb_end_write, sb_start_write_trylock
 from kemu.linux.vfs.types import File, Inode
 from kemu.machine.current import this
 
@@ -298,11 +300,16 @@ def touch_atime(path: Path) -> None:
     inode = path.dentry.d_inode
     if not atime_needs_update(path, inode):
         return
-    if inode.i_op.update_time is not None:
-        inode.i_op.update_time(inode, FS_UPD_ATIME, 0)
-    else:
-        inode_set_atime_to_ts(inode, current_time(inode))
-        __mark_inode_dirty(inode, I_DIRTY_SYNC)
+    if not sb_start_write_trylock(inode.i_sb):
+        return
+    if mnt_get_write_access(path.mnt) == 0:
+        if inode.i_op.update_time is not None:
+            inode.i_op.update_time(inode, FS_UPD_ATIME, 0)
+        else:
+            inode_set_atime_to_ts(inode, current_time(inode))
+            __mark_inode_dirty(inode, I_DIRTY_SYNC)
+        mnt_put_write_access(path.mnt)
+    sb_end_write(inode.i_sb)
 
 
 @dup("include/linux/fs.h")

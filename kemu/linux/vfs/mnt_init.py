@@ -7,13 +7,24 @@ from typing import Any
 from kemu.linux.cred import init_user_ns
 from kemu.linux.err import IS_ERR
 from kemu.linux.honesty import custom, dup
+from kemu.linux.path import path_put
 from kemu.linux.printk import pr_info
+from kemu.linux.seqlock import read_seqlock_excl, read_sequnlock_excl
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.fs_context import FsContext
 from kemu.linux.vfs.fs_struct import g as fs_g
 from kemu.linux.vfs.fs_struct import set_fs_pwd, set_fs_root
-from kemu.linux.vfs.mounts import MntNamespace, PinnedMountpoint, attach_mnt, g, get_mountpoint, next_mnt, unpin_mountpoint
-from kemu.linux.vfs.namespace import mnt_add_to_ns, vfs_kern_mount
+from kemu.linux.vfs.mounts import (
+    MntNamespace,
+    PinnedMountpoint,
+    attach_mnt,
+    g,
+    get_mountpoint,
+    next_mnt,
+    topmost_overmount,
+    unpin_mountpoint,
+)
+from kemu.linux.vfs.namespace import mnt_add_to_ns, path_mounted, vfs_kern_mount
 from kemu.linux.vfs.super import kill_anon_super
 from kemu.linux.vfs.types import FileSystemType
 from kemu.machine.splat import KernelPanic
@@ -63,10 +74,15 @@ def mnt_init(rootfs: FileSystemType = rootfs_fs_type, options: str | None = None
 @dup("fs/namespace.c")
 def current_chrooted() -> bool:
     """``bool current_chrooted(void)``: the task's root is not the namespace's topmost root."""
-    from kemu.linux.vfs.fs_struct import current_fs
+    from kemu.linux.vfs.fs_struct import current_fs, get_fs_root
 
-    fs = current_fs()
-    m = g.init_mnt_ns.root
-    while m.overmount is not None:
-        m = m.overmount
-    return fs.root.mnt is not m or fs.root.dentry is not m.mnt_root
+    fs_root = Path()
+    get_fs_root(current_fs(), fs_root)
+
+    # Find the namespace root
+    read_seqlock_excl(g.mount_lock)
+    root = topmost_overmount(g.init_mnt_ns.root)
+    res = fs_root.mnt is not root or not path_mounted(fs_root)
+    read_sequnlock_excl(g.mount_lock)
+    path_put(fs_root)
+    return res

@@ -11,6 +11,7 @@ from kemu.linux.errno import EBUSY, EINVAL, ELOOP, ENOENT, EPERM
 from kemu.linux.fcntl import AT_FDCWD
 from kemu.linux.honesty import dup, port_of
 from kemu.linux.path import path_put
+from kemu.linux.rwsem import down_read, up_read
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.fs_struct import chroot_fs_refs, current_fs, get_fs_root
 from kemu.linux.vfs.mounts import (
@@ -19,9 +20,12 @@ from kemu.linux.vfs.mounts import (
     Mount,
     PinnedMountpoint,
     attach_mnt,
+    g,
+    lock_mount_hash,
     mnt_has_parent,
     next_mnt,
     umount_mnt,
+    unlock_mount_hash,
 )
 from kemu.linux.vfs.namespace import (
     UMOUNT_SYNC,
@@ -88,12 +92,16 @@ def copy_tree(src_root: Mount, dentry: Dentry, flag: int) -> Any:
             if IS_ERR(dst_mnt):
                 break
             copies[src_mnt] = dst_mnt
+            lock_mount_hash()
             if src_mnt.mnt_flags & MNT_LOCKED:
                 dst_mnt.mnt_flags |= MNT_LOCKED
             assert src_mnt.mnt_mp is not None
             attach_mnt(dst_mnt, dst_parent, src_mnt.mnt_mp)
+            unlock_mount_hash()
         if IS_ERR(dst_mnt):
+            lock_mount_hash()
             umount_tree(res, UMOUNT_SYNC)
+            unlock_mount_hash()
             return dst_mnt
     return res
 
@@ -225,6 +233,7 @@ def path_pivot_root(new: Path, old: Path) -> int:
     else:
         root_parent, root_mp = root_mnt.mnt_parent, root_mnt.mnt_mp
         assert root_mp is not None
+        lock_mount_hash()
         umount_mnt(new_mnt)
         if root_mnt.mnt_flags & MNT_LOCKED:
             new_mnt.mnt_flags |= MNT_LOCKED
@@ -232,6 +241,7 @@ def path_pivot_root(new: Path, old: Path) -> int:
         attach_mnt(new_mnt, root_parent, root_mp)
         umount_mnt(root_mnt)
         attach_mnt(root_mnt, old_mnt, old_mp.mp)
+        unlock_mount_hash()
         chroot_fs_refs(root, new)
     unlock_mount(old_mp)
     path_put(root)
@@ -241,6 +251,14 @@ def path_pivot_root(new: Path, old: Path) -> int:
 @dup("fs/namespace.c")
 def clone_private_mount(path: Path) -> Any:
     """``struct vfsmount *clone_private_mount(const struct path *path)``: to be ended by kern_unmount(). Return: ERR_PTR of -EINVAL, -EPERM."""
+    down_read(g.namespace_sem)                  # guard(namespace_shared)
+    res = _clone_private_mount(path)
+    up_read(g.namespace_sem)
+    return res
+
+
+def _clone_private_mount(path: Path) -> Any:
+    """What clone_private_mount() does under its guard."""
     old_mnt: Mount = path.mnt
     if IS_MNT_UNBINDABLE(old_mnt) or not check_mnt(old_mnt):
         return ERR_PTR(-EINVAL)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mounts: the structures, their references, where they are mounted, who writes (fs/mount.h, the first half of fs/namespace.c).
 
-mount_lock has no counterpart: what it guards has no scheduling point here. How mounts propagate: pnode.py.
+How mounts propagate: pnode.py.
 """
 from __future__ import annotations
 
@@ -11,9 +11,20 @@ from kemu.linux.bug import WARN_ON
 from kemu.linux.dcache import DCACHE_MOUNTED, Dentry, d_set_mounted, d_unlinked, dget, dput
 from kemu.linux.errno import EBUSY, ENOENT, ENOMEM, EROFS
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import custom, dup, names
+from kemu.linux.honesty import custom, dup
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
+from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from kemu.linux.rwsem import down_write, rw_semaphore, up_write
+from kemu.linux.sched import preempt_disable, preempt_enable
+from kemu.linux.seqlock import (
+    read_seqbegin,
+    read_seqlock_excl,
+    read_seqretry,
+    read_sequnlock_excl,
+    seqlock_t,
+    write_seqlock,
+    write_sequnlock,
+)
 from kemu.linux.slab import SLAB_PANIC, kfree, kmalloc_obj, kmem_cache_create, kmem_cache_free, kmem_cache_zalloc
 from kemu.linux.statics import statics
 from kemu.linux.super_types import SB_RDONLY, SuperBlock
@@ -21,6 +32,7 @@ from kemu.linux.task_work import task_work_add
 from kemu.linux.types import list_head
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import FMODE_WRITER
+from kemu.linux.vfs.sb_write import sb_end_write, sb_start_write
 from kemu.linux.vfs.types import File
 from kemu.machine.current import this
 from kemu.machine.sched import PF_KTHREAD
@@ -125,8 +137,18 @@ class Mount(VfsMount):
         return f"<mount {self.mnt_id} of {self.mnt_devname} count:{self.mnt_count}>"
 
 
-g = statics(mnt_cache=None, mount_hashtable={}, mountpoint_hashtable={}, mnt_id_ida=[0], namespace_sem=rw_semaphore, unmounted=[],
+g = statics(mnt_cache=None, mount_hashtable={}, mountpoint_hashtable={}, mnt_id_ida=[0], namespace_sem=rw_semaphore, mount_lock=seqlock_t, unmounted=[],
             ex_mountpoints=[], init_mnt_ns=None, delayed_mntput_list=[], mnt_id_ctr=0)
+
+
+def lock_mount_hash() -> None:
+    """``void lock_mount_hash(void)``"""
+    write_seqlock(g.mount_lock)
+
+
+def unlock_mount_hash() -> None:
+    """``void unlock_mount_hash(void)``"""
+    write_sequnlock(g.mount_lock)
 
 
 @dup("fs/mount.h")
@@ -266,51 +288,110 @@ def __mnt_is_readonly(mnt: Any) -> bool:
 @dup("fs/namespace.c")
 def mnt_get_write_access(m: Any) -> int:
     """``int mnt_get_write_access(struct vfsmount *m)``. Return: 0, or -EROFS."""
-    if m.mnt_sb.s_readonly_remount or m.mnt_flags & MNT_READONLY or m.mnt_sb.s_flags & SB_RDONLY:
-        return -EROFS
+    preempt_disable()
     m.mnt_writers += 1
-    return 0
+    while m.write_hold:                         # __test_write_hold()
+        this.sched.relax("mnt_get_write_access")
+    ret = 0
+    if m.mnt_sb.s_readonly_remount or m.mnt_flags & MNT_READONLY or m.mnt_sb.s_flags & SB_RDONLY:       # mnt_is_readonly()
+        m.mnt_writers -= 1
+        ret = -EROFS
+    preempt_enable()
+    return ret
 
 
-mnt_want_write = mnt_get_write_access
-names("custom", "fs/namespace.c", "mnt_want_write", how="file systems cannot be frozen")
+@dup("fs/namespace.c")
+def mnt_want_write(m: Any) -> int:
+    """``int mnt_want_write(struct vfsmount *m)``. Context: may sleep. Return: 0, or -EROFS."""
+    sb_start_write(m.mnt_sb)
+    ret = mnt_get_write_access(m)
+    if ret:
+        sb_end_write(m.mnt_sb)
+    return ret
 
 
 @dup("fs/namespace.c")
 def mnt_put_write_access(mnt: Any) -> None:
     """``void mnt_put_write_access(struct vfsmount *mnt)``"""
+    preempt_disable()
     mnt.mnt_writers -= 1
-
-
-mnt_drop_write = mnt_put_write_access
-names("custom", "fs/namespace.c", "mnt_drop_write", how="file systems cannot be frozen")
+    preempt_enable()
 
 
 @dup("fs/namespace.c")
-def mnt_want_write_file(file: File) -> int:
-    """``int mnt_want_write_file(struct file *file)``. Return: 0, or -EROFS."""
+def mnt_drop_write(mnt: Any) -> None:
+    """``void mnt_drop_write(struct vfsmount *mnt)``"""
+    mnt_put_write_access(mnt)
+    sb_end_write(mnt.mnt_sb)
+
+
+@dup("fs/namespace.c")
+def mnt_get_write_access_file(file: File) -> int:
+    """``int mnt_get_write_access_file(struct file *file)``. Return: 0, or -EROFS."""
     if file.f_mode & FMODE_WRITER:
         return -EROFS if __mnt_is_readonly(file.f_path.mnt) else 0
     return mnt_get_write_access(file.f_path.mnt)
 
 
 @dup("fs/namespace.c")
-def mnt_drop_write_file(file: File) -> None:
-    """``void mnt_drop_write_file(struct file *file)``"""
+def mnt_want_write_file(file: File) -> int:
+    """``int mnt_want_write_file(struct file *file)``. Context: may sleep. Return: 0, or -EROFS."""
+    sb_start_write(file.f_inode.i_sb)
+    ret = mnt_get_write_access_file(file)
+    if ret:
+        sb_end_write(file.f_inode.i_sb)
+    return ret
+
+
+@dup("fs/namespace.c")
+def mnt_put_write_access_file(file: File) -> None:
+    """``void mnt_put_write_access_file(struct file *file)``"""
     if not file.f_mode & FMODE_WRITER:
         mnt_put_write_access(file.f_path.mnt)
 
 
 @dup("fs/namespace.c")
+def mnt_drop_write_file(file: File) -> None:
+    """``void mnt_drop_write_file(struct file *file)``"""
+    mnt_put_write_access_file(file)
+    sb_end_write(file.f_inode.i_sb)
+
+
+def mnt_hold_writers(mnt: Mount) -> int:
+    mnt.write_hold = True                       # set_write_hold()
+    if mnt.mnt_writers > 0:
+        return -EBUSY
+    return 0
+
+
+def mnt_unhold_writers(mnt: Mount) -> None:
+    mnt.write_hold = False                      # clear_write_hold()
+
+
+@dup("fs/namespace.c")
 def sb_prepare_remount_readonly(sb: SuperBlock) -> int:
     """``int sb_prepare_remount_readonly(struct super_block *sb)``. Return: 0, or -EBUSY while something is written or unlinked but open."""
+    err = 0
+
+    # Racy optimization.  Recheck the counter under WRITE_HOLD
     if sb.s_remove_count:
         return -EBUSY
+
+    read_seqlock_excl(g.mount_lock)
     for m in sb.s_mounts:
-        if not m.mnt_flags & MNT_READONLY and m.mnt_writers > 0:
-            return -EBUSY
-    sb.s_readonly_remount = 1
-    return 0
+        if not m.mnt_flags & MNT_READONLY:
+            err = mnt_hold_writers(m)
+            if err:
+                break
+    if not err and sb.s_remove_count:
+        err = -EBUSY
+    if not err:
+        sb.s_readonly_remount = 1               # sb_start_ro_state_change()
+    for m in sb.s_mounts:
+        if m.write_hold:
+            mnt_unhold_writers(m)
+    read_sequnlock_excl(g.mount_lock)
+    return err
 
 
 # ------------------------------------------------------------------------- where
@@ -324,7 +405,44 @@ def __lookup_mnt(mnt: Any, dentry: Dentry) -> Mount | None:
 @dup("fs/namespace.c")
 def lookup_mnt(path: Path) -> Mount | None:
     """``struct vfsmount *lookup_mnt(const struct path *path)``: what is mounted there, referenced."""
-    return mntget(g.mount_hashtable.get((path.mnt, path.dentry)))       # type: ignore[no-any-return]
+    rcu_read_lock()
+    while True:
+        seq = read_seqbegin(g.mount_lock)
+        m = __lookup_mnt(path.mnt, path.dentry)
+        if legitimize_mnt(m, seq):
+            break
+    rcu_read_unlock()
+    return m
+
+
+def __legitimize_mnt(bastard: Mount | None, seq: int) -> int:
+    if read_seqretry(g.mount_lock, seq):
+        return 1
+    if bastard is None:
+        return 0
+    mntget(bastard)                             # mnt_inc_count()
+    if not read_seqretry(g.mount_lock, seq):
+        return 0
+    lock_mount_hash()
+    if bastard.mnt_flags & (MNT_SYNC_UMOUNT | MNT_DOOMED):
+        bastard.mnt_count -= 1
+        if this.watch is not None:
+            this.watch.ref("mount", bastard, -1)
+        unlock_mount_hash()
+        return 1
+    unlock_mount_hash()
+    return -1                                   # the caller will mntput()
+
+
+def legitimize_mnt(bastard: Mount | None, seq: int) -> bool:
+    res = __legitimize_mnt(bastard, seq)
+    if not res:
+        return True
+    if res < 0:
+        rcu_read_unlock()
+        mntput(bastard)
+        rcu_read_lock()
+    return False
 
 
 def get_mountpoint(dentry: Dentry, m: PinnedMountpoint) -> int:

@@ -12,6 +12,7 @@ from kemu.linux.honesty import dup, port_of
 from kemu.linux.math import is_power_of_2
 from kemu.linux.printk import pr_warn
 from kemu.linux.rwsem import down_write, up_write
+from kemu.linux.seqlock import read_seqlock_excl, read_sequnlock_excl
 from kemu.linux.super_types import (
     SB_DIRSYNC,
     SB_I_VERSION,
@@ -76,6 +77,7 @@ from kemu.linux.vfs.mounts import (
     g,
     get_mountpoint,
     is_mounted,
+    lock_mount_hash,
     mnt_change_mountpoint,
     mnt_has_parent,
     mnt_set_mountpoint,
@@ -87,6 +89,7 @@ from kemu.linux.vfs.mounts import (
     next_mnt,
     topmost_overmount,
     umount_mnt,
+    unlock_mount_hash,
     unpin_mountpoint,
 )
 from kemu.linux.vfs.pnode import (
@@ -198,27 +201,34 @@ def attach_recursive_mnt(source_mnt: Mount, dest: PinnedMountpoint) -> int:
     if err:
         return err
 
+    def out(err: int) -> int:
+        ns.pending_mounts = 0
+
+        read_seqlock_excl(g.mount_lock)
+        unpin_mountpoint(root)
+        read_sequnlock_excl(g.mount_lock)
+
+        return err
+
     # Is there space to add these mounts to the mount namespace?
     if not moving:
         err = count_mounts(ns, source_mnt)
     if not err and IS_MNT_SHARED(dest_mnt):
         err = invent_group_ids(source_mnt, True)
     if err:
-        ns.pending_mounts = 0
-        unpin_mountpoint(root)
-        return err
+        return out(err)
     if IS_MNT_SHARED(dest_mnt):
         err = propagate_mnt(dest_mnt, dest_mp, source_mnt, tree_list)
+    lock_mount_hash()
     if err:
         # out_cleanup_ids:
         for child in tree_list:
             assert child.mnt_parent.mnt_ns is not None
             child.mnt_parent.mnt_ns.pending_mounts = 0
             umount_tree(child, UMOUNT_SYNC)
+        unlock_mount_hash()
         cleanup_group_ids(source_mnt, None)
-        ns.pending_mounts = 0
-        unpin_mountpoint(root)
-        return err
+        return out(err)
 
     if IS_MNT_SHARED(dest_mnt):
         for p in next_mnt(source_mnt):
@@ -247,6 +257,8 @@ def attach_recursive_mnt(source_mnt: Mount, dest: PinnedMountpoint) -> int:
             assert root.mp is not None
             mnt_change_mountpoint(r, root.mp, q)
     unpin_mountpoint(root)
+    unlock_mount_hash()
+
     return 0
 
 
@@ -453,7 +465,17 @@ def may_change_propagation(m: Mount) -> int:
 @dup("fs/namespace.c")
 def may_umount_tree(m: Mount) -> bool:
     """``int may_umount_tree(struct vfsmount *m)``: nothing in the tree is in use."""
-    return all(p.mnt_count <= (2 if p is m else 1) for p in next_mnt(m))
+    busy = False
+
+    # write lock needed for mnt_get_count
+    lock_mount_hash()
+    for p in next_mnt(m):
+        if p.mnt_count > (2 if p is m else 1):
+            busy = True
+            break
+    unlock_mount_hash()
+
+    return not busy
 
 
 def disconnect_mount(mnt: Mount, how: int) -> bool:
@@ -609,7 +631,10 @@ def is_path_reachable(mnt: Mount, dentry: Dentry, root: Path) -> bool:
 @dup("fs/namespace.c")
 def path_is_under(path1: Path, path2: Path) -> bool:
     """``bool path_is_under(const struct path *path1, const struct path *path2)``"""
-    return is_path_reachable(path1.mnt, path1.dentry, path2)
+    read_seqlock_excl(g.mount_lock)
+    res = is_path_reachable(path1.mnt, path1.dentry, path2)
+    read_sequnlock_excl(g.mount_lock)
+    return res
 
 
 __all__ = ["MNT_DETACH", "MNT_EXPIRE", "MNT_FORCE", "MS_BIND", "MS_DIRSYNC", "MS_I_VERSION", "MS_KERNMOUNT", "MS_LAZYTIME",

@@ -7,6 +7,7 @@ from kemu.linux.dcache import is_subdir
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.honesty import port_of
 from kemu.linux.list import list_del_init, list_empty
+from kemu.linux.seqlock import read_seqlock_excl, read_sequnlock_excl
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.mounts import (
     MNT_LOCKED,
@@ -17,6 +18,7 @@ from kemu.linux.vfs.mounts import (
     Mount,
     Mountpoint,
     __lookup_mnt,
+    g,
     mnt_change_mountpoint,
     mnt_has_parent,
     mnt_set_mountpoint,
@@ -315,7 +317,9 @@ def propagate_mnt(dest_mnt: Mount, dest_mp: Mountpoint, source_mnt: Mount, tree_
                 if IS_ERR(this):
                     err = PTR_ERR(this)
                     break
+                read_seqlock_excl(g.mount_lock)
                 mnt_set_mountpoint(n, dest_mp, this)
+                read_sequnlock_excl(g.mount_lock)
                 if n.mnt_master is not None:
                     SET_MNT_MARK(n.mnt_master)
                 copy = this

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kemu.linux.dcache import Dentry, d_unlinked
-from kemu.linux.honesty import custom, dup, names, port_of
+from kemu.linux.honesty import custom, names, port_of
 from kemu.linux.kdev_t import MAJOR, MINOR
 from kemu.linux.seq_file import SeqFile, seq_escape, seq_printf, seq_putc, seq_puts
 from kemu.linux.super_types import SB_DIRSYNC, SB_LAZYTIME, SB_MANDLOCK, SB_RDONLY, SB_SYNCHRONOUS, SuperBlock
@@ -28,7 +28,7 @@ mnt_opts = ((MNT_NOSUID, ",nosuid"), (MNT_NODEV, ",nodev"), (MNT_NOEXEC, ",noexe
             (MNT_RELATIME, ",relatime"), (MNT_NOSYMFOLLOW, ",nosymfollow"))
 
 
-@dup("fs/d_path.c")
+@custom("fs/d_path.c", "__d_path", "nothing is renamed or mounted in between: rename_lock, mount_lock and RCU are not taken")
 def __d_path(path: Path, root: Path) -> str | None:
     """``char *__d_path(const struct path *path, const struct path *root, char *buf, int buflen)``: None where ``root`` cannot see it."""
     dentry, mnt = path.dentry, path.mnt
@@ -47,7 +47,7 @@ def __d_path(path: Path, root: Path) -> str | None:
     return "/" + b"/".join(reversed(parts)).decode("utf-8", "surrogateescape")
 
 
-@dup("fs/d_path.c")
+@custom("fs/d_path.c", "dentry_path", "nothing is renamed or mounted in between: rename_lock, mount_lock and RCU are not taken")
 def dentry_path(dentry: Dentry) -> str:
     """``char *dentry_path(const struct dentry *dentry, char *buf, int buflen)``: within its file system."""
     end = "//deleted" if d_unlinked(dentry) else ""

@@ -27,6 +27,7 @@ from kemu.linux.vfs.constants import (
     READ,
     WRITE,
 )
+from kemu.linux.vfs.sb_write import file_end_write, file_start_write, kiocb_end_write, kiocb_start_write
 from kemu.linux.vfs.types import File, Kiocb
 from kemu.machine.current import this
 
@@ -268,7 +269,12 @@ def vfs_iocb_iter_write(file: File, iocb: Kiocb, iter: IovIter) -> int:
     ret = rw_verify_area(WRITE, file, iocb.ki_pos, iter.count)
     if ret < 0:
         return ret
-    return int(file.f_op.write_iter(iocb, iter))
+
+    kiocb_start_write(iocb)
+    ret = int(file.f_op.write_iter(iocb, iter))
+    if ret != -EIOCBQUEUED:
+        kiocb_end_write(iocb)
+    return ret
 
 
 # ->write_iter -> what does the same for kernel memory at once, where nobody listens: bytes, 0 if it cannot
@@ -314,7 +320,13 @@ def kernel_write(file: File, buf: int, count: int, pos: Ref | None) -> int:
             rest = __kernel_write(file, buf + done, count - done, pos)
             return done + rest if rest > 0 else done
     ret = rw_verify_area(WRITE, file, pos.v if pos is not None else None, count)
-    return ret or __kernel_write(file, buf, count, pos)
+    if ret:
+        return ret
+
+    file_start_write(file)
+    ret = __kernel_write(file, buf, count, pos)
+    file_end_write(file)
+    return ret
 
 
 @dup("fs/read_write.c")
@@ -328,11 +340,17 @@ def vfs_write(file: File, buf: Any, count: int, pos: Ref | None) -> int:
     if ret:
         return ret
     count = min(count, max_rw_count())
+    file_start_write(file)
     if file.f_op.write is not None:
-        return int(file.f_op.write(file, buf, count, pos))
-    it = IovIter()
-    iov_iter_ubuf(it, ITER_SOURCE, buf, count)
-    return _write(file, it, pos)
+        ret = int(file.f_op.write(file, buf, count, pos))
+    elif file.f_op.write_iter is not None:
+        it = IovIter()
+        iov_iter_ubuf(it, ITER_SOURCE, buf, count)
+        ret = _write(file, it, pos)
+    else:
+        ret = -EINVAL
+    file_end_write(file)
+    return ret
 
 
 __all__ = ["SSIZE_MAX", "__kernel_read", "__kernel_write", "fixed_size_llseek", "generic_file_llseek",

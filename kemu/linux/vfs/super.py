@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Superblocks (fs/super.c). Ports import it from kemu.linux.fs and kemu.linux.fs_context.
-
-sb_lock has no counterpart: what it guards has no scheduling point here.
-"""
+"""Superblocks (fs/super.c). Ports import it from kemu.linux.fs and kemu.linux.fs_context."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -21,6 +18,7 @@ from kemu.linux.printk import pr_err
 from kemu.linux.rcupdate import call_rcu, rcu_head
 from kemu.linux.rwsem import down_read, down_read_trylock, down_write, rw_semaphore, up_read, up_write
 from kemu.linux.slab import kfree, kzalloc_obj
+from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.statics import statics
 from kemu.linux.super_types import (
     SB_ACTIVE,
@@ -49,7 +47,7 @@ Test = Callable[[SuperBlock, FsContext], Any]
 Fill = Callable[[SuperBlock, FsContext], int]
 MS_RMT_MASK = SB_RDONLY | SB_SYNCHRONOUS | SB_MANDLOCK | SB_I_VERSION | SB_LAZYTIME
 
-g = statics(super_blocks={}, fs_supers={}, unnamed_dev_ida=[True], bdi_seq=0)
+g = statics(sb_lock=spinlock_t, super_blocks={}, fs_supers={}, unnamed_dev_ida=[True], bdi_seq=0)
 
 
 def _wait(sb: SuperBlock, flags: int) -> None:
@@ -124,11 +122,13 @@ def put_super(s: SuperBlock) -> None:
     if s.s_passive:
         return
     type = s.s_type
+    spin_lock(g.sb_lock)
     del g.super_blocks[s]
     supers = g.fs_supers[type]
     supers.remove(s)
     if not supers:
         del g.fs_supers[type]
+    spin_unlock(g.sb_lock)
     WARN_ON(s.s_dentry_lru)
     WARN_ON(s.s_inode_lru)
     WARN_ON(s.s_mounts)
@@ -137,8 +137,12 @@ def put_super(s: SuperBlock) -> None:
 
 
 def kill_super_notify(sb: SuperBlock) -> None:
-    if not sb.s_flags & SB_DEAD:
-        super_wake(sb, SB_DEAD)
+    # already notified earlier
+    if sb.s_flags & SB_DEAD:
+        return
+    spin_lock(g.sb_lock)
+    super_wake(sb, SB_DEAD)
+    spin_unlock(g.sb_lock)
 
 
 @dup("fs/super.c")
@@ -170,15 +174,16 @@ def deactivate_super(s: SuperBlock) -> None:
 def grab_super(sb: SuperBlock) -> bool:
     """Trade a passive reference for an active one and the lock; False when the superblock has died meanwhile."""
     sb.s_passive += 1
+    if this.watch is not None:
+        this.watch.ref("super", sb, 1)
+    spin_unlock(g.sb_lock)
     if super_lock(sb, True):
         if sb.s_active:
             sb.s_active += 1
-            sb.s_passive -= 1
+            put_super(sb)
             return True
         up_write(sb.s_umount)
     _wait(sb, SB_DEAD)
-    if this.watch is not None:
-        this.watch.ref("super", sb, 1)
     put_super(sb)
     return False
 
@@ -267,6 +272,7 @@ def sget_fc(fc: FsContext, test: Test | None, set: Test) -> Any:
         errorfc(fc, "VFS: Mounting from non-initial user namespace is not allowed")
         return ERR_PTR(-EPERM)
     while True:
+        spin_lock(g.sb_lock)
         if test is not None:
             for old in reversed(g.fs_supers.get(fc.fs_type, ())):
                 if old.s_flags & SB_DEAD or not test(old, fc):
@@ -276,6 +282,7 @@ def sget_fc(fc: FsContext, test: Test | None, set: Test) -> Any:
                 old = None
             if old is not None:
                 if user_ns is not old.s_user_ns or fc.exclusive:
+                    spin_unlock(g.sb_lock)
                     destroy_unused_super(s)
                     if fc.exclusive:
                         warnfc(fc, "reusing existing filesystem not allowed")
@@ -288,6 +295,7 @@ def sget_fc(fc: FsContext, test: Test | None, set: Test) -> Any:
                 return old
         if s is not None:
             break
+        spin_unlock(g.sb_lock)
         s = alloc_super(fc.fs_type, fc.sb_flags, user_ns)
         if s is None:
             return ERR_PTR(-ENOMEM)
@@ -296,6 +304,7 @@ def sget_fc(fc: FsContext, test: Test | None, set: Test) -> Any:
     err = set(s, fc)
     if err:
         s.s_fs_info = None
+        spin_unlock(g.sb_lock)
         destroy_unused_super(s)
         return ERR_PTR(err)
     fc.s_fs_info = None
@@ -304,6 +313,7 @@ def sget_fc(fc: FsContext, test: Test | None, set: Test) -> Any:
     s.s_id = s.s_type.name[:31]
     g.super_blocks[s] = None
     g.fs_supers.setdefault(s.s_type, []).append(s)
+    spin_unlock(g.sb_lock)
     get_filesystem(s.s_type)
     if this.watch is not None:
         this.watch.ref("super", s, 1)
@@ -319,16 +329,25 @@ def drop_super(sb: SuperBlock) -> None:
 
 def _each(supers: list[SuperBlock], excl: bool) -> Iterator[SuperBlock]:
     """The live ones of ``supers``, each locked and passively referenced while the caller has it."""
+    spin_lock(g.sb_lock)
+    p = None
     for sb in supers:
         if sb.s_flags & SB_DYING or not sb.s_passive:
             continue
         sb.s_passive += 1
         if this.watch is not None:
             this.watch.ref("super", sb, 1)
+        spin_unlock(g.sb_lock)
         if super_lock(sb, excl):
             yield sb
             super_unlock(sb, excl)
-        put_super(sb)
+        if p is not None:
+            put_super(p)
+        p = sb
+        spin_lock(g.sb_lock)
+    spin_unlock(g.sb_lock)
+    if p is not None:
+        put_super(p)
 
 
 @dup("fs/super.c")

@@ -11,6 +11,7 @@ from kemu.linux.dcache import dget, shrink_dcache_sb
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EACCES, EBUSY
 from kemu.linux.honesty import custom, dup
+from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.super_types import SB_ACTIVE, SB_I_RETIRED, SB_I_STABLE_WRITES, SB_NOSEC, SB_RDONLY, SuperBlock
 from kemu.linux.types import Ref
 from kemu.linux.vfs import inode as _inode
@@ -18,6 +19,7 @@ from kemu.linux.vfs.fs_context import GET_TREE_BDEV_QUIET_LOOKUP, FsContext, err
 from kemu.linux.vfs.super import (
     Fill,
     deactivate_locked_super,
+    g,
     generic_shutdown_super,
     put_super,
     sget_fc,
@@ -134,11 +136,13 @@ def setup_bdev_super(sb: SuperBlock, sb_flags: int, fc: FsContext | None) -> int
     if mode & BLK_OPEN_WRITE and bdev_read_only(bdev):
         bdev_fput(bdev_file)
         return -EACCES
+    spin_lock(g.sb_lock)
     sb.s_bdev_file = bdev_file
     sb.s_bdev = bdev
     sb.s_bdi = bdi_get(bdev.bd_disk.bdi)
     if bdev.bd_disk.queue.limits.features & BLK_FEAT_STABLE_WRITES:
         sb.s_iflags |= SB_I_STABLE_WRITES
+    spin_unlock(g.sb_lock)
     sb.s_id = bdev_name(bdev)[:31]
     sb_set_blocksize(sb, block_size(bdev))
     return 0

@@ -6,6 +6,7 @@ from typing import Any
 
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mapping import AddressSpace, FileRaState
+from kemu.linux.spinlock import spinlock_t
 from kemu.linux.super_types import SuperBlock, _Ops
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import ACL_NOT_CACHED
@@ -151,7 +152,7 @@ class Inode:
                  "i_rdev", "i_size", "i_atime_sec", "i_mtime_sec", "i_ctime_sec", "i_atime_nsec", "i_mtime_nsec", "i_ctime_nsec",
                  "i_generation", "i_bytes", "i_blkbits", "i_write_hint", "i_blocks", "i_state", "i_rwsem", "i_hash", "i_lru", "i_dentry",
                  "i_version", "i_count", "i_dio_count", "i_writecount", "i_readcount", "i_fop", "free_inode", "i_flctx", "i_data", "i_linklen",
-                 "i_pipe", "i_cdev", "i_link", "i_dir_seq", "i_private", "waiters", "i_security", "__weakref__")
+                 "i_pipe", "i_cdev", "i_link", "i_dir_seq", "i_private", "i_lock", "waiters", "i_security", "__weakref__")
 
     def __init__(self) -> None:
         self.i_mode = 0
@@ -199,6 +200,7 @@ class Inode:
         self.i_link: Any = None
         self.i_dir_seq = 0
         self.i_private: Any = None
+        self.i_lock = spinlock_t()
         self.waiters: Any = None
         self.i_security: Any = None
 
@@ -212,7 +214,7 @@ class File:
     """``struct file``; ``f_ref`` is its reference count."""
 
     __slots__ = ("f_mode", "f_op", "f_mapping", "private_data", "f_inode", "f_flags", "f_iocb_flags", "f_cred", "f_owner", "f_path",
-                 "f_pos_lock", "f_pos", "f_wb_err", "f_sb_err", "f_ra", "f_ref", "user_path", "__weakref__")
+                 "f_lock", "f_pos_lock", "f_pos", "f_wb_err", "f_sb_err", "f_ra", "f_ref", "user_path", "__weakref__")
 
     def __init__(self) -> None:
         self.f_mode = 0
@@ -225,6 +227,7 @@ class File:
         self.f_cred: Any = None
         self.f_owner: Any = None
         self.f_path = Path()
+        self.f_lock = spinlock_t()
         self.f_pos_lock: Any = None
         self.f_pos = 0
         self.f_wb_err = 0

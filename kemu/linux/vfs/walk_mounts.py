@@ -13,8 +13,9 @@ from kemu.linux.dcache import (
 )
 from kemu.linux.errno import ENOENT, EXDEV
 from kemu.linux.honesty import dup
+from kemu.linux.seqlock import read_seqlock_excl, read_sequnlock_excl
 from kemu.linux.vfs.basic import Path
-from kemu.linux.vfs.mounts import Mount, lookup_mnt, mnt_has_parent, mntget, mntput
+from kemu.linux.vfs.mounts import Mount, g, lookup_mnt, mnt_has_parent, mntget, mntput
 from kemu.linux.vfs.nameidata import (
     LOOKUP_NO_XDEV,
 )
@@ -24,11 +25,14 @@ from kemu.linux.vfs.nameidata import (
 def follow_up(path: Path) -> int:
     """``int follow_up(struct path *path)``: to the mountpoint in the parent mount. Return: 1, or 0 at the root."""
     mnt = path.mnt
+    read_seqlock_excl(g.mount_lock)
     parent = mnt.mnt_parent
     if parent is mnt:
+        read_sequnlock_excl(g.mount_lock)
         return 0
     mntget(parent)
     mountpoint = dget(mnt.mnt_mountpoint)
+    read_sequnlock_excl(g.mount_lock)
     dput(path.dentry)
     path.dentry = mountpoint
     mntput(path.mnt)
