@@ -74,7 +74,7 @@ def async_owner() -> Any:
     return None
 
 
-g = statics(next_cookie=1, async_global_pending=list_head, async_dfl_domain=ASYNC_DOMAIN("async_dfl_domain"), async_lock=spinlock_t,
+g = statics(next_cookie=1, async_global_pending=list_head, async_dfl_domain=ASYNC_DOMAIN("async_dfl_domain"), async_lock=lambda: spinlock_t("async_lock"),
             async_wq=None, async_done=lambda: WaitQueueHead("async_done", async_owner), entry_count=atomic_t)
 
 

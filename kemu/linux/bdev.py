@@ -29,10 +29,12 @@ from kemu.linux.mutex import mutex
 from kemu.linux.printk import pr_warn
 from kemu.linux.pseudo_fs import init_pseudo
 from kemu.linux.readahead import ReadaheadControl
+from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.super_types import SB_I_CGROUPWB, SuperBlock, super_operations
 from kemu.linux.truncate import invalidate_mapping_pages, truncate_inode_pages
 from kemu.linux.vfs.constants import FS_LBS
 from kemu.linux.vfs.inode import inode_just_drop, insert_inode_hash, iput, new_inode, remove_inode_hash
+from kemu.linux.vfs.locking import inode_lock, inode_unlock
 from kemu.linux.vfs.super import kill_anon_super
 from kemu.linux.vfs.types import FileSystemType, Inode, address_space_operations
 from kemu.machine.current import arch, this
@@ -55,7 +57,7 @@ class Registry:
     ``listeners``: ``f("add" or "remove", disk)`` for who makes device nodes.
     """
 
-    __slots__ = ("claim_waiters", "disks", "diskseq", "ext_minors", "listeners", "lock", "majors", "mnt", "probes", "sb")
+    __slots__ = ("claim_waiters", "disks", "diskseq", "ext_minors", "listeners", "lock", "major_names_lock", "major_names_spinlock", "majors", "mnt", "probes", "sb")
 
     def __init__(self) -> None:
         from kemu.linux.mount import kern_mount
@@ -67,6 +69,8 @@ class Registry:
         self.listeners: list[Callable[[str, Any], None]] = []
         self.diskseq = 0
         self.lock = mutex()                         # bdev_lock
+        self.major_names_lock = mutex("major_names_lock")
+        self.major_names_spinlock = spinlock_t("major_names_spinlock")
         self.claim_waiters = WaitQueue("a claim of a block device")
         # bdev_cache_init(): part of the boot, of which nothing fails and nothing is leaked
         before = this.chooser, this.watch
@@ -233,8 +237,10 @@ def bdev_alloc(disk: Any, partno: int) -> BlockDevice | None:
 @dup(C)
 def bdev_set_nr_sectors(bdev: BlockDevice, sectors: int) -> None:
     """``void bdev_set_nr_sectors(struct block_device *bdev, sector_t sectors)``: i_size follows."""
+    spin_lock(bdev.bd_size_lock)
     bdev.bd_inode.i_size = sectors << 9
     bdev.bd_nr_sectors = sectors
+    spin_unlock(bdev.bd_size_lock)
 
 
 @dup(C)
@@ -360,12 +366,17 @@ def set_blocksize(file: Any, size: int) -> int:
         return -EINVAL
     # Don't change the size if it is same as current
     if inode.i_blkbits != blksize_bits(size):
+        # no reader may have a folio of the old size while the smallest changes
+        inode_lock(inode)
         filemap_invalidate_lock(inode.i_mapping)
+
         sync_blockdev(bdev)
         kill_bdev(bdev)
+
         inode.i_blkbits = blksize_bits(size)
         mapping_set_folio_min_order(inode.i_mapping, get_order(size))
         filemap_invalidate_unlock(inode.i_mapping)
+        inode_unlock(inode)
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from kemu.linux.bvec import BioVec, BvecIter
 from kemu.linux.honesty import custom, dup, names
 from kemu.linux.mapping import AddressSpace
+from kemu.linux.spinlock import spinlock_t
 
 P = "include/linux/blk_types.h"
 SECTOR_SHIFT, SECTOR_SIZE = 9, 512
@@ -86,9 +87,10 @@ class BlockDevice:
     """``struct block_device``: a whole disk or a partition of one. ``bd_nr_sectors`` in units of 512 bytes."""
 
     __slots__ = ("bd_claiming", "bd_dev", "bd_disk", "bd_flags", "bd_holder", "bd_holder_lock", "bd_holder_ops", "bd_holders", "bd_inode",
-                 "bd_mapping", "bd_nr_sectors", "bd_openers", "bd_queue", "bd_refs", "bd_start_sect", "bd_writers", "__weakref__")
+                 "bd_mapping", "bd_nr_sectors", "bd_openers", "bd_queue", "bd_refs", "bd_size_lock", "bd_start_sect", "bd_writers", "__weakref__")
 
     def __init__(self) -> None:
+        self.bd_size_lock = spinlock_t("bd_size_lock")
         self.bd_start_sect = 0
         self.bd_nr_sectors = 0
         self.bd_disk: Any = None

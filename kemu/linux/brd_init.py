@@ -8,8 +8,8 @@ from kemu.linux.bio import Bio, bio_endio, bio_io_error
 from kemu.linux.bio_iter import bio_advance_iter_single, bio_iter_iovec
 from kemu.linux.blk_types import REQ_OP_MASK, REQ_OP_READ, REQ_OP_WRITE
 from kemu.linux.bvec import bvec_kmap_local
-from kemu.linux.err import IS_ERR, PTR_ERR
-from kemu.linux.errno import EIO, ENOMEM
+from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
+from kemu.linux.errno import EEXIST, EIO, ENOMEM
 from kemu.linux.genhd import (
     BLK_FEAT_NOWAIT,
     BLK_FEAT_SYNCHRONOUS,
@@ -28,8 +28,12 @@ from kemu.linux.honesty import custom, port_of
 from kemu.linux.init import __setup, device_initcall, only_if
 from kemu.linux.kconfig import config_value
 from kemu.linux.kstrtox import kstrtoull
+from kemu.linux.mm import put_page
+from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
 from kemu.linux.printk import pr_info
+from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from kemu.linux.slab import kfree, kzalloc_obj
+from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.statics import statics
 from kemu.linux.string import memset
 from kemu.linux.types import Ref, arch
@@ -38,19 +42,43 @@ RAMDISK_MAJOR = 1
 SECTOR_SHIFT = 9
 C = "drivers/block/brd.c"
 
-g = statics(rd_size=None)
+g = statics(rd_size=None, brd_devices_mutex=lambda: mutex("brd_devices_mutex"), brd_devices=[])
 
 
 @custom(C, "struct brd_device", "pages in a dict instead of an xarray")
 class brd_device:
     """``struct brd_device``"""
 
-    __slots__ = ("brd_disk", "brd_number", "brd_pages")
+    __slots__ = ("brd_disk", "brd_number", "brd_pages", "xa_lock")
 
     def __init__(self) -> None:
+        self.xa_lock = spinlock_t("brd_pages.xa_lock")
         self.brd_number = 0
         self.brd_disk: GenDisk = None               # type: ignore[assignment]
         self.brd_pages: dict[int, Any] = {}         # page of the disk -> page
+
+
+@custom(C, "brd_lookup_page", "takes the index of the page, and no reference: pages go with the disk")
+def brd_lookup_page(brd: brd_device, index: int) -> Any:
+    """``struct page *brd_lookup_page(struct brd_device *brd, sector_t sector)``: or None."""
+    rcu_read_lock()
+    page = brd.brd_pages.get(index)
+    rcu_read_unlock()
+    return page
+
+
+@custom(C, "brd_insert_page", "takes the index of the page; None without memory")
+def brd_insert_page(brd: brd_device, index: int) -> Any:
+    """``struct page *brd_insert_page(struct brd_device *brd, sector_t sector, blk_opf_t opf)``: or the one that was there first."""
+    page = alloc_page(GFP_NOIO | __GFP_ZERO)
+    if page is None:
+        return None
+    spin_lock(brd.xa_lock)                          # xa_lock(&brd->brd_pages)
+    ret = brd.brd_pages.setdefault(index, page)
+    spin_unlock(brd.xa_lock)
+    if ret is not page:
+        put_page(page)
+    return ret
 
 
 @port_of(C, "brd_rw_bvec")
@@ -63,13 +91,12 @@ def brd_rw_bvec(brd: brd_device, bio: Bio) -> bool:
 
     bv.bv_len = min(bv.bv_len, arch.PAGE_SIZE - offset)
 
-    page = brd.brd_pages.get(index)                 # brd_lookup_page()
+    page = brd_lookup_page(brd, index)
     if page is None and write:
-        page = alloc_page(GFP_NOIO | __GFP_ZERO)    # brd_insert_page()
+        page = brd_insert_page(brd, index)
         if page is None:
             bio_io_error(bio)
             return False
-        brd.brd_pages[index] = page
 
     kaddr = bvec_kmap_local(bv)
     if write:
@@ -117,19 +144,46 @@ def ramdisk_size(str: str) -> int:
     return int(err == 0)
 
 
+@port_of(C, "brd_find_or_alloc_device")
+def brd_find_or_alloc_device(i: int) -> Any:
+    """``struct brd_device *brd_find_or_alloc_device(int i)``: ERR_PTR() of -EEXIST, -ENOMEM"""
+    mutex_lock(g.brd_devices_mutex)
+    for brd in g.brd_devices:
+        if brd.brd_number == i:
+            mutex_unlock(g.brd_devices_mutex)
+            return ERR_PTR(-EEXIST)
+
+    brd = kzalloc_obj(brd_device)
+    if brd is None:
+        mutex_unlock(g.brd_devices_mutex)
+        return ERR_PTR(-ENOMEM)
+    brd.brd_number = i
+    g.brd_devices.append(brd)
+    mutex_unlock(g.brd_devices_mutex)
+    return brd
+
+
+@port_of(C, "brd_free_device")
+def brd_free_device(brd: brd_device) -> None:
+    """``void brd_free_device(struct brd_device *brd)``"""
+    mutex_lock(g.brd_devices_mutex)
+    g.brd_devices.remove(brd)
+    mutex_unlock(g.brd_devices_mutex)
+    kfree(brd)
+
+
 @port_of(C, "brd_alloc")
 def brd_alloc(i: int) -> int:
     """``int brd_alloc(int i)``: 0, -ENOMEM, what adding the disk says"""
     lim = QueueLimits(physical_block_size=arch.PAGE_SIZE, features=BLK_FEAT_SYNCHRONOUS | BLK_FEAT_NOWAIT)
 
-    brd = kzalloc_obj(brd_device)
-    if brd is None:
-        return -ENOMEM
-    brd.brd_number = i
+    brd = brd_find_or_alloc_device(i)
+    if IS_ERR(brd):
+        return PTR_ERR(brd)
 
     disk = blk_alloc_disk(lim)
     if IS_ERR(disk):
-        kfree(brd)
+        brd_free_device(brd)
         return PTR_ERR(disk)
     brd.brd_disk = disk
     disk.major = RAMDISK_MAJOR
@@ -143,7 +197,7 @@ def brd_alloc(i: int) -> int:
     err = add_disk(disk)
     if err:
         put_disk(disk)
-        kfree(brd)
+        brd_free_device(brd)
         return err
     return 0
 

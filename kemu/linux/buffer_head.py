@@ -15,6 +15,7 @@ from kemu.linux.highmem import folio_zero_range
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mm import folio_get, folio_put
 from kemu.linux.printk import pr_err
+from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.truncate import folio_cancel_dirty
 from kemu.machine.current import arch, this
 from kemu.machine.pages import Page, PG_dirty, PG_locked, PG_private, PG_uptodate
@@ -34,10 +35,11 @@ GetBlock = Callable[[Any, int, Any, int], int]
 class BufferHead:
     """``struct buffer_head``: one block of a folio. ``b_state`` has BH_* bits; ``offset`` is bh_offset()."""
 
-    __slots__ = ("b_bdev", "b_blocknr", "b_count", "b_folio", "b_private", "b_size", "b_state", "b_this_page", "offset", "waiters")
+    __slots__ = ("b_bdev", "b_blocknr", "b_count", "b_folio", "b_private", "b_size", "b_state", "b_this_page", "b_uptodate_lock", "offset", "waiters")
 
     def __init__(self, folio: Page | None = None, offset: int = 0, size: int = 0):
         self.b_state = 0
+        self.b_uptodate_lock = spinlock_t("b_uptodate_lock")
         self.b_this_page: BufferHead = None             # type: ignore[assignment]
         self.b_folio: Page = folio                      # type: ignore[assignment]
         self.b_blocknr = -1
@@ -118,6 +120,7 @@ def create_empty_buffers(folio: Page, blocksize: int, b_state: int) -> BufferHea
         bh.b_this_page = nxt
         bh = nxt
     bh.b_this_page = head
+    spin_lock(folio.mapping.i_private_lock)
     inherited = (_Uptodate if folio.flags & PG_uptodate else 0) | (_Dirty if folio.flags & PG_dirty else 0)
     if inherited:
         bh = head
@@ -129,6 +132,7 @@ def create_empty_buffers(folio: Page, blocksize: int, b_state: int) -> BufferHea
     folio_get(folio)                                    # folio_attach_private()
     folio.private = head
     folio.flags |= PG_private
+    spin_unlock(folio.mapping.i_private_lock)
     return head
 
 
@@ -159,6 +163,9 @@ def end_buffer_async_read(bh: BufferHead, uptodate: bool) -> None:
     else:
         bh.b_state &= ~_Uptodate
         buffer_io_error(bh, ", async page read")
+    # two buffer heads may end at almost the same time
+    first = folio_buffers(folio)
+    spin_lock(first.b_uptodate_lock)
     bh.b_state &= ~_Async_Read
     unlock_buffer(bh)
     folio_uptodate = True
@@ -169,10 +176,12 @@ def end_buffer_async_read(bh: BufferHead, uptodate: bool) -> None:
             folio_uptodate = False
         if state & _Async_Read:
             BUG_ON(not state & _Lock)
+            spin_unlock(first.b_uptodate_lock)
             return                                      # still busy
         tmp = tmp.b_this_page
         if tmp is bh:
             break
+    spin_unlock(first.b_uptodate_lock)
     folio_end_read(folio, folio_uptodate)
 
 
@@ -296,6 +305,19 @@ def try_to_free_buffers(folio: Page) -> bool:
     head = folio_buffers(folio)
     if WARN_ON_ONCE(head is None):
         return True
+    mapping = folio.mapping
+    if mapping is None:                                 # can this still happen?
+        return _drop_buffers(folio, head)
+    spin_lock(mapping.i_private_lock)
+    ret = _drop_buffers(folio, head)
+    if ret:
+        folio_cancel_dirty(folio)
+    spin_unlock(mapping.i_private_lock)
+    return ret
+
+
+def _drop_buffers(folio: Page, head: BufferHead) -> bool:
+    """``drop_buffers()``: none of them is on the list of a file's own buffers."""
     bh = head
     while True:
         if bh.b_count or bh.b_state & (_Dirty | _Lock):
@@ -306,7 +328,6 @@ def try_to_free_buffers(folio: Page) -> bool:
     folio.flags &= ~PG_private                          # folio_detach_private()
     folio.private = 0
     folio_put(folio)
-    folio_cancel_dirty(folio)
     return True
 
 

@@ -22,8 +22,10 @@ from kemu.linux.honesty import custom, dup
 from kemu.linux.mapping import AddressSpace
 from kemu.linux.mm import folio_put
 from kemu.linux.psi import psi_memstall_enter, psi_memstall_leave
+from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
+from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.types import Ref
-from kemu.linux.vfs.inode import inode_lru_list_add
+from kemu.linux.vfs.inode import inode_lru_list_add, mapping_shrinkable
 from kemu.machine.current import this
 from kemu.machine.machine import should_fail
 from kemu.machine.pages import KERNEL, PAGECACHE, Page, PG_locked, PG_private, PG_referenced, PG_uptodate, PG_workingset
@@ -139,10 +141,6 @@ def __filemap_remove_folio(folio: Page, shadow: Any = None) -> None:
     folio.mapping = None
     folio.kind = KERNEL
     mapping.nrpages -= nr
-    if not mapping.nrpages:
-        host = mapping.host
-        if host is not None and not host.i_count:
-            inode_lru_list_add(host)            # mapping_shrinkable()
     if this.watch is not None:
         this.watch.event("mm_filemap_delete_from_page_cache", folio=folio)
 
@@ -152,7 +150,14 @@ def filemap_remove_folio(folio: Page) -> None:
     """``void filemap_remove_folio(struct folio *folio)``: the folio is locked and the caller holds a reference."""
     mapping: AddressSpace = folio.mapping
     BUG_ON(not folio.flags & PG_locked)
+    spin_lock(mapping.host.i_lock)
+    spin_lock(mapping.xa_lock)
     __filemap_remove_folio(folio)
+    spin_unlock(mapping.xa_lock)
+    if mapping_shrinkable(mapping):
+        inode_lru_list_add(mapping.host)
+    spin_unlock(mapping.host.i_lock)
+
     filemap_free_folio(mapping, folio)
 
 
@@ -191,11 +196,13 @@ def filemap_release_folio(folio: Page, gfp: int) -> bool:
 @dup(C)
 def filemap_get_entry(mapping: AddressSpace, index: int) -> Page | None:
     """``void *filemap_get_entry(struct address_space *mapping, pgoff_t index)``: with a reference; there are no shadow entries."""
+    rcu_read_lock()
     folio = mapping.i_pages.get(index)
     if folio is not None:
         folio.refcount += 1
         if this.watch is not None:
             this.watch.ref("folio", folio, 1)
+    rcu_read_unlock()
     return folio
 
 

@@ -13,7 +13,7 @@ from kemu.linux.filemap import (
     filemap_write_and_wait_range,
 )
 from kemu.linux.folio_batch import FOLIO_BATCH_SIZE, FolioBatch
-from kemu.linux.folio_wait import TASK_KILLABLE, folio_put_wait_locked, folio_trylock, folio_unlock
+from kemu.linux.folio_wait import TASK_KILLABLE, VM_BUG_ON_FOLIO, folio_put_wait_locked, folio_trylock, folio_unlock
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mapping import (
@@ -25,11 +25,12 @@ from kemu.linux.mapping import (
 from kemu.linux.mm import flush_dcache_folio, folio_put
 from kemu.linux.readahead import ReadaheadControl, page_cache_async_ra, page_cache_sync_ra
 from kemu.linux.sched import cond_resched, memalloc_noio_restore, memalloc_noio_save
+from kemu.linux.truncate import folio_unmap_invalidate
 from kemu.linux.uio import IovIter, copy_folio_to_iter, iov_iter_revert
 from kemu.linux.vfs.constants import IOCB_DIRECT, IOCB_DONTCACHE, IOCB_NOIO, IOCB_NOWAIT, IOCB_WAITQ, S_DAX
 from kemu.linux.vfs.inode_attr import file_accessed
 from kemu.machine.current import arch, this
-from kemu.machine.pages import Page, PG_readahead, PG_referenced, PG_uptodate
+from kemu.machine.pages import Page, PG_dirty, PG_dropbehind, PG_locked, PG_readahead, PG_referenced, PG_uptodate
 
 C = "mm/filemap.c"
 
@@ -207,6 +208,31 @@ def filemap_get_pages(iocb: Any, count: int, fbatch: FolioBatch, need_uptodate: 
 
 
 @dup(C)
+def filemap_end_dropbehind(folio: Page) -> None:
+    """``static void filemap_end_dropbehind(struct folio *folio)``: an uncached read leaves nothing."""
+    mapping = folio.mapping
+
+    VM_BUG_ON_FOLIO(not folio.flags & PG_locked, folio, "!folio_test_locked(folio)")
+    if folio.flags & PG_dirty or not folio.flags & PG_dropbehind:
+        return
+    folio.flags &= ~PG_dropbehind
+    if mapping is not None:
+        folio_unmap_invalidate(mapping, folio, 0)
+
+
+@dup(C)
+def filemap_end_dropbehind_read(folio: Page) -> None:
+    """``static void filemap_end_dropbehind_read(struct folio *folio)``"""
+    if not folio.flags & PG_dropbehind:
+        return
+    if folio.flags & PG_dirty:
+        return
+    if folio_trylock(folio):
+        filemap_end_dropbehind(folio)
+        folio_unlock(folio)
+
+
+@dup(C)
 def filemap_read(iocb: Any, iter_: IovIter, already_read: int) -> int:
     """``ssize_t filemap_read(struct kiocb *iocb, struct iov_iter *iter, ssize_t already_read)``
 
@@ -271,6 +297,8 @@ def filemap_read(iocb: Any, iter_: IovIter, already_read: int) -> int:
                     error = -EFAULT
                     break
         for folio in folios:
+            if folio.flags & PG_dropbehind:
+                filemap_end_dropbehind_read(folio)
             folio_put(folio)
         fbatch.folios = []
         if not (iter_.count and iocb.ki_pos < isize and not error):

@@ -28,6 +28,8 @@ from kemu.linux.kdev_t import MAJOR, MINOR, MINORBITS, MINORMASK, MKDEV
 from kemu.linux.math import is_power_of_2, round_down
 from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
 from kemu.linux.printk import pr_err, pr_info, pr_warn_once, printk
+from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
+from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.machine.current import arch, this
 from kemu.machine.machine import should_fail
 from kemu.machine.sched import WaitQueue
@@ -405,12 +407,18 @@ def _mark_disk_dead(disk: GenDisk) -> None:
 
 def _report_disk_dead(disk: GenDisk, surprise: bool) -> None:
     """``blk_report_disk_dead()``"""
+    rcu_read_lock()
     for bdev in list(disk.part_tbl):
         if not bdev.bd_refs:                        # kobject_get_unless_zero()
             continue
         bdev.bd_refs += 1
+        rcu_read_unlock()
+
         bdev_mark_dead(bdev, surprise)
+
         put_disk(disk)
+        rcu_read_lock()
+    rcu_read_unlock()
 
 
 @dup(C)
@@ -486,6 +494,14 @@ def register_blkdev(major: int, name: str, probe: Callable[[int], None] | None =
     Return: with ``major`` 0 the highest free one of 1..254; else 0. -EBUSY if it is taken or none is free; -EINVAL; -ENOMEM.
     """
     reg = registry()
+    mutex_lock(reg.major_names_lock)
+    ret = _register_blkdev(reg, major, name, probe)
+    mutex_unlock(reg.major_names_lock)
+    return ret
+
+
+def _register_blkdev(reg: Any, major: int, name: str, probe: Callable[[int], None] | None) -> int:
+    """What __register_blkdev() does under its mutex."""
     ret = 0
     if major == 0:
         taken = {m % 255 for m in reg.majors}
@@ -499,12 +515,17 @@ def register_blkdev(major: int, name: str, probe: Callable[[int], None] | None =
         return -EINVAL
     if this.chooser is not None and should_fail("failslab", "register_blkdev"):
         return -ENOMEM
-    if major in reg.majors:
+    spin_lock(reg.major_names_spinlock)
+    if major not in reg.majors:
+        reg.majors[major] = name[:NAME_LEN]
+        if probe is not None and IS_ENABLED("CONFIG_BLOCK_LEGACY_AUTOLOAD"):
+            reg.probes[major] = probe
+    else:
+        ret = -EBUSY
+    spin_unlock(reg.major_names_spinlock)
+
+    if ret < 0:
         printk("register_blkdev: cannot get major %u for %s\n", major, name)
-        return -EBUSY
-    reg.majors[major] = name[:NAME_LEN]
-    if probe is not None and IS_ENABLED("CONFIG_BLOCK_LEGACY_AUTOLOAD"):
-        reg.probes[major] = probe
     return ret
 
 
@@ -512,19 +533,26 @@ def register_blkdev(major: int, name: str, probe: Callable[[int], None] | None =
 def unregister_blkdev(major: int, name: str) -> None:
     """``void unregister_blkdev(unsigned int major, const char *name)``: the number is free again."""
     reg = registry()
-    if WARN_ON(reg.majors.get(major) != name):      # a longer name than was kept never matches, as in C
-        return
-    del reg.majors[major]
-    reg.probes.pop(major, None)
+    mutex_lock(reg.major_names_lock)
+    spin_lock(reg.major_names_spinlock)
+    if reg.majors.get(major) != name:           # a longer name than was kept never matches, as in C
+        WARN_ON(1)
+    else:
+        del reg.majors[major]
+        reg.probes.pop(major, None)
+    spin_unlock(reg.major_names_spinlock)
+    mutex_unlock(reg.major_names_lock)
 
 
 def _probe_dev(devt: int) -> bool:
     """``blk_probe_dev()``"""
-    probe = registry().probes.get(MAJOR(devt))
-    if probe is None:
-        return False
-    probe(devt)
-    return True
+    reg = registry()
+    mutex_lock(reg.major_names_lock)
+    probe = reg.probes.get(MAJOR(devt))
+    if probe is not None:
+        probe(devt)
+    mutex_unlock(reg.major_names_lock)
+    return probe is not None
 
 
 @dup(C)

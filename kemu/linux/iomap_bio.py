@@ -25,6 +25,7 @@ from kemu.linux.iomap_buffered import iomap_finish_folio_read, iomap_read_folio,
 from kemu.linux.iomap_types import IomapIter, IomapReadFolioCtx, iomap_length, iomap_ops, iomap_read_ops, iomap_sector
 from kemu.linux.readahead import ReadaheadControl
 from kemu.linux.sched import cond_resched
+from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.statics import statics
 from kemu.linux.workqueue import INIT_WORK, schedule_work, work_struct
 from kemu.machine.current import arch
@@ -52,21 +53,27 @@ def _end_io(bio: Bio, error: int) -> int:
 @dup(C)
 def iomap_fail_reads(work: Any) -> None:
     """``static void iomap_fail_reads(struct work_struct *work)``"""
+    spin_lock(g.failed_read_lock)
     tmp, g.failed_read_list = g.failed_read_list, []
+    spin_unlock(g.failed_read_lock)
     for bio in tmp:
         _end_io(bio, blk_status_to_errno(bio.bi_status))
         cond_resched()
 
 
-g = statics(failed_read_list=[], failed_read_work=_failed_read_work)
+g = statics(failed_read_lock=lambda: spinlock_t("failed_read_lock"), failed_read_list=[], failed_read_work=_failed_read_work)
 
 
 @dup(C)
 def iomap_fail_buffered_read(bio: Bio) -> None:
     """``static void iomap_fail_buffered_read(struct bio *bio)``: errors end in a kworker."""
+    # Bounce I/O errors to a workqueue to avoid nested i_lock acquisitions in the fserror code. The caller no longer owns the bio reference
+    # after the spinlock drops.
+    spin_lock(g.failed_read_lock)
     if not g.failed_read_list:
         WARN_ON_ONCE(not schedule_work(g.failed_read_work))
     g.failed_read_list.append(bio)
+    spin_unlock(g.failed_read_lock)
 
 
 @dup(C)

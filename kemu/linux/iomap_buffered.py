@@ -26,6 +26,7 @@ from kemu.linux.iomap_types import (
 )
 from kemu.linux.mm import folio_get, folio_put
 from kemu.linux.readahead import readahead_folio, readahead_length, readahead_pos
+from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.truncate import folio_cancel_dirty
 from kemu.linux.types import loff_t
 from kemu.machine.current import arch, this
@@ -58,9 +59,10 @@ def folio_fill_tail(folio: Page, offset: int, from_: int, len_: int) -> None:
 class IomapFolioState:
     """``struct iomap_folio_state``: which blocks of a folio are uptodate, when blocks are smaller than the folio."""
 
-    __slots__ = ("blocks", "read_bytes_pending", "uptodate")
+    __slots__ = ("blocks", "read_bytes_pending", "state_lock", "uptodate")
 
     def __init__(self, blocks: int):
+        self.state_lock = spinlock_t("state_lock")
         self.blocks = blocks
         self.read_bytes_pending = 0
         self.uptodate = 0
@@ -107,8 +109,10 @@ def iomap_set_range_uptodate(folio: Page, off: int, len_: int) -> None:
     mark = True
     ifs = _state(folio)
     if ifs is not None:
+        spin_lock(ifs.state_lock)
         # with a read under way the end of it marks the folio: folio_end_read() flips the bit
         mark = _ifs_set_range(folio.mapping.host, ifs, off, len_) and not ifs.read_bytes_pending
+        spin_unlock(ifs.state_lock)
     if mark:
         folio.flags |= PG_uptodate
 
@@ -238,10 +242,12 @@ def iomap_finish_folio_read(folio: Page, off: int, len_: int, error: int) -> Non
     if error:
         fserror_report_io(folio.mapping.host, FSERR_BUFFERED_READ, (folio.index << arch.PAGE_SHIFT) + off, len_, error, GFP_ATOMIC)
     if ifs is not None:
+        spin_lock(ifs.state_lock)
         if not error:
             uptodate = _ifs_set_range(folio.mapping.host, ifs, off, len_)
         ifs.read_bytes_pending -= len_
         finished = not ifs.read_bytes_pending
+        spin_unlock(ifs.state_lock)
     if finished:
         folio_end_read(folio, uptodate)
 
@@ -255,14 +261,19 @@ def iomap_read_end(folio: Page, bytes_submitted: int) -> None:
         WARN_ON_ONCE(bytes_submitted)
         folio_unlock(folio)
         return
+    spin_lock(ifs.state_lock)
     if not ifs.read_bytes_pending:
         WARN_ON_ONCE(bytes_submitted)
+        spin_unlock(ifs.state_lock)
         folio_unlock(folio)
         return
     # what was accounted by iomap_read_folio_iter() but skipped
     ifs.read_bytes_pending -= (arch.PAGE_SIZE << folio.order) - bytes_submitted
-    if not ifs.read_bytes_pending:
-        folio_end_read(folio, ifs.full)
+    end_read = not ifs.read_bytes_pending
+    uptodate = ifs.full
+    spin_unlock(ifs.state_lock)
+    if end_read:
+        folio_end_read(folio, uptodate)
 
 
 @dup(C)
@@ -301,8 +312,10 @@ def iomap_read_folio_iter(iter_: IomapIter, ctx: IomapReadFolioCtx, submitted: l
             iomap_set_range_uptodate(folio, poff, plen)
         else:
             if not submitted[0] and ifs is not None:        # iomap_read_init()
+                spin_lock(ifs.state_lock)
                 WARN_ON_ONCE(ifs.read_bytes_pending != 0)
                 ifs.read_bytes_pending = folio_len
+                spin_unlock(ifs.state_lock)
             ret = int(ctx.ops.read_folio_range(iter_, ctx, plen))
             if ret < 0:
                 fserror_report_io(inode, FSERR_BUFFERED_READ, pos, plen, ret, GFP_NOFS)
@@ -395,7 +408,7 @@ def iomap_release_folio(folio: Page, gfp_flags: int) -> bool:
     return True
 
 
-@dup(C)
+@custom(C, "iomap_invalidate_folio", "nothing is dirty, so no range of a folio has its dirty bits cleared")
 def iomap_invalidate_folio(folio: Page, offset: int, len_: int) -> None:
     """``void iomap_invalidate_folio(struct folio *folio, size_t offset, size_t len)``"""
     if offset == 0 and len_ == arch.PAGE_SIZE << folio.order:

@@ -8,6 +8,7 @@ from typing import Any
 from kemu.linux.gfp import __GFP_NORETRY, __GFP_NOWARN, GFP_HIGHUSER_MOVABLE
 from kemu.linux.honesty import custom, dup, names
 from kemu.linux.rwsem import down_read, down_read_trylock, down_write, rw_semaphore, up_read, up_write
+from kemu.linux.spinlock import spinlock_t
 from kemu.machine.current import arch, this
 from kemu.machine.pages import Page
 
@@ -22,8 +23,8 @@ MAX_XAS_ORDER = XA_CHUNK_SHIFT * 2 - 1
 class AddressSpace:
     """``struct address_space``: the page cache of ``host``."""
 
-    __slots__ = ("a_ops", "flags", "gfp_mask", "host", "i_mmap_writable", "i_pages", "i_run", "i_private_data", "i_private_list", "invalidate_lock", "max_order",
-                 "min_order", "nrpages", "wb_err", "writeback_index", "__weakref__")
+    __slots__ = ("a_ops", "flags", "gfp_mask", "host", "i_mmap_writable", "i_pages", "i_run", "i_private_data", "i_private_list", "i_private_lock", "invalidate_lock", "max_order",
+                 "min_order", "nrpages", "wb_err", "writeback_index", "xa_lock", "__weakref__")
 
     def __init__(self, host: Any = None, a_ops: Any = None):
         self.host = host
@@ -39,6 +40,8 @@ class AddressSpace:
         self.i_mmap_writable = 0
         self.i_private_data: Any = None
         self.i_private_list: Any = None
+        self.i_private_lock = spinlock_t("i_private_lock")
+        self.xa_lock = spinlock_t("i_pages.xa_lock")     # i_pages.xa_lock
         self.wb_err = 0
         self.writeback_index = 0
 

@@ -31,7 +31,7 @@ from kemu.linux.sched import memalloc_nofs_restore, memalloc_nofs_save
 from kemu.linux.types import Ref
 from kemu.linux.vfs.constants import FMODE_RANDOM
 from kemu.machine.current import arch
-from kemu.machine.pages import Page, PG_locked, PG_readahead, PG_workingset
+from kemu.machine.pages import Page, PG_dropbehind, PG_locked, PG_readahead, PG_workingset
 
 C = "mm/readahead.c"
 P = "include/linux/pagemap.h"
@@ -160,6 +160,15 @@ def read_pages(rac: ReadaheadControl) -> None:
 
 
 @dup(C)
+def ractl_alloc_folio(ractl: ReadaheadControl, gfp_mask: int, order: int) -> Page | None:
+    """``static struct folio *ractl_alloc_folio(struct readahead_control *ractl, gfp_t gfp_mask, unsigned int order)``"""
+    folio = filemap_alloc_folio(gfp_mask, order)
+    if folio is not None and ractl.dropbehind:
+        folio.flags |= PG_dropbehind
+    return folio
+
+
+@dup(C)
 def page_cache_ra_unbounded(ractl: ReadaheadControl, nr_to_read: int, lookahead_size: int) -> None:
     """``void page_cache_ra_unbounded(struct readahead_control *ractl, unsigned long nr_to_read, unsigned long lookahead_size)``
 
@@ -189,7 +198,7 @@ def page_cache_ra_unbounded(ractl: ReadaheadControl, nr_to_read: int, lookahead_
             ractl._index += min_nrpages
             i = ractl._index - index
             continue
-        folio = filemap_alloc_folio(gfp_mask, min_order)
+        folio = ractl_alloc_folio(ractl, gfp_mask, min_order)
         if folio is None:
             break
         ret = filemap_add_folio(mapping, folio, index + i, gfp_mask)
@@ -273,7 +282,7 @@ def get_next_ra_size(ra: FileRaState, max_: int) -> int:
 @dup(C)
 def ra_alloc_folio(ractl: ReadaheadControl, index: int, mark: int, order: int, gfp: int) -> int:
     """``static inline int ra_alloc_folio(struct readahead_control *ractl, pgoff_t index, pgoff_t mark, unsigned int order, gfp_t gfp)``"""
-    folio = filemap_alloc_folio(gfp, order)
+    folio = ractl_alloc_folio(ractl, gfp, order)
     if folio is None:
         return -ENOMEM
     if index == mark & -(1 << order):
@@ -455,7 +464,7 @@ def readahead_expand(ractl: ReadaheadControl, new_start: int, new_len: int) -> N
     def more(index: int) -> Page | None:
         if index in mapping.i_pages:
             return None                     # Folio apparently present
-        folio = filemap_alloc_folio(gfp_mask, min_order)
+        folio = ractl_alloc_folio(ractl, gfp_mask, min_order)
         if folio is None:
             return None
         if filemap_add_folio(mapping, folio, index & -min_nrpages, gfp_mask) < 0:

@@ -14,7 +14,7 @@ class seqlock_t:
     __slots__ = ("lock", "name", "sequence")
 
     def __init__(self, name: str = "") -> None:
-        self.lock = spinlock_t()
+        self.lock = spinlock_t(name)
         self.sequence = 0
         self.name = name
 

@@ -34,6 +34,7 @@ from kemu.linux.mm import folio_put
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
 from kemu.linux.seq_file import SeqFile, seq_printf
 from kemu.linux.slab import SLAB_PANIC, kfree, kmalloc, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, kzalloc_obj
+from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.stat import S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISREG
 from kemu.linux.statfs import kstatfs
 from kemu.linux.statics import statics
@@ -119,10 +120,11 @@ g = statics(shmem_inode_cachep=None)
 class shmem_inode_info(Inode):
     """``struct shmem_inode_info``"""
 
-    __slots__ = ("alloced", "i_crtime", "xattrs")
+    __slots__ = ("alloced", "i_crtime", "lock", "xattrs")
 
     def __init__(self) -> None:
         super().__init__()
+        self.lock = spinlock_t("shmem_inode_info.lock")
         self.alloced = 0
         self.i_crtime: Any = None
         self.xattrs: dict[bytes, Any] = {}
@@ -131,9 +133,10 @@ class shmem_inode_info(Inode):
 class shmem_sb_info:
     """``struct shmem_sb_info``"""
 
-    __slots__ = ("free_ispace", "full_inums", "gid", "max_blocks", "max_inodes", "mode", "next_ino", "noswap", "uid", "used_blocks")
+    __slots__ = ("free_ispace", "full_inums", "gid", "max_blocks", "max_inodes", "mode", "next_ino", "noswap", "stat_lock", "uid", "used_blocks")
 
     def __init__(self) -> None:
+        self.stat_lock = spinlock_t("stat_lock")
         self.max_blocks = self.used_blocks = self.max_inodes = self.free_ispace = 0
         self.mode = self.uid = self.gid = self.next_ino = 0
         self.full_inums = self.noswap = False
@@ -183,11 +186,14 @@ def shmem_inode_unacct_blocks(inode: Inode, pages: int) -> None:
 
 def shmem_recalc_inode(inode: Any, alloced: int) -> None:
     """Bring alloced, i_blocks and the superblock's count in line with what the page cache holds."""
+    spin_lock(inode.lock)
     inode.alloced += alloced
     freed = inode.alloced - inode.i_mapping.nrpages
     inode.i_blocks += alloced << arch.PAGE_SHIFT - 9
     if freed > 0:
         inode.alloced -= freed
+    spin_unlock(inode.lock)
+    if freed > 0:
         inode.i_blocks -= freed << arch.PAGE_SHIFT - 9
         shmem_inode_unacct_blocks(inode, freed)
 
@@ -201,12 +207,15 @@ def _account_run(inode: Any, nr: int) -> bool:
     return True
 
 
-@dup(C)
+@custom(C, "shmem_reserve_inode",
+        "one tmpfs in memory: no swap, quota, memory policy or large folios, and inode numbers are not handed out in batches")
 def shmem_reserve_inode(sb: SuperBlock, inop: Ref | None) -> int:
     """``static int shmem_reserve_inode(struct super_block *sb, ino_t *inop)``. Return: 0, or -ENOSPC."""
     sbinfo = SHMEM_SB(sb)
+    spin_lock(sbinfo.stat_lock)
     if not sb.s_flags & SB_KERNMOUNT and sbinfo.max_inodes:
         if sbinfo.free_ispace < BOGO_INODE_SIZE:
+            spin_unlock(sbinfo.stat_lock)
             return -ENOSPC
         sbinfo.free_ispace -= BOGO_INODE_SIZE
     if inop is not None:
@@ -214,6 +223,7 @@ def shmem_reserve_inode(sb: SuperBlock, inop: Ref | None) -> int:
         if not sbinfo.full_inums and sbinfo.next_ino > 0xFFFF_FFFF:
             sbinfo.next_ino = 1
         inop.v = sbinfo.next_ino
+    spin_unlock(sbinfo.stat_lock)
     return 0
 
 
@@ -222,7 +232,9 @@ def shmem_free_inode(sb: SuperBlock, freed_ispace: int) -> None:
     """``static void shmem_free_inode(struct super_block *sb, size_t freed_ispace)``"""
     sbinfo = SHMEM_SB(sb)
     if sbinfo.max_inodes:
+        spin_lock(sbinfo.stat_lock)
         sbinfo.free_ispace += BOGO_INODE_SIZE + freed_ispace
+        spin_unlock(sbinfo.stat_lock)
 
 
 # ------------------------------------------------------------------------- pages
@@ -366,7 +378,7 @@ def shmem_free_in_core_inode(inode: Inode) -> None:
     kmem_cache_free(g.shmem_inode_cachep, inode)
 
 
-@dup(C)
+@custom(C, "shmem_get_inode", "one tmpfs in memory: no swap, quota, memory policy or large folios, and inode numbers are not handed out in batches")
 def shmem_get_inode(idmap: Any, sb: SuperBlock, dir: Inode | None, mode: int, dev: int) -> Any:
     """``struct inode *shmem_get_inode(idmap, sb, dir, mode, dev, flags)``. Return: ERR_PTR(-ENOSPC) without room or memory."""
     ino = Ref(0)
@@ -402,7 +414,7 @@ def shmem_get_inode(idmap: Any, sb: SuperBlock, dir: Inode | None, mode: int, de
     return inode
 
 
-@dup(C)
+@custom(C, "shmem_evict_inode", "one tmpfs in memory: no swap, quota, memory policy or large folios, and inode numbers are not handed out in batches")
 def shmem_evict_inode(inode: Any) -> None:
     """``static void shmem_evict_inode(struct inode *inode)``"""
     if inode.i_mapping.a_ops is shmem_aops:
@@ -505,7 +517,7 @@ def shmem_create(idmap: Any, dir: Inode, dentry: Dentry, mode: int, excl: bool) 
     return shmem_mknod(idmap, dir, dentry, mode | S_IFREG, 0)
 
 
-@dup(C)
+@custom(C, "shmem_link", "names have no directory offsets: nothing is to be undone")
 def shmem_link(old_dentry: Dentry, dir: Inode, dentry: Dentry) -> int:
     """``static int shmem_link(...)``: every link counts as an inode."""
     inode = old_dentry.d_inode
@@ -648,9 +660,14 @@ def shmem_xattr_handler_set(handler: xattr_handler, idmap: Any, unused: Any, ino
     ispace = 0
     if value is not None and sbinfo.max_inodes:
         ispace = simple_xattr_space(name, len(value))
+        spin_lock(sbinfo.stat_lock)
         if sbinfo.free_ispace < ispace:
+            ispace = 0
+        else:
+            sbinfo.free_ispace -= ispace
+        spin_unlock(sbinfo.stat_lock)
+        if not ispace:
             return -ENOSPC
-        sbinfo.free_ispace -= ispace
     old = simple_xattr_set(inode.xattrs, name, value, flags)
     if not IS_ERR(old):
         ispace = simple_xattr_space(old.name, len(old.value)) if old is not None and sbinfo.max_inodes else 0
@@ -658,7 +675,10 @@ def shmem_xattr_handler_set(handler: xattr_handler, idmap: Any, unused: Any, ino
             kfree(old)
         old = None
         inode_set_ctime_current(inode)
-    sbinfo.free_ispace += ispace
+    if ispace:
+        spin_lock(sbinfo.stat_lock)
+        sbinfo.free_ispace += ispace
+        spin_unlock(sbinfo.stat_lock)
     return PTR_ERR(old) if old is not None else 0
 
 
@@ -719,7 +739,8 @@ def shmem_default_max_inodes() -> int:
     return min(nr_pages, nr_pages // 2, arch.ULONG_MAX // BOGO_INODE_SIZE)
 
 
-@port_of(C, "shmem_show_options")
+@custom(C, "shmem_show_options",
+        "one tmpfs in memory: no swap, quota, memory policy or large folios, and inode numbers are not handed out in batches")
 def shmem_show_options(seq: SeqFile, root: Dentry) -> int:
     """``int shmem_show_options(struct seq_file *seq, struct dentry *root)``: 0"""
     sbinfo = SHMEM_SB(root.d_sb)
@@ -875,23 +896,31 @@ def shmem_reconfigure(fc: FsContext) -> int:
     ctx: shmem_options = fc.fs_private
     assert fc.root is not None
     sbinfo = SHMEM_SB(fc.root.d_sb)
+    spin_lock(sbinfo.stat_lock)
+    err = _reconfigure(ctx, sbinfo)
+    spin_unlock(sbinfo.stat_lock)
+    return invalfc(fc, "%s", err) if err else 0
+
+
+def _reconfigure(ctx: shmem_options, sbinfo: shmem_sb_info) -> str:
+    """What shmem_reconfigure() does under its lock; the complaint."""
     used_isp = sbinfo.max_inodes * BOGO_INODE_SIZE - sbinfo.free_ispace
     if ctx.seen & SHMEM_SEEN_BLOCKS and ctx.blocks:
         if not sbinfo.max_blocks:
-            return invalfc(fc, "Cannot retroactively limit size")
+            return "Cannot retroactively limit size"
         if sbinfo.used_blocks > ctx.blocks:
-            return invalfc(fc, "Too small a size for current use")
+            return "Too small a size for current use"
     if ctx.seen & SHMEM_SEEN_INODES and ctx.inodes:
         if not sbinfo.max_inodes:
-            return invalfc(fc, "Cannot retroactively limit inodes")
+            return "Cannot retroactively limit inodes"
         if ctx.inodes * BOGO_INODE_SIZE < used_isp:
-            return invalfc(fc, "Too few inodes for current use")
+            return "Too few inodes for current use"
     if ctx.seen & SHMEM_SEEN_BLOCKS:
         sbinfo.max_blocks = ctx.blocks
     if ctx.seen & SHMEM_SEEN_INODES:
         sbinfo.max_inodes = ctx.inodes
         sbinfo.free_ispace = ctx.inodes * BOGO_INODE_SIZE - used_isp
-    return 0
+    return ""
 
 
 shmem_fs_context_ops = fs_context_operations(free=shmem_free_fc, get_tree=shmem_get_tree, parse_param=shmem_parse_one, reconfigure=shmem_reconfigure)

@@ -15,12 +15,13 @@ from kemu.machine.splat import KernelBug, caller_function
 
 @dup("include/linux/spinlock_types.h")
 class spinlock_t:
-    """``spinlock_t``: ``owner`` is the task that holds it."""
+    """``spinlock_t``: ``owner`` is the task that holds it; ``name`` the class of its locks, if it has one."""
 
-    __slots__ = ("owner",)
+    __slots__ = ("name", "owner")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
         self.owner: Any = None
+        self.name = name
 
 
 @custom("include/linux/spinlock.h", "spin_lock", "a lock held by another task is waited for, by this task it is a report")

@@ -129,7 +129,7 @@ class SuperBlock:
         self.s_stack_depth = 0
         self.s_inodes: dict[Any, None] = {}
         self.s_inode_hash: dict[int, list[Any]] = {}
-        self.s_inode_list_lock = spinlock_t()
+        self.s_inode_list_lock = spinlock_t("s_inode_list_lock")
         self.waiters = WaitQueue("superblock", self)
         self.s_security: Any = None
         self.s_writers = percpu_rw_semaphore("sb_writers")         # rw_sem[SB_FREEZE_WRITE - 1]

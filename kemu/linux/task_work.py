@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.errno import ESRCH
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom
+from kemu.linux.sched import cond_resched
 from kemu.machine.current import this
 from kemu.machine.sched import Task
 
@@ -25,7 +26,7 @@ def task_work_add(task: Task, func: Callable[[Any], None], arg: Any, notify: int
     return 0
 
 
-@dup("kernel/task_work.c")
+@custom("kernel/task_work.c", "task_work_run", "nobody cancels work: pi_lock, which waits for task_work_cancel_match(), is not taken")
 def task_work_run() -> None:
     """``void task_work_run(void)``: the current task's work, the newest first, then what that has added. Context: may sleep."""
     task = this.task
@@ -33,3 +34,4 @@ def task_work_run() -> None:
         works, task.task_works = task.task_works, []
         for func, arg in reversed(works):
             func(arg)
+            cond_resched()

@@ -19,9 +19,11 @@ from kemu.linux.filemap import (
 from kemu.linux.folio_wait import folio_lock, folio_trylock, folio_unlock
 from kemu.linux.highmem import folio_zero_range
 from kemu.linux.honesty import custom, dup
-from kemu.linux.mapping import AddressSpace, mapping_inaccessible, mapping_set_exiting
+from kemu.linux.mapping import AddressSpace, mapping_empty, mapping_inaccessible, mapping_set_exiting
 from kemu.linux.mm import folio_get, folio_put
 from kemu.linux.sched import cond_resched
+from kemu.linux.spinlock import spin_lock, spin_unlock
+from kemu.linux.vfs.inode import inode_lru_list_add, mapping_shrinkable
 from kemu.machine.current import arch
 from kemu.machine.pages import Page, PG_dirty, PG_private
 
@@ -108,8 +110,7 @@ def truncate_inode_pages_range(mapping: AddressSpace, lstart: int, lend: int) ->
             folio_get(folio)
             if folio.mapping is mapping:
                 _cleanup(folio)
-                __filemap_remove_folio(folio)
-                filemap_free_folio(mapping, folio)
+                filemap_remove_folio(folio)     # delete_from_page_cache_batch()
             folio_unlock(folio)
             folio_put(folio)
         cond_resched()
@@ -152,8 +153,12 @@ def truncate_inode_pages(mapping: AddressSpace, lstart: int) -> None:
 def truncate_inode_pages_final(mapping: AddressSpace) -> None:
     """``void truncate_inode_pages_final(struct address_space *mapping)``: all of it, before the inode dies."""
     mapping_set_exiting(mapping)
-    if mapping.i_pages:
-        truncate_inode_pages_range(mapping, 0, -1)
+    if not mapping_empty(mapping):
+        # cycle the tree lock: whoever does not see AS_EXITING has ended
+        spin_lock(mapping.xa_lock)
+        spin_unlock(mapping.xa_lock)
+
+    truncate_inode_pages(mapping, 0)
 
 
 @dup(C)
@@ -168,10 +173,25 @@ def mapping_evict_folio(mapping: AddressSpace | None, folio: Page) -> int:
         return 0
     if not filemap_release_folio(folio, 0):
         return 0
-    # remove_mapping(): the references of the cache and of the caller must be all there are
-    if folio.refcount != nr + 1:
+    return nr if remove_mapping(mapping, folio) else 0
+
+
+@custom("mm/vmscan.c", "remove_mapping", "nothing is swapped, and no shadow entry is left")
+def remove_mapping(mapping: AddressSpace, folio: Page) -> int:
+    """``long remove_mapping(struct address_space *mapping, struct folio *folio)``: pages removed; the caller's reference stays."""
+    nr = 1 << folio.order
+    spin_lock(mapping.host.i_lock)
+    spin_lock(mapping.xa_lock)
+    # the references of the cache and of the caller must be all there are
+    if folio.refcount != nr + 1 or folio.flags & PG_dirty:
+        spin_unlock(mapping.xa_lock)
+        spin_unlock(mapping.host.i_lock)
         return 0
     __filemap_remove_folio(folio)
+    spin_unlock(mapping.xa_lock)
+    if mapping_shrinkable(mapping):
+        inode_lru_list_add(mapping.host)
+    spin_unlock(mapping.host.i_lock)
     filemap_free_folio(mapping, folio)
     return nr
 
@@ -204,10 +224,20 @@ def folio_unmap_invalidate(mapping: AddressSpace, folio: Page, gfp: int) -> int:
         return -EBUSY
     if not filemap_release_folio(folio, gfp):
         return -EBUSY
+    spin_lock(mapping.host.i_lock)
+    spin_lock(mapping.xa_lock)
     if folio.flags & PG_dirty:
+        spin_unlock(mapping.xa_lock)
+        spin_unlock(mapping.host.i_lock)
         return -EBUSY
+
     BUG_ON(folio.flags & PG_private)
     __filemap_remove_folio(folio)
+    spin_unlock(mapping.xa_lock)
+    if mapping_shrinkable(mapping):
+        inode_lru_list_add(mapping.host)
+    spin_unlock(mapping.host.i_lock)
+
     filemap_free_folio(mapping, folio)
     return 1
 

@@ -19,7 +19,8 @@ def _fails(what: str) -> bool:
     return should_fail("fail_vmalloc", what)
 
 
-@dup("mm/vmalloc.c")
+@custom("mm/vmalloc.c", "vm_map_ram",
+        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed lazily")
 def vm_map_ram(pages: list[Page], count: int, node: int = -1) -> int:
     """``void *vm_map_ram(struct page **pages, unsigned int count, int node)``: an address, 0 on failure."""
     if _fails("vm_map_ram"):
@@ -27,7 +28,8 @@ def vm_map_ram(pages: list[Page], count: int, node: int = -1) -> int:
     return this.machine.vm.map_briefly(pages[:count])
 
 
-@dup("mm/vmalloc.c")
+@custom("mm/vmalloc.c", "vm_unmap_ram",
+        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed lazily")
 def vm_unmap_ram(mem: int, count: int) -> None:
     """``void vm_unmap_ram(const void *mem, unsigned int count)``"""
     this.machine.vm.unmap(mem & ~(this.mem.page_size - 1))
@@ -38,7 +40,8 @@ def vm_unmap_aliases() -> None:
     """``void vm_unmap_aliases(void)``"""
 
 
-@dup("mm/vmalloc.c")
+@custom("mm/vmalloc.c", "vmap",
+        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed lazily")
 def vmap(pages: list[Page], count: int, flags: int = VM_MAP, prot: int = PAGE_KERNEL) -> int:
     """``void *vmap(struct page **pages, unsigned int count, unsigned long flags, pgprot_t prot)``: 0 on failure."""
     if _fails("vmap"):
@@ -46,7 +49,8 @@ def vmap(pages: list[Page], count: int, flags: int = VM_MAP, prot: int = PAGE_KE
     return this.machine.vm.map_pages(list(pages[:count]))
 
 
-@dup("mm/vmalloc.c")
+@custom("mm/vmalloc.c", "vunmap",
+        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed lazily")
 def vunmap(addr: int) -> None:
     """``void vunmap(const void *addr)``"""
     this.machine.vm.unmap(addr)
@@ -66,7 +70,8 @@ def vzalloc(size: int) -> int:
     return vmalloc(size, GFP_KERNEL | __GFP_ZERO)
 
 
-@dup("mm/vmalloc.c")
+@custom("mm/vmalloc.c", "vfree",
+        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed lazily")
 def vfree(addr: int) -> None:
     """``void vfree(const void *addr)``"""
     this.machine.vm.vfree(this.machine.alloc, addr)

@@ -26,6 +26,7 @@ PG_readahead = 1 << 7
 PG_waiters = 1 << 8
 PG_slab = 1 << 9
 PG_swapcache = 1 << 10
+PG_dropbehind = 1 << 11
 
 # kinds of the ledger
 RESERVED, BUDDY, SLAB, LARGE_KMALLOC, PAGECACHE, KERNEL, VMALLOC = (

@@ -12,7 +12,7 @@ from kemu.linux.vfs.types import FileSystemType
 from kemu.machine.current import this
 from kemu.machine.machine import should_fail
 
-g = statics(file_systems=[], module_refs={}, file_systems_lock=spinlock_t)
+g = statics(file_systems=[], module_refs={}, file_systems_lock=lambda: spinlock_t("file_systems_lock"))
 
 
 @dup("fs/filesystems.c")

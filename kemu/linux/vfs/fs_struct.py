@@ -21,7 +21,7 @@ class FsStruct:
         self.users = 1
         self.umask = 0o022
         self.in_exec = 0
-        self.seq = seqlock_t()
+        self.seq = seqlock_t("fs->seq")
         self.root = Path()
         self.pwd = Path()
 

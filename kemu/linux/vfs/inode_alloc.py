@@ -25,7 +25,7 @@ from kemu.machine.current import this
 from kemu.machine.sched import WaitQueue
 from kemu.machine.splat import KernelBug, caller_function
 
-g = statics(inode_cachep=None, nr_inodes=0, last_ino=0, iunique_counter=0, iunique_lock=spinlock_t, inode_hash_lock=spinlock_t)
+g = statics(inode_cachep=None, nr_inodes=0, last_ino=0, iunique_counter=0, iunique_lock=lambda: spinlock_t("iunique_lock"), inode_hash_lock=lambda: spinlock_t("inode_hash_lock"))
 
 Test = Callable[[Any, Any], Any]
 FAKE_HASH = -1              # inode_fake_hash(): looks hashed, is on no list

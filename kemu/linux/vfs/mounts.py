@@ -137,7 +137,7 @@ class Mount(VfsMount):
         return f"<mount {self.mnt_id} of {self.mnt_devname} count:{self.mnt_count}>"
 
 
-g = statics(mnt_cache=None, mount_hashtable={}, mountpoint_hashtable={}, mnt_id_ida=[0], namespace_sem=rw_semaphore, mount_lock=seqlock_t, unmounted=[],
+g = statics(mnt_cache=None, mount_hashtable={}, mountpoint_hashtable={}, mnt_id_ida=[0], namespace_sem=rw_semaphore, mount_lock=lambda: seqlock_t("mount_lock"), unmounted=[],
             ex_mountpoints=[], init_mnt_ns=None, delayed_mntput_list=[], mnt_id_ctr=0)
 
 

@@ -47,7 +47,7 @@ Test = Callable[[SuperBlock, FsContext], Any]
 Fill = Callable[[SuperBlock, FsContext], int]
 MS_RMT_MASK = SB_RDONLY | SB_SYNCHRONOUS | SB_MANDLOCK | SB_I_VERSION | SB_LAZYTIME
 
-g = statics(sb_lock=spinlock_t, super_blocks={}, fs_supers={}, unnamed_dev_ida=[True], bdi_seq=0)
+g = statics(sb_lock=lambda: spinlock_t("sb_lock"), super_blocks={}, fs_supers={}, unnamed_dev_ida=[True], bdi_seq=0)
 
 
 def _wait(sb: SuperBlock, flags: int) -> None:

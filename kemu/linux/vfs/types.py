@@ -200,7 +200,7 @@ class Inode:
         self.i_link: Any = None
         self.i_dir_seq = 0
         self.i_private: Any = None
-        self.i_lock = spinlock_t()
+        self.i_lock = spinlock_t("i_lock")
         self.waiters: Any = None
         self.i_security: Any = None
 
@@ -227,7 +227,7 @@ class File:
         self.f_cred: Any = None
         self.f_owner: Any = None
         self.f_path = Path()
-        self.f_lock = spinlock_t()
+        self.f_lock = spinlock_t("f_lock")
         self.f_pos_lock: Any = None
         self.f_pos = 0
         self.f_wb_err = 0

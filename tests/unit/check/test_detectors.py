@@ -14,6 +14,7 @@ from kemu.check.suite import all_detectors
 from kemu.check.watch import Detectors
 from kemu.linux.bio import REQ_OP_READ, __bio_add_page, bio_alloc, bio_endio, bio_put
 from kemu.linux.completion import completion, wait_for_completion
+from kemu.linux.fs import Inode
 from kemu.linux.gfp import GFP_KERNEL, alloc_page, put_page_last
 from kemu.linux.highmem import kmap_local_page, kunmap_local, memcpy_to_page
 from kemu.linux.mapping import AddressSpace
@@ -281,7 +282,7 @@ def test_a_wait_cycle_is_named() -> None:
 # ------------------------------------------------------------------------- page cache
 
 def _mapping() -> AddressSpace:
-    return AddressSpace(None, SimpleNamespace(free_folio=None, read_folio=None, release_folio=None))
+    return AddressSpace(Inode(), SimpleNamespace(free_folio=None, read_folio=None, release_folio=None))
 
 
 def test_a_folio_in_two_mappings() -> None:
