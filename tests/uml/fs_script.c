@@ -361,7 +361,7 @@ static void own_namespace(FILE *script, long from)
 	fflush(out);
 	pid = fork();
 	if (!pid) {
-		if (unshare(CLONE_NEWNS) || umount2("/h", MNT_DETACH) || umount2("/p", MNT_DETACH))
+		if (unshare(CLONE_NEWNS) || umount2("/p", MNT_DETACH))
 			fprintf(out, "no namespace: %d\n", errno);
 		mount("tmpfs", "/t", "tmpfs", 0, "mode=0755");
 		fseek(script, from, SEEK_SET);
@@ -392,14 +392,12 @@ int main(void)
 	FILE *script = fopen("/script", "r");
 	int in_child = 0;
 
-	if (!script || !fgets(line, sizeof(line), script))
-		return 1;
-	line[strcspn(line, "\n")] = 0;		/* where the host wants the results */
+	/* the way to the host is a device of a file system that is gone from the tree */
 	mkdir("/h", 0755);
-	if (mount("none", "/h", "hostfs", 0, line))
+	if (!script || mount("tmpfs", "/h", "tmpfs", 0, NULL) || mknod("/h/channel", S_IFCHR | 0600, makedev(240, 0)))
 		return 1;
-	out = fopen("/h/out", "w");
-	if (!out)
+	out = fopen("/h/channel", "w");
+	if (!out || umount2("/h", MNT_DETACH))
 		return 1;
 	umask(022);
 	mkdir("/t", 0755);
@@ -431,7 +429,6 @@ int main(void)
 	}
 	fprintf(out, "end of script\n");
 	fclose(out);
-	sync();
 	reboot(RB_POWER_OFF);
 	return 0;
 }

@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import time
 from pathlib import Path
-
-import pytest
 
 from kemu.linux import user as sys
 from kemu.linux.fs_initcalls import devlist, shmem_init
@@ -22,8 +18,8 @@ from kemu.linux.vfs.mnt_init import mnt_init
 from kemu.machine.machine import Machine
 from kemu.rung.uml.agentbin import MODULE
 from kemu.rung.uml.build import Kernel
-from kemu.rung.uml.process import Process
 from tests import fs_script
+from tests.uml import own_init
 from tests.unit.initramfs.archive import archive, record
 
 HERE = Path(__file__).parent
@@ -124,30 +120,18 @@ def script(seed: int) -> list[str]:
 
 def on_linux(kernel: Kernel, scripts: list[list[str]], folder: Path, own_namespace: bool = False) -> list[list[str]]:
     """The results of each script; ``own_namespace``: each in a mount namespace of its own, whose root it may change."""
-    program = folder / "fs_script"
-    done = subprocess.run(["gcc", "-static", "-O2", "-s", "-Wno-unused-result", "-I", str(AGENT), "-I", str(MODULE), "-o", str(program), str(HERE / "fs_script.c"),
-                           str(AGENT / "sha256.c"), str(AGENT / "util.c")], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no static executable: {done.stderr[:200]}")
-    text = f"{folder}\n" + "".join(f"case {i}{' ns' * own_namespace}\n" + "".join(line + "\n" for line in s) for i, s in enumerate(scripts))
-    initrd = archive(record("/init", 0o100755, program.read_bytes()), record("/script", data=text.encode()))
-    process = Process(kernel.path, initrd, ("root=0:0", "kunit.enable=0"), "512M", None)
-    try:
-        end = time.monotonic() + 60 + len(scripts) * 0.1
-        while process.popen.poll() is None and time.monotonic() < end:
-            time.sleep(0.05)
-        out = folder / "out"
-        assert out.exists(), process.console()[-3000:]
-        results: list[list[str]] = []
-        for line in out.read_text("utf-8", "surrogateescape").splitlines():
-            if line.startswith("case "):
-                results.append([])
-            elif line != "end of script":
-                results[-1].append(line)
-        assert len(results) == len(scripts), process.console()[-3000:]
-        return results
-    finally:
-        process.close()
+    program = own_init.compiled(HERE / "fs_script.c", folder / "fs_script", "-I", AGENT, "-I", MODULE, AGENT / "sha256.c", AGENT / "util.c")
+    text = "".join(f"case {i}{' ns' * own_namespace}\n" + "".join(line + "\n" for line in s) for i, s in enumerate(scripts))
+    initrd = archive(record("/init", 0o100755, program), record("/script", data=text.encode()))
+    out, console = own_init.run(kernel, initrd, ("root=0:0", "kunit.enable=0"), "512M", 60 + len(scripts) * 0.1)
+    results: list[list[str]] = []
+    for line in out.decode("utf-8", "surrogateescape").splitlines():
+        if line.startswith("case "):
+            results.append([])
+        elif line != "end of script":
+            results[-1].append(line)
+    assert len(results) == len(scripts), console[-3000:]
+    return results
 
 
 def on_py(lines: list[str]) -> list[str]:

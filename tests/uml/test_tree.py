@@ -128,7 +128,7 @@ def test_a_quoted_printable_mail_is_decoded(tmp_path: Path) -> None:
 def test_an_anchor_that_is_gone_is_named(small: Tree) -> None:
     with pytest.raises(ConfigError, match="no line 'four'"):
         _insert(b"one\ntwo\n", Insertion("init/a.c", "four", "x\n"), small)
-    assert _insert(b"one\ntwo\n", Insertion("init/a.c", "two", "x\n", after=False), small) == b"one\nx\ntwo\n"
+    assert _insert(b"one\ntwo\n", Insertion("init/a.c", "two", "x\n", where="before"), small) == b"one\nx\ntwo\n"
 
 
 def test_the_last_line_of_a_fragment_wins_and_what_kconfig_drops_is_found() -> None:

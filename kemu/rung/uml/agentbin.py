@@ -19,6 +19,7 @@ AGENT = Path(__file__).parent / "agent"
 ANYWHERE = 2**64 - 1
 NO_BUILTIN = 1
 WALK = 2
+RUN_INIT = 4                           # for tests that boot a program of their own: init is run, and there is no agent
 
 _HEADER = struct.Struct("<16s6Q")
 _MAGIC = b"KEMU-INITRD-0001"

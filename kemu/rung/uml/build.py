@@ -167,6 +167,9 @@ def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
     say(f"configuring {recipe.flavour}")
     make(objects, ["allnoconfig"], nothing, 1, {"KCONFIG_ALLCONFIG": str(fragment)}, top=objects.parent)
     got = dot.read_text()
+    door = config.open_door(got)
+    if door:
+        raise ConfigError(f"{door} would let what is booted reach the host: no kernel is built so")
     base = set(config.settings((config.CONFIGS / "base.config").read_text()))
     bad = config.refused(text, got)
     fatal = [line for line in bad if not any(line.startswith((f"{s}=", f"# {s} ")) for s in base)]

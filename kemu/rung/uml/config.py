@@ -12,6 +12,13 @@ from kemu.rung.uml.errors import ConfigError
 CONFIGS = Path(__file__).parent / "configs"
 _LINE = re.compile(r"^(?:(CONFIG_\w+)=(.*)|# (CONFIG_\w+) is not set)$")
 
+# What would let a program, a parameter or an archive reach the host: its files, terminals, devices, sockets and processes. No kernel is built with it.
+DOORS: dict[str, str | None] = dict.fromkeys((
+    "HOSTFS", "BLK_DEV_UBD", "MCONSOLE", "MAGIC_SYSRQ", "SSL", "PORT_CHAN", "PTY_CHAN", "TTY_CHAN", "XTERM_CHAN", "UML_NET_VECTOR", "UML_SOUND", "UML_WATCHDOG", "UML_RTC",
+    "VIRTIO_UML", "UML_PCI_OVER_VIRTIO", "UML_PCI_OVER_VFIO", "OF", "MODULES", "BINFMT_MISC"))
+# The kernel runs no program of the tree's: neither modprobe nor hotplug, core_pattern, request-key, poweroff, linuxrc.
+DOORS |= {"STATIC_USERMODEHELPER": "y", "STATIC_USERMODEHELPER_PATH": '""'}
+
 # tool -> the package that has it (Debian's names; elsewhere they are the same or obvious)
 TOOLS = {"gcc": "gcc libc6-dev", "make": "make", "flex": "flex", "bison": "bison", "bc": "bc", "ld": "binutils"}
 
@@ -53,6 +60,12 @@ def _normal(line: str) -> str:
     if not _LINE.match(line):
         raise ConfigError(f"{line!r}: not a configuration line (CONFIG_X=y)")
     return line
+
+
+def open_door(got: str) -> str | None:
+    """The first symbol of a ``.config`` with which an input could reach the host, or be run; None if there is none."""
+    have = settings(got)
+    return next((f"CONFIG_{name}" for name, value in DOORS.items() if have.get(f"CONFIG_{name}") != value), None)
 
 
 def settings(text: str) -> dict[str, str | None]:

@@ -15,6 +15,12 @@ class ConfigError(RungError):
     exit_code = 3
 
 
+class UsageError(RungError):
+    """An argument that makes no sense."""
+
+    exit_code = 2
+
+
 class BuildError(RungError):
     """The kernel did not build; ``output`` is what the compiler, the linker or make said."""
 

@@ -16,14 +16,16 @@ from kemu.rung.uml import wire
 from kemu.rung.uml.agentbin import NO_BUILTIN, WALK, initrd_with_agent
 from kemu.rung.uml.build import Kernel, Recipe, build
 from kemu.rung.uml.cache import cache_dir
-from kemu.rung.uml.errors import BootError, ConfigError, RungError
+from kemu.rung.uml.errors import BootError, ConfigError, RungError, UsageError
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.process import Process, find_splat
 from kemu.rung.uml.tree import find_tree
 
 _RUN = re.compile(r"^(?:<\d>)?(?:\[ *[\d.]+\] )?Run (\S+) as init process$", re.M)
-_AFTER_INIT = "Attempted to kill init!"
-_SETTLE = 0.25                         # a program that cannot be executed is reported within microseconds
+_LOADED = re.compile(r"kemu: (\S+) is loaded and not executed$", re.M)
+# Words that UML takes for itself and looks up on the host, wherever they stand, and those of the bench's own
+_HOST_WORD = re.compile(r"(?:initrd|dtb|uml_dir|umid|hostfs|xterm|dsp|mixer|mconsole|kemu|seccomp|virtio_uml\.\w+)=|(?:con|ssl|vec|eth)\d*=|(?:ubd|udb)\w*="
+                        r"|time-travel|--(?:showconfig|version|help)$")
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Boot:
     """One boot.
 
     ``entries``: the tree at "/" when the initramfs was in place, before the kernel looked for its init program; None if the boot did
-    not come so far. ``end``: ``"init"`` (then ``init`` is the program), ``"panic"`` (``panic`` its message), ``"hang"``, ``"exit"``.
+    not come so far. ``end``: ``"init"`` (then ``init`` is the program; it was loaded, and not executed), ``"panic"`` (``panic`` its message), ``"hang"``, ``"exit"``.
     ``console``: the kernel's log, up to and with the line that says how the boot ended; ``trace``: what followed. ``splat``: first KASAN, WARNING, ... line.
     """
 
@@ -77,6 +79,9 @@ def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = ""
     path = kernel.path if isinstance(kernel, Kernel) else Path(kernel)
     flags = WALK | (NO_BUILTIN if builtin == "none" else 0)
     words = cmdline.split()             # UML puts them together again, quotes and all
+    for word in words:
+        if _HOST_WORD.match(word):
+            raise UsageError(f"--cmdline {word}: UML takes this for a word about the host, and the kernel would not see it")
     if not any(w.startswith("root=") for w in words):
         # No root device, and a rootfs that is a ramfs. UML's own default is a disk, 98:0; an empty one makes rootfs a tmpfs (01777 at "/").
         words = ["root=0:0", *words]
@@ -106,7 +111,6 @@ def _watch(process: Process, started: float, timeout: float, on_console: Callabl
     end = started + timeout
     shown = 0
     received = bytearray()
-    settled: float | None = None
     while True:
         received += _read(process, 0.02)
         console = process.console()
@@ -114,20 +118,12 @@ def _watch(process: Process, started: float, timeout: float, on_console: Callabl
             on_console(console[shown:])
             shown = len(console)
         gone = process.popen.poll() is not None
-        runs = _RUN.findall(console)
-        now = time.monotonic()
         if process.panicked or gone:
             process.wait(5)
             received += _read(process, 0)
             console = process.console()
             break
-        if runs:
-            settled = settled or now + _SETTLE
-            if f"Failed to execute {runs[-1]}" in console or f"{runs[-1]} exists but" in console:
-                settled = None
-            elif now > settled:
-                break
-        if now > end:
+        if time.monotonic() > end:
             boot.end = "hang"
             break
     if on_console and len(console) > shown:
@@ -140,15 +136,15 @@ def _watch(process: Process, started: float, timeout: float, on_console: Callabl
 
 
 def _judge(boot: Boot, console: str, panic: str | None) -> None:
-    """How the boot ended, and the console up to there: what init does after it was run is no longer the boot."""
+    """How the boot ended, and the console up to there."""
     runs = list(_RUN.finditer(console))
     if boot.end == "hang":
         pass
-    elif panic and not (runs and panic.startswith(_AFTER_INIT)):
+    elif panic:
         boot.end, boot.panic = "panic", panic
         at = console.find("\n", console.find("Kernel panic - not syncing:")) + 1
         console, boot.trace = (console[:at], console[at:]) if at else (console, "")
-    elif runs:
+    elif runs and _LOADED.search(console, runs[-1].end()):
         boot.end, boot.init = "init", runs[-1][1]
         console, boot.trace = console[:runs[-1].end()] + "\n", console[runs[-1].end() + 1:]
     boot.console = console

@@ -7,9 +7,11 @@
 """
 from __future__ import annotations
 
+import errno
+import io
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,7 +80,6 @@ class Oracle:
         self._args = tuple(args)
         self._process: Process | None = None
         self._id = 0
-        self._files = 0
         self._faulty: Process | None = None
         self._initrd = initrd_with_agent()
         self.setup: list[Callable[[Oracle], None]] = []
@@ -108,7 +109,7 @@ class Oracle:
         if not 0 <= at < 4096:
             raise RungError(f"at={at}: a byte offset within a page (0..4095)")
         if backend == "loop" and 2 * sum(map(len, images)) > self._ram:
-            raise RungError(f"no room for {sum(map(len, images))} bytes in a kernel of {self._memory}: backend file, or more memory")
+            raise RungError(f"no room for {sum(map(len, images))} bytes in a kernel of {self._memory}: more memory, or backend file, which needs half of it")
         where = _memory(memory, at, images)
         if fail_nth:
             self._faults()
@@ -133,26 +134,16 @@ class Oracle:
         self._faulty = process
 
     def _erofs_file(self, images: Sequence[Image], options: str, cap: int, max_entries: int) -> Result:
-        """Each image as a file of the host, which the kernel reads through hostfs."""
-        paths = []
-        folder = self.boot().folder
-        for i, image in enumerate(images):
-            if isinstance(image, (str, os.PathLike)):
-                paths.append(os.path.realpath(image))  # hostfs shows links, which the guest would follow in its own tree
-            else:
-                self._files += 1                       # a new name each time: hostfs caches the contents of a name
-                path = folder / f"image-{self._files}"
-                path.write_bytes(image)
-                paths.append(str(path))
-        if any("\n" in p or len(os.fsencode(p)) > 480 for p in paths):
-            raise RungError("the path of an image is too long or has a newline in it")
-        try:
-            return self._case(Op.EROFS, [b""] * len(paths), "".join(p + "\n" for p in paths) + _options(options, len(paths)),
-                              backend=Backend.FILE, cap=cap, entries=max_entries)
-        finally:
-            for p in paths:
-                if p.startswith(f"{folder}/"):
-                    Path(p).unlink(missing_ok=True)
+        """Each image as a file in the kernel's memory, with its holes."""
+        sizes, pieces, data = [], [], 0
+        for image in images:
+            size, parts = _pieces(image)
+            sizes.append(size)
+            data += sum(length for _, length in parts)
+            pieces.append(parts)
+        if data + (96 << 20) > self._ram:
+            raise RungError(f"no room for {data} bytes in a kernel of {self._memory}: more memory")
+        return self._case(Op.EROFS, [], _options(options, len(images)), rest=_sent(images, pieces), sizes=sizes, backend=Backend.FILE, cap=cap, entries=max_entries)
 
     def cpio(self, archive: Image, at: int = CPIO_BOOT, memory: str = "linear", cap: int = 1 << 26) -> Result:
         """Unpack an archive with the kernel's own unpack_to_rootfs() in a chroot with a fresh tmpfs, and walk that.
@@ -231,13 +222,15 @@ class Oracle:
         """The running kernel's log."""
         return self._process.console() if self._process else ""
 
-    def _case(self, op: Op, images: list[bytes], options: str = "", **how: Any) -> Result:
+    def _case(self, op: Op, images: list[bytes], options: str = "", rest: Iterable[bytes] = (), **how: Any) -> Result:
         process = self.boot()
         self._id = (self._id + 1) & 0x7FFFFFFF
         self.cases += 1
         process.started = process.mark()
         try:
             process.send(wire.request(self._id, op, images, options, **how), self.timeout)
+            for part in rest:
+                process.send(part, self.timeout)
             head = wire.parse_answer(process.receive(wire.ANSWER_SIZE, self.timeout))
             if head.id != self._id:
                 raise BootError(f"the agent answered request {head.id} instead of {self._id}", process.console())
@@ -249,11 +242,13 @@ class Oracle:
             return Result(message=str(e), crash=_kind(e), console=console, kmsg=console.splitlines())
         text = body[head.entries_len:head.entries_len + head.text_len].decode("utf-8", "surrogateescape")
         kmsg = body[head.entries_len + head.text_len:].decode("utf-8", "replace")
+        if head.full:
+            raise RungError(f"the tree is larger than an answer can be: its first {head.entries} inodes take {head.entries_len >> 20} MiB")
         if head.error and text == "fail-nth":
             raise ConfigError("no fault injection in this kernel: --flavour debug")
         if head.error and text == "place":
             raise RungError(f"no memory of that kind for {sum(map(len, images))} bytes ({wire.errno_name(head.error)}): "
-                            "backend file takes images of any size, and another kind of memory larger ones")
+                            "backend file sends no holes, and another kind of memory takes larger ones")
         result = Result(wire.errno_name(head.error), wire.parse_entries(body, head.entries, op is not Op.CPIO),
                         [line.partition(">")[2] for line in kmsg.splitlines()], text or None)
         splat = find_splat(kmsg)
@@ -283,6 +278,39 @@ def _memory(memory: str, at: int, images: list[bytes]) -> Memory:
     if where is Memory.LINEAR and (at + len(images[0]) > _LINEAR_MAX or any(len(i) > _LINEAR_MAX for i in images[1:])):
         return Memory.VMALLOC
     return where
+
+
+def _pieces(image: Image) -> tuple[int, list[tuple[int, int]]]:
+    """An image's size, and where it has data: (offset, length)."""
+    if not isinstance(image, (str, os.PathLike)):
+        return len(image), [(0, len(image))]
+    out, at = [], 0
+    with open(image, "rb") as f:
+        size = os.fstat(f.fileno()).st_size
+        while at < size:
+            try:
+                begin = os.lseek(f.fileno(), at, os.SEEK_DATA)
+                at = os.lseek(f.fileno(), begin, os.SEEK_HOLE)
+            except OSError as e:
+                if e.errno != errno.ENXIO:             # a hole up to the end
+                    raise
+                break
+            out.append((begin, at - begin))
+    return size, out
+
+
+def _sent(images: Sequence[Image], pieces: Sequence[Sequence[tuple[int, int]]]) -> Iterator[bytes]:
+    """The images as the agent takes them: pieces of at most a megabyte."""
+    for image, parts in zip(images, pieces):
+        file = open(image, "rb") if isinstance(image, (str, os.PathLike)) else io.BytesIO(image)
+        with file:
+            for begin, length in parts:
+                for at in range(begin, begin + length, 1 << 20):
+                    file.seek(at)
+                    data = file.read(min(1 << 20, begin + length - at))
+                    if data:
+                        yield wire.piece(at, data)
+        yield wire.piece()
 
 
 def _options(options: str, images: int) -> str:

@@ -116,12 +116,13 @@ def _git_apply(stage: Path, patch: Patch) -> None:
 
 @dataclass(frozen=True)
 class Insertion:
-    """A text put before or after a line of a file of the tree."""
+    """A text put before or after a line of a file of the tree, or in its place."""
 
     path: str
     anchor: str
     text: str
-    after: bool = True
+    where: str = "after"
+    optional: bool = False             # a tree may have it otherwise
 
 
 class InternalPatch:
@@ -132,9 +133,17 @@ class InternalPatch:
         self.new = {p.name: p.read_bytes() for p in sorted(MODULE.glob("*.[ch]"))}
         self.insertions = [
             Insertion("init/initramfs.c", "rootfs_initcall(populate_rootfs);", '\n#include "kemu_unpack.c"\n'),
-            Insertion("init/Makefile", "mounts-y", "obj-y += kemu_agent.o kemu_disk.o\n"
-                      "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE_initramfs.o := y\nendif\n", after=False),
-            Insertion("fs/erofs/Makefile", "obj-$(CONFIG_EROFS_FS)", "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE := y\nendif\n", after=False),
+            # what is not ours is cut off the initrd before anything looks at its end (bootconfig)
+            Insertion("init/main.c", "static int kernel_init(void *);", "void kemu_split_initrd(void);\n"
+                      "int kemu_execve(const char *, const char *const *, const char *const *);\n"),
+            Insertion("init/main.c", "\tsetup_boot_config();", "\tkemu_split_initrd();\n", "before"),
+            Insertion("init/main.c", "\treturn kernel_execve(init_filename, argv_init, envp_init);",
+                      "\treturn kemu_execve(init_filename, argv_init, envp_init);\n", "instead"),
+            # no ptys here, and no need to look whether those of the host are fit for it
+            Insertion("arch/um/os-Linux/sigio.c", "\tcheck_sigio();", "\t(void)check_sigio;\n", "instead", optional=True),
+            Insertion("init/Makefile", "mounts-y", "obj-y += kemu_agent.o kemu_boot.o kemu_disk.o\n"
+                      "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE_initramfs.o := y\nendif\n", "before"),
+            Insertion("fs/erofs/Makefile", "obj-$(CONFIG_EROFS_FS)", "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE := y\nendif\n", "before"),
         ]
 
     def digest(self) -> bytes:
@@ -164,8 +173,11 @@ def _insert(data: bytes, ins: Insertion, tree: Tree) -> bytes:
     lines = data.decode("utf-8", "surrogateescape").splitlines(keepends=True)
     for i, line in enumerate(lines):
         if line.startswith(ins.anchor):
-            at = i + 1 if ins.after else i
-            return ("".join(lines[:at]) + ins.text + "".join(lines[at:])).encode("utf-8", "surrogateescape")
+            begin = i + 1 if ins.where == "after" else i
+            rest = i if ins.where == "before" else i + 1
+            return ("".join(lines[:begin]) + ins.text + "".join(lines[rest:])).encode("utf-8", "surrogateescape")
+    if ins.optional:
+        return data
     raise ConfigError(f"{tree.path}/{ins.path}: no line {ins.anchor!r}; the agent cannot be built into this tree")
 
 

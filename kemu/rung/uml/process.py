@@ -13,11 +13,12 @@ import subprocess
 import tempfile
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kemu.rung.uml.cache import scratch_base
 from kemu.rung.uml.errors import BootError, BootTimeout
+from kemu.rung.uml.fence import fence
 
 # skips the calibration of the delay loop (90 ms of a boot); only udelay() depends on it
 LPJ = 36675584
@@ -71,9 +72,10 @@ class Process:
         argv.insert(1, f"kemu={theirs_in},{theirs_out}")        # before what the caller gives: after "--" it would be init's
         pin = pick_cpu() if cpu is None else cpu
         try:
-            self.popen = subprocess.Popen(argv, stdin=tty_in, stdout=tty_out, stderr=theirs_log, pass_fds=(theirs_in, theirs_out),
-                                          start_new_session=True, preexec_fn=lambda: _in_child(pin),
-                                          env=os.environ | {"TMPDIR": str(self.folder)})
+            with fence(kernel, self.folder) as restrict:
+                self.popen = subprocess.Popen(argv, stdin=tty_in, stdout=tty_out, stderr=theirs_log, pass_fds=(theirs_in, theirs_out),
+                                              start_new_session=True, preexec_fn=lambda: _in_child(pin, restrict),
+                                              env=os.environ | {"TMPDIR": str(self.folder)})
         except (OSError, subprocess.SubprocessError) as e:
             self._close()
             raise BootError(f"{kernel}: {e}") from None
@@ -247,11 +249,12 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _in_child(cpu: int) -> None:
-    """Between fork and exec: die with the parent, one CPU, and no core file after a panic."""
+def _in_child(cpu: int, restrict: Callable[[], None]) -> None:
+    """Between fork and exec: die with the parent, one CPU, no core file after a panic, and the host's fence."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     try:
         os.sched_setaffinity(0, {cpu})
     except OSError:
         pass                                           # not one of ours: slower, not wrong
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    restrict()

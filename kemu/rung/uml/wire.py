@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -15,9 +16,12 @@ REQUEST_MAGIC = 0x5251454B
 ANSWER_MAGIC = 0x5341454B
 
 _REQUEST = struct.Struct(f"<6I3Q2I{DISKS}Q")
-_ANSWER = struct.Struct("<IIiIQII")
+_ANSWER = struct.Struct("<IIiIQIIII")
 _ENTRY = struct.Struct("<12IqQ")
 _XATTR = struct.Struct("<HI")
+_PIECE = struct.Struct("<2Q")
+
+MOST = 1 << 20                         # inodes of a tree that are visited, where nobody asks for fewer
 
 ANSWER_SIZE = _ANSWER.size
 
@@ -73,23 +77,29 @@ class Answer:
     entries_len: int
     text_len: int
     kmsg_len: int
+    full: bool
 
 
 def request(id_: int, op: Op, images: list[bytes], options: str = "", backend: Backend = Backend.DISK, memory: Memory = Memory.LINEAR,
-            at: int = 0, arg: int = 0, cap: int = 1 << 26, entries: int = 1 << 20) -> bytes:
-    """One request with its images."""
+            at: int = 0, arg: int = 0, cap: int = 1 << 26, entries: int = MOST, sizes: Sequence[int] | None = None) -> bytes:
+    """One request with its images. ``sizes``: of images that are sent afterwards, in pieces."""
     text = os.fsencode(options)
-    lens = [len(i) for i in images] + [0] * (DISKS - len(images))
-    head = _REQUEST.pack(REQUEST_MAGIC, id_, op, backend, memory, arg, at, cap, entries, len(text), len(images), *lens)
+    lens = [len(i) for i in images] if sizes is None else list(sizes)
+    head = _REQUEST.pack(REQUEST_MAGIC, id_, op, backend, memory, arg, at, cap, entries, len(text), len(lens), *lens, *[0] * (DISKS - len(lens)))
     return b"".join([head, text, *images])
+
+
+def piece(at: int = 0, data: bytes = b"") -> bytes:
+    """A piece of an image that is sent in pieces; without data the image's end."""
+    return _PIECE.pack(at, len(data)) + data
 
 
 def parse_answer(data: bytes) -> Answer:
     """The header; ``ValueError`` if the bytes are something else."""
-    magic, id_, error, entries, entries_len, text_len, kmsg_len = _ANSWER.unpack(data)
+    magic, id_, error, entries, entries_len, text_len, kmsg_len, full, _ = _ANSWER.unpack(data)
     if magic != ANSWER_MAGIC:
         raise ValueError("not an answer")
-    return Answer(id_, error, entries, entries_len, text_len, kmsg_len)
+    return Answer(id_, error, entries, entries_len, text_len, kmsg_len, bool(full))
 
 
 def errno_name(err: int) -> str | None:

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <time.h>
 
 #include "kemu.h"
 
@@ -27,7 +26,7 @@ enum op {
 enum backend {
 	BACKEND_DISK,			/* kemuN over the region */
 	BACKEND_LOOP,			/* a loop device over a file that holds the image, padded to 4096 */
-	BACKEND_FILE,			/* EROFS's own file-backed mount, of a file of the host */
+	BACKEND_FILE,			/* EROFS's own file-backed mount, of a file in memory (ramfs: tmpfs has no read_folio) */
 };
 
 struct request {
@@ -45,6 +44,11 @@ struct request {
 	uint64_t len[KEMU_DISKS];
 };
 
+/* With BACKEND_FILE an image is sent in pieces, so that holes are not: these, each followed by its data; len 0 ends the image. */
+struct piece {
+	uint64_t at, len;
+};
+
 /* ---- answers: this header, then the entries, then the text, then the kernel's messages ---- */
 
 struct answer {
@@ -55,7 +59,11 @@ struct answer {
 	uint64_t entries_len;
 	uint32_t text_len;
 	uint32_t kmsg_len;
+	uint32_t full;			/* the tree is larger than an answer can be; these are its first entries */
+	uint32_t unused;
 };
+
+#define ANSWER_ROOM	(96u << 20)
 
 /* One inode: this, then path, target, sha256 (if it has one), xattrs (u16 name length, u32 value length or ~0, name, value). */
 struct entry {
@@ -110,7 +118,9 @@ struct walk {
 	struct buffer out;
 	uint32_t entries;
 	uint64_t cap, most;
-	struct timespec since;		/* an mtime between here and now, and the root's, is the clock's; tv_sec 0: none is */
+	size_t room;			/* bytes of answer: behind them the walk ends, and is full */
+	int full;
+	int64_t since;			/* an mtime between this second and now, and the root's, is the clock's; 0: none is */
 	const char *skip;		/* a path that is not shown */
 	dev_t other[4];			/* file systems whose directories are shown, their contents not */
 	int others;

@@ -20,22 +20,21 @@
 
 void boot_walk(int channel)
 {
-	struct answer a = { ANSWER_MAGIC, 0, 0, 0, 0, 0, 0 };
-	struct walk w = { .cap = 1ull << 26, .most = 1u << 20 };
+	struct answer a = { .magic = ANSWER_MAGIC };
+	struct walk w = { .cap = 1ull << 26, .most = 1u << 20, .room = ANSWER_ROOM };
 	static const char *const others[] = { "/dev", "/proc", "/sys" };
 	struct stat root, st;
 
 	if (chdir("/") || stat(".", &root))
 		die("/: %s", strerror(errno));
-	/* kemu_clock_init() has set the clock a moment ago; no archive can say such a time */
-	clock_gettime(CLOCK_REALTIME, &w.since);
-	w.since.tv_sec -= 3600;
+	w.since = KEMU_CLOCK;
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
 		if (!lstat(others[i], &st) && S_ISDIR(st.st_mode) && st.st_dev != root.st_dev)
 			w.other[w.others++] = st.st_dev;
 	walk_tree(&w, ".");
 	a.entries = w.entries;
 	a.entries_len = w.out.len;
+	a.full = w.full;
 	write_all(channel, &a, sizeof(a));
 	write_all(channel, w.out.data, w.out.len);
 }

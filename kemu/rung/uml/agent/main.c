@@ -54,11 +54,12 @@ int main(int argc, char **argv)
 	mkdir("proc", 0755);
 	mkdir("sys", 0755);
 	mkdir("debug", 0755);
-	mkdir("host", 0755);
+	mkdir("files", 0755);
 	mkdir("dev", 0755);
 	mount("proc", "proc", "proc", 0, NULL);
 	mount("sysfs", "sys", "sysfs", 0, NULL);
-	mount("none", "host", "hostfs", 0, NULL);
+	if (mount("files", "files", "ramfs", 0, NULL))
+		die("files: %s", strerror(errno));
 	mount("debugfs", "debug", "debugfs", 0, NULL);	/* absent in the fast flavour */
 	serve(open_channel());
 	sync();

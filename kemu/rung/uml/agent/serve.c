@@ -24,7 +24,7 @@ static struct buffer text, kmsg;
 
 static void answer(int channel, struct request *r, int error, struct walk *w)
 {
-	struct answer a = { ANSWER_MAGIC, r->id, error, 0, 0, text.len, 0 };
+	struct answer a = { .magic = ANSWER_MAGIC, .id = r->id, .error = error, .text_len = text.len };
 	struct buffer out = { 0 };
 
 	kmsg.len = 0;
@@ -32,6 +32,7 @@ static void answer(int channel, struct request *r, int error, struct walk *w)
 	if (w) {
 		a.entries = w->entries;
 		a.entries_len = w->out.len;
+		a.full = w->full;
 	}
 	a.kmsg_len = kmsg.len;
 	put(&out, &a, sizeof(a));
@@ -41,21 +42,6 @@ static void answer(int channel, struct request *r, int error, struct walk *w)
 	put(&out, kmsg.data, kmsg.len);
 	write_all(channel, out.data, out.len);
 	free(out.data);
-}
-
-/* For the file backend the options begin with one host path per image, each with its newline. Returns the mount options. */
-static char *take_paths(struct request *r, char *options, char sources[][SOURCE])
-{
-	for (uint32_t i = 0; i < r->images; i++) {
-		char *end = strchr(options, '\n');
-
-		if (!end)
-			die("request %u: no path of image %u", r->id, i);
-		*end = 0;
-		snprintf(sources[i], SOURCE, "host%s", options);
-		options = end + 1;
-	}
-	return options;
 }
 
 /* The image in a file of memory, padded with zeros to a multiple of 4096. */
@@ -76,6 +62,35 @@ static int image_file(int channel, uint64_t len)
 	if (ftruncate(fd, (lseek(fd, 0, SEEK_END) + 4095) & ~4095LL))
 		die("ftruncate: %s", strerror(errno));
 	return fd;
+}
+
+/* The image in a file of a ramfs, with its holes. What finds no room is taken from the channel all the same; errno of that, or 0. */
+static int sparse_file(int channel, const char *name, uint64_t len)
+{
+	static char copy[1 << 16];
+	int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_LARGEFILE | O_CLOEXEC, 0600), error = 0;
+	struct piece p;
+
+	if (fd < 0)
+		die("%s: %s", name, strerror(errno));
+	if (ftruncate(fd, len))
+		error = errno;
+	for (;;) {
+		read_all(channel, &p, sizeof(p));
+		if (!p.len)
+			break;
+		while (p.len) {
+			size_t n = p.len < sizeof(copy) ? p.len : sizeof(copy);
+
+			read_all(channel, copy, n);
+			if (!error && pwrite(fd, copy, n, p.at) != (ssize_t)n)
+				error = errno;
+			p.at += n;
+			p.len -= n;
+		}
+	}
+	close(fd);
+	return error;
 }
 
 static int take_images(int channel, struct request *r, char sources[][SOURCE])
@@ -100,8 +115,15 @@ static int take_images(int channel, struct request *r, char sources[][SOURCE])
 			if ((loop_fds[i] < 0 || ioctl(loop_fds[i], LOOP_CONFIGURE, &config)) && !error)
 				error = errno;
 			break;
-		case BACKEND_FILE:
+		case BACKEND_FILE: {
+			int failed;
+
+			snprintf(sources[i], SOURCE, "files/%u", i);
+			failed = sparse_file(channel, sources[i], r->len[i]);
+			if (!error)
+				error = failed;
 			break;
+		}
 		default:
 			die("request %u: no backend %u", r->id, r->backend);
 		}
@@ -114,6 +136,12 @@ static void drop_images(int channel, struct request *r)
 	for (uint32_t i = 0; i < r->images; i++) {
 		if (r->backend == BACKEND_DISK)
 			ioctl(channel, KEMU_IOC_DROP, (unsigned long)i);
+		if (r->backend == BACKEND_FILE) {
+			char name[SOURCE];
+
+			snprintf(name, sizeof(name), "files/%u", i);
+			unlink(name);
+		}
 		if (loop_fds[i] > 0) {
 			ioctl(loop_fds[i], LOOP_CLR_FD, 0);
 			close(loop_fds[i]);
@@ -168,8 +196,6 @@ static void do_erofs(int channel, struct request *r, char *options)
 	char sources[KEMU_DISKS][SOURCE], expanded[4096];
 	int error, mounted;
 
-	if (r->backend == BACKEND_FILE)
-		options = take_paths(r, options, sources);
 	error = take_images(channel, r, sources);
 
 	if (error) {
@@ -194,7 +220,8 @@ static void do_erofs(int channel, struct request *r, char *options)
 	if (mounted) {
 		walk.cap = r->cap;
 		walk.most = r->entries;
-		walk.since.tv_sec = 0;
+		walk.room = ANSWER_ROOM;
+		walk.since = 0;
 		walk_tree(&walk, "mnt");	/* a root that may not be entered is an entry with an error */
 	}
 	if (r->arg) {
@@ -222,9 +249,10 @@ static void do_cpio(int channel, struct request *r)
 		die("tmpfs: %s", strerror(errno));
 	if (chdir("mnt") || chroot("."))
 		die("chroot: %s", strerror(errno));
-	clock_gettime(CLOCK_REALTIME_COARSE, &walk.since);
+	walk.since = KEMU_CLOCK;
 	walk.cap = r->cap;
 	walk.most = r->entries;
+	walk.room = ANSWER_ROOM;
 	if (ioctl(channel, KEMU_IOC_UNPACK, &unpack))
 		die("unpack: %s", strerror(errno));
 	put(&text, unpack.message, strlen(unpack.message));

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -125,26 +126,25 @@ static int hidden(struct walk *w, dev_t dev)
 	return 0;
 }
 
-/* Whether the clock has shown this time since w->since. */
-static int from_clock(struct walk *w, const struct timespec *t)
+/* Whether the clock has shown this second since w->since. */
+static int from_clock(struct walk *w, int64_t sec)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (t->tv_sec > w->since.tv_sec || (t->tv_sec == w->since.tv_sec && t->tv_nsec >= w->since.tv_nsec)) && t->tv_sec <= now.tv_sec;
+	return sec >= w->since && sec <= now.tv_sec;
 }
 
-static void visit(struct walk *w, const char *name, struct buffer *path)
+/* One inode, a name in the working directory. Returns a directory's descriptor with the names in it, -1 for everything else. */
+static int visit(struct walk *w, const char *name, const struct buffer *path, struct buffer *names)
 {
 	struct entry e = { .path_len = path->len ? path->len : 1 };
-	struct buffer xattrs = { 0 }, names = { 0 };
-	unsigned char sum[32];
-	char target[8192];
+	struct buffer xattrs = { 0 };
+	static unsigned char sum[32];
+	static char target[8192];
 	struct stat st;
 	int dir = -1;
 
-	if (w->entries >= w->most)
-		return;
 	w->entries++;
 	if (lstat(name, &st)) {
 		failed(&e, errno);
@@ -159,7 +159,7 @@ static void visit(struct walk *w, const char *name, struct buffer *path)
 		e.sec = st.st_mtim.tv_sec;
 		e.nsec = st.st_mtim.tv_nsec;
 		e.size = st.st_size;
-		if (w->since.tv_sec && (!path->len || from_clock(w, &st.st_mtim)))
+		if (w->since && (!path->len || from_clock(w, e.sec)))
 			e.flags |= CLOCK_MTIME;
 		take_xattrs(name, &e, &xattrs);
 		if (S_ISLNK(st.st_mode)) {
@@ -174,7 +174,7 @@ static void visit(struct walk *w, const char *name, struct buffer *path)
 		} else if (S_ISREG(st.st_mode)) {
 			read_file(w, name, &e, sum);
 		} else if (S_ISDIR(st.st_mode) && !hidden(w, st.st_dev)) {
-			dir = read_dir(name, &e, &names);
+			dir = read_dir(name, &e, names);
 		}
 	}
 	e.xattrs_len = xattrs.len;
@@ -185,36 +185,72 @@ static void visit(struct walk *w, const char *name, struct buffer *path)
 		put(&w->out, sum, sizeof(sum));
 	put(&w->out, xattrs.data, xattrs.len);
 	free(xattrs.data);
+	return dir;
+}
 
-	if (dir >= 0) {
-		size_t len = path->len;
-		char *p;
+/* A directory that is being walked. Trees are as deep as they like: this is no recursion. */
+struct level {
+	int fd;
+	struct buffer names;
+	char *next;
+	size_t path_len;
+};
 
-		if (fchdir(dir))
-			die("fchdir: %s", strerror(errno));
-		for (p = names.data; p < names.data + names.len; p += strlen(p) + 1) {
-			path->len = len;
-			put(path, "/", 1);
-			put(path, p, strlen(p));
-			if (w->skip && path->len == strlen(w->skip) && !memcmp(path->data, w->skip, path->len))
-				continue;
-			visit(w, p, path);
-			if (fchdir(dir))
-				die("fchdir back: %s", strerror(errno));
-		}
-		path->len = len;
-		close(dir);
-	}
-	free(names.data);
+static void enter(int fd)
+{
+	if (fchdir(fd))
+		die("fchdir: %s", strerror(errno));
 }
 
 /* @root is a name in the working directory, which afterwards may be another one. */
 void walk_tree(struct walk *w, const char *root)
 {
+	struct level *levels = NULL;
 	struct buffer path = { 0 };
+	const char *name = root;
+	size_t depth = 0, room = 0;
 
 	w->out.len = 0;
 	w->entries = 0;
-	visit(w, root, &path);
-	free(path.data);
+	w->full = 0;
+	for (;;) {
+		struct buffer names = { 0 };
+		int dir = -1;
+
+		if (w->out.len > w->room)
+			w->full = 1;
+		else if (w->entries < w->most)
+			dir = visit(w, name, &path, &names);
+		if (dir >= 0) {
+			if (depth == room) {
+				room = room * 2 + 64;
+				levels = realloc(levels, room * sizeof(*levels));
+				if (!levels)
+					die("out of memory for a tree %zu deep", depth);
+			}
+			levels[depth++] = (struct level){ dir, names, names.data, path.len };
+			enter(dir);
+		} else {
+			free(names.data);
+		}
+		do {
+			while (depth && levels[depth - 1].next == levels[depth - 1].names.data + levels[depth - 1].names.len) {
+				depth--;
+				close(levels[depth].fd);
+				free(levels[depth].names.data);
+				if (depth)
+					enter(levels[depth - 1].fd);
+			}
+			if (!depth) {
+				free(levels);
+				free(path.data);
+				return;
+			}
+			name = levels[depth - 1].next;
+			levels[depth - 1].next += strlen(name) + 1;
+			path.len = levels[depth - 1].path_len;
+			put(&path, "/", 1);
+			put(&path, name, strlen(name));
+		} while (w->skip && path.len == strlen(w->skip) && !memcmp(path.data, w->skip, path.len));
+	}
 }

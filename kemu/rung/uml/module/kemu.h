@@ -68,7 +68,11 @@ struct kemu_initrd {
 
 #define KEMU_ANYWHERE		(~0ULL)
 #define KEMU_NO_BUILTIN		1	/* the kernel's built-in archive is empty */
-#define KEMU_WALK		2	/* run "agent walk" when the initramfs is in place, then go on booting */
+#define KEMU_WALK		2	/* run "agent walk" when the initramfs is in place, then go on booting; without it init is the agent */
+#define KEMU_RUN_INIT		4	/* init is a program of a test's own, and is run; there is no agent then */
+
+/* Where the clock is set to at boot: 2128, behind 2^32 seconds, up to which an archive's times go. The emulation's clock begins there, too. */
+#define KEMU_CLOCK		5000000000LL
 
 #ifdef __KERNEL__
 struct kemu_region {
@@ -83,6 +87,10 @@ int kemu_disk_attach(unsigned int slot, struct kemu_region *r);
 void kemu_disk_detach(unsigned int slot);
 char *kemu_unpack_to_rootfs(char *buf, unsigned long len);
 void kemu_builtin_none(void);
+
+/* called by init/main.c, whose own prototypes of them are these */
+void kemu_split_initrd(void);
+int kemu_execve(const char *name, const char *const *argv, const char *const *envp);
 #endif
 
 #endif

@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's side of the agent: a channel to the host, memory regions, bugs to order, and the initrd that carries the agent.
+ * The kernel's side of the agent: a channel to the host, memory regions, bugs to order.
  */
-#include <linux/binfmts.h>
 #include <linux/blkdev.h>
 #include <linux/console.h>
-#include <linux/delay.h>
-#include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/fs_struct.h>
 #include <linux/init.h>
-#include <linux/initrd.h>
 #include <linux/mm.h>
-#include <linux/mount.h>
-#include <linux/namei.h>
 #include <linux/panic_notifier.h>
 #include <linux/slab.h>
-#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
-#include <linux/umh.h>
 #include <linux/vmalloc.h>
 #include <os.h>
 #include "kemu.h"
@@ -83,17 +74,6 @@ static int __init kemu_panic_init(void)
 	return atomic_notifier_chain_register(&panic_notifier_list, &kemu_panic_notifier);
 }
 early_initcall(kemu_panic_init);
-
-/* 2128: what the clock sets can be told from what an archive says, whose times have 32 bits and may lie in the host's future. */
-#define KEMU_CLOCK	5000000000LL
-
-static int __init kemu_clock_init(void)
-{
-	const struct timespec64 ts = { .tv_sec = KEMU_CLOCK };
-
-	return do_settimeofday64(&ts);
-}
-early_initcall(kemu_clock_init);
 
 /* ---- regions ---- */
 
@@ -378,118 +358,3 @@ static int __init kemu_channel_init(void)
 	return register_blkdev(KEMU_MAJOR, "kemu");
 }
 fs_initcall(kemu_channel_init);
-
-/* ---- the initrd that carries the agent ---- */
-
-static void *kemu_agent __initdata;
-static size_t kemu_agent_len __initdata;
-static bool kemu_walk __initdata;
-
-static int __init kemu_split_initrd(void)
-{
-	struct kemu_initrd *h = (void *)initrd_start;
-	size_t size = initrd_end - initrd_start;
-
-	if (!initrd_start || size < sizeof(*h) || memcmp(h->magic, KEMU_INITRD_MAGIC, sizeof(h->magic)))
-		return 0;
-	kemu_agent = (void *)h + h->agent;
-	kemu_agent_len = h->agent_len;
-	kemu_walk = h->flags & KEMU_WALK;
-	if (h->flags & KEMU_NO_BUILTIN)
-		kemu_builtin_none();
-	if (!h->user_len) {
-		initrd_start = initrd_end = 0;
-		return 0;
-	}
-	initrd_start = (unsigned long)h + h->user;
-	if (h->at != KEMU_ANYWHERE) {
-		/* there is a page of slack before the user's part */
-		unsigned long to = round_down(initrd_start - h->at, PAGE_SIZE) + h->at;
-
-		memmove((void *)to, (void *)initrd_start, h->user_len);
-		initrd_start = to;
-	}
-	initrd_end = initrd_start + h->user_len;
-	pr_info("kemu: initrd of %llu bytes at page offset %#lx\n", h->user_len, offset_in_page(initrd_start));
-	return 0;
-}
-fs_initcall(kemu_split_initrd);
-
-static int __init kemu_write_agent(struct path *dir, const char *name)
-{
-	struct file *file = file_open_root(dir, name, O_WRONLY | O_CREAT | O_LARGEFILE, 0700);
-	loff_t pos = 0;
-	ssize_t n;
-
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	n = kernel_write(file, kemu_agent, kemu_agent_len, &pos);
-	__fput_sync(file);			/* executed next: nobody may have it open for writing */
-	return n == kemu_agent_len ? 0 : -EIO;
-}
-
-struct kemu_place_of_agent {
-	struct path root;		/* PID 1's */
-	struct path pwd;		/* a file system of the agent's own */
-};
-
-static int __init kemu_walk_init(struct subprocess_info *info, struct cred *new)
-{
-	struct kemu_place_of_agent *p = info->data;
-
-	set_fs_root(current->fs, &p->root);
-	set_fs_pwd(current->fs, &p->pwd);
-	return 0;
-}
-
-/* The agent is in a file system that is mounted nowhere, so the tree that it walks is as the boot left it. */
-static int __init kemu_run_walk(void)
-{
-	static char *argv[] __initdata = { "agent", "walk", NULL };
-	static char *envp[] __initdata = { NULL };
-	struct kemu_place_of_agent p;
-	struct subprocess_info *info;
-	struct file_system_type *type;
-	struct vfsmount *mnt;
-	int err;
-
-	type = get_fs_type("tmpfs");
-	if (!type)
-		return -ENODEV;
-	mnt = vfs_kern_mount(type, 0, "kemu", NULL);
-	put_filesystem(type);
-	if (IS_ERR(mnt))
-		return PTR_ERR(mnt);
-	p.pwd.mnt = mnt;
-	p.pwd.dentry = mnt->mnt_root;
-	get_fs_root(current->fs, &p.root);
-	err = kemu_write_agent(&p.pwd, "agent");
-	if (!err) {
-		info = call_usermodehelper_setup("agent", argv, envp, GFP_KERNEL, kemu_walk_init, NULL, &p);
-		err = info ? call_usermodehelper_exec(info, UMH_WAIT_PROC) : -ENOMEM;
-	}
-	path_put(&p.root);
-	mntput(mnt);
-	return err;
-}
-
-static int __init kemu_start_agent(void)
-{
-	struct path root;
-	int err;
-
-	if (!kemu_agent)
-		return 0;
-	wait_for_initramfs();
-	if (kemu_walk) {
-		err = kemu_run_walk();
-	} else {
-		get_fs_root(current->fs, &root);
-		err = kemu_write_agent(&root, ".kemu-agent");
-		path_put(&root);
-	}
-	if (err)
-		pr_err("kemu: agent: error %d\n", err);
-	return 0;
-}
-late_initcall_sync(kemu_start_agent);
