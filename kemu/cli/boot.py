@@ -239,9 +239,9 @@ def find_design(args: argparse.Namespace) -> Any:
 
 def run_linux(args: argparse.Namespace) -> int:
     """The same initrd on Linux under UML."""
+    from kemu.cli.linux import failures, say_of, verdict_of
     from kemu.report import manifest
-    from kemu.rung.uml.errors import RungError
-    from kemu.rung.uml.initrd import boot_initrd
+    from kemu.rung.uml.initrd import Boot, boot_initrd
 
     from initramfs.harness.designs import asks_to_verify
 
@@ -251,16 +251,20 @@ def run_linux(args: argparse.Namespace) -> int:
         raise CommandError(f"--at {args.at}: --rung linux places the initrd within a page, from 0 to 4095", EXIT_USAGE)
     if asks_to_verify(args.cmdline):
         raise CommandError("--cmdline initrd_segments=: Linux has no such parameter, and would boot what it did not verify", EXIT_USAGE)
-    try:
-        b = boot_initrd(args.initrd, args.cmdline, args.at or None, args.builtin, config=tuple(args.config))
-    except RungError as e:
-        raise CommandError(str(e), getattr(e, "code", EXIT_FAILED)) from None
+    if args.page_size != 4096 or args.table:
+        raise CommandError(f"--rung linux has pages of 4096 bytes: --page-size {args.page_size}" if args.page_size != 4096
+                           else "--rung linux has its own initcalls: --table is for the port", EXIT_USAGE)
+    boots: list[Boot] = []
+
+    def action() -> int:
+        boots.append(boot_initrd(args.initrd, args.cmdline, args.at or None, args.builtin, config=tuple(args.config), say=say_of(args)))
+        return EXIT_OK
+
+    failures("", action)
+    b = boots[0]
     if args.dmesg:
         print(json.dumps(b.console.splitlines()) if args.json else b.console.rstrip("\n"))
     else:
         entries = b.entries or []
         sys.stdout.write(json.dumps(manifest.ordered(entries)) + "\n" if args.json else manifest.dump(entries))
-    if b.panic:
-        print(f"kemu: boot: Kernel panic - not syncing: {b.panic}", file=sys.stderr)
-        return EXIT_PANIC
-    return EXIT_OK
+    return verdict_of(b, not args.dmesg, 30.0)

@@ -17,6 +17,8 @@ from kemu.rung.uml import config as kconfig
 from kemu.rung.uml.build import Kernel, Recipe, build, configure, prepare, progress
 from kemu.rung.uml.cache import DEFAULT_VERSION, cache_dir, default_tree, lock
 from kemu.rung.uml.errors import BootError, BuildError, RungError
+from kemu.rung.uml.initrd import Boot
+from kemu.rung.uml.inputs import MOST, check_input, head
 from kemu.rung.uml.oracle import CPIO_BOOT, Oracle, Result
 from kemu.rung.uml.tree import BUILD_PREFIX, Tree, find_tree
 
@@ -92,13 +94,13 @@ def failures(verb: str, action: Callable[[], int]) -> int:
     except BuildError as e:
         if e.output:
             print(e.output, file=sys.stderr)
-        raise CommandError(f"{verb}: {e}", e.exit_code) from None
+        raise CommandError(f"{verb}: {e}" if verb else str(e), e.exit_code) from None
     except BootError as e:
         if e.console:
             print("\n".join(e.console.splitlines()[-30:]), file=sys.stderr)
-        raise CommandError(f"{verb}: {e}", e.exit_code) from None
+        raise CommandError(f"{verb}: {e}" if verb else str(e), e.exit_code) from None
     except RungError as e:
-        raise CommandError(f"{verb}: {e}", e.exit_code) from None
+        raise CommandError(f"{verb}: {e}" if verb else str(e), e.exit_code) from None
 
 
 # ---- what the verbs share ----
@@ -160,28 +162,38 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _boot(args: argparse.Namespace) -> int:
-    from kemu.rung.uml.initrd import boot_initrd, builtin_config
+    from kemu.rung.uml.initrd import boot_initrd, builtin_config, cmdline_words, read_initrd
+    cmdline_words(args.cmdline)                 # what is wrong with the arguments comes before a kernel is built
     if args.initrd is not None:
         check_file(args.initrd, "boot: an initrd", null=True)
+    initrd = read_initrd(args.initrd)
     if args.builtin not in ("default", "none"):
         check_file(args.builtin, "boot: --builtin", null=True)
         args.config = [*args.config, builtin_config(Path(args.builtin))]
     live = not (args.manifest or args.json)
-    boot = boot_initrd(args.initrd, args.cmdline, args.at, "none" if args.builtin == "none" else "default", kernel=kernel_of(args),
+    boot = boot_initrd(initrd, args.cmdline, args.at, "none" if args.builtin == "none" else "default", kernel=kernel_of(args),
                        timeout=args.timeout or 30.0)
     if args.json:
         print(json.dumps({"end": boot.end, "init": boot.init, "panic": boot.panic, "splat": boot.splat, "unpack_error": boot.unpack_error,
-                          "seconds": round(boot.seconds, 3), "dmesg": boot.kmsg, "manifest": boot.entries}))
+                          "seconds": round(boot.seconds, 3), "dmesg": boot.kmsg, "manifest": boot.entries, "no_tree": boot.no_tree}))
     elif args.manifest:
         sys.stdout.write(manifest.dump(boot.entries or []))
     if live:
         sys.stdout.write(boot.console)
     if boot.exit_code:
-        why = {"panic": f"kernel panic: {boot.panic}", "hang": f"the boot did not finish within {args.timeout or 30.0:g} s"}
         if not live:
             print("\n".join(boot.kmsg[-12:]), file=sys.stderr)
-        raise CommandError(f"boot: {why.get(boot.end, 'the kernel ended before it came to an init program')}", boot.exit_code)
-    return EXIT_OK
+    return verdict_of(boot, not live, args.timeout or 30.0, "boot: ")
+
+
+def verdict_of(boot: Boot, wants_tree: bool, timeout: float, verb: str = "") -> int:
+    """0 for a boot that came to an init program, with its whole tree if that was asked for; else the one line that says what is wrong."""
+    why = {"panic": f"Kernel panic - not syncing: {boot.panic}" if not verb else f"kernel panic: {boot.panic}", "init": "",
+           "hang": f"the boot did not finish within {timeout:g} s"}.get(boot.end, "the kernel ended before it came to an init program")
+    tree = boot.no_tree if wants_tree else None
+    if not why and not tree:
+        return EXIT_OK
+    raise CommandError(verb + "; ".join(filter(None, (tree, why))), boot.exit_code or EXIT_FAILED)
 
 
 def _kunit(args: argparse.Namespace) -> int:
@@ -204,6 +216,8 @@ def _kunit(args: argparse.Namespace) -> int:
 
 
 # ---- oracle ----
+
+FILE_MOST = 1 << 50                     # of a file with holes
 
 _CPIO_MAGICS = (b"070701", b"070702", b"070707", b"\x1f\x8b", b"\x1f\x9e", b"BZh", b"\x5d\x00\x00", b"\xfd7zXZ\x00", b"\x89LZO",
                 b"\x02\x21\x4c\x18", b"\x28\xb5\x2f\xfd")
@@ -240,7 +254,7 @@ def _cases(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 def _oracle(args: argparse.Namespace) -> int:
     cases = list(_cases(args))
     for case in cases:
-        case["kind"] = args.kind or kind_of(case["path"].read_bytes()[:1 << 16])
+        case["kind"] = args.kind or kind_of(head(case["path"], 1 << 16))
         if not case["kind"] and case["named"]:
             case["kind"] = "erofs" if case["path"].suffix == ".erofs" else "cpio"
     skipped = [case for case in cases if not case["kind"]]
@@ -250,6 +264,9 @@ def _oracle(args: argparse.Namespace) -> int:
               file=sys.stderr)
     if not cases:
         raise CommandError("oracle: no image found")
+    for case in cases:                          # before anything is built for them
+        for path in (case["path"], *case["devices"]):
+            check_input(path, FILE_MOST if args.backend == "file" and case["kind"] == "erofs" else MOST)
     worst = EXIT_OK
     if args.coverage is not None:
         return _coverage(args, cases)
@@ -269,7 +286,13 @@ def _ask(args: argparse.Namespace, oracle: Oracle, case: dict[str, Any]) -> Resu
 
 def memory_for(cases: list[dict[str, Any]]) -> str:
     """RAM in which the largest image can be placed; the host gives what is used of it."""
-    largest = max(sum(Path(p).stat().st_size for p in [case["path"], *case["devices"]] if Path(p).exists()) for case in cases)
+    def data(path: Any) -> int:
+        st = Path(path).stat()
+        return min(st.st_size, st.st_blocks * 512 + (1 << 20))
+
+    largest = max(sum(map(data, [case["path"], *case["devices"]])) for case in cases)
+    if largest > 8 << 30:
+        raise CommandError(f"oracle: {errno_text(27)}: {largest} bytes of data in one image; at most {8 << 30} are taken")
     return f"{max(512, 256 + 3 * (largest >> 20))}M"
 
 

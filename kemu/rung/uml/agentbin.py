@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kemu.rung.uml import config
 from kemu.rung.uml.build import compiler
-from kemu.rung.uml.cache import cache_dir, lock
+from kemu.rung.uml.cache import cache_dir, lock, remove_parts
 from kemu.rung.uml.errors import BuildError
 from kemu.rung.uml.patches import MODULE
 
@@ -36,10 +36,12 @@ def agent() -> Path:
         return out
     config.need_tools()
     with lock(out):
+        remove_parts(out.parent)
         partial = out.with_suffix(f".{os.getpid()}")
         done = subprocess.run(["gcc", "-static", "-O2", "-s", "-Wall", "-I", str(MODULE), "-o", str(partial), *map(str, sources)],
                               capture_output=True, text=True, errors="replace")
         if done.returncode:
+            partial.unlink(missing_ok=True)
             raise BuildError("the agent does not compile (a static C library is needed: apt-get install libc6-dev)", done.stderr.strip())
         partial.rename(out)
     return out

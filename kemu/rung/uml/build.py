@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kemu.report.terminal import Wait
 from kemu.rung.uml import config
-from kemu.rung.uml.cache import cache_dir, lock
+from kemu.rung.uml.cache import cache_dir, lock, pin, remove_parts, unused, write_whole
 from kemu.rung.uml.errors import BuildError, ConfigError
 from kemu.rung.uml.make import Say, keep_warnings, make, nothing
 from kemu.rung.uml.patches import Patch, apply_patches, internal_patch
@@ -97,17 +100,19 @@ def build(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
     store = cache_dir() / "kernels" / key
     found = cached(recipe)
     if found:
-        os.utime(store)
+        with suppress(OSError):
+            os.utime(store)
         return found
     config.need_tools()
+    apply_patches(recipe.tree, recipe.patches)          # what does not apply is told before anybody is waited for
     work = cache_dir() / "work" / f"{recipe.tree.slot()}-{recipe.slot}"
     with lock(work, say):
         found = _stored(store)
         if found:
             return found
         _make_in(recipe, work, key, store, say, jobs)
+        kernel = _stored(store)
     _forget_old(store.parent)
-    kernel = _stored(store)
     assert kernel is not None
     return kernel
 
@@ -117,8 +122,33 @@ def _make_in(recipe: Recipe, work: Path, key: str, store: Path, say: Say, jobs: 
     objects = work / f"{BUILD_PREFIX}{recipe.flavour}"
     _seed(recipe, objects, say)
     configure(recipe, objects, say)
-    warnings = keep_warnings(objects, make(objects, ["vmlinux"], say, jobs))
+    forget_half_made(objects)
+    making = objects / _MAKING
+    write_whole(making, "")
+    try:
+        made = make(objects, ["vmlinux"], say, jobs)
+    except BuildError:
+        making.unlink(missing_ok=True)                 # make itself removes what it could not finish
+        raise
+    warnings = keep_warnings(objects, made)
+    making.unlink()
     _store(recipe, key, store, objects, copy.path, warnings)
+
+
+_MAKING = ".kemu-making"
+
+
+def forget_half_made(objects: Path) -> None:
+    """Remove what was made since a make that never came back began: its last objects may be halves, and make would take them for whole."""
+    making = objects / _MAKING
+    if not making.exists():
+        return
+    since = making.stat().st_mtime
+    for path in objects.rglob("*"):
+        if path.suffix in (".o", ".a", ".so", ".cmd") or path.name == "vmlinux":
+            with suppress(OSError):
+                if path.lstat().st_mtime >= since and not path.is_dir():
+                    path.unlink()
 
 
 def with_objects(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
@@ -129,7 +159,7 @@ def with_objects(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
     work = cache_dir() / "work" / f"{recipe.tree.slot()}-{recipe.slot}"
     with lock(work, say):
         _make_in(recipe, work, key, store, say, jobs)
-    kernel = _stored(store)
+        kernel = _stored(store)
     assert kernel is not None
     return kernel
 
@@ -179,7 +209,7 @@ def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
         raise ConfigError(f"Kconfig does not take {fatal[0]}: no such symbol in Linux {recipe.tree.version}, or a dependency is missing")
     for line in bad:
         say(f"note: Linux {recipe.tree.version} does not take {line}")
-    stamp.write_text(want)
+    write_whole(stamp, want)
     return dot
 
 
@@ -194,44 +224,78 @@ def _seed(recipe: Recipe, objects: Path, say: Say) -> None:
         say(f"starting from the plain {recipe.flavour} build")
         partial = objects.with_name(objects.name + ".part")
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(plain, partial, symlinks=True)
-        partial.rename(objects)
+        try:
+            shutil.copytree(plain, partial, symlinks=True)
+            forget_half_made(partial)
+            partial.rename(objects)
+        except (OSError, shutil.Error):                # a full disk, or a build that runs there: from nothing, then
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _store(recipe: Recipe, key: str, store: Path, objects: Path, source: Path, warnings: list[str]) -> None:
     store.parent.mkdir(parents=True, exist_ok=True)
     partial = store.with_name(f"{key}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    kernel = partial / "linux"
-    strip = subprocess.run(["strip", "-o", str(kernel), str(objects / "vmlinux")], capture_output=True)
-    if strip.returncode:
-        shutil.copy2(objects / "vmlinux", kernel)
-    kernel.chmod(0o755)
-    shutil.copy2(objects / ".config", partial / "config")
-    meta = {"flavour": recipe.flavour, "version": recipe.tree.version, "source": str(source), "objects": str(objects),
-            "warnings": warnings, "tree": str(recipe.tree.path), "slot": recipe.slot}
-    (partial / "meta.json").write_text(json.dumps(meta, indent=1))
-    shutil.rmtree(store, ignore_errors=True)
-    partial.rename(store)
-
-
-def _stored(store: Path) -> Kernel | None:
     try:
-        meta = json.loads((store / "meta.json").read_text())
-        if not (store / "linux").exists():
-            return None
-        return Kernel(store / "linux", meta["flavour"], meta["version"], store.name, Path(meta["source"]), Path(meta["objects"]),
-                      tuple(meta["warnings"]))
-    except (OSError, ValueError, KeyError):
+        partial.mkdir()
+        kernel = partial / "linux"
+        strip = subprocess.run(["strip", "-o", str(kernel), str(objects / "vmlinux")], capture_output=True)
+        if strip.returncode:
+            shutil.copy2(objects / "vmlinux", kernel)
+        kernel.chmod(0o755)
+        shutil.copy2(objects / ".config", partial / "config")
+        meta = {"flavour": recipe.flavour, "version": recipe.tree.version, "source": str(source), "objects": str(objects), "size": kernel.stat().st_size,
+                "warnings": warnings, "tree": str(recipe.tree.path), "slot": recipe.slot}
+        (partial / "meta.json").write_text(json.dumps(meta, indent=1))
+        if not _whole(store):
+            shutil.rmtree(store, ignore_errors=True)
+            partial.rename(store)
+    except OSError as e:
+        raise BuildError(f"{store.parent}: {os.strerror(e.errno or 0)}: the kernel is built and cannot be kept") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _whole(store: Path) -> dict[str, Any] | None:
+    """What a finished kernel is described by; None for one that is not there, or not all of it."""
+    try:
+        meta: dict[str, Any] = json.loads((store / "meta.json").read_text())
+        whole = (store / "linux").stat().st_size == meta["size"] and (store / "config").stat().st_size > 0
+        return meta if whole and {"flavour", "version", "source", "objects", "warnings"} <= meta.keys() else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
+_pins: dict[Path, int] = {}
+
+
+def _stored(store: Path) -> Kernel | None:
+    """A kernel of the cache; from now on it is kept there for as long as this process lives."""
+    meta = _whole(store)
+    if meta is None:
+        return None
+    kernel = store / "linux"
+    try:
+        held = _pins.get(kernel)
+        if held is None or os.fstat(held).st_ino != kernel.stat().st_ino:
+            _pins[kernel] = pin(kernel)
+    except OSError:
+        return None                    # thrown away a moment ago
+    return Kernel(kernel, meta["flavour"], meta["version"], store.name, Path(meta["source"]), Path(meta["objects"]), tuple(meta["warnings"]))
+
+
 def _forget_old(kernels: Path) -> None:
-    """Keep the most recently used kernels only."""
-    by_age = sorted((p for p in kernels.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime, reverse=True)
-    for old in by_age[KEEP_KERNELS:]:
-        shutil.rmtree(old, ignore_errors=True)
+    """Keep the most recently used kernels, and those that a process has in use."""
+    remove_parts(kernels)
+    by_age = []
+    for p in kernels.iterdir():
+        with suppress(OSError):                        # another process forgets, too
+            if p.is_dir() and re.fullmatch(r"[0-9a-f]{16}", p.name):
+                by_age.append((p.stat().st_mtime, p))
+    for _, old in sorted(by_age, reverse=True)[KEEP_KERNELS:]:
+        with unused(old / "linux") as free:
+            if free:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def progress() -> Callable[[str], None]:

@@ -21,6 +21,12 @@ class UsageError(RungError):
     exit_code = 2
 
 
+class LockTimeout(RungError):
+    """Another kemu works on the same thing, and did so for too long."""
+
+    exit_code = 124
+
+
 class BuildError(RungError):
     """The kernel did not build; ``output`` is what the compiler, the linker or make said."""
 

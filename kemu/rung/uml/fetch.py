@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from kemu.rung.uml.cache import DEFAULT_VERSION, default_tree, lock
-from kemu.rung.uml.errors import ConfigError
+from kemu.rung.uml.cache import DEFAULT_VERSION, default_tree, lock, write_whole
+from kemu.rung.uml.errors import ConfigError, UsageError
 from kemu.rung.uml.tree import Tree
 
 _SUITES = ("sid", "trixie-backports", "experimental")
@@ -37,13 +37,17 @@ def debian_mirror(etc: Path = Path("/etc/apt")) -> str:
 
 def fetch(version: str = DEFAULT_VERSION, say: Callable[[str], None] = lambda line: None) -> Tree:
     """Unpack linux-source-``version`` into the cache, unless it is there; the tree."""
+    if not re.fullmatch(r"\d+\.\d+", version):
+        raise UsageError(f"{version!r}: not a version of linux-source ({DEFAULT_VERSION})")
     tree = default_tree(version)
     with lock(tree, say):
+        for old in tree.parent.glob(".fetch-*"):       # of one that was killed; nobody else has the lock
+            shutil.rmtree(old, True)
         if not (tree / "Makefile").is_file():
             _download(version, tree, say)
         if not (tree / ".kemu-fetched").exists():
             text = (tree / "Makefile").read_text(errors="replace")[:400]
-            (tree / ".kemu-fetched").write_text(f"linux-source-{version}\n{text}")
+            write_whole(tree / ".kemu-fetched", f"linux-source-{version}\n{text}")
     return Tree(tree.resolve())
 
 

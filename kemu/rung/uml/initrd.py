@@ -15,13 +15,15 @@ from kemu.report.manifest import Entry
 from kemu.rung.uml import wire
 from kemu.rung.uml.agentbin import NO_BUILTIN, WALK, initrd_with_agent
 from kemu.rung.uml.build import Kernel, Recipe, build
-from kemu.rung.uml.cache import cache_dir
-from kemu.rung.uml.errors import BootError, ConfigError, RungError, UsageError
+from kemu.rung.uml.cache import cache_dir, write_whole
+from kemu.rung.uml.errors import BootError, UsageError
+from kemu.rung.uml.inputs import read_input
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.process import Process, find_splat
 from kemu.rung.uml.tree import find_tree
 
 _RUN = re.compile(r"^(?:<\d>)?(?:\[ *[\d.]+\] )?Run (\S+) as init process$", re.M)
+_AGENT = re.compile(r"kemu agent: (.*)$|kemu: (agent: error .*)$", re.M)
 _LOADED = re.compile(r"kemu: (\S+) is loaded and not executed$", re.M)
 # Words that UML takes for itself and looks up on the host, wherever they stand, and those of the bench's own
 _HOST_WORD = re.compile(r"(?:initrd|dtb|uml_dir|umid|hostfs|xterm|dsp|mixer|mconsole|kemu|seccomp|virtio_uml\.\w+)=|(?:con|ssl|vec|eth)\d*=|(?:ubd|udb)\w*="
@@ -46,6 +48,17 @@ class Boot:
     seconds: float = 0.0
     kmsg: list[str] = field(default_factory=list)
     trace: str = ""
+    full: bool = False
+
+    @property
+    def no_tree(self) -> str | None:
+        """Why there is no tree, or only a part of one; None if ``entries`` is all of it."""
+        if self.full:
+            return f"the tree is larger than an answer can be: these are its first {len(self.entries or [])} inodes"
+        if self.entries is not None:
+            return f"only the first {wire.MOST} inodes of the tree were looked at" if len(self.entries) >= wire.MOST else None
+        said = _AGENT.search(self.console + self.trace)
+        return f"the tree was not walked: {said[1] or said[2]}" if said else "the tree was not walked: the boot did not come so far"
 
     @property
     def exit_code(self) -> int:
@@ -70,18 +83,15 @@ def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = ""
     built-in archive: ``default``, ``none`` or a file (then the kernel is linked again with it). ``timeout``: seconds for the whole boot.
     The other arguments are those of :class:`kemu.rung.uml.oracle.Oracle`.
     """
-    data = b"" if initrd is None else initrd if isinstance(initrd, bytes) else Path(initrd).read_bytes()
+    words = cmdline_words(cmdline)
+    data = initrd if isinstance(initrd, bytes) else read_initrd(initrd)
     if at is not None and not 0 <= at < 4096:
-        raise RungError(f"at={at}: a byte offset within a page (0..4095)")
+        raise UsageError(f"at={at}: a byte offset within a page (0..4095)")
     if kernel is None:
         extra = [*config, *([] if builtin in ("default", "none") else [builtin_config(Path(builtin))])]
         kernel = build(Recipe(find_tree(tree), flavour, tuple(extra), tuple(patches), slot), say)
     path = kernel.path if isinstance(kernel, Kernel) else Path(kernel)
     flags = WALK | (NO_BUILTIN if builtin == "none" else 0)
-    words = cmdline.split()             # UML puts them together again, quotes and all
-    for word in words:
-        if _HOST_WORD.match(word):
-            raise UsageError(f"--cmdline {word}: UML takes this for a word about the host, and the kernel would not see it")
     if not any(w.startswith("root=") for w in words):
         # No root device, and a rootfs that is a ramfs. UML's own default is a disk, 98:0; an empty one makes rootfs a tmpfs (01777 at "/").
         words = ["root=0:0", *words]
@@ -93,16 +103,26 @@ def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = ""
         process.close()
 
 
+def cmdline_words(cmdline: str) -> list[str]:
+    """The words of a command line; UML puts them together again, quotes and all. ``UsageError`` for one that the kernel would not see."""
+    words = cmdline.split()
+    for word in words:
+        if _HOST_WORD.match(word):
+            raise UsageError(f"--cmdline {word}: UML takes this for a word about the host, and the kernel would not see it")
+    return words
+
+
+def read_initrd(path: str | os.PathLike[str] | None) -> bytes:
+    """An initrd's bytes; none at all for None and /dev/null."""
+    return b"" if path is None or os.path.realpath(path) == os.devnull else read_input(path)
+
+
 def builtin_config(path: Path) -> str:
     """The configuration line that links an archive into the kernel; the archive is kept under its hash."""
-    try:
-        data = path.read_bytes()
-    except OSError as e:
-        raise ConfigError(f"{path}: {os.strerror(e.errno or 0)}") from None
+    data = read_initrd(path)
     kept = cache_dir() / "builtin" / f"{hashlib.sha256(data).hexdigest()[:16]}.cpio"
     if not kept.exists():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(data)
+        write_whole(kept, data)
     return f'CONFIG_INITRAMFS_SOURCE="{kept}"'
 
 
@@ -128,7 +148,7 @@ def _watch(process: Process, started: float, timeout: float, on_console: Callabl
             break
     if on_console and len(console) > shown:
         on_console(console[shown:])
-    boot.entries = _entries(bytes(received))
+    boot.entries, boot.full = _entries(bytes(received))
     boot.splat = find_splat(console)
     boot.seconds = time.monotonic() - started
     _judge(boot, console, process.panicked)
@@ -159,9 +179,10 @@ def _read(process: Process, timeout: float) -> bytes:
         return b""
 
 
-def _entries(data: bytes) -> list[Entry] | None:
+def _entries(data: bytes) -> tuple[list[Entry] | None, bool]:
+    """The tree, and whether it is a part of one."""
     if len(data) < wire.ANSWER_SIZE:
-        return None
+        return None, False
     head = wire.parse_answer(data[:wire.ANSWER_SIZE])
     body = data[wire.ANSWER_SIZE:wire.ANSWER_SIZE + head.entries_len]
-    return wire.parse_entries(body, head.entries, dir_sizes=False) if len(body) == head.entries_len else None
+    return (wire.parse_entries(body, head.entries, dir_sizes=False), head.full) if len(body) == head.entries_len else (None, False)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kemu.rung.uml.cache import write_whole
 from kemu.rung.uml.errors import BuildError
 
 Say = Callable[[str], None]
@@ -81,7 +82,7 @@ def keep_warnings(objects: Path, made: Made) -> list[str]:
         old = []
     kept = [line for line in old if not _stale(line, made.compiled)]
     now = kept + [line for line in made.warnings if line not in kept]
-    path.write_text(json.dumps(now))
+    write_whole(path, json.dumps(now))
     return now
 
 
@@ -124,4 +125,4 @@ def _expected(objects: Path) -> int:
 
 
 def _remember(objects: Path, steps: int) -> None:
-    _counts(objects).write_text(str(steps))
+    write_whole(_counts(objects), str(steps))

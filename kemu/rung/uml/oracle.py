@@ -21,6 +21,7 @@ from kemu.rung.uml import wire
 from kemu.rung.uml.agentbin import initrd_with_agent
 from kemu.rung.uml.build import Kernel, Recipe, build
 from kemu.rung.uml.errors import BootError, BootTimeout, ConfigError, RungError
+from kemu.rung.uml.inputs import check_input, read_input
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.process import Process, find_splat
 from kemu.rung.uml.tree import find_tree
@@ -285,8 +286,8 @@ def _pieces(image: Image) -> tuple[int, list[tuple[int, int]]]:
     if not isinstance(image, (str, os.PathLike)):
         return len(image), [(0, len(image))]
     out, at = [], 0
+    size = check_input(image, (1 << 63) - 1)
     with open(image, "rb") as f:
-        size = os.fstat(f.fileno()).st_size
         while at < size:
             try:
                 begin = os.lseek(f.fileno(), at, os.SEEK_DATA)
@@ -325,5 +326,5 @@ def _kind(e: BootError) -> str:
 
 def _load(image: Image) -> bytes:
     if isinstance(image, (str, os.PathLike)):
-        return Path(image).read_bytes()
+        return read_input(image)
     return bytes(image)

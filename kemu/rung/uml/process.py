@@ -10,13 +10,12 @@ import select
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kemu.rung.uml.cache import scratch_base
+from kemu.rung.uml.cache import scratch
 from kemu.rung.uml.errors import BootError, BootTimeout
 from kemu.rung.uml.fence import fence
 
@@ -52,14 +51,18 @@ class Process:
 
     def __init__(self, kernel: Path, initrd: Path | bytes | None, args: Sequence[str] = (), memory: str = "256M",
                  cpu: int | None = None):
-        self.folder = Path(tempfile.mkdtemp(prefix="kemu-uml-", dir=scratch_base()))
-        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, True)
+        self.folder, mark = scratch("kemu-uml-")
+        self._remove = weakref.finalize(self, _remove, self.folder, mark)
         self.log = bytearray()
         self._lost = 0
         self.started = 0                               # mark of the case that runs
         if isinstance(initrd, bytes):
             path = self.folder / "initrd"
-            path.write_bytes(initrd)
+            try:
+                path.write_bytes(initrd)
+            except OSError as e:
+                self._remove()
+                raise BootError(f"{self.folder.parent}: {os.strerror(e.errno or 0)}: no room for the {len(initrd)} bytes of an initrd") from None
             initrd = path
         argv = [str(kernel), f"mem={memory}", "con=null", "con3=fd:0,fd:1", "console=tty3", "seccomp=on", f"lpj={LPJ}",
                 f"uml_dir={self.folder}", "loglevel=8", *([f"initrd={initrd}"] if initrd else []), *args]
@@ -243,6 +246,11 @@ class Process:
                 pass
         self._to = self._from = self._log = self._keys = self._screen = -1
         self._remove()
+
+
+def _remove(folder: Path, mark: int) -> None:
+    shutil.rmtree(folder, True)
+    os.close(mark)
 
 
 _PR_SET_PDEATHSIG = 1

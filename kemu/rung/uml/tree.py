@@ -16,7 +16,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from kemu.rung.uml.cache import DEFAULT_VERSION, default_tree
+from kemu.rung.uml.cache import DEFAULT_VERSION, default_tree, write_whole
 from kemu.rung.uml.errors import ConfigError
 
 # what a build inside the user's tree leaves behind; with it in the copy kbuild refuses to build elsewhere
@@ -136,19 +136,26 @@ class Copy:
         state = self._state()
         own = state.get("own")
         before = [str(p) for p in own] if isinstance(own, list) else []
+        if not state and self.path.exists():
+            shutil.rmtree(self.path)                   # nothing is known of it, and objects in it may be of other sources
+        # whoever comes after one that was killed knows all that may differ from the tree
+        self._note(str(state.get("identity", "")), {*before, *changed})
         if state.get("identity") != identity:
+            self._note("", {*before, *changed})
             self._mirror(set(before) | set(changed))
         for rel in before:
             if rel not in changed:
                 self._restore(rel)
         for rel, data in changed.items():
             self._write(rel, data)
-        self._state_path.write_text(json.dumps({"identity": identity, "own": sorted(changed)}))
+        self._note(identity, set(changed))
+
+    def _note(self, identity: str, own: set[str]) -> None:
+        write_whole(self._state_path, json.dumps({"identity": identity, "own": sorted(own)}))
 
     def _mirror(self, own: set[str]) -> None:
         """Link every source file that is not yet the tree's; drop what the tree no longer has."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self._state_path.unlink(missing_ok=True)
         files = source_files(self.tree.path)
         present = {rel: st.st_ino for rel, st in source_files(self.path)}
         made: set[str] = set()
