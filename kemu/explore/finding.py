@@ -90,7 +90,7 @@ class Finding:
         """The object of ``kemu review --json``."""
         return {"title": self.title, "severity": self.severity, "detector": self.detector, "function": self.function, "c_location": self.c_location,
                 "trigger": self.trigger, "report": "\n".join(self.report), "token": self.ref(self.token), "experiment": self.experiment,
-                "also": [self.ref(t) for t in self.also]}
+                "also": [self.ref(t) for t in self.also], "confirmed": {"c": None, "linux": None, "why": "not tried on another rung"}}
 
 
 def classify(title: str) -> tuple[str, str]:
