@@ -66,11 +66,10 @@ from kemu.linux.pagemap import (
     readahead_index,
 )
 from kemu.linux.rwsem import down_read, up_read
-from kemu.linux.series import Unedited
 from kemu.linux.splice import filemap_splice_read
 from kemu.linux.stat import S_ISBLK
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import Ref, container_of, loff_t, pgoff_t, this, u64
+from kemu.linux.types import Ref, container_of, loff_t, pgoff_t, u64
 from kemu.linux.uio import IovIter, iov_iter_count
 from kemu.linux.unaligned import get_unaligned_le32
 
@@ -128,9 +127,6 @@ def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> int:
     """An address (None without ``need_kmap``) or ERR_PTR: what read_mapping_folio() or rw_verify_area() said."""
     offset = u64(buf.off + offset)
     index = pgoff_t(offset >> arch.PAGE_SHIFT)
-    page = buf.page
-    if page and buf.base and _inlined.ok and need_kmap and page.index == index and page.mapping is buf.mapping and not page.order and not buf.file:
-        return buf.base + (offset & (arch.PAGE_SIZE - 1))       # what is below says so for a folio of one page that is there and mapped already
     folio: Page | None = None
 
     # Metadata access for file-backed mounts reuses page cache of backing fs inodes (only folio data will be needed) to prevent double
@@ -248,8 +244,7 @@ def erofs_map_blocks(inode: Inode, map: struct_erofs_map_blocks) -> int:
     tailinline = vi.datalayout == EROFS_INODE_FLAT_INLINE
     err = 0
 
-    if this.watch is not None:
-        trace("erofs_map_blocks_enter", inode=inode, map=map, flags=0)
+    trace("erofs_map_blocks_enter", inode=inode, map=map, flags=0)
     map.m_deviceid = 0
     map.m_flags = 0
     if map.m_la >= inode.i_size:
@@ -270,8 +265,7 @@ def erofs_map_blocks(inode: Inode, map: struct_erofs_map_blocks) -> int:
                 erofs_err(sb, "inline data across blocks @ nid %llu", vi.nid)
                 return -EFSCORRUPTED
     map.m_plen = 0 if err else map.m_llen
-    if this.watch is not None:
-        trace("erofs_map_blocks_exit", inode=inode, map=map, flags=0, ret=err)
+    trace("erofs_map_blocks_exit", inode=inode, map=map, flags=0, ret=err)
     return err
 
 
@@ -454,8 +448,7 @@ def erofs_read_folio(file: File | None, folio: Page) -> int:
     need_iput = Ref(False)
     iter_ctx = erofs_iomap_iter_ctx(realinode=erofs_real_inode(folio_inode(folio), need_iput))
 
-    if this.watch is not None:
-        trace("erofs_read_folio", inode=iter_ctx.realinode, folio=folio, raw=True)
+    trace("erofs_read_folio", inode=iter_ctx.realinode, folio=folio, raw=True)
     iomap_read_folio(erofs_iomap_ops, read_ctx, iter_ctx)
     if need_iput.v:
         iput(iter_ctx.realinode)
@@ -468,8 +461,7 @@ def erofs_readahead(rac: Any) -> None:
     need_iput = Ref(False)
     iter_ctx = erofs_iomap_iter_ctx(realinode=erofs_real_inode(rac.mapping.host, need_iput))
 
-    if this.watch is not None:
-        trace("erofs_readahead", inode=iter_ctx.realinode, start=readahead_index(rac), nrpage=readahead_count(rac), raw=True)
+    trace("erofs_readahead", inode=iter_ctx.realinode, start=readahead_index(rac), nrpage=readahead_count(rac), raw=True)
     iomap_readahead(erofs_iomap_ops, read_ctx, iter_ctx)
     if need_iput.v:
         iput(iter_ctx.realinode)
@@ -547,7 +539,3 @@ erofs_file_fops = file_operations(
     unlocked_ioctl=_erofs_ioctl,
     splice_read=filemap_splice_read,
 )
-
-
-# loops repeat what these do as long as no series changes one of them
-_inlined = Unedited(erofs_bread)

@@ -18,7 +18,6 @@ from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.lz4 import LZ4_DECOMPRESS_INPLACE_MARGIN, LZ4_decompress_safe, LZ4_decompress_safe_partial
 from kemu.linux.mm import PAGE_ALIGN, PageHighMem, page_address, set_page_private
 from kemu.linux.page import arch
-from kemu.linux.series import Unedited
 from kemu.linux.slab import kfree
 from kemu.linux.statics import statics
 from kemu.linux.string import memchr_inv, memcpy, memmove
@@ -72,9 +71,6 @@ def z_erofs_load_lz4_config(sb: SuperBlock, dsb: Any, data: int, size: int) -> i
 def z_erofs_oneshot_prepare_dstpages(rq: z_erofs_decompress_req, pagepool: Ref) -> int:
     kaddr = 0
 
-    if _inlined.ok and None not in rq.out and len(rq.out) == rq.outpages:       # no gap: all that is asked for is whether they are consecutive
-        pfns = [page.pfn for page in rq.out]
-        return 1 if pfns == list(range(pfns[0], pfns[0] + len(pfns))) else 0
     for i in range(rq.outpages):
         page = rq.out[i]
         if page:
@@ -461,7 +457,3 @@ def z_erofs_exit_decompressor() -> None:
     for i in range(Z_EROFS_COMPRESSION_MAX):
         if g.z_erofs_decomp[i]:
             g.z_erofs_decomp[i].exit()
-
-
-# loops repeat what these do as long as no series changes one of them
-_inlined = Unedited(z_erofs_oneshot_prepare_dstpages)

@@ -39,7 +39,7 @@ from kemu.linux.pagemap import folio_inode, folio_pos, readahead_count, readahea
 from kemu.linux.refcount import refcount_dec_and_test, refcount_set, refcount_t
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import Ref, container_of, loff_t, this
+from kemu.linux.types import Ref, container_of, loff_t
 from kemu.linux.uio import ITER_DEST, IovIter, iov_iter_bvec
 
 from erofs_memback.data import (
@@ -215,8 +215,7 @@ def erofs_fileio_read_folio(file: File | None, folio: Page) -> int:
     realinode = erofs_real_inode(folio_inode(folio), need_iput)
     io = erofs_fileio()
 
-    if this.watch is not None:
-        trace("erofs_read_folio", inode=realinode, folio=folio, raw=True)
+    trace("erofs_read_folio", inode=realinode, folio=folio, raw=True)
     err = erofs_fileio_scan_folio(io, realinode, folio)
     erofs_fileio_rq_submit(io.rq)
     if need_iput.v:
@@ -230,8 +229,7 @@ def erofs_fileio_readahead(rac: Any) -> None:
     realinode = erofs_real_inode(rac.mapping.host, need_iput)
     io = erofs_fileio()
 
-    if this.watch is not None:
-        trace("erofs_readahead", inode=realinode, start=readahead_index(rac), nrpage=readahead_count(rac), raw=True)
+    trace("erofs_readahead", inode=realinode, start=readahead_index(rac), nrpage=readahead_count(rac), raw=True)
     while True:
         folio = readahead_folio(rac)
         if not folio:

@@ -61,7 +61,7 @@ from kemu.linux.stat import (
 )
 from kemu.linux.string import mem_read, strlen
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import loff_t, s64, this
+from kemu.linux.types import loff_t, s64
 from kemu.linux.uaccess import clear_user, copy_to_user
 
 from erofs_memback.data import erofs_fiemap, erofs_put_metabuf, erofs_read_metabuf
@@ -260,8 +260,7 @@ def erofs_read_inode(inode: Inode) -> int:
 
 @port_of("fs/erofs/inode.c", "erofs_fill_inode")
 def erofs_fill_inode(inode: Inode) -> int:
-    if this.watch is not None:
-        trace("erofs_fill_inode", inode=inode)
+    trace("erofs_fill_inode", inode=inode)
     err = erofs_read_inode(inode)
     if err:
         return err

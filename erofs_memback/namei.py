@@ -11,7 +11,7 @@ from kemu.linux.fs import Inode, inode_operations
 from kemu.linux.honesty import port_of
 from kemu.linux.string import mem_match
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import Ref, s32, this
+from kemu.linux.types import Ref, s32
 from kemu.linux.unaligned import get_u8
 
 from erofs_memback.data import erofs_bread, erofs_fiemap, erofs_put_metabuf
@@ -197,8 +197,7 @@ def erofs_lookup(dir: Inode, dentry: Any, flags: int) -> Any:
     """None, another dentry, or ERR_PTR."""
     nid, d_type = Ref(0), Ref(0)
 
-    if this.watch is not None:
-        trace("erofs_lookup", dir=dir, dentry=dentry, flags=flags)
+    trace("erofs_lookup", dir=dir, dentry=dentry, flags=flags)
 
     if dentry.d_name.len > EROFS_NAME_LEN:
         return ERR_PTR(-ENAMETOOLONG)

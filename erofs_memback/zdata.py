@@ -14,7 +14,7 @@ from kemu.linux.honesty import port_of
 from kemu.linux.math import round_up
 from kemu.linux.mm import Page, folio_get_private, folio_put
 from kemu.linux.page import arch
-from kemu.linux.page_flags import PG_locked, PG_uptodate, folio_test_uptodate
+from kemu.linux.page_flags import folio_test_uptodate
 from kemu.linux.pagemap import (
     folio_pos,
     folio_unlock,
@@ -25,9 +25,8 @@ from kemu.linux.pagemap import (
     readahead_length,
     readahead_pos,
 )
-from kemu.linux.series import Unedited
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import Ref, this, u64
+from kemu.linux.types import Ref, u64
 
 from erofs_memback.data import erofs_put_metabuf
 from erofs_memback.internal import (
@@ -83,14 +82,6 @@ def z_erofs_pcluster_readmore(f: z_erofs_frontend, rac: Any, backmost: bool) -> 
     while cur >= end and cur < i_size_read(inode):
         index = cur >> arch.PAGE_SHIFT
 
-        if this.watch is None and _inlined.ok:
-            # mostly, these are the ones that are being read: locked, so they cannot be grabbed; or they were read before
-            lowest = max(1, -(-end >> arch.PAGE_SHIFT))
-            while index >= lowest and (there := mapping.i_pages.get(index)) is not None and there.flags & (PG_locked | PG_uptodate):
-                index -= 1
-            if (index + 1 << arch.PAGE_SHIFT) - 1 < cur:
-                cur = (index + 1 << arch.PAGE_SHIFT) - 1
-                continue
         folio = erofs_grab_folio_nowait(mapping, index)
         if not IS_ERR_OR_NULL(folio):
             if folio_test_uptodate(folio):
@@ -111,8 +102,7 @@ def z_erofs_read_folio(file: File | None, folio: Page) -> int:
     realinode = erofs_real_inode(sharedinode, need_iput)
     f = z_erofs_frontend(realinode, sharedinode, folio_pos(folio))
 
-    if this.watch is not None:
-        trace("erofs_read_folio", inode=realinode, folio=folio, raw=False)
+    trace("erofs_read_folio", inode=realinode, folio=folio, raw=False)
     z_erofs_pcluster_readmore(f, None, True)
     err = z_erofs_scan_folio(f, folio, False)
     z_erofs_pcluster_readmore(f, None, False)
@@ -141,8 +131,7 @@ def z_erofs_readahead(rac: Any) -> None:
     nrpages = readahead_count(rac)
     head = None
 
-    if this.watch is not None:
-        trace("erofs_readahead", inode=realinode, start=readahead_index(rac), nrpage=nrpages, raw=False)
+    trace("erofs_readahead", inode=realinode, start=readahead_index(rac), nrpage=nrpages, raw=False)
     z_erofs_pcluster_readmore(f, rac, True)
     while True:
         folio = readahead_folio(rac)
@@ -175,8 +164,5 @@ z_erofs_aops = address_space_operations(
     read_folio=z_erofs_read_folio,
     readahead=z_erofs_readahead,
 )
-
-# loops repeat what these do as long as no series changes one of them
-_inlined = Unedited(z_erofs_pcluster_readmore, erofs_grab_folio_nowait)
 
 __all__ = ["z_erofs_aops", "z_erofs_exit_subsystem", "z_erofs_init_subsystem", "z_erofs_init_super", "z_erofs_shrink_scan"]

@@ -14,19 +14,17 @@ from kemu.linux.list import list_add, list_del, list_for_each
 from kemu.linux.mm import PAGE_ALIGN, Page, folio_put, page_folio
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.page import arch
-from kemu.linux.page_flags import PageUptodate, PG_uptodate
-from kemu.linux.series import Unedited
+from kemu.linux.page_flags import PageUptodate
 from kemu.linux.slab import kfree, kmalloc_obj, kvfree, kvzalloc_objs
 from kemu.linux.string import memcpy
-from kemu.linux.types import Ref, container_of, list_head, this, u32
+from kemu.linux.types import Ref, container_of, list_head, u32
 
 from erofs_memback.compress import (
-    Z_EROFS_SHORTLIVED_PAGE,
     z_erofs_decompress_req,
     z_erofs_is_shortlived_page,
     z_erofs_put_shortlivedpage,
 )
-from erofs_memback.data import EROFS_ONLINEFOLIO_DIRTY, EROFS_ONLINEFOLIO_EIO, erofs_onlinefolio_end
+from erofs_memback.data import erofs_onlinefolio_end
 from erofs_memback.decompressor import g as decompressor
 from erofs_memback.internal import *
 from erofs_memback.zdata_frontend import z_erofs_put_pcluster
@@ -106,24 +104,6 @@ def z_erofs_do_decompressed_bvec(be: z_erofs_backend, bvec: z_erofs_bvec) -> Non
     list_add(item.list, be.decompressed_secondary_bvecs)
 
 
-def _do_decompressed_bvecs(be: z_erofs_backend, bvecs: list[z_erofs_bvec]) -> None:
-    """:func:`z_erofs_do_decompressed_bvec` for each, with the warm path of it written out."""
-    pcl = be.pcl
-    off, length, nr_pages, pages = pcl.pageofs_out, pcl.length, be.nr_pages, be.decompressed_pages
-    page_size, shift = arch.PAGE_SIZE, arch.PAGE_SHIFT
-    for bvec in bvecs:
-        page = bvec.page
-        if not (page.head or page).mapping:
-            DBG_BUGON(z_erofs_page_is_invalidated(page))
-        poff = bvec.offset + off
-        if not poff & (page_size - 1) and (bvec.end == page_size or bvec.offset + bvec.end == length):
-            nr = poff >> shift
-            if nr < nr_pages and not pages[nr]:
-                pages[nr] = page
-                continue
-        z_erofs_do_decompressed_bvec(be, bvec)
-
-
 @port_of(P, "z_erofs_fill_other_copies")
 def z_erofs_fill_other_copies(be: z_erofs_backend, err: int) -> None:
     off0 = be.pcl.pageofs_out
@@ -162,16 +142,7 @@ def z_erofs_parse_out_bvecs(be: z_erofs_backend) -> None:
     old_bvpage = Ref()
 
     z_erofs_bvec_iter_begin(biter, pcl.bvset, Z_EROFS_INLINE_BVECS, 0)
-    left = pcl.vcnt
-    while left:
-        cur = biter.cur
-        if cur < biter.nr and _inlined.ok:      # the rest of this set
-            n = min(left, biter.nr - cur)
-            _do_decompressed_bvecs(be, biter.bvset.bvec[cur:cur + n])
-            biter.cur = cur + n
-            left -= n
-            continue
-        left -= 1
+    for _ in range(pcl.vcnt):
         bvec = z_erofs_bvec_dequeue(biter, old_bvpage)
 
         if old_bvpage.v:
@@ -194,24 +165,9 @@ def z_erofs_parse_in_bvecs(be: z_erofs_backend, overlapped: Ref) -> int:
     err = 0
 
     overlapped.v = False
-    mc = MNGD_MAPPING(EROFS_SB(be.sb)) if not pcl.from_meta and _inlined.ok else None
-    inplace: list[z_erofs_bvec] = []
     for i in range(pclusterpages):
         bvec = pcl.compressed_bvecs[i]
         page = bvec.page
-
-        if mc is not None and page.__class__ is Page:       # what is below, written out for pages that are in order
-            be.compressed_pages[i] = page
-            folio = page.head or page
-            mapping = folio.mapping
-            if mapping is None:
-                if page.private == Z_EROFS_SHORTLIVED_PAGE:
-                    continue
-            elif mapping is not mc:
-                inplace.append(bvec)
-                continue
-            elif folio.flags & PG_uptodate:
-                continue
 
         # compressed data ought to be valid when decompressing
         if IS_ERR(page) or not page:
@@ -231,58 +187,7 @@ def z_erofs_parse_in_bvecs(be: z_erofs_backend, overlapped: Ref) -> int:
             continue
         z_erofs_do_decompressed_bvec(be, bvec)
         overlapped.v = True
-    if inplace:
-        _do_decompressed_bvecs(be, inplace)
-        overlapped.v = True
     return err
-
-
-def _put_compressed_pages(be: z_erofs_backend, mc: Any) -> bool:
-    """What :func:`z_erofs_decompress_pcluster` does with ``compressed_pages``, written out; whether none of them is managed."""
-    none_managed = True
-    pool = be.pagepool
-    for bvec, page in zip(be.pcl.compressed_bvecs, be.compressed_pages):
-        if not page:
-            continue
-        if page.private == Z_EROFS_SHORTLIVED_PAGE:
-            page.private = pool.v           # erofs_pagepool_add()
-            pool.v = page
-        elif (page.head or page).mapping is mc:
-            none_managed = False
-            continue
-        bvec.page = None
-    return none_managed
-
-
-def _put_decompressed_pages(be: z_erofs_backend, err: int) -> int:
-    """What :func:`z_erofs_decompress_pcluster` does with ``decompressed_pages``: those of one folio at once. Returns where something is odd."""
-    pages, nr, pool = be.decompressed_pages, be.nr_pages, be.pagepool
-    i = 0
-    while i < nr:
-        page = pages[i]
-        if not page:
-            i += 1
-            continue
-        if page.private == Z_EROFS_SHORTLIVED_PAGE:
-            page.private = pool.v           # erofs_pagepool_add()
-            pool.v = page
-            i += 1
-            continue
-        folio = page.head or page
-        if not folio.mapping:
-            break
-        n = 1
-        if folio.order:
-            while i + n < nr and (page := pages[i + n]) is not None and page.head is folio:
-                n += 1
-            if n > 1:
-                parts = folio.private & ~(1 << EROFS_ONLINEFOLIO_EIO | 1 << EROFS_ONLINEFOLIO_DIRTY)
-                if parts < n or folio.private < 0:
-                    break
-                folio.private = folio.private - (n - 1) | 1 << EROFS_ONLINEFOLIO_DIRTY | (err != 0) << EROFS_ONLINEFOLIO_EIO
-        erofs_onlinefolio_end(folio, err, True)
-        i += n
-    return i
 
 
 @port_of(P, "z_erofs_decompress_pcluster")
@@ -361,10 +266,7 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
         pcl.compressed_bvecs[0].page = None
     else:
         # managed folios are still left in compressed_bvecs[]
-        todo = range(pclusterpages)
-        if _inlined.ok:
-            try_free, todo = _put_compressed_pages(be, MNGD_MAPPING(sbi)), range(0)
-        for i in todo:
+        for i in range(pclusterpages):
             page = be.compressed_pages[i]
             if not page:
                 continue
@@ -379,8 +281,7 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
         be.onstack_pages[be.onstack_used:be.onstack_used + pclusterpages] = be.compressed_pages
 
     z_erofs_fill_other_copies(be, err)
-    done = _put_decompressed_pages(be, err) if this.watch is None and _inlined.ok else 0
-    for i in range(done, be.nr_pages):
+    for i in range(be.nr_pages):
         page = be.decompressed_pages[i]
         if not page:
             continue
@@ -438,9 +339,3 @@ def z_erofs_decompressqueue_work(work: Any) -> None:
     z_erofs_decompress_queue(bgq, pagepool)
     erofs_release_pages(pagepool)
     kvfree(bgq)
-
-
-# loops repeat what these do as long as no series changes one of them
-_inlined = Unedited(z_erofs_do_decompressed_bvec, z_erofs_bvec_dequeue, z_erofs_page_is_invalidated, z_erofs_is_shortlived_page,
-                    z_erofs_put_shortlivedpage, erofs_pagepool_add, erofs_folio_is_managed, erofs_onlinefolio_end,
-                    z_erofs_parse_out_bvecs, z_erofs_parse_in_bvecs, z_erofs_decompress_pcluster)

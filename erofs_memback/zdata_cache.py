@@ -22,9 +22,8 @@ from kemu.linux.pagemap import (
     mapping_set_gfp_mask,
 )
 from kemu.linux.sched import cond_resched
-from kemu.linux.series import Unedited
 from kemu.linux.spinlock import spin_lock, spin_unlock
-from kemu.linux.types import Ref, this, ulong
+from kemu.linux.types import Ref, ulong
 from kemu.linux.xarray import xa_init
 
 from erofs_memback.compress import Z_EROFS_PREALLOCATED_FOLIO
@@ -110,11 +109,6 @@ def z_erofs_bind_cache(fe: z_erofs_frontend) -> None:
             fe.mode < Z_EROFS_PCLUSTER_FOLLOWED):
         return
 
-    # where nobody watches and nobody comes between, the lock is not seen
-    alone = this.watch is None and this.chooser is None and pcl.lockref.lock.owner is None and _inlined.ok
-    if (alone and not shouldalloc and mc.i_pages.keys().isdisjoint(range(poff, poff + pclusterpages)) and
-            None in [bvec.page for bvec in pcl.compressed_bvecs[:pclusterpages]]):
-        return                  # none of them is there, and none is made
     for i in range(pclusterpages):
         # Inaccurate check w/o locking to avoid unneeded lookups
         if pcl.compressed_bvecs[i].page:
@@ -133,10 +127,6 @@ def z_erofs_bind_cache(fe: z_erofs_frontend) -> None:
                 continue
             newfolio.private = Z_EROFS_PREALLOCATED_FOLIO
             folio = None
-        if alone:
-            pcl.compressed_bvecs[i].page = \
-                folio_page(folio or newfolio, 0)
-            continue
         spin_lock(pcl.lockref.lock)
         if not pcl.compressed_bvecs[i].page:
             pcl.compressed_bvecs[i].page = \
@@ -232,7 +222,3 @@ def z_erofs_init_super(sb: SuperBlock) -> int:
     EROFS_SB(sb).managed_cache = inode
     xa_init(EROFS_SB(sb).managed_pslots)
     return 0
-
-
-# loops repeat what these do as long as no series changes one of them
-_inlined = Unedited(z_erofs_bind_cache)

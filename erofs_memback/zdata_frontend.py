@@ -12,16 +12,14 @@ from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.highmem import folio_zero_segment, memcpy_to_folio
 from kemu.linux.honesty import port_of
 from kemu.linux.lockref import __lockref_is_dead, lockref_get_not_zero, lockref_init, lockref_mark_dead, lockref_put_or_lock
-from kemu.linux.math import round_up
-from kemu.linux.mm import Page, folio_get, folio_page, folio_pages, folio_size, page_folio
+from kemu.linux.mm import Page, folio_get, folio_page, folio_size, page_folio
 from kemu.linux.mutex import mutex_init, mutex_lock, mutex_trylock, mutex_unlock
 from kemu.linux.page import arch
 from kemu.linux.pagemap import folio_pos
 from kemu.linux.rcupdate import call_rcu, rcu_read_lock, rcu_read_unlock
 from kemu.linux.sched import cond_resched
-from kemu.linux.series import Unedited
 from kemu.linux.spinlock import spin_lock, spin_unlock
-from kemu.linux.types import container_of, this, u64, ulong
+from kemu.linux.types import container_of, u64, ulong
 from kemu.linux.xarray import __xa_cmpxchg, __xa_erase, xa_err, xa_for_each, xa_is_err, xa_load, xa_lock, xa_trylock, xa_unlock
 
 from erofs_memback.data import (
@@ -86,40 +84,6 @@ def z_erofs_attach_page(fe: z_erofs_frontend, bvec: z_erofs_bvec, exclusive: boo
                                fe.pagepool)
     fe.pcl.vcnt += ret >= 0
     return ret
-
-
-def _attach_whole_pages(fe: z_erofs_frontend, folio: Page, offset: int, end: int, lo: int) -> int:
-    """What the loop of :func:`z_erofs_scan_folio` does for the whole pages of ``folio`` from ``end`` down to ``lo``, all of the same extent:
-    each is attached exclusively. Nobody watches, so the pcluster's lock is not seen. Returns where it stopped: one of them is not so simple.
-    """
-    pcl = fe.pcl
-    page_size, shift = arch.PAGE_SIZE, arch.PAGE_SHIFT
-    n = end - lo >> shift
-    pages = folio_pages(folio, lo >> shift, n)
-    todo = [z_erofs_bvec(page, pos, page_size) for page, pos in zip(reversed(pages), range(offset + end - page_size - fe.map.m_la, -1, -page_size))]
-    done = 0
-    if pcl.algorithmformat < Z_EROFS_COMPRESSION_MAX or fe.icur <= 1:
-        bvecs = pcl.compressed_bvecs
-        icur = fe.icur
-        while icur > 0 and done < n:
-            icur -= 1
-            if bvecs[icur].page:
-                continue
-            bvecs[icur] = todo[done]
-            done += 1
-        fe.icur = icur
-    if done < n and not (fe.icur > 0 and pcl.algorithmformat < Z_EROFS_COMPRESSION_MAX):
-        biter = fe.biter
-        if fe.mode >= Z_EROFS_PCLUSTER_FOLLOWED and not fe.candidate_bvpage.v:
-            fe.candidate_bvpage.v = todo[done].page
-        k = min(n - done, biter.nr - biter.cur)
-        if k > 0:
-            biter.bvset.bvec[biter.cur:biter.cur + k] = todo[done:done + k]
-            biter.cur += k
-            pcl.vcnt += k
-            done += k
-    folio.private += done
-    return end - (done << shift)
 
 
 @port_of(P, "z_erofs_get_pcluster")
@@ -450,9 +414,6 @@ def z_erofs_scan_folio(f: z_erofs_frontend, folio: Page, ra: bool) -> int:
             if (EROFS_MAP_FULL(map.m_flags) and
                     pcl.length == map.m_llen):
                 pcl.partial = False
-            if cur == pgs and pgs and offset + pgs - m_la >= page_size and this.watch is None and this.chooser is None and _inlined.ok:
-                lo = 0 if offset >= m_la else round_up(m_la - offset, page_size)
-                cur = pgs = _attach_whole_pages(f, folio, offset, pgs, lo)
         # shorten the remaining extent to update progress
         map.m_llen = u64(offset + cur - m_la)
         map.m_flags |= EROFS_MAP_PARTIAL_MAPPED
@@ -464,7 +425,3 @@ def z_erofs_scan_folio(f: z_erofs_frontend, folio: Page, ra: bool) -> int:
             break
     erofs_onlinefolio_end(folio, err, False)
     return err
-
-
-# loops repeat what these do as long as no series changes one of them
-_inlined = Unedited(z_erofs_attach_page, z_erofs_bvec_enqueue, erofs_onlinefolio_split, z_erofs_scan_folio)

@@ -16,13 +16,10 @@ from kemu.linux.gfp import __GFP_NOWARN, GFP_KERNEL, GFP_NOIO
 from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.math import round_down, round_up
-from kemu.linux.mm import Page, folio_put, page_folio
+from kemu.linux.mm import folio_put, page_folio
 from kemu.linux.page import arch
 from kemu.linux.page_flags import (
     PageWorkingset,
-    PG_locked,
-    PG_private,
-    PG_uptodate,
     folio_mark_uptodate,
     folio_test_private,
     folio_test_uptodate,
@@ -30,10 +27,9 @@ from kemu.linux.page_flags import (
 from kemu.linux.pagemap import filemap_add_folio, folio_attach_private, folio_lock, folio_unlock, mapping_gfp_mask
 from kemu.linux.psi import psi_memstall_enter, psi_memstall_leave
 from kemu.linux.sched import cond_resched, memalloc_noio_restore, memalloc_noio_save, preemptible, rcu_preempt_depth
-from kemu.linux.series import Unedited
 from kemu.linux.slab import kvfree, kvzalloc_obj
 from kemu.linux.spinlock import spin_lock, spin_unlock
-from kemu.linux.types import Ref, ptr_to, this, u64, ulong
+from kemu.linux.types import Ref, ptr_to, u64, ulong
 from kemu.linux.workqueue import INIT_WORK, queue_work
 
 from erofs_memback.compress import Z_EROFS_PREALLOCATED_FOLIO, Z_EROFS_SHORTLIVED_PAGE, z_erofs_is_shortlived_page
@@ -179,45 +175,6 @@ def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluste
     folio_put(folio)
 
 
-def _fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluster, nr: int, mc: Any) -> None:
-    """:func:`z_erofs_fill_bio_vec` for its usual cases, where nobody watches and nobody comes between: the lock is not seen."""
-    zbv = pcl.compressed_bvecs[nr]
-    page = zbv.page
-    page_size = arch.PAGE_SIZE
-    bvec.bv_offset = 0
-    bvec.bv_len = page_size
-    if page is None:
-        page = __erofs_allocpage(f.pagepool, mapping_gfp_mask(mc), True)
-        if page:
-            page.private = Z_EROFS_SHORTLIVED_PAGE
-            zbv.page = bvec.bv_page = page
-            return
-    elif page.__class__ is Page:
-        folio = page.head or page
-        mapping = folio.mapping
-        bs = i_blocksize(f.inode)
-        if folio.private == Z_EROFS_PREALLOCATED_FOLIO:
-            bvec.bv_page = page
-            folio.private = 0
-            if (bs != page_size or
-                    filemap_add_folio(mc, folio, ulong((pcl.pos >> arch.PAGE_SHIFT) + nr), mapping_gfp_mask(mc))):
-                folio.private = Z_EROFS_SHORTLIVED_PAGE
-                return
-            folio.private = pcl             # folio_attach_private(), whose reference is the one that folio_put() would drop
-            folio.flags |= PG_private
-            return
-        if mapping is mc:
-            if folio.private is pcl and folio.flags & (PG_locked | PG_uptodate | PG_private) == PG_uptodate | PG_private:
-                bvec.bv_page = None         # type: ignore[assignment]
-                return                      # uptodate already
-        elif mapping:
-            bvec.bv_page = page
-            bvec.bv_offset = round_up(-zbv.offset, bs) if zbv.offset < 0 else 0
-            bvec.bv_len = round_up(zbv.end, bs) - bvec.bv_offset
-            return
-    z_erofs_fill_bio_vec(bvec, f, pcl, nr, mc)
-
-
 @port_of(P, "jobqueue_init")
 def jobqueue_init(sb: SuperBlock, fgq: z_erofs_decompressqueue, fg: Ref | None) -> z_erofs_decompressqueue:
     q = None
@@ -258,17 +215,12 @@ def z_erofs_endio(bio: Bio) -> None:
     q = bio.bi_private
     err = bio.bi_status
 
-    sbi = EROFS_SB(q.sb)
-    mc = MNGD_MAPPING(sbi) if _inlined.ok else None
     for fi in bio_for_each_folio_all(bio):
         folio = fi.folio
 
-        if folio.flags & PG_uptodate:
-            DBG_BUGON(folio_test_uptodate(folio))
-        mapping = folio.mapping
-        if not mapping:
-            DBG_BUGON(z_erofs_page_is_invalidated(folio.page))
-        if not (mapping is mc if mc else erofs_folio_is_managed(sbi, folio)):
+        DBG_BUGON(folio_test_uptodate(folio))
+        DBG_BUGON(z_erofs_page_is_invalidated(folio.page))
+        if not erofs_folio_is_managed(EROFS_SB(q.sb), folio):
             continue
 
         if not err:
@@ -304,7 +256,6 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
     qtail[JQ_BYPASS] = ptr_to(q[JQ_BYPASS], "head")
     qtail[JQ_SUBMIT] = ptr_to(q[JQ_SUBMIT], "head")
 
-    fill_bio_vec = _fill_bio_vec if this.watch is None and this.chooser is None and _inlined.ok else z_erofs_fill_bio_vec
     # by default, all need io submission
     q[JQ_SUBMIT].head = next = f.head
 
@@ -347,7 +298,7 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
                     bio = None
 
                 if not bvec.bv_page:
-                    fill_bio_vec(bvec, f, pcl, i, mc)
+                    z_erofs_fill_bio_vec(bvec, f, pcl, i, mc)
                     i += 1
                     if not bvec.bv_page:
                         break
@@ -432,7 +383,3 @@ def z_erofs_runqueue(f: z_erofs_frontend, rabytes: int) -> int:
 
     # handle synchronous decompress queue in the caller context
     return z_erofs_decompress_queue(io[JQ_SUBMIT], f.pagepool) or err
-
-
-# loops repeat what these do as long as no series changes one of them
-_inlined = Unedited(z_erofs_fill_bio_vec, z_erofs_page_is_invalidated, erofs_folio_is_managed, z_erofs_endio, __erofs_allocpage)

@@ -14,7 +14,7 @@ from kemu.linux.iomap import IOMAP_HOLE, IOMAP_MAPPED, IOMAP_NULL_ADDR, iomap_op
 from kemu.linux.layout import offsetof
 from kemu.linux.math import ALIGN, check_add_overflow, round_down, round_up
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import s32, this, u8, u64, ulong
+from kemu.linux.types import s32, u8, u64, ulong
 from kemu.linux.unaligned import get_unaligned_le64
 from kemu.linux.wait_bit import TASK_KILLABLE, clear_and_wake_up_bit, wait_on_bit_lock
 
@@ -442,8 +442,7 @@ def z_erofs_map_blocks_iter(inode: Inode, map: erofs_map_blocks, flags: int) -> 
     vi = EROFS_I(inode)
     err = 0
 
-    if this.watch is not None:
-        trace("erofs_map_blocks_enter", inode=inode, map=map, flags=flags)
+    trace("erofs_map_blocks_enter", inode=inode, map=map, flags=flags)
     if map.m_la >= inode.i_size:            # post-EOF unmapped extent
         map.m_llen = map.m_la + 1 - inode.i_size
         map.m_la = inode.i_size
@@ -460,8 +459,7 @@ def z_erofs_map_blocks_iter(inode: Inode, map: erofs_map_blocks, flags: int) -> 
             err = z_erofs_map_sanity_check(inode, map)
         if err:
             map.m_llen = 0
-    if this.watch is not None:
-        trace("erofs_map_blocks_exit", inode=inode, map=map, flags=flags, ret=err)
+    trace("erofs_map_blocks_exit", inode=inode, map=map, flags=flags, ret=err)
     return err
 
 

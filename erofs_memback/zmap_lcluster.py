@@ -8,7 +8,6 @@ from kemu.linux.fs import Inode
 from kemu.linux.honesty import port_of
 from kemu.linux.layout import sizeof
 from kemu.linux.math import ilog2, round_down, rounddown
-from kemu.linux.series import Unedited
 from kemu.linux.types import s32, u16, u32, u64
 from kemu.linux.unaligned import get_unaligned_le, get_unaligned_le32
 
@@ -205,14 +204,9 @@ def z_erofs_load_compact_lcluster(m: z_erofs_maprecorder, lcn: int, lookahead: b
     # figout out blkaddr (pblk) for HEAD lclusters
     if not big_pcluster:
         nblk = 1
-        lomask = (1 << lobits) - 1
         while i > 0:
             i -= 1
-            if _inlined.ok:         # decode_compactedbits(), written out
-                type = in_ >> encodebits * i
-                lo, type = type & lomask, type >> lobits & 3
-            else:
-                lo, type = decode_compactedbits(lobits, in_, encodebits * i)
+            lo, type = decode_compactedbits(lobits, in_, encodebits * i)
             if type == Z_EROFS_LCLUSTER_TYPE_NONHEAD:
                 i -= lo
 
@@ -289,7 +283,3 @@ def z_erofs_extent_lookback(m: z_erofs_maprecorder, lookback_distance: int) -> i
               lookback_distance, m.lcn, vi.nid)
     DBG_BUGON(1)
     return -EFSCORRUPTED
-
-
-# loops repeat what these do as long as no series changes one of them
-_inlined = Unedited(decode_compactedbits, z_erofs_load_compact_lcluster)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The loops over many pages that nobody watches do what the calls that they stand for do: same bytes, same counters, same messages.
+"""What is read with nothing attached is what is read when somebody listens: same bytes, same counters, same messages.
 
-Every image is read four times: with nothing attached, with a watch that is told everything and does nothing, with a chooser that always
-chooses what happens without one, and with a series that replaces the functions that the loops repeat by themselves.
+Every image is read three times: with nothing attached, with a watch that is told everything and does nothing, and with a chooser that always
+chooses what happens without one.
 """
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from kemu.forge.pick import Pick, SeedValues
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY
 from kemu.linux.fs import fput, vfs_read
-from kemu.linux.series import Series, Unedited
 from kemu.linux.types import Ref
 from kemu.linux.vfs.open import file_open_root
 from kemu.machine.current import this
@@ -29,28 +28,10 @@ from kemu.report.walk import walk
 from tests.property.test_quick import Told, Unmoved
 from tests.unit.erofs_memback.test_zread import COMPRESSED
 
-from erofs_memback import (
-    data,
-    decompressor,
-    memback,
-    zdata,
-    zdata_backend,
-    zdata_cache,
-    zdata_frontend,
-    zdata_submit,
-    zmap_lcluster,
-)
 from erofs_memback.harness.mount import MountError, mounted, settle
 
 DATA = HostPath(__file__).resolve().parent.parent / "data"
-MODULES = (data, decompressor, zdata, zdata_backend, zdata_cache, zdata_frontend, zdata_submit, zmap_lcluster)
-LOOPS: list[Unedited] = [module._inlined for module in MODULES]
-
-again = Series("the same again", ("erofs_memback",))
-for _loop in LOOPS:
-    again.edits(_loop.functions[-1])
-
-ATTACHED: list[dict[str, Any]] = [{}, {"watch": Told()}, {"chooser": Unmoved()}, {"series": [again]}]
+ATTACHED: list[dict[str, Any]] = [{}, {"watch": Told()}, {"chooser": Unmoved()}]
 
 
 def _reads(m: Any, paths: list[str], seed: int) -> list[Any]:
@@ -77,11 +58,8 @@ def _reads(m: Any, paths: list[str], seed: int) -> list[Any]:
 def _all_of(image: bytes, seed: int, backend: str, page_size: int, at: int, attached: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     extra = dict(attached)
-    if backend == "memback" and "series" in extra:
-        extra["series"] = [memback.series, *extra["series"]]
     try:
         with mounted(image, backend=backend, at=at, page_size=page_size, **extra) as m:
-            assert [u.ok for u in LOOPS] == ["series" not in attached] * len(LOOPS)
             assert (this.watch, this.chooser) == (attached.get("watch"), attached.get("chooser"))
             if seed & 1:
                 out["tree"] = list(walk(m.path))
