@@ -69,7 +69,7 @@ from kemu.linux.rwsem import down_read, up_read
 from kemu.linux.splice import filemap_splice_read
 from kemu.linux.stat import S_ISBLK
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import Ref, container_of, loff_t, pgoff_t, u64
+from kemu.linux.types import NULL, Ref, container_of, loff_t, pgoff_t, u64
 from kemu.linux.uio import IovIter, iov_iter_count
 from kemu.linux.unaligned import get_unaligned_le32
 
@@ -352,7 +352,7 @@ class erofs_iomap_iter_ctx:
     __slots__ = ("page", "base", "realinode")
 
     def __init__(self, realinode: Inode) -> None:
-        self.page: Page | None = None
+        self.page: Page = NULL
         self.base = 0
         self.realinode = realinode
 

@@ -15,7 +15,7 @@ from kemu.linux.slab import kfree, kzalloc, kzalloc_obj
 from kemu.linux.smp import num_possible_cpus
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.statics import statics
-from kemu.linux.types import Ref, ptr_to, ulong
+from kemu.linux.types import NULL, Ref, ptr_to, ulong
 from kemu.linux.vmalloc import vfree, vmalloc
 from kemu.linux.wait import wait_event, wait_queue_head_t, wake_up
 from kemu.linux.zlib import (
@@ -44,7 +44,7 @@ class z_erofs_deflate:
     __slots__ = ("next", "z", "bounce")
 
     def __init__(self) -> None:
-        self.next: z_erofs_deflate | None = None
+        self.next: z_erofs_deflate = NULL
         self.z = z_stream_s()
         self.bounce = kzalloc(arch.PAGE_SIZE)
 

@@ -14,7 +14,7 @@ from kemu.linux.slab import kfree, kzalloc, kzalloc_obj
 from kemu.linux.smp import num_possible_cpus
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.statics import statics
-from kemu.linux.types import Ref, ptr_to, ulong
+from kemu.linux.types import NULL, Ref, ptr_to, ulong
 from kemu.linux.wait import wait_event, wait_queue_head_t, wake_up, wake_up_all
 from kemu.linux.xz import (
     XZ_DATA_ERROR,
@@ -43,8 +43,8 @@ class z_erofs_lzma:
     __slots__ = ("next", "state", "dict_size", "bounce")
 
     def __init__(self) -> None:
-        self.next: z_erofs_lzma | None = None
-        self.state: xz_dec_microlzma | None = None
+        self.next: z_erofs_lzma = NULL
+        self.state: xz_dec_microlzma = NULL
         self.dict_size = 0
         self.bounce = kzalloc(arch.PAGE_SIZE)
 

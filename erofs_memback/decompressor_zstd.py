@@ -17,7 +17,7 @@ from kemu.linux.slab import kfree, kvfree, kvmalloc, kzalloc, kzalloc_obj
 from kemu.linux.smp import num_possible_cpus
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.statics import statics
-from kemu.linux.types import Ref, ptr_to, ulong
+from kemu.linux.types import NULL, Ref, ptr_to, ulong
 from kemu.linux.wait import wait_event, wait_queue_head_t, wake_up, wake_up_all
 from kemu.linux.zstd import (
     zstd_decompress_stream,
@@ -42,7 +42,7 @@ class z_erofs_zstd:
     __slots__ = ("next", "bounce", "wksp", "wkspsz")
 
     def __init__(self) -> None:
-        self.next: z_erofs_zstd | None = None
+        self.next: z_erofs_zstd = NULL
         self.bounce = kzalloc(arch.PAGE_SIZE)
         self.wksp = 0
         self.wkspsz = 0

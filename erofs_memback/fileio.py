@@ -39,7 +39,7 @@ from kemu.linux.pagemap import folio_inode, folio_pos, readahead_count, readahea
 from kemu.linux.refcount import refcount_dec_and_test, refcount_set, refcount_t
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import Ref, container_of, loff_t
+from kemu.linux.types import NULL, Ref, container_of, loff_t
 from kemu.linux.uio import ITER_DEST, IovIter, iov_iter_bvec
 
 from erofs_memback.data import (
@@ -79,7 +79,7 @@ class erofs_fileio_rq:
         self.bvecs: list[BioVec] = []
         self.bio = Bio(self)
         self.iocb = Kiocb(self)
-        self.sb: SuperBlock | None = None
+        self.sb: SuperBlock = NULL
         self.ref = refcount_t()
 
 
@@ -89,7 +89,7 @@ class erofs_fileio:
     def __init__(self) -> None:
         self.map = struct_erofs_map_blocks()
         self.dev = struct_erofs_map_dev()
-        self.rq: erofs_fileio_rq | None = None
+        self.rq: erofs_fileio_rq = NULL
 
 
 @port_of("fs/erofs/fileio.c", "erofs_fileio_ki_complete")

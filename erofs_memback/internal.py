@@ -40,7 +40,7 @@ from kemu.linux.printk import (
 )
 from kemu.linux.rwsem import rw_semaphore
 from kemu.linux.spinlock import spinlock_t
-from kemu.linux.types import Ref, list_head, loff_t, u64
+from kemu.linux.types import NULL, Ref, list_head, loff_t, u64
 from kemu.linux.vmalloc import vm_map_ram, vm_unmap_aliases
 from kemu.linux.xarray import xarray
 
@@ -87,7 +87,7 @@ class erofs_device_info:
     __slots__ = ("path", "file", "dax_dev", "fsoff", "dax_part_off", "blocks", "uniaddr")
 
     def __init__(self) -> None:
-        self.path: str | None = None
+        self.path: str = NULL
         self.file: Any = None
         self.dax_dev: Any = None
         self.fsoff = self.dax_part_off = 0
@@ -154,12 +154,12 @@ class erofs_sb_info:
         self.managed_pslots = xarray()  # managed XArray arranged in physical block number
         self.sync_decompress = 0        # strategy for sync decompression
         self.shrinker_run_no = 0
-        self.managed_cache: Inode | None = None     # pseudo inode to manage cached pages
+        self.managed_cache: Inode = NULL     # pseudo inode to manage cached pages
         self.lz4 = erofs_sb_lz4_info()
 
-        self.packed_inode: Inode | None = None
-        self.metabox_inode: Inode | None = None
-        self.devs: erofs_dev_context | None = None
+        self.packed_inode: Inode = NULL
+        self.metabox_inode: Inode = NULL
+        self.devs: erofs_dev_context = NULL
         self.total_blocks = 0
 
         self.meta_blkaddr = 0
@@ -168,7 +168,7 @@ class erofs_sb_info:
         self.xattr_prefix_start = 0
         self.xattr_prefix_count = 0
         self.ishare_xattr_prefix_id = 0
-        self.xattr_prefixes: list[erofs_xattr_prefix_item] | None = None
+        self.xattr_prefixes: list[erofs_xattr_prefix_item] = NULL
         self.xattr_filter_reserved = 0
 
         self.device_id_mask = 0         # valid bits of device id to be used
@@ -196,7 +196,7 @@ class erofs_sb_info:
         self.s_kobj_unregister = completion()
         self.dir_ra_bytes = 0
 
-        self.domain_id: str | None = None
+        self.domain_id: str = NULL
 
 
 def EROFS_SB(sb: SuperBlock) -> erofs_sb_info:
@@ -382,9 +382,9 @@ class erofs_inode(Inode):
         self.z_fragmentoff = 0
         self.z_idata_size = 0
         # CONFIG_EROFS_FS_PAGE_CACHE_SHARE
-        self.ishare_list: list_head | None = None
-        self.fingerprint: erofs_inode_fingerprint | None = None     # for each anon shared inode
-        self.ishare_lock: spinlock_t | None = None
+        self.ishare_list: list_head = NULL
+        self.fingerprint: erofs_inode_fingerprint = NULL     # for each anon shared inode
+        self.ishare_lock: spinlock_t = NULL
         self.sharedentry: Any = None                                # for each real filesystem inode
 
 
@@ -477,8 +477,8 @@ class erofs_map_dev:
     __slots__ = ("m_sb", "m_dif", "m_bdev", "m_pa", "m_deviceid")
 
     def __init__(self, m_pa: int = 0, m_deviceid: int = 0) -> None:
-        self.m_sb: SuperBlock | None = None
-        self.m_dif: erofs_device_info | None = None
+        self.m_sb: SuperBlock = NULL
+        self.m_dif: erofs_device_info = NULL
         self.m_bdev: Any = None
         self.m_pa = m_pa
         self.m_deviceid = m_deviceid

@@ -39,7 +39,7 @@ from kemu.linux.refcount import refcount_dec_and_test, refcount_inc, refcount_re
 from kemu.linux.series import Series
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.string import memcpy, memset
-from kemu.linux.types import Ref, u64
+from kemu.linux.types import NULL, Ref, u64
 
 from erofs_memback import data, internal, super, zdata_submit
 from erofs_memback.internal import EROFS_SB
@@ -57,9 +57,9 @@ class erofs_memback_region:
         self.ref = refcount_t()
         self.data = 0
         self.size = 0
-        self.release: Callable[[erofs_memback_region], None] | None = None
+        self.release: Callable[[erofs_memback_region], None] = NULL
         self.owner: Any = None
-        self.verify: Callable[[erofs_memback_region, int, int], int] | None = None
+        self.verify: Callable[[erofs_memback_region, int, int], int] = NULL
 
 
 def erofs_memback_region_alloc(data: int, size: int, release: Callable[[erofs_memback_region], None] | None,
@@ -272,8 +272,8 @@ class erofs_sb_info(internal.erofs_sb_info):
 
     def __init__(self) -> None:
         _base_sb_info.__init__(self)
-        self.memback: erofs_memback_region | None = None
-        self.memback_inode: Inode | None = None
+        self.memback: erofs_memback_region = NULL
+        self.memback_inode: Inode = NULL
 
 
 _names: dict[str, Any] = {

@@ -22,7 +22,7 @@ from kemu.linux.series import Series
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.statics import statics
 from kemu.linux.string import memcpy, memset
-from kemu.linux.types import Ref, container_of, loff_t, u64, ulong
+from kemu.linux.types import NULL, Ref, container_of, loff_t, u64, ulong
 
 from erofs_memback import data, internal, super, zdata_submit
 from erofs_memback.data import erofs_map_blocks, erofs_onlinefolio_end, erofs_onlinefolio_init, erofs_read_metabuf
@@ -144,7 +144,7 @@ class erofs_memback_io:
     def __init__(self) -> None:
         self.map = struct_erofs_map_blocks()
         self.dev = struct_erofs_map_dev()
-        self.rq: erofs_memback_rq | None = None
+        self.rq: erofs_memback_rq = NULL
 
 
 @port_of(P, "erofs_memback_scan_folio", posted=POSTED)

@@ -24,7 +24,7 @@ from kemu.linux.posix_acl import (
 )
 from kemu.linux.slab import kfree, kmalloc, krealloc, kzalloc_objs
 from kemu.linux.string import c_string, mem_read, mem_write, memcpy
-from kemu.linux.types import Ref, u32, u64
+from kemu.linux.types import NULL, Ref, u32, u64
 from kemu.linux.unaligned import get_unaligned_le32, put_unaligned_le32
 from kemu.linux.wait_bit import TASK_KILLABLE, clear_and_wake_up_bit, wait_on_bit_lock
 from kemu.linux.xattr import (
@@ -86,7 +86,7 @@ class erofs_xattr_iter:
     __slots__ = ("sb", "buf", "pos", "kaddr", "buffer", "buffer_size", "buffer_ofs", "index", "infix_len", "name", "dentry")
 
     def __init__(self) -> None:
-        self.sb: SuperBlock | None = None
+        self.sb: SuperBlock = NULL
         self.buf = erofs_buf()
         self.pos = 0
         self.kaddr = 0

@@ -17,7 +17,7 @@ from kemu.linux.page import arch
 from kemu.linux.page_flags import PageUptodate
 from kemu.linux.slab import kfree, kmalloc_obj, kvfree, kvzalloc_objs
 from kemu.linux.string import memcpy
-from kemu.linux.types import Ref, container_of, list_head, u32
+from kemu.linux.types import NULL, Ref, container_of, list_head, u32
 
 from erofs_memback.compress import (
     z_erofs_decompress_req,
@@ -61,7 +61,7 @@ class z_erofs_backend:
                  "pagepool", "onstack_used", "nr_pages", "keepxcpy")
 
     def __init__(self, sb: SuperBlock, pagepool: Ref, pcl: Any) -> None:
-        self.onstack_pages: list[Page | None] = [None] * Z_EROFS_ONSTACK_PAGES
+        self.onstack_pages: list[Page] = [NULL] * Z_EROFS_ONSTACK_PAGES
         self.sb = sb
         self.pcl: Any = pcl
         # pages with the longest decompressed length for deduplication

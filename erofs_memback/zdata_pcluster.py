@@ -26,7 +26,7 @@ from kemu.linux.rcupdate import rcu_head
 from kemu.linux.slab import SLAB_RECLAIM_ACCOUNT, kmem_cache_create, kmem_cache_destroy, kmem_cache_free, kmem_cache_zalloc
 from kemu.linux.smp import num_possible_cpus
 from kemu.linux.statics import statics
-from kemu.linux.types import Ref
+from kemu.linux.types import NULL, Ref
 from kemu.linux.workqueue import WQ_HIGHPRI, WQ_UNBOUND, alloc_workqueue, destroy_workqueue, work_struct
 
 from erofs_memback.compress import Z_EROFS_SHORTLIVED_PAGE, z_erofs_crypto_disable_all_engines
@@ -60,8 +60,8 @@ class z_erofs_bvset:
     __slots__ = ("nextpage", "bvec")
 
     def __init__(self, total: int) -> None:
-        self.nextpage: Page | None = None   # point to the next page which contains the following bvecs
-        self.bvec: list[z_erofs_bvec | None] = [None] * total
+        self.nextpage: Page = NULL   # point to the next page which contains the following bvecs
+        self.bvec: list[z_erofs_bvec] = [NULL] * total
 
 
 # Structure fields follow one of the following exclusion rules.
@@ -106,7 +106,7 @@ class z_erofs_decompressqueue:
     __slots__ = ("sb", "head", "pending_bios", "done", "work", "eio", "sync")
 
     def __init__(self) -> None:
-        self.sb: SuperBlock | None = None
+        self.sb: SuperBlock = NULL
         self.head: Any = None
         self.pending_bios = atomic_t()
         # union u
@@ -166,7 +166,7 @@ class z_erofs_bvec_iter:
     __slots__ = ("bvpage", "bvset", "nr", "cur", "kaddr")
 
     def __init__(self) -> None:
-        self.bvpage: Page | None = None
+        self.bvpage: Page = NULL
         self.bvset: Any = None
         self.nr = self.cur = 0
         self.kaddr = 0              # the address that C has in bvset

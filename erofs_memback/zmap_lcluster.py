@@ -8,7 +8,7 @@ from kemu.linux.fs import Inode
 from kemu.linux.honesty import port_of
 from kemu.linux.layout import sizeof
 from kemu.linux.math import ilog2, round_down, rounddown
-from kemu.linux.types import s32, u16, u32, u64
+from kemu.linux.types import NULL, s32, u16, u32, u64
 from kemu.linux.unaligned import get_unaligned_le, get_unaligned_le32
 
 from erofs_memback.data import erofs_read_metabuf
@@ -40,7 +40,7 @@ class z_erofs_maprecorder:
         self.partialref = False
         self.in_mbox = in_mbox
         # what z_erofs_load_compact_lcluster() works out for the inode, which is the same at each call for this map
-        self.compact: tuple[int, int, int, int] | None = None
+        self.compact: tuple[int, int, int, int] = NULL
 
 
 @port_of(P, "z_erofs_load_full_lcluster")

@@ -10,7 +10,7 @@ from typing import Any
 from kemu.linux.honesty import custom, dup, names
 from kemu.machine.current import arch, this
 
-NULL = None
+NULL: Any = None            # no type says which pointers may be NULL, as in C
 U8_MAX, U16_MAX, U32_MAX, U64_MAX = 0xFF, 0xFFFF, 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 INT_MAX, LLONG_MAX, ULLONG_MAX = 0x7FFF_FFFF, 0x7FFF_FFFF_FFFF_FFFF, U64_MAX
 UINT_MAX = U32_MAX
