@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test check test-linux quality bench campaign doctor clean setup
+.PHONY: demo test check test-linux quality bench campaign cdefs doctor clean setup
 
 setup: $(STAMP)
 
@@ -41,6 +41,10 @@ bench: setup
 campaign: setup
 	@$(BIN)/kemu fuzz layered.offsets --examples $(or $(EXAMPLES),100000) --workers $(or $(WORKERS),2)
 	@$(BIN)/kemu fuzz layered.merge --examples $(or $(EXAMPLES),100000) --workers $(or $(WORKERS),2)
+
+# C definitions, parsed into modules
+cdefs: setup
+	@$(BIN)/python -c 'import erofs_memback.erofs_fs, kemu.linux.lz4, kemu.linux.xz, kemu.linux.zstd, kemu.linux.decompress.inflate; from kemu.machine import cdefs; print("\n".join(map(str, cdefs.write_all())) or "all are up to date")'
 
 doctor: setup
 	@$(BIN)/kemu doctor

@@ -246,7 +246,7 @@ struct z_erofs_extent {
 };
 """
 
-S = cdef_views(EROFS_ONDISK_CDEF)
+S = cdef_views(EROFS_ONDISK_CDEF, "erofs_memback._cdefs_erofs_fs")
 
 erofs_deviceslot = S.erofs_deviceslot
 erofs_super_block = S.erofs_super_block

@@ -9,6 +9,6 @@ if sys.path and sys.path[0] in ("", os.getcwd()):
     if os.path.dirname(os.path.dirname(os.path.abspath(__file__))) == os.path.abspath(here):
         sys.path.append(here)
 
-from kemu.cli import main
+from kemu.start import main
 
 sys.exit(main())

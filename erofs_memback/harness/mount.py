@@ -29,7 +29,6 @@ from kemu.linux.vfs.namespace import fc_mount
 from kemu.machine.machine import Machine
 from kemu.machine.region import KINDS, Region, image_size
 
-from erofs_memback import memback, memback_rfc
 from erofs_memback import super as erofs_super
 from erofs_memback.harness.backing import backing_files, drop_backing_files
 
@@ -87,6 +86,8 @@ class Mounted:
             drop_backing_files(self.machine, self.files)
             self.files = []
         if self.owner is not None:
+            from erofs_memback import memback
+
             memback.erofs_memback_region_put(self.owner)
             self.owner = None
 
@@ -96,7 +97,7 @@ def machine_for(image: Image, devices: Sequence[Image] = (), *, backend: str = "
     """A machine with room for the images, built with what ``backend`` needs. ``memory`` 0: as much as seems right."""
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r}: one of {', '.join(BACKENDS)}")
-    extra = {"memback": [memback.series], "memback-rfc": [memback_rfc.series]}.get(backend, [])
+    extra = _series_of(backend)
     if backend == "dax":
         config = {"CONFIG_FS_DAX": True, **(config or {})}
     if not memory:
@@ -104,6 +105,19 @@ def machine_for(image: Image, devices: Sequence[Image] = (), *, backend: str = "
         copies = 2 if backend == "fileio" else 1        # the backing file's page cache is a second one
         memory = total * copies + HEADROOM
     return Machine(memory=memory, config=config, series=[*extra, *(s for s in series if s not in extra)], **options)
+
+
+def _series_of(backend: str) -> list[Any]:
+    """The series that a backend is; imported when it is asked for, because its hunks are applied then."""
+    if backend == "memback":
+        from erofs_memback import memback
+
+        return [memback.series]
+    if backend == "memback-rfc":
+        from erofs_memback import memback_rfc
+
+        return [memback_rfc.series]
+    return []
 
 
 def _plain(image: Image) -> str | bytes:
@@ -214,9 +228,13 @@ def _configure(m: Mounted, fc: FsContext, source: str | None, options: str, devi
         return -EINVAL
     region = m.region
     if m.backend == "memback-rfc":
+        from erofs_memback import memback_rfc
+
         memback_rfc.erofs_memback_set_pending(region.addr, region.size)
         return 0
     region.lend("erofs")
+    from erofs_memback import memback
+
     m.owner = memback.erofs_memback_region_alloc(region.addr, region.size, lambda r: region.give_back("erofs"), region)
     return memback.erofs_fc_set_memback(fc, m.owner)
 

@@ -6,11 +6,9 @@ import argparse
 import errno
 import importlib
 import os
-import pkgutil
 import re
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -101,10 +99,8 @@ def cache_home() -> str:
 
 def subcommands() -> list[str]:
     """Names of the subcommand modules of this package, sorted."""
-    import kemu.cli
-
-    skip = {"common", "values", "__main__"}
-    return sorted(m.name for m in pkgutil.iter_modules(kemu.cli.__path__) if m.name not in skip and not m.name.startswith("_"))
+    names = (name.removesuffix(".py") for name in os.listdir(os.path.dirname(os.path.abspath(__file__))) if name.endswith(".py"))
+    return sorted(name for name in names if name not in ("common", "values") and not name.startswith("_"))
 
 
 def build_parser(argv: list[str] | None = None, whole: bool = False) -> argparse.ArgumentParser:
@@ -117,11 +113,12 @@ def build_parser(argv: list[str] | None = None, whole: bool = False) -> argparse
     parser = Parser(prog="kemu", parents=[glob], description="A workbench for Linux kernel patches: emulated, fuzzed, compared with the real kernel.")
     parser.add_argument("--version", action=_Tell, nargs=0, help="print the version")
     parser.add_argument("--print-completion", action=_Tell, choices=SHELLS, metavar="|".join(SHELLS), help="print the completion script of a shell")
-    sub = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    wanted = next((a for a in (sys.argv[1:] if argv is None else argv) if not a.startswith("-")), None)
-    names = subcommands()
-    for name in names:
-        if wanted in names and name != wanted and not whole:
+    sub = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog="kemu")
+    words = sys.argv[1:] if argv is None else argv
+    wanted = next((a for a in words if not a.startswith("-")), None)
+    whole = whole or wanted is None and not {"-h", "--help"}.isdisjoint(words)          # what each is for
+    for name in subcommands():
+        if name != wanted and not whole:
             sub.add_parser(name, add_help=False)
             continue
         module = importlib.import_module(f"kemu.cli.{name}")
@@ -198,6 +195,8 @@ def output_failed(e: OSError) -> bool:
 
 def internal_error(e: BaseException, verbose: bool) -> str:
     """A mistake of kemu's own, with its place."""
+    import traceback
+
     if verbose:
         traceback.print_exc()
     frames = traceback.extract_tb(e.__traceback__)

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.util
 import os
 import re
 import stat
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from kemu.cli.common import EXIT_CONFIG, EXIT_USAGE, CommandError, errno_text
@@ -179,6 +177,9 @@ def never_asked(options: Iterable[str]) -> list[str]:
 
 @functools.cache
 def _asked() -> frozenset[str]:
+    import importlib.util
+    from pathlib import Path
+
     known: set[str] = set()
     for package in ("kemu.linux", "kemu.machine", "initramfs", "erofs_memback"):
         spec = importlib.util.find_spec(package)

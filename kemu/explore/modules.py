@@ -108,7 +108,7 @@ def _load_path(path: Path, as_given: str) -> set[str]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        _import(lambda: spec.loader.exec_module(module), str(file))                 # type: ignore[union-attr]
+        _import(lambda: spec.loader.exec_module(module), str(file), False)                 # type: ignore[union-attr]
     except ModuleProblem:
         del sys.modules[name]
         raise
@@ -121,13 +121,14 @@ def _with_experiments(name: str, inside: list[str] | None, as_given: str) -> set
     given[name] = as_given
     loaded = {name}
     if inside and Path(inside[0], "experiments.py").is_file():
-        _import(lambda: importlib.import_module(name + ".experiments"), name + ".experiments")
+        _import(lambda: importlib.import_module(name + ".experiments"), name + ".experiments", False)
         given[name + ".experiments"] = as_given
         loaded.add(name + ".experiments")
     return loaded
 
 
-def _import(action: object, what: str) -> None:
+def _import(action: object, what: str, leave_bytecode: bool = True) -> None:
+    wrote, sys.dont_write_bytecode = sys.dont_write_bytecode, sys.dont_write_bytecode or not leave_bytecode and not sys.pycache_prefix
     try:
         action()                                        # type: ignore[operator]
     except Exception as e:
@@ -138,3 +139,5 @@ def _import(action: object, what: str) -> None:
                 at = f" ({os.path.basename(tb.tb_frame.f_code.co_filename)}:{tb.tb_lineno})"
             tb = tb.tb_next
         raise ModuleProblem(f"{what}: {type(e).__name__}: {e}{at}") from e
+    finally:
+        sys.dont_write_bytecode = wrote

@@ -16,9 +16,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import cffi
-
 from kemu.linux.honesty import custom, names
+from kemu.machine.cdefs import ffi_for, parsed
 from kemu.machine.current import this
 from kemu.machine.memory import Memory, u16_at, u32_at, u64_at
 
@@ -152,17 +151,19 @@ class Views:
 
 
 @custom("include/linux/types.h", "struct", "packed on-disk structures as views whose every field access is checked")
-def cdef_views(cdef: str) -> Any:
-    """Views of every ``struct`` (and named union) in a packed C definition; see the module's text."""
-    ffi = cffi.FFI()
-    ffi.cdef(_BASE + cdef, packed=True)
+def cdef_views(cdef: str, made: str = "") -> Any:
+    """Views of every ``struct`` (and named union) in a packed C definition; see the module's text.
+
+    ``made``: the module with the parsed definition, as :func:`kemu.machine.cdefs.ffi_for` has it.
+    """
+    ffi = ffi_for(made, _BASE + cdef, packed=True) if made else parsed(_BASE + cdef, packed=True)
     out = Views(ffi)
-    made: dict[str, type[View]] = {}
+    views: dict[str, type[View]] = {}
     _, structs, unions = ffi.list_types()
     for kind, type_names in (("struct", structs), ("union", unions)):
         for n in type_names:
             if not n.startswith("$"):
-                setattr(out, n, _make(ffi, ffi.typeof(f"{kind} {n}"), n, made))
+                setattr(out, n, _make(ffi, ffi.typeof(f"{kind} {n}"), n, views))
     return out
 
 

@@ -8,6 +8,7 @@ leaves what was in memory; and where source and destination share page frames an
 """
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from kemu.linux.honesty import custom, dup
 from kemu.linux.lz4_decompress import LZ4_decompress_generic, Window
 from kemu.machine import hostlib
+from kemu.machine.cdefs import ffi_for
 from kemu.machine.current import this
 from kemu.machine.hostmodule import MissingLibrary, host_module
 from kemu.machine.runs import mark_written, overlapping, window_pieces
@@ -29,7 +31,7 @@ def LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize: int) -> int:
     return (compressedSize >> 8) + 32
 
 
-hostlib.ffi.cdef("""
+_ffi = ffi_for("kemu.linux._cdefs_lz4", """
 int LZ4_decompress_safe(uintptr_t src, uintptr_t dst, int compressedSize, int dstCapacity);
 int LZ4_decompress_safe_partial(uintptr_t src, uintptr_t dst, int compressedSize, int targetOutputSize, int dstCapacity);
 int LZ4_decompress_fast(uintptr_t src, uintptr_t dst, int originalSize);
@@ -50,8 +52,8 @@ def _libraries() -> tuple[str, ...]:
         return _SYSTEM
 
 
-_lib = hostlib.load(_libraries(), "LZ4_decompress_safe", "LZ4_decompress_safe_partial")
-_libc = hostlib.ffi.dlopen(None)
+_lib = hostlib.load(_ffi, _libraries(), "LZ4_decompress_safe", "LZ4_decompress_safe_partial")
+_libc = _ffi.dlopen(None)
 _PATTERN = 0xA5
 _WHOLE = 1 << 20            # room for a block of which only the beginning was asked for
 
@@ -90,6 +92,7 @@ _zeros = _clears(_lib)
 _lib_fast = _lib if _fills(_lib) else None
 
 
+@functools.cache
 def _sequences() -> re.Pattern[bytes]:
     """A run of sequences of less than 15 literals each, with offsets that are not 0."""
     offset = rb"(?:[^\x00].|\x00[^\x00])"
@@ -101,7 +104,6 @@ def _sequences() -> re.Pattern[bytes]:
     return re.compile(b"(?:" + b"|".join(one) + b")*+", re.DOTALL)
 
 
-_SEQUENCES = _sequences()
 _LENGTH = re.compile(rb"\xff*+")
 
 
@@ -109,8 +111,9 @@ def _odd(src: bytes) -> bool:
     """Whether a block that the library decoded has an offset 0, or ends so closely behind a match that Linux may think otherwise."""
     end = len(src)
     pos = 0
+    sequences = _sequences()
     while True:
-        pos = _SEQUENCES.match(src, pos).end()                                    # type: ignore[union-attr]
+        pos = sequences.match(src, pos).end()                                    # type: ignore[union-attr]
         if pos > end - 5:
             return True
         token = src[pos]

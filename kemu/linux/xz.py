@@ -11,6 +11,7 @@ from typing import Any
 from kemu.linux.honesty import custom, dup
 from kemu.linux.lzma_decode import microlzma_decode
 from kemu.machine import hostlib
+from kemu.machine.cdefs import ffi_for
 from kemu.machine.current import this
 from kemu.machine.hostmodule import host_module
 
@@ -20,7 +21,7 @@ XZ_SINGLE, XZ_PREALLOC, XZ_DYNALLOC = range(3)
 XZ_OK, XZ_STREAM_END, XZ_UNSUPPORTED_CHECK, XZ_MEM_ERROR, XZ_MEMLIMIT_ERROR, XZ_FORMAT_ERROR, XZ_OPTIONS_ERROR, XZ_DATA_ERROR, XZ_BUF_ERROR = range(9)
 RC_INIT_BYTES = 5
 
-hostlib.ffi.cdef("""
+_ffi = ffi_for("kemu.linux._cdefs_xz", """
 typedef struct {
     uintptr_t next_in; size_t avail_in; uint64_t total_in;
     uintptr_t next_out; size_t avail_out; uint64_t total_out;
@@ -46,7 +47,7 @@ def _names() -> tuple[str, ...]:
     return (getattr(_lzma, "__file__", "liblzma.so.5"), *_SYSTEM)
 
 
-_lib = hostlib.load(_names(), "lzma_microlzma_decoder", "lzma_code", "lzma_end")
+_lib = hostlib.load(_ffi, _names(), "lzma_microlzma_decoder", "lzma_code", "lzma_end")
 
 
 @dup("include/linux/xz.h")
@@ -71,7 +72,7 @@ class _ByLiblzma:
     __slots__ = ("comp_left", "dict_size", "exact", "out_left", "seen", "size", "strm")
 
     def __init__(self, comp_size: int, uncomp_size: int, exact: bool, dict_size: int):
-        self.strm = hostlib.ffi.gc(hostlib.ffi.new("lzma_stream *"), _lib.lzma_end)
+        self.strm = _ffi.gc(_ffi.new("lzma_stream *"), _lib.lzma_end)
         self.exact = exact
         self.dict_size = dict_size
         self.comp_left = comp_size

@@ -8,10 +8,11 @@ from typing import Any
 
 from kemu.linux.honesty import custom, dup
 from kemu.machine import hostlib
+from kemu.machine.cdefs import ffi_for
 from kemu.machine.current import this
 from kemu.machine.hostmodule import missing
 
-hostlib.ffi.cdef("""
+_ffi = ffi_for("kemu.linux._cdefs_zstd", """
 void *ZSTD_createDStream(void);
 size_t ZSTD_freeDStream(void *zds);
 size_t ZSTD_DCtx_reset(void *dctx, int reset);
@@ -37,7 +38,7 @@ _state: dict[str, Any] = {}
 
 def _lib() -> Any:
     if "lib" not in _state:
-        lib = _state["lib"] = hostlib.load(_names(), "ZSTD_createDStream", "ZSTD_DCtx_reset", "ZSTD_decompressStream_simpleArgs", "ZSTD_getErrorName",
+        lib = _state["lib"] = hostlib.load(_ffi, _names(), "ZSTD_createDStream", "ZSTD_DCtx_reset", "ZSTD_decompressStream_simpleArgs", "ZSTD_getErrorName",
                                            "ZSTD_findFrameCompressedSize")
         if lib is None:
             del _state["lib"]
@@ -105,8 +106,8 @@ class zstd_dstream:
         lib = _lib()
         self.room = 0                       # what the workspace has for buffers
         self.head: bytes | None = b""       # the first bytes of the frame, until they have been judged
-        self.zds = hostlib.ffi.gc(lib.ZSTD_createDStream(), lib.ZSTD_freeDStream)
-        self.pos = hostlib.ffi.new("size_t[2]")
+        self.zds = _ffi.gc(lib.ZSTD_createDStream(), lib.ZSTD_freeDStream)
+        self.pos = _ffi.new("size_t[2]")
 
 
 @custom("include/linux/zstd.h", "zstd_init_dstream", "the state is not in the workspace, but what does not fit there is refused as if it were")
@@ -175,5 +176,5 @@ def zstd_is_error(code: int) -> bool:
 @dup("include/linux/zstd.h")
 def zstd_get_error_name(code: int) -> str:
     """``const char *zstd_get_error_name(size_t code)``"""
-    return hostlib.ffi.string(_lib().ZSTD_getErrorName(code)).decode()              # type: ignore[no-any-return]
+    return _ffi.string(_lib().ZSTD_getErrorName(code)).decode()              # type: ignore[no-any-return]
 

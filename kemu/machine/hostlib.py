@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import cffi
+import _cffi_backend
 
 from kemu.machine.current import this
 
-ffi: Any = cffi.FFI()
+ffi: Any = _cffi_backend.FFI()           # for plain buffers and addresses; what a library declares is its user's
 _buffers: dict[str, tuple[int, Any, int, Any]] = {}
 
 
-def load(names: Iterable[str], *functions: str) -> Any:
-    """The first of the libraries that exports all ``functions``; None if there is none. The functions are declared in ``ffi`` before."""
+def load(ffi: Any, names: Iterable[str], *functions: str) -> Any:
+    """The first of the libraries that exports all ``functions``, which ``ffi`` declares; None if there is none."""
     for name in names:
         try:
             lib = ffi.dlopen(name)

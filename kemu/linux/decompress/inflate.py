@@ -10,12 +10,11 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-import cffi
-
 from kemu.linux.decompress.inflate_port import MISSING_END, Inflate
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, malloc, view
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.types import Ref
+from kemu.machine.cdefs import ffi_for
 from kemu.machine.current import this
 from kemu.machine.hostmodule import host_module
 
@@ -26,8 +25,7 @@ MAX_WBITS = 15
 Z_OK, Z_STREAM_END, Z_DATA_ERROR = 0, 1, -3
 SIZEOF_Z_STREAM, WORKSPACE_SIZE = 96, 42312         # 64 bit
 
-_ffi: Any = cffi.FFI()
-_ffi.cdef("""
+_ffi = ffi_for("kemu.linux.decompress._cdefs_inflate", """
 typedef struct { uintptr_t next_in; unsigned avail_in; unsigned long total_in; uintptr_t next_out; unsigned avail_out; unsigned long total_out;
                  char *msg; void *state; void *zalloc; void *zfree; void *opaque; int data_type; unsigned long adler; unsigned long reserved; } z_stream;
 const char *zlibVersion(void);
