@@ -23,7 +23,7 @@ from kemu.forge.erofs.mutate import mutate
 from kemu.forge.erofs.streams import choose_streams
 from kemu.forge.erofs.writer import fix_checksum
 from kemu.forge.pick import Pick
-from kemu.forge.strategies import Placement, choose_placement
+from kemu.forge.placement import Placement, choose_placement
 from kemu.machine.machine import Machine
 from kemu.machine.splat import HungTask, Splat
 from kemu.report import manifest

@@ -21,7 +21,7 @@ from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.erofs.mutate import mutate
 from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
 from kemu.forge.erofs.writer import build, fix_checksum
-from kemu.forge.strategies import Placement, choose_placement
+from kemu.forge.placement import Placement, choose_placement
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.types import this
 from kemu.report.manifest import FIELDS

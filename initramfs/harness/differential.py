@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kemu.cli._boot import boot_initrd, seen_tree
 from kemu.explore.experiment import experiment
@@ -20,7 +20,9 @@ from kemu.forge.cpio_wild import choose_wild, damage
 from kemu.forge.packed import choose_packed
 from kemu.forge.pick import Pick, SeedValues
 from kemu.report import manifest
-from kemu.rung.uml import CPIO_BOOT, Oracle, RungError, differential
+
+if TYPE_CHECKING:                   # the rung is imported by who boots it
+    from kemu.rung.uml import Oracle
 
 __harness__ = True
 CAP = 1 << 20               # files with more bytes are not read: damaged sizes make sparse ones of gigabytes
@@ -64,9 +66,9 @@ def by_port(data: bytes, **kw: Any) -> Answer:
     return Answer(r.unpack_error, found, end or ("" if found or r.ok else str(r.error)), r.log)
 
 
-def by_linux(oracle: Oracle, data: bytes, at: int = CPIO_BOOT) -> Answer:
+def by_linux(oracle: Oracle, data: bytes, at: int | None = None) -> Answer:
     """The kernel's own unpack_to_rootfs() in a fresh tmpfs."""
-    r = oracle.cpio(data, at=at, cap=CAP)
+    r = oracle.cpio(data, cap=CAP) if at is None else oracle.cpio(data, at=at, cap=CAP)
     entries = [{**e, "size": None, "mtime": e["mtime"] if e["path"] != "/" else None} if e["type"] == "dir" else e for e in r.entries]
     return Answer(None if r.crash else r.message, entries, r.crash or "", [r.message or "", *(r.console.splitlines() if r.crash else r.kmsg)])
 
@@ -107,6 +109,8 @@ def packed(run: Run) -> None:
 
 
 def _both(run: Run, archive: CpioArchive) -> None:
+    from kemu.rung.uml import RungError, differential
+
     run.show(archive.describe())
     port = by_port(archive.data)
     if "hung" in port.end:

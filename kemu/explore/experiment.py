@@ -14,14 +14,14 @@ They are found in the packages that declare the entry point group ``kemu.experim
 """
 from __future__ import annotations
 
-import difflib
 import fnmatch
-import importlib.metadata
+import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.explore import modules
+from kemu.explore.plugins import installed_modules
 
 GROUP = "kemu.experiments"
 
@@ -77,11 +77,11 @@ def load_entry_points() -> list[str]:
     """Import every module of the entry point group; returns one line for each that could not be imported."""
     problems = []
     before = set(registry)
-    for ep in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda e: e.name):
+    for name, value in sorted(installed_modules(GROUP)):
         try:
-            ep.load()
+            importlib.import_module(value)
         except Exception as exc:
-            problems.append(f"experiments of {ep.name!r} ({ep.value}) cannot be imported: {type(exc).__name__}: {exc}")
+            problems.append(f"experiments of {name!r} ({value}) cannot be imported: {type(exc).__name__}: {exc}")
     installed.update(set(registry) - before)
     return problems
 
@@ -107,6 +107,8 @@ def select(names: Iterable[str]) -> list[Experiment]:
             loaded = modules.load(name)
             hits = [e for e in registry.values() if e.fn.__module__ in loaded]
         if not hits:
+            import difflib
+
             near = difflib.get_close_matches(name, sorted({*registry, *(e.series for e in registry.values())}), 6, 0.5)
             raise UnknownExperiment(f"no experiment, series or module {name!r}" + modules.hint(name)
                                     + (f"; near: {', '.join(near[:6])}" if near else f"; there are: {', '.join(sorted(registry)[:8]) or 'none'}"))

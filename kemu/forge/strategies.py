@@ -7,7 +7,6 @@ trees, layouts, placements and corruptions together. The first value of every ch
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +19,7 @@ from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.erofs.mutate import KINDS, CorruptImage, mutate
 from kemu.forge.initrd import Initrd, InitrdOptions, choose_initrd
 from kemu.forge.pick import Pick
+from kemu.forge.placement import MEMORY_KINDS, Placement, choose_placement
 
 
 @lru_cache(maxsize=4096)
@@ -110,41 +110,6 @@ def initrds(options: InitrdOptions | None = None, **changes: Any) -> SearchStrat
     return _initrds(InitrdOptions(**changes) if options is None else options)
 
 
-#: how a region of memory may be backed
-MEMORY_KINDS = ("linear", "vmalloc", "reserved", "readonly")
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where an image (or an initrd) lies in memory.
-
-    at         byte offset from a page boundary
-    page_size  of the emulated kernel
-    memory     one of the kinds given to :func:`placements`
-    cut        bytes cut off the end of the region (0: whole)
-    """
-
-    at: int = 0
-    page_size: int = 4096
-    memory: str = "linear"
-    cut: int = 0
-
-
-def choose_placement(pick: Pick, page_sizes: Sequence[int] = (4096,), memory: Sequence[str] = ("linear",), cut: int = 0) -> Placement:
-    """One placement. Offsets: 0, small ones, those around sectors and blocks, anything."""
-    page_size = pick.one_of("page_size", page_sizes)
-    form = pick.int("at form", 0, 3)
-    if form == 0:
-        at = 0
-    elif form == 1:
-        at = pick.one_of("at", (4, 8, 1, 2, 512, 1024, 2048, page_size // 2))
-    elif form == 2:
-        at = max(0, min(page_size - 1, pick.int("sector", 0, page_size // 512) * 512 + pick.int("near", 0, 8) - 4))
-    else:
-        at = pick.int("at", 0, page_size - 1)
-    return Placement(at, page_size, pick.one_of("memory", memory), pick.int("cut", 0, cut))
-
-
 def _draw_placement(draw: DrawFn, page_sizes: tuple[int, ...], memory: tuple[str, ...], cut: int) -> Placement:
     return choose_placement(Pick(DrawnValues(draw)), page_sizes, memory, cut)
 
@@ -155,3 +120,7 @@ _placements: Callable[..., SearchStrategy[Placement]] = st.composite(_draw_place
 def placements(page_sizes: Sequence[int] = (4096,), memory: Sequence[str] = ("linear",), cut: int = 0) -> SearchStrategy[Placement]:
     """Places for an image in memory; ``cut``: at most this many bytes missing at the end. They shrink to offset 0, nothing cut."""
     return _placements(tuple(page_sizes), tuple(memory), cut)
+
+
+__all__ = ["MEMORY_KINDS", "DrawnValues", "Placement", "broken_cpio_archives", "choose_placement", "corrupted_erofs_images", "cpio_archives", "erofs_images",
+           "initrds", "placements"]
