@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 
 from kemu.cli.common import build_parser
+from kemu.explore.plugins import installed_version
 from kemu.machine.hostmodule import missing
 
 
 def version() -> str:
     """``kemu 0.1.0``"""
-    try:
-        return f"kemu {importlib.metadata.version('kemu')}"
-    except importlib.metadata.PackageNotFoundError:
-        return "kemu (not installed)"
+    return f"kemu {installed_version('kemu') or '(not installed)'}"
 
 
 def completion(shell: str) -> str:

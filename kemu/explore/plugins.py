@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Entry points of what is installed, read from their files.
+"""Entry points and versions of what is installed, read from their files.
 
 importlib.metadata gives the same; it imports a mail parser and sockets for it, which every command would wait for.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 
 
-def installed_modules(group: str) -> list[tuple[str, str]]:
-    """(name, module) of every entry point of a group. Of two distributions of one name the first on sys.path counts, as in an import."""
-    out: list[tuple[str, str]] = []
+def _distributions() -> Iterator[tuple[str, str]]:
+    """(normalised name, folder) of everything that is installed. Of two of one name the first on sys.path counts, as in an import."""
     seen: set[str] = set()
     for place in dict.fromkeys(sys.path):
         try:
@@ -20,16 +20,35 @@ def installed_modules(group: str) -> list[tuple[str, str]]:
         except OSError:
             continue
         for folder in sorted(folders):
-            distribution = re.sub(r"[-_.]+", "-", folder.rpartition(".")[0].partition("-")[0]).lower()
-            if distribution in seen:
-                continue
-            seen.add(distribution)
-            try:
-                with open(os.path.join(place, folder, "entry_points.txt"), encoding="utf-8") as f:
-                    out += of_text(f.read(), group)
-            except (OSError, UnicodeDecodeError):
-                continue
-    return out
+            name = re.sub(r"[-_.]+", "-", folder.rpartition(".")[0].partition("-")[0]).lower()
+            if name not in seen:
+                seen.add(name)
+                yield name, os.path.join(place, folder)
+
+
+def _read(folder: str, *names: str) -> str:
+    for name in names:
+        try:
+            with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as f:
+                return f.read()
+        except OSError:
+            continue
+    return ""
+
+
+def installed_modules(group: str) -> list[tuple[str, str]]:
+    """(name, module) of every entry point of a group."""
+    return [found for _, folder in _distributions() for found in of_text(_read(folder, "entry_points.txt"), group)]
+
+
+def installed_version(name: str) -> str:
+    """The version of a distribution; empty if it is not installed."""
+    for known, folder in _distributions():
+        if known == name:
+            for line in _read(folder, "METADATA", "PKG-INFO").splitlines():
+                if line.startswith("Version: "):
+                    return line[9:].strip()
+    return ""
 
 
 def of_text(text: str, group: str) -> list[tuple[str, str]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+
+from kemu.explore.plugins import installed_version
 
 
 def of(modules: Iterable[str]) -> str:
@@ -28,8 +29,4 @@ def _of(packages: tuple[str, ...]) -> str:
                 digest.update(f"{name} {path.name} ".encode() + hashlib.sha256(path.read_bytes()).digest())
             except OSError:
                 continue
-    try:
-        number = importlib.metadata.version("kemu")
-    except importlib.metadata.PackageNotFoundError:
-        number = "0"
-    return f"{number}+{digest.hexdigest()[:8]}"
+    return f"{installed_version('kemu') or '0'}+{digest.hexdigest()[:8]}"

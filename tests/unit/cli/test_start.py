@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kemu.explore.plugins import installed_modules, of_text
+from kemu.explore.plugins import installed_modules, installed_version, of_text
 from kemu.machine import cdefs
 from tests.unit.test_docs import TOP
 
@@ -117,4 +117,5 @@ def test_a_module_of_the_folder_is_not_taken_for_an_installed_one(tmp_path):
 def test_entry_points_are_those_of_importlib():
     for group in ("kemu.experiments", "console_scripts", "pytest11"):
         assert sorted(installed_modules(group)) == sorted((e.name, e.module) for e in importlib.metadata.entry_points(group=group))
+    assert [installed_version(n) for n in ("kemu", "cffi", "nothing-of-the-kind")] == [importlib.metadata.version("kemu"), importlib.metadata.version("cffi"), ""]
     assert of_text("[a]\nx = m.n:f [extra]\n# c = d\n[b]\ny=z\n", "a") == [("x", "m.n")]
