@@ -2,6 +2,7 @@
 """Nothing of an input is run, and no kernel can reach a file of the host."""
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from kemu.rung.uml import ConfigError, Oracle, RungError, boot_initrd, fence
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml.agentbin import WALK
 from kemu.rung.uml.build import Kernel, Recipe, build
+from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.process import Process
 from kemu.rung.uml.tree import Tree
 from tests.uml import own_init
@@ -134,3 +136,15 @@ def test_a_boot_by_the_command_line(kernel: Kernel, program: bytes, tmp_path: Pa
         assert (done.returncode, done.stderr) == (0, ""), done
         assert "/sbin/modprobe" in [json.loads(line)["path"] for line in done.stdout.splitlines()]
     assert not written(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not fence.abi(), reason="no Landlock on this host")
+def test_what_a_makefile_of_a_patch_runs_writes_nothing(tree: Tree, kernel: Kernel, tmp_path: Path) -> None:
+    """Neither elsewhere on the host nor, through the hard links of the copy, in the tree."""
+    text = (tree.path / "init" / "Makefile").read_text()
+    for n, command in enumerate((f"echo x > {tmp_path}/written", "echo x >> $(srctree)/init/main.c", "cp /etc/passwd $(srctree)/init/passwd")):
+        data = "".join(difflib.unified_diff(text.splitlines(True), [*text.splitlines(True), f"\nX{n} := $(shell {command})\n"], "a/init/Makefile", "b/init/Makefile"))
+        before = (tree.path / "init" / "main.c").read_bytes()
+        built = build(Recipe(tree, "fast", (), (Patch("x", "x", data.encode()),), slot="doors"))
+        assert not written(tmp_path) and (tree.path / "init" / "main.c").read_bytes() == before and not (built.source / "init" / "passwd").exists()

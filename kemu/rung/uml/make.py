@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from kemu.rung.uml.cache import write_whole
 from kemu.rung.uml.errors import BuildError
+from kemu.rung.uml.fence import fence_writes
 
 Say = Callable[[str], None]
 
@@ -50,8 +52,11 @@ def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 
     lines: list[str] = []
     compiled: set[str] = set()
     steps = 0
-    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=child, text=True,
-                          errors="replace") as run:
+    own = objects / ".kemu-tmp"
+    own.mkdir(parents=True, exist_ok=True)
+    with (fence_writes(objects, *_ccache()) as restrict,
+          subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=child | {"TMPDIR": str(own)}, text=True,
+                           errors="replace", preexec_fn=restrict) as run):
         assert run.stdout is not None
         for line in run.stdout:
             line = line.rstrip("\n")
@@ -71,6 +76,14 @@ def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 
     if steps and "vmlinux" in targets:
         say(f"built in {time.monotonic() - started:.0f} s ({steps} steps)")
     return Made([line for line in lines if re.search(r"\bwarning:|^WARNING:", line)], compiled)
+
+
+def _ccache() -> list[Path]:
+    """Where a compiler that is ccache keeps what it has compiled."""
+    if "ccache" not in os.path.realpath(shutil.which("gcc") or ""):
+        return []
+    places = [os.environ.get("CCACHE_DIR", ""), os.path.expanduser("~/.ccache"), os.path.expanduser("~/.cache/ccache"), "/run"]
+    return [Path(p) for p in places if p and os.path.isdir(p)]
 
 
 def keep_warnings(objects: Path, made: Made) -> list[str]:

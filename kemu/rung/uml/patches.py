@@ -7,15 +7,19 @@ import email.policy
 import hashlib
 import os
 import re
+import stat
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from kemu.rung.uml.diffs import FileDiff, parse
 from kemu.rung.uml.errors import ConfigError, PatchError
-from kemu.rung.uml.tree import Tree
+from kemu.rung.uml.inputs import read_input
+from kemu.rung.uml.misfit import explain
+from kemu.rung.uml.tree import Tree, refuse_links
 
 MODULE = Path(__file__).parent / "module"
 
@@ -27,36 +31,36 @@ class Patch:
     name: str
     subject: str
     data: bytes
+    crlf: bool = False                 # its lines ended in CR LF
+
+    def files(self) -> list[FileDiff]:
+        """What its diff is about. ``PatchError`` for a diff that is none."""
+        return parse(self.data)
 
     def touched(self) -> list[str]:
         """Paths that its diff names, without a/ and b/."""
-        found: list[str] = []
-        for m in re.finditer(rb"^(?:---|\+\+\+) (?:[ab]/)?([^\t\r\n]+)", self.data, re.M):
-            path = m[1].decode("utf-8", "surrogateescape").strip()
-            if path != "/dev/null" and path not in found:
-                found.append(path)
-        for m in re.finditer(rb"^(?:rename|copy) (?:from|to) ([^\r\n]+)|^diff --git a/(\S+) b/(\S+)", self.data, re.M):
-            for group in m.groups():
-                if group:
-                    path = group.decode("utf-8", "surrogateescape")
-                    if path not in found:
-                        found.append(path)
-        return found
+        return list(dict.fromkeys(path for f in self.files() for path in f.paths() if path))
+
+
+_DIFF = re.compile(rb"^diff --git |^--- [^\n]*\n\+\+\+ [^\n]*\n@@ ", re.M)
 
 
 def read_patch(path: Path) -> list[Patch]:
-    """The patches of a file: one mail, or an mbox of them (replies and the cover letter have no diff and are left out)."""
-    data = path.read_bytes()
+    """The patches of a file: one mail, a plain diff, or an mbox (replies and the cover letter have no diff and are left out)."""
+    data = read_input(path, 64 << 20)
+    crlf = data.count(b"\r\n") * 2 > data.count(b"\n")
+    if crlf:
+        data = data.replace(b"\r\n", b"\n")             # as git am takes a mail that came with line ends of mails
     mails = re.split(rb"(?m)^(?=From [^\n]*\d\d:\d\d:\d\d \d{4}\n)", data)
     out = []
     for mail in mails:
         if not mail.strip():
             continue
         subject, body = _subject_and_body(mail)
-        if re.search(rb"^diff --git |^--- \S+\n\+\+\+ ", body, re.M):
-            out.append(Patch(path.name, subject or path.name, body))
+        if _DIFF.search(body):
+            out.append(Patch(path.name, subject or path.name, body, crlf))
     if len(out) > 1:
-        out = sorted((Patch(f"{path.name}[{_number(p.subject, i)}]", p.subject, p.data) for i, p in enumerate(out, 1)),
+        out = sorted((replace(p, name=f"{path.name}[{_number(p.subject, i)}]") for i, p in enumerate(out, 1)),
                      key=lambda p: _number(p.subject, 0) or 0)
     return out
 
@@ -82,36 +86,91 @@ def _number(subject: str, default: int) -> int:
 def apply_patches(tree: Tree, patches: Sequence[Patch]) -> dict[str, bytes | None]:
     """The contents of every file that the patches change, on top of ``tree`` (None: deleted).
 
-    ``PatchError`` names the patch, the file and the line at which it does not apply.
+    Only regular files of the tree are changed. ``PatchError`` names the patch, the file and the line at which it does not apply, and a patch that would
+    make or follow a symbolic link or leave the tree.
     """
     if not patches:
         return {}
-    touched = sorted({rel for p in patches for rel in p.touched()})
-    for rel in touched:
-        if rel.startswith("/") or ".." in rel.split("/"):
-            raise PatchError(f"a patch names {rel}: outside the tree")
     with tempfile.TemporaryDirectory(prefix="kemu-series-") as name:
-        stage = Path(name)
-        for rel in touched:
-            src = tree.path / rel
-            if src.is_file():
-                (stage / rel).parent.mkdir(parents=True, exist_ok=True)
-                (stage / rel).write_bytes(src.read_bytes())
+        stage = Path(name) / "tree"
+        stage.mkdir()
+        before: set[str] = set()
         for patch in patches:
-            _git_apply(stage, patch)
-        return {rel: (stage / rel).read_bytes() if (stage / rel).is_file() else None for rel in touched}
+            try:
+                files = patch.files()
+                for f in files:
+                    for rel in safe_paths(f, tree):
+                        src, dst = tree.path / rel, stage / rel
+                        if src.is_file() and rel not in before:
+                            dst.parent.mkdir(parents=True, exist_ok=True)
+                            dst.write_bytes(src.read_bytes())
+                            before.add(rel)
+            except PatchError as e:
+                raise PatchError(f"{_title(patch)}: {e}") from None
+            _git_apply(tree, stage, patch, files)
+        after = _staged(stage, patches[-1])
+        for rel in after:                              # names as git has read them
+            safe_name(rel, tree)
+        return {rel: (stage / rel).read_bytes() if rel in after else None for rel in sorted(before | after)}
 
 
-def _git_apply(stage: Path, patch: Patch) -> None:
-    env = os.environ | {"GIT_CEILING_DIRECTORIES": str(stage.parent), "LC_ALL": "C"}
-    env.pop("GIT_DIR", None)
+def _title(patch: Patch) -> str:
+    return patch.name if patch.subject == patch.name else f"{patch.name} ({patch.subject})"
+
+
+_OWN = re.compile(r"kemu-build-|\.kemu")
+
+
+def safe_paths(f: FileDiff, tree: Tree) -> list[str]:
+    """The files that a diff touches. ``PatchError`` for one that is no regular file of the tree, or is reached through a link."""
+    for mode in f.modes:
+        if stat.S_IFMT(mode) != stat.S_IFREG:
+            kind = {stat.S_IFLNK: "a symbolic link", 0o160000: "a submodule", stat.S_IFDIR: "a folder"}.get(stat.S_IFMT(mode), f"mode {mode:o}")
+            raise PatchError(f"{f.paths()[-1]}: {kind}: patches of regular files only are taken")
+    out = f.paths()
+    if "" in out:
+        raise PatchError(f"names {f.new or f.old}: patches for the kernel are made for -p1, with a/ and b/")
+    for rel in out:
+        safe_name(rel, tree)
+    return out
+
+
+def safe_name(rel: str, tree: Tree) -> None:
+    """``PatchError`` unless this is the name of a regular file that is in the tree, or could be."""
+    parts = rel.split("/")
+    if rel.startswith("/") or ".." in parts:
+        raise PatchError(f"names {rel}: outside the tree")
+    if any(not p or p == "." or p.lower() == ".git" or "\0" in p or "\n" in p for p in parts) or _OWN.match(parts[0]):
+        raise PatchError(f"names {rel!r}: no file of a kernel tree")
+    refuse_links(tree.path, rel)
+
+
+def _staged(stage: Path, patch: Patch) -> set[str]:
+    """The files in the stage; ``PatchError`` if git has made something else there than files and folders."""
+    out = set()
+    for folder, dirs, names in os.walk(stage):
+        for name in (*dirs, *names):
+            path = Path(folder, name)
+            mode = path.lstat().st_mode
+            if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+                raise PatchError(f"{_title(patch)}: {path.relative_to(stage)}: not a regular file")
+        out |= {str(Path(folder, name).relative_to(stage)) for name in names}
+    return out
+
+
+def _git_apply(tree: Tree, stage: Path, patch: Patch, files: Sequence[FileDiff]) -> None:
+    env = os.environ | {"GIT_CEILING_DIRECTORIES": str(stage.parent), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        env.pop(name, None)
     try:
-        done = subprocess.run(["git", "apply", "--whitespace=nowarn", "-"], input=patch.data, cwd=stage, env=env, capture_output=True)
+        done = subprocess.run(["git", "apply", "-p1", "--whitespace=nowarn", "-"], input=patch.data, cwd=stage, env=env, capture_output=True)
     except FileNotFoundError:
         raise ConfigError("git not found: apt-get install git") from None
+    _staged(stage, patch)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise PatchError(f"{patch.name} ({patch.subject}): {lines[0] if lines else 'git apply failed'}")
+        said = next((line for line in lines if line.startswith("error: ")), lines[0] if lines else "git apply failed").removeprefix("error: ")
+        raise PatchError(f"{_title(patch)}: {explain(tree.path, files, stage) or said}")
 
 
 @dataclass(frozen=True)

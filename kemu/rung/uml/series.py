@@ -16,6 +16,7 @@ from typing import Any
 import kemu
 from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.errors import ConfigError, PatchError
+from kemu.rung.uml.misfit import ALREADY
 from kemu.rung.uml.patches import Patch, apply_patches, read_patch
 from kemu.rung.uml.tree import Tree
 
@@ -35,6 +36,7 @@ class Series:
     config: list[str] = field(default_factory=list)
     kunit: str = ""
     link: str = ""
+    empty: list[str] = field(default_factory=list)      # files of it without a diff
 
     def slot(self) -> str:
         """The name of the copy of the tree that it is built in."""
@@ -80,10 +82,16 @@ def read_series(path: Path) -> Series:
         settings = _settings(path / "series.toml")
     else:
         files, settings = [path], {}
-    patches = [patch for file in files for patch in read_patch(file)]
+    read = {file: read_patch(file) for file in files}
+    patches = [patch for found in read.values() for patch in found]
     if not patches and not (path / "series.toml").exists():
-        raise PatchError(f"{path}: no patch in it")
-    return Series(path.resolve().name if path.is_dir() else path.stem, path, patches, **settings)
+        raise PatchError(f"{path}: {_no_diff(path) if path.is_file() else 'no patch in it'}")
+    empty = [f"{file.name}: {_no_diff(file)}" for file, found in read.items() if not found and not file.name.startswith("0000-")]
+    return Series(path.resolve().name if path.is_dir() else path.stem, path, patches, **settings, empty=empty)
+
+
+def _no_diff(file: Path) -> str:
+    return "no patch in it: " + ("the file is empty" if not file.stat().st_size else "there is no diff, only text")
 
 
 def _settings(toml: Path) -> dict[str, Any]:
@@ -136,13 +144,27 @@ class Finding:
 
 
 def check(series: Series, tree: Tree) -> Iterator[Finding]:
-    """Does it apply, each patch on the ones before it, and what does the tree's checkpatch.pl --strict say?"""
+    """Does it apply, each patch on the ones before it, and what does the tree's checkpatch.pl --strict say?
+
+    A patch that is in the tree already is left out for those behind it.
+    """
+    for text in series.empty or ([] if series.patches else [f"{series.path}: no patch in it"]):
+        yield Finding("apply", "fail", text)
+    below: list[Patch] = []
     for count, patch in enumerate(series.patches, 1):
+        if patch.crlf:
+            yield Finding("apply", "warning", "its lines end in CR LF; they were taken for LF", patch.name)
         try:
-            apply_patches(tree, series.patches[:count])
+            apply_patches(tree, [*below, patch])
         except PatchError as e:
-            yield Finding("apply", "fail", str(e), patch.name)
+            text = str(e).removeprefix(f"{patch.name} ({patch.subject}): ").removeprefix(f"{patch.name}: ")
+            yield Finding("apply", "fail", text, patch.name)
+            if text.startswith(ALREADY) and not text.startswith(f"{ALREADY} in part"):
+                continue
+            if count < len(series.patches):
+                yield Finding("apply", "warning", f"the {len(series.patches) - count} behind it were not tried", patch.name)
             return
+        below.append(patch)
         yield Finding("apply", "success", f"applies to Linux {tree.version}", patch.name)
     yield from _checkpatch(series.patches, tree)
 

@@ -12,12 +12,13 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from kemu.rung.uml.cache import DEFAULT_VERSION, default_tree, write_whole
-from kemu.rung.uml.errors import ConfigError
+from kemu.rung.uml.errors import ConfigError, PatchError
 
 # what a build inside the user's tree leaves behind; with it in the copy kbuild refuses to build elsewhere
 _BUILT_DIRS = {"include/config", "include/generated", "tools/testing/kunit/__pycache__"}
@@ -186,6 +187,7 @@ class Copy:
             shutil.copymode(src, dst)
 
     def _write(self, rel: str, data: bytes | None) -> None:
+        refuse_links(self.path, rel)
         dst = self.path / rel
         if data is None:
             dst.unlink(missing_ok=True)
@@ -197,6 +199,27 @@ class Copy:
         dst.unlink(missing_ok=True)               # never through the hard link
         dst.write_bytes(data)
         dst.chmod(mode)
+
+
+def refuse_links(top: Path, rel: str) -> None:
+    """``PatchError`` unless ``rel`` is a regular file below ``top``, or could be one, without a symbolic link on the way."""
+    path = top
+    parts = rel.split("/")
+    for i, part in enumerate(parts):
+        path = path / part
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        except OSError as e:
+            raise PatchError(f"{rel}: {os.strerror(e.errno or 0)}") from None
+        here = "/".join(parts[:i + 1])
+        if stat.S_ISLNK(mode):
+            raise PatchError(f"{rel}: {'' if here == rel else f'{here} '}is a symbolic link in the tree: patches of regular files only are taken")
+        if i < len(parts) - 1 and not stat.S_ISDIR(mode):
+            raise PatchError(f"{rel}: {here} is no folder in the tree")
+        if i == len(parts) - 1 and not stat.S_ISREG(mode):
+            raise PatchError(f"{rel}: {'a folder' if stat.S_ISDIR(mode) else 'no regular file'} in the tree")
 
 
 def _link(src: Path, dst: Path) -> None:
