@@ -29,7 +29,7 @@ from kemu.linux.psi import psi_memstall_enter, psi_memstall_leave
 from kemu.linux.sched import cond_resched, memalloc_noio_restore, memalloc_noio_save, preemptible, rcu_preempt_depth
 from kemu.linux.slab import kvfree, kvzalloc_obj
 from kemu.linux.spinlock import spin_lock, spin_unlock
-from kemu.linux.types import Ref, ptr_to, u64, ulong
+from kemu.linux.types import Ref, ptr_to, u32, u64, ulong
 from kemu.linux.workqueue import INIT_WORK, queue_work
 
 from erofs_memback.compress import Z_EROFS_PREALLOCATED_FOLIO, Z_EROFS_SHORTLIVED_PAGE, z_erofs_is_shortlived_page
@@ -279,8 +279,8 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
         erofs_map_dev(sb, mdev)
 
         cur = mdev.m_pa
-        end = round_up(u64(cur + pcl.pageofs_in + pcl.pclustersize),
-                       sb.s_blocksize)
+        end = u64(round_up(u64(cur + pcl.pageofs_in + pcl.pclustersize),
+                           sb.s_blocksize))
         while True:
             bvec.bv_page = None
             drain_io = bio is not None and (cur != last_pa or
@@ -302,8 +302,8 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
                     i += 1
                     if not bvec.bv_page:
                         break
-                    if cur + bvec.bv_len > end:
-                        bvec.bv_len = end - cur
+                    if u64(cur + bvec.bv_len) > end:
+                        bvec.bv_len = u32(end - cur)
                     DBG_BUGON(bvec.bv_len < sb.s_blocksize)
 
                 if (not memstall and
@@ -329,10 +329,10 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
                                     bvec.bv_offset):
                     drain_io = True
                     continue
-                last_pa = cur + bvec.bv_len
+                last_pa = u64(cur + bvec.bv_len)
                 bypass = False
                 break
-            cur += bvec.bv_len
+            cur = u64(cur + bvec.bv_len)
             if not cur < end:
                 break
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kemu.linux.async_ import async_schedule_domain
+from kemu.linux.byteorder import le32_to_cpup
 from kemu.linux.errno import EEXIST, ENODEV, ENOMEM
 from kemu.linux.fs import get_fs_type, put_filesystem
 from kemu.linux.goto import Labels
@@ -27,7 +28,6 @@ from kemu.linux.series import Series
 from kemu.linux.statics import statics
 from kemu.linux.sysfs import firmware_kobj, sysfs_create_bin_file
 from kemu.linux.umh import usermodehelper_enable
-from kemu.linux.unaligned import get_unaligned_le32
 from kemu.machine.initcalls import Entry
 
 from initramfs import initramfs as base
@@ -67,7 +67,7 @@ def initerofs_detect():
     if initrd.initrd_end - initrd.initrd_start < INITEROFS_SB_OFFSET + 4:
         return False
 
-    magic = get_unaligned_le32(initrd.initrd_start + INITEROFS_SB_OFFSET)
+    magic = le32_to_cpup(initrd.initrd_start + INITEROFS_SB_OFFSET)
     if magic == EROFS_SUPER_MAGIC_V1:
         pr_info("initerofs: detected EROFS format in initrd\n")
         return True

@@ -10,6 +10,7 @@ import pkgutil
 import kemu.linux
 from kemu.cli.common import EXIT_OK
 from kemu.linux import honesty
+from kemu.report import ports
 
 HELP = "list the emulated kernel's symbols: dup (as Linux), custom (changed, and how), stub (does nothing)"
 
@@ -28,16 +29,23 @@ def load() -> list[honesty.Symbol]:
 
 
 def run(args: argparse.Namespace) -> int:
+    pins: dict[str, str] = json.loads(ports.pins_file("kemu.linux").read_text())
     rows = [s for s in load() if (not args.name or args.name in s.name or args.name in s.module) and (not args.honesty or s.honesty == args.honesty)]
     if args.json:
-        print(json.dumps([s._asdict() for s in rows]))
+        print(json.dumps([{**s._asdict(), "pin": pins.get(f"{s.path}:{s.c_name}", "") if s.honesty == "dup" else None} for s in rows]))
         return EXIT_OK
     last = ""
+    loose = 0
     for s in rows:
+        pinned = ""
+        if s.honesty == "dup":
+            h = pins.get(f"{s.path}:{s.c_name}", "")
+            loose += not h
+            pinned = "  no function" if h == ports.NO_FUNCTION else f"  pinned {h}" if h else "  not pinned"
         if s.module != last:
             print(("\n" if last else "") + s.module)
             last = s.module
-        print(f"  {s.honesty:<7} {s.name:<36} {s.path}" + (f"  ({s.how})" if s.how else ""))
+        print(f"  {s.honesty:<7} {s.name:<36} {s.path}" + pinned + (f"  ({s.how})" if s.how else ""))
     counts = {h: sum(1 for s in rows if s.honesty == h) for h in ("dup", "custom", "stub")}
-    print(f"\n{len(rows)} symbols: {counts['dup']} dup, {counts['custom']} custom, {counts['stub']} stub")
+    print(f"\n{len(rows)} symbols: {counts['dup']} dup ({loose} not pinned), {counts['custom']} custom, {counts['stub']} stub")
     return EXIT_OK

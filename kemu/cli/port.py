@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from kemu.report import ports
 from kemu.report.csource import pin
 
 HELP = "list the ported functions, show one beside its C, or what has changed in a newer tree"
+PIN_WORDS = {"": "not pinned", ports.NO_FUNCTION: "no function"}
 
 
 def default_tree() -> Path:
@@ -22,8 +25,9 @@ def default_tree() -> Path:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=["list", "diff", "drift", "pin"])
-    parser.add_argument("function", nargs="?", help="diff: the C function")
+    parser.add_argument("action", choices=["list", "diff", "drift", "pin", "check"])
+    parser.add_argument("function", nargs="?", help="diff, check: the C function")
+    parser.add_argument("--all", action="store_true", help="list: what says @dup too; check: what is explained too")
     parser.add_argument("--tree", type=name_of_file, metavar="TREE", help="kernel tree (default: the one in the cache)")
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
@@ -47,11 +51,18 @@ def _list(args: argparse.Namespace) -> int:
             last = p.path
         print(f"  {p.c_name:<44} {p.hash or ('posted ' + p.posted if p.posted else 'not pinned'):<18} {p.module}")
     print(f"\n{len(rows)} functions, {len({p.path for p in rows})} files")
+    dups = ports.cited()
+    if args.all:
+        for d in dups:
+            print(f"  @dup {d.path + ': ' + d.c_name:<70} {PIN_WORDS.get(d.hash, d.hash):<14} {d.module}")
+    n = sum(d.hash not in ("", ports.NO_FUNCTION) for d in dups)
+    loose = sum(not d.hash for d in dups)
+    print(f"{len(dups)} more symbols say @dup: {n} pinned, {len(dups) - n - loose} whose C is a type, a constant or a table, {loose} not pinned")
     return EXIT_OK
 
 
-def _find(name: str) -> ports.Ported:
-    rows = ports.ported()
+def _find(name: str) -> ports.Ported | ports.Cited:
+    rows: list[ports.Ported | ports.Cited] = [*ports.ported(), *ports.cited()]
     hits = [p for p in rows if name in (p.c_name, p.name)]
     if not hits:
         near = sorted({p.c_name for p in rows if name.lower() in p.c_name.lower()})[:5]
@@ -86,12 +97,16 @@ def _drift(args: argparse.Namespace) -> int:
     tree = _tree(args)
     changed: list[dict[str, Any]] = []
     checked = 0
-    for p in ports.ported():
+    rows: list[ports.Ported | ports.Cited] = [*ports.ported(), *ports.cited()]
+    for p in rows:
         if p.posted:
             continue
         fn = ports.c_function(tree, p)
         checked += 1
-        state = "gone" if fn is None else "not pinned" if not p.hash else "changed" if pin(fn.text) != p.hash else ""
+        if p.hash == ports.NO_FUNCTION:
+            state = "" if fn is None else "a function"
+        else:
+            state = "gone" if fn is None else "not pinned" if not p.hash else "changed" if pin(fn.text) != p.hash else ""
         if state:
             changed.append({"path": p.path, "function": p.c_name, "state": state, "module": p.module})
     if args.json:
@@ -111,7 +126,41 @@ def _pin(args: argparse.Namespace) -> int:
     return EXIT_FAILED if missing else EXIT_OK
 
 
+def _check(args: argparse.Namespace) -> int:
+    from kemu.report.samecheck import compare, known
+
+    tree = _tree(args)
+    checker = compare.Checker(tree)
+    subjects = compare.subjects()
+    found = [d for s in subjects for d in checker.compare(s)]
+    v = known.judge(found)
+    if args.function:
+        names = (args.function,)
+        v.explained = [(d, why) for d, why in v.explained if d.c_name in names or d.name in names]
+        v.open = [d for d in v.open if d.c_name in names or d.name in names]
+        v.new = [d for d in v.new if d.c_name in names or d.name in names]
+    if args.json:
+        rows = [{**asdict(d), "kind": d.kind, "state": "explained", "reason": why} for d, why in v.explained]
+        rows += [{**asdict(d), "kind": d.kind, "state": "open"} for d in v.open] + [{**asdict(d), "kind": d.kind, "state": "new"} for d in v.new]
+        print(json.dumps({"checked": len(subjects), "differences": rows, "stale": v.stale}))
+        return EXIT_FAILED if v.new or v.stale else EXIT_OK
+    if args.all or args.function:
+        for d, why in v.explained:
+            print(f"explained   {d.path}: {d.c_name}: {d.what}: {why}")
+        for d in v.open:
+            print(f"open        {d.path}: {d.c_name}: {d.what} ({d.module}.{d.name})")
+    for d in v.new:
+        print(f"unexplained {d.path}: {d.c_name}: {d.what} ({d.module}.{d.name}{', by ' + d.via if d.via else ''})")
+    for line in v.stale:
+        print(f"stale       {line}")
+    kinds = Counter(d.kind for d in v.open)
+    words = ", ".join(f"{kinds[k]} {k}" for k in sorted(kinds)) or "none"
+    print(f"{len(subjects)} functions compared with {tree}: {len(v.new)} unexplained differences, {len(v.explained)} explained, "
+          f"{len(v.open)} open ({words}), {len(v.stale)} stale lines")
+    return EXIT_FAILED if v.new or v.stale else EXIT_OK
+
+
 def run(args: argparse.Namespace) -> int:
     if args.function is not None and args.action != "diff":
         raise CommandError(f"{args.action} takes no function: {args.function!r}", EXIT_USAGE)
-    return {"list": _list, "diff": _diff, "drift": _drift, "pin": _pin}[args.action](args)
+    return {"list": _list, "diff": _diff, "drift": _drift, "pin": _pin, "check": _check}[args.action](args)

@@ -68,7 +68,7 @@ def bdi_unregister(bdi: BackingDevInfo) -> None:
         this.machine.parts["bdi"].pop(bdi.dev_name, None)
 
 
-@dup(C)
+@dup("include/linux/backing-dev.h")
 def bdi_get(bdi: BackingDevInfo) -> BackingDevInfo:
     """``struct backing_dev_info *bdi_get(struct backing_dev_info *bdi)``"""
     bdi.refcnt += 1

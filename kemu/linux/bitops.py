@@ -25,19 +25,19 @@ def test_bit(nr: int, addr: Bits) -> bool:
     return bool(addr.v >> nr & 1)
 
 
-@dup("include/linux/bitops.h")
+@custom("include/asm-generic/bitops/instrumented-atomic.h", "set_bit", "one step on a Python int")
 def set_bit(nr: int, addr: Bits) -> None:
     """``void set_bit(long nr, unsigned long *addr)``"""
     addr.v |= 1 << nr
 
 
-@dup("include/linux/bitops.h")
+@custom("include/asm-generic/bitops/instrumented-atomic.h", "clear_bit", "one step on a Python int")
 def clear_bit(nr: int, addr: Bits) -> None:
     """``void clear_bit(long nr, unsigned long *addr)``"""
     addr.v &= ~(1 << nr)
 
 
-@dup("include/linux/bitops.h")
+@custom("include/asm-generic/bitops/instrumented-atomic.h", "test_and_set_bit", "one step on a Python int")
 def test_and_set_bit(nr: int, addr: Bits) -> bool:
     """``bool test_and_set_bit(long nr, unsigned long *addr)``"""
     old = addr.v
@@ -45,7 +45,7 @@ def test_and_set_bit(nr: int, addr: Bits) -> bool:
     return bool(old >> nr & 1)
 
 
-@dup("include/linux/bitops.h")
+@custom("include/asm-generic/bitops/instrumented-atomic.h", "test_and_clear_bit", "one step on a Python int")
 def test_and_clear_bit(nr: int, addr: Bits) -> bool:
     """``bool test_and_clear_bit(long nr, unsigned long *addr)``"""
     old = addr.v
@@ -61,7 +61,7 @@ def for_each_set_bit(word: int, size: int) -> Iterator[int]:
             yield bit
 
 
-@dup("include/linux/bitops.h")
+@dup("include/asm-generic/bitops/const_hweight.h")
 def hweight32(w: int) -> int:
     """``unsigned int hweight32(u32 w)``"""
     return (w & 0xFFFF_FFFF).bit_count()

@@ -21,7 +21,7 @@ from kemu.linux.bio import bdev_rw_virt
 from kemu.linux.blk_core import bdev_read_only
 from kemu.linux.blk_types import REQ_OP_WRITE
 from kemu.linux.err import IS_ERR, PTR_ERR
-from kemu.linux.errno import EFAULT, EINVAL, ENOSPC, ENXIO, EPERM
+from kemu.linux.errno import EFAULT, ENOSPC, ENXIO, EPERM
 from kemu.linux.fcntl import O_ACCMODE, O_EXCL, O_NDELAY, O_RDWR, O_WRONLY
 from kemu.linux.filemap import read_mapping_folio
 from kemu.linux.filemap_read import filemap_read
@@ -32,7 +32,8 @@ from kemu.linux.types import arch
 from kemu.linux.uio import IovIter, copy_from_iter, iov_iter_reexpand, iov_iter_truncate
 from kemu.linux.vfs.constants import FMODE_READ, FMODE_WRITE
 from kemu.linux.vfs.inode_attr import file_update_time
-from kemu.linux.vfs.locking import inode_lock, inode_unlock
+from kemu.linux.vfs.locking import inode_lock, inode_lock_shared, inode_unlock, inode_unlock_shared
+from kemu.linux.vfs.read_write import fixed_size_llseek
 from kemu.linux.vfs.types import File, file_operations
 
 C = "block/fops.c"
@@ -85,20 +86,15 @@ def blkdev_release(inode: Any, filp: File) -> int:
 @dup(C)
 def blkdev_llseek(file: File, offset: int, whence: int) -> int:
     """``static loff_t blkdev_llseek(struct file *file, loff_t offset, int whence)``: -EINVAL outside of the device."""
-    size = file.f_mapping.host.i_size
-    if whence == SEEK_CUR:
-        offset += file.f_pos
-    elif whence == SEEK_END:
-        offset += size
-    elif whence != SEEK_SET:
-        return -EINVAL
-    if offset < 0 or offset > size:
-        return -EINVAL
-    file.f_pos = offset
-    return offset
+    bd_inode = file.f_mapping.host
+
+    inode_lock(bd_inode)
+    retval = fixed_size_llseek(file, offset, whence, bd_inode.i_size)
+    inode_unlock(bd_inode)
+    return retval
 
 
-@dup(C)
+@custom(C, "blkdev_read_iter", "without IOCB_DIRECT")
 def blkdev_read_iter(iocb: Any, to: IovIter) -> int:
     """``static ssize_t blkdev_read_iter(struct kiocb *iocb, struct iov_iter *to)``: through the page cache, up to the end of the device."""
     bdev = I_BDEV(iocb.ki_filp.f_mapping.host)
@@ -111,7 +107,12 @@ def blkdev_read_iter(iocb: Any, to: IovIter) -> int:
         size -= pos
         shorted = to.count - size
         iov_iter_truncate(to, size)
-    ret = filemap_read(iocb, to, 0) if to.count else 0
+    ret = 0
+    if to.count:
+        # Take i_rwsem and invalidate_lock to avoid racing with set_blocksize changing i_blkbits/folio order and punching out the pagecache.
+        inode_lock_shared(iocb.ki_filp.f_mapping.host)
+        ret = filemap_read(iocb, to, 0)
+        inode_unlock_shared(iocb.ki_filp.f_mapping.host)
     if shorted:
         iov_iter_reexpand(to, to.count + shorted)
     return ret
@@ -143,7 +144,7 @@ def blkdev_buffered_write(iocb: Any, from_: IovIter) -> int:
     return written
 
 
-@dup(C)
+@custom(C, "blkdev_write_iter", "without IOCB_DIRECT")
 def blkdev_write_iter(iocb: Any, from_: IovIter) -> int:
     """``static ssize_t blkdev_write_iter(struct kiocb *iocb, struct iov_iter *from)``: -EPERM (read-only), -ENOSPC behind the end, or bytes written."""
     file = iocb.ki_filp
@@ -164,9 +165,9 @@ def blkdev_write_iter(iocb: Any, from_: IovIter) -> int:
     ret = file_update_time(file)
     if ret:
         return ret
-    inode_lock(bd_inode)
+    inode_lock_shared(bd_inode)
     ret = blkdev_buffered_write(iocb, from_)
-    inode_unlock(bd_inode)
+    inode_unlock_shared(bd_inode)
     iov_iter_reexpand(from_, from_.count + shorted)
     return ret
 

@@ -90,7 +90,7 @@ def folio_buffers(folio: Page) -> Any:
     return (folio.private or None) if folio.flags & PG_private else None
 
 
-@dup(H)
+@custom(H, "lock_buffer", "a bit and a scheduler queue")
 def lock_buffer(bh: BufferHead) -> None:
     """``void lock_buffer(struct buffer_head *bh)``. Context: may sleep."""
     while bh.b_state & _Lock:
@@ -298,7 +298,7 @@ def block_invalidate_folio(folio: Page, offset: int, length: int) -> None:
         filemap_release_folio(folio, 0)
 
 
-@dup(C)
+@custom(C, "try_to_free_buffers", "no buffer is on the list of a file's own buffers")
 def try_to_free_buffers(folio: Page) -> bool:
     """``bool try_to_free_buffers(struct folio *folio)``: False if one is in use."""
     BUG_ON(not folio.flags & PG_locked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import dup, names
+from kemu.linux.honesty import custom, dup, names
 from kemu.machine.current import this
 from kemu.machine.sched import NSEC_PER_JIFFY, WaitQueue
 
@@ -33,7 +33,7 @@ reinit_completion = init_completion
 names("dup", "include/linux/completion.h", "reinit_completion")
 
 
-@dup("include/linux/completion.h")
+@custom("kernel/sched/completion.c", "complete", "a scheduler queue instead of a wait queue with a lock")
 def complete(x: completion) -> None:
     """``void complete(struct completion *x)``"""
     if x.done != UINT_MAX:
@@ -42,7 +42,7 @@ def complete(x: completion) -> None:
         x.wq.wake(1)
 
 
-@dup("include/linux/completion.h")
+@custom("kernel/sched/completion.c", "complete_all", "a scheduler queue instead of a wait queue with a lock")
 def complete_all(x: completion) -> None:
     """``void complete_all(struct completion *x)``"""
     x.done = UINT_MAX
@@ -50,7 +50,7 @@ def complete_all(x: completion) -> None:
         x.wq.wake()
 
 
-@dup("include/linux/completion.h")
+@custom("kernel/sched/completion.c", "wait_for_completion", "a scheduler queue instead of a wait queue with a lock")
 def wait_for_completion(x: completion) -> None:
     """``void wait_for_completion(struct completion *x)``. Context: may sleep."""
     if this.watch is not None:
@@ -64,7 +64,7 @@ def wait_for_completion(x: completion) -> None:
 
 
 wait_for_completion_io = wait_for_completion
-names("dup", "include/linux/completion.h", "wait_for_completion_io")
+names("custom", "kernel/sched/completion.c", "wait_for_completion_io", how="as wait_for_completion(): nobody counts the wait as I/O")
 
 
 @dup("include/linux/completion.h")
@@ -83,7 +83,7 @@ def wait_for_completion_timeout(x: completion, timeout: int) -> int:
     return max(1, end - this.machine.clock.jiffies)
 
 
-@dup("include/linux/completion.h")
+@custom("kernel/sched/completion.c", "completion_done", "a scheduler queue instead of a wait queue with a lock")
 def completion_done(x: completion) -> bool:
     """``bool completion_done(struct completion *x)``"""
     return x.done > 0

@@ -62,14 +62,14 @@ def dax_remove_host(disk: Any) -> None:
     this.machine.parts.get("dax_hosts", {}).pop(disk, None)
 
 
-@dup(S)
+@custom(S, "kill_dax", "a flag; nobody reads it under SRCU")
 def kill_dax(dax_dev: DaxDevice | None) -> None:
     """``void kill_dax(struct dax_device *dax_dev)``: every access fails from now on."""
     if dax_dev is not None:
         dax_dev.alive = False
 
 
-@dup(S)
+@custom(S, "put_dax", "nothing is counted")
 def put_dax(dax_dev: DaxDevice | None) -> None:
     """``void put_dax(struct dax_device *dax_dev)``"""
     if dax_dev is not None:
@@ -77,7 +77,7 @@ def put_dax(dax_dev: DaxDevice | None) -> None:
         WARN_ON(dax_dev.refs < 0)
 
 
-@dup(S)
+@custom(S, "fs_dax_get_by_bdev", "a disk says whether it has direct access: no dax_device is looked up under SRCU")
 def fs_dax_get_by_bdev(bdev: Any, start_off: Ref, holder: Any = None, ops: Any = None) -> DaxDevice | None:
     """``struct dax_device *fs_dax_get_by_bdev(struct block_device *bdev, u64 *start_off, void *holder, const struct dax_holder_operations *ops)``
 

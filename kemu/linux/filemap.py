@@ -71,7 +71,7 @@ def folio_put_refs(folio: Page, refs: int) -> None:
         w.ref("folio", folio, -refs)
 
 
-@dup(C)
+@dup("include/linux/pagemap.h")
 def filemap_alloc_folio(gfp: int, order: int, policy: Any = None) -> Page | None:
     """``struct folio *filemap_alloc_folio(gfp_t gfp, unsigned int order, struct mempolicy *policy)``
 
@@ -477,7 +477,10 @@ def filemap_range_has_page(mapping: AddressSpace, start_byte: int, end_byte: int
         return False
     shift = this.mem.shift
     first, last = start_byte >> shift, end_byte >> shift
-    return any(first <= i <= last for i in mapping.i_pages)
+    rcu_read_lock()
+    found = any(first <= i <= last for i in mapping.i_pages)
+    rcu_read_unlock()
+    return found
 
 
 @custom(C, "filemap_write_and_wait_range", "nothing is ever dirty: reading only")

@@ -23,6 +23,7 @@ from kemu.linux.mapping import (
     filemap_invalidate_unlock_shared,
 )
 from kemu.linux.mm import flush_dcache_folio, folio_put
+from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from kemu.linux.readahead import ReadaheadControl, page_cache_async_ra, page_cache_sync_ra
 from kemu.linux.sched import cond_resched, memalloc_noio_restore, memalloc_noio_save
 from kemu.linux.truncate import folio_unmap_invalidate
@@ -45,18 +46,20 @@ def filemap_get_read_batch(mapping: AddressSpace, index: int, max_: int, fbatch:
     folios = fbatch.folios
     w = this.watch
     room = FOLIO_BATCH_SIZE - len(folios)
+    rcu_read_lock()
     while index <= max_:
         folio = get(index)
         if folio is None:
-            return
+            break
         folio.refcount += 1
         if w is not None:
             w.ref("folio", folio, 1)
         folios.append(folio)
         room -= 1
         if not room or folio.flags & (PG_uptodate | PG_readahead) != PG_uptodate:
-            return
+            break
         index = folio.index + (1 << folio.order)
+    rcu_read_unlock()
 
 
 def _range_uptodate(mapping: AddressSpace, pos: int, count: int, folio: Page, need_uptodate: bool) -> bool:
@@ -329,6 +332,9 @@ def generic_file_read_iter(iocb: Any, iter_: IovIter) -> int:
         retval = kiocb_write_and_wait(iocb, count)
         if retval < 0:
             return retval
+        if iocb.ki_filp.f_path.dentry is not None:      # not one made by hand
+            file_accessed(iocb.ki_filp)
+
         retval = int(mapping.a_ops.direct_IO(iocb, iter_))
         if retval >= 0:
             iocb.ki_pos += retval

@@ -74,7 +74,7 @@ def _wait_locked(folio: Page, state: int, exclusive: bool, drop: bool) -> int:
         folio.flags |= PG_waiters
 
 
-@dup(P)
+@custom(P, "folio_lock", "a scheduler queue instead of a hashed wait queue with a lock")
 def folio_lock(folio: Page) -> None:
     """``void folio_lock(struct folio *folio)``. Context: may sleep."""
     w = this.watch
@@ -119,7 +119,7 @@ def _wake(folio: Page) -> None:
         folio.flags &= ~PG_waiters
 
 
-@dup(C)
+@custom(C, "folio_unlock", "a scheduler queue instead of a hashed wait queue with a lock")
 def folio_unlock(folio: Page) -> None:
     """``void folio_unlock(struct folio *folio)``: wakes who waits. Context: any but NMI."""
     flags = folio.flags
@@ -139,7 +139,7 @@ def unlock_page(page: Page) -> None:
     folio_unlock(page.head or page)
 
 
-@dup(C)
+@custom(C, "folio_end_read", "a scheduler queue instead of a hashed wait queue with a lock")
 def folio_end_read(folio: Page, success: bool) -> None:
     """``void folio_end_read(struct folio *folio, bool success)``: no more reads are under way; unlocks, and marks uptodate on success.
 

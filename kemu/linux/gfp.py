@@ -73,7 +73,7 @@ def get_zeroed_page(gfp: int) -> int:
     return page_va(page)
 
 
-@dup("include/linux/gfp.h")
+@custom("mm/page_alloc.c", "__free_pages", "the machine's page allocator")
 def __free_pages(page: Page, order: int) -> None:
     """``void __free_pages(struct page *page, unsigned int order)``: drops one reference, frees at zero."""
     put_page_last(page)

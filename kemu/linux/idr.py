@@ -27,7 +27,7 @@ def idr_init(r: idr) -> None:
     r.d = {}
 
 
-@dup("include/linux/idr.h")
+@custom("lib/idr.c", "idr_alloc", "a dict")
 def idr_alloc(r: idr, ptr: Any, start: int, end: int, gfp: int) -> int:
     """``int idr_alloc(struct idr *idr, void *ptr, int start, int end, gfp_t gfp)``: the lowest free id; -ENOMEM, -ENOSPC."""
     if this.chooser is not None and _fails(gfp, "idr_alloc"):
@@ -41,13 +41,13 @@ def idr_alloc(r: idr, ptr: Any, start: int, end: int, gfp: int) -> int:
     return i
 
 
-@dup("include/linux/idr.h")
+@custom("lib/idr.c", "idr_find", "a dict")
 def idr_find(r: idr, id_: int) -> Any:
     """``void *idr_find(const struct idr *idr, unsigned long id)``"""
     return r.d.get(id_)
 
 
-@dup("include/linux/idr.h")
+@custom("lib/idr.c", "idr_remove", "a dict")
 def idr_remove(r: idr, id_: int) -> Any:
     """``void *idr_remove(struct idr *idr, unsigned long id)``"""
     return r.d.pop(id_, None)
@@ -59,7 +59,7 @@ def idr_for_each_entry(r: idr) -> Iterator[tuple[int, Any]]:
     yield from sorted(r.d.items())
 
 
-@dup("include/linux/idr.h")
+@custom("lib/idr.c", "idr_for_each", "a dict")
 def idr_for_each(r: idr, fn: Callable[[int, Any, Any], int], data: Any) -> int:
     """``int idr_for_each(const struct idr *idr, int (*fn)(int id, void *p, void *data), void *data)``"""
     for i, p in sorted(r.d.items()):
@@ -69,7 +69,7 @@ def idr_for_each(r: idr, fn: Callable[[int, Any, Any], int], data: Any) -> int:
     return 0
 
 
-@dup("include/linux/idr.h")
+@custom("lib/radix-tree.c", "idr_destroy", "a dict")
 def idr_destroy(r: idr) -> None:
     """``void idr_destroy(struct idr *idr)``"""
     r.d = {}

@@ -294,4 +294,5 @@ def init_dup(file: File) -> int:
     fds.append(get_file(file))
     return 0
 
-names("dup", "fs/namei.c", "kern_path", "path_permission")
+names("dup", "fs/namei.c", "kern_path")
+names("dup", "include/linux/fs.h", "path_permission")

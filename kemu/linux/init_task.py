@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom
 from kemu.linux.initrd import initrd
 from kemu.linux.task_work import task_work_run
 from kemu.machine.current import this
@@ -34,7 +34,7 @@ def setup_arch() -> str:
     return m.cmdline
 
 
-@dup("kernel/fork.c", "user_mode_thread")
+@custom("kernel/fork.c", "user_mode_thread", "the scheduler makes the task: no copy_process()")
 def kernel_thread_fn(fn: Callable[[Any], int], arg: Any, comm: str) -> int:
     """``pid_t user_mode_thread(fn, arg, CLONE_FS)``: shares init's fs_struct and is no PF_KTHREAD; it runs task_work when ``fn`` returns."""
     def body() -> None:
@@ -50,7 +50,7 @@ def kernel_thread_fn(fn: Callable[[Any], int], arg: Any, comm: str) -> int:
     return this.sched.spawn(comm, body, 0).pid
 
 
-@dup("kernel/fork.c")
+@custom("kernel/fork.c", "kernel_thread", "the scheduler makes the task: no copy_process()")
 def kernel_thread(fn: Callable[[Any], int], arg: Any, name: str) -> int:
     """``pid_t kernel_thread(int (*fn)(void *), void *arg, const char *name, unsigned long flags)``: PF_KTHREAD, shares init's fs_struct."""
     return this.sched.spawn(name, lambda: (fn(arg), None)[1], PF_KTHREAD).pid

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.errno import EEXIST, ENOMEM
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom
 from kemu.linux.printk import pr_err, vsprintf
 from kemu.linux.slab import _fails
 from kemu.machine.current import this
@@ -38,7 +38,7 @@ class kobject:
         self.refs = 0
 
 
-@dup("include/linux/kobject.h")
+@custom("lib/kobject.c", "kobject_init_and_add", "only what sysfs shows of it is kept")
 def kobject_init_and_add(kobj: kobject, ktype: kobj_type, parent: kobject | None, fmt: str, *args: Any) -> int:
     """``int kobject_init_and_add(struct kobject *kobj, const struct kobj_type *ktype, struct kobject *parent, const char *fmt, ...)``
 
@@ -59,7 +59,7 @@ def kobject_init_and_add(kobj: kobject, ktype: kobj_type, parent: kobject | None
     return 0
 
 
-@dup("include/linux/kobject.h")
+@custom("lib/kobject.c", "kobject_del", "only what sysfs shows of it is kept")
 def kobject_del(kobj: kobject) -> None:
     """``void kobject_del(struct kobject *kobj)``"""
     if kobj.parent is not None and kobj.parent.children.get(kobj.name) is kobj:
@@ -67,7 +67,7 @@ def kobject_del(kobj: kobject) -> None:
     kobj.parent = None
 
 
-@dup("include/linux/kobject.h")
+@custom("lib/kobject.c", "kobject_put", "only what sysfs shows of it is kept")
 def kobject_put(kobj: kobject) -> None:
     """``void kobject_put(struct kobject *kobj)``: releases at zero."""
     kobj.refs -= 1
@@ -77,7 +77,7 @@ def kobject_put(kobj: kobject) -> None:
             kobj.ktype.release(kobj)
 
 
-@dup("include/linux/kobject.h")
+@custom("lib/kobject.c", "kset_register", "only what sysfs shows of it is kept")
 def kset_register(kset: kobject) -> int:
     """``int kset_register(struct kset *k)``: 0 or -ENOMEM."""
     if this.chooser is not None and _fails(0xCC0, "kset"):
@@ -86,7 +86,7 @@ def kset_register(kset: kobject) -> int:
     return 0
 
 
-@dup("include/linux/kobject.h")
+@custom("lib/kobject.c", "kset_unregister", "only what sysfs shows of it is kept")
 def kset_unregister(kset: kobject) -> None:
     """``void kset_unregister(struct kset *k)``"""
     kobject_put(kset)

@@ -45,7 +45,7 @@ def memblock_is_region_reserved(base: int, size: int) -> bool:
     return any(base < end and start < base + size for start, end in g.reserved)
 
 
-@dup("mm/memblock.c")
+@dup("include/linux/memblock.h")
 def memblock_reserve(base: int, size: int) -> int:
     """``int memblock_reserve(phys_addr_t base, phys_addr_t size)``"""
     g.reserved.append((base, base + size))

@@ -81,7 +81,7 @@ def folio_address(folio: Page) -> int:
     return PAGE_OFFSET + (folio.pfn << arch.PAGE_SHIFT)
 
 
-@dup("include/linux/mm.h")
+@dup("include/asm-generic/memory_model.h")
 def page_to_pfn(page: Page) -> int:
     """``unsigned long page_to_pfn(struct page *page)``"""
     return page.pfn
@@ -136,7 +136,7 @@ def folio_get(folio: Page) -> None:
         this.watch.ref("folio", folio, 1)
 
 
-@dup("include/linux/mm.h")
+@dup("include/linux/page_ref.h")
 def folio_try_get(folio: Page) -> bool:
     """``bool folio_try_get(struct folio *folio)``"""
     if folio.refcount <= 0:

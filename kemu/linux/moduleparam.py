@@ -127,7 +127,7 @@ def param_check(kind: str, val: str | None) -> int:
     return 0
 
 
-@port_of("kernel/params.c", "parse_one")
+@custom("kernel/params.c", "parse_one", "parameters belong to no module: kernel_param_lock() is not taken")
 def parse_one(param: str, val: str | None, doing: str, min_level: int, max_level: int, arg: Any, handle_unknown: parse_unknown_fn | None,
               known: list[kernel_param]) -> int:
     # Find parameter

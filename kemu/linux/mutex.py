@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.errno import EINTR
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import custom, dup
 from kemu.machine.current import this
 from kemu.machine.sched import WaitQueue
 from kemu.machine.splat import KernelBug, caller_function
@@ -29,7 +29,7 @@ def mutex_init(lock: mutex) -> None:
     lock.owner = None
 
 
-@dup("include/linux/mutex.h")
+@custom("include/linux/mutex.h", "mutex_lock", "a scheduler queue, without optimistic spinning")
 def mutex_lock(lock: mutex) -> None:
     """``void mutex_lock(struct mutex *lock)``. Context: may sleep; taking one's own again is a report."""
     if this.watch is not None:
@@ -49,7 +49,7 @@ def mutex_lock(lock: mutex) -> None:
         this.watch.lock("mutex", lock)
 
 
-@dup("include/linux/mutex.h")
+@custom("include/linux/mutex.h", "mutex_lock_killable", "a scheduler queue; a signal is seen only before the wait")
 def mutex_lock_killable(lock: mutex) -> int:
     """``int mutex_lock_killable(struct mutex *lock)``: -EINTR if a fatal signal is pending."""
     if this.task.pending_signal:
@@ -58,7 +58,7 @@ def mutex_lock_killable(lock: mutex) -> int:
     return 0
 
 
-@dup("include/linux/mutex.h")
+@custom("include/linux/mutex.h", "mutex_trylock", "knows who holds it")
 def mutex_trylock(lock: mutex) -> bool:
     """``int mutex_trylock(struct mutex *lock)``"""
     if lock.owner is not None:
@@ -69,7 +69,7 @@ def mutex_trylock(lock: mutex) -> bool:
     return True
 
 
-@dup("include/linux/mutex.h")
+@custom("kernel/locking/mutex.c", "mutex_unlock", "a scheduler queue: no handoff, no optimistic spinning")
 def mutex_unlock(lock: mutex) -> None:
     """``void mutex_unlock(struct mutex *lock)``: only by its owner."""
     if lock.owner is not this.task:

@@ -187,7 +187,7 @@ def folio_mapping(folio: Page) -> AddressSpace | None:
     return folio.mapping                            # type: ignore[no-any-return]
 
 
-@dup("include/linux/page-flags.h")
+@dup("include/linux/mm.h")
 def folio_page_idx(folio: Page, page: Page) -> int:
     """``unsigned long folio_page_idx(const struct folio *folio, const struct page *page)``"""
     return page.pfn - folio.pfn

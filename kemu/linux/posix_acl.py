@@ -10,6 +10,7 @@ from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EACCES, EINVAL, EIO, ENODATA, ENOMEM, EOPNOTSUPP, ERANGE
 from kemu.linux.gfp import GFP_NOFS
 from kemu.linux.honesty import custom, dup, names
+from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.stat import S_ISLNK
 from kemu.linux.super_types import SB_POSIXACL
@@ -69,9 +70,11 @@ def posix_acl_release(acl: PosixAcl | None) -> None:
 @dup("fs/posix_acl.c")
 def get_cached_acl(inode: Inode, type: int) -> Any:
     """``struct posix_acl *get_cached_acl(struct inode *inode, int type)``: referenced; None; or a negative int if it is not cached."""
+    rcu_read_lock()
     acl = getattr(inode, _slot(type))
     if not is_uncached_acl(acl):
         posix_acl_dup(acl)
+    rcu_read_unlock()
     return acl
 
 

@@ -66,13 +66,13 @@ def call_rcu(head: Any, func: Callable[[Any], None]) -> None:
     _rcu().pending.append((head, func))
 
 
-@dup("include/linux/rcupdate.h")
+@custom("kernel/rcu/tree.c", "rcu_barrier", "callbacks run at the machine's idle points")
 def rcu_barrier() -> None:
     """``void rcu_barrier(void)``: all callbacks queued so far have run. Context: may sleep."""
     _rcu().drain()
 
 
-@dup("include/linux/rcupdate.h")
+@custom("kernel/rcu/tree.c", "synchronize_rcu", "callbacks run at the machine's idle points")
 def synchronize_rcu() -> None:
     """``void synchronize_rcu(void)``: waits for readers. Context: may sleep."""
     while any(t.rcu_depth for t in this.sched.tasks if t is not this.task):

@@ -27,6 +27,7 @@ from kemu.linux.mapping import (
 from kemu.linux.math import ilog2, roundup_pow_of_two
 from kemu.linux.mm import folio_get, folio_put
 from kemu.linux.psi import psi_memstall_enter, psi_memstall_leave
+from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from kemu.linux.sched import memalloc_nofs_restore, memalloc_nofs_save
 from kemu.linux.types import Ref
 from kemu.linux.vfs.constants import FMODE_RANDOM
@@ -380,7 +381,9 @@ def page_cache_sync_ra(ractl: ReadaheadControl, req_count: int) -> None:
         ra.async_size = ra.size - req_count if ra.size > req_count else ra.size >> 1
     else:
         # look for the traces that a sequential stream would leave behind
+        rcu_read_lock()
         miss = page_cache_prev_miss(ractl.mapping, index - 1, max_pages)
+        rcu_read_unlock()
         contig_count = index - miss - 1 & arch.ULONG_MAX
         # Standalone, small random read. Read as is, and do not pollute the readahead state.
         if contig_count <= req_count:
@@ -416,7 +419,9 @@ def page_cache_async_ra(ractl: ReadaheadControl, folio: Page, req_count: int) ->
         ra.size = max(ra.size, get_next_ra_size(ra, max_pages))
     else:
         # Hit a marked folio without valid readahead state, e.g. interleaved reads.
+        rcu_read_lock()
         start = page_cache_next_miss(ractl.mapping, index + 1, max_pages)
+        rcu_read_unlock()
         if not start or start - index > max_pages:
             return
         ra.start = start

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import dup, names
+from kemu.linux.honesty import custom, dup, names
 from kemu.machine.current import this
 from kemu.machine.sched import WaitQueue
 from kemu.machine.splat import KernelBug, caller_function
@@ -39,7 +39,7 @@ def init_rwsem(sem: rw_semaphore) -> None:
     sem.writer = None
 
 
-@dup("include/linux/rwsem.h")
+@custom("kernel/locking/rwsem.c", "down_read", "a scheduler queue: no handoff, no optimistic spinning")
 def down_read(sem: rw_semaphore) -> None:
     """``void down_read(struct rw_semaphore *sem)``. Context: may sleep."""
     if this.watch is not None:
@@ -51,7 +51,7 @@ def down_read(sem: rw_semaphore) -> None:
         this.watch.lock("rwsem-read", sem)
 
 
-@dup("include/linux/rwsem.h")
+@custom("kernel/locking/rwsem.c", "down_read_trylock", "a scheduler queue: no handoff, no optimistic spinning")
 def down_read_trylock(sem: rw_semaphore) -> bool:
     """``int down_read_trylock(struct rw_semaphore *sem)``"""
     if sem.writer is not None:
@@ -60,7 +60,7 @@ def down_read_trylock(sem: rw_semaphore) -> bool:
     return True
 
 
-@dup("include/linux/rwsem.h")
+@custom("kernel/locking/rwsem.c", "up_read", "a scheduler queue: no handoff, no optimistic spinning")
 def up_read(sem: rw_semaphore) -> None:
     """``void up_read(struct rw_semaphore *sem)``"""
     if sem.readers <= 0:
@@ -73,7 +73,7 @@ def up_read(sem: rw_semaphore) -> None:
         this.watch.unlock("rwsem-read", sem)
 
 
-@dup("include/linux/rwsem.h")
+@custom("kernel/locking/rwsem.c", "down_write", "a scheduler queue: no handoff, no optimistic spinning")
 def down_write(sem: rw_semaphore) -> None:
     """``void down_write(struct rw_semaphore *sem)``. Context: may sleep."""
     if this.watch is not None:
@@ -85,7 +85,7 @@ def down_write(sem: rw_semaphore) -> None:
         this.watch.lock("rwsem-write", sem)
 
 
-@dup("include/linux/rwsem.h")
+@custom("kernel/locking/rwsem.c", "down_write_trylock", "a scheduler queue: no handoff, no optimistic spinning")
 def down_write_trylock(sem: rw_semaphore) -> bool:
     """``int down_write_trylock(struct rw_semaphore *sem)``"""
     if sem.writer is not None or sem.readers:
@@ -94,7 +94,7 @@ def down_write_trylock(sem: rw_semaphore) -> bool:
     return True
 
 
-@dup("include/linux/rwsem.h")
+@custom("kernel/locking/rwsem.c", "up_write", "a scheduler queue: no handoff, no optimistic spinning")
 def up_write(sem: rw_semaphore) -> None:
     """``void up_write(struct rw_semaphore *sem)``"""
     if sem.writer is None:
@@ -107,5 +107,20 @@ def up_write(sem: rw_semaphore) -> None:
         this.watch.unlock("rwsem-write", sem)
 
 
+@custom("kernel/locking/rwsem.c", "downgrade_write", "a scheduler queue: no handoff, no optimistic spinning")
+def downgrade_write(sem: rw_semaphore) -> None:
+    """``void downgrade_write(struct rw_semaphore *sem)``: from writing to reading, with nobody in between."""
+    if sem.writer is None:
+        func = caller_function()[0]
+        raise KernelBug(f"WARNING: bad unlock balance detected in {func}", [f"{sem.name} has no writer"], function=func)
+    sem.writer = None
+    sem.readers += 1
+    if sem.wq is not None:
+        sem.wq.wake()
+    if this.watch is not None:
+        this.watch.unlock("rwsem-write", sem)
+        this.watch.lock("rwsem-read", sem)
+
+
 down_write_nested = down_write
-names("dup", "include/linux/rwsem.h", "down_write_nested")
+names("custom", "kernel/locking/rwsem.c", "down_write_nested", how="as down_write(): there are no lockdep subclasses")

@@ -87,12 +87,12 @@ def preempt_enable() -> None:
     this.task.preempt_count -= 1
 
 
-@dup("include/linux/preempt.h")
+@custom("kernel/sched/core.c", "migrate_disable", "the machine's scheduler and clock")
 def migrate_disable() -> None:
     """``void migrate_disable(void)``"""
 
 
-@dup("include/linux/preempt.h")
+@custom("kernel/sched/core.c", "migrate_enable", "the machine's scheduler and clock")
 def migrate_enable() -> None:
     """``void migrate_enable(void)``"""
 
@@ -121,32 +121,32 @@ def num_possible_cpus() -> int:
     return 1
 
 
-@dup("include/linux/sched.h")
+@custom("kernel/time/sleep_timeout.c", "schedule_timeout_uninterruptible", "the machine's scheduler and clock")
 def schedule_timeout_uninterruptible(timeout: int) -> int:
     """``long schedule_timeout_uninterruptible(long timeout)``: jiffies."""
     this.sched.sleep(timeout * NSEC_PER_JIFFY)
     return 0
 
 
-@dup("include/linux/delay.h")
+@custom("kernel/time/sleep_timeout.c", "msleep", "the machine's scheduler and clock")
 def msleep(msecs: int) -> None:
     """``void msleep(unsigned int msecs)``"""
     this.sched.sleep(msecs * 1_000_000)
 
 
-@dup("include/linux/timekeeping.h")
+@custom("kernel/time/timekeeping.c", "ktime_get", "the machine's scheduler and clock")
 def ktime_get() -> int:
     """``ktime_t ktime_get(void)``: nanoseconds of virtual time."""
     return this.machine.clock.now_ns
 
 
-@dup("include/linux/preempt.h")
+@dup("include/asm-generic/preempt.h")
 def preempt_count() -> int:
     """``preempt_count()``"""
     return this.task.preempt_count
 
 
-@dup("include/linux/preempt.h")
+@dup("include/asm-generic/preempt.h")
 def preempt_count_set(pc: int) -> None:
     """``preempt_count_set(pc)``"""
     this.task.preempt_count = pc

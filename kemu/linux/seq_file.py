@@ -41,7 +41,7 @@ def seq_printf(m: SeqFile, f: str, *args: Any) -> None:
     m.parts.append(vsprintf(f, args))
 
 
-@dup("fs/seq_file.c")
+@dup("include/linux/seq_file.h")
 def seq_escape(m: SeqFile, s: str, esc: str) -> None:
     """``void seq_escape(struct seq_file *m, const char *s, const char *esc)``: characters of ``esc`` as octal escapes."""
     m.parts.append("".join(f"\\{ord(c):03o}" if c in esc else c for c in s))

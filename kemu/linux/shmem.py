@@ -282,7 +282,7 @@ def shmem_get_folio(inode: Any, index: int, write_end: int, foliop: Ref, sgp: in
     return 0
 
 
-@dup(C)
+@custom(C, "shmem_write_begin", "one tmpfs in memory: no folio is poisoned, split or swapped")
 def shmem_write_begin(iocb: Any, mapping: Any, pos: int, len_: int, foliop: Ref, fsdata: Any) -> int:
     """``static int shmem_write_begin(...)``. Return: 0, -ENOSPC, -ENOMEM."""
     return shmem_get_folio(mapping.host, pos >> arch.PAGE_SHIFT, pos + len_, foliop, SGP_WRITE)

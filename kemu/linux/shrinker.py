@@ -41,7 +41,7 @@ def _list() -> list[shrinker]:
     return this.machine.parts.setdefault("shrinkers", [])      # type: ignore[no-any-return]
 
 
-@dup("include/linux/shrinker.h")
+@custom("mm/shrinker.c", "shrinker_alloc", "a list that the machine asks when memory is short")
 def shrinker_alloc(flags: int, fmt: str, *args: Any) -> shrinker | None:
     """``struct shrinker *shrinker_alloc(unsigned int flags, const char *fmt, ...)``: None on failure."""
     if this.chooser is not None and _fails(0xCC0, "shrinker_alloc"):
@@ -52,13 +52,13 @@ def shrinker_alloc(flags: int, fmt: str, *args: Any) -> shrinker | None:
     return s
 
 
-@dup("include/linux/shrinker.h")
+@custom("mm/shrinker.c", "shrinker_register", "a list that the machine asks when memory is short")
 def shrinker_register(s: shrinker) -> None:
     """``void shrinker_register(struct shrinker *shrinker)``"""
     _list().append(s)
 
 
-@dup("include/linux/shrinker.h")
+@custom("mm/shrinker.c", "shrinker_free", "a list that the machine asks when memory is short")
 def shrinker_free(s: shrinker | None) -> None:
     """``void shrinker_free(struct shrinker *shrinker)``"""
     if s is None:

@@ -79,7 +79,7 @@ class ObjArray(list[Any]):
     __hash__ = object.__hash__      # type: ignore[assignment]
 
 
-@dup("include/linux/slab.h")
+@custom("mm/slub.c", "kfree", "the machine's slab allocator")
 def kfree(p: Any) -> None:
     """``void kfree(const void *p)``: an address or an object; NULL is fine."""
     if not p and (p is None or p.__class__ is int):
@@ -101,7 +101,8 @@ def krealloc(p: int, new_size: int, gfp: int = GFP_KERNEL) -> int:
 
 
 kvfree = kfree_sensitive = kfree
-names("dup", "include/linux/slab.h", "kvfree", "kfree_sensitive")
+names("custom", "mm/slub.c", "kvfree", how="as kfree(), which takes every kind of memory")
+names("custom", "mm/slab_common.c", "kfree_sensitive", how="as kfree(): the bytes are poisoned, not zeroed")
 
 
 @custom("include/linux/slab.h", "kmem_cache", "objects are Python objects of cls, or buffers if cls is a size")
@@ -151,7 +152,7 @@ def kmem_cache_zalloc(cache: KmemCache, gfp: int = GFP_KERNEL) -> Any:
     return kmem_cache_alloc(cache, gfp | __GFP_ZERO)
 
 
-@dup("include/linux/slab.h")
+@custom("mm/slub.c", "kmem_cache_free", "the machine's slab allocator")
 def kmem_cache_free(cache: KmemCache, obj: Any) -> None:
     """``void kmem_cache_free(struct kmem_cache *s, void *objp)``"""
     if obj.__class__ is int:
@@ -162,7 +163,7 @@ def kmem_cache_free(cache: KmemCache, obj: Any) -> None:
         this.watch.free(cache.name, obj)
 
 
-@dup("include/linux/slab.h")
+@custom("mm/slab_common.c", "kmem_cache_destroy", "the machine's slab allocator")
 def kmem_cache_destroy(cache: KmemCache | None) -> None:
     """``void kmem_cache_destroy(struct kmem_cache *s)``: warns about objects that are left."""
     if cache is None:
@@ -184,7 +185,7 @@ def kmemdup(src: int, n: int, gfp: int = GFP_KERNEL) -> int:
     return p
 
 
-@dup("include/linux/string.h")
+@dup("mm/util.c")
 def kmemdup_nul(s: int, n: int, gfp: int = GFP_KERNEL) -> int:
     """``char *kmemdup_nul(const char *s, size_t len, gfp_t gfp)``: len bytes and a NUL."""
     p = kmalloc(n + 1, gfp)
@@ -194,7 +195,7 @@ def kmemdup_nul(s: int, n: int, gfp: int = GFP_KERNEL) -> int:
     return p
 
 
-@dup("include/linux/string.h")
+@dup("mm/util.c")
 def kstrndup(s: int, maxlen: int, gfp: int = GFP_KERNEL) -> int:
     """``char *kstrndup(const char *s, size_t max, gfp_t gfp)``"""
     from kemu.linux.string import strnlen

@@ -54,7 +54,7 @@ def spin_unlock(lock: spinlock_t) -> None:
         this.watch.unlock("spinlock", lock)
 
 
-@dup("include/linux/spinlock.h")
+@custom("include/linux/spinlock.h", "spin_trylock", "knows who holds it")
 def spin_trylock(lock: spinlock_t) -> bool:
     """``int spin_trylock(spinlock_t *lock)``"""
     if this.chooser is not None:
@@ -68,7 +68,7 @@ def spin_trylock(lock: spinlock_t) -> bool:
     return True
 
 
-@dup("include/linux/spinlock.h")
+@custom("include/linux/spinlock_rt.h", "spin_lock_init", "knows who holds it")
 def spin_lock_init(lock: spinlock_t) -> None:
     """``spin_lock_init(lock)``"""
     lock.owner = None

@@ -2,39 +2,39 @@
 """Memory by address (include/linux/string.h). Addresses are ints; every access is checked."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom
 from kemu.machine.current import this
 
 
-@dup("include/linux/string.h")
+@custom("lib/string.c", "memcpy", "checked accesses to the machine's memory")
 def memcpy(dst: int, src: int, n: int) -> int:
     """``void *memcpy(void *dst, const void *src, size_t n)``: counted in ``bytes_copied``."""
     this.mem.copy(dst, src, n)
     return dst
 
 
-@dup("include/linux/string.h")
+@custom("lib/string.c", "memmove", "checked accesses to the machine's memory")
 def memmove(dst: int, src: int, n: int) -> int:
     """``void *memmove(void *dst, const void *src, size_t n)``"""
     this.mem.copy(dst, src, n)
     return dst
 
 
-@dup("include/linux/string.h")
+@custom("lib/string.c", "memset", "checked accesses to the machine's memory")
 def memset(p: int, c: int, n: int) -> int:
     """``void *memset(void *p, int c, size_t n)``"""
     this.mem.fill(p, c, n)
     return p
 
 
-@dup("include/linux/string.h")
+@custom("include/linux/fortify-string.h", "memcmp", "checked accesses to the machine's memory")
 def memcmp(a: int, b: int, n: int) -> int:
     """``int memcmp(const void *a, const void *b, size_t n)``"""
     x, y = this.mem.load(a, n), this.mem.load(b, n)
     return (x > y) - (x < y)
 
 
-@dup("include/linux/string.h")
+@custom("lib/string.c", "memchr_inv", "checked accesses to the machine's memory")
 def memchr_inv(p: int, c: int, n: int) -> int:
     """``void *memchr_inv(const void *p, int c, size_t n)``: address of the first byte that is not ``c``, or 0."""
     data = this.mem.load(p, n)
@@ -42,7 +42,7 @@ def memchr_inv(p: int, c: int, n: int) -> int:
     return p + n - len(rest) if rest else 0
 
 
-@dup("include/linux/string.h")
+@custom("lib/string.c", "strnlen", "checked accesses to the machine's memory")
 def strnlen(p: int, maxlen: int) -> int:
     """``size_t strnlen(const char *p, size_t maxlen)``: reads no further than the NUL."""
     n = 0
@@ -60,7 +60,7 @@ def strnlen(p: int, maxlen: int) -> int:
     return n
 
 
-@dup("include/linux/string.h")
+@custom("lib/string.c", "strlen", "checked accesses to the machine's memory")
 def strlen(p: int) -> int:
     """``size_t strlen(const char *p)``"""
     return strnlen(p, 1 << 62)

@@ -156,19 +156,19 @@ def super_set_uuid(sb: SuperBlock, uuid: int | bytes, length: int) -> None:
     sb.s_uuid = uuid_t(uuid[:length].ljust(UUID_SIZE, b"\0"))
 
 
-@dup("include/linux/fs/super.h")
+@dup("include/linux/fs.h")
 def super_set_sysfs_name_bdev(sb: SuperBlock) -> None:
     """``void super_set_sysfs_name_bdev(struct super_block *sb)``"""
     sb.s_sysfs_name = f"{sb.s_bdev!s}"
 
 
-@dup("include/linux/fs/super.h")
+@dup("include/linux/fs.h")
 def super_set_sysfs_name_uuid(sb: SuperBlock) -> None:
     """``void super_set_sysfs_name_uuid(struct super_block *sb)``"""
     sb.s_sysfs_name = str(sb.s_uuid)
 
 
-@dup("include/linux/fs/super.h")
+@dup("include/linux/fs.h")
 def super_set_sysfs_name_id(sb: SuperBlock) -> None:
     """``void super_set_sysfs_name_id(struct super_block *sb)``"""
     sb.s_sysfs_name = sb.s_id

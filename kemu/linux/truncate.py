@@ -271,7 +271,7 @@ def truncate_pagecache(inode: Any, newsize: int) -> None:
     truncate_inode_pages(inode.i_mapping, newsize)
 
 
-@dup(C)
+@custom(C, "truncate_setsize", "the rest of the last page of a file that grows is not zeroed (blocks smaller than a page)")
 def truncate_setsize(inode: Any, newsize: int) -> None:
     """``void truncate_setsize(struct inode *inode, loff_t newsize)``"""
     inode.i_size = newsize

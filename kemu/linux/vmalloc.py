@@ -56,7 +56,7 @@ def vunmap(addr: int) -> None:
     this.machine.vm.unmap(addr)
 
 
-@dup("mm/vmalloc.c")
+@dup("include/linux/vmalloc.h")
 def vmalloc(size: int, gfp: int = GFP_KERNEL) -> int:
     """``void *vmalloc(unsigned long size)``: scattered pages side by side; 0 on failure."""
     if _fails("vmalloc"):
@@ -64,7 +64,7 @@ def vmalloc(size: int, gfp: int = GFP_KERNEL) -> int:
     return this.machine.vm.vmalloc(this.machine.alloc, size, bool(gfp & __GFP_ZERO))
 
 
-@dup("mm/vmalloc.c")
+@dup("include/linux/vmalloc.h")
 def vzalloc(size: int) -> int:
     """``void *vzalloc(unsigned long size)``"""
     return vmalloc(size, GFP_KERNEL | __GFP_ZERO)

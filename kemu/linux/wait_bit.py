@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kemu.linux.bitops import Bits
 from kemu.linux.errno import EINTR
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import custom, dup
 from kemu.linux.wait import might_sleep
 from kemu.machine.current import this
 from kemu.machine.sched import WaitQueue
@@ -31,7 +31,7 @@ def wait_on_bit_lock(word: Bits, bit: int, mode: int) -> int:
     return 0
 
 
-@dup("include/linux/wait_bit.h")
+@custom("kernel/sched/wait_bit.c", "wake_up_bit", "a scheduler queue instead of a hashed wait queue with a lock")
 def wake_up_bit(word: Bits, bit: int) -> None:
     """``void wake_up_bit(unsigned long *word, int bit)``"""
     if word.waiters is not None:

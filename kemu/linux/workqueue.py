@@ -163,7 +163,7 @@ def schedule_delayed_work(work: delayed_work, delay: int) -> bool:
     return True
 
 
-@dup("include/linux/workqueue.h")
+@custom("kernel/workqueue.c", "flush_delayed_work", "kworkers are tasks of the machine's scheduler")
 def flush_delayed_work(work: delayed_work) -> bool:
     """``bool flush_delayed_work(struct delayed_work *dwork)``: what still waits for its timer is queued at once. Context: may sleep."""
     if work.timer is not None:
@@ -173,7 +173,7 @@ def flush_delayed_work(work: delayed_work) -> bool:
     return flush_work(work)
 
 
-@dup("include/linux/workqueue.h")
+@custom("kernel/workqueue.c", "flush_work", "kworkers are tasks of the machine's scheduler")
 def flush_work(work: work_struct) -> bool:
     """``bool flush_work(struct work_struct *work)``: True if it had to wait. Context: may sleep."""
     waited = False
@@ -191,7 +191,7 @@ def flush_workqueue(wq: Workqueue) -> None:
         this.sched.block(wq.waiters)
 
 
-@dup("include/linux/workqueue.h")
+@custom("kernel/workqueue.c", "destroy_workqueue", "kworkers are tasks of the machine's scheduler")
 def destroy_workqueue(wq: Workqueue) -> None:
     """``void destroy_workqueue(struct workqueue_struct *wq)``: drains it first."""
     flush_workqueue(wq)

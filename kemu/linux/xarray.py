@@ -50,7 +50,7 @@ def xa_unlock(xa: xarray) -> None:
     spin_unlock(xa.xa_lock)
 
 
-@dup("include/linux/xarray.h")
+@custom("lib/xarray.c", "xa_load", "a dict: nothing is allocated, so nothing fails with -ENOMEM but by fault injection")
 def xa_load(xa: xarray, index: int) -> Any:
     """``void *xa_load(struct xarray *xa, unsigned long index)``: None if there is nothing."""
     return xa.d.get(index)
@@ -62,7 +62,7 @@ def xa_empty(xa: xarray) -> bool:
     return not xa.d
 
 
-@dup("include/linux/xarray.h")
+@custom("lib/xarray.c", "__xa_cmpxchg", "a dict: nothing is allocated, so nothing fails with -ENOMEM but by fault injection")
 def __xa_cmpxchg(xa: xarray, index: int, old: Any, entry: Any, gfp: int) -> Any:
     """``void *__xa_cmpxchg(struct xarray *xa, unsigned long index, void *old, void *entry, gfp_t gfp)``
 
@@ -91,19 +91,19 @@ def __xa_cmpxchg(xa: xarray, index: int, old: Any, entry: Any, gfp: int) -> Any:
     return cur
 
 
-@dup("include/linux/xarray.h")
+@custom("lib/xarray.c", "__xa_erase", "a dict: nothing is allocated, so nothing fails with -ENOMEM but by fault injection")
 def __xa_erase(xa: xarray, index: int) -> Any:
     """``void *__xa_erase(struct xarray *xa, unsigned long index)``"""
     return xa.d.pop(index, None)
 
 
-@dup("include/linux/xarray.h")
+@custom("lib/xarray.c", "xa_erase", "a dict: nothing is allocated, so nothing fails with -ENOMEM but by fault injection")
 def xa_erase(xa: xarray, index: int) -> Any:
     """``void *xa_erase(struct xarray *xa, unsigned long index)``"""
     return xa.d.pop(index, None)
 
 
-@dup("include/linux/xarray.h")
+@custom("lib/xarray.c", "xa_store", "a dict: nothing is allocated, so nothing fails with -ENOMEM but by fault injection")
 def xa_store(xa: xarray, index: int, entry: Any, gfp: int) -> Any:
     """``void *xa_store(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp)``"""
     if (this.chooser is not None) and _fails(gfp, "xa_node"):

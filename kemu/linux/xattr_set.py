@@ -287,7 +287,7 @@ def _chmod_masq(acl: PosixAcl, mode: int) -> int:
     return 0
 
 
-@dup("fs/posix_acl.c")
+@dup("include/linux/posix_acl.h")
 def posix_acl_chmod(idmap: Any, dentry: Dentry, mode: int) -> int:
     """``int posix_acl_chmod(struct mnt_idmap *idmap, struct dentry *dentry, umode_t mode)``. Return: 0, -EOPNOTSUPP, -ENOMEM, -EIO."""
     inode = dentry.d_inode

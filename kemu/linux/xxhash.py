@@ -41,7 +41,7 @@ def xxh32_bytes(data: bytes, seed: int) -> int:
     return h ^ h >> 16
 
 
-@dup("include/linux/xxhash.h")
+@dup("lib/xxhash.c")
 def xxh32(p: int, length: int, seed: int) -> int:
     """``uint32_t xxh32(const void *input, size_t length, uint32_t seed)``"""
     return xxh32_bytes(this.mem.load(p, length), seed)

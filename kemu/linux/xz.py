@@ -204,7 +204,7 @@ def xz_dec_microlzma_alloc(mode: int, dict_size: int) -> xz_dec_microlzma | None
     return kzalloc_obj(lambda: xz_dec_microlzma(dict_size))                        # type: ignore[no-any-return]
 
 
-@dup("include/linux/xz.h")
+@custom("lib/xz/xz_dec_lzma2.c", "xz_dec_microlzma_reset", "the host's decoder state")
 def xz_dec_microlzma_reset(s: xz_dec_microlzma, comp_size: int, uncomp_size: int, uncomp_size_is_exact: bool) -> None:
     """``void xz_dec_microlzma_reset(struct xz_dec_microlzma *s, uint32_t comp_size, uint32_t uncomp_size, int uncomp_size_is_exact)``"""
     s.comp_size = comp_size
@@ -229,7 +229,7 @@ def xz_dec_microlzma_run(s: xz_dec_microlzma, b: xz_buf) -> int:
     return XZ_DATA_ERROR
 
 
-@dup("include/linux/xz.h")
+@custom("lib/xz/xz_dec_lzma2.c", "xz_dec_microlzma_end", "the host's decoder state")
 def xz_dec_microlzma_end(s: xz_dec_microlzma) -> None:
     """``void xz_dec_microlzma_end(struct xz_dec_microlzma *s)``"""
     from kemu.linux.slab import kfree

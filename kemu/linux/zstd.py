@@ -167,13 +167,13 @@ def zstd_decompress_stream(dstream: zstd_dstream, output: zstd_out_buffer, input
     return ret                                                                     # type: ignore[no-any-return]
 
 
-@dup("include/linux/zstd.h")
+@custom("lib/zstd/zstd_decompress_module.c", "zstd_is_error", "the host's zstd")
 def zstd_is_error(code: int) -> bool:
     """``unsigned int zstd_is_error(size_t code)``"""
     return bool(_lib().ZSTD_isError(code))
 
 
-@dup("include/linux/zstd.h")
+@custom("lib/zstd/zstd_decompress_module.c", "zstd_get_error_name", "the host's zstd")
 def zstd_get_error_name(code: int) -> str:
     """``const char *zstd_get_error_name(size_t code)``"""
     return _ffi.string(_lib().ZSTD_getErrorName(code)).decode()              # type: ignore[no-any-return]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class CFunction:
     text: str
 
 
+@lru_cache(maxsize=256)
 def _blank_comments_and_strings(text: str) -> str:
     """The same text with comments and string contents replaced by spaces, so that offsets stay."""
     def blank(m: re.Match[str]) -> str:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The registry of ported functions: which there are, which C they were written from, and what has changed since.
+"""The registry of ported functions, and of those that say @dup: which there are, which C they were written from, and what has changed since.
 
-Each port package carries ``pins.json``: ``{"fs/erofs/zmap.c:z_erofs_map_blocks_fo": "hash"}``, written by ``kemu port pin --tree LINUX`` from the
-tree that the port was read from.
+Each package carries ``pins.json``: ``{"fs/erofs/zmap.c:z_erofs_map_blocks_fo": "hash"}``, written by ``kemu port pin --tree LINUX`` from the
+tree that the code was read from. A @dup whose C is no function or macro (a type, a constant, a table) has ``-`` there.
 """
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from kemu.linux import honesty
 from kemu.report.csource import CFunction, find_function, pin
 
+NO_FUNCTION = "-"           # in pins.json: the tree has no function or macro of that name
 PORT_PACKAGES = ("erofs_memback", "initramfs", "kemu.linux")
 
 
@@ -30,6 +31,19 @@ class Ported:
     c_name: str
     posted: str
     hash: str
+
+
+@dataclass(frozen=True)
+class Cited:
+    """One symbol that says @dup, and the hash of the C that it cites ('-': the C is no function, '': it is not pinned)."""
+
+    module: str
+    name: str
+    path: str
+    c_name: str
+    hash: str
+    package: str = "kemu.linux"
+    posted: str = ""
 
 
 def load_packages(packages: tuple[str, ...] = PORT_PACKAGES) -> list[str]:
@@ -65,7 +79,18 @@ def ported(packages: tuple[str, ...] = PORT_PACKAGES) -> list[Ported]:
     return sorted(set(out), key=lambda x: (x.path, x.c_name, x.module))
 
 
-def c_function(tree: Path, port: Ported) -> CFunction | None:
+def cited(packages: tuple[str, ...] = PORT_PACKAGES) -> list[Cited]:
+    """Every @dup of the API that is no port, sorted by C file and name."""
+    load_packages(packages)
+    f = pins_file("kemu.linux")
+    pins: dict[str, str] = json.loads(f.read_text()) if f.exists() else {}
+    ported_too = {(p.module, p.name) for p in honesty.ports}
+    out = [Cited(s.module, s.name, s.path, s.c_name, pins.get(f"{s.path}:{s.c_name}", ""))
+           for s in honesty.symbols.values() if s.honesty == "dup" and (s.module, s.name) not in ported_too]
+    return sorted(out, key=lambda x: (x.path, x.c_name, x.module, x.name))
+
+
+def c_function(tree: Path, port: Ported | Cited) -> CFunction | None:
     """The C of a port in a tree; None if the file or the function is not there."""
     f = tree / port.path
     if not f.is_file():
@@ -77,6 +102,9 @@ def write_pins(tree: Path, packages: tuple[str, ...] = PORT_PACKAGES) -> tuple[i
     """Pin every function to the tree's C; returns how many were pinned and those whose C was not found."""
     missing = []
     per_package: dict[str, dict[str, str]] = {}
+    for c in cited(packages):
+        fn = c_function(tree, c)
+        per_package.setdefault(c.package, {})[f"{c.path}:{c.c_name}"] = NO_FUNCTION if fn is None else pin(fn.text)
     for p in ported(packages):
         fn = c_function(tree, p)
         if fn is None:

@@ -37,6 +37,23 @@ def test_every_port_of_linux_is_pinned():
     assert [f"{p.path}: {p.c_name}" for p in rows if not p.hash and not p.posted] == []
 
 
+def test_every_dup_is_pinned():
+    """To a function or a macro; those whose C is something else are listed as such in pins.json."""
+    rows = ports.cited()
+    assert len(rows) > 1000
+    assert [f"{d.path}: {d.c_name}" for d in rows if not d.hash] == []
+    loose = [d for d in rows if d.hash == ports.NO_FUNCTION]
+    assert len(loose) < 140 and not any(d.name == "iomap_fail_buffered_read" for d in loose)
+
+
+def test_a_dup_that_nobody_pinned_is_seen(monkeypatch):
+    from kemu.linux import honesty
+
+    extra = honesty.Symbol("kemu.linux.bug", "nothing_like_it", "dup", "lib/bug.c", "nothing_like_it", "")
+    monkeypatch.setitem(honesty.symbols, ("kemu.linux.bug", "nothing_like_it"), extra)
+    assert [d.name for d in ports.cited() if not d.hash] == ["nothing_like_it"]
+
+
 def test_a_function_is_found_by_its_definition():
     fn = find_function(C, "helper")
     assert fn is not None and fn.text.startswith("static inline int\nhelper(") and fn.text.rstrip().endswith("}") and fn.line == 5
@@ -60,6 +77,7 @@ def test_drift_against_a_changed_tree(tmp_path, monkeypatch, capsys):
     assert main(["port", "drift", "--tree", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert "changed     fs/erofs/data.c: erofs_put_metabuf" in out and "gone" in out
+    assert "gone        fs/iomap/bio.c: iomap_fail_buffered_read" in out      # a @dup of the emulated kernel
     assert main(["port", "diff", "erofs_put_metabuf", "--tree", str(tmp_path)]) == 0
     assert main(["port", "diff", "nothing_like_it", "--tree", str(tmp_path)]) == 1
     assert main(["port", "drift", "--tree", str(Path(tmp_path, "nowhere"))]) == 3

@@ -428,7 +428,7 @@ def ovl_do_copy_up(c: ovl_copy_up_ctx) -> int:
     return 0
 
 
-@port_of(C, "ovl_copy_up_one")
+@custom(C, "ovl_copy_up_one", "without metacopy: no xattr of it is removed")
 def ovl_copy_up_one(parent: Dentry, dentry: Dentry, flags: int) -> int:
     done = delayed_call()
     workdir = ovl_workdir(dentry)

@@ -10,7 +10,7 @@ from kemu.linux.dcache import Dentry, d_instantiate, d_is_dir, d_unhashed, dget,
 from kemu.linux.dcache import __d_drop as d_drop
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EINVAL, EIO, ENOMEM, EPERM, EROFS, ESTALE, EXDEV
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import custom, port_of
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.overlayfs.copy_up import ovl_copy_up, ovl_copy_xattr, ovl_set_attr
 from kemu.linux.overlayfs.inode import (
@@ -63,6 +63,7 @@ from kemu.linux.overlayfs.util import (
     with_ovl_creds,
 )
 from kemu.linux.printk import pr_err, pr_warn
+from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.stat import (
     S_IFBLK,
     S_IFCHR,
@@ -192,7 +193,7 @@ def ovl_cleanup_and_whiteout(ofs: ovl_fs, dir: Dentry, dentry: Dentry) -> int:
     return err
 
 
-@port_of(C, "ovl_create_real")
+@custom(C, "ovl_create_real", "the upper file system keeps its dentries hashed and folds no case")
 def ovl_create_real(ofs: ovl_fs, parent: Dentry, newdentry: Any, attr: ovl_cattr) -> Any:
     dir = parent.d_inode
 
@@ -462,7 +463,10 @@ def ovl_create_object(dentry: Dentry, mode: int, rdev: int, link: bytes | None) 
     err = -ENOMEM
     inode = ovl_new_inode(dentry.d_sb, mode, rdev)
     if inode is not None:
+        spin_lock(inode.i_lock)
         inode.i_state |= I_CREATING
+        spin_unlock(inode.i_lock)
+
         inode_init_owner(None, inode, dentry.d_parent.d_inode, mode)
         attr.mode = inode.i_mode
         err = ovl_create_or_link(dentry, inode, attr)
@@ -492,7 +496,7 @@ def ovl_symlink(idmap: Any, dir: Inode, dentry: Dentry, link: bytes) -> int:
     return ovl_create_object(dentry, S_IFLNK, 0, link)
 
 
-@port_of(C, "ovl_link")
+@custom(C, "ovl_link", "no redirects are set, and there is no index")
 def ovl_link(old: Dentry, newdir: Inode, new: Dentry) -> int:
     err = ovl_copy_up(old)
     if err:
@@ -585,7 +589,9 @@ def ovl_pure_upper(dentry: Dentry) -> bool:
 def ovl_drop_nlink(dentry: Dentry) -> None:
     inode = dentry.d_inode
     # Try to find another, hashed alias
+    spin_lock(inode.i_lock)
     alias = any(a is not dentry and not d_unhashed(a) for a in inode.i_dentry)
+    spin_unlock(inode.i_lock)
     # Changes to underlying layers may cause i_nlink to lose sync with reality: prevent the link count from going to zero prematurely.
     if inode.i_nlink > int(alias):
         drop_nlink(inode)
@@ -705,7 +711,7 @@ def ovl_rename_start(ovlrd: ovl_renamedata, list_: list[Any]) -> int:
     return 0
 
 
-@port_of(C, "ovl_rename_upper")
+@custom(C, "ovl_rename_upper", "no redirects are set, and there is no index")
 def ovl_rename_upper(ovlrd: ovl_renamedata, list_: list[Any]) -> int:
     old, new = ovlrd.old_dentry, ovlrd.new_dentry
     ofs = OVL_FS(old.d_sb)

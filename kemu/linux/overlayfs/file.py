@@ -10,7 +10,7 @@ from kemu.linux.dcache import d_is_dir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EIO, ENOMEM
 from kemu.linux.fcntl import O_APPEND, O_CREAT, O_EXCL, O_NOATIME, O_NOCTTY, O_TRUNC, SEEK_CUR, SEEK_SET
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import custom, port_of
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.overlayfs.copy_up import ovl_maybe_copy_up
 from kemu.linux.overlayfs.inode import ovl_copyattr
@@ -81,7 +81,7 @@ def ovl_is_real_file(realfile: File, realpath: Path) -> bool:
     return realfile.f_inode is realpath.dentry.d_inode
 
 
-@port_of(C, "ovl_real_file_path")
+@custom(C, "ovl_real_file_path", "the flags of the real file stay what they were when it was opened")
 def ovl_real_file_path(file: File, realpath: Path) -> Any:
     of: ovl_file = file.private_data
     realfile = of.realfile

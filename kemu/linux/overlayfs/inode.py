@@ -7,7 +7,7 @@ from typing import Any
 from kemu.linux.dcache import Dentry, d_is_dir, dput
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EEXIST, ELOOP, ENOMEM, ENOTDIR, EOPNOTSUPP, ESTALE
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import custom, port_of
 from kemu.linux.overlayfs.copy_up import ovl_copy_up, ovl_copy_up_with_data
 from kemu.linux.overlayfs.ovl_entry import (
     OVL_CONST_INO,
@@ -41,6 +41,7 @@ from kemu.linux.overlayfs.util import (
 )
 from kemu.linux.posix_acl import get_inode_acl, vfs_get_acl
 from kemu.linux.printk import pr_warn
+from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR
 from kemu.linux.super_types import SB_POSIXACL, SuperBlock
 from kemu.linux.vfs.attr import notify_change, setattr_prepare
@@ -237,7 +238,7 @@ def ovl_get_acl(idmap: Any, dentry: Dentry, type: int) -> Any:
     return do_ovl_get_acl(idmap, dentry.d_inode, type, False, False)
 
 
-@port_of(C, "ovl_set_acl")
+@custom(C, "ovl_set_acl", "NULL goes through vfs_set_acl() too, and mode bits are not cleared")
 def ovl_set_acl(idmap: Any, dentry: Dentry, acl: Any, type: int) -> int:
     from kemu.linux.posix_acl import ACL_TYPE_ACCESS
     from kemu.linux.xattr import XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT
@@ -261,6 +262,7 @@ def ovl_set_acl(idmap: Any, dentry: Dentry, acl: Any, type: int) -> int:
 def ovl_copyattr(inode: Any) -> None:
     realinode = ovl_i_path_real(inode, Path())
 
+    spin_lock(inode.i_lock)
     inode.i_uid = realinode.i_uid
     inode.i_gid = realinode.i_gid
     inode.i_mode = realinode.i_mode
@@ -268,6 +270,7 @@ def ovl_copyattr(inode: Any) -> None:
     inode_set_mtime_to_ts(inode, inode_get_mtime(realinode))
     inode_set_ctime_to_ts(inode, inode_get_ctime(realinode))
     inode.i_size = realinode.i_size
+    spin_unlock(inode.i_lock)
 
 
 def _ops() -> tuple[Any, Any, Any, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from kemu.linux.dcache import DCACHE_OP_REAL, Dentry, __d_drop, d_can_lookup, d_splice_alias, dput
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, EREMOTE
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import custom, port_of
 from kemu.linux.overlayfs.inode import ovl_get_inode, ovl_lookup_trap_inode
 from kemu.linux.overlayfs.ovl_entry import OVL_FS, OVL_UPPERDATA, ovl_inode_params, ovl_layer, ovl_path
 from kemu.linux.overlayfs.util import (
@@ -51,7 +51,7 @@ class ovl_lookup_data:
         self.last = last
 
 
-@port_of(C, "ovl_lookup_positive_unlocked")
+@custom(C, "ovl_lookup_positive_unlocked", "the flag is set without d_lock")
 def ovl_lookup_positive_unlocked(d: ovl_lookup_data, name: bytes, base: Dentry, drop_negative: bool) -> Any:
     ret = lookup_one_unlocked(d.layer.mnt.mnt_idmap, Qstr(name), base)
     if not IS_ERR(ret) and ret.d_inode is None:
@@ -112,7 +112,7 @@ def ovl_lookup_single(base: Dentry, d: ovl_lookup_data, name: bytes, drop_negati
     return this
 
 
-@port_of(C, "ovl_lookup_layers")
+@custom(C, "ovl_lookup_layers", "no redirect, metacopy or origin is followed")
 def ovl_lookup_layers(dentry: Dentry, d: ovl_lookup_data) -> Any:
     """The inode, None, or an errno."""
     ofs = OVL_FS(dentry.d_sb)

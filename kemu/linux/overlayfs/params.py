@@ -383,7 +383,7 @@ def ovl_free(fc: FsContext) -> None:
         ovl_fs_context_free(fc.fs_private)
 
 
-@port_of(C, "ovl_reconfigure")
+@custom(C, "ovl_reconfigure", "nothing is dirty: the upper file system is not synced")
 def ovl_reconfigure(fc: FsContext) -> int:
     assert fc.root is not None
     if not fc.sb_flags & SB_RDONLY and ovl_force_readonly(OVL_FS(fc.root.d_sb)):

@@ -10,7 +10,7 @@ from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EINVAL, ENOMEM, ENOTEMPTY
 from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY, SEEK_CUR, SEEK_SET
 from kemu.linux.fs_dirent import DT_CHR, DT_REG, DT_UNKNOWN
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import custom, port_of
 from kemu.linux.overlayfs.ovl_entry import OVL_FS, OVL_I, ovl_fs, ovl_layer
 from kemu.linux.overlayfs.util import (
     OVL_E,
@@ -309,7 +309,7 @@ def ovl_iterate_merged(file: File, ctx: DirContext) -> int:
     return 0
 
 
-@port_of(C, "ovl_iterate")
+@custom(C, "ovl_iterate", "inode numbers of a directory that is not merged are not translated")
 def ovl_iterate(file: File, ctx: DirContext) -> int:
     od: ovl_dir_file = file.private_data
     if not ctx.pos:

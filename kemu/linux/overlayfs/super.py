@@ -672,7 +672,7 @@ def ovl_get_root(sb: SuperBlock, upperdentry: Any, oe: ovl_entry) -> Any:
     return root
 
 
-@port_of(C, "ovl_fill_super_creds")
+@custom(C, "ovl_fill_super_creds", "without index and without traps for overlapping layers")
 def ovl_fill_super_creds(fc: FsContext, sb: SuperBlock) -> int:
     ofs = OVL_FS(sb)
     ctx: ovl_fs_context = fc.fs_private

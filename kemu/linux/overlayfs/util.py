@@ -30,7 +30,7 @@ from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import ENOENT, EOPNOTSUPP
 from kemu.linux.fcntl import O_ACCMODE, O_NOATIME, O_TRUNC, O_WRONLY
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import custom, dup
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.overlayfs.ovl_entry import (
     __OVL_PATH_MERGE,
@@ -100,10 +100,12 @@ def ovl_put_write_access(dentry: Dentry) -> None:
     mnt_put_write_access(ovl_upper_mnt(OVL_FS(dentry.d_sb)))
 
 
+@dup("fs/overlayfs/util.c")
 def ovl_want_write(dentry: Dentry) -> int:
     return mnt_want_write(ovl_upper_mnt(OVL_FS(dentry.d_sb)))
 
 
+@dup("fs/overlayfs/util.c")
 def ovl_drop_write(dentry: Dentry) -> None:
     mnt_drop_write(ovl_upper_mnt(OVL_FS(dentry.d_sb)))
 
@@ -452,7 +454,7 @@ def ovl_copy_up_end(dentry: Dentry) -> None:
     mutex_unlock(OVL_I(dentry.d_inode).lock)
 
 
-@dup(C)
+@custom(C, "ovl_nlink_start", "there is no index: the union's link count is not stored")
 def ovl_nlink_start(dentry: Dentry) -> int:
     """``int ovl_nlink_start(struct dentry *dentry)``: write access to the upper mount, and the inode locked. Return: 0, -EROFS, -ENOMEM, ..."""
     inode = dentry.d_inode
@@ -465,6 +467,7 @@ def ovl_nlink_start(dentry: Dentry) -> int:
     return err
 
 
+@custom("fs/overlayfs/util.c", "ovl_nlink_end", "there is no index to clean up after the last link")
 def ovl_nlink_end(dentry: Dentry) -> None:
     ovl_drop_write(dentry)
     mutex_unlock(OVL_I(dentry.d_inode).lock)

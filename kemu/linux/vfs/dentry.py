@@ -266,7 +266,7 @@ def __d_drop(dentry: Dentry) -> None:
 
 
 d_drop = __d_drop
-names("dup", "include/linux/dcache.h", "d_drop")
+names("custom", "fs/dcache.c", "d_drop", how=HOW)
 
 
 def dentry_unlink_inode(dentry: Dentry) -> None:

@@ -179,7 +179,7 @@ def __d_obtain_alias(inode: Any, disconnected: bool) -> Any:
     return res
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_obtain_alias", HOW)
 def d_obtain_alias(inode: Any) -> Any:
     """``struct dentry *d_obtain_alias(struct inode *inode)``: any dentry of the inode, a disconnected new one if there is none.
 
@@ -188,7 +188,7 @@ def d_obtain_alias(inode: Any) -> Any:
     return __d_obtain_alias(inode, True)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "d_obtain_root", HOW)
 def d_obtain_root(inode: Any) -> Any:
     """``struct dentry *d_obtain_root(struct inode *inode)``: as d_obtain_alias(), for the root of a mount."""
     return __d_obtain_alias(inode, False)

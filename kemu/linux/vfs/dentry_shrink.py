@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kemu.linux.bug import WARN
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom
 from kemu.linux.super_types import SuperBlock
 from kemu.linux.vfs.dentry import (
     DCACHE_LRU_LIST,
@@ -66,7 +66,7 @@ def shrink_dcache_tree(parent: Dentry, for_umount: bool) -> None:
                     v = dentry_kill(v)
 
 
-@dup("fs/dcache.c")
+@custom("fs/dcache.c", "shrink_dcache_parent", HOW)
 def shrink_dcache_parent(parent: Dentry) -> None:
     """``void shrink_dcache_parent(struct dentry *parent)``: evict every unused dentry below it."""
     shrink_dcache_tree(parent, False)

@@ -28,6 +28,7 @@ from kemu.linux.fcntl import AT_SYMLINK_FOLLOW, O_EXCL
 from kemu.linux.honesty import dup
 from kemu.linux.kdev_t import new_decode_dev
 from kemu.linux.path import path_put
+from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.stat import (
     S_IALLUGO,
     S_IFBLK,
@@ -48,7 +49,6 @@ from kemu.linux.vfs import inode as _inode
 from kemu.linux.vfs.attr import in_group_or_capable
 from kemu.linux.vfs.basic import Path, Qstr
 from kemu.linux.vfs.constants import (
-    FMODE_OPENED,
     I_LINKABLE,
     MAY_EXEC,
     MAY_WRITE,
@@ -134,6 +134,7 @@ def is_local_mountpoint(dentry: Dentry) -> bool:
     return d_mountpoint(dentry) and any(m.mnt_mountpoint is dentry for m in mounts_g.init_mnt_ns.mounts)
 
 
+@dup("fs/namei.c")
 def start_dirop(parent: Dentry, name: Qstr, lookup_flags: int) -> Any:
     dir = parent.d_inode
     inode_lock(dir)
@@ -143,6 +144,7 @@ def start_dirop(parent: Dentry, name: Qstr, lookup_flags: int) -> Any:
     return dentry
 
 
+@dup("fs/namei.c")
 def end_dirop(de: Any) -> None:
     if not IS_ERR(de):
         inode_unlock(de.d_parent.d_inode)
@@ -269,8 +271,10 @@ def vfs_link(old_dentry: Dentry, idmap: Any, dir: Inode, new_dentry: Dentry, di:
         error = -EMLINK
     else:
         error = dir.i_op.link(old_dentry, dir, new_dentry)
-    if not error:
+    if not error and inode.i_state & I_LINKABLE:
+        spin_lock(inode.i_lock)
         inode.i_state &= ~I_LINKABLE
+        spin_unlock(inode.i_lock)
     inode_unlock(inode)
     return error
 
@@ -453,8 +457,10 @@ def filename_unlinkat(dfd: int | File, name: Any) -> int:
 def vfs_tmpfile(idmap: Any, parentpath: Path, file: File, mode: int) -> int:
     """``int vfs_tmpfile(idmap, parentpath, file, mode)``. Return: 0, -EOPNOTSUPP, -EACCES, ..."""
     from kemu.linux.dcache import slash_name
+    from kemu.linux.vfs.open import may_open
 
     dir = parentpath.dentry.d_inode
+    open_flag = file.f_flags
     error = inode_permission(idmap, dir, MAY_WRITE | MAY_EXEC)
     if error:
         return error
@@ -467,9 +473,18 @@ def vfs_tmpfile(idmap: Any, parentpath: Path, file: File, mode: int) -> int:
     mode = vfs_prepare_mode(idmap, dir, mode, mode, mode)
     error = dir.i_op.tmpfile(idmap, dir, file, mode)
     dput(child)
-    if not error and file.f_mode & FMODE_OPENED and not file.f_flags & O_EXCL:
-        file.f_inode.i_state |= I_LINKABLE
-    return int(error)
+    if error:
+        return int(error)
+    # Don't check for other permissions, the inode was just created
+    error = may_open(idmap, file.f_path, 0, file.f_flags)
+    if error:
+        return error
+    inode = file.f_inode
+    if not open_flag & O_EXCL:
+        spin_lock(inode.i_lock)
+        inode.i_state |= I_LINKABLE
+        spin_unlock(inode.i_lock)
+    return 0
 
 
 __all__ = ["end_creating_path", "filename_linkat", "filename_mkdirat", "filename_mknodat", "filename_rmdir",

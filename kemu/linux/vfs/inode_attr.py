@@ -37,7 +37,7 @@ from kemu.linux.vfs.constants import (
     S_PRIVATE,
     S_SYNC,
 )
-from kemu.linux.vfs.mounts import mnt_get_write_access, mnt_put_write_access
+from kemu.linux.vfs.mounts import mnt_get_write_access, mnt_get_write_access_file, mnt_put_write_access, mnt_put_write_access_file
 from kemu.linux.vfs.sb_write import sb_end_write, sb_start_write_trylock
 from kemu.linux.vfs.types import File, Inode
 from kemu.machine.current import this
@@ -319,13 +319,17 @@ def file_accessed(file: File) -> None:
         touch_atime(file.f_path)
 
 
-@dup("fs/inode.c")
+@custom("fs/inode.c", "file_update_time",
+        "the times are always set: one task's clock does not say that nothing has changed; file systems have no ->update_time for it")
 def file_update_time(file: File) -> int:
     """``int file_update_time(struct file *file)``: mtime and ctime are now. Return: 0."""
     inode = file.f_inode
+    if mnt_get_write_access_file(file):
+        return 0
     inode.i_mtime_sec, inode.i_mtime_nsec = inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
     if inode.i_sb.s_op.dirty_inode is not None:
         __mark_inode_dirty(inode, I_DIRTY_SYNC)
+    mnt_put_write_access_file(file)
     return 0
 
 

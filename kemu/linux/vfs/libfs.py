@@ -71,7 +71,7 @@ def simple_statfs(dentry: Dentry, buf: kstatfs) -> int:
 simple_super_operations = super_operations(statfs=simple_statfs)
 
 
-@dup("fs/libfs.c")
+@custom("fs/libfs.c", "simple_lookup", "dentries have no d_lock for the flag that is set")
 def simple_lookup(dir: Inode, dentry: Dentry, flags: int) -> Any:
     """``struct dentry *simple_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)``: what is not cached is not there.
 
@@ -209,7 +209,7 @@ def simple_link(old_dentry: Dentry, dir: Inode, dentry: Dentry) -> int:
     return 0
 
 
-@dup("fs/libfs.c")
+@custom("fs/libfs.c", "simple_empty", "children are a dict that changes in one step: no d_lock")
 def simple_empty(dentry: Dentry) -> bool:
     """``int simple_empty(struct dentry *dentry)``"""
     return not any(simple_positive(d) for d in dentry.d_children or ())

@@ -8,7 +8,7 @@ from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import Dentry, dget
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EINVAL, ENOMEM, ENOSPC
-from kemu.linux.honesty import dup, port_of
+from kemu.linux.honesty import custom, dup
 from kemu.linux.list import list_add
 from kemu.linux.rcupdate import synchronize_rcu
 from kemu.linux.rwsem import up_write
@@ -66,7 +66,7 @@ def setup_mnt(m: Mount, root: Dentry) -> None:
     s.s_mounts[m] = None
 
 
-@dup("fs/namespace.c")
+@custom("fs/namespace.c", "vfs_create_mount", "ids are a list; the superblock's list of mounts is a dict: neither xa_lock nor mount_lock is taken")
 def vfs_create_mount(fc: FsContext) -> Any:
     """``struct vfsmount *vfs_create_mount(struct fs_context *fc)``: not attached to anything. Return: ERR_PTR of -EINVAL, -ENOMEM."""
     if fc.root is None:
@@ -136,7 +136,7 @@ def kern_unmount(mnt: Any) -> None:
         mntput(mnt)
 
 
-@port_of("fs/namespace.c", "clone_mnt")
+@custom("fs/namespace.c", "clone_mnt", "ids are a list; the superblock's list of mounts is a dict: neither xa_lock nor mount_lock is taken")
 def clone_mnt(old: Mount, root: Dentry, flag: int) -> Any:
     """``struct mount *clone_mnt(struct mount *old, struct dentry *root, int flag)``: CL_*. Return: or ERR_PTR(-ENOMEM)."""
     mnt = alloc_vfsmnt(old.mnt_devname)

@@ -225,6 +225,7 @@ def delayed_mntput() -> None:
         cleanup_mnt(m)
 
 
+@custom("fs/namespace.c", "mntput_no_expire", "mnt_count is one int: the last put takes neither RCU nor mount_lock")
 def mntput_no_expire(mnt: Mount) -> None:
     mnt.mnt_count -= 1
     if this.watch is not None:
@@ -257,7 +258,7 @@ def mntput_no_expire(mnt: Mount) -> None:
     cleanup_mnt(mnt)
 
 
-@dup("fs/namespace.c")
+@custom("fs/namespace.c", "mntput", "mnt_count is one int: the last put takes neither RCU nor mount_lock")
 def mntput(mnt: Any) -> None:
     """``void mntput(struct vfsmount *mnt)``: drop a reference; NULL is fine.
 
@@ -465,6 +466,7 @@ def get_mountpoint(dentry: Dentry, m: PinnedMountpoint) -> int:
     return 0
 
 
+@custom("fs/namespace.c", "maybe_free_mountpoint", "the dentry's flag is cleared without d_lock")
 def maybe_free_mountpoint(mp: Mountpoint, lst: list[Dentry]) -> None:
     if not mp.m_list:
         mp.m_dentry.d_flags &= ~DCACHE_MOUNTED

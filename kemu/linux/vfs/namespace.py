@@ -11,7 +11,7 @@ from kemu.linux.errno import EAGAIN, EBUSY, EINVAL, ENODEV, ENOENT, ENOTDIR, EPE
 from kemu.linux.honesty import dup, port_of
 from kemu.linux.math import is_power_of_2
 from kemu.linux.printk import pr_warn
-from kemu.linux.rwsem import down_write, up_write
+from kemu.linux.rwsem import down_read, down_write, up_read, up_write
 from kemu.linux.seqlock import read_seqlock_excl, read_sequnlock_excl
 from kemu.linux.super_types import (
     SB_DIRSYNC,
@@ -80,7 +80,9 @@ from kemu.linux.vfs.mounts import (
     lock_mount_hash,
     mnt_change_mountpoint,
     mnt_has_parent,
+    mnt_hold_writers,
     mnt_set_mountpoint,
+    mnt_unhold_writers,
     mntget,
     mntput,
     mntput_no_expire,
@@ -341,10 +343,36 @@ def do_reconfigure_mnt(path: Path, mnt_flags: int) -> int:
     mnt = path.mnt
     if not check_mnt(mnt) or not path_mounted(path):
         return -EINVAL
-    if mnt_flags & MNT_READONLY and not mnt.mnt_flags & MNT_READONLY and mnt.mnt_writers > 0:
-        return -EBUSY
-    mnt.mnt_flags = mnt.mnt_flags & ~MNT_USER_SETTABLE_MASK | mnt_flags
+    sb = mnt.mnt_sb
+    # We're only checking whether the superblock is read-only not changing it, so only take down_read(&sb->s_umount).
+    down_read(sb.s_umount)
+    lock_mount_hash()
+    ret = change_mount_ro_state(mnt, mnt_flags)
+    if not ret:
+        set_mount_attributes(mnt, mnt_flags)
+    unlock_mount_hash()
+    up_read(sb.s_umount)
+    return ret
+
+
+def change_mount_ro_state(mnt: Mount, mnt_flags: int) -> int:
+    readonly_request = bool(mnt_flags & MNT_READONLY)
+
+    if readonly_request == bool(mnt.mnt_flags & MNT_READONLY):
+        return 0
+    if readonly_request:
+        # mnt_make_readonly()
+        ret = mnt_hold_writers(mnt)
+        if not ret:
+            mnt.mnt_flags |= MNT_READONLY
+        mnt_unhold_writers(mnt)
+        return ret
+    mnt.mnt_flags &= ~MNT_READONLY
     return 0
+
+
+def set_mount_attributes(mnt: Mount, mnt_flags: int) -> None:
+    mnt.mnt_flags = mnt.mnt_flags & ~MNT_USER_SETTABLE_MASK | mnt_flags
 
 
 def do_remount(path: Path, sb_flags: int, mnt_flags: int, data: str | int | None) -> int:
@@ -363,7 +391,9 @@ def do_remount(path: Path, sb_flags: int, mnt_flags: int, data: str | int | None
         if capable(CAP_SYS_ADMIN):
             err = reconfigure_super(fc)
             if not err:
-                mnt.mnt_flags = mnt.mnt_flags & ~MNT_USER_SETTABLE_MASK | mnt_flags
+                lock_mount_hash()
+                set_mount_attributes(mnt, mnt_flags)
+                unlock_mount_hash()
         up_write(sb.s_umount)
     put_fs_context(fc)
     return err

@@ -16,6 +16,7 @@ from kemu.linux.cred import (
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EACCES, EAGAIN, EPERM, EROFS
 from kemu.linux.honesty import dup
+from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.super_types import SB_POSIXACL, SB_RDONLY
 from kemu.linux.vfs.constants import IOP_FASTPERM, IOP_FASTPERM_MAY_EXEC, MAY_EXEC, MAY_READ, MAY_WRITE, S_IMMUTABLE
 from kemu.linux.vfs.types import Inode
@@ -89,7 +90,11 @@ def inode_permission(idmap: Any, inode: Inode, mask: int) -> int:
     if not inode.i_opflags & IOP_FASTPERM:
         if inode.i_op.permission is not None:
             return int(inode.i_op.permission(idmap, inode, mask))
+
+        # This gets set once for the inode lifetime
+        spin_lock(inode.i_lock)
         inode.i_opflags |= IOP_FASTPERM
+        spin_unlock(inode.i_lock)
     return generic_permission(idmap, inode, mask)
 
 

@@ -13,6 +13,7 @@ from kemu.linux.errno import EBADF, EINVAL, EIOCBQUEUED, ENXIO, EOVERFLOW, ESPIP
 from kemu.linux.fcntl import SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET
 from kemu.linux.honesty import dup
 from kemu.linux.printk import pr_warn
+from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.types import Ref, arch
 from kemu.linux.uio import ITER_DEST, ITER_SOURCE, IovIter, Kvec, iov_iter_kvec, iov_iter_ubuf
 from kemu.linux.vfs.constants import (
@@ -86,7 +87,10 @@ def generic_file_llseek_size(file: File, offset: int, whence: int, maxsize: int,
     elif whence == SEEK_CUR:
         if offset == 0:
             return file.f_pos
-        offset += file.f_pos
+        spin_lock(file.f_lock)                  # file_seek_cur_needs_f_lock()
+        pos = vfs_setpos(file, file.f_pos + offset, maxsize)
+        spin_unlock(file.f_lock)
+        return pos
     elif whence == SEEK_DATA:
         if not 0 <= offset < eof:
             return -ENXIO

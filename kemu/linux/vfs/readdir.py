@@ -7,7 +7,7 @@ from typing import Any
 from kemu.linux.errno import EINTR, EINVAL, EIO, ENOENT, ENOTDIR
 from kemu.linux.fs_dirent import DT_DIR, S_DT_MASK
 from kemu.linux.honesty import custom, dup
-from kemu.linux.rwsem import down_read, down_write, up_read, up_write
+from kemu.linux.rwsem import down_write, downgrade_write, up_read
 from kemu.linux.vfs.constants import FILLDIR_FLAG_NOINTR, FOP_IMMUTABLE, PATH_MAX, S_DEAD
 from kemu.linux.vfs.inode_attr import file_accessed
 from kemu.linux.vfs.locking import inode_lock_shared, inode_unlock_shared
@@ -84,8 +84,7 @@ def wrap_directory_iterator(file: File, ctx: DirContext, iter: Any) -> int:
     ret = -ENOENT
     if not inode.i_flags & S_DEAD:
         ret = iter(file, ctx)
-    up_write(inode.i_rwsem)
-    down_read(inode.i_rwsem)
+    downgrade_write(inode.i_rwsem)
     return ret
 
 

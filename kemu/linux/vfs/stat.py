@@ -14,6 +14,7 @@ from kemu.linux.gfp import __GFP_HIGHMEM
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mm import folio_address, folio_put
 from kemu.linux.path import path_put
+from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.stat import STATX_BASIC_STATS
 from kemu.linux.super_types import SB_NOATIME
 from kemu.linux.time64 import timespec64
@@ -146,7 +147,9 @@ def vfs_readlink(dentry: Dentry, buffer: Any, buflen: int) -> int:
             return int(inode.i_op.readlink(dentry, buffer, buflen))
         if not d_is_symlink(dentry):
             return -EINVAL
+        spin_lock(inode.i_lock)
         inode.i_opflags |= IOP_DEFAULT_READLINK
+        spin_unlock(inode.i_lock)
     done = delayed_call()
     link = inode.i_link
     if not link:

@@ -212,7 +212,7 @@ def retire_super(sb: SuperBlock) -> None:
 
 # ------------------------------------------------------------------------- shutting down
 
-@dup("fs/super.c")
+@custom("fs/super.c", "generic_shutdown_super", "busy inodes are told to the watch instead of being poisoned")
 def generic_shutdown_super(sb: SuperBlock) -> None:
     """``void generic_shutdown_super(struct super_block *sb)``: what every ->kill_sb does: dentries, inodes, ->put_super.
 
@@ -540,6 +540,11 @@ def reconfigure_super(fc: FsContext) -> int:
             WARN(1, "forced remount of a %s fs returned %i\n", sb.s_type.name, retval)
     sb.s_flags = sb.s_flags & ~fc.sb_flags_mask | fc.sb_flags & fc.sb_flags_mask
     sb.s_readonly_remount = 0
+    # what was written past the device's own page cache would be missed by who reads the device next
+    if remount_ro and sb.s_bdev is not None:
+        from kemu.linux.bdev import invalidate_bdev
+
+        invalidate_bdev(sb.s_bdev)
     return 0
 
 

@@ -428,6 +428,7 @@ def link_path_walk(name: Any, nd: Nameidata) -> int:
             return -ENOTDIR
 
 
+@custom("fs/namei.c", "path_init", "walks with references from the start: there is no RCU walk")
 def path_init(nd: Nameidata, flags: int) -> Any:
     s = nd.pathname
     nd.flags = flags
