@@ -117,7 +117,7 @@ def write_pins(tree: Path, packages: tuple[str, ...] = PORT_PACKAGES) -> tuple[i
     return sum(len(t) for t in per_package.values()), missing
 
 
-def python_source(port: Ported) -> tuple[str, int]:
+def python_source(port: Ported | Cited) -> tuple[str, int]:
     """The port's Python and its first line."""
     module = importlib.import_module(port.module)
     lines, first = inspect.getsourcelines(getattr(module, port.name))
