@@ -52,7 +52,7 @@ class _Nth:
 
 def boot() -> list[Figure]:
     """A boot with a small cpio."""
-    from kemu.cli._boot import boot_initrd
+    from initramfs.harness.boots import boot_initrd
 
     data = _small()
     best, median = times(lambda: boot_initrd(data, tree=False), 30)
@@ -61,7 +61,7 @@ def boot() -> list[Figure]:
 
 def boot_sweep() -> list[Figure]:
     """The first fallible call of a boot fails, then the second, and so on."""
-    from kemu.cli._boot import boot_initrd
+    from initramfs.harness.boots import boot_initrd
 
     data = _small()
     t = time.perf_counter()
@@ -77,7 +77,7 @@ def boot_sweep() -> list[Figure]:
 
 def boot_large() -> list[Figure]:
     """250 MB in 10,000 files, beside ``cpio -idm`` into a tmpfs."""
-    from kemu.cli._boot import boot_initrd
+    from initramfs.harness.boots import boot_initrd
 
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as tmp:
         big = Path(tmp) / "big.cpio"

@@ -13,7 +13,7 @@ from benchmarks.measure import Figure, in_child
 
 _UNPACK = """
 import sys, time, resource
-from kemu.cli._boot import boot_initrd
+from initramfs.harness.boots import boot_initrd
 from initramfs import initramfs as port
 begin = time.perf_counter()
 unpack = port.unpack_to_rootfs

@@ -110,8 +110,9 @@ def memory_now(m: Machine, initrd: Region) -> dict[str, int]:
 
 def measure(design: str, path: str) -> dict[str, Any]:
     """One boot without detectors; numbers are the same every time."""
-    from kemu.cli._boot_views import mounts
     from kemu.linux.security import lsm_calls
+
+    from initramfs.harness.boot_views import mounts
 
     d = designs.find(design)
     out: dict[str, Any] = {"design": design, "initrd": path, "kind": kind_of(path), "page_size": 0, "ended": "", "files": 0, "points": {}}

@@ -96,7 +96,7 @@ def for_cmdline(d: Design, cmdline: str) -> Design:
 def boot(design: str | Design, initrd: bytes | str | None, *, config: dict[str, bool] | None = None, initcalls: Any = None,
          prepare: Callable[[Machine], Any] | None = None, machine: Callable[..., Machine] = Machine, **kw: Any) -> BootResult:
     """Boot an initrd with a design; the other arguments are boot_initrd()'s."""
-    from kemu.cli._boot import boot_initrd
+    from initramfs.harness.boots import boot_initrd
 
     d = for_cmdline(find(design) if isinstance(design, str) else design, str(kw.get("cmdline", "")))
     return boot_initrd(initrd, **d.options(config=config, initcalls=initcalls, prepare=prepare, machine=machine), **kw)

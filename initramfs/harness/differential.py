@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kemu.cli._boot import boot_initrd, seen_tree
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
 from kemu.forge.cpio import trailer
@@ -20,6 +19,8 @@ from kemu.forge.cpio_wild import choose_wild, damage
 from kemu.forge.packed import choose_packed
 from kemu.forge.pick import Pick, SeedValues
 from kemu.report import manifest
+
+from initramfs.harness.boots import boot_initrd, seen_tree
 
 if TYPE_CHECKING:                   # the rung is imported by who boots it
     from kemu.rung.uml import Oracle

@@ -12,7 +12,6 @@ from typing import Any
 from kemu.check.bootstate import leftovers
 from kemu.check.initorder import InitOrder
 from kemu.check.objects import Objects
-from kemu.cli._boot import boot_initrd, seen_tree
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
 from kemu.forge.compressors import available
@@ -23,6 +22,8 @@ from kemu.forge.cpio_wild import choose_wild, damage
 from kemu.forge.erofs.choose import ErofsOptions, choose_image
 from kemu.linux.vfs.file_table import g as files
 from kemu.report import manifest
+
+from initramfs.harness.boots import boot_initrd, seen_tree
 
 __harness__ = True
 CAP = 1 << 20

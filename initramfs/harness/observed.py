@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.check.bootstate import leftovers
-from kemu.cli._boot import seen_tree
-from kemu.cli._boot_views import mounts
 from kemu.explore.chooser import Choices
 from kemu.explore.run import Run
 from kemu.forge.cpio import Member, Segment, encode, trailer
@@ -21,6 +19,8 @@ from kemu.machine.splat import KernelPanic
 from kemu.report import manifest
 
 from initramfs.harness import designs
+from initramfs.harness.boot_views import mounts
+from initramfs.harness.boots import seen_tree
 
 __harness__ = True
 INIT = b"kemu-init"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from kemu.cli.common import build_parser
-from kemu.explore.plugins import installed_version
 from kemu.machine.hostmodule import missing
+from kemu.plugins import installed_version
 
 
 def version() -> str:

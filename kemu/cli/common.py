@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from kemu.cli._stdio import abandon_output, complain
 from kemu.machine.hostmodule import MissingLibrary
+from kemu.plugins import installed_modules, ported_packages
 
 # exit codes (docs/reference/commands.md)
 EXIT_OK = 0
@@ -97,10 +98,11 @@ def cache_home() -> str:
     return xdg if xdg.startswith("/") else os.path.expanduser("~/.cache")
 
 
-def subcommands() -> list[str]:
-    """Names of the subcommand modules of this package, sorted."""
+def subcommands() -> dict[str, str]:
+    """Every command and its module, sorted by name: those of this package, and those that ports bring (entry points ``kemu.commands``)."""
     names = (name.removesuffix(".py") for name in os.listdir(os.path.dirname(os.path.abspath(__file__))) if name.endswith(".py"))
-    return sorted(name for name in names if name not in ("common", "values") and not name.startswith("_"))
+    own = {name: f"kemu.cli.{name}" for name in names if name not in ("common", "values") and not name.startswith("_")}
+    return dict(sorted({**dict(installed_modules("kemu.commands")), **own}.items()))
 
 
 def build_parser(argv: list[str] | None = None, whole: bool = False) -> argparse.ArgumentParser:
@@ -117,11 +119,11 @@ def build_parser(argv: list[str] | None = None, whole: bool = False) -> argparse
     words = sys.argv[1:] if argv is None else argv
     wanted = next((a for a in words if not a.startswith("-")), None)
     whole = whole or wanted is None and not {"-h", "--help"}.isdisjoint(words)          # what each is for
-    for name in subcommands():
+    for name, where in subcommands().items():
         if name != wanted and not whole:
             sub.add_parser(name, add_help=False)
             continue
-        module = importlib.import_module(f"kemu.cli.{name}")
+        module = importlib.import_module(where)
         p = sub.add_parser(name, help=module.HELP, description=module.HELP, parents=[glob])
         module.add_arguments(p)
     return parser
@@ -132,7 +134,7 @@ def run_command(args: argparse.Namespace) -> int:
     args.quiet = getattr(args, "quiet", False)
     args.verbose = getattr(args, "verbose", 0)
     args.no_color = getattr(args, "no_color", False) or bool(os.environ.get("NO_COLOR"))
-    module = importlib.import_module(f"kemu.cli.{args.command}")
+    module = importlib.import_module(subcommands()[args.command])
     code: int = module.run(args)
     return code
 
@@ -171,7 +173,7 @@ def guarded(action: Callable[[], int], name: Callable[[], str], verbose: Callabl
     except MissingLibrary as e:
         return failed(e, EXIT_CONFIG)
     except ModuleNotFoundError as e:
-        if not e.name or e.name.partition(".")[0] in ("kemu", "erofs_memback", "initramfs"):
+        if not e.name or e.name.partition(".")[0] in ("kemu", *ported_packages()):
             return failed(internal_error(e, verbose()))
         return failed(f"the Python package {e.name} is missing: kemu doctor says how to get it", EXIT_CONFIG)
     except OSError as e:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from kemu.cli.common import EXIT_CONFIG, EXIT_USAGE, CommandError, errno_text
+from kemu.plugins import ported_packages
 from kemu.samples import sample, shown
 
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]{1,32}|0|[1-9][0-9]{0,39}", re.ASCII)
@@ -181,7 +182,7 @@ def _asked() -> frozenset[str]:
     from pathlib import Path
 
     known: set[str] = set()
-    for package in ("kemu.linux", "kemu.machine", "initramfs", "erofs_memback"):
+    for package in ("kemu.linux", "kemu.machine", *ported_packages()):
         spec = importlib.util.find_spec(package)
         for place in spec.submodule_search_locations or () if spec else ():
             for path in Path(place).rglob("*.py"):

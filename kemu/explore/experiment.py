@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.explore import modules
-from kemu.explore.plugins import installed_modules
+from kemu.plugins import installed_modules
 
 GROUP = "kemu.experiments"
 

@@ -14,10 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kemu.linux import honesty
+from kemu.plugins import ported_packages
 from kemu.report.csource import CFunction, find_function, pin
 
 NO_FUNCTION = "-"           # in pins.json: the tree has no function or macro of that name
-PORT_PACKAGES = ("erofs_memback", "initramfs", "kemu.linux")
+
+
+def port_packages() -> tuple[str, ...]:
+    """The packages of ported functions: the emulated API's own, and those that are installed (entry points ``kemu.ports``)."""
+    return ("kemu.linux", *ported_packages())
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,10 @@ class Cited:
     posted: str = ""
 
 
-def load_packages(packages: tuple[str, ...] = PORT_PACKAGES) -> list[str]:
+def load_packages(packages: tuple[str, ...] | None = None) -> list[str]:
     """Import every module of the port packages, so that their functions are registered; returns the packages that exist."""
     found = []
-    for package in packages:
+    for package in packages or port_packages():
         try:
             pkg = importlib.import_module(package)
         except ModuleNotFoundError:
@@ -65,7 +70,7 @@ def pins_file(package: str) -> Path:
     return Path(next(iter(pkg.__path__))) / "pins.json"
 
 
-def ported(packages: tuple[str, ...] = PORT_PACKAGES) -> list[Ported]:
+def ported(packages: tuple[str, ...] | None = None) -> list[Ported]:
     """All ported functions, sorted by C file and name."""
     pins: dict[str, dict[str, str]] = {}
     for package in load_packages(packages):
@@ -79,7 +84,7 @@ def ported(packages: tuple[str, ...] = PORT_PACKAGES) -> list[Ported]:
     return sorted(set(out), key=lambda x: (x.path, x.c_name, x.module))
 
 
-def cited(packages: tuple[str, ...] = PORT_PACKAGES) -> list[Cited]:
+def cited(packages: tuple[str, ...] | None = None) -> list[Cited]:
     """Every @dup of the API that is no port, sorted by C file and name."""
     load_packages(packages)
     f = pins_file("kemu.linux")
@@ -98,7 +103,7 @@ def c_function(tree: Path, port: Ported | Cited) -> CFunction | None:
     return find_function(f.read_text(errors="replace"), port.c_name)
 
 
-def write_pins(tree: Path, packages: tuple[str, ...] = PORT_PACKAGES) -> tuple[int, list[Ported]]:
+def write_pins(tree: Path, packages: tuple[str, ...] | None = None) -> tuple[int, list[Ported]]:
     """Pin every function to the tree's C; returns how many were pinned and those whose C was not found."""
     missing = []
     per_package: dict[str, dict[str, str]] = {}

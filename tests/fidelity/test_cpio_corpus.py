@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from kemu.cli._boot import boot_initrd
 from kemu.report import manifest
 from tests.conftest import SHARED
+
+from initramfs.harness.boots import boot_initrd
 
 CPIO = SHARED / "corpus" / "cpio"
 # The walk that made the manifests went no deeper than this many bytes of path; Linux has unpacked what lies below.

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kemu.cli._boot import boot_initrd
 from kemu.forge.cpio_wild import choose_wild, damage
 from kemu.forge.pick import Pick, SeedValues
 from kemu.forge.strategies import broken_cpio_archives, cpio_archives
@@ -46,6 +45,7 @@ from tests.unit.initramfs.archive import archive, record
 from tests.unit.linux.vfs_files import ok
 
 from initramfs import unpack
+from initramfs.harness.boots import boot_initrd
 
 CONFIG = {"CONFIG_EROFS_FS": False}
 

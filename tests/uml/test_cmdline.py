@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from kemu.cli._boot import boot_initrd
 from kemu.rung.uml.build import Kernel
 from tests.uml import own_init
 from tests.unit.initramfs.archive import archive, record
+
+from initramfs.harness.boots import boot_initrd
 
 pytestmark = pytest.mark.linux
 PROGRAM = r"""

@@ -54,7 +54,7 @@ def test_a_skipped_member_whose_header_was_collected_takes_the_rest_with_it(linu
 
 
 def test_a_member_skipped_first_needs_a_built_in_archive_before_it() -> None:
-    from kemu.cli._boot import boot_initrd
+    from initramfs.harness.boots import boot_initrd
 
     assert by_port(made.skipped_first()).message is None
     assert boot_initrd(made.skipped_first(), builtin="none").unpack_error == "no cpio magic"

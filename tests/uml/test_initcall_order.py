@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kemu.cli._boot import boot_initrd
 from kemu.machine import initcalls
 from kemu.rung.uml.build import Kernel, Recipe, with_objects
 from kemu.rung.uml.initrd import boot_initrd as boot_linux
 from kemu.rung.uml.tree import Tree
+
+from initramfs.harness.boots import boot_initrd
 
 pytestmark = pytest.mark.linux
 

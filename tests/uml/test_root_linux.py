@@ -12,12 +12,13 @@ import re
 
 import pytest
 
-from kemu.cli._boot import boot_initrd
 from kemu.rung.uml.build import Kernel, Recipe, build, cached
 from kemu.rung.uml.initrd import boot_initrd as boot_linux
 from kemu.rung.uml.tree import Tree
 from tests.conftest import DATA
 from tests.unit.initramfs.archive import ELF, archive, record
+
+from initramfs.harness.boots import boot_initrd
 
 pytestmark = pytest.mark.linux
 RAM = ("CONFIG_BLK_DEV_RAM=y",)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kemu.cli._boot import boot_initrd
 from tests.public import ARCHIVES, DATA, mtimes, paths
+
+from initramfs.harness.boots import boot_initrd
 
 
 @pytest.mark.parametrize(("name", "config", "message", "want"), ARCHIVES, ids=lambda x: x if isinstance(x, str) else "")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from kemu.explore.plugins import installed_version
+from kemu.plugins import installed_version
 
 
 def of(modules: Iterable[str]) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from kemu.cli._boot import boot_initrd
 from kemu.machine import initcalls
 from kemu.machine.machine import Machine
 from kemu.machine.memory import RELEASED_INIT
 from tests.unit.initramfs.archive import ELF, archive, record
+
+from initramfs.harness.boots import boot_initrd
 
 INIT = archive(record("init", 0o100755, ELF))
 

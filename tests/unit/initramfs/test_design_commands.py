@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from kemu.cli import _boot_memory as view
 from kemu.cli import main
 from kemu.machine.memory import RELEASED_INIT
 from tests.unit.initramfs.archive import archive, record
 from tests.unit.initramfs.test_verify import dm_verity, flip, word
 
+from initramfs.harness import boot_memory as view
 from initramfs.harness import compare, designs
 from initramfs.harness.trials import INIT, cpio_archive, erofs_image
 

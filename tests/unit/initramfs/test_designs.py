@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from kemu.cli import main
-from kemu.cli._boot_views import mounts
 from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import ListSource
@@ -15,6 +14,7 @@ from kemu.machine.machine import Machine
 
 from initramfs.harness import compare, designs
 from initramfs.harness import experiments as _experiments  # noqa: F401
+from initramfs.harness.boot_views import mounts
 from initramfs.harness.experiments import erofs_image
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from kemu.check.bootstate import leftovers
-from kemu.cli._boot import boot_initrd
 from kemu.report import manifest
 from tests.unit.initramfs.archive import ELF, archive, record
+
+from initramfs.harness.boots import boot_initrd
 
 DATA = archive(record("d", 0o040755, nlink=2), record("d/f", data=b"x" * 9000), record("d/g", ino=7, nlink=2), record("h", data=b"y", ino=7, nlink=2),
                record("l", 0o120777, b"d/f"), record("n", 0o020600, rdev=(1, 3)), record("init", 0o100755, ELF))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.cli._boot_views import mounts
 from kemu.forge import tree
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
@@ -14,6 +13,7 @@ from tests.unit.initramfs.archive import ELF, archive, record
 
 from initramfs import initerofs_rfc
 from initramfs.harness import designs
+from initramfs.harness.boot_views import mounts
 
 
 def image() -> bytes:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from kemu.cli._boot_views import mounts
 from kemu.explore.experiment import registry
 from kemu.explore.sweep import fault_sweep
 from kemu.forge.compressors import compress
@@ -15,6 +14,7 @@ from tests.unit.initramfs.archive import ELF, archive, record
 
 from initramfs.harness import designs
 from initramfs.harness import experiments as _experiments  # noqa: F401
+from initramfs.harness.boot_views import mounts
 from initramfs.harness.experiments import cpio_archive, erofs_image
 
 

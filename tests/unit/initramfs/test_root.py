@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from kemu.cli import _boot_views as views
-from kemu.cli._boot import boot_initrd
 from kemu.linux.errno import EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EROFS
 from kemu.machine.machine import Machine
 from tests.conftest import DATA
+
+from initramfs.harness import boot_views as views
+from initramfs.harness.boots import boot_initrd
 
 
 def table(r: Any) -> list[dict[str, Any]]:

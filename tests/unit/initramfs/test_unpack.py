@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from kemu.cli._boot import boot_initrd
 from tests.unit.initramfs.archive import archive, record, trailer
+
+from initramfs.harness.boots import boot_initrd
 
 
 def boot(data: bytes, **kw: Any) -> Any:

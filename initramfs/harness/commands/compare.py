@@ -24,9 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kemu.cli._boot import DESIGNS
-
     from initramfs.harness import compare, compare_views
+    from initramfs.harness.boots import DESIGNS
 
     for name in args.design:
         if name not in DESIGNS:

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Entry points and versions of what is installed, read from their files.
+"""What the ports add, by entry points: nothing in kemu names a port.
 
-importlib.metadata gives the same; it imports a mail parser and sockets for it, which every command would wait for.
+    kemu.commands       NAME = module with HELP, add_arguments(parser) and run(args) -> exit code: a command of ``kemu``
+    kemu.experiments    NAME = module whose import registers experiments
+    kemu.backends       NAME = module:object, what an image can be read through (the port's own command says what the object has)
+    kemu.ports          NAME = package of ported functions, with a pins.json
+
+Entry points and versions are read from the installed distributions' files:
+importlib.metadata gives the same, but imports a mail parser and sockets for it, which every command would wait for.
 """
 from __future__ import annotations
 
@@ -39,6 +45,11 @@ def _read(folder: str, *names: str) -> str:
 def installed_modules(group: str) -> list[tuple[str, str]]:
     """(name, module) of every entry point of a group."""
     return [found for _, folder in _distributions() for found in of_text(_read(folder, "entry_points.txt"), group)]
+
+
+def ported_packages() -> tuple[str, ...]:
+    """The packages of ported functions that are installed, sorted."""
+    return tuple(sorted({module for _, module in installed_modules("kemu.ports")}))
 
 
 def installed_version(name: str) -> str:

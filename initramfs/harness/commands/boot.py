@@ -8,9 +8,10 @@ import sys
 import time
 from typing import Any
 
-from kemu.cli._boot import DESIGNS
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_PANIC, EXIT_USAGE, CommandError
 from kemu.cli.values import byte_offset, check_at, check_file, count, name_of_file, never_asked, page_size, parse_config
+
+from initramfs.harness.boots import DESIGNS
 
 HELP = "boot an initrd: the tree that PID 1 sees, the log, the initcalls, who owned which page, the mounts"
 
@@ -75,12 +76,12 @@ def run(args: argparse.Namespace) -> int:
         return run_linux(args)
     for name in never_asked(config) if config and not args.quiet else ():
         print(f"kemu: boot: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
-    from kemu.cli import _boot_memory
-    from kemu.cli import _boot_views as views
-    from kemu.cli._boot import boot_initrd
+    from initramfs.harness import boot_memory
+    from initramfs.harness import boot_views as views
+    from initramfs.harness.boots import boot_initrd
 
     seen: dict[str, Any] = {}
-    recorder = _boot_memory.Recorder() if args.memory else None
+    recorder = boot_memory.Recorder() if args.memory else None
 
     def prepare(m: Any) -> None:
         check_at(args.at, m.mem.nr_pages * m.mem.page_size)
@@ -101,14 +102,14 @@ def run(args: argparse.Namespace) -> int:
 
         seen["changed"] = changed()
         if args.memory:
-            seen["memory"] = _boot_memory.memory(result)
+            seen["memory"] = boot_memory.memory(result)
         if args.mounts:
             seen["mounts"] = views.mounts()
 
     def prepare_and_fail(m: Any) -> None:
         prepare(m)
         if args.fail_nth:
-            from kemu.cli._boot_faults import failing
+            from initramfs.harness.boot_faults import failing
 
             seen["choices"] = failing(args.fail_nth, m)
 
@@ -146,7 +147,7 @@ def told_fault(choices: Any) -> str:
 
 def faults(args: argparse.Namespace, boot: Any, options: dict[str, Any]) -> int:
     """--faults"""
-    from kemu.cli import _boot_faults as f
+    from initramfs.harness import boot_faults as f
 
     started = time.monotonic()
     rows = list(f.sweep(boot, options))
@@ -189,7 +190,7 @@ def show(args: argparse.Namespace, result: Any, seen: dict[str, Any], views: Any
             mine = [name for name in called if name in ported]
             print(f"kemu: boot: {len(mine)} of {len(called)} initcalls are ported, the others do nothing and succeed: {', '.join(mine)}", file=sys.stderr)
     elif args.memory:
-        from kemu.cli._boot_memory import memory_lines
+        from initramfs.harness.boot_memory import memory_lines
 
         print(json.dumps(seen["memory"]) if args.json else "\n".join(memory_lines(seen["memory"])))
     elif args.mounts:
