@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``static`` variables of ported files: one namespace for each machine."""
+"""``static`` variables of ported files: one namespace for each machine, see kemu.machine.statics."""
 from kemu.linux.honesty import names
 from kemu.machine.statics import statics
 

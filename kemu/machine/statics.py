@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``static`` variables of ported code: one namespace per machine.
 
-``g = statics(count=0, lock=spinlock_t)`` gives an object with these attributes. Each machine has its own values: entering a machine
-exchanges the namespace's ``__dict__``, so reading one costs what an attribute costs.
+    @statics
+    class g:
+        count = 0
+        lock: spinlock_t
+        head: z_erofs_zstd = NULL
+
+``g`` is then an object with these attributes: those with a value, and those that C declares by their type alone, whose type makes them.
+Each machine has its own values: entering a machine exchanges the namespace's ``__dict__``, so reading one costs what an attribute costs.
+``g = statics(count=0, lock=spinlock_t)`` is the same without types.
 """
 from __future__ import annotations
 
 import copy
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -44,8 +52,18 @@ class Initial:
 _all: list[tuple[Statics, Initial]] = []
 
 
-def statics(**initial: Any) -> Any:
+def declared(cls: type) -> dict[str, Any]:
+    """What a class of statics declares, in its order: a value, or the type (a name of its module) that makes one."""
+    types = vars(sys.modules[cls.__module__])
+    own = {name: value for name, value in vars(cls).items() if not name.startswith("__")}
+    made = {name: types[kind] for name, kind in cls.__dict__.get("__annotations__", {}).items() if name not in own}
+    return own | made
+
+
+def statics(cls: type | None = None, /, **initial: Any) -> Any:
     """Declare the static variables of one ported file. A class or function as value is called to make the initial value."""
+    if cls is not None:
+        initial = declared(cls)
     obj = Statics()
     values = Initial(initial)
     obj.__dict__ = values.fresh()           # for modules that are imported while a machine runs
