@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from kemu.linux.fs import SuperBlock
 from kemu.linux.honesty import port_of
+from kemu.linux.layout import View
 from kemu.linux.mm import Page
-from kemu.linux.types import Ref
+from kemu.linux.types import NULL, Ref
 
 from erofs_memback.internal import erofs_pagepool_add
 
@@ -17,7 +17,7 @@ class z_erofs_decompress_req:
     __slots__ = ("sb", "in_", "out", "inpages", "outpages", "pageofs_in", "pageofs_out", "inputsize", "outputsize",
                  "alg", "inplace_io", "partial_decoding", "fillgaps", "gfp")
 
-    def __init__(self, sb: SuperBlock, in_: list[Page | None], out: list[Page | None], inpages: int, outpages: int,
+    def __init__(self, sb: SuperBlock, in_: list[Page], out: list[Page], inpages: int, outpages: int,
                  pageofs_in: int, pageofs_out: int, inputsize: int, outputsize: int, alg: int, inplace_io: bool,
                  partial_decoding: bool, fillgaps: bool, gfp: int) -> None:
         self.sb = sb
@@ -42,9 +42,9 @@ class z_erofs_decompressor:
 
     __slots__ = ("config", "decompress", "init", "exit", "name")
 
-    def __init__(self, decompress: Callable[[z_erofs_decompress_req, Ref], Any], name: str,
-                 config: Callable[[SuperBlock, Any, int, int], int] | None = None,
-                 init: Callable[[], int] | None = None, exit: Callable[[], None] | None = None) -> None:
+    def __init__(self, decompress: Callable[[z_erofs_decompress_req, Ref], str], name: str,
+                 config: Callable[[SuperBlock, View, int, int], int] = NULL,
+                 init: Callable[[], int] = NULL, exit: Callable[[], None] = NULL) -> None:
         self.config = config
         self.decompress = decompress
         self.init = init

@@ -10,11 +10,13 @@ from kemu.linux.blkdev import file_bdev
 from kemu.linux.dax import dax_iomap_rw
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EFSCORRUPTED, ENODEV, EOPNOTSUPP
+from kemu.linux.fiemap import FiemapExtentInfo
 from kemu.linux.fs import (
     IOCB_DIRECT,
     IS_DAX,
     SEEK_DATA,
     SEEK_HOLE,
+    AddressSpace,
     File,
     Inode,
     Kiocb,
@@ -38,6 +40,7 @@ from kemu.linux.iomap import (
     IOMAP_INLINE,
     IOMAP_MAPPED,
     IOMAP_NULL_ADDR,
+    Iomap,
     iomap_bio_read_ops,
     iomap_bmap,
     iomap_dio_rw,
@@ -56,6 +59,7 @@ from kemu.linux.math import ALIGN, min_t, round_up
 from kemu.linux.mm import Page, flush_dcache_folio, folio_put, page_folio
 from kemu.linux.page import arch
 from kemu.linux.pagemap import (
+    ReadaheadControl,
     filemap_read,
     folio_contains,
     folio_end_read,
@@ -119,15 +123,15 @@ def erofs_put_metabuf(buf: erofs_buf) -> None:
         return
     erofs_unmap_metabuf(buf)
     folio_put(page_folio(buf.page))
-    buf.page = None
+    buf.page = NULL
 
 
 @port_of("fs/erofs/data.c", "erofs_bread")
-def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> int:
+def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> Any:
     """An address (None without ``need_kmap``) or ERR_PTR: what read_mapping_folio() or rw_verify_area() said."""
     offset = u64(buf.off + offset)
     index = pgoff_t(offset >> arch.PAGE_SHIFT)
-    folio: Page | None = None
+    folio: Page = NULL
 
     # Metadata access for file-backed mounts reuses page cache of backing fs inodes (only folio data will be needed) to prevent double
     # caching. However, the data access range must be verified here in advance.
@@ -148,7 +152,7 @@ def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> int:
             return folio
     buf.page = folio_file_page(folio, index)
     if not need_kmap:
-        return None
+        return NULL
     if not buf.base:
         buf.base = kmap_local_page(buf.page)
     return buf.base + (offset & (arch.PAGE_SIZE - 1))
@@ -158,7 +162,7 @@ def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> int:
 def erofs_init_metabuf(buf: erofs_buf, sb: SuperBlock, in_metabox: bool) -> int:
     sbi = EROFS_SB(sb)
 
-    buf.file = None
+    buf.file = NULL
     if in_metabox:
         if not sbi.metabox_inode:
             return -EFSCORRUPTED
@@ -273,7 +277,7 @@ def erofs_map_blocks(inode: Inode, map: struct_erofs_map_blocks) -> int:
 def erofs_fill_from_devinfo(map: struct_erofs_map_dev, sb: SuperBlock, dif: erofs_device_info) -> None:
     map.m_sb = sb
     map.m_dif = dif
-    map.m_bdev = None
+    map.m_bdev = NULL
     if dif.file and S_ISBLK(file_inode(dif.file).i_mode):
         map.m_bdev = file_bdev(dif.file)
 
@@ -358,7 +362,7 @@ class erofs_iomap_iter_ctx:
 
 
 @port_of("fs/erofs/data.c", "erofs_iomap_begin")
-def erofs_iomap_begin(inode: Inode, offset: int, length: int, flags: int, iomap: Any, srcmap: Any) -> int:
+def erofs_iomap_begin(inode: Inode, offset: int, length: int, flags: int, iomap: Iomap, srcmap: Iomap) -> int:
     iter = container_of(iomap, "iomap")
     ctx = iter.private
     realinode = ctx.realinode if ctx else inode
@@ -411,7 +415,7 @@ def erofs_iomap_begin(inode: Inode, offset: int, length: int, flags: int, iomap:
 
 
 @port_of("fs/erofs/data.c", "erofs_iomap_end")
-def erofs_iomap_end(inode: Inode, pos: int, length: int, written: int, flags: int, iomap: Any) -> int:
+def erofs_iomap_end(inode: Inode, pos: int, length: int, written: int, flags: int, iomap: Iomap) -> int:
     iter = container_of(iomap, "iomap")
     ctx = iter.private
 
@@ -431,7 +435,7 @@ erofs_iomap_ops = iomap_ops(
 
 
 @port_of("fs/erofs/data.c", "erofs_fiemap")
-def erofs_fiemap(inode: Inode, fieinfo: Any, start: int, len_: int) -> int:
+def erofs_fiemap(inode: Inode, fieinfo: FiemapExtentInfo, start: int, len_: int) -> int:
     if erofs_inode_is_data_compressed(EROFS_I(inode).datalayout):
         if not IS_ENABLED("CONFIG_EROFS_FS_ZIP"):
             return -EOPNOTSUPP
@@ -442,7 +446,7 @@ def erofs_fiemap(inode: Inode, fieinfo: Any, start: int, len_: int) -> int:
 
 
 @port_of("fs/erofs/data.c", "erofs_read_folio")
-def erofs_read_folio(file: File | None, folio: Page) -> int:
+def erofs_read_folio(file: File, folio: Page) -> int:
     """Since we dont have write or truncate flows, so no inode locking needs to be held at the moment."""
     read_ctx = iomap_read_folio_ctx(ops=iomap_bio_read_ops, cur_folio=folio)
     need_iput = Ref(False)
@@ -456,7 +460,7 @@ def erofs_read_folio(file: File | None, folio: Page) -> int:
 
 
 @port_of("fs/erofs/data.c", "erofs_readahead")
-def erofs_readahead(rac: Any) -> None:
+def erofs_readahead(rac: ReadaheadControl) -> None:
     read_ctx = iomap_read_folio_ctx(ops=iomap_bio_read_ops, rac=rac)
     need_iput = Ref(False)
     iter_ctx = erofs_iomap_iter_ctx(realinode=erofs_real_inode(rac.mapping.host, need_iput))
@@ -468,7 +472,7 @@ def erofs_readahead(rac: Any) -> None:
 
 
 @port_of("fs/erofs/data.c", "erofs_bmap")
-def erofs_bmap(mapping: Any, block: int) -> int:
+def erofs_bmap(mapping: AddressSpace, block: int) -> int:
     return iomap_bmap(mapping, block, erofs_iomap_ops)
 
 

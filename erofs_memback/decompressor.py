@@ -6,22 +6,21 @@ from the machine's configuration: C leaves its entries out with ``#ifdef``.
 """
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.bitops import for_each_set_bit
-from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
+from kemu.linux.err import ERR_CAST, ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EFAULT, EINVAL, ENOMEM, EOPNOTSUPP
 from kemu.linux.fs import SuperBlock
 from kemu.linux.highmem import copy_highpage, kmap_local_page, kunmap_local, memcpy_to_page
 from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.layout import View
 from kemu.linux.lz4 import LZ4_DECOMPRESS_INPLACE_MARGIN, LZ4_decompress_safe, LZ4_decompress_safe_partial
 from kemu.linux.mm import PAGE_ALIGN, PageHighMem, page_address, set_page_private
 from kemu.linux.page import arch
 from kemu.linux.slab import kfree
 from kemu.linux.statics import statics
 from kemu.linux.string import memchr_inv, memcpy, memmove
-from kemu.linux.types import Ref, u32
+from kemu.linux.types import NULL, Ref, u32
 from kemu.linux.vmalloc import vm_unmap_ram
 
 from erofs_memback.compress import Z_EROFS_SHORTLIVED_PAGE, z_erofs_decompress_req, z_erofs_decompressor, z_erofs_stream_dctx
@@ -40,7 +39,7 @@ P = "fs/erofs/decompressor.c"
 
 
 @port_of(P, "z_erofs_load_lz4_config")
-def z_erofs_load_lz4_config(sb: SuperBlock, dsb: Any, data: int, size: int) -> int:
+def z_erofs_load_lz4_config(sb: SuperBlock, dsb: View, data: int, size: int) -> int:
     sbi = EROFS_SB(sb)
 
     if data:
@@ -152,17 +151,17 @@ def z_erofs_lz4_handle_overlap(rq: z_erofs_decompress_req, inpage: int, out: int
 #  - For LZ4, it should apply if the zero_padding feature is on (5.3+);
 #  - For others, zero_padding is enabled all the time.
 @port_of(P, "z_erofs_fixup_insize")
-def z_erofs_fixup_insize(rq: z_erofs_decompress_req, padbuf: int, padbufsize: int) -> str | None:
+def z_erofs_fixup_insize(rq: z_erofs_decompress_req, padbuf: int, padbufsize: int) -> str:
     padend = memchr_inv(padbuf, 0, padbufsize)
     if not padend:
         return "compressed data start not found"
     rq.inputsize = u32(rq.inputsize - (padend - padbuf))
     rq.pageofs_in += padend - padbuf
-    return None
+    return NULL
 
 
 @port_of(P, "__z_erofs_lz4_decompress")
-def __z_erofs_lz4_decompress(rq: z_erofs_decompress_req, dst: int) -> Any:
+def __z_erofs_lz4_decompress(rq: z_erofs_decompress_req, dst: int) -> str:
     inputmargin = Ref()
     maptype = Ref()
 
@@ -180,7 +179,7 @@ def __z_erofs_lz4_decompress(rq: z_erofs_decompress_req, dst: int) -> Any:
     src = z_erofs_lz4_handle_overlap(rq, headpage, dst, inputmargin,
                                      maptype, may_inplace)
     if IS_ERR(src):
-        return src
+        return ERR_CAST(src)
 
     out = dst + rq.pageofs_out
     if rq.partial_decoding:
@@ -190,7 +189,7 @@ def __z_erofs_lz4_decompress(rq: z_erofs_decompress_req, dst: int) -> Any:
         ret = LZ4_decompress_safe(src + inputmargin.v, out,
                                   rq.inputsize, rq.outputsize)
     if ret == rq.outputsize:
-        reason = None
+        reason = NULL
     elif ret < 0:
         reason = "corrupted compressed data"
     else:
@@ -209,7 +208,7 @@ def __z_erofs_lz4_decompress(rq: z_erofs_decompress_req, dst: int) -> Any:
 
 
 @port_of(P, "z_erofs_lz4_decompress")
-def z_erofs_lz4_decompress(rq: z_erofs_decompress_req, pagepool: Ref) -> Any:
+def z_erofs_lz4_decompress(rq: z_erofs_decompress_req, pagepool: Ref) -> str:
     # one optimized fast path only for non bigpcluster cases yet
     if rq.inpages == 1 and rq.outpages == 1 and not rq.inplace_io:
         DBG_BUGON(not rq.out[0])
@@ -237,7 +236,7 @@ def z_erofs_lz4_decompress(rq: z_erofs_decompress_req, pagepool: Ref) -> Any:
 
 
 @port_of(P, "z_erofs_transform_plain")
-def z_erofs_transform_plain(rq: z_erofs_decompress_req, pagepool: Ref) -> Any:
+def z_erofs_transform_plain(rq: z_erofs_decompress_req, pagepool: Ref) -> str:
     nrpages_in, nrpages_out = rq.inpages, rq.outpages
     bs = rq.sb.s_blocksize
     cur = 0
@@ -285,11 +284,11 @@ def z_erofs_transform_plain(rq: z_erofs_decompress_req, pagepool: Ref) -> Any:
         cur += insz
         ni += 1
     DBG_BUGON(ni > nrpages_in)
-    return None
+    return NULL
 
 
 @port_of(P, "z_erofs_stream_switch_bufs")
-def z_erofs_stream_switch_bufs(dctx: z_erofs_stream_dctx, dst: Ref, src: Ref, pgpl: Ref) -> Any:
+def z_erofs_stream_switch_bufs(dctx: z_erofs_stream_dctx, dst: Ref, src: Ref, pgpl: Ref) -> str:
     rq = dctx.rq
 
     if not dctx.avail_out:
@@ -352,12 +351,12 @@ def z_erofs_stream_switch_bufs(dctx: z_erofs_stream_dctx, dst: Ref, src: Ref, pg
         set_page_private(tmppage, Z_EROFS_SHORTLIVED_PAGE)
         copy_highpage(tmppage, rq.in_[j])
         rq.in_[j] = tmppage
-    return None
+    return NULL
 
 
-def _z_erofs_decomp() -> list[z_erofs_decompressor | None]:
+def _z_erofs_decomp() -> list[z_erofs_decompressor]:
     """``z_erofs_decomp[]``"""
-    table: list[z_erofs_decompressor | None] = [None] * Z_EROFS_COMPRESSION_RUNTIME_MAX
+    table: list[z_erofs_decompressor] = [NULL] * Z_EROFS_COMPRESSION_RUNTIME_MAX
     table[Z_EROFS_COMPRESSION_SHIFTED] = z_erofs_decompressor(
         decompress=z_erofs_transform_plain,
         name="shifted",
@@ -388,11 +387,13 @@ def _z_erofs_decomp() -> list[z_erofs_decompressor | None]:
     return table
 
 
-g = statics(z_erofs_decomp=None)
+@statics
+class g:
+    z_erofs_decomp: list[z_erofs_decompressor] = NULL
 
 
 @port_of(P, "z_erofs_parse_cfgs")
-def z_erofs_parse_cfgs(sb: SuperBlock, dsb: Any) -> int:
+def z_erofs_parse_cfgs(sb: SuperBlock, dsb: View) -> int:
     """Read the compression configurations behind the superblock.
 
     Return: 0, -EOPNOTSUPP for an algorithm that is unknown or not in this kernel, -EINVAL for a bad configuration, -ENOMEM, or an error of

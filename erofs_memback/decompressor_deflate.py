@@ -2,13 +2,12 @@
 """fs/erofs/decompressor_deflate.c"""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EINVAL, EIO, ENOMEM, EOPNOTSUPP
 from kemu.linux.fs import SuperBlock
 from kemu.linux.highmem import kmap_local_page, kunmap_local
 from kemu.linux.honesty import port_of
+from kemu.linux.layout import View
 from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
 from kemu.linux.page import arch
 from kemu.linux.slab import kfree, kzalloc, kzalloc_obj
@@ -49,20 +48,15 @@ class z_erofs_deflate:
         self.bounce = kzalloc(arch.PAGE_SIZE)
 
 
-g = statics(
-    z_erofs_deflate_lock=spinlock_t,
-    # z_erofs_deflate_nstrms: module parameter deflate_streams
-    z_erofs_deflate_nstrms=0, z_erofs_deflate_avail_strms=0,
-    z_erofs_deflate_head=None,
-    z_erofs_deflate_wq=wait_queue_head_t,
-    deflate_resize_mutex=mutex,
-    inited=False,
-)
-
-
-def _free(strm: z_erofs_deflate) -> None:
-    kfree(strm.bounce)
-    kfree(strm)
+@statics
+class g:
+    z_erofs_deflate_lock: spinlock_t
+    z_erofs_deflate_nstrms = 0          # module parameter deflate_streams
+    z_erofs_deflate_avail_strms = 0
+    z_erofs_deflate_head: z_erofs_deflate = NULL
+    z_erofs_deflate_wq: wait_queue_head_t
+    deflate_resize_mutex: mutex
+    inited = False
 
 
 @port_of(P, "z_erofs_deflate_exit")
@@ -74,14 +68,15 @@ def z_erofs_deflate_exit() -> None:
         if not strm:
             spin_unlock(g.z_erofs_deflate_lock)
             continue
-        g.z_erofs_deflate_head = None
+        g.z_erofs_deflate_head = NULL
         spin_unlock(g.z_erofs_deflate_lock)
 
         while strm:
             n = strm.next
 
             vfree(strm.z.workspace)
-            _free(strm)
+            kfree(strm.bounce)
+            kfree(strm)
             g.z_erofs_deflate_avail_strms -= 1
             strm = n
 
@@ -95,7 +90,7 @@ def z_erofs_deflate_init() -> int:
 
 
 @port_of(P, "z_erofs_load_deflate_config")
-def z_erofs_load_deflate_config(sb: SuperBlock, dsb: Any, data: int, size: int) -> int:
+def z_erofs_load_deflate_config(sb: SuperBlock, dsb: View, data: int, size: int) -> int:
     dfl = z_erofs_deflate_cfgs(data)
 
     if not data or size < z_erofs_deflate_cfgs.SIZE:
@@ -111,13 +106,14 @@ def z_erofs_load_deflate_config(sb: SuperBlock, dsb: Any, data: int, size: int) 
             strm = kzalloc_obj(z_erofs_deflate)
             if strm and not strm.bounce:
                 kfree(strm)
-                strm = None
+                strm = NULL
             if not strm:
                 break
             # XXX: in-kernel zlib cannot customize windowbits
             strm.z.workspace = vmalloc(zlib_inflate_workspacesize())
             if not strm.z.workspace:
-                _free(strm)
+                kfree(strm.bounce)
+                kfree(strm)
                 break
 
             spin_lock(g.z_erofs_deflate_lock)
@@ -137,7 +133,7 @@ def z_erofs_load_deflate_config(sb: SuperBlock, dsb: Any, data: int, size: int) 
 
 
 @port_of(P, "__z_erofs_deflate_decompress")
-def __z_erofs_deflate_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> Any:
+def __z_erofs_deflate_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> str:
     sb = rq.sb
     dctx = z_erofs_stream_dctx(rq=rq, no=-1, ni=0)
 
@@ -210,7 +206,7 @@ def __z_erofs_deflate_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> Any:
 
 # without CONFIG_EROFS_FS_ZIP_ACCEL
 @port_of(P, "z_erofs_deflate_decompress")
-def z_erofs_deflate_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> Any:
+def z_erofs_deflate_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> str:
     return __z_erofs_deflate_decompress(rq, pgpl)
 
 

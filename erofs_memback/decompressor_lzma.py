@@ -2,12 +2,11 @@
 """fs/erofs/decompressor_lzma.c"""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.errno import EINVAL, ENOMEM
 from kemu.linux.fs import SuperBlock
 from kemu.linux.highmem import kmap_local_page, kunmap_local
 from kemu.linux.honesty import port_of
+from kemu.linux.layout import View
 from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
 from kemu.linux.page import arch
 from kemu.linux.slab import kfree, kzalloc, kzalloc_obj
@@ -49,16 +48,16 @@ class z_erofs_lzma:
         self.bounce = kzalloc(arch.PAGE_SIZE)
 
 
-g = statics(
+@statics
+class g:
     # considering the LZMA performance, no need to use a lockless list for now
-    z_erofs_lzma_lock=spinlock_t,
-    z_erofs_lzma_max_dictsize=0,
-    # z_erofs_lzma_nstrms: module parameter lzma_streams
-    z_erofs_lzma_nstrms=0, z_erofs_lzma_avail_strms=0,
-    z_erofs_lzma_head=None,
-    z_erofs_lzma_wq=wait_queue_head_t,
-    lzma_resize_mutex=mutex,
-)
+    z_erofs_lzma_lock: spinlock_t
+    z_erofs_lzma_max_dictsize = 0
+    z_erofs_lzma_nstrms = 0             # module parameter lzma_streams
+    z_erofs_lzma_avail_strms = 0
+    z_erofs_lzma_head: z_erofs_lzma = NULL
+    z_erofs_lzma_wq: wait_queue_head_t
+    lzma_resize_mutex: mutex
 
 
 @port_of(P, "z_erofs_lzma_exit")
@@ -71,7 +70,7 @@ def z_erofs_lzma_exit() -> None:
             spin_unlock(g.z_erofs_lzma_lock)
             DBG_BUGON(1)
             return
-        g.z_erofs_lzma_head = None
+        g.z_erofs_lzma_head = NULL
         spin_unlock(g.z_erofs_lzma_lock)
 
         while strm:
@@ -97,7 +96,7 @@ def z_erofs_lzma_init() -> int:
 
         if strm and not strm.bounce:
             kfree(strm)
-            strm = None
+            strm = NULL
         if not strm:
             z_erofs_lzma_exit()
             return -ENOMEM
@@ -110,9 +109,9 @@ def z_erofs_lzma_init() -> int:
 
 
 @port_of(P, "z_erofs_load_lzma_config")
-def z_erofs_load_lzma_config(sb: SuperBlock, dsb: Any, data: int, size: int) -> int:
+def z_erofs_load_lzma_config(sb: SuperBlock, dsb: View, data: int, size: int) -> int:
     lzma = z_erofs_lzma_cfgs(data)
-    head = None
+    head: z_erofs_lzma = NULL
 
     if not data or size < z_erofs_lzma_cfgs.SIZE:
         erofs_err(sb, "invalid lzma cfgs, size=%u", size)
@@ -144,7 +143,7 @@ def z_erofs_load_lzma_config(sb: SuperBlock, dsb: Any, data: int, size: int) -> 
                 break
             spin_unlock(g.z_erofs_lzma_lock)
             wait_event(g.z_erofs_lzma_wq, lambda: g.z_erofs_lzma_head)
-        g.z_erofs_lzma_head = None
+        g.z_erofs_lzma_head = NULL
         spin_unlock(g.z_erofs_lzma_lock)
 
         last = strm
@@ -184,7 +183,7 @@ def z_erofs_load_lzma_config(sb: SuperBlock, dsb: Any, data: int, size: int) -> 
 
 
 @port_of(P, "z_erofs_lzma_decompress")
-def z_erofs_lzma_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> Any:
+def z_erofs_lzma_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> str:
     sb = rq.sb
     dctx = z_erofs_stream_dctx(rq=rq, no=-1, ni=0)
     buf = xz_buf()

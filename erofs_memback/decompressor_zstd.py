@@ -2,14 +2,13 @@
 """fs/erofs/decompressor_zstd.c"""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EINVAL, ENOMEM
 from kemu.linux.fs import SuperBlock
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.highmem import kmap_local_page, kunmap_local
 from kemu.linux.honesty import port_of
+from kemu.linux.layout import View
 from kemu.linux.math import ilog2
 from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
 from kemu.linux.page import arch
@@ -48,15 +47,15 @@ class z_erofs_zstd:
         self.wkspsz = 0
 
 
-g = statics(
-    z_erofs_zstd_lock=spinlock_t,
-    z_erofs_zstd_max_dictsize=0,
-    # z_erofs_zstd_nstrms: module parameter zstd_streams
-    z_erofs_zstd_nstrms=0, z_erofs_zstd_avail_strms=0,
-    z_erofs_zstd_head=None,
-    z_erofs_zstd_wq=wait_queue_head_t,
-    zstd_resize_mutex=mutex,
-)
+@statics
+class g:
+    z_erofs_zstd_lock: spinlock_t
+    z_erofs_zstd_max_dictsize = 0
+    z_erofs_zstd_nstrms = 0             # module parameter zstd_streams
+    z_erofs_zstd_avail_strms = 0
+    z_erofs_zstd_head: z_erofs_zstd = NULL
+    z_erofs_zstd_wq: wait_queue_head_t
+    zstd_resize_mutex: mutex
 
 
 @port_of(P, "z_erofs_isolate_strms")
@@ -68,7 +67,7 @@ def z_erofs_isolate_strms(all: bool) -> z_erofs_zstd:
             break
         spin_unlock(g.z_erofs_zstd_lock)
         wait_event(g.z_erofs_zstd_wq, lambda: g.z_erofs_zstd_head)
-    g.z_erofs_zstd_head = None if all else strm.next
+    g.z_erofs_zstd_head = NULL if all else strm.next
     spin_unlock(g.z_erofs_zstd_lock)
     return strm
 
@@ -76,7 +75,7 @@ def z_erofs_isolate_strms(all: bool) -> z_erofs_zstd:
 @port_of(P, "z_erofs_zstd_exit")
 def z_erofs_zstd_exit() -> None:
     while g.z_erofs_zstd_avail_strms:
-        strm: Any = z_erofs_isolate_strms(True)
+        strm = z_erofs_isolate_strms(True)
         while strm:
             n = strm.next
 
@@ -97,7 +96,7 @@ def z_erofs_zstd_init() -> int:
         strm = kzalloc_obj(z_erofs_zstd)
         if strm and not strm.bounce:
             kfree(strm)
-            strm = None
+            strm = NULL
         if not strm:
             z_erofs_zstd_exit()
             return -ENOMEM
@@ -110,9 +109,9 @@ def z_erofs_zstd_init() -> int:
 
 
 @port_of(P, "z_erofs_load_zstd_config")
-def z_erofs_load_zstd_config(sb: SuperBlock, dsb: Any, data: int, size: int) -> int:
+def z_erofs_load_zstd_config(sb: SuperBlock, dsb: View, data: int, size: int) -> int:
     zstd = z_erofs_zstd_cfgs(data)
-    head: Any = None
+    head: z_erofs_zstd = NULL
 
     if not data or size < z_erofs_zstd_cfgs.SIZE or zstd.format:
         erofs_err(sb, "unsupported zstd format, size=%u", size)
@@ -131,7 +130,7 @@ def z_erofs_load_zstd_config(sb: SuperBlock, dsb: Any, data: int, size: int) -> 
 
     # 1. collect/isolate all streams for the following check
     while g.z_erofs_zstd_avail_strms:
-        strm: Any = z_erofs_isolate_strms(True)
+        strm = z_erofs_isolate_strms(True)
         while strm:
             n = strm.next
             strm.next = head
@@ -165,7 +164,7 @@ def z_erofs_load_zstd_config(sb: SuperBlock, dsb: Any, data: int, size: int) -> 
 
 
 @port_of(P, "z_erofs_zstd_decompress")
-def z_erofs_zstd_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> Any:
+def z_erofs_zstd_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> str:
     sb = rq.sb
     dctx = z_erofs_stream_dctx(rq=rq, no=-1, ni=0)
     in_buf = zstd_in_buffer()

@@ -2,13 +2,22 @@
 """fs/erofs/dir.c: readdir."""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EFSCORRUPTED, ERESTARTSYS
-from kemu.linux.fs import File, Inode, dir_emit, dir_emit_dot, file_inode, file_operations, generic_file_llseek, generic_read_dir
+from kemu.linux.fs import (
+    DirContext,
+    File,
+    Inode,
+    dir_emit,
+    dir_emit_dot,
+    file_inode,
+    file_operations,
+    generic_file_llseek,
+    generic_read_dir,
+)
 from kemu.linux.fs_dirent import fs_ftype_to_dtype
 from kemu.linux.honesty import port_of
+from kemu.linux.layout import View
 from kemu.linux.math import DIV_ROUND_UP_POW2, in_range32, min_t, roundup
 from kemu.linux.page import arch
 from kemu.linux.pagemap import page_cache_sync_readahead, ra_has_index
@@ -36,7 +45,7 @@ _SIZEOF_DIRENT = erofs_dirent.SIZE
 
 
 @port_of("fs/erofs/dir.c", "erofs_fill_dentries")
-def erofs_fill_dentries(dir: Inode, ctx: Any, dentry_blk: int, de: Any, nameoff0: int, maxsize: int) -> int:
+def erofs_fill_dentries(dir: Inode, ctx: DirContext, dentry_blk: int, de: View, nameoff0: int, maxsize: int) -> int:
     end = dentry_blk + nameoff0
 
     while de.p < end:
@@ -70,7 +79,7 @@ def _err_bogus(dir: Inode) -> int:
 
 
 @port_of("fs/erofs/dir.c", "erofs_readdir")
-def erofs_readdir(f: File, ctx: Any) -> int:
+def erofs_readdir(f: File, ctx: DirContext) -> int:
     dir = file_inode(f)
     buf = erofs_buf()
     sb = dir.i_sb

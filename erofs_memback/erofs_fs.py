@@ -5,7 +5,7 @@ from __future__ import annotations
 from kemu.linux.bits import BIT, BIT_ULL
 from kemu.linux.bug import BUILD_BUG_ON
 from kemu.linux.honesty import port_of
-from kemu.linux.layout import cdef_views, sizeof
+from kemu.linux.layout import View, cdef_views, sizeof
 from kemu.linux.math import ALIGN, round_up
 
 # to allow for x86 boot sectors and other oddities.
@@ -337,7 +337,7 @@ def EROFS_XATTR_ALIGN(size: int) -> int:
 
 
 @port_of("fs/erofs/erofs_fs.h", "erofs_xattr_entry_size")
-def erofs_xattr_entry_size(e) -> int:
+def erofs_xattr_entry_size(e: View) -> int:
     return EROFS_XATTR_ALIGN(_SIZEOF_XATTR_ENTRY + e.e_name_len + e.e_value_size)
 
 

@@ -2,8 +2,6 @@
 """fs/erofs/fileio.c: reading from a backing file instead of a block device."""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.bio import (
     REQ_OP_READ,
     Bio,
@@ -35,11 +33,11 @@ from kemu.linux.honesty import port_of
 from kemu.linux.math import in_range, min_t
 from kemu.linux.mm import Page, folio_size
 from kemu.linux.page_flags import folio_test_uptodate
-from kemu.linux.pagemap import folio_inode, folio_pos, readahead_count, readahead_folio, readahead_index
+from kemu.linux.pagemap import ReadaheadControl, folio_inode, folio_pos, readahead_count, readahead_folio, readahead_index
 from kemu.linux.refcount import refcount_dec_and_test, refcount_set, refcount_t
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import NULL, Ref, container_of, loff_t
+from kemu.linux.types import NULL, Ref, container_of, loff_t, u64
 from kemu.linux.uio import ITER_DEST, IovIter, iov_iter_bvec
 
 from erofs_memback.data import (
@@ -64,7 +62,6 @@ from erofs_memback.internal import (
     struct_erofs_map_blocks,
     struct_erofs_map_dev,
     test_opt,
-    u64,
 )
 from erofs_memback.ishare import erofs_real_inode
 
@@ -111,7 +108,7 @@ def erofs_fileio_ki_complete(iocb: Kiocb, ret: int) -> None:
 
 
 @port_of("fs/erofs/fileio.c", "erofs_fileio_rq_submit")
-def erofs_fileio_rq_submit(rq: erofs_fileio_rq | None) -> None:
+def erofs_fileio_rq_submit(rq: erofs_fileio_rq) -> None:
     iter = IovIter()
 
     if not rq:
@@ -184,7 +181,7 @@ def erofs_fileio_scan_folio(io: erofs_fileio, inode: Inode, folio: Page) -> int:
         else:
             if io.rq and (map.m_pa + ofs != io.dev.m_pa or map.m_deviceid != io.dev.m_deviceid):
                 erofs_fileio_rq_submit(io.rq)
-                io.rq = None
+                io.rq = NULL
             while True:     # io_retry
                 if not io.rq:
                     io.dev = struct_erofs_map_dev(m_pa=u64(io.map.m_pa + ofs), m_deviceid=io.map.m_deviceid)
@@ -197,7 +194,7 @@ def erofs_fileio_scan_folio(io: erofs_fileio, inode: Inode, folio: Page) -> int:
                 if bio_add_folio(io.rq.bio, folio, len_, cur):
                     break
                 erofs_fileio_rq_submit(io.rq)
-                io.rq = None
+                io.rq = NULL
             if err:
                 break
             if not attached:
@@ -210,7 +207,7 @@ def erofs_fileio_scan_folio(io: erofs_fileio, inode: Inode, folio: Page) -> int:
 
 
 @port_of("fs/erofs/fileio.c", "erofs_fileio_read_folio")
-def erofs_fileio_read_folio(file: File | None, folio: Page) -> int:
+def erofs_fileio_read_folio(file: File, folio: Page) -> int:
     need_iput = Ref(False)
     realinode = erofs_real_inode(folio_inode(folio), need_iput)
     io = erofs_fileio()
@@ -224,7 +221,7 @@ def erofs_fileio_read_folio(file: File | None, folio: Page) -> int:
 
 
 @port_of("fs/erofs/fileio.c", "erofs_fileio_readahead")
-def erofs_fileio_readahead(rac: Any) -> None:
+def erofs_fileio_readahead(rac: ReadaheadControl) -> None:
     need_iput = Ref(False)
     realinode = erofs_real_inode(rac.mapping.host, need_iput)
     io = erofs_fileio()

@@ -13,6 +13,7 @@ from kemu.linux.fs import (
     S_DAX,
     File,
     Inode,
+    Kstat,
     SuperBlock,
     file_inode,
     generic_fillattr,
@@ -39,8 +40,10 @@ from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import new_decode_dev
 from kemu.linux.math import check_add_overflow_s64, round_up
+from kemu.linux.mnt_idmapping import mnt_idmap_t
 from kemu.linux.page import arch
 from kemu.linux.pagemap import mapping_set_large_folios
+from kemu.linux.path import Path
 from kemu.linux.posix_acl import cache_no_acl
 from kemu.linux.slab import kfree, kmemdup_nul
 from kemu.linux.stat import (
@@ -61,7 +64,7 @@ from kemu.linux.stat import (
 )
 from kemu.linux.string import mem_read, strlen
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import loff_t, s64
+from kemu.linux.types import loff_t, s64, u64
 from kemu.linux.uaccess import clear_user, copy_to_user
 
 from erofs_memback.data import erofs_fiemap, erofs_put_metabuf, erofs_read_metabuf
@@ -98,7 +101,6 @@ from erofs_memback.internal import (
     erofs_pos,
     erofs_xattr_ibody_size,
     test_opt,
-    u64,
 )
 from erofs_memback.xattr import erofs_get_acl, erofs_inode_has_noacl, erofs_listxattr
 
@@ -318,7 +320,7 @@ def erofs_iget5_set(inode: Inode, opaque: int) -> int:
 
 
 @port_of("fs/erofs/inode.c", "erofs_iget")
-def erofs_iget(sb: SuperBlock, nid: int) -> Any:
+def erofs_iget(sb: SuperBlock, nid: int) -> Inode:
     """The inode with a reference, or ERR_PTR."""
     inode = iget5_locked(sb, erofs_squash_ino(sb, nid), erofs_iget5_eq, erofs_iget5_set, nid)
     if not inode:
@@ -335,7 +337,7 @@ def erofs_iget(sb: SuperBlock, nid: int) -> Any:
 
 
 @port_of("fs/erofs/inode.c", "erofs_getattr")
-def erofs_getattr(idmap: Any, path: Any, stat: Any, request_mask: int, query_flags: int) -> int:
+def erofs_getattr(idmap: mnt_idmap_t, path: Path, stat: Kstat, request_mask: int, query_flags: int) -> int:
     inode = path.dentry.d_inode
     bdev = inode.i_sb.s_bdev
     compressed = erofs_inode_is_data_compressed(EROFS_I(inode).datalayout)
@@ -361,7 +363,7 @@ FS_IOC_GETFSLABEL = 0x81009431      # _IOR(0x94, 49, char[FSLABEL_MAX]), include
 
 
 @port_of("fs/erofs/inode.c", "erofs_ioctl_get_volume_label")
-def erofs_ioctl_get_volume_label(inode: Inode, arg: int) -> int:
+def erofs_ioctl_get_volume_label(inode: Inode, arg: Any) -> int:
     sbi = EROFS_I_SB(inode)
 
     if not sbi.volume_name:

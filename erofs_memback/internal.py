@@ -8,20 +8,24 @@ The fields that internal.h keeps inside ``#ifdef CONFIG_EROFS_FS_ZIP`` and its l
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from kemu.linux.bitops import Bits
 from kemu.linux.bits import GENMASK, GENMASK_ULL
+from kemu.linux.blk_types import BlockDevice
 from kemu.linux.bug import BUG_ON
 from kemu.linux.completion import completion
+from kemu.linux.dax import DaxDevice
+from kemu.linux.dcache import Dentry
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EOPNOTSUPP
-from kemu.linux.fs import Inode, SuperBlock
+from kemu.linux.fs import AddressSpace, File, Inode, SuperBlock, address_space_operations
 from kemu.linux.gfp import __GFP_RECLAIM
 from kemu.linux.honesty import port_of
 from kemu.linux.idr import idr
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kobject import kobject
+from kemu.linux.layout import View
 from kemu.linux.math import round_up
 from kemu.linux.mm import Page, set_page_private
 from kemu.linux.mutex import mutex
@@ -51,7 +55,7 @@ _DEVICE, _NO_DEVICE = "erofs (device %s): %pV", "erofs: %pV"
 
 
 @port_of("fs/erofs/super.c", "_erofs_printk")
-def _erofs_printk(sb: SuperBlock | None, fmt: str, *args: Any) -> None:
+def _erofs_printk(sb: SuperBlock, fmt: str, *args: Any) -> None:
     """Defined in super.c; it stands here because every file uses the macros below."""
     level = printk_get_level(fmt)
     vaf = VaFormat(printk_skip_level(fmt), args)
@@ -61,15 +65,15 @@ def _erofs_printk(sb: SuperBlock | None, fmt: str, *args: Any) -> None:
         printk(KERN_SOH + level + _NO_DEVICE, vaf)
 
 
-def erofs_err(sb: SuperBlock | None, fmt: str, *args: Any) -> None:
+def erofs_err(sb: SuperBlock, fmt: str, *args: Any) -> None:
     _erofs_printk(sb, KERN_ERR + fmt + "\n", *args)
 
 
-def erofs_warn(sb: SuperBlock | None, fmt: str, *args: Any) -> None:
+def erofs_warn(sb: SuperBlock, fmt: str, *args: Any) -> None:
     _erofs_printk(sb, KERN_WARNING + fmt + "\n", *args)
 
 
-def erofs_info(sb: SuperBlock | None, fmt: str, *args: Any) -> None:
+def erofs_info(sb: SuperBlock, fmt: str, *args: Any) -> None:
     _erofs_printk(sb, KERN_INFO + fmt + "\n", *args)
 
 
@@ -88,8 +92,8 @@ class erofs_device_info:
 
     def __init__(self) -> None:
         self.path: str = NULL
-        self.file: Any = None
-        self.dax_dev: Any = None
+        self.file: File = NULL
+        self.dax_dev: DaxDevice = NULL
         self.fsoff = self.dax_part_off = 0
         self.blocks = 0
         self.uniaddr = 0
@@ -134,7 +138,7 @@ class erofs_xattr_prefix_item:
     __slots__ = ("prefix", "infix_len")
 
     def __init__(self) -> None:
-        self.prefix: Any = None         # view of struct erofs_xattr_long_prefix
+        self.prefix: View = NULL        # view of struct erofs_xattr_long_prefix
         self.infix_len = 0
 
 
@@ -244,14 +248,14 @@ class erofs_buf:
 
     __slots__ = ("mapping", "file", "off", "page", "base")
 
-    def __init__(self, page: Page | None = None, base: int = 0) -> None:
-        self.mapping: Any = None
-        self.file: Any = None
+    def __init__(self, page: Page = NULL, base: int = 0) -> None:
+        self.mapping: AddressSpace = NULL
+        self.file: File = NULL
         self.off = 0
         self.page = page
         self.base = base
 
-    def assign(self, other: erofs_buf) -> None:
+    def assign(self, other: Self) -> None:
         self.mapping, self.file, self.off, self.page, self.base = other.mapping, other.file, other.off, other.page, other.base
 
 
@@ -385,24 +389,24 @@ class erofs_inode(Inode):
         self.ishare_list: list_head = NULL
         self.fingerprint: erofs_inode_fingerprint = NULL     # for each anon shared inode
         self.ishare_lock: spinlock_t = NULL
-        self.sharedentry: Any = None                                # for each real filesystem inode
+        self.sharedentry: Dentry = NULL                                # for each real filesystem inode
 
 
 def EROFS_I(ptr: Inode) -> erofs_inode:
     """``container_of(ptr, struct erofs_inode, vfs_inode)``: the same object."""
-    return ptr
+    return ptr      # type: ignore[return-value]    # container_of()
 
 
 @port_of("fs/erofs/internal.h", "erofs_inode_in_metabox")
 def erofs_inode_in_metabox(inode: Inode) -> bool:
-    return bool(inode.nid >> EROFS_DIRENT_NID_METABOX_BIT)
+    return bool(EROFS_I(inode).nid >> EROFS_DIRENT_NID_METABOX_BIT)
 
 
 @port_of("fs/erofs/internal.h", "erofs_iloc")
 def erofs_iloc(inode: Inode) -> int:
     sb = inode.i_sb
     sbi = sb.s_fs_info          # EROFS_I_SB(inode)
-    nid_lo = inode.nid & EROFS_DIRENT_NID_MASK
+    nid_lo = EROFS_I(inode).nid & EROFS_DIRENT_NID_MASK
 
     if erofs_inode_in_metabox(inode):
         return u64(nid_lo << sbi.islotbits)
@@ -420,7 +424,7 @@ def erofs_inode_datalayout(ifmt: int) -> int:
 
 
 @port_of("fs/erofs/internal.h", "erofs_grab_folio_nowait")
-def erofs_grab_folio_nowait(as_: Any, index: int) -> Any:
+def erofs_grab_folio_nowait(as_: AddressSpace, index: int) -> Page:
     """Reclaiming is never triggered when allocating new folios."""
     return __filemap_get_folio(as_, index, FGP_LOCK | FGP_CREAT | FGP_NOFS | FGP_NOWAIT, readahead_gfp_mask(as_) & ~__GFP_RECLAIM)
 
@@ -479,7 +483,7 @@ class erofs_map_dev:
     def __init__(self, m_pa: int = 0, m_deviceid: int = 0) -> None:
         self.m_sb: SuperBlock = NULL
         self.m_dif: erofs_device_info = NULL
-        self.m_bdev: Any = None
+        self.m_bdev: BlockDevice = NULL
         self.m_pa = m_pa
         self.m_deviceid = m_deviceid
 
@@ -490,7 +494,7 @@ struct_erofs_map_dev = erofs_map_dev
 
 
 @port_of("fs/erofs/internal.h", "erofs_vm_map_ram")
-def erofs_vm_map_ram(pages: list[Any], count: int) -> int:
+def erofs_vm_map_ram(pages: list[Page], count: int) -> int:
     retried = 0
 
     while True:
@@ -506,7 +510,7 @@ def erofs_vm_map_ram(pages: list[Any], count: int) -> int:
 
 
 @port_of("fs/erofs/internal.h", "erofs_get_aops")
-def erofs_get_aops(realinode: Inode) -> Any:
+def erofs_get_aops(realinode: Inode) -> address_space_operations:
     if erofs_inode_is_data_compressed(EROFS_I(realinode).datalayout):
         if not IS_ENABLED("CONFIG_EROFS_FS_ZIP"):
             return ERR_PTR(-EOPNOTSUPP)
@@ -525,7 +529,7 @@ def erofs_get_aops(realinode: Inode) -> Any:
 
 
 @port_of("fs/erofs/internal.h", "erofs_allocpage")
-def erofs_allocpage(pagepool: Ref | None, gfp: int) -> Page | None:
+def erofs_allocpage(pagepool: Ref, gfp: int) -> Page:
     from erofs_memback.zutil import __erofs_allocpage
 
     return __erofs_allocpage(pagepool, gfp, False)
@@ -537,5 +541,5 @@ def erofs_pagepool_add(pagepool: Ref, page: Page) -> None:
     pagepool.v = page
 
 
-def MNGD_MAPPING(sbi: erofs_sb_info) -> Any:
+def MNGD_MAPPING(sbi: erofs_sb_info) -> AddressSpace:
     return sbi.managed_cache.i_mapping

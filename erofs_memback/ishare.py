@@ -29,7 +29,7 @@ from kemu.linux.fs import (
 from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.list import INIT_LIST_HEAD, list_add, list_del, list_empty, list_for_each_entry
-from kemu.linux.mount import kern_mount, kern_unmount
+from kemu.linux.mount import VfsMount, kern_mount, kern_unmount
 from kemu.linux.pagemap import filemap_read
 from kemu.linux.path import Path
 from kemu.linux.slab import kfree
@@ -38,13 +38,16 @@ from kemu.linux.splice import filemap_splice_read
 from kemu.linux.stat import S_IFREG
 from kemu.linux.statics import statics
 from kemu.linux.string import memcmp
-from kemu.linux.types import Ref, list_head
+from kemu.linux.types import NULL, Ref, list_head
 from kemu.linux.uio import IovIter, iov_iter_count
 from kemu.linux.xxhash import xxh32
 
 from erofs_memback.internal import DBG_BUGON, EROFS_I, EROFS_SB, erofs_get_aops, erofs_inode_fingerprint, erofs_warn
 
-g = statics(erofs_ishare_mnt=None)
+
+@statics
+class g:
+    erofs_ishare_mnt: VfsMount = NULL
 
 
 @port_of("fs/erofs/ishare.c", "erofs_ishare_iget5_eq")
@@ -125,7 +128,7 @@ def erofs_ishare_free_inode(inode: Inode) -> None:
     list_del(vi.ishare_list)
     spin_unlock(svi.ishare_lock)
     dput(vi.sharedentry)
-    vi.sharedentry = None
+    vi.sharedentry = NULL
 
 
 @port_of("fs/erofs/ishare.c", "erofs_ishare_file_open")
@@ -145,7 +148,7 @@ def erofs_ishare_file_open(inode: Inode, file: File) -> int:
 @port_of("fs/erofs/ishare.c", "erofs_ishare_file_release")
 def erofs_ishare_file_release(inode: Inode, file: File) -> int:
     fput(file.private_data)
-    file.private_data = None
+    file.private_data = NULL
     return 0
 
 
@@ -179,7 +182,7 @@ def erofs_real_inode(inode: Inode, need_iput: Ref) -> Inode:
         return inode
 
     vi_share = EROFS_I(inode)
-    realinode = None
+    realinode = NULL
     spin_lock(vi_share.ishare_lock)
     # fetch any one as real inode
     DBG_BUGON(list_empty(vi_share.ishare_list))

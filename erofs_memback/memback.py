@@ -17,14 +17,15 @@ from typing import Any
 from kemu.linux.bio import BIO_MAX_VECS, REQ_OP_READ, Bio, bio_alloc, bio_endio, bio_for_each_segment, bio_io_error, bio_put
 from kemu.linux.bvec import bvec_kmap_local
 from kemu.linux.errno import EBUSY, EINVAL, EIO, ENOMEM, EOPNOTSUPP
-from kemu.linux.fs import Inode, SuperBlock, address_space_operations, iput, new_inode, noop_direct_IO, set_nlink
+from kemu.linux.fs import File, Inode, SuperBlock, address_space_operations, iput, new_inode, noop_direct_IO, set_nlink
 from kemu.linux.fs_context import FsContext
 from kemu.linux.gfp import GFP_KERNEL, GFP_NOIO
 from kemu.linux.highmem import folio_zero_segment, kunmap_local, memcpy_to_folio
 from kemu.linux.iomap import (
+    IomapIter,
+    IomapReadFolioCtx,
     iomap_finish_folio_read,
     iomap_invalidate_folio,
-    iomap_iter,
     iomap_read_folio,
     iomap_read_folio_ctx,
     iomap_read_ops,
@@ -34,7 +35,15 @@ from kemu.linux.iomap import (
 from kemu.linux.math import round_up
 from kemu.linux.mm import Page, folio_size
 from kemu.linux.page import arch
-from kemu.linux.pagemap import folio_end_read, folio_inode, folio_pos, folio_unlock, mapping_set_gfp_mask, offset_in_folio
+from kemu.linux.pagemap import (
+    ReadaheadControl,
+    folio_end_read,
+    folio_inode,
+    folio_pos,
+    folio_unlock,
+    mapping_set_gfp_mask,
+    offset_in_folio,
+)
 from kemu.linux.refcount import refcount_dec_and_test, refcount_inc, refcount_read, refcount_set, refcount_t
 from kemu.linux.series import Series
 from kemu.linux.slab import kfree, kzalloc_obj
@@ -42,7 +51,7 @@ from kemu.linux.string import memcpy, memset
 from kemu.linux.types import NULL, Ref, u64
 
 from erofs_memback import data, internal, super, zdata_submit
-from erofs_memback.internal import EROFS_SB
+from erofs_memback.ishare import erofs_real_inode
 
 
 class erofs_memback_region:
@@ -58,22 +67,22 @@ class erofs_memback_region:
         self.data = 0
         self.size = 0
         self.release: Callable[[erofs_memback_region], None] = NULL
-        self.owner: Any = None
+        self.owner: Any = NULL
         self.verify: Callable[[erofs_memback_region, int, int], int] = NULL
 
 
 def erofs_memback_region_alloc(data: int, size: int, release: Callable[[erofs_memback_region], None] | None,
-                               owner: Any = None) -> erofs_memback_region | None:
+                               owner: Any = None) -> erofs_memback_region:
     """A region with one reference, the owner's. None: -ENOMEM."""
     region = kzalloc_obj(erofs_memback_region, GFP_KERNEL)
     if not region:
-        return None
+        return NULL
     refcount_set(region.ref, 1)
     region.data = data
     region.size = size
     region.release = release
     region.owner = owner
-    region.verify = None
+    region.verify = NULL
     return region
 
 
@@ -81,7 +90,7 @@ def erofs_memback_region_get(region: erofs_memback_region) -> None:
     refcount_inc(region.ref)
 
 
-def erofs_memback_region_put(region: erofs_memback_region | None) -> None:
+def erofs_memback_region_put(region: erofs_memback_region) -> None:
     if not region:
         return
     if refcount_dec_and_test(region.ref):
@@ -100,7 +109,12 @@ def erofs_memback_limit(region: erofs_memback_region) -> int:
     return round_up(region.size, arch.PAGE_SIZE)
 
 
-def erofs_is_memback_mode(sbi: Any) -> bool:
+def EROFS_SB(sb: SuperBlock) -> erofs_sb_info:
+    """The one of internal.h, of the structure that this series makes longer."""
+    return sb.s_fs_info
+
+
+def erofs_is_memback_mode(sbi: erofs_sb_info) -> bool:
     return sbi.memback is not None
 
 
@@ -111,7 +125,7 @@ def erofs_fc_set_memback(fc: FsContext, region: erofs_memback_region) -> int:
     """
     if fc.ops is not super.erofs_context_ops:
         return -EINVAL
-    sbi = fc.s_fs_info
+    sbi: erofs_sb_info = fc.s_fs_info
     if sbi.memback:
         return -EBUSY
     erofs_memback_region_get(region)
@@ -147,7 +161,7 @@ def erofs_memback_copy(region: erofs_memback_region, dst: int, pos: int, length:
 
 # ---- metadata: a mapping of our own, filled from the region
 
-def erofs_memback_meta_read_folio(file: Any, folio: Page) -> int:
+def erofs_memback_meta_read_folio(file: File, folio: Page) -> int:
     """Return: 0, or -EIO for a folio that lies behind the region's last page or cannot be verified."""
     region = EROFS_SB(folio_inode(folio).i_sb).memback
     pos = u64(folio_pos(folio))             # a corrupt nid leads beyond what a loff_t can hold
@@ -184,7 +198,7 @@ def erofs_memback_init_super(sb: SuperBlock) -> int:
 
 # ---- uncompressed data: iomap, with another way to fill a range of a folio
 
-def erofs_memback_read_folio_range(iter_: iomap_iter, ctx: iomap_read_folio_ctx, length: int) -> int:
+def erofs_memback_read_folio_range(iter_: IomapIter, ctx: IomapReadFolioCtx, length: int) -> int:
     region = EROFS_SB(iter_.inode.i_sb).memback
     folio = ctx.cur_folio
     off = offset_in_folio(folio, iter_.pos)
@@ -208,10 +222,10 @@ def erofs_memback_read_folio_range(iter_: iomap_iter, ctx: iomap_read_folio_ctx,
 erofs_memback_read_ops = iomap_read_ops(read_folio_range=erofs_memback_read_folio_range)
 
 
-def erofs_memback_read_folio(file: Any, folio: Page) -> int:
+def erofs_memback_read_folio(file: File, folio: Page) -> int:
     read_ctx = iomap_read_folio_ctx(ops=erofs_memback_read_ops, cur_folio=folio)
     need_iput = Ref(False)
-    iter_ctx = data.erofs_iomap_iter_ctx(realinode=data.erofs_real_inode(folio_inode(folio), need_iput))
+    iter_ctx = data.erofs_iomap_iter_ctx(realinode=erofs_real_inode(folio_inode(folio), need_iput))
 
     iomap_read_folio(data.erofs_iomap_ops, read_ctx, iter_ctx)
     if need_iput.v:
@@ -219,10 +233,10 @@ def erofs_memback_read_folio(file: Any, folio: Page) -> int:
     return 0
 
 
-def erofs_memback_readahead(rac: Any) -> None:
+def erofs_memback_readahead(rac: ReadaheadControl) -> None:
     read_ctx = iomap_read_folio_ctx(ops=erofs_memback_read_ops, rac=rac)
     need_iput = Ref(False)
-    iter_ctx = data.erofs_iomap_iter_ctx(realinode=data.erofs_real_inode(rac.mapping.host, need_iput))
+    iter_ctx = data.erofs_iomap_iter_ctx(realinode=erofs_real_inode(rac.mapping.host, need_iput))
 
     iomap_readahead(data.erofs_iomap_ops, read_ctx, iter_ctx)
     if need_iput.v:
@@ -344,7 +358,7 @@ series.edits(super.erofs_drop_internal_inodes, ("""\
     # CONFIG_EROFS_FS_ZIP
 """, """\
     iput(sbi.memback_inode)
-    sbi.memback_inode = None
+    sbi.memback_inode = NULL
     # CONFIG_EROFS_FS_ZIP
 """), names=_names)
 

@@ -5,19 +5,20 @@ Brought to 7.2, which has no fscache mode any more; nothing else is changed. Wha
 """
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from kemu.linux.bio import REQ_OP_READ, Bio, bio_endio, bio_for_each_segment, bio_init, bio_uninit
 from kemu.linux.bvec import BioVec, bvec_kmap_local
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EFSCORRUPTED, EINTR
-from kemu.linux.fs import Inode, SuperBlock, address_space_operations, iput
+from kemu.linux.fs import File, Inode, SuperBlock, address_space_operations, get_tree_nodev, iput
+from kemu.linux.fs_context import FsContext
 from kemu.linux.gfp import __GFP_NOFAIL, GFP_KERNEL
 from kemu.linux.highmem import folio_zero_segment, kmap_local_page, kunmap_local, memcpy_to_folio
 from kemu.linux.honesty import port_of
 from kemu.linux.math import in_range, min_t
 from kemu.linux.mm import Page, folio_size, offset_in_page, virt_to_page
-from kemu.linux.pagemap import folio_inode, folio_pos, readahead_folio
+from kemu.linux.pagemap import ReadaheadControl, folio_inode, folio_pos, readahead_folio
 from kemu.linux.series import Series
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.statics import statics
@@ -30,7 +31,6 @@ from erofs_memback.internal import (
     EROFS_I,
     EROFS_MAP_MAPPED,
     EROFS_MAP_META,
-    EROFS_SB,
     erofs_err,
     erofs_inode_in_metabox,
     struct_erofs_map_blocks,
@@ -42,7 +42,11 @@ POSTED = "2026-06-18"
 P = "fs/erofs/memback.c"
 SECTOR_SHIFT = 9
 
-g = statics(erofs_memback_pending_data=0, erofs_memback_pending_size=0)
+@statics
+class g:
+    erofs_memback_pending_data = 0
+    erofs_memback_pending_size = 0
+
 
 series = Series("erofs-memback-rfc", ("erofs_memback",), "EROFS mounted from memory, as posted 2026-06-18")
 
@@ -69,18 +73,23 @@ _base_buf = internal.erofs_buf
 class erofs_buf(internal.erofs_buf):
     __slots__ = ("memback_size", "memback")
 
-    def __init__(self, page: Page | None = None, base: int = 0) -> None:
+    def __init__(self, page: Page = NULL, base: int = 0) -> None:
         _base_buf.__init__(self, page, base)
         self.memback_size = 0
         self.memback = False
 
-    def assign(self, other: Any) -> None:
+    def assign(self, other: Self) -> None:
         _base_buf.assign(self, other)
         self.memback_size, self.memback = other.memback_size, other.memback
 
 
+def EROFS_SB(sb: SuperBlock) -> erofs_sb_info:
+    """The one of internal.h, of the structure that this series makes longer."""
+    return sb.s_fs_info
+
+
 @port_of("fs/erofs/internal.h", "erofs_is_memback_mode", posted=POSTED)
-def erofs_is_memback_mode(sbi: Any) -> bool:
+def erofs_is_memback_mode(sbi: erofs_sb_info) -> bool:
     return sbi.memback_data != 0
 
 
@@ -92,11 +101,11 @@ class erofs_memback_rq:
     def __init__(self) -> None:
         self.bvecs = [BioVec() for _ in range(16)]
         self.bio = Bio(self)
-        self.sbi: Any = None
+        self.sbi: erofs_sb_info = NULL
 
 
 @port_of(P, "erofs_memback_rq_submit", posted=POSTED)
-def erofs_memback_rq_submit(rq: erofs_memback_rq | None) -> None:
+def erofs_memback_rq_submit(rq: erofs_memback_rq) -> None:
     if not rq:
         return
 
@@ -189,7 +198,7 @@ def erofs_memback_scan_folio(io: erofs_memback_io, inode: Inode, folio: Page) ->
 
 
 @port_of(P, "erofs_memback_read_folio", posted=POSTED)
-def erofs_memback_read_folio(file: Any, folio: Page) -> int:
+def erofs_memback_read_folio(file: File, folio: Page) -> int:
     need_iput = Ref(False)
     realinode = erofs_real_inode(folio_inode(folio), need_iput)
     io = erofs_memback_io()
@@ -201,7 +210,7 @@ def erofs_memback_read_folio(file: Any, folio: Page) -> int:
 
 
 @port_of(P, "erofs_memback_readahead", posted=POSTED)
-def erofs_memback_readahead(rac: Any) -> None:
+def erofs_memback_readahead(rac: ReadaheadControl) -> None:
     need_iput = Ref(False)
     realinode = erofs_real_inode(rac.mapping.host, need_iput)
     io = erofs_memback_io()
@@ -229,7 +238,7 @@ def erofs_memback_set_pending(data_: int, size: int) -> None:
 
 
 @port_of("fs/erofs/super.c", "erofs_memback_consume_pending", posted=POSTED)
-def erofs_memback_consume_pending(sbi: Any) -> None:
+def erofs_memback_consume_pending(sbi: erofs_sb_info) -> None:
     sbi.memback_data = g.erofs_memback_pending_data
     sbi.memback_size = g.erofs_memback_pending_size
     g.erofs_memback_pending_data = 0
@@ -238,14 +247,14 @@ def erofs_memback_consume_pending(sbi: Any) -> None:
 
 @series.replaces(super.erofs_fc_get_tree)
 @port_of("fs/erofs/super.c", "erofs_fc_get_tree", posted=POSTED)
-def erofs_fc_get_tree(fc: Any) -> int:
-    sbi = fc.s_fs_info
+def erofs_fc_get_tree(fc: FsContext) -> int:
+    sbi: erofs_sb_info = fc.s_fs_info
 
     if g.erofs_memback_pending_data:
         erofs_memback_consume_pending(sbi)
-        return super.get_tree_nodev(fc, super.erofs_fc_fill_super)
+        return get_tree_nodev(fc, super.erofs_fc_fill_super)
     if erofs_is_memback_mode(sbi):
-        return super.get_tree_nodev(fc, super.erofs_fc_fill_super)
+        return get_tree_nodev(fc, super.erofs_fc_fill_super)
     return _erofs_fc_get_tree(fc)
 
 
@@ -303,7 +312,7 @@ series.edits(data.erofs_bread, ("""\
             erofs_unmap_metabuf(buf)
             buf.page = page
         if not need_kmap:
-            return None
+            return NULL
         if not buf.base:
             buf.base = kmap_local_page(buf.page)
         return buf.base + offset_in_page(addr)
@@ -314,9 +323,9 @@ series.edits(data.erofs_bread, ("""\
              "ERR_PTR": ERR_PTR})
 
 series.edits(data.erofs_init_metabuf, ("""\
-    buf.file = None
+    buf.file = NULL
 """, """\
-    buf.file = None
+    buf.file = NULL
     buf.memback = False
 """), ("""\
     buf.off = sbi.dif0.fsoff

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.dcache import d_splice_alias
+from kemu.linux.dcache import Dentry, Qstr, d_splice_alias
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR, PTR_ERR_OR_ZERO
 from kemu.linux.errno import EFSCORRUPTED, ENAMETOOLONG, ENOENT
 from kemu.linux.fs import Inode, inode_operations
 from kemu.linux.honesty import port_of
+from kemu.linux.layout import View
 from kemu.linux.string import mem_match
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import Ref, s32
+from kemu.linux.types import NULL, Ref, s32
 from kemu.linux.unaligned import get_u8
 
 from erofs_memback.data import erofs_bread, erofs_fiemap, erofs_put_metabuf
@@ -77,7 +78,7 @@ def nameoff_from_disk(off: int, sz: int) -> int:
 
 
 @port_of("fs/erofs/namei.c", "find_target_dirent")
-def find_target_dirent(name: bytes, data: int, dirblksize: int, ndirents: int) -> Any:
+def find_target_dirent(name: bytes, data: int, dirblksize: int, ndirents: int) -> View:
     de = erofs_dirent(data)
 
     # since the 1st dirent has been evaluated previously
@@ -168,7 +169,7 @@ def erofs_find_target_block(target: erofs_buf, dir: Inode, name: bytes, _ndirent
 
 
 @port_of("fs/erofs/namei.c", "erofs_namei")
-def erofs_namei(dir: Inode, name: Any, nid: Ref, d_type: Ref) -> int:
+def erofs_namei(dir: Inode, name: Qstr, nid: Ref, d_type: Ref) -> int:
     buf = erofs_buf()
 
     if not dir.i_size:
@@ -193,7 +194,7 @@ def erofs_namei(dir: Inode, name: Any, nid: Ref, d_type: Ref) -> int:
 
 
 @port_of("fs/erofs/namei.c", "erofs_lookup")
-def erofs_lookup(dir: Inode, dentry: Any, flags: int) -> Any:
+def erofs_lookup(dir: Inode, dentry: Dentry, flags: int) -> Dentry:
     """None, another dentry, or ERR_PTR."""
     nid, d_type = Ref(0), Ref(0)
 
@@ -206,7 +207,7 @@ def erofs_lookup(dir: Inode, dentry: Any, flags: int) -> Any:
 
     if err == -ENOENT:
         # negative dentry
-        inode = None
+        inode = NULL
     elif err:
         inode = ERR_PTR(err)
     else:

@@ -9,10 +9,10 @@ from kemu.linux.bits import BIT_ULL
 from kemu.linux.blkdev import BLK_OPEN_READ, bdev_file_open_by_path, file_bdev, sb_set_blocksize
 from kemu.linux.crc32c import crc32c
 from kemu.linux.dax import dax_break_layout_final, fs_dax_get_by_bdev, fs_put_dax
-from kemu.linux.dcache import d_inode, d_make_root, d_obtain_alias, dotdot_name
+from kemu.linux.dcache import Dentry, d_inode, d_make_root, d_obtain_alias, dotdot_name
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EBADMSG, EFSCORRUPTED, EINVAL, ENOMEM, ENOTBLK, EOPNOTSUPP
-from kemu.linux.exportfs import FILEID_INO64_GEN, FILEID_INO64_GEN_PARENT, FILEID_INVALID, export_operations
+from kemu.linux.exportfs import FILEID_INO64_GEN, FILEID_INO64_GEN_PARENT, FILEID_INVALID, export_operations, fid
 from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY
 from kemu.linux.fs import (
     FS_ALLOW_IDMAP,
@@ -47,6 +47,7 @@ from kemu.linux.fs import (
 from kemu.linux.fs_context import (
     GET_TREE_BDEV_QUIET_LOOKUP,
     FsContext,
+    FsParameter,
     errorfc,
     fs_context_operations,
     get_tree_bdev_flags,
@@ -70,16 +71,17 @@ from kemu.linux.honesty import port_of
 from kemu.linux.idr import idr_alloc, idr_destroy, idr_for_each, idr_for_each_entry, idr_init
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MAJOR, MINOR, huge_encode_dev
-from kemu.linux.layout import offsetof
+from kemu.linux.layout import View, offsetof
 from kemu.linux.math import ilog2, min_t, round_up, roundup_pow_of_two
 from kemu.linux.page import arch
 from kemu.linux.pseudo_fs import init_pseudo
 from kemu.linux.rcupdate import rcu_barrier
 from kemu.linux.rwsem import down_read, down_write, init_rwsem, up_read, up_write
-from kemu.linux.seq_file import seq_printf, seq_puts
+from kemu.linux.seq_file import SeqFile, seq_printf, seq_puts
 from kemu.linux.slab import (
     SLAB_ACCOUNT,
     SLAB_RECLAIM_ACCOUNT,
+    KmemCache,
     kfree,
     kfree_sensitive,
     kmalloc,
@@ -91,10 +93,10 @@ from kemu.linux.slab import (
     kzalloc_obj,
 )
 from kemu.linux.stat import S_ISDIR, S_ISREG
-from kemu.linux.statfs import u64_to_fsid, uuid_to_fsid
+from kemu.linux.statfs import kstatfs, u64_to_fsid, uuid_to_fsid
 from kemu.linux.statics import statics
 from kemu.linux.string import mem_read, memcpy
-from kemu.linux.types import U16_MAX, ULLONG_MAX, Ref, ptr_to, s32, s64, u16, u32, u64
+from kemu.linux.types import NULL, U16_MAX, ULLONG_MAX, Ref, ptr_to, s32, s64, u16, u32, u64
 from kemu.linux.unaligned import get_unaligned_le16
 from kemu.linux.uuid import uuid_is_null
 
@@ -106,7 +108,10 @@ from erofs_memback.namei import erofs_namei
 from erofs_memback.sysfs import erofs_exit_sysfs, erofs_init_sysfs, erofs_register_sysfs, erofs_unregister_sysfs
 from erofs_memback.xattr import erofs_xattr_handlers, erofs_xattr_prefixes_cleanup, erofs_xattr_prefixes_init
 
-g = statics(erofs_inode_cachep=None)
+
+@statics
+class g:
+    erofs_inode_cachep: KmemCache = NULL
 
 
 @port_of("fs/erofs/super.c", "erofs_superblock_csum_verify")
@@ -132,11 +137,11 @@ def erofs_inode_init_once(vi: erofs_inode) -> None:
 
 
 @port_of("fs/erofs/super.c", "erofs_alloc_inode")
-def erofs_alloc_inode(sb: SuperBlock) -> Inode | None:
+def erofs_alloc_inode(sb: SuperBlock) -> Inode:
     vi = alloc_inode_sb(sb, g.erofs_inode_cachep, GFP_KERNEL)
 
     if not vi:
-        return None
+        return NULL
 
     # zero out everything except vfs_inode: a new erofs_inode is
     return vi
@@ -230,7 +235,7 @@ def erofs_init_device(buf: erofs_buf, sb: SuperBlock, dif: erofs_device_info, po
 
 
 @port_of("fs/erofs/super.c", "erofs_scan_devices")
-def erofs_scan_devices(sb: SuperBlock, dsb: Any) -> int:
+def erofs_scan_devices(sb: SuperBlock, dsb: View) -> int:
     sbi = EROFS_SB(sb)
     buf = erofs_buf()
     err = 0
@@ -436,7 +441,7 @@ def erofs_fc_set_dax_mode(fc: FsContext, mode: int) -> bool:
 
 
 @port_of("fs/erofs/super.c", "erofs_fc_parse_param")
-def erofs_fc_parse_param(fc: FsContext, param: Any) -> int:
+def erofs_fc_parse_param(fc: FsContext, param: FsParameter) -> int:
     sbi = fc.s_fs_info
     result = fs_parse_result()
 
@@ -490,7 +495,7 @@ def erofs_fc_parse_param(fc: FsContext, param: Any) -> int:
             errorfc(fc, "%s option not supported", erofs_fs_parameters[opt].name)
         else:
             kfree_sensitive(sbi.domain_id)
-            sbi.domain_id, param.string = param.string, None        # no_free_ptr()
+            sbi.domain_id, param.string = param.string, NULL        # no_free_ptr()
     elif opt == Opt_directio:
         if not IS_ENABLED("CONFIG_EROFS_FS_BACKED_BY_FILE"):
             errorfc(fc, "%s option not supported", erofs_fs_parameters[opt].name)
@@ -509,7 +514,7 @@ def erofs_fc_parse_param(fc: FsContext, param: Any) -> int:
 
 
 @port_of("fs/erofs/super.c", "erofs_encode_fh")
-def erofs_encode_fh(inode: Inode, fh: list[int], max_len: Ref, parent: Inode | None) -> int:
+def erofs_encode_fh(inode: Inode, fh: list[int], max_len: Ref, parent: Inode) -> int:
     nid = EROFS_I(inode).nid
     len_ = 6 if parent else 3
 
@@ -533,23 +538,23 @@ def erofs_encode_fh(inode: Inode, fh: list[int], max_len: Ref, parent: Inode | N
 
 
 @port_of("fs/erofs/super.c", "erofs_fh_to_dentry")
-def erofs_fh_to_dentry(sb: SuperBlock, fid: Any, fh_len: int, fh_type: int) -> Any:
+def erofs_fh_to_dentry(sb: SuperBlock, fid: fid, fh_len: int, fh_type: int) -> Dentry:
     if (fh_type != FILEID_INO64_GEN and fh_type != FILEID_INO64_GEN_PARENT) or fh_len < 3:
-        return None
+        return NULL
 
     return d_obtain_alias(erofs_iget(sb, (fid.raw[0] << 32) | fid.raw[1]))
 
 
 @port_of("fs/erofs/super.c", "erofs_fh_to_parent")
-def erofs_fh_to_parent(sb: SuperBlock, fid: Any, fh_len: int, fh_type: int) -> Any:
+def erofs_fh_to_parent(sb: SuperBlock, fid: fid, fh_len: int, fh_type: int) -> Dentry:
     if fh_type != FILEID_INO64_GEN_PARENT or fh_len < 6:
-        return None
+        return NULL
 
     return d_obtain_alias(erofs_iget(sb, (fid.raw[3] << 32) | fid.raw[4]))
 
 
 @port_of("fs/erofs/super.c", "erofs_get_parent")
-def erofs_get_parent(child: Any) -> Any:
+def erofs_get_parent(child: Dentry) -> Dentry:
     nid, d_type = Ref(0), Ref(0)
 
     err = erofs_namei(d_inode(child), dotdot_name, nid, d_type)
@@ -738,7 +743,7 @@ def erofs_release_device_info(id: int, ptr: erofs_device_info, data: Any) -> int
 
 
 @port_of("fs/erofs/super.c", "erofs_free_dev_context")
-def erofs_free_dev_context(devs: erofs_dev_context | None) -> None:
+def erofs_free_dev_context(devs: erofs_dev_context) -> None:
     if not devs:
         return
     idr_for_each(devs.tree, erofs_release_device_info, None)
@@ -794,12 +799,12 @@ def erofs_init_fs_context(fc: FsContext) -> int:
 @port_of("fs/erofs/super.c", "erofs_drop_internal_inodes")
 def erofs_drop_internal_inodes(sbi: erofs_sb_info) -> None:
     iput(sbi.packed_inode)
-    sbi.packed_inode = None
+    sbi.packed_inode = NULL
     iput(sbi.metabox_inode)
-    sbi.metabox_inode = None
+    sbi.metabox_inode = NULL
     # CONFIG_EROFS_FS_ZIP
     iput(sbi.managed_cache)
-    sbi.managed_cache = None
+    sbi.managed_cache = NULL
 
 
 @port_of("fs/erofs/super.c", "erofs_kill_sb")
@@ -813,7 +818,7 @@ def erofs_kill_sb(sb: SuperBlock) -> None:
     erofs_drop_internal_inodes(sbi)
     fs_put_dax(sbi.dif0.dax_dev, None)
     erofs_sb_free(sbi)
-    sb.s_fs_info = None
+    sb.s_fs_info = NULL
 
 
 @port_of("fs/erofs/super.c", "erofs_put_super")
@@ -826,7 +831,7 @@ def erofs_put_super(sb: SuperBlock) -> None:
     erofs_xattr_prefixes_cleanup(sb)
     erofs_drop_internal_inodes(sbi)
     erofs_free_dev_context(sbi.devs)
-    sbi.devs = None
+    sbi.devs = NULL
 
 
 erofs_fs_type = FileSystemType(
@@ -941,7 +946,7 @@ def erofs_module_exit() -> None:
 
 
 @port_of("fs/erofs/super.c", "erofs_statfs")
-def erofs_statfs(dentry: Any, buf: Any) -> int:
+def erofs_statfs(dentry: Dentry, buf: kstatfs) -> int:
     sb = dentry.d_sb
     sbi = EROFS_SB(sb)
 
@@ -961,7 +966,7 @@ def erofs_statfs(dentry: Any, buf: Any) -> int:
 
 
 @port_of("fs/erofs/super.c", "erofs_show_options")
-def erofs_show_options(seq: Any, root: Any) -> int:
+def erofs_show_options(seq: SeqFile, root: Dentry) -> int:
     sbi = EROFS_SB(root.d_sb)
     opt = sbi.opt
 

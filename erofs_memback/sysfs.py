@@ -21,7 +21,10 @@ def erofs_sb_release(kobj: kobject) -> None:
 erofs_sb_ktype = kobj_type(release=erofs_sb_release)
 erofs_feat_ktype = kobj_type()
 
-g = statics(erofs_root=kobject, erofs_feat=kobject)
+@statics
+class g:
+    erofs_root: kobject
+    erofs_feat: kobject
 
 
 @port_of("fs/erofs/sysfs.c", "erofs_register_sysfs")

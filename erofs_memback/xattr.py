@@ -2,11 +2,10 @@
 """fs/erofs/xattr.c: extended attributes and ACLs. Attribute names are bytes, buffers addresses."""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.bitops import set_bit, test_bit
 from kemu.linux.bits import BIT
 from kemu.linux.cred import CAP_SYS_ADMIN, capable
+from kemu.linux.dcache import Dentry
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import ECHILD, EFSCORRUPTED, EINVAL, ENODATA, ENOMEM, EOPNOTSUPP, ERANGE, ERESTARTSYS
 from kemu.linux.fs import Inode, SuperBlock
@@ -17,6 +16,7 @@ from kemu.linux.math import check_add_overflow, min_t
 from kemu.linux.posix_acl import (
     ACL_TYPE_ACCESS,
     ACL_TYPE_DEFAULT,
+    PosixAcl,
     init_user_ns,
     nop_posix_acl_access,
     nop_posix_acl_default,
@@ -99,7 +99,7 @@ class erofs_xattr_iter:
         self.name = b""
 
         # listxattr
-        self.dentry: Any = None
+        self.dentry: Dentry = NULL
 
 
 @port_of("fs/erofs/xattr.c", "erofs_init_inode_xattrs")
@@ -362,7 +362,7 @@ def erofs_xattr_iter_shared(it: erofs_xattr_iter, inode: Inode, getxattr: bool) 
 
 
 @port_of("fs/erofs/xattr.c", "erofs_getxattr")
-def erofs_getxattr(inode: Inode, index: int, name: bytes | None, buffer: int, buffer_size: int) -> int:
+def erofs_getxattr(inode: Inode, index: int, name: bytes, buffer: int, buffer_size: int) -> int:
     """Size of the value, or -ENODATA, -ERANGE, ...; with ``buffer`` 0 the value is not copied."""
     it = erofs_xattr_iter()
     vi = EROFS_I(inode)
@@ -400,7 +400,7 @@ def erofs_getxattr(inode: Inode, index: int, name: bytes | None, buffer: int, bu
 
 
 @port_of("fs/erofs/xattr.c", "erofs_listxattr")
-def erofs_listxattr(dentry: Any, buffer: int, buffer_size: int) -> int:
+def erofs_listxattr(dentry: Dentry, buffer: int, buffer_size: int) -> int:
     if not IS_ENABLED("CONFIG_EROFS_FS_XATTR"):
         return 0            # erofs_listxattr is NULL then, and the VFS lists nothing
     it = erofs_xattr_iter()
@@ -428,17 +428,17 @@ def erofs_listxattr(dentry: Any, buffer: int, buffer_size: int) -> int:
 
 
 @port_of("fs/erofs/xattr.c", "erofs_xattr_user_list")
-def erofs_xattr_user_list(dentry: Any) -> bool:
+def erofs_xattr_user_list(dentry: Dentry) -> bool:
     return bool(test_opt(EROFS_SB(dentry.d_sb).opt, EROFS_MOUNT_XATTR_USER))
 
 
 @port_of("fs/erofs/xattr.c", "erofs_xattr_trusted_list")
-def erofs_xattr_trusted_list(dentry: Any) -> bool:
+def erofs_xattr_trusted_list(dentry: Dentry) -> bool:
     return capable(CAP_SYS_ADMIN)
 
 
 @port_of("fs/erofs/xattr.c", "erofs_xattr_generic_get")
-def erofs_xattr_generic_get(handler: Any, unused: Any, inode: Inode, name: bytes, buffer: int, size: int) -> int:
+def erofs_xattr_generic_get(handler: xattr_handler, unused: Dentry, inode: Inode, name: bytes, buffer: int, size: int) -> int:
     if handler.flags == EROFS_XATTR_INDEX_USER and not test_opt(EROFS_I_SB(inode).opt, EROFS_MOUNT_XATTR_USER):
         return -EOPNOTSUPP
 
@@ -472,10 +472,10 @@ _handlers = [
 ]
 
 
-def erofs_xattr_handlers() -> list[Any] | None:
+def erofs_xattr_handlers() -> list[xattr_handler]:
     """The table of C, as the machine is configured: NULL without CONFIG_EROFS_FS_XATTR."""
     if not IS_ENABLED("CONFIG_EROFS_FS_XATTR"):
-        return None
+        return NULL
     return _handlers if IS_ENABLED("CONFIG_EROFS_FS_SECURITY") else _handlers[:2]
 
 
@@ -494,13 +494,13 @@ _needs_config = {
 
 
 @port_of("fs/erofs/xattr.c", "erofs_xattr_prefix")
-def erofs_xattr_prefix(idx: int, dentry: Any) -> bytes | None:
-    handler = xattr_handler_map.get(idx)
+def erofs_xattr_prefix(idx: int, dentry: Dentry) -> bytes:
+    handler = xattr_handler_map.get(idx, NULL)
     if idx in _needs_config and not IS_ENABLED(_needs_config[idx]):
-        handler = None
+        handler = NULL
     if xattr_handler_can_list(handler, dentry):
         return xattr_prefix(handler)
-    return None
+    return NULL
 
 
 @port_of("fs/erofs/xattr.c", "erofs_xattr_prefixes_cleanup")
@@ -512,7 +512,7 @@ def erofs_xattr_prefixes_cleanup(sb: SuperBlock) -> None:
             pf = sbi.xattr_prefixes[i].prefix
             kfree(pf.p if pf else 0)
         kfree(sbi.xattr_prefixes)
-        sbi.xattr_prefixes = None
+        sbi.xattr_prefixes = NULL
 
 
 @port_of("fs/erofs/xattr.c", "erofs_xattr_prefixes_init")
@@ -575,12 +575,12 @@ def erofs_xattr_prefixes_init(sb: SuperBlock) -> int:
 
 
 @port_of("fs/erofs/xattr.c", "erofs_get_acl")
-def erofs_get_acl(inode: Inode, type: int, rcu: bool) -> Any:
+def erofs_get_acl(inode: Inode, type: int, rcu: bool) -> PosixAcl:
     """A posix_acl, None, or ERR_PTR."""
     value = 0
 
     if not IS_ENABLED("CONFIG_EROFS_FS_POSIX_ACL"):
-        return None         # erofs_get_acl is NULL then
+        return NULL         # erofs_get_acl is NULL then
     if rcu:
         return ERR_PTR(-ECHILD)
 
@@ -599,7 +599,7 @@ def erofs_get_acl(inode: Inode, type: int, rcu: bool) -> Any:
         rc = erofs_getxattr(inode, prefix, b"", value, rc)
 
     if rc == -ENODATA:
-        acl = None
+        acl = NULL
     elif rc < 0:
         acl = ERR_PTR(rc)
     else:

@@ -5,8 +5,6 @@ The file is cut in six, see zdata_pcluster.py; what internal.h declares of it ca
 """
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.err import IS_ERR_OR_NULL
 from kemu.linux.errno import EINTR
 from kemu.linux.fs import File, address_space_operations, i_size_read, iput
@@ -16,6 +14,7 @@ from kemu.linux.mm import Page, folio_get_private, folio_put
 from kemu.linux.page import arch
 from kemu.linux.page_flags import folio_test_uptodate
 from kemu.linux.pagemap import (
+    ReadaheadControl,
     folio_pos,
     folio_unlock,
     readahead_count,
@@ -26,7 +25,7 @@ from kemu.linux.pagemap import (
     readahead_pos,
 )
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import Ref, u64
+from kemu.linux.types import NULL, Ref, u64
 
 from erofs_memback.data import erofs_put_metabuf
 from erofs_memback.internal import (
@@ -50,7 +49,7 @@ P = "fs/erofs/zdata.c"
 # Since partial uptodate is still unimplemented for now, we have to use
 # approximate readmore strategies as a start.
 @port_of(P, "z_erofs_pcluster_readmore")
-def z_erofs_pcluster_readmore(f: z_erofs_frontend, rac: Any, backmost: bool) -> None:
+def z_erofs_pcluster_readmore(f: z_erofs_frontend, rac: ReadaheadControl, backmost: bool) -> None:
     inode = f.inode
     map = f.map
     headoffset = f.headoffset
@@ -96,16 +95,16 @@ def z_erofs_pcluster_readmore(f: z_erofs_frontend, rac: Any, backmost: bool) -> 
 
 
 @port_of(P, "z_erofs_read_folio")
-def z_erofs_read_folio(file: File | None, folio: Page) -> int:
+def z_erofs_read_folio(file: File, folio: Page) -> int:
     sharedinode = folio.mapping.host
     need_iput = Ref(False)
     realinode = erofs_real_inode(sharedinode, need_iput)
     f = z_erofs_frontend(realinode, sharedinode, folio_pos(folio))
 
     trace("erofs_read_folio", inode=realinode, folio=folio, raw=False)
-    z_erofs_pcluster_readmore(f, None, True)
+    z_erofs_pcluster_readmore(f, NULL, True)
     err = z_erofs_scan_folio(f, folio, False)
-    z_erofs_pcluster_readmore(f, None, False)
+    z_erofs_pcluster_readmore(f, NULL, False)
     z_erofs_pcluster_end(f)
 
     # if some pclusters are ready, need submit them anyway
@@ -123,13 +122,13 @@ def z_erofs_read_folio(file: File | None, folio: Page) -> int:
 
 
 @port_of(P, "z_erofs_readahead")
-def z_erofs_readahead(rac: Any) -> None:
+def z_erofs_readahead(rac: ReadaheadControl) -> None:
     sharedinode = rac.mapping.host
     need_iput = Ref(False)
     realinode = erofs_real_inode(sharedinode, need_iput)
     f = z_erofs_frontend(realinode, sharedinode, readahead_pos(rac))
     nrpages = readahead_count(rac)
-    head = None
+    head = NULL
 
     trace("erofs_readahead", inode=realinode, start=readahead_index(rac), nrpage=nrpages, raw=False)
     z_erofs_pcluster_readmore(f, rac, True)

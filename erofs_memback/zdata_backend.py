@@ -2,8 +2,6 @@
 """fs/erofs/zdata.c, fourth part: the backend, which decompresses pclusters into folios."""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EFSCORRUPTED, EIO, ENOMEM
 from kemu.linux.fs import SuperBlock
@@ -18,6 +16,7 @@ from kemu.linux.page_flags import PageUptodate
 from kemu.linux.slab import kfree, kmalloc_obj, kvfree, kvzalloc_objs
 from kemu.linux.string import memcpy
 from kemu.linux.types import NULL, Ref, container_of, list_head, u32
+from kemu.linux.workqueue import work_struct
 
 from erofs_memback.compress import (
     z_erofs_decompress_req,
@@ -60,14 +59,14 @@ class z_erofs_backend:
     __slots__ = ("onstack_pages", "sb", "pcl", "decompressed_pages", "compressed_pages", "decompressed_secondary_bvecs",
                  "pagepool", "onstack_used", "nr_pages", "keepxcpy")
 
-    def __init__(self, sb: SuperBlock, pagepool: Ref, pcl: Any) -> None:
+    def __init__(self, sb: SuperBlock, pagepool: Ref, pcl: z_erofs_pcluster) -> None:
         self.onstack_pages: list[Page] = [NULL] * Z_EROFS_ONSTACK_PAGES
         self.sb = sb
-        self.pcl: Any = pcl
+        self.pcl = pcl
         # pages with the longest decompressed length for deduplication
-        self.decompressed_pages: Any = None
+        self.decompressed_pages: list[Page] = NULL
         # pages to keep the compressed data
-        self.compressed_pages: Any = None
+        self.compressed_pages: list[Page] = NULL
 
         self.decompressed_secondary_bvecs = list_head()
         self.pagepool = pagepool
@@ -80,7 +79,7 @@ class z_erofs_bvec_item:
     __slots__ = ("bvec", "list")
 
     def __init__(self) -> None:
-        self.bvec: Any = None
+        self.bvec: z_erofs_bvec = NULL
         self.list = list_head(self)
 
 
@@ -171,7 +170,7 @@ def z_erofs_parse_in_bvecs(be: z_erofs_backend, overlapped: Ref) -> int:
 
         # compressed data ought to be valid when decompressing
         if IS_ERR(page) or not page:
-            bvec.page = None        # clear the failure reason
+            bvec.page = NULL        # clear the failure reason
             err = PTR_ERR(page) if page else -EIO
             continue
         be.compressed_pages[i] = page
@@ -206,11 +205,11 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
     # allocate (de)compressed page arrays if cannot be kept on stack.
     # A list cannot be a part of another one: the arrays that C keeps in onstack_pages are copied from there, with what the pcluster
     # before left in them (C clears decompressed_pages only), and copied back below
-    be.decompressed_pages = None
-    be.compressed_pages = None
+    be.decompressed_pages = NULL
+    be.compressed_pages = NULL
     be.onstack_used = 0
     if be.nr_pages <= Z_EROFS_ONSTACK_PAGES:
-        be.decompressed_pages = [None] * be.nr_pages
+        be.decompressed_pages = [NULL] * be.nr_pages
         be.onstack_used = be.nr_pages
 
     compressed_onstack = pclusterpages + be.onstack_used <= Z_EROFS_ONSTACK_PAGES
@@ -263,7 +262,7 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
     # must handle all compressed pages before actual file pages
     if pcl.from_meta:
         folio_put(page_folio(pcl.compressed_bvecs[0].page))
-        pcl.compressed_bvecs[0].page = None
+        pcl.compressed_bvecs[0].page = NULL
     else:
         # managed folios are still left in compressed_bvecs[]
         for i in range(pclusterpages):
@@ -274,7 +273,7 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
                 try_free = False
                 continue
             z_erofs_put_shortlivedpage(be.pagepool, page)
-            pcl.compressed_bvecs[i].page = None
+            pcl.compressed_bvecs[i].page = NULL
     if not compressed_onstack:
         kvfree(be.compressed_pages)
     else:
@@ -299,11 +298,11 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
     pcl.length = 0
     pcl.partial = True
     pcl.besteffort = False
-    pcl.bvset.nextpage = None
+    pcl.bvset.nextpage = NULL
     pcl.vcnt = 0
 
     # pcluster lock MUST be taken before the following line
-    pcl.next = None
+    pcl.next = NULL
     mutex_unlock(pcl.lock)
 
     if pcl.from_meta:
@@ -331,7 +330,7 @@ def z_erofs_decompress_queue(io: z_erofs_decompressqueue, pagepool: Ref) -> int:
 
 
 @port_of(P, "z_erofs_decompressqueue_work")
-def z_erofs_decompressqueue_work(work: Any) -> None:
+def z_erofs_decompressqueue_work(work: work_struct) -> None:
     bgq = container_of(work, "u.work")
     pagepool = Ref(None)
 

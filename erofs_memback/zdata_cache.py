@@ -2,8 +2,6 @@
 """fs/erofs/zdata.c, second part: what the frontend keeps, and the managed cache of compressed folios."""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.err import IS_ERR
 from kemu.linux.errno import EBUSY, ENOMEM
 from kemu.linux.fs import OFFSET_MAX, Inode, SuperBlock, address_space_operations, i_blocksize, new_inode, set_nlink
@@ -23,7 +21,7 @@ from kemu.linux.pagemap import (
 )
 from kemu.linux.sched import cond_resched
 from kemu.linux.spinlock import spin_lock, spin_unlock
-from kemu.linux.types import Ref, ulong
+from kemu.linux.types import NULL, Ref, ulong
 from kemu.linux.xarray import xa_init
 
 from erofs_memback.compress import Z_EROFS_PREALLOCATED_FOLIO
@@ -65,8 +63,8 @@ class z_erofs_frontend:
 
         self.pagepool = Ref(None)
         self.candidate_bvpage = Ref(None)
-        self.pcl: Any = None
-        self.head: Any = Z_EROFS_PCLUSTER_TAIL
+        self.pcl: z_erofs_pcluster = NULL
+        self.head: z_erofs_pcluster = Z_EROFS_PCLUSTER_TAIL
         self.mode = Z_EROFS_PCLUSTER_FOLLOWED
 
         self.headoffset = ho
@@ -103,7 +101,7 @@ def z_erofs_bind_cache(fe: z_erofs_frontend) -> None:
     # Optimistic allocation, as in-place I/O can be used as a fallback
     gfp = ((mapping_gfp_mask(mc) & ~__GFP_DIRECT_RECLAIM) |
            __GFP_NOMEMALLOC | __GFP_NORETRY | __GFP_NOWARN)
-    newfolio = None
+    newfolio: Page = NULL
 
     if (i_blocksize(fe.inode) != arch.PAGE_SIZE or
             fe.mode < Z_EROFS_PCLUSTER_FOLLOWED):
@@ -126,7 +124,7 @@ def z_erofs_bind_cache(fe: z_erofs_frontend) -> None:
             if not newfolio:
                 continue
             newfolio.private = Z_EROFS_PREALLOCATED_FOLIO
-            folio = None
+            folio = NULL
         spin_lock(pcl.lockref.lock)
         if not pcl.compressed_bvecs[i].page:
             pcl.compressed_bvecs[i].page = \
@@ -157,7 +155,7 @@ def erofs_try_to_free_all_cached_folios(sbi: erofs_sb_info, pcl: z_erofs_pcluste
                 return -EBUSY
 
             DBG_BUGON(not erofs_folio_is_managed(sbi, folio))
-            pcl.compressed_bvecs[i].page = None
+            pcl.compressed_bvecs[i].page = NULL
             folio_detach_private(folio)
             folio_unlock(folio)
     return 0
@@ -176,7 +174,7 @@ def z_erofs_cache_release_folio(folio: Page, gfp: int) -> bool:
         DBG_BUGON(pcl.from_meta)
         for bvec in pcl.compressed_bvecs[:z_erofs_pclusterpages(pcl)]:
             if bvec.page and page_folio(bvec.page) is folio:
-                bvec.page = None
+                bvec.page = NULL
                 folio_detach_private(folio)
                 ret = True
                 break

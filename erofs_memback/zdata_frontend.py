@@ -16,10 +16,10 @@ from kemu.linux.mm import Page, folio_get, folio_page, folio_size, page_folio
 from kemu.linux.mutex import mutex_init, mutex_lock, mutex_trylock, mutex_unlock
 from kemu.linux.page import arch
 from kemu.linux.pagemap import folio_pos
-from kemu.linux.rcupdate import call_rcu, rcu_read_lock, rcu_read_unlock
+from kemu.linux.rcupdate import call_rcu, rcu_head, rcu_read_lock, rcu_read_unlock
 from kemu.linux.sched import cond_resched
 from kemu.linux.spinlock import spin_lock, spin_unlock
-from kemu.linux.types import container_of, u64, ulong
+from kemu.linux.types import NULL, container_of, u64, ulong
 from kemu.linux.xarray import __xa_cmpxchg, __xa_erase, xa_err, xa_for_each, xa_is_err, xa_load, xa_lock, xa_trylock, xa_unlock
 
 from erofs_memback.data import (
@@ -161,8 +161,8 @@ def z_erofs_register_pcluster(fe: z_erofs_frontend) -> int:
 def z_erofs_pcluster_begin(fe: z_erofs_frontend) -> int:
     map = fe.map
     sb = fe.inode.i_sb
-    pcl = None
-    ptr: Any = None
+    pcl: z_erofs_pcluster = NULL
+    ptr: Any = NULL
 
     DBG_BUGON(fe.pcl)
     # must be Z_EROFS_PCLUSTER_TAIL or pointed to previous pcluster
@@ -223,7 +223,7 @@ def z_erofs_pcluster_begin(fe: z_erofs_frontend) -> int:
 
 
 @port_of(P, "z_erofs_rcu_callback")
-def z_erofs_rcu_callback(head: Any) -> None:
+def z_erofs_rcu_callback(head: rcu_head) -> None:
     z_erofs_free_pcluster(container_of(head, "rcu"))
 
 
@@ -308,12 +308,12 @@ def z_erofs_pcluster_end(fe: z_erofs_frontend) -> None:
     mutex_unlock(pcl.lock)
 
     if fe.candidate_bvpage.v:
-        fe.candidate_bvpage.v = None
+        fe.candidate_bvpage.v = NULL
 
     # Drop refcount if it doesn't belong to our processing chain
     if fe.mode < Z_EROFS_PCLUSTER_FOLLOWED_NOINPLACE:
         z_erofs_put_pcluster(EROFS_I_SB(fe.inode), pcl, False)
-    fe.pcl = None
+    fe.pcl = NULL
 
 
 @port_of(P, "z_erofs_read_fragment")

@@ -23,11 +23,18 @@ from kemu.linux.mm import PAGE_ALIGN, Page, set_page_private
 from kemu.linux.mutex import mutex
 from kemu.linux.page import arch
 from kemu.linux.rcupdate import rcu_head
-from kemu.linux.slab import SLAB_RECLAIM_ACCOUNT, kmem_cache_create, kmem_cache_destroy, kmem_cache_free, kmem_cache_zalloc
+from kemu.linux.slab import (
+    SLAB_RECLAIM_ACCOUNT,
+    KmemCache,
+    kmem_cache_create,
+    kmem_cache_destroy,
+    kmem_cache_free,
+    kmem_cache_zalloc,
+)
 from kemu.linux.smp import num_possible_cpus
 from kemu.linux.statics import statics
 from kemu.linux.types import NULL, Ref
-from kemu.linux.workqueue import WQ_HIGHPRI, WQ_UNBOUND, alloc_workqueue, destroy_workqueue, work_struct
+from kemu.linux.workqueue import WQ_HIGHPRI, WQ_UNBOUND, Workqueue, alloc_workqueue, destroy_workqueue, work_struct
 
 from erofs_memback.compress import Z_EROFS_SHORTLIVED_PAGE, z_erofs_crypto_disable_all_engines
 from erofs_memback.decompressor import z_erofs_exit_decompressor, z_erofs_init_decompressor
@@ -45,7 +52,7 @@ class z_erofs_bvec:
 
     __slots__ = ("page", "offset", "end")
 
-    def __init__(self, page: Page | None = None, offset: int = 0, end: int = 0) -> None:
+    def __init__(self, page: Page = NULL, offset: int = 0, end: int = 0) -> None:
         self.page = page
         self.offset = offset
         self.end = end
@@ -79,7 +86,7 @@ class z_erofs_pcluster:
     def __init__(self, maxpages: int) -> None:
         self.lock = mutex("pcluster")
         self.lockref = lockref()
-        self.next: Any = None               # A: point to next chained pcluster or TAILs
+        self.next: z_erofs_pcluster = NULL  # A: point to next chained pcluster or TAILs
         self.pos = 0                        # I: start physical position of this pcluster
         self.length = 0                     # L: the maximum decompression size of this round
         self.vcnt = 0                       # L: total number of bvecs
@@ -99,7 +106,7 @@ class z_erofs_pcluster:
 
 
 # the end of a chain of pclusters
-Z_EROFS_PCLUSTER_TAIL = 0x700 + 0xdead000000000000
+Z_EROFS_PCLUSTER_TAIL: Any = 0x700 + 0xdead000000000000
 
 
 class z_erofs_decompressqueue:
@@ -107,7 +114,7 @@ class z_erofs_decompressqueue:
 
     def __init__(self) -> None:
         self.sb: SuperBlock = NULL
-        self.head: Any = None
+        self.head: z_erofs_pcluster = NULL
         self.pending_bios = atomic_t()
         # union u
         self.done = completion("the bios of a decompress queue")
@@ -134,7 +141,7 @@ class z_erofs_pcluster_slab:
     __slots__ = ("slab", "maxpages", "name")
 
     def __init__(self, maxpages: int) -> None:
-        self.slab: Any = None
+        self.slab: KmemCache = NULL
         self.maxpages = maxpages
         self.name = ""
 
@@ -154,12 +161,12 @@ def _pcluster_pool() -> list[z_erofs_pcluster_slab]:
     return pool
 
 
-g = statics(
-    pcluster_pool=[],
-    z_erofs_workqueue=None,
+@statics
+class g:
+    pcluster_pool: list[z_erofs_pcluster_slab] = []
+    z_erofs_workqueue: Workqueue = NULL
     # what the bvset pages hold: bvecs point to struct page, which is no address here, so the page's bytes stay as they are
-    bvset_pages={},
-)
+    bvset_pages: dict[Page, z_erofs_bvset] = {}
 
 
 class z_erofs_bvec_iter:
@@ -167,20 +174,20 @@ class z_erofs_bvec_iter:
 
     def __init__(self) -> None:
         self.bvpage: Page = NULL
-        self.bvset: Any = None
+        self.bvset: z_erofs_bvset = NULL
         self.nr = self.cur = 0
         self.kaddr = 0              # the address that C has in bvset
 
 
 @port_of(P, "z_erofs_bvec_iter_end")
-def z_erofs_bvec_iter_end(iter: z_erofs_bvec_iter) -> Page | None:
+def z_erofs_bvec_iter_end(iter: z_erofs_bvec_iter) -> Page:
     if iter.bvpage:
         kunmap_local(iter.kaddr)
     return iter.bvpage
 
 
 @port_of(P, "z_erofs_bvset_flip")
-def z_erofs_bvset_flip(iter: z_erofs_bvec_iter) -> Page | None:
+def z_erofs_bvset_flip(iter: z_erofs_bvec_iter) -> Page:
     # offsetof(struct z_erofs_bvset, bvec) and sizeof(struct z_erofs_bvec)
     base, size = (8, 16) if arch.BITS_PER_LONG == 64 else (4, 12)
     # have to access nextpage in advance, otherwise it will be unmapped
@@ -191,7 +198,7 @@ def z_erofs_bvset_flip(iter: z_erofs_bvec_iter) -> Page | None:
     iter.bvpage = nextpage
     iter.kaddr = kmap_local_page(nextpage)
     iter.nr = (arch.PAGE_SIZE - base) // size
-    iter.bvset = g.bvset_pages.get(nextpage)
+    iter.bvset = g.bvset_pages.get(nextpage, NULL)
     if iter.bvset is None:
         iter.bvset = g.bvset_pages[nextpage] = z_erofs_bvset(iter.nr)
     iter.cur = 0
@@ -200,7 +207,7 @@ def z_erofs_bvset_flip(iter: z_erofs_bvec_iter) -> Page | None:
 
 @port_of(P, "z_erofs_bvec_iter_begin")
 def z_erofs_bvec_iter_begin(iter: z_erofs_bvec_iter, bvset: z_erofs_bvset, bootstrap_nr: int, cur: int) -> None:
-    iter.bvpage = None
+    iter.bvpage = NULL
     iter.nr = bootstrap_nr
     iter.bvset = bvset
 
@@ -225,8 +232,8 @@ def z_erofs_bvec_enqueue(iter: z_erofs_bvec_iter, bvec: z_erofs_bvec, candidate_
         iter.bvset.nextpage = nextpage
         z_erofs_bvset_flip(iter)
 
-        iter.bvset.nextpage = None
-        candidate_bvpage.v = None
+        iter.bvset.nextpage = NULL
+        candidate_bvpage.v = NULL
     iter.bvset.bvec[iter.cur] = bvec
     iter.cur += 1
     return 0
@@ -238,7 +245,7 @@ def z_erofs_bvec_dequeue(iter: z_erofs_bvec_iter, old_bvpage: Ref) -> z_erofs_bv
     if iter.cur == iter.nr:
         old_bvpage.v = z_erofs_bvset_flip(iter)
     else:
-        old_bvpage.v = None
+        old_bvpage.v = NULL
     bvec = iter.bvset.bvec[iter.cur]
     iter.cur += 1
     return bvec
@@ -250,7 +257,7 @@ def z_erofs_destroy_pcluster_pool() -> None:
         if not g.pcluster_pool[i].slab:
             continue
         kmem_cache_destroy(g.pcluster_pool[i].slab)
-        g.pcluster_pool[i].slab = None
+        g.pcluster_pool[i].slab = NULL
 
 
 @port_of(P, "z_erofs_create_pcluster_pool")
@@ -269,7 +276,7 @@ def z_erofs_create_pcluster_pool() -> int:
 
 
 @port_of(P, "z_erofs_alloc_pcluster")
-def z_erofs_alloc_pcluster(size: int) -> Any:
+def z_erofs_alloc_pcluster(size: int) -> z_erofs_pcluster:
     nrpages = PAGE_ALIGN(size) >> arch.PAGE_SHIFT
 
     for pcs in g.pcluster_pool:

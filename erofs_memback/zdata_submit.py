@@ -2,8 +2,6 @@
 """fs/erofs/zdata.c, fifth part: decompress queues, bios, and who decompresses when they end."""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.atomic import atomic_add_return, atomic_set
 from kemu.linux.bio import BIO_MAX_VECS, bio_add_page, bio_alloc, bio_for_each_folio_all, bio_put, submit_bio
 from kemu.linux.blk_types import REQ_OP_READ, REQ_RAHEAD, Bio
@@ -11,7 +9,7 @@ from kemu.linux.bvec import BioVec
 from kemu.linux.completion import complete, init_completion, wait_for_completion_io
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import ENOMEM
-from kemu.linux.fs import SuperBlock, i_blocksize
+from kemu.linux.fs import AddressSpace, SuperBlock, i_blocksize
 from kemu.linux.gfp import __GFP_NOWARN, GFP_KERNEL, GFP_NOIO
 from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
@@ -29,7 +27,7 @@ from kemu.linux.psi import psi_memstall_enter, psi_memstall_leave
 from kemu.linux.sched import cond_resched, memalloc_noio_restore, memalloc_noio_save, preemptible, rcu_preempt_depth
 from kemu.linux.slab import kvfree, kvzalloc_obj
 from kemu.linux.spinlock import spin_lock, spin_unlock
-from kemu.linux.types import Ref, ptr_to, u32, u64, ulong
+from kemu.linux.types import NULL, Ref, ptr_to, u32, u64, ulong
 from kemu.linux.workqueue import INIT_WORK, queue_work
 
 from erofs_memback.compress import Z_EROFS_PREALLOCATED_FOLIO, Z_EROFS_SHORTLIVED_PAGE, z_erofs_is_shortlived_page
@@ -94,7 +92,7 @@ def z_erofs_decompress_kickoff(io: z_erofs_decompressqueue, bios: int) -> None:
 
 
 @port_of(P, "z_erofs_fill_bio_vec")
-def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluster, nr: int, mc: Any) -> None:
+def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluster, nr: int, mc: AddressSpace) -> None:
     gfp = mapping_gfp_mask(mc)
     tocache = False
     bs = i_blocksize(f.inode)
@@ -142,7 +140,7 @@ def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluste
                     # don't submit cache I/Os again if already uptodate
                     if folio_test_uptodate(folio):
                         folio_unlock(folio)
-                        bvec.bv_page = None
+                        bvec.bv_page = NULL
                     return
             else:
                 DBG_BUGON(1)        # referenced managed folios can't be truncated
@@ -176,8 +174,8 @@ def z_erofs_fill_bio_vec(bvec: BioVec, f: z_erofs_frontend, pcl: z_erofs_pcluste
 
 
 @port_of(P, "jobqueue_init")
-def jobqueue_init(sb: SuperBlock, fgq: z_erofs_decompressqueue, fg: Ref | None) -> z_erofs_decompressqueue:
-    q = None
+def jobqueue_init(sb: SuperBlock, fgq: z_erofs_decompressqueue, fg: Ref) -> z_erofs_decompressqueue:
+    q: z_erofs_decompressqueue = NULL
     if fg and not fg.v:
         q = kvzalloc_obj(z_erofs_decompressqueue, GFP_KERNEL | __GFP_NOWARN)
         if not q:
@@ -203,7 +201,7 @@ NR_JOBQUEUES = 2
 
 
 @port_of(P, "z_erofs_move_to_bypass_queue")
-def z_erofs_move_to_bypass_queue(pcl: z_erofs_pcluster, next: Any, qtail: list[Any]) -> None:
+def z_erofs_move_to_bypass_queue(pcl: z_erofs_pcluster, next: z_erofs_pcluster, qtail: list[Ref]) -> None:
     pcl.next = Z_EROFS_PCLUSTER_TAIL
     qtail[JQ_SUBMIT].v = next
     qtail[JQ_BYPASS].v = pcl
@@ -237,12 +235,12 @@ def z_erofs_endio(bio: Bio) -> None:
 def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue], force_fg: Ref, readahead: bool) -> None:
     sb = f.inode.i_sb
     mc = MNGD_MAPPING(EROFS_SB(sb))
-    qtail: list[Any] = [None] * NR_JOBQUEUES
-    q: list[Any] = [None] * NR_JOBQUEUES
+    qtail: list[Ref] = [NULL] * NR_JOBQUEUES
+    q: list[z_erofs_decompressqueue] = [NULL] * NR_JOBQUEUES
     # bio is NULL initially, so no need to initialize last_{index,bdev}
     last_pa = 0
     nr_bios = 0
-    bio: Any = None
+    bio: Bio = NULL
     pflags = Ref()
     memstall = 0
     fileio = erofs_is_fileio_mode(EROFS_SB(sb))
@@ -250,7 +248,7 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
         from erofs_memback.fileio import erofs_fileio_bio_alloc, erofs_fileio_submit_bio
 
     # No need to read from device for pclusters in the bypass queue.
-    q[JQ_BYPASS] = jobqueue_init(sb, fgq[JQ_BYPASS], None)
+    q[JQ_BYPASS] = jobqueue_init(sb, fgq[JQ_BYPASS], NULL)
     q[JQ_SUBMIT] = jobqueue_init(sb, fgq[JQ_SUBMIT], force_fg)
 
     qtail[JQ_BYPASS] = ptr_to(q[JQ_BYPASS], "head")
@@ -282,7 +280,7 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
         end = u64(round_up(u64(cur + pcl.pageofs_in + pcl.pclustersize),
                            sb.s_blocksize))
         while True:
-            bvec.bv_page = None
+            bvec.bv_page = NULL
             drain_io = bio is not None and (cur != last_pa or
                                             bio.bi_bdev is not mdev.m_bdev)
             while True:
@@ -295,7 +293,7 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
                     if memstall:
                         psi_memstall_leave(pflags)
                         memstall = 0
-                    bio = None
+                    bio = NULL
 
                 if not bvec.bv_page:
                     z_erofs_fill_bio_vec(bvec, f, pcl, i, mc)

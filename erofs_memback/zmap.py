@@ -2,15 +2,13 @@
 """fs/erofs/zmap.c: from a logical offset to the pcluster that holds it. Reading single indexes is in zmap_lcluster.py."""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.bitops import set_bit, test_bit
 from kemu.linux.bits import BIT, BIT_ULL
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EFSCORRUPTED, EOPNOTSUPP, ERESTARTSYS
 from kemu.linux.fs import Inode, i_blocksize
 from kemu.linux.honesty import port_of
-from kemu.linux.iomap import IOMAP_HOLE, IOMAP_MAPPED, IOMAP_NULL_ADDR, iomap_ops
+from kemu.linux.iomap import IOMAP_HOLE, IOMAP_MAPPED, IOMAP_NULL_ADDR, Iomap, iomap_ops
 from kemu.linux.layout import offsetof
 from kemu.linux.math import ALIGN, check_add_overflow, round_down, round_up
 from kemu.linux.tracepoint import trace
@@ -464,7 +462,7 @@ def z_erofs_map_blocks_iter(inode: Inode, map: erofs_map_blocks, flags: int) -> 
 
 
 @port_of(P, "z_erofs_iomap_begin_report")
-def z_erofs_iomap_begin_report(inode: Inode, offset: int, length: int, flags: int, iomap: Any, srcmap: Any) -> int:
+def z_erofs_iomap_begin_report(inode: Inode, offset: int, length: int, flags: int, iomap: Iomap, srcmap: Iomap) -> int:
     map = erofs_map_blocks(m_la=offset)
 
     ret = z_erofs_map_blocks_iter(inode, map, EROFS_GET_BLOCKS_FIEMAP)

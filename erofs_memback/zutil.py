@@ -2,8 +2,6 @@
 """fs/erofs/zutil.c: global buffers, the page pool, and the shrinker."""
 from __future__ import annotations
 
-from typing import Any
-
 from kemu.linux.atomic import atomic_long_read, atomic_long_t
 from kemu.linux.errno import ENOMEM
 from kemu.linux.fs import SuperBlock
@@ -13,12 +11,12 @@ from kemu.linux.list import list_add, list_del, list_entry, list_move_tail
 from kemu.linux.mm import Page, page_private, page_ref_count, put_page
 from kemu.linux.mutex import mutex, mutex_init, mutex_lock, mutex_trylock, mutex_unlock
 from kemu.linux.sched import cond_resched, migrate_disable, migrate_enable
-from kemu.linux.shrinker import SHRINK_EMPTY, shrinker_alloc, shrinker_free, shrinker_register
+from kemu.linux.shrinker import SHRINK_EMPTY, shrink_control, shrinker, shrinker_alloc, shrinker_free, shrinker_register
 from kemu.linux.slab import kfree, kzalloc_objs
 from kemu.linux.smp import num_possible_cpus, raw_smp_processor_id
 from kemu.linux.spinlock import spin_lock, spin_lock_init, spin_unlock, spinlock_t
 from kemu.linux.statics import statics
-from kemu.linux.types import Ref, list_head, u32, ulong
+from kemu.linux.types import NULL, Ref, list_head, u32, ulong
 from kemu.linux.vmalloc import PAGE_KERNEL, VM_MAP, vmap, vunmap
 from kemu.linux.xarray import xa_empty
 
@@ -33,25 +31,26 @@ class z_erofs_gbuf:
     def __init__(self) -> None:
         self.lock = spinlock_t()
         self.ptr = 0
-        self.pages: Any = None
+        self.pages: list[Page] = NULL
         self.nrpages = 0
 
 
-g = statics(
-    z_erofs_gbufpool=None, z_erofs_rsvbuf=None,
-    z_erofs_gbuf_nrpages=0,
-    # module parameters global_buffers and reserved_pages
-    z_erofs_gbuf_count=0, z_erofs_rsv_nrpages=0,
-    gbuf_resize_mutex=mutex,
+@statics
+class g:
+    z_erofs_gbufpool: list[z_erofs_gbuf] = NULL
+    z_erofs_rsvbuf: z_erofs_gbuf = NULL
+    z_erofs_gbuf_count = 0              # module parameter global_buffers
+    z_erofs_gbuf_nrpages = 0
+    z_erofs_rsv_nrpages = 0             # module parameter reserved_pages
+    gbuf_resize_mutex: mutex
 
-    erofs_global_shrink_cnt=atomic_long_t,      # for all mounted instances
+    erofs_global_shrink_cnt: atomic_long_t      # for all mounted instances
 
     # protects `erofs_sb_list_lock` and the mounted `erofs_sb_list`
-    erofs_sb_list_lock=spinlock_t,
-    erofs_sb_list=list_head,
-    shrinker_run_no=0,
-    erofs_shrinker_info=None,
-)
+    erofs_sb_list_lock: spinlock_t
+    erofs_sb_list: list_head
+    shrinker_run_no = 0
+    erofs_shrinker_info: shrinker = NULL
 
 
 @port_of(P, "z_erofs_gbuf_id")
@@ -84,7 +83,7 @@ def z_erofs_put_gbuf(ptr: int) -> None:
 @port_of(P, "z_erofs_gbuf_growsize")
 def z_erofs_gbuf_growsize(nrpages: int) -> int:
     """Make every global buffer ``nrpages`` pages large at least. Return: 0 or -ENOMEM."""
-    tmp_pages: Any = None
+    tmp_pages: list[Page] = NULL
 
     mutex_lock(g.gbuf_resize_mutex)
     # avoid shrinking gbufs, since no idea how many fses rely on
@@ -164,7 +163,7 @@ def z_erofs_gbuf_init() -> int:
         g.z_erofs_rsvbuf.pages = kzalloc_objs(None,
                                               g.z_erofs_rsv_nrpages)
         if not g.z_erofs_rsvbuf.pages:
-            g.z_erofs_rsvbuf = None
+            g.z_erofs_rsvbuf = NULL
             g.z_erofs_rsv_nrpages = 0
     for i in range(total):
         spin_lock_init(g.z_erofs_gbufpool[i].lock)
@@ -187,14 +186,14 @@ def z_erofs_gbuf_exit() -> None:
             if gbuf.pages[j]:
                 put_page(gbuf.pages[j])
         kfree(gbuf.pages)
-        gbuf.pages = None
+        gbuf.pages = NULL
     kfree(g.z_erofs_gbufpool)
 
 
 @port_of(P, "__erofs_allocpage")
-def __erofs_allocpage(pagepool: Ref, gfp: int, tryrsv: bool) -> Page | None:
+def __erofs_allocpage(pagepool: Ref, gfp: int, tryrsv: bool) -> Page:
     """A page from the request's pool, from the reserved buffer (``tryrsv``), or from the page allocator; None on failure."""
-    page = pagepool.v
+    page: Page = pagepool.v
 
     if page:
         pagepool.v = page_private(page)
@@ -257,12 +256,12 @@ def erofs_shrinker_unregister(sb: SuperBlock) -> None:
 
 
 @port_of(P, "erofs_shrink_count")
-def erofs_shrink_count(shrink: Any, sc: Any) -> int:
+def erofs_shrink_count(shrink: shrinker, sc: shrink_control) -> int:
     return atomic_long_read(g.erofs_global_shrink_cnt) or SHRINK_EMPTY
 
 
 @port_of(P, "erofs_shrink_scan")
-def erofs_shrink_scan(shrink: Any, sc: Any) -> int:
+def erofs_shrink_scan(shrink: shrinker, sc: shrink_control) -> int:
     from erofs_memback.zdata import z_erofs_shrink_scan
 
     nr = sc.nr_to_scan

@@ -23,9 +23,12 @@ from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
 from kemu.forge.erofs.writer import build, fix_checksum
 from kemu.forge.placement import Placement, choose_placement
 from kemu.linux.err import IS_ERR, PTR_ERR
+from kemu.linux.mount import mntput
+from kemu.linux.task_work import task_work_run
 from kemu.linux.types import this
 from kemu.report.manifest import FIELDS
 
+from erofs_memback import super
 from erofs_memback.harness import world
 from erofs_memback.super import erofs_module_exit
 
@@ -50,7 +53,7 @@ def kernel(run: Run, backend: str, place: Placement, *images: bytes) -> Iterator
         world.start()
         regions = [m.place(data, place.at if i == 0 else 0, place.memory if i == 0 else "linear", f"image{i}") for i, data in enumerate(images)]
         with run.balanced(m):
-            err = world.super.erofs_module_init()
+            err = super.erofs_module_init()
             if err:
                 run.fail(f"erofs does not load: {world.errname(err)}")
             sources = [world.Source(backend, r) for r in regions]
@@ -308,8 +311,8 @@ def two_mounts(run: Run, backend: str) -> None:
                 results[i] = world.errname(PTR_ERR(mnt))
                 return
             results[i] = world.manifest(mnt)
-            world.mntput(mnt)
-            world.task_work_run()
+            mntput(mnt)
+            task_work_run()
 
         run.chooser.arm_schedule()
         for i in range(2):
@@ -438,7 +441,7 @@ def owner_leaves(run: Run) -> None:
         world.start()
         region = m.place(image.data)
         with run.balanced(m):
-            world.super.erofs_module_init()
+            super.erofs_module_init()
             source = world.Source("memback", region)
             source.released = lambda: region.release("its owner")
             mnt = mounted(run, source)

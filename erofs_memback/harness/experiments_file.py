@@ -21,13 +21,15 @@ from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EIOCBQUEUED
 from kemu.linux.filemap_read import generic_file_read_iter
 from kemu.linux.fs import Kiocb, address_space_operations, file_accessed, file_operations, get_fs_type, put_filesystem
-from kemu.linux.init_syscalls import LOOKUP_FOLLOW, init_mkdir, init_mount, init_rmdir, init_umount, kern_path
+from kemu.linux.init_syscalls import init_mkdir, init_mount, init_rmdir, init_umount
+from kemu.linux.namei import LOOKUP_FOLLOW, kern_path
 from kemu.linux.path import Path, path_put
 from kemu.linux.types import this
 from kemu.linux.uio import IovIter
 from kemu.linux.vfs.constants import IOCB_DIRECT
 from kemu.linux.vfs.namespace import vfs_kern_mount
 
+from erofs_memback import super
 from erofs_memback.harness import world
 from erofs_memback.harness.backing import backing_files, drop_backing_files
 from erofs_memback.harness.experiments import CONFIG, _as_disk, log_tail
@@ -46,7 +48,7 @@ def kernel(run: Run, config: dict[str, bool] = CONFIG) -> Iterator[Any]:
     with run.machine(config=config) as m:
         world.start()
         with run.balanced(m):
-            err = world.super.erofs_module_init()
+            err = super.erofs_module_init()
             if err:
                 run.fail(f"erofs does not load: {world.errname(err)}")
             yield m
@@ -237,15 +239,15 @@ def shared_image(files: dict[bytes, tuple[bytes, str]]) -> bytes:
         file = tree.File(data=data, xattrs={b"trusted.erofs.fingerprint": b"sha256:" + hashlib.sha256(data).digest()})
         entries[name] = file
         plan.inodes[id(file)] = InodePlan(data=layout, z=ZPlan(cuts=(16384,), big=3, max_blocks=4) if layout in ("full", "compact", "extents") else None)
-    data = bytearray(build(tree.Dir(entries=entries), plan).data)
+    image = bytearray(build(tree.Dir(entries=entries), plan).data)
     prefix = b"\x04erofs.fingerprint"           # EROFS_XATTR_INDEX_TRUSTED
-    data[512:514 + len(prefix)] = struct.pack("<H", len(prefix)) + prefix
-    compat = struct.unpack_from("<I", data, 1024 + 8)[0]
-    struct.pack_into("<I", data, 1024 + 8, compat | 0x20)           # EROFS_FEATURE_COMPAT_ISHARE_XATTRS
-    data[1024 + 91] = 1
-    struct.pack_into("<I", data, 1024 + 92, 512 // 4)
-    fix_checksum(data)
-    return bytes(data)
+    image[512:514 + len(prefix)] = struct.pack("<H", len(prefix)) + prefix
+    compat = struct.unpack_from("<I", image, 1024 + 8)[0]
+    struct.pack_into("<I", image, 1024 + 8, compat | 0x20)           # EROFS_FEATURE_COMPAT_ISHARE_XATTRS
+    image[1024 + 91] = 1
+    struct.pack_into("<I", image, 1024 + 92, 512 // 4)
+    fix_checksum(image)
+    return bytes(image)
 
 
 @experiment("file.shared", series="erofs-file", run_seconds=8)

@@ -494,7 +494,7 @@ def bio_trim(bio: Bio, offset: int, size: int) -> None:
     bio.bi_iter.bi_size = size
 
 
-__all__ = ["BIO_CHAIN", "BIO_CLONED", "BIO_MAX_VECS", "BIO_QUIET", "BIO_REFFED", "BIO_REMAPPED", "Bio", "BioSet", "FolioIter", "IDLE", "__bio_add_page",
+__all__ = ["BIO_CHAIN", "BIO_CLONED", "BIO_MAX_VECS", "BIO_QUIET", "BIO_REFFED", "BIO_REMAPPED", "Bio", "BioSet", "FolioIter", "IDLE", "REQ_OP_READ", "__bio_add_page",
            "bdev_rw_virt", "bio_add_folio", "bio_add_folio_nofail", "bio_add_page", "bio_add_virt_nofail", "bio_advance", "bio_advance_iter",
            "bio_advance_iter_single", "bio_alloc", "bio_alloc_bioset", "bio_alloc_clone", "bio_await", "bio_chain", "bio_chain_and_submit",
            "bio_clear_flag", "bio_data_dir", "bio_end_sector", "bio_endio", "bio_endio_status", "bio_flagged", "bio_for_each_bvec",

@@ -6,7 +6,7 @@ from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.highmem import kmap_local_page, memcpy_from_page, memcpy_to_page
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mm import folio_page, offset_in_page, page_address, page_folio, virt_to_page
-from kemu.machine.current import arch, this
+from kemu.machine.current import NULL, arch, this
 from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.pages import Page
 
@@ -19,8 +19,8 @@ class BioVec:
 
     __slots__ = ("bv_len", "bv_offset", "bv_page")
 
-    def __init__(self, bv_page: Page | None = None, bv_len: int = 0, bv_offset: int = 0):
-        self.bv_page: Page = bv_page                # type: ignore[assignment]
+    def __init__(self, bv_page: Page = NULL, bv_len: int = 0, bv_offset: int = 0):
+        self.bv_page = bv_page
         self.bv_len = bv_len
         self.bv_offset = bv_offset
 

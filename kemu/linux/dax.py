@@ -27,7 +27,7 @@ from kemu.linux.printk import pr_info
 from kemu.linux.types import Ref
 from kemu.linux.uio import IovIter, copy_to_iter, iov_iter_rw, iov_iter_zero
 from kemu.linux.vfs.constants import IOCB_NOWAIT
-from kemu.machine.current import arch, this
+from kemu.machine.current import NULL, arch, this
 
 S = "drivers/dax/super.c"
 F = "fs/dax.c"
@@ -78,25 +78,25 @@ def put_dax(dax_dev: DaxDevice | None) -> None:
 
 
 @custom(S, "fs_dax_get_by_bdev", "a disk says whether it has direct access: no dax_device is looked up under SRCU")
-def fs_dax_get_by_bdev(bdev: Any, start_off: Ref, holder: Any = None, ops: Any = None) -> DaxDevice | None:
+def fs_dax_get_by_bdev(bdev: Any, start_off: Ref, holder: Any = None, ops: Any = None) -> DaxDevice:
     """``struct dax_device *fs_dax_get_by_bdev(struct block_device *bdev, u64 *start_off, void *holder, const struct dax_holder_operations *ops)``
 
     Return: None if the disk has no memory of its own, is not page aligned, or another holder has it. ``start_off``: bytes.
     """
     if not bdev.bd_disk.queue.limits.features & BLK_FEAT_DAX:
-        return None
+        return NULL             # type: ignore[no-any-return]
     start_off.v = bdev.bd_start_sect << 9
     part_size = bdev.bd_nr_sectors << 9
     if start_off.v % arch.PAGE_SIZE or part_size % arch.PAGE_SIZE:
         pr_info("%s: error: unaligned partition for dax\n", str(bdev))
-        return None
-    dax_dev: DaxDevice | None = this.machine.parts.get("dax_hosts", {}).get(bdev.bd_disk)
+        return NULL             # type: ignore[no-any-return]
+    dax_dev: DaxDevice = this.machine.parts.get("dax_hosts", {}).get(bdev.bd_disk)
     if dax_dev is None or not dax_dev.alive:
-        return None
+        return NULL             # type: ignore[no-any-return]
     dax_dev.refs += 1
     if holder is not None:
         if dax_dev.holder_data is not None:
-            return None
+            return NULL             # type: ignore[no-any-return]
         dax_dev.holder_data = holder
         dax_dev.holder_ops = ops
     return dax_dev

@@ -72,7 +72,7 @@ def folio_put_refs(folio: Page, refs: int) -> None:
 
 
 @dup("include/linux/pagemap.h")
-def filemap_alloc_folio(gfp: int, order: int, policy: Any = None) -> Page | None:
+def filemap_alloc_folio(gfp: int, order: int, policy: Any = None) -> Page:
     """``struct folio *filemap_alloc_folio(gfp_t gfp, unsigned int order, struct mempolicy *policy)``
 
     Return: an unlocked folio with one reference, its bytes uninitialised; None without memory (fail_page_alloc).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kemu.linux.honesty import custom, dup
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.machine import should_fail
 from kemu.machine.pages import FROZEN, KERNEL, Page, PG_locked
 from kemu.machine.splat import KernelBug, caller_function
@@ -44,7 +44,7 @@ def might_alloc(gfp: int) -> None:
 
 
 @dup("include/linux/gfp.h")
-def alloc_pages(gfp: int, order: int, kind: str = KERNEL) -> Page | None:
+def alloc_pages(gfp: int, order: int, kind: str = KERNEL) -> Page:
     """``struct page *alloc_pages(gfp_t gfp, unsigned int order)``
 
     Bytes are uninitialised unless __GFP_ZERO. Context: may sleep with __GFP_DIRECT_RECLAIM. Return: None on failure (fail_page_alloc).
@@ -52,12 +52,12 @@ def alloc_pages(gfp: int, order: int, kind: str = KERNEL) -> Page | None:
     if this.chooser is not None or this.watch is not None:
         might_alloc(gfp)
         if not gfp & __GFP_NOFAIL and should_fail("fail_page_alloc", "alloc_pages" if gfp & __GFP_DIRECT_RECLAIM else NO_WAIT):
-            return None
+            return NULL             # type: ignore[no-any-return]
     return this.machine.alloc.alloc(order, bool(gfp & __GFP_ZERO), kind)
 
 
 @dup("include/linux/gfp.h")
-def alloc_page(gfp: int) -> Page | None:
+def alloc_page(gfp: int) -> Page:
     """``struct page *alloc_page(gfp_t gfp)``"""
     return alloc_pages(gfp, 0)
 
@@ -104,7 +104,7 @@ def put_page_last(page: Page) -> None:
 
 
 @dup("include/linux/gfp.h")
-def alloc_pages_bulk(gfp: int, nr_pages: int, page_array: list[Page | None]) -> int:
+def alloc_pages_bulk(gfp: int, nr_pages: int, page_array: list[Page]) -> int:
     """``unsigned long alloc_pages_bulk(gfp_t gfp, int nr_pages, struct page **page_array)``: fills the empty slots.
 
     Return: number of pages in the array; stops at the first failure, having tried one page at least.

@@ -28,7 +28,7 @@ from kemu.linux.mm import folio_get, folio_put
 from kemu.linux.readahead import readahead_folio, readahead_length, readahead_pos
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.truncate import folio_cancel_dirty
-from kemu.linux.types import loff_t
+from kemu.linux.types import NULL, loff_t
 from kemu.machine.current import arch, this
 from kemu.machine.machine import should_fail
 from kemu.machine.memory import PAGE_OFFSET
@@ -324,7 +324,7 @@ def iomap_read_folio_iter(iter_: IomapIter, ctx: IomapReadFolioCtx, submitted: l
             submitted[0] += plen
             # the I/O owns the folio once all of it was submitted, or if it is not tracked by blocks
             if submitted[0] == folio_len or ifs is None:
-                ctx.cur_folio = None
+                ctx.cur_folio = NULL
         ret = iomap_iter_advance(iter_, plen)
         if ret:
             return ret
@@ -359,7 +359,7 @@ def iomap_readahead_iter(iter_: IomapIter, ctx: IomapReadFolioCtx, submitted: li
         cur = ctx.cur_folio
         if cur is not None and not iter_.pos & ((arch.PAGE_SIZE << cur.order) - 1):
             iomap_read_end(cur, submitted[0])
-            ctx.cur_folio = None
+            ctx.cur_folio = NULL
         if ctx.cur_folio is None:
             ctx.cur_folio = readahead_folio(ctx.rac)
             if WARN_ON_ONCE(ctx.cur_folio is None):

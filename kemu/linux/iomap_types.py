@@ -10,6 +10,7 @@ from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.errno import EIO
 from kemu.linux.honesty import custom, dup, names
 from kemu.linux.readahead import ReadaheadControl
+from kemu.machine.current import NULL
 from kemu.machine.pages import Page
 
 H = "include/linux/iomap.h"
@@ -33,7 +34,7 @@ class Iomap:
     length = 0
     type = IOMAP_HOLE
     flags = 0
-    bdev: BlockDevice = None                        # type: ignore[assignment]
+    bdev: BlockDevice = NULL
     dax_dev: Any = None
     inline_data = 0
     private: Any = None
@@ -111,7 +112,7 @@ class IomapReadFolioCtx:
 
     __slots__ = ("cur_folio", "ops", "rac", "read_ctx", "read_ctx_file_offset", "vi")
 
-    def __init__(self, ops: iomap_read_ops, cur_folio: Page | None = None, rac: ReadaheadControl | None = None):
+    def __init__(self, ops: iomap_read_ops, cur_folio: Page = NULL, rac: ReadaheadControl = NULL):
         self.ops = ops
         self.cur_folio = cur_folio
         self.rac = rac

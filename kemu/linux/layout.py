@@ -14,7 +14,7 @@ that C would load.
 """
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kemu.linux.honesty import custom, names
 from kemu.machine.cdefs import ffi_for, parsed
@@ -36,6 +36,10 @@ class View:
 
     def __init__(self, p: int):
         self.p = p
+
+    if TYPE_CHECKING:
+        def __getattr__(self, field: str) -> Any:
+            """The fields are in the C text: no type checker sees them."""
 
     def __getitem__(self, i: int) -> Any:
         return self.__class__(self.p + i * self.SIZE)

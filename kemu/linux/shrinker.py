@@ -7,7 +7,7 @@ from typing import Any
 
 from kemu.linux.honesty import custom, dup
 from kemu.linux.slab import _fails
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 
 SHRINK_EMPTY = (1 << 64) - 2
 SHRINK_STOP = (1 << 64) - 1
@@ -42,10 +42,10 @@ def _list() -> list[shrinker]:
 
 
 @custom("mm/shrinker.c", "shrinker_alloc", "a list that the machine asks when memory is short")
-def shrinker_alloc(flags: int, fmt: str, *args: Any) -> shrinker | None:
+def shrinker_alloc(flags: int, fmt: str, *args: Any) -> shrinker:
     """``struct shrinker *shrinker_alloc(unsigned int flags, const char *fmt, ...)``: None on failure."""
     if this.chooser is not None and _fails(0xCC0, "shrinker_alloc"):
-        return None
+        return NULL             # type: ignore[no-any-return]
     s = shrinker(fmt % args if args else fmt)
     if this.watch is not None:
         this.watch.alloc("shrinker", s, 0)

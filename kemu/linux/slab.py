@@ -11,7 +11,7 @@ from typing import Any
 
 from kemu.linux.gfp import __GFP_NOFAIL, __GFP_ZERO, GFP_KERNEL, might_alloc
 from kemu.linux.honesty import custom, dup, names
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.machine import should_fail
 
 SLAB_HWCACHE_ALIGN, SLAB_RECLAIM_ACCOUNT, SLAB_ACCOUNT, SLAB_PANIC = 0x2000, 0x20000, 0x4000000, 0x40000
@@ -119,10 +119,10 @@ class KmemCache:
 
 
 @dup("include/linux/slab.h")
-def kmem_cache_create(name: str, cls: Any, align: int = 0, flags: int = 0, ctor: Callable[[Any], None] | None = None) -> KmemCache | None:
+def kmem_cache_create(name: str, cls: Any, align: int = 0, flags: int = 0, ctor: Callable[[Any], None] | None = None) -> KmemCache:
     """``struct kmem_cache *kmem_cache_create(name, size, align, flags, ctor)``: None on failure."""
     if this.chooser is not None and not flags & SLAB_PANIC and _fails(GFP_KERNEL, "kmem_cache_create"):
-        return None         # with SLAB_PANIC a kernel does not come up: nothing to explore
+        return NULL         # type: ignore[no-any-return]    # with SLAB_PANIC a kernel does not come up: nothing to explore
     cache = KmemCache(name, cls, ctor)
     if this.watch is not None:
         this.watch.alloc("kmem_cache", cache, 0)
@@ -204,8 +204,8 @@ def kstrndup(s: int, maxlen: int, gfp: int = GFP_KERNEL) -> int:
 
 
 @custom("include/linux/string.h", "kstrdup", "strings that never meet the disk are Python str")
-def kstrdup(s: str | None, gfp: int = GFP_KERNEL) -> str | None:
+def kstrdup(s: str, gfp: int = GFP_KERNEL) -> str:
     """``char *kstrdup(const char *s, gfp_t gfp)``: None on failure or for None."""
     if s is None or ((this.chooser is not None) and _fails(gfp, "kstrdup")):
-        return None
+        return NULL             # type: ignore[no-any-return]
     return s

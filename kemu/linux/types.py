@@ -8,9 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.honesty import custom, dup, names
-from kemu.machine.current import arch, this
+from kemu.machine.current import NULL, arch, this
 
-NULL: Any = None            # no type says which pointers may be NULL, as in C
 U8_MAX, U16_MAX, U32_MAX, U64_MAX = 0xFF, 0xFFFF, 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 INT_MAX, LLONG_MAX, ULLONG_MAX = 0x7FFF_FFFF, 0x7FFF_FFFF_FFFF_FFFF, U64_MAX
 UINT_MAX = U32_MAX
@@ -98,7 +97,7 @@ class Ref:
 
 
 @custom("include/linux/types.h", "&obj->field", "a field's address: read and written through .v")
-class FieldPtr:
+class FieldPtr(Ref):
     """What :func:`ptr_to` gives."""
 
     __slots__ = ("field", "obj")

@@ -8,7 +8,8 @@ from kemu.linux.honesty import custom, dup, names
 from kemu.machine.current import this
 from kemu.machine.sched import NSEC_PER_JIFFY, WaitQueue
 
-wait_queue_head_t = WaitQueueHead = WaitQueue
+WaitQueueHead = WaitQueue
+wait_queue_head_t = WaitQueue
 names("custom", "include/linux/wait.h", "wait_queue_head_t", "WaitQueueHead", how="a list of tasks; what it waits for has a name, for reports")
 
 
@@ -19,7 +20,7 @@ def init_waitqueue_head(wq: WaitQueue) -> None:
 
 
 @custom("include/linux/wait.h", "wait_event", "the condition is a function")
-def wait_event(wq: WaitQueue, condition: Callable[[], bool]) -> None:
+def wait_event(wq: WaitQueue, condition: Callable[[], object]) -> None:
     """``wait_event(wq_head, condition)``. Context: may sleep."""
     might_sleep("wait_event")
     while not condition():
@@ -27,7 +28,7 @@ def wait_event(wq: WaitQueue, condition: Callable[[], bool]) -> None:
 
 
 @custom("include/linux/wait.h", "wait_event_timeout", "the condition is a function")
-def wait_event_timeout(wq: WaitQueue, condition: Callable[[], bool], timeout: int) -> int:
+def wait_event_timeout(wq: WaitQueue, condition: Callable[[], object], timeout: int) -> int:
     """``wait_event_timeout(wq_head, condition, timeout)``: jiffies left (at least 1), 0 if it timed out with the condition false."""
     end = this.machine.clock.jiffies + timeout
     while not condition():

@@ -8,7 +8,7 @@ from typing import Any
 
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import custom, dup
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.machine import should_fail
 from kemu.machine.sched import NSEC_PER_JIFFY, PF_KTHREAD, Task, WaitQueue
 from kemu.machine.splat import KernelBug, caller_function
@@ -61,10 +61,10 @@ class Workqueue:
 
 
 @dup("include/linux/workqueue.h")
-def alloc_workqueue(fmt: str, flags: int = 0, max_active: int = 0, *args: Any) -> Workqueue | None:
+def alloc_workqueue(fmt: str, flags: int = 0, max_active: int = 0, *args: Any) -> Workqueue:
     """``struct workqueue_struct *alloc_workqueue(const char *fmt, unsigned int flags, int max_active, ...)``: None on failure."""
     if this.chooser is not None and should_fail("failslab", "alloc_workqueue"):
-        return None
+        return NULL             # type: ignore[no-any-return]
     wq = Workqueue(fmt % args if args else fmt, flags, max_active)
     if this.watch is not None:
         this.watch.alloc("workqueue", wq, 0)

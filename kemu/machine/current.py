@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from kemu.machine.vmalloc import Kmap
 
 
+NULL: Any = None            # no type says which pointers may be NULL, as in C
+
+
 class Arch:
     """What C has as macros of the architecture: ``arch.PAGE_SIZE``, ``arch.PAGE_SHIFT``, ``arch.PAGE_MASK``, ``arch.BITS_PER_LONG``."""
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.memory import OK, PAGE_OFFSET, UNINIT, Memory
 from kemu.machine.splat import KernelBug, caller_function
 
@@ -151,7 +151,7 @@ class PageAllocator:
                 return pfn
         return -1
 
-    def alloc(self, order: int, zero: bool, kind: str = KERNEL) -> Page | None:
+    def alloc(self, order: int, zero: bool, kind: str = KERNEL) -> Page:
         """A run of frames with refcount 1, its bytes UNINIT (or zeroed); None if memory is exhausted."""
         old = self.free_lists.get(order)
         if old is not None and len(old) > QUARANTINE:
@@ -162,7 +162,7 @@ class PageAllocator:
         else:
             pfn = self._take(order)
             if pfn < 0:
-                return None
+                return NULL             # type: ignore[no-any-return]
         mem = self.mem
         n = 1 << order
         if zero:

@@ -193,7 +193,7 @@ names("dup", "include/linux/dcache.h", "d_really_is_negative", "d_really_is_posi
 # ------------------------------------------------------------------------- references
 
 @custom("include/linux/dcache.h", "dget", "an int that changes in one step, as the C does it without the lock")
-def dget(dentry: Dentry | None) -> Dentry | None:
+def dget(dentry: Dentry) -> Dentry:
     """``struct dentry *dget(struct dentry *dentry)``: one more reference; NULL is fine."""
     if dentry is not None:
         dentry.d_lockref += 1

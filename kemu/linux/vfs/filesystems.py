@@ -9,7 +9,7 @@ from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.statics import statics
 from kemu.linux.vfs.constants import FS_HAS_SUBTYPE, FS_REQUIRES_DEV
 from kemu.linux.vfs.types import FileSystemType
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.machine import should_fail
 
 g = statics(file_systems=[], module_refs={}, file_systems_lock=lambda: spinlock_t("file_systems_lock"))
@@ -78,14 +78,14 @@ def unregister_filesystem(fs: FileSystemType) -> int:
 
 
 @custom("fs/filesystems.c", "get_fs_type", "modules are not loaded")
-def get_fs_type(name: str) -> FileSystemType | None:
+def get_fs_type(name: str) -> FileSystemType:
     """``struct file_system_type *get_fs_type(const char *name)``: pinned, None if there is none; ``type.subtype`` where the type has these."""
     base, dot, _ = name.partition(".")
     fs = find_filesystem(base)
     if fs is None and this.watch is not None:
         this.watch.event("no_fs_type", fs=base)
     if fs is None or dot and not fs.fs_flags & FS_HAS_SUBTYPE:
-        return None
+        return NULL             # type: ignore[no-any-return]
     return get_filesystem(fs)
 
 

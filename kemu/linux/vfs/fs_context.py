@@ -19,7 +19,7 @@ from kemu.linux.string import c_string
 from kemu.linux.super_types import SB_DIRSYNC, SB_LAZYTIME, SB_MANDLOCK, SB_NOUSER, SB_RDONLY, SB_SYNCHRONOUS, _Ops
 from kemu.linux.vfs.filesystems import get_filesystem, put_filesystem
 from kemu.linux.vfs.types import FileSystemType
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.printk import VaFormat, vsprintf
 
 FS_CONTEXT_FOR_MOUNT, FS_CONTEXT_FOR_SUBMOUNT, FS_CONTEXT_FOR_RECONFIGURE = range(3)
@@ -35,7 +35,7 @@ class FsParameter:
 
     __slots__ = ("blob", "dirfd", "file", "key", "name", "size", "string", "type")
 
-    def __init__(self, key: str = "", type: int = fs_value_is_flag, string: str | None = None):
+    def __init__(self, key: str = "", type: int = fs_value_is_flag, string: str = NULL):
         self.key = key
         self.type = type
         self.string = string
@@ -94,12 +94,12 @@ class FsContext:
         self.fs_type: FileSystemType = None             # type: ignore[assignment]
         self.fs_private: Any = None
         self.sget_key: Any = None
-        self.root: Dentry | None = None
+        self.root: Dentry = NULL
         self.user_ns: Any = None
         self.net_ns: Any = None
         self.cred: Any = None
         self.log = p_log()
-        self.source: str | None = None
+        self.source: str = NULL
         self.security: Any = None
         self.s_fs_info: Any = None
         self.sb_flags = 0
@@ -351,7 +351,7 @@ def fc_drop_locked(fc: FsContext) -> None:
     assert fc.root is not None
     sb = fc.root.d_sb
     dput(fc.root)
-    fc.root = None
+    fc.root = NULL
     deactivate_locked_super(sb)
 
 
@@ -364,7 +364,7 @@ def vfs_dup_fs_context(src_fc: FsContext) -> Any:
         return ERR_PTR(-ENOMEM)
     fc = copy.copy(src_fc)
     fc.uapi_mutex = mutex("fs_context")
-    fc.fs_private = fc.s_fs_info = fc.source = fc.security = None
+    fc.fs_private = fc.s_fs_info = fc.source = fc.security = NULL
     get_filesystem(fc.fs_type)
     get_cred(fc.cred)
     if fc.log.log is not None:
@@ -384,7 +384,7 @@ def put_fs_context(fc: FsContext) -> None:
     if fc.root is not None:
         sb = fc.root.d_sb
         dput(fc.root)
-        fc.root = None
+        fc.root = NULL
         deactivate_super(sb)
     if fc.need_free and fc.ops is not None and fc.ops.free is not None:
         fc.ops.free(fc)
@@ -392,7 +392,7 @@ def put_fs_context(fc: FsContext) -> None:
     if fc.log.log is not None:
         fc.log.log.usage -= 1
     put_filesystem(fc.fs_type)
-    fc.source = None
+    fc.source = NULL
     kfree(fc)
 
 
@@ -402,7 +402,7 @@ def vfs_clean_context(fc: FsContext) -> None:
     if fc.need_free and fc.ops is not None and fc.ops.free is not None:
         fc.ops.free(fc)
     fc.need_free = False
-    fc.fs_private = fc.s_fs_info = fc.source = None
+    fc.fs_private = fc.s_fs_info = fc.source = NULL
     fc.sb_flags = 0
     fc.exclusive = False
     fc.purpose = FS_CONTEXT_FOR_RECONFIGURE

@@ -14,7 +14,7 @@ from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.stat import S_ISCHR
 from kemu.linux.super_types import SB_ACTIVE, SuperBlock
-from kemu.linux.types import Ref, u32
+from kemu.linux.types import NULL, Ref, u32
 from kemu.linux.vfs.constants import (
     I_CLEAR,
     I_CREATING,
@@ -450,7 +450,7 @@ def ihold(inode: Inode) -> None:
 
 
 @dup("fs/inode.c")
-def igrab(inode: Inode) -> Inode | None:
+def igrab(inode: Inode) -> Inode:
     """``struct inode *igrab(struct inode *inode)``: a reference, or None if the inode is being freed."""
     if inode.i_count:                           # atomic_add_unless(&inode->i_count, 1, 0)
         __iget(inode)
@@ -462,7 +462,7 @@ def igrab(inode: Inode) -> Inode | None:
         spin_unlock(inode.i_lock)
         return inode
     spin_unlock(inode.i_lock)
-    return None
+    return NULL             # type: ignore[no-any-return]
 
 
 @dup("fs/inode.c")
