@@ -9,9 +9,10 @@ from pathlib import Path
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
 from kemu.cli.linux import failures, globals_parser, kind_of, say_of, tree_of
-from kemu.cli.values import count, name_of_file, seconds
+from kemu.cli.values import count, name_of_file, seconds, seed
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml import series as series_
+from kemu.rung.uml.inputs import head
 from kemu.rung.uml.seriestest import Step, planned, run_steps
 
 HELP = "patch series: list, new, check, test"
@@ -37,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         p.add_argument("--configs", action="store_true", help="does it link without what its Kconfig does not ask for, and on 32 bits")
         p.add_argument("--flavour", choices=kconfig.flavours(), default="fast")
         p.add_argument("--images", type=name_of_file, metavar="DIR", action="append", default=[],
-                       help="EROFS images for which nothing may change; default: tests/data, where there is one")
+                       help="EROFS images and archives for which nothing may change; default: tests/data, where there is one")
+        p.add_argument("--examples", type=count(0, 1 << 20), default=2000, metavar="N",
+                       help="about how many inputs are made and compared besides these (2000; 0: none): sound and damaged images, odd streams, archives")
+        p.add_argument("--seed", type=seed, default=0, metavar="N", help="where the generator of these begins (0)")
         p.add_argument("--ktap", action="store_true", help="KTAP even on a terminal")
         p.add_argument("--jobs", type=count(1, 4096), default=0, metavar="N")
         p.add_argument("--timeout", type=seconds, default=120.0, metavar="S", help="seconds until the suites are a hang")
@@ -77,17 +81,18 @@ def _check(args: argparse.Namespace) -> int:
     return EXIT_FAILED if any(f.status == "fail" for f in found) else EXIT_OK
 
 
-def _images(args: argparse.Namespace) -> list[Path]:
+def _images(args: argparse.Namespace) -> list[tuple[Path, bool]]:
+    """The files to compare, each with whether it is an archive."""
     folders = [Path(d) for d in args.images] or [d for d in [Path.cwd() / "tests" / "data"] if d.is_dir()]
     out = []
     for folder in folders:
         if not folder.exists():
             raise CommandError(f"test: {folder}: no such folder")
         for path in sorted(folder.rglob("*") if folder.is_dir() else [folder]):
-            if path.is_file() and path.suffix != ".jsonl":
-                with open(path, "rb") as f:
-                    if kind_of(f.read(1028)) == "erofs":
-                        out.append(path)
+            if path.is_file() and path.suffix not in (".jsonl", ".json", ".md", ".py", ".txt") and path.stat().st_size <= 64 << 20:
+                kind = kind_of(head(path, 1028))
+                if kind:
+                    out.append((path, kind == "cpio"))
     return out
 
 
@@ -96,14 +101,16 @@ def _test(args: argparse.Namespace) -> int:
     ktap = args.ktap or not sys.stdout.isatty()
     images = _images(args)
     if ktap:
-        print(f"KTAP version 1\n1..{planned(series, args.bisectable, images, args.configs)}", flush=True)
+        print(f"KTAP version 1\n1..{planned(series, args.bisectable, images, args.configs, args.examples)}", flush=True)
     count, worst = 0, EXIT_OK
-    steps = run_steps(series, tree_of(args), args.flavour, args.bisectable, images, say_of(args), args.jobs, args.timeout, args.configs)
+    steps = run_steps(series, tree_of(args), args.flavour, args.bisectable, images, say_of(args), args.jobs, args.timeout, args.configs, args.examples, args.seed)
     for step in steps:
         count += 1
         _show(step, count, ktap)
         if step.status == "not ok":
             worst = worst or step.code
+        elif step.status == "skip" and step.details:
+            print(f"kemu: series: test: {series.name}: {step.details}", file=sys.stderr)
     if worst:
         raise CommandError(f"test: {series.name}: failed", worst)
     return EXIT_OK
@@ -114,7 +121,7 @@ def _show(step: Step, number: int, ktap: bool) -> None:
     if ktap:
         for line in details:
             print(f"# {line}")
-        print(f"{'ok' if step.status != 'not ok' else 'not ok'} {number} {step.name}{' # SKIP it does not build' if step.status == 'skip' else ''}")
+        print(f"{'ok' if step.status != 'not ok' else 'not ok'} {number} {step.name}{f' # SKIP {step.why}' if step.status == 'skip' else ''}")
     else:
         word = {"ok": "PASSED", "not ok": "FAILED", "skip": "SKIPPED"}[step.status]
         print(f"[{word}] {step.name}{f' ({step.seconds:.1f} s)' if step.status != 'skip' else ''}")

@@ -41,7 +41,8 @@ class Result:
 
     ``crash``: None, or ``"panic"``, ``"hang"``, ``"splat"``, ``"exit"``; then ``message`` is the splat's first line and ``console`` the
     kernel's text. ``mount_error``: errno name, for EROFS. ``message``: for cpio, what unpack_to_rootfs() returned.
-    ``entries``: the manifest; empty if there is nothing mounted. ``kmsg``: the kernel's lines, without levels.
+    ``entries``: the manifest; empty if there is nothing mounted. ``kmsg``: the kernel's lines, without levels. ``facts``: what else can be seen of each
+    inode (blocks, inode numbers, attributes, extents, holes, directory entries, statfs), if that was asked for; "PATH<tab>NAME=VALUE<tab>...".
     """
 
     mount_error: str | None = None
@@ -51,6 +52,7 @@ class Result:
     crash: str | None = None
     console: str = ""
     fired: bool | None = None
+    facts: list[str] = field(default_factory=list)
 
     @property
     def manifest(self) -> list[Entry]:
@@ -94,13 +96,14 @@ class Oracle:
     # ---- cases ----
 
     def erofs(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
-              memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0) -> Result:
+              memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0, facts: bool = False) -> Result:
         """Mount an EROFS image and walk it.
 
         ``at``: byte offset from a page boundary where it is placed; ``memory``: ``linear`` (larger than 4 MiB: vmalloc), ``vmalloc`` or ``slab``. ``backend``: ``disk`` (a gendisk over the region), ``loop`` (a loop device) or
         ``file`` (file-backed mount); the latter two ignore ``at``. ``devices``: extra devices, in order; each is given as
         ``device=``. ``options``: mount options. ``cap``: of a file no more bytes are read. ``fail_nth``: the N-th allocation or block
         request of the mount and the walk fails (flavour debug); ``Result.fired`` says whether there were so many.
+        ``facts``: fill ``Result.facts``.
         """
         if backend == "file":
             return self._erofs_file([image, *devices], options, cap, max_entries)
@@ -115,7 +118,9 @@ class Oracle:
         if fail_nth:
             self._faults()
         result = self._case(Op.EROFS, images, _options(options, len(images)), backend=Backend[backend.upper()], memory=where, at=at,
-                            cap=cap, entries=max_entries, arg=fail_nth)
+                            cap=cap, entries=max_entries, arg=fail_nth, flags=wire.WANTS_FACTS if facts else 0)
+        if facts and result.message is not None and not result.crash:
+            result.facts, result.message = result.message.removesuffix("fired").splitlines(), "fired" if result.message.endswith("fired") else None
         if fail_nth:
             result.fired, result.message = result.message == "fired", None if result.message == "fired" else result.message
         return result

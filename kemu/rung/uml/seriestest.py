@@ -2,13 +2,13 @@
 """``kemu series test``: apply, build, warnings, KUnit, and the same answers as the plain tree for what the series does not concern."""
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kemu.report import manifest
-from kemu.rung.uml import links
+from kemu.rung.uml import links, same
 from kemu.rung.uml.build import Kernel, Recipe, build, with_objects
 from kemu.rung.uml.errors import BuildError, PatchError
 from kemu.rung.uml.kunit import run_kunit
@@ -28,19 +28,27 @@ class Step:
     details: str = ""
     seconds: float = 0.0
     code: int = 1
+    why: str = "it does not build"     # of a skip
 
 
+SAME = "same answers as the plain tree"
+ASK = 8.0                              # seconds after which an input is a hang
 LINKS = ("links without what it does not depend on", "links on 32 bits")
 
 
-def planned(series: Series, bisectable: bool = False, images: Sequence[Path] = (), configs: bool = False) -> int:
+def planned(series: Series, bisectable: bool = False, images: Sequence[tuple[Path, bool]] = (), configs: bool = False, examples: int | None = None) -> int:
     """How many steps :func:`run_steps` gives."""
-    return (max(len(series.patches) - 1, 0) if bisectable else 0) + 2 + bool(images) + (len(LINKS) if configs else 0)
+    return (max(len(series.patches) - 1, 0) if bisectable else 0) + 2 + bool(images or examples is not None) + (len(LINKS) if configs else 0)
 
 
-def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: bool = False, images: Sequence[Path] = (),
-              say: Say = nothing, jobs: int = 0, timeout: float = 120.0, configs: bool = False) -> Iterator[Step]:
-    """The steps of a test as they are done. After one that does not build the rest is skipped. ``configs``: other configurations too."""
+def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: bool = False, images: Sequence[tuple[Path, bool]] = (),
+              say: Say = nothing, jobs: int = 0, timeout: float = 120.0, configs: bool = False, examples: int | None = None,
+              seed: int = 0) -> Iterator[Step]:
+    """The steps of a test as they are done. After one that does not build the rest is skipped.
+
+    ``images``: files for which nothing may change, each with whether it is an archive; ``examples``: about how many inputs of ``seed`` are made besides those of
+    every kind of difference (0: none; None: the step is left out where there are no images). ``configs``: other configurations too.
+    """
     kernel: Kernel | None = None
     count = len(series.patches)
     built = True
@@ -54,16 +62,16 @@ def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: boo
             yield Step(name, "skip")
     if kernel is None or not built:
         yield Step("KUnit", "skip")
-        if images:
-            yield Step("same answers as the plain tree", "skip")
+        if images or examples is not None:
+            yield Step(SAME, "skip")
         for name in LINKS if configs else ():
             yield Step(name, "skip")
         return
     done = kernel
     yield _timed("KUnit", lambda s: _kunit(s, series, done, tree, timeout))
-    if images:
-        yield _timed(f"same answers as the plain tree for {len(images)} images",
-                     lambda s: _same_answers(s, done, Recipe(tree, flavour), images, say, jobs))
+    if images or examples is not None:
+        yield _timed(SAME, lambda s: _same_answers(s, done, Recipe(tree, flavour), itertools.chain(same.from_files(images), same.forged(examples or 0, seed)),
+                                                   str(series.path if series.path.is_file() or "/" in series.name else series.name), say, jobs))
     if configs:
         recipe = series.recipe(tree, flavour)
         own = with_objects(recipe, say, jobs)
@@ -116,14 +124,25 @@ def _kunit(step: Step, series: Series, kernel: Kernel, tree: Tree, timeout: floa
             step.status, step.code, step.details = "not ok", 125, f"no suite matches {series.kunit!r} of series.toml"
 
 
-def _same_answers(step: Step, kernel: Kernel, plain: Recipe, images: Sequence[Path], say: Say, jobs: int) -> None:
-    with Oracle(kernel=build(plain, say, jobs)) as before, Oracle(kernel=kernel) as after:
-        for image in images:
-            a, b = before.erofs(image), after.erofs(image)
-            if (a.mount_error, a.crash) != (b.mount_error, b.crash):
-                step.details += f"{image}: plain {a.crash or a.mount_error}, series {b.crash or b.mount_error}\n"
-            text = manifest.diff(a.entries, b.entries, "plain", "series")
-            if text:
-                step.details += f"{image}:\n{text}\n"
-    if step.details:
+def _same_answers(step: Step, kernel: Kernel, plain: Recipe, samples: Iterable[same.Sample], name: str, say: Say, jobs: int) -> None:
+    # the plain kernel is held while it is used: see build._stored()
+    with Oracle(kernel=build(plain, say, jobs), timeout=ASK) as before, Oracle(kernel=kernel, timeout=ASK) as after:
+        done = same.compare(before, after, samples, name)
+    total = sum(done.counts.values())
+    if not total:
+        step.status, step.details = "skip", "nothing was compared: there are no images, and none were made"
+        step.why = "nothing was compared"
+        return
+    step.name = f"{SAME} for {total}: {done.summary()}"
+    lines = []
+    for d in same.firsts(done.different):
+        n = sum(x.cause == d.cause for x in done.different)
+        lines += [f"{d.cause} ({n} of {total}): {d.kept}", *(f"  {line}" for line in d.lines), f"  {d.sample.label}",
+                  f"  {same.ask_words(d)} --series {name}    (and without --series)"]
+    if done.given_up:
+        lines.append(f"after {len(done.different)} differences no more were looked for")
+    if done.unstable:
+        lines.append(f"{done.unstable} answers differ from one plain kernel to the next, and are not counted")
+    step.details = "\n".join(lines)
+    if done.different:
         step.status = "not ok"

@@ -15,7 +15,7 @@ DISKS = 8
 REQUEST_MAGIC = 0x5251454B
 ANSWER_MAGIC = 0x5341454B
 
-_REQUEST = struct.Struct(f"<6I3Q2I{DISKS}Q")
+_REQUEST = struct.Struct(f"<8I3Q2I{DISKS}Q")
 _ANSWER = struct.Struct("<IIiIQIIII")
 _ENTRY = struct.Struct("<12IqQ")
 _XATTR = struct.Struct("<HI")
@@ -25,6 +25,7 @@ MOST = 1 << 20                         # inodes of a tree that are visited, wher
 
 ANSWER_SIZE = _ANSWER.size
 
+WANTS_FACTS = 1
 HAS_STAT, HAS_TARGET, HAS_XATTRS, HAS_SHA256, IS_CAPPED, CLOCK_MTIME = 1, 2, 4, 8, 16, 32
 
 
@@ -81,11 +82,12 @@ class Answer:
 
 
 def request(id_: int, op: Op, images: list[bytes], options: str = "", backend: Backend = Backend.DISK, memory: Memory = Memory.LINEAR,
-            at: int = 0, arg: int = 0, cap: int = 1 << 26, entries: int = MOST, sizes: Sequence[int] | None = None) -> bytes:
+            at: int = 0, arg: int = 0, cap: int = 1 << 26, entries: int = MOST, sizes: Sequence[int] | None = None,
+            flags: int = 0) -> bytes:
     """One request with its images. ``sizes``: of images that are sent afterwards, in pieces."""
     text = os.fsencode(options)
     lens = [len(i) for i in images] if sizes is None else list(sizes)
-    head = _REQUEST.pack(REQUEST_MAGIC, id_, op, backend, memory, arg, at, cap, entries, len(text), len(lens), *lens, *[0] * (DISKS - len(lens)))
+    head = _REQUEST.pack(REQUEST_MAGIC, id_, op, backend, memory, arg, flags, 0, at, cap, entries, len(text), len(lens), *lens, *[0] * (DISKS - len(lens)))
     return b"".join([head, text, *images])
 
 

@@ -29,6 +29,10 @@ enum backend {
 	BACKEND_FILE,			/* EROFS's own file-backed mount, of a file in memory (ramfs: tmpfs has no read_folio) */
 };
 
+enum request_flags {
+	WANTS_FACTS = 1,		/* the text of the answer is a line for each inode, of facts.c */
+};
+
 struct request {
 	uint32_t magic;
 	uint32_t id;
@@ -36,6 +40,8 @@ struct request {
 	uint32_t backend;
 	uint32_t memory;
 	uint32_t arg;
+	uint32_t flags;			/* of enum request_flags */
+	uint32_t unused;
 	uint64_t at;
 	uint64_t cap;			/* bytes read of one file at most */
 	uint64_t entries;		/* inodes visited at most */
@@ -113,6 +119,9 @@ void sha256_init(struct sha256 *s);
 void sha256_update(struct sha256 *s, const void *data, size_t len);
 void sha256_final(struct sha256 *s, unsigned char out[32]);
 
+/* facts.c: of a name in the working directory */
+void facts_inode(struct buffer *b, const char *name, const struct buffer *path);
+
 /* walk.c: the tree at the working directory, which the walk changes */
 struct walk {
 	struct buffer out;
@@ -120,6 +129,7 @@ struct walk {
 	uint64_t cap, most;
 	size_t room;			/* bytes of answer: behind them the walk ends, and is full */
 	int full;
+	struct buffer *facts;		/* or NULL */
 	int64_t since;			/* an mtime between this second and now, and the root's, is the clock's; 0: none is */
 	const char *skip;		/* a path that is not shown */
 	dev_t other[4];			/* file systems whose directories are shown, their contents not */

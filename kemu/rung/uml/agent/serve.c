@@ -222,6 +222,7 @@ static void do_erofs(int channel, struct request *r, char *options)
 		walk.most = r->entries;
 		walk.room = ANSWER_ROOM;
 		walk.since = 0;
+		walk.facts = r->flags & WANTS_FACTS ? &text : NULL;
 		walk_tree(&walk, "mnt");	/* a root that may not be entered is an entry with an error */
 	}
 	if (r->arg) {
@@ -250,6 +251,7 @@ static void do_cpio(int channel, struct request *r)
 	if (chdir("mnt") || chroot("."))
 		die("chroot: %s", strerror(errno));
 	walk.since = KEMU_CLOCK;
+	walk.facts = NULL;
 	walk.cap = r->cap;
 	walk.most = r->entries;
 	walk.room = ANSWER_ROOM;

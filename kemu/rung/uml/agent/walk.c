@@ -177,6 +177,8 @@ static int visit(struct walk *w, const char *name, const struct buffer *path, st
 			dir = read_dir(name, &e, names);
 		}
 	}
+	if (w->facts)
+		facts_inode(w->facts, name, path);
 	e.xattrs_len = xattrs.len;
 	put(&w->out, &e, sizeof(e));
 	put(&w->out, path->len ? path->data : "/", e.path_len);
