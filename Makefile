@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test check test-linux quality bench campaign cdefs doctor clean setup
+.PHONY: demo test check test-linux base quality bench campaign cdefs doctor clean setup
 
 setup: $(STAMP)
 
@@ -30,6 +30,10 @@ check: setup
 
 test-linux: setup
 	@$(BIN)/pytest tests/uml
+
+# a search of unchanged Linux: what it finds is described in docs/explanation/findings-about-linux.md
+base: setup
+	@$(BIN)/pytest tests/quality/test_base.py
 
 quality: setup
 	@$(BIN)/pytest -n auto --dist worksteal tests/quality
