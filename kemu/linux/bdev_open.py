@@ -107,8 +107,9 @@ def _end_claim(bdev: BlockDevice, holder: Any) -> None:
     mutex_lock(reg.lock)
     WARN_ON_ONCE(bdev.bd_holder is not holder)
     bdev.bd_holders -= 1
+    WARN_ON_ONCE(bdev.bd_holders < 0)
     whole.bd_holders -= 1
-    WARN_ON_ONCE(bdev.bd_holders < 0 or whole.bd_holders < 0)
+    WARN_ON_ONCE(whole.bd_holders < 0)
     if not bdev.bd_holders:
         mutex_lock(bdev.bd_holder_lock)
         bdev.bd_holder = None
@@ -156,6 +157,8 @@ def _put_whole(bdev: BlockDevice) -> None:
 def bdev_permission(dev: int, mode: int, holder: Any) -> int:
     """``int bdev_permission(dev_t dev, blk_mode_t mode, void *holder)``"""
     if mode & BLK_OPEN_RESTRICT_WRITES and holder is None:
+        return -EINVAL
+    if WARN_ON_ONCE(IS_ERR(holder)):            # ERR_PTR() is for who yields its claim
         return -EINVAL
     return 0
 

@@ -25,6 +25,8 @@ def devt_from_devname(name: str, devt: Ref) -> int:
     """``int devt_from_devname(const char *name, dev_t *devt)``:
     -ENODEV: no disk or partition of that name; -EINVAL: a longer name than a disk can have.
     """
+    if len(name) > 31:
+        return -EINVAL
     for disk in _disks().values():
         if disk.disk_name == name.replace("/", "!"):
             devt.v = MKDEV(disk.major, disk.first_minor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.errno import EINVAL
 from kemu.linux.fcntl import SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET  # noqa: F401
 from kemu.linux.filemap_read import generic_file_read_iter  # noqa: F401
@@ -79,7 +80,9 @@ def file_inode(f: File) -> Inode:
 
 def file_dentry(file: File) -> Any:
     """``struct dentry *file_dentry(const struct file *file)``"""
-    return file.f_path.dentry
+    dentry = file.f_path.dentry
+    WARN_ON_ONCE(dentry.d_inode is not file.f_inode)
+    return dentry
 
 
 @dup("include/linux/fs.h")

@@ -271,7 +271,7 @@ def disk_has_partscan(disk: GenDisk) -> bool:
     return not disk.flags & (GENHD_FL_NO_PART | GENHD_FL_HIDDEN) and not disk.state & 1 << GD_SUPPRESS_PART_SCAN
 
 
-@dup(C)
+@custom(C, "disk_scan_partitions", "nobody has a partition open")
 def disk_scan_partitions(disk: GenDisk, mode: int) -> int:
     """``int disk_scan_partitions(struct gendisk *disk, blk_mode_t mode)``: opens the disk, which looks for a partition table.
 

@@ -2,6 +2,7 @@
 """Mapping pages for the kernel (include/linux/highmem.h)."""
 from __future__ import annotations
 
+from kemu.linux.bug import BUG_ON
 from kemu.linux.honesty import custom, dup
 from kemu.machine.current import arch, this
 from kemu.machine.memory import PAGE_OFFSET
@@ -66,6 +67,7 @@ def memcpy_from_folio(dst: int, folio: Page, offset: int, n: int) -> None:
 def folio_zero_segment(folio: Page, start: int, xend: int) -> None:
     """``void folio_zero_segment(struct folio *folio, size_t start, size_t xend)``"""
     if xend > start:
+        BUG_ON(xend > arch.PAGE_SIZE << folio.order)
         this.mem.fill(_va(folio) + start, 0, xend - start)
 
 
@@ -85,6 +87,7 @@ def folio_zero_range(folio: Page, start: int, length: int) -> None:
 @dup("include/linux/highmem.h")
 def zero_user_segment(page: Page, start: int, end: int) -> None:
     """``void zero_user_segment(struct page *page, unsigned start, unsigned end)``"""
+    BUG_ON(end > arch.PAGE_SIZE << (page.head or page).order)
     if end > start:
         this.mem.fill(_va(page) + start, 0, end - start)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.gfp import put_page_last
 from kemu.linux.honesty import custom, dup, names
 from kemu.machine.current import arch, this
 from kemu.machine.memory import PAGE_OFFSET, VMALLOC_END, VMALLOC_START
-from kemu.machine.pages import FROZEN, Page, PageAllocator
+from kemu.machine.pages import FROZEN, LARGE_KMALLOC, SLAB, Page, PageAllocator
 from kemu.machine.splat import KernelBug, caller_function
 
 Folio = Page
@@ -158,7 +159,12 @@ def folio_put(folio: Page) -> None:
 @dup("include/linux/mm.h")
 def get_page(page: Page) -> None:
     """``void get_page(struct page *page)``"""
-    folio_get(page.head or page)
+    folio = page.head or page
+    if WARN_ON_ONCE(folio.kind is SLAB):
+        return
+    if WARN_ON_ONCE(folio.kind is LARGE_KMALLOC):
+        return
+    folio_get(folio)
 
 
 @dup("include/linux/mm.h")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.bug import BUG
 from kemu.linux.cred import current_fsuid, in_group_p, init_user_ns
 from kemu.linux.dcache import Dentry
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
@@ -39,6 +40,9 @@ class PosixAcl:
 
 
 def _slot(type: int) -> str:
+    """acl_by_type()"""
+    if type not in (ACL_TYPE_ACCESS, ACL_TYPE_DEFAULT):
+        BUG()
     return "i_acl" if type == ACL_TYPE_ACCESS else "i_default_acl"
 
 

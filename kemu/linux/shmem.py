@@ -306,7 +306,8 @@ def shmem_write_end(iocb: Any, mapping: Any, pos: int, len_: int, copied: int, f
     return copied
 
 
-@dup(C)
+@custom(C, "shmem_file_read_iter",
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
 def shmem_file_read_iter(iocb: Kiocb, to: Any) -> int:
     """``static ssize_t shmem_file_read_iter(struct kiocb *iocb, struct iov_iter *to)``: holes read as zeros."""
     file = iocb.ki_filp
@@ -437,7 +438,8 @@ def shmem_getattr(idmap: Any, path: Any, stat: Kstat, request_mask: int, query_f
     return 0
 
 
-@dup(C)
+@custom(C, "shmem_setattr",
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
 def shmem_setattr(idmap: Any, dentry: Dentry, attr: Any) -> int:
     """``static int shmem_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)``"""
     inode: Any = dentry.d_inode
@@ -471,7 +473,8 @@ def _touch_dir(dir: Inode, delta: int) -> None:
     inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir))
 
 
-@dup(C)
+@custom(C, "shmem_mknod",
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
 def shmem_mknod(idmap: Any, dir: Inode, dentry: Dentry, mode: int, dev: int) -> int:
     """``static int shmem_mknod(...)``. Return: 0, -ENOSPC."""
     inode = shmem_get_inode(idmap, dir.i_sb, dir, mode, dev)
@@ -486,7 +489,8 @@ def shmem_mknod(idmap: Any, dir: Inode, dentry: Dentry, mode: int, dev: int) -> 
     return 0
 
 
-@dup(C)
+@custom(C, "shmem_tmpfile",
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
 def shmem_tmpfile(idmap: Any, dir: Inode, file: File, mode: int) -> int:
     """``static int shmem_tmpfile(...)``"""
     inode = shmem_get_inode(idmap, dir.i_sb, dir, mode, 0)
@@ -560,7 +564,8 @@ def shmem_whiteout(idmap: Any, old_dir: Inode, old_dentry: Dentry) -> int:
     return error
 
 
-@dup(C)
+@custom(C, "shmem_rename2",
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
 def shmem_rename2(idmap: Any, old_dir: Inode, old_dentry: Dentry, new_dir: Inode, new_dentry: Dentry, flags: int) -> int:
     """``static int shmem_rename2(...)``: the VFS moves the names themselves. Return: 0, -EINVAL, -ENOTEMPTY, -ENOMEM, -ENOSPC."""
     they_are_dirs = S_ISDIR(old_dentry.d_inode.i_mode)
@@ -588,7 +593,8 @@ def shmem_rename2(idmap: Any, old_dir: Inode, old_dentry: Dentry, new_dir: Inode
     return 0
 
 
-@dup(C)
+@custom(C, "shmem_symlink",
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
 def shmem_symlink(idmap: Any, dir: Inode, dentry: Dentry, symname: bytes) -> int:
     """``static int shmem_symlink(...)``. Return: 0, -ENAMETOOLONG, -ENOMEM, -ENOSPC."""
     len_ = len(symname) + 1

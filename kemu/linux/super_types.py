@@ -165,6 +165,9 @@ def super_set_sysfs_name_bdev(sb: SuperBlock) -> None:
 @dup("include/linux/fs.h")
 def super_set_sysfs_name_uuid(sb: SuperBlock) -> None:
     """``void super_set_sysfs_name_uuid(struct super_block *sb)``"""
+    from kemu.linux.bug import WARN_ON
+
+    WARN_ON(sb.s_uuid_len != UUID_SIZE)
     sb.s_sysfs_name = str(sb.s_uuid)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kemu.linux.bug import WARN_ON
 from kemu.linux.errno import EEXIST, EINVAL, ENOMEM
 from kemu.linux.honesty import custom, dup
 from kemu.linux.kobject import kobject
@@ -52,8 +53,9 @@ def sysfs_create_bin_file(kobj: kobject | None, attr: bin_attribute) -> int:
 
     Return: 0; -EINVAL without a kobject; -EEXIST with a splat for a name that is taken; -ENOMEM.
     """
-    if kobj is None:
+    if WARN_ON(kobj is None or attr is None):
         return -EINVAL
+    assert kobj is not None
     if this.chooser is not None and should_fail("failslab", "sysfs_create_bin_file"):
         return -ENOMEM
     path = f"/sys/{kobj.name}/{attr.name}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.bug import WARN_ON_ONCE
+from kemu.linux.bug import BUG, BUG_ON, WARN_ON, WARN_ON_ONCE
 from kemu.linux.bvec import BioVec
 from kemu.linux.honesty import custom, dup
 from kemu.machine.current import this
@@ -69,18 +69,21 @@ def iov_iter_ubuf(i: IovIter, direction: int, buf: bytearray | memoryview, count
 @dup(C)
 def iov_iter_kvec(i: IovIter, direction: int, kvec: list[Kvec], nr_segs: int, count: int) -> None:
     """``void iov_iter_kvec(struct iov_iter *i, unsigned int direction, const struct kvec *kvec, unsigned long nr_segs, size_t count)``"""
+    WARN_ON(direction & ~(ITER_SOURCE | ITER_DEST))
     _init(i, ITER_KVEC, direction, kvec, nr_segs, count)
 
 
 @dup(C)
 def iov_iter_bvec(i: IovIter, direction: int, bvec: list[BioVec], nr_segs: int, count: int) -> None:
     """``void iov_iter_bvec(struct iov_iter *i, unsigned int direction, const struct bio_vec *bvec, unsigned long nr_segs, size_t count)``"""
+    WARN_ON(direction & ~(ITER_SOURCE | ITER_DEST))
     _init(i, ITER_BVEC, direction, bvec, nr_segs, count)
 
 
 @dup(C)
 def iov_iter_discard(i: IovIter, direction: int, count: int) -> None:
     """``void iov_iter_discard(struct iov_iter *i, unsigned int direction, size_t count)``"""
+    BUG_ON(direction != ITER_DEST)
     _init(i, ITER_DISCARD, direction, None, 0, count)
 
 
@@ -154,14 +157,17 @@ def iov_iter_revert(i: IovIter, unroll: int) -> None:
     """``void iov_iter_revert(struct iov_iter *i, size_t unroll)``: gives back what iov_iter_advance() took."""
     if not unroll:
         return
+    if WARN_ON(unroll > 0x7FFF_FFFF & -(1 << this.mem.shift)):      # MAX_RW_COUNT
+        return
     i.count += unroll
-    if i.iter_type in (ITER_UBUF, ITER_DISCARD):
-        i.iov_offset -= unroll
+    if i.iter_type == ITER_DISCARD:
         return
     if unroll <= i.iov_offset:
         i.iov_offset -= unroll
         return
     unroll -= i.iov_offset
+    if i.iter_type == ITER_UBUF:
+        BUG()                                   # never beyond the start of the range
     while True:
         i.seg -= 1
         i.nr_segs += 1
@@ -249,9 +255,21 @@ def copy_from_iter(addr: int, bytes_: int, i: IovIter) -> int:
     return n
 
 
+@dup("lib/iov_iter.c")
+def page_copy_sane(page: Page, offset: int, n: int) -> bool:
+    """``static bool page_copy_sane(struct page *page, size_t offset, size_t n)``: the bytes are the folio's."""
+    head = page.head or page
+    v = n + offset + (page.pfn - head.pfn << this.mem.shift)
+    return not WARN_ON(n > v or v > 1 << this.mem.shift + head.order)
+
+
 @dup(C)
 def copy_page_to_iter(page: Page, offset: int, bytes_: int, i: IovIter) -> int:
     """``size_t copy_page_to_iter(struct page *page, size_t offset, size_t bytes, struct iov_iter *i)``: may cross the folio's pages."""
+    if not page_copy_sane(page, offset, bytes_):
+        return 0
+    if WARN_ON_ONCE(i.data_source):
+        return 0
     return copy_to_iter(PAGE_OFFSET + (page.pfn << this.mem.shift) + offset, bytes_, i)
 
 
@@ -264,6 +282,8 @@ def copy_folio_to_iter(folio: Page, offset: int, bytes_: int, i: IovIter) -> int
 @dup(C)
 def copy_page_from_iter(page: Page, offset: int, bytes_: int, i: IovIter) -> int:
     """``size_t copy_page_from_iter(struct page *page, size_t offset, size_t bytes, struct iov_iter *i)``"""
+    if not page_copy_sane(page, offset, bytes_):
+        return 0
     return copy_from_iter(PAGE_OFFSET + (page.pfn << this.mem.shift) + offset, bytes_, i)
 
 

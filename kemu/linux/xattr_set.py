@@ -182,7 +182,7 @@ def simple_xattr_list(inode: Inode, xattrs: dict[bytes, simple_xattr], buffer: i
 
 # ------------------------------------------------------------------------- access control lists kept in the inode
 
-@dup("fs/posix_acl.c")
+@custom("fs/posix_acl.c", "posix_acl_equiv_mode", "ACLs are not validated by posix_acl_valid(); tags other than those of the C are ignored")
 def posix_acl_equiv_mode(acl: PosixAcl, mode: int) -> tuple[int, int]:
     """``int posix_acl_equiv_mode(const struct posix_acl *acl, umode_t *mode_p)``: (0 if the mode says it all, else 1; the mode)."""
     bits, more = 0, 0
@@ -287,7 +287,7 @@ def _chmod_masq(acl: PosixAcl, mode: int) -> int:
     return 0
 
 
-@dup("include/linux/posix_acl.h")
+@custom("include/linux/posix_acl.h", "posix_acl_chmod", "ACLs are not validated by posix_acl_valid(); tags other than those of the C are ignored")
 def posix_acl_chmod(idmap: Any, dentry: Dentry, mode: int) -> int:
     """``int posix_acl_chmod(struct mnt_idmap *idmap, struct dentry *dentry, umode_t mode)``. Return: 0, -EOPNOTSUPP, -ENOMEM, -EIO."""
     inode = dentry.d_inode
@@ -310,7 +310,7 @@ def posix_acl_chmod(idmap: Any, dentry: Dentry, mode: int) -> int:
     return ret
 
 
-@dup("fs/posix_acl.c")
+@custom("fs/posix_acl.c", "set_posix_acl", "ACLs are not validated by posix_acl_valid(); tags other than those of the C are ignored")
 def set_posix_acl(idmap: Any, dentry: Dentry, type: int, acl: PosixAcl | None) -> int:
     """``int set_posix_acl(idmap, dentry, type, acl)``. Return: 0, -EOPNOTSUPP, -EACCES (a default one of what is no directory), -EPERM."""
     inode = dentry.d_inode
@@ -323,7 +323,7 @@ def set_posix_acl(idmap: Any, dentry: Dentry, type: int, acl: PosixAcl | None) -
     return int(inode.i_op.set_acl(idmap, dentry, acl, type))
 
 
-@dup("fs/posix_acl.c")
+@custom("fs/posix_acl.c", "vfs_set_acl", "ACLs are not validated by posix_acl_valid(); tags other than those of the C are ignored")
 def vfs_set_acl(idmap: Any, dentry: Dentry, acl_name: bytes, kacl: PosixAcl | None) -> int:
     """``int vfs_set_acl(idmap, dentry, acl_name, kacl)``. Return: 0, -EOPNOTSUPP, -EPERM, ..."""
     inode = dentry.d_inode

@@ -11,6 +11,7 @@ from kemu.linux.errno import EINTR, EIO, ENOMEM, ENXIO, EOPNOTSUPP, ERANGE, EROF
 from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY, O_TRUNC, O_WRONLY, SEEK_DATA
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import custom, port_of
+from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.ovl_entry import OVL_FS, OVL_WHITEOUTS, ovl_cattr, ovl_fs, ovl_upper_mnt
 from kemu.linux.overlayfs.util import (
     ovl_already_copied_up,
@@ -72,7 +73,7 @@ def ovl_must_copy_xattr(name: bytes) -> bool:
     return is_posix_acl_xattr(name) or name.startswith(XATTR_SECURITY_PREFIX)
 
 
-@port_of(C, "ovl_copy_acl")
+@custom(C, "ovl_copy_acl", AS_A_BOOT)
 def ovl_copy_acl(ofs: ovl_fs, path: Path, dentry: Dentry, acl_name: bytes) -> int:
     from kemu.linux.posix_acl import PosixAcl, posix_acl_release, vfs_get_acl
     from kemu.linux.slab import kmalloc_obj
@@ -92,7 +93,7 @@ def ovl_copy_acl(ofs: ovl_fs, path: Path, dentry: Dentry, acl_name: bytes) -> in
     return err
 
 
-@port_of(C, "ovl_copy_xattr")
+@custom(C, "ovl_copy_xattr", AS_A_BOOT)
 def ovl_copy_xattr(sb: SuperBlock, oldpath: Path, new: Dentry) -> int:
     from kemu.linux.overlayfs.xattrs import ovl_is_private_xattr
 
@@ -296,7 +297,7 @@ def ovl_copy_up_data(c: ovl_copy_up_ctx, temp: Path) -> int:
     return err
 
 
-@port_of(C, "ovl_copy_up_metadata")
+@custom(C, "ovl_copy_up_metadata", AS_A_BOOT)
 def ovl_copy_up_metadata(c: ovl_copy_up_ctx, temp: Dentry) -> int:
     ofs = OVL_FS(c.dentry.d_sb)
     err = ovl_copy_xattr(c.dentry.d_sb, c.lowerpath, temp)
@@ -312,7 +313,7 @@ def ovl_copy_up_metadata(c: ovl_copy_up_ctx, temp: Dentry) -> int:
     return err
 
 
-@port_of(C, "ovl_copy_up_workdir")
+@custom(C, "ovl_copy_up_workdir", AS_A_BOOT)
 def ovl_copy_up_workdir(c: ovl_copy_up_ctx) -> int:
     """Copyup using workdir to prepare temp file: directories, special files."""
     from kemu.linux.overlayfs.dir import ovl_cleanup, ovl_create_temp
@@ -399,7 +400,7 @@ def ovl_copy_up_tmpfile(c: ovl_copy_up_ctx) -> int:
     return err
 
 
-@port_of(C, "ovl_do_copy_up")
+@custom(C, "ovl_do_copy_up", AS_A_BOOT)
 def ovl_do_copy_up(c: ovl_copy_up_ctx) -> int:
     ofs = OVL_FS(c.dentry.d_sb)
 
@@ -473,7 +474,7 @@ def ovl_copy_up_one(parent: Dentry, dentry: Dentry, flags: int) -> int:
     return err
 
 
-@port_of(C, "ovl_copy_up_flags")
+@custom(C, "ovl_copy_up_flags", AS_A_BOOT)
 def ovl_copy_up_flags(dentry: Dentry, flags: int) -> int:
     err = 0
     while not err:

@@ -13,6 +13,7 @@ from kemu.linux.errno import EINVAL, EIO, ENOMEM, EPERM, EROFS, ESTALE, EXDEV
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.overlayfs.copy_up import ovl_copy_up, ovl_copy_xattr, ovl_set_attr
+from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.inode import (
     ovl_copyattr,
     ovl_get_acl,
@@ -247,7 +248,7 @@ def ovl_set_opaque(dentry: Dentry, upperdentry: Dentry) -> int:
     return ovl_set_opaque_xerr(dentry, upperdentry, -EIO)
 
 
-@port_of(C, "ovl_instantiate")
+@custom(C, "ovl_instantiate", AS_A_BOOT)
 def ovl_instantiate(dentry: Dentry, inode: Any, newdentry: Dentry, hardlink: bool) -> int:
     oip = ovl_inode_params(newdentry, None, inode)
 

@@ -13,6 +13,7 @@ from kemu.linux.fcntl import O_APPEND, O_CREAT, O_EXCL, O_NOATIME, O_NOCTTY, O_T
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.overlayfs.copy_up import ovl_maybe_copy_up
+from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.inode import ovl_copyattr
 from kemu.linux.overlayfs.ovl_entry import OVL_I
 from kemu.linux.overlayfs.readdir import ovl_dir_real_file
@@ -106,7 +107,7 @@ def ovl_real_file_path(file: File, realpath: Path) -> Any:
     return realfile
 
 
-@port_of(C, "ovl_real_file")
+@custom(C, "ovl_real_file", AS_A_BOOT)
 def ovl_real_file(file: File) -> Any:
     dentry = file.f_path.dentry
     if d_is_dir(dentry):

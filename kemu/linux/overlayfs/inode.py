@@ -9,6 +9,7 @@ from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EEXIST, ELOOP, ENOMEM, ENOTDIR, EOPNOTSUPP, ESTALE
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.overlayfs.copy_up import ovl_copy_up, ovl_copy_up_with_data
+from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.ovl_entry import (
     OVL_CONST_INO,
     OVL_FS,
@@ -185,7 +186,7 @@ def ovl_getattr(idmap: Any, path: Path, stat: Kstat, request_mask: int, flags: i
     return err
 
 
-@port_of(C, "ovl_permission")
+@custom(C, "ovl_permission", AS_A_BOOT)
 def ovl_permission(idmap: Any, inode: Inode, mask: int) -> int:
     upperinode = ovl_inode_upper(inode)
     realpath = Path()
@@ -213,7 +214,7 @@ def ovl_get_link(dentry: Dentry | None, inode: Inode, done: Any) -> Any:
         return vfs_get_link(ovl_dentry_real(dentry), done)
 
 
-@port_of(C, "do_ovl_get_acl")
+@custom(C, "do_ovl_get_acl", AS_A_BOOT)
 def do_ovl_get_acl(idmap: Any, inode: Inode, type: int, rcu: bool, noperm: bool) -> Any:
     from kemu.linux.posix_acl import ACL_TYPE_ACCESS
     from kemu.linux.xattr import XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT

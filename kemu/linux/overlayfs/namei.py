@@ -8,6 +8,7 @@ from kemu.linux.dcache import DCACHE_OP_REAL, Dentry, __d_drop, d_can_lookup, d_
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, EREMOTE
 from kemu.linux.honesty import custom, port_of
+from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.inode import ovl_get_inode, ovl_lookup_trap_inode
 from kemu.linux.overlayfs.ovl_entry import OVL_FS, OVL_UPPERDATA, ovl_inode_params, ovl_layer, ovl_path
 from kemu.linux.overlayfs.util import (
@@ -62,7 +63,7 @@ def ovl_lookup_positive_unlocked(d: ovl_lookup_data, name: bytes, base: Dentry, 
     return ret
 
 
-@port_of(C, "ovl_lookup_single")
+@custom(C, "ovl_lookup_single", AS_A_BOOT)
 def ovl_lookup_single(base: Dentry, d: ovl_lookup_data, name: bytes, drop_negative: bool) -> Any:
     """The dentry in this layer, None if the layer has none that counts, or an errno."""
     ofs = OVL_FS(d.sb)

@@ -26,6 +26,7 @@ from kemu.linux.fs_parser import (
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.namei import kern_path
+from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.ovl_entry import (
     OVL_FS,
     OVL_FSYNC_AUTO,
@@ -194,7 +195,7 @@ def ovl_mount_dir_check(fc: FsContext, path: Path, layer: int, name: str, upper:
     return 0
 
 
-@port_of(C, "ovl_add_layer")
+@custom(C, "ovl_add_layer", AS_A_BOOT)
 def ovl_add_layer(fc: FsContext, layer: int, path: Path, name: str) -> None:
     config = fc.s_fs_info.config
     ctx: ovl_fs_context = fc.fs_private
@@ -226,7 +227,7 @@ def ovl_do_parse_layer(fc: FsContext, layer_name: str, layer_path: Path, layer: 
     return 0
 
 
-@port_of(C, "ovl_parse_layer")
+@custom(C, "ovl_parse_layer", AS_A_BOOT)
 def ovl_parse_layer(fc: FsContext, param: FsParameter, layer: int) -> int:
     path = Path()
     if param.type != fs_value_is_string or param.string is None:
@@ -299,7 +300,7 @@ def ovl_parse_param_lowerdir(name: str, fc: FsContext) -> int:
     return 0
 
 
-@port_of(C, "ovl_parse_param")
+@custom(C, "ovl_parse_param", AS_A_BOOT)
 def ovl_parse_param(fc: FsContext, param: FsParameter) -> int:
     result = fs_parse_result()
     ofs: ovl_fs = fc.s_fs_info

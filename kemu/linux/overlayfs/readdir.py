@@ -11,6 +11,7 @@ from kemu.linux.errno import EINVAL, ENOMEM, ENOTEMPTY
 from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY, SEEK_CUR, SEEK_SET
 from kemu.linux.fs_dirent import DT_CHR, DT_REG, DT_UNKNOWN
 from kemu.linux.honesty import custom, port_of
+from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.ovl_entry import OVL_FS, OVL_I, ovl_fs, ovl_layer
 from kemu.linux.overlayfs.util import (
     OVL_E,
@@ -132,7 +133,7 @@ def ovl_fill_merge(ctx: DirContext, name: bytes, namelen: int, offset: int, ino:
     return True
 
 
-@port_of(C, "ovl_fill_plain")
+@custom(C, "ovl_fill_plain", AS_A_BOOT)
 def ovl_fill_plain(ctx: DirContext, name: bytes, namelen: int, offset: int, ino: int, d_type: int) -> bool:
     rdd: ovl_readdir_data = ctx.container
     rdd.count += 1
@@ -143,7 +144,7 @@ def ovl_fill_plain(ctx: DirContext, name: bytes, namelen: int, offset: int, ino:
     return True
 
 
-@port_of(C, "ovl_check_whiteouts")
+@custom(C, "ovl_check_whiteouts", AS_A_BOOT)
 def ovl_check_whiteouts(path: Path, rdd: ovl_readdir_data) -> int:
     while rdd.maybe_whiteout:
         p = rdd.maybe_whiteout.pop()
@@ -268,7 +269,7 @@ def ovl_cache_get(dentry: Dentry) -> Any:
     return cache
 
 
-@port_of(C, "ovl_cache_update")
+@custom(C, "ovl_cache_update", AS_A_BOOT)
 def ovl_cache_update(path: Path, p: ovl_cache_entry) -> int:
     """Of an entry that may be a whiteout by its attribute."""
     dir = path.dentry

@@ -27,6 +27,7 @@ from kemu.linux.init import module_init
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.overlayfs.copy_up import ovl_do_tmpfile
 from kemu.linux.overlayfs.dir import ovl_cleanup, ovl_create_real, ovl_create_temp, ovl_tempname
+from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.inode import ovl_get_trap_inode, ovl_inode_init, ovl_lookup_trap_inode, ovl_new_inode
 from kemu.linux.overlayfs.ovl_entry import (
     FILESYSTEM_MAX_STACK_DEPTH,
@@ -125,7 +126,7 @@ g = statics(ovl_inode_cachep=None)
 
 # ------------------------------------------------------------------------- dentries and inodes
 
-@port_of(C, "ovl_d_real")
+@custom(C, "ovl_d_real", AS_A_BOOT)
 def ovl_d_real(dentry: Dentry, type: int) -> Dentry:
     if not d_is_reg(dentry):
         return dentry
@@ -151,7 +152,7 @@ def ovl_revalidate_real(d: Dentry | None, flags: int, weak: bool) -> int:
     return ret
 
 
-@port_of(C, "ovl_dentry_revalidate_common")
+@custom(C, "ovl_dentry_revalidate_common", AS_A_BOOT)
 def ovl_dentry_revalidate_common(dentry: Dentry, flags: int, weak: bool) -> int:
     inode: Any = dentry.d_inode
     if inode is None:
@@ -227,7 +228,7 @@ ovl_super_operations = super_operations(alloc_inode=ovl_alloc_inode, free_inode=
 
 # ------------------------------------------------------------------------- the work directory
 
-@port_of(C, "ovl_workdir_create")
+@custom(C, "ovl_workdir_create", AS_A_BOOT)
 def ovl_workdir_create(ofs: ovl_fs, name: bytes) -> Any:
     """The directory, or None: then the mount is read-only."""
     dir = ofs.workbasedir.d_inode
@@ -392,7 +393,7 @@ def ovl_create_volatile_dirty(ofs: ovl_fs) -> int:
     return 0
 
 
-@port_of(C, "ovl_make_workdir")
+@custom(C, "ovl_make_workdir", AS_A_BOOT)
 def ovl_make_workdir(sb: SuperBlock, ofs: ovl_fs, workpath: Path) -> int:
     mnt = ovl_upper_mnt(ofs)
     err = mnt_want_write(mnt)
@@ -501,7 +502,7 @@ def ovl_get_fsid(ofs: ovl_fs, path: Path) -> int:
     return ofs.numfs - 1
 
 
-@port_of(C, "ovl_get_layers")
+@custom(C, "ovl_get_layers", AS_A_BOOT)
 def ovl_get_layers(sb: SuperBlock, ofs: ovl_fs, ctx: ovl_fs_context, layers: list[ovl_layer]) -> int:
     block = kzalloc_objs(None, len(ctx.lower) + 2)
     if block is None:
@@ -633,7 +634,7 @@ def ovl_check_overlapping_layers(sb: SuperBlock, ofs: ovl_fs) -> int:
 
 # ------------------------------------------------------------------------- the superblock
 
-@port_of(C, "ovl_get_root")
+@custom(C, "ovl_get_root", AS_A_BOOT)
 def ovl_get_root(sb: SuperBlock, upperdentry: Any, oe: ovl_entry) -> Any:
     ofs = OVL_FS(sb)
     lowerpath = oe.lowerstack[0]
@@ -753,7 +754,7 @@ def ovl_fill_super_creds(fc: FsContext, sb: SuperBlock) -> int:
     return 0
 
 
-@port_of(C, "ovl_fill_super")
+@custom(C, "ovl_fill_super", AS_A_BOOT)
 def ovl_fill_super(sb: SuperBlock, fc: FsContext) -> int:
     from kemu.linux.cred import prepare_creds
 

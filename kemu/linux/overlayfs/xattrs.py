@@ -7,8 +7,9 @@ from typing import Any
 from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import Dentry
 from kemu.linux.errno import EOPNOTSUPP
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import custom, port_of
 from kemu.linux.overlayfs.copy_up import ovl_copy_up
+from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.inode import ovl_copyattr
 from kemu.linux.overlayfs.ovl_entry import (
     OVL_FS,
@@ -51,7 +52,7 @@ def ovl_is_private_xattr(sb: SuperBlock, name: bytes) -> bool:
     return ovl_is_own_xattr(sb, name) and not ovl_is_escaped_xattr(sb, name)
 
 
-@port_of(C, "ovl_xattr_set")
+@custom(C, "ovl_xattr_set", AS_A_BOOT)
 def ovl_xattr_set(dentry: Dentry, inode: Any, name: bytes, value: bytes | None, flags: int) -> int:
     err = 0
     upperdentry = inode.upperdentry
@@ -106,7 +107,7 @@ def ovl_can_list(sb: SuperBlock, s: bytes) -> bool:
     return capable(CAP_SYS_ADMIN)
 
 
-@port_of(C, "ovl_listxattr")
+@custom(C, "ovl_listxattr", AS_A_BOOT)
 def ovl_listxattr(dentry: Dentry, lst: int, size: int) -> int:
     with with_ovl_creds(dentry.d_sb):
         res = vfs_listxattr(ovl_dentry_real(dentry), lst, size)

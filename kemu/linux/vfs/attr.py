@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.bug import BUG
+from kemu.linux.bug import BUG, WARN_ON_ONCE
 from kemu.linux.cred import CAP_CHOWN, CAP_FSETID, CAP_FULL_SET, capable_wrt_inode_uidgid, current_fsuid, in_group_p
 from kemu.linux.cred import g as cred_g
 from kemu.linux.dcache import Dentry
@@ -44,7 +44,7 @@ from kemu.linux.vfs.inode_attr import (
     inode_set_mtime_to_ts,
     timestamp_truncate,
 )
-from kemu.linux.vfs.locking import inode_lock, inode_unlock
+from kemu.linux.vfs.locking import inode_is_locked, inode_lock, inode_unlock
 from kemu.linux.vfs.mounts import MNT_READONLY, mnt_drop_write, mnt_want_write
 from kemu.linux.vfs.permission import inode_owner_or_capable, inode_permission
 from kemu.linux.vfs.types import File, Inode, iattr
@@ -139,6 +139,7 @@ def notify_change(idmap: Any, dentry: Dentry, attr: iattr, delegated_inode: Any 
     """
     inode = dentry.d_inode
     valid = attr.ia_valid
+    WARN_ON_ONCE(not inode_is_locked(inode))
     if valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_TIMES_SET) and inode.i_flags & (S_IMMUTABLE | S_APPEND):
         return -EPERM
     if valid & ATTR_TOUCH:

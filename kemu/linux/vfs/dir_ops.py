@@ -6,7 +6,18 @@ from typing import Any
 
 from kemu.linux.bug import BUG_ON
 from kemu.linux.cred import CAP_FOWNER, CAP_MKNOD, capable, capable_wrt_inode_uidgid, current_fsuid
-from kemu.linux.dcache import Dentry, d_alloc, d_delete, d_is_dir, d_mountpoint, dget, dont_mount, dput, shrink_dcache_parent
+from kemu.linux.dcache import (
+    Dentry,
+    d_alloc,
+    d_delete,
+    d_is_dir,
+    d_is_negative,
+    d_mountpoint,
+    dget,
+    dont_mount,
+    dput,
+    shrink_dcache_parent,
+)
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import (
     EACCES,
@@ -106,8 +117,9 @@ def may_create_dentry(idmap: Any, dir: Inode, child: Dentry) -> int:
 def may_delete_dentry(idmap: Any, dir: Inode, victim: Dentry, isdir: bool) -> int:
     """``int may_delete_dentry(idmap, dir, victim, isdir)``. Return: 0, -ENOENT, -EPERM, -ENOTDIR, -EISDIR, -EBUSY, ..."""
     inode = victim.d_inode
-    if inode is None:
+    if d_is_negative(victim):
         return -ENOENT
+    BUG_ON(inode is None)
     BUG_ON(victim.d_parent.d_inode is not dir)
     if inode.i_uid == 0xFFFF_FFFF or inode.i_gid == 0xFFFF_FFFF:
         return -EOVERFLOW

@@ -2,6 +2,7 @@
 """The list of file system types (fs/filesystems.c)."""
 from __future__ import annotations
 
+from kemu.linux.bug import BUG_ON
 from kemu.linux.errno import EBUSY, EINVAL
 from kemu.linux.honesty import custom, dup
 from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock, synchronize_rcu
@@ -52,6 +53,7 @@ def register_filesystem(fs: FileSystemType) -> int:
     """``int register_filesystem(struct file_system_type *fs)``. Return: 0, or -EBUSY if the name or the type is registered."""
     if this.chooser is not None and should_fail("fail_function", "register_filesystem"):
         return -EBUSY
+    BUG_ON("." in fs.name)
     if fs in g.file_systems:
         return -EBUSY
 

@@ -445,6 +445,7 @@ def ihold(inode: Inode) -> None:
     if inode.i_count < 1:
         raise _bad(inode, "ihold() of an inode without references")
     inode.i_count += 1
+    WARN_ON(inode.i_count < 2)
     if this.watch is not None:
         this.watch.ref("inode", inode, 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.bug import WARN, WARN_ON
+from kemu.linux.bug import WARN, WARN_ON, WARN_ON_ONCE
 from kemu.linux.cred import current_cred
 from kemu.linux.gfp import GFP_USER
 from kemu.linux.honesty import custom, dup, names
@@ -372,6 +372,7 @@ def inode_set_cached_link(inode: Inode, link: Any, linklen: int) -> None:
 @dup("fs/inode.c")
 def inode_set_flags(inode: Inode, flags: int, mask: int) -> None:
     """``void inode_set_flags(struct inode *inode, unsigned int flags, unsigned int mask)``"""
+    WARN_ON_ONCE(flags & ~mask)
     inode.i_flags = inode.i_flags & ~mask | flags
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.bug import WARN_ON
 from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import Dentry, dget
 from kemu.linux.err import ERR_PTR, IS_ERR
@@ -195,6 +196,7 @@ def may_mount() -> bool:
 
 
 def mnt_add_to_ns(ns: Any, mnt: Mount) -> None:
+    WARN_ON(mnt.mnt_ns is not None and mnt in mnt.mnt_ns.mounts)
     mnt.mnt_ns = ns
     ns.mounts[mnt] = None
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.dcache import Dentry, d_unhashed, dget, dput
+from kemu.linux.dcache import Dentry, d_is_negative, d_unhashed, dget, dput
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EACCES, EINVAL, ENOENT
 from kemu.linux.honesty import dup
 from kemu.linux.stat import S_IFCHR
 from kemu.linux.vfs.basic import Qstr
-from kemu.linux.vfs.constants import MAY_EXEC
+from kemu.linux.vfs.constants import MAY_EXEC, S_DEAD
 from kemu.linux.vfs.dir_ops import end_dirop, start_dirop, vfs_mknod
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
 from kemu.linux.vfs.permission import inode_permission
@@ -67,9 +67,12 @@ def start_removing(idmap: Any, parent: Dentry, name: Qstr) -> Any:
 def start_removing_dentry(parent: Dentry, child: Dentry) -> Any:
     """``struct dentry *start_removing_dentry(struct dentry *parent, struct dentry *child)``: ERR_PTR(-EINVAL) if it is not there any more."""
     inode_lock(parent.d_inode)
-    if d_unhashed(child) or child.d_parent is not parent:
+    if parent.d_inode.i_flags & S_DEAD or child.d_parent is not parent or d_unhashed(child):
         inode_unlock(parent.d_inode)
         return ERR_PTR(-EINVAL)
+    if d_is_negative(child):
+        inode_unlock(parent.d_inode)
+        return ERR_PTR(-ENOENT)
     return dget(child)
 
 

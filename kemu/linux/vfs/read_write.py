@@ -11,7 +11,7 @@ from typing import Any
 from kemu.linux.bug import BUG_ON, WARN_ON
 from kemu.linux.errno import EBADF, EINVAL, EIOCBQUEUED, ENXIO, EOVERFLOW, ESPIPE
 from kemu.linux.fcntl import SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET
-from kemu.linux.honesty import dup
+from kemu.linux.honesty import custom, dup
 from kemu.linux.printk import pr_warn
 from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.types import Ref, arch
@@ -245,7 +245,7 @@ def vfs_iocb_iter_read(file: File, iocb: Kiocb, iter: IovIter) -> int:
     return int(file.f_op.read_iter(iocb, iter))
 
 
-@dup("fs/read_write.c")
+@custom("fs/read_write.c", "vfs_iter_read", "without RWF_ flags")
 def vfs_iter_read(file: File, iter: IovIter, ppos: Ref, flags: int) -> int:
     """``ssize_t vfs_iter_read(struct file *file, struct iov_iter *iter, loff_t *ppos, rwf_t flags)``"""
     kiocb = Kiocb()

@@ -101,7 +101,7 @@ def cp_new_stat(stat: Kstat) -> Kstat:
     return stat
 
 
-@dup("fs/stat.c")
+@custom("fs/stat.c", "vfs_fstat", "takes the file instead of its number")
 def vfs_fstat(file: File, stat: Kstat) -> int:
     """``int vfs_fstat(int fd, struct kstat *stat)``: of an open file."""
     return vfs_getattr(file.f_path, stat, STATX_BASIC_STATS, 0)

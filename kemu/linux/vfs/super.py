@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kemu.linux.backing_dev import bdi_alloc, bdi_put, bdi_register, bdi_unregister, noop_backing_dev_info
-from kemu.linux.bug import BUG, WARN, WARN_ON
+from kemu.linux.bug import BUG, WARN, WARN_ON, WARN_ON_ONCE
 from kemu.linux.cred import CAP_SYS_ADMIN, capable, init_user_ns, ns_capable
 from kemu.linux.dcache import dget, shrink_dcache_for_umount, shrink_dcache_sb
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
@@ -82,6 +82,8 @@ def super_unlock(sb: SuperBlock, excl: bool) -> None:
 
 
 def super_wake(sb: SuperBlock, flag: int) -> None:
+    WARN_ON_ONCE(flag & ~(SB_BORN | SB_DYING | SB_DEAD))
+    WARN_ON_ONCE(flag & flag - 1)
     sb.s_flags |= flag
     sb.waiters.wake()
 

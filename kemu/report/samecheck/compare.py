@@ -226,8 +226,10 @@ def differences(c: Events, py: Events, c_more: Events, py_more: Events) -> list[
             extra.remove(like[0])
     out += [f"-lock {kind} {how} {name}".rstrip() for how, kind, name in missing]
     out += [f"+lock {kind} {how} {name}".rstrip() for how, kind, name in extra]
-    for word in ("WARN", "BUG"):
+    for word in ("WARN", "BUG"):                        # those of debugging kernels are not compared
         n = py.warns[word] - c.warns[word]
+        if word == "BUG" and n < 0:
+            n = min(0, n + py.warns["RAISE"] + py_more.warns["RAISE"])
         n = min(0, n + py_more.warns[word]) if n < 0 else max(0, n - c_more.warns[word])
         if n:
             out.append(f"{'+' if n > 0 else '-'}warn {word} {abs(n)}")

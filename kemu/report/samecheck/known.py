@@ -2,7 +2,7 @@
 """Differences that have a reason (``explained.txt``), and those that have none yet (``open.txt``). A line that no difference needs is a mistake.
 
 ``explained.txt``: ``FILE:FUNCTION | DIFFERENCE[; DIFFERENCE]... | REASON``; ``open.txt``: ``FILE:FUNCTION | DIFFERENCE``. A function is named as in C;
-one C function that two modules have is one.
+one C function that two modules have is one. ``*`` is every function.
 """
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ def judge(found: list[Difference]) -> Verdict:
     used: set[tuple[str, str]] = set()
     for d in found:
         key = f"{d.path}:{d.c_name}", d.what
+        if key not in reasons and ("*", d.what) in reasons:
+            key = "*", d.what
         used.add(key)
         if key in reasons:
             v.explained.append((d, reasons[key]))

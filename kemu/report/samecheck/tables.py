@@ -63,8 +63,10 @@ GUARDS = {"spinlock": "spin", "raw_spinlock": "spin", "spinlock_irq": "spin", "s
 GUARD_NAMES = {"inode_lock": "i_rwsem", "namespace_excl": "namespace_sem", "namespace_shared": "namespace_sem", "mount_writer": "mount_lock",
                "mount_locked_reader": "mount_lock", "super_write": "sb", "rcu": "rcu", "task_lock": "alloc_lock"}
 
-WARNS = re.compile(r"(VM_|VFS_)?WARN(_ON|_ONCE|_ON_ONCE|_RATELIMIT|_ON_FOLIO|_ON_ONCE_FOLIO|_ON_INODE|_TAINT)?")
-BUGS = re.compile(r"(VM_|VFS_|VIRTUAL_)?BUG(_ON|_ON_FOLIO|_ON_PAGE|_ON_PGFLAGS|_ON_INODE)?")
+# with CONFIG_DEBUG_VM, CONFIG_DEBUG_VFS and CONFIG_EROFS_FS_DEBUG only: a port may have them
+DEBUG = re.compile(r"(VM|VFS|VIRTUAL)_(WARN|BUG)_?\w*|DBG_BUGON")
+WARNS = re.compile(r"WARN(_ON|_ONCE|_ON_ONCE|_RATELIMIT|_ON_FOLIO|_ON_ONCE_FOLIO|_ON_INODE|_TAINT)?")
+BUGS = re.compile(r"BUG(_ON|_ON_FOLIO|_ON_PAGE|_ON_PGFLAGS|_ON_INODE)?")
 
 
 def lock_word(name: str) -> tuple[str, str, str] | None:
@@ -76,7 +78,9 @@ def lock_word(name: str) -> tuple[str, str, str] | None:
 
 
 def warn_word(name: str) -> str:
-    """"WARN" or "BUG" for a function that warns, else ""."""
+    """WARN or BUG for a function that warns, DEBUG for one that does so in debugging kernels only, else nothing."""
+    if DEBUG.fullmatch(name):
+        return "DEBUG"
     if WARNS.fullmatch(name):
         return "WARN"
     return "BUG" if BUGS.fullmatch(name) else ""
