@@ -10,6 +10,7 @@ import pytest
 from kemu.cli import main
 from kemu.rung.uml.tree import Tree
 
+
 def test_nothing_has_drifted_from_the_tree(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["port", "drift", "--tree", str(tree.path)]) == 0, capsys.readouterr().out
     assert " 0 drifted" in capsys.readouterr().out
