@@ -30,7 +30,7 @@ def modules_of(*args: str) -> set[str]:
     ("mount sample:demo.erofs --backend memback", "pycparser cffi.cparser hypothesis rich erofs_memback.memback_rfc inspect"),
     ("boot sample:root.cpio", "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung"),
     ("fuzz memback.ground-truth --examples 1", "pycparser cffi.cparser hypothesis rich importlib.metadata email kemu.rung.uml.oracle"),
-    ("--version", "pycparser cffi hypothesis rich kemu.linux kemu.explore kemu.forge"),
+    ("--version", "pycparser cffi hypothesis rich kemu.linux kemu.explore.run kemu.forge"),
 ])
 def test_a_command_imports_what_it_needs(line, without):
     assert not set(without.split()) & modules_of(*line.split())
