@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test check test-linux base quality bench campaign cdefs doctor clean setup
+.PHONY: demo test check test-linux base quality bench campaign cdefs docs-samples doctor clean setup
 
 setup: $(STAMP)
 
@@ -45,6 +45,10 @@ bench: setup
 campaign: setup
 	@$(BIN)/kemu fuzz layered.offsets --examples $(or $(EXAMPLES),100000) --workers $(or $(WORKERS),2)
 	@$(BIN)/kemu fuzz layered.merge --examples $(or $(EXAMPLES),100000) --workers $(or $(WORKERS),2)
+
+# what README and docs/ print, from what the commands print
+docs-samples: setup
+	@$(BIN)/python -m tests.samples --write --slow
 
 # C definitions, parsed into modules
 cdefs: setup
