@@ -14,22 +14,33 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from functools import lru_cache
 
 
-def _distributions() -> Iterator[tuple[str, str]]:
-    """(normalised name, folder) of everything that is installed. Of two of one name the first on sys.path counts, as in an import."""
-    seen: set[str] = set()
-    for place in dict.fromkeys(sys.path):
-        try:
-            folders = [e for e in os.listdir(place or ".") if e.endswith((".dist-info", ".egg-info"))]
-        except OSError:
-            continue
-        for folder in sorted(folders):
-            name = re.sub(r"[-_.]+", "-", folder.rpartition(".")[0].partition("-")[0]).lower()
-            if name not in seen:
-                seen.add(name)
-                yield name, os.path.join(place, folder)
+@lru_cache(maxsize=2)
+def _found(path: tuple[str, ...]) -> dict[str, str]:
+    """Normalised name -> folder of everything that is installed. Of two of one name the first on sys.path counts, as in an import; but what a
+    build left in a source tree (.egg-info) counts only where nothing is installed: it may be of another day."""
+    out: dict[str, str] = {}
+    for ending in (".dist-info", ".egg-info"):
+        for place in path:
+            try:
+                folders = sorted(e for e in os.listdir(place or ".") if e.endswith(ending))
+            except OSError:
+                continue
+            for folder in folders:
+                name = re.sub(r"[-_.]+", "-", folder.rpartition(".")[0].partition("-")[0]).lower()
+                out.setdefault(name, os.path.join(place, folder))
+    return out
+
+
+def _distributions() -> dict[str, str]:
+    return _found(tuple(dict.fromkeys(sys.path)))
+
+
+@lru_cache(maxsize=2)
+def _entry_points(folders: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(text for folder in folders if (text := _read(folder, "entry_points.txt")))
 
 
 def _read(folder: str, *names: str) -> str:
@@ -44,7 +55,7 @@ def _read(folder: str, *names: str) -> str:
 
 def installed_modules(group: str) -> list[tuple[str, str]]:
     """(name, module) of every entry point of a group."""
-    return [found for _, folder in _distributions() for found in of_text(_read(folder, "entry_points.txt"), group)]
+    return [found for text in _entry_points(tuple(_distributions().values())) if group in text for found in of_text(text, group)]
 
 
 def ported_packages() -> tuple[str, ...]:
@@ -54,11 +65,9 @@ def ported_packages() -> tuple[str, ...]:
 
 def installed_version(name: str) -> str:
     """The version of a distribution; empty if it is not installed."""
-    for known, folder in _distributions():
-        if known == name:
-            for line in _read(folder, "METADATA", "PKG-INFO").splitlines():
-                if line.startswith("Version: "):
-                    return line[9:].strip()
+    for line in _read(_distributions().get(name, ""), "METADATA", "PKG-INFO").splitlines():
+        if line.startswith("Version: "):
+            return line[9:].strip()
     return ""
 
 

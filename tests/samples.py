@@ -198,6 +198,10 @@ def problems(page: Path, where: Path, wanted: object) -> Iterator[str]:
                 yield f"{page.name}:{part.start}: {s.command} printed:\n{got[-3000:]}\ninstead of:\n" + "\n".join(shown(s, part))
 
 
+def _likeness(start: str, line: str) -> float:
+    return difflib.SequenceMatcher(None, start, line[:len(start) + 8]).ratio() if start else 0.0
+
+
 def renewed(old: list[str], got: str) -> list[str]:
     """``old`` with its lines taken from ``got``: each from the line that is most like it behind the one before; what is left out stays so."""
     if matches(old, got):
@@ -213,8 +217,9 @@ def renewed(old: list[str], got: str) -> list[str]:
             if not out or out[-1] != line:
                 out.append(line)
             continue
-        scores = [(difflib.SequenceMatcher(None, line.split("..."[0])[0] or line, cand).ratio() - 0.002 * (k - at), k) for k, cand in enumerate(lines) if k >= at and cand.strip()]
-        if not scores or max(scores)[0] < 0.4:
+        start = line.split("...")[0].rstrip()
+        scores = [(_likeness(start, cand) - 0.02 * (k - at), k) for k, cand in enumerate(lines) if k >= at and cand.strip()]
+        if not scores or max(scores)[0] < 0.6:
             continue
         k = max(scores)[1]
         if k > at and out and out[-1].strip() not in ("...", ""):
