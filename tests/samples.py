@@ -227,7 +227,7 @@ def renewed(old: list[str], got: str) -> list[str]:
         keep = line.rstrip().endswith("...") and len(line.rstrip()) < len(lines[k])
         out.append(lines[k][:len(line.rstrip()) - 3] + "..." if keep else lines[k])
         at = k + 1
-    return out if matches(out, got) else (lines if len(lines) <= MOST else [*lines[:MOST], "..."])
+    return out if _runs(out) and matches(out, got) else (lines if len(lines) <= MOST else [*lines[:MOST], "..."])
 
 
 def write(page: Path, where: Path, wanted: object) -> int:
