@@ -27,6 +27,7 @@ check: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@cd examples/cramfs && $(abspath $(BIN))/mypy && $(abspath $(BIN))/lint-imports --no-cache
 
 test-linux: setup
 	@$(BIN)/pytest tests/uml
