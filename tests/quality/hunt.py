@@ -11,6 +11,7 @@ from typing import NamedTuple
 from kemu.explore import token
 from kemu.explore.experiment import registry
 from kemu.explore.finding import Finding
+from kemu.explore.progress import Listener
 from kemu.explore.run import execute, replay
 from kemu.explore.search import search
 from kemu.explore.source import ListSource
@@ -65,7 +66,7 @@ def hunt(m: Mutant, seconds: float = SECONDS) -> Caught | list[str]:
                 raise _Enough
 
     try:
-        search([registry[n] for n in m.experiments], seconds=seconds, shrink_seconds=m.shrink, series=(m.series,), found=found.append, tell=tell)
+        search([registry[n] for n in m.experiments], seconds=seconds, shrink_seconds=m.shrink, series=(m.series,), listen=Listener(found=found.append, example=tell))
     except _Enough:
         return Caught(found[-1], time.monotonic() - start, [f.title for f in found[:-1]])
     return [f"{f.detector}: {f.title}" for f in found]

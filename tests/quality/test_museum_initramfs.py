@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kemu.explore.experiment import registry
+from kemu.explore.progress import Listener
 from kemu.explore.search import search
 from kemu.machine.series import Series
 from tests.quality.hunt import Mutant, check
@@ -26,7 +27,7 @@ def look(names: tuple[str, ...], series: tuple[Series, ...], title: str, seconds
             raise Enough
 
     try:
-        search([registry[n] for n in names], seconds=seconds, shrink_seconds=1, series=series, found=lambda f: found.append(f.title), tell=tell)
+        search([registry[n] for n in names], seconds=seconds, shrink_seconds=1, series=series, listen=Listener(found=lambda f: found.append(f.title), example=tell))
     except Enough:
         pass
     return found

@@ -11,6 +11,7 @@ import pytest
 
 from kemu.explore import token as tokens
 from kemu.explore.experiment import registry
+from kemu.explore.progress import Listener
 from kemu.explore.run import execute, replay
 from kemu.explore.search import search
 from kemu.explore.source import ListSource, PlanSource
@@ -73,7 +74,7 @@ def test_a_planted_race_is_found(plant: str, experiment: str) -> None:
 
     options = {"series": series, "detect": plant == "the memory is freed early"}
     try:
-        search([exp], examples=1500, shrink_seconds=1.0, found=found.append, tell=enough, **options)
+        search([exp], examples=1500, shrink_seconds=1.0, listen=Listener(found=found.append, example=enough), **options)
     except StopIteration:
         pass
     assert found, "not found in 1,500 examples"
