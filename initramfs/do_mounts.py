@@ -10,6 +10,7 @@ from kemu.linux.devtmpfs import devtmpfs_mount
 from kemu.linux.early_lookup import driver_probe_done, early_lookup_bdev, printk_all_partitions, wait_for_device_probe
 from kemu.linux.errno import EACCES, EINVAL, ENOMEM
 from kemu.linux.fs import FS_REQUIRES_DEV, FileSystemType, get_fs_type, kill_anon_super, list_bdev_fs_names, put_filesystem
+from kemu.linux.fs_context import FsContext
 from kemu.linux.fs_struct import current_fs
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import port_of
@@ -28,7 +29,7 @@ from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.statics import statics
 from kemu.linux.string import put_string
 from kemu.linux.super_types import SB_RDONLY, sb_rdonly
-from kemu.linux.types import Ref
+from kemu.linux.types import NULL, Ref
 
 from initramfs.do_mounts_h import Root_CIFS, Root_Generic, Root_NFS, Root_RAM0, create_dev, init_flush_fput
 from initramfs.do_mounts_initrd import initrd_load
@@ -36,13 +37,23 @@ from initramfs.do_mounts_initrd import initrd_load
 MSEC_PER_SEC = 1000
 INT_MAX = 0x7FFFFFFF
 
-g = statics(root_mountflags=MS_RDONLY | MS_SILENT, saved_root_name="", root_wait=0, ROOT_DEV=lambda: Ref(0), root_mount_data=None,
-            root_fs_names=None, root_delay=lambda: Ref(0), is_tmpfs=False, initramfs_options=None)
+
+@statics
+class g:
+    root_mountflags = MS_RDONLY | MS_SILENT
+    saved_root_name = ""
+    root_wait = 0
+    ROOT_DEV: Ref
+    root_mount_data: str = NULL
+    root_fs_names: str = NULL
+    root_delay: Ref
+    is_tmpfs = False
+    initramfs_options: str = NULL
 
 
 @__setup("ro")
 @port_of("init/do_mounts.c", "readonly")
-def readonly(str):
+def readonly(str: str) -> int:
     if str:
         return 0
     g.root_mountflags |= MS_RDONLY
@@ -51,7 +62,7 @@ def readonly(str):
 
 @__setup("rw")
 @port_of("init/do_mounts.c", "readwrite")
-def readwrite(str):
+def readwrite(str: str) -> int:
     if str:
         return 0
     g.root_mountflags &= ~MS_RDONLY
@@ -60,14 +71,14 @@ def readwrite(str):
 
 @__setup("root=")
 @port_of("init/do_mounts.c", "root_dev_setup")
-def root_dev_setup(line):
+def root_dev_setup(line: str) -> int:
     g.saved_root_name = line[:63]
     return 1
 
 
 @__setup("rootwait")
 @port_of("init/do_mounts.c", "rootwait_setup")
-def rootwait_setup(str):
+def rootwait_setup(str: str) -> int:
     if str:
         return 0
     g.root_wait = -1
@@ -76,7 +87,7 @@ def rootwait_setup(str):
 
 @__setup("rootwait=")
 @port_of("init/do_mounts.c", "rootwait_timeout_setup")
-def rootwait_timeout_setup(str):
+def rootwait_timeout_setup(str: str) -> int:
     sec = Ref(0)
 
     if kstrtoint(str, 0, sec) or sec.v < 0:
@@ -94,35 +105,35 @@ def rootwait_timeout_setup(str):
 
 @__setup("rootflags=")
 @port_of("init/do_mounts.c", "root_data_setup")
-def root_data_setup(str):
+def root_data_setup(str: str) -> int:
     g.root_mount_data = str
     return 1
 
 
 @__setup("rootfstype=")
 @port_of("init/do_mounts.c", "fs_names_setup")
-def fs_names_setup(str):
+def fs_names_setup(str: str) -> int:
     g.root_fs_names = str
     return 1
 
 
 @__setup("rootdelay=")
 @port_of("init/do_mounts.c", "root_delay_setup")
-def root_delay_setup(str):
+def root_delay_setup(str: str) -> int:
     if kstrtouint(str, 0, g.root_delay):
         return 0
     return 1
 
 
 @port_of("init/do_mounts.c", "split_fs_names")
-def split_fs_names(size):
+def split_fs_names(size: int) -> list[str]:
     """This can return zero length strings. Caller should check."""
     return g.root_fs_names[:size - 1].split(",")
 
 
 @port_of("init/do_mounts.c", "do_mount_root")
-def do_mount_root(name, fs, flags, data):
-    data_page = None
+def do_mount_root(name: str, fs: str, flags: int, data: str) -> int:
+    data_page = NULL
 
     if data:
         # init_mount() requires a full page as fifth argument
@@ -144,7 +155,7 @@ def do_mount_root(name, fs, flags, data):
 
 
 @port_of("init/do_mounts.c", "mount_root_generic")
-def mount_root_generic(name, pretty_name, flags):
+def mount_root_generic(name: str, pretty_name: str, flags: int) -> None:
     page = kmalloc(arch.PAGE_SIZE, GFP_KERNEL)
     if not page:
         panic("VFS: Unable to mount root fs: not enough memory")
@@ -195,7 +206,7 @@ def mount_root_generic(name, pretty_name, flags):
 
 
 @port_of("init/do_mounts.c", "fs_is_nodev")
-def fs_is_nodev(fstype):
+def fs_is_nodev(fstype: str) -> bool:
     fs = get_fs_type(fstype)
     ret = False
 
@@ -207,7 +218,7 @@ def fs_is_nodev(fstype):
 
 
 @port_of("init/do_mounts.c", "mount_nodev_root")
-def mount_nodev_root(root_device_name):
+def mount_nodev_root(root_device_name: str) -> int:
     err = -EINVAL
 
     page = kmalloc(arch.PAGE_SIZE, GFP_KERNEL)
@@ -227,7 +238,7 @@ def mount_nodev_root(root_device_name):
 
 
 @port_of("init/do_mounts.c", "mount_block_root")
-def mount_block_root(root_device_name):
+def mount_block_root(root_device_name: str) -> None:
     err = create_dev("/dev/root", g.ROOT_DEV.v)
 
     if err < 0:
@@ -236,7 +247,7 @@ def mount_block_root(root_device_name):
 
 
 @port_of("init/do_mounts.c", "mount_root")
-def mount_root(root_device_name):
+def mount_root(root_device_name: str) -> None:
     if g.ROOT_DEV.v == Root_NFS:
         if IS_ENABLED("CONFIG_ROOT_NFS"):           # without a network the server never answers
             pr_err("VFS: Unable to mount root fs via NFS.\n")
@@ -254,7 +265,7 @@ def mount_root(root_device_name):
 
 
 @port_of("init/do_mounts.c", "wait_for_root")
-def wait_for_root(root_device_name):
+def wait_for_root(root_device_name: str) -> None:
     """Wait for any asynchronous scanning to complete."""
     if g.ROOT_DEV.v != 0:
         return
@@ -271,7 +282,7 @@ def wait_for_root(root_device_name):
 
 
 @port_of("init/do_mounts.c", "parse_root_device")
-def parse_root_device(root_device_name):
+def parse_root_device(root_device_name: str) -> int:
     dev = Ref(0)
 
     if root_device_name[:3] in ("mtd", "ubi"):
@@ -293,7 +304,7 @@ def parse_root_device(root_device_name):
 
 
 @port_of("init/do_mounts.c", "prepare_namespace")
-def prepare_namespace():
+def prepare_namespace() -> None:
     """Prepare the namespace - decide what/where to mount, load ramdisks, etc."""
     if g.root_delay.v:
         printk(KERN_INFO + "Waiting %d sec before mounting root device...\n", g.root_delay.v)
@@ -324,13 +335,13 @@ def prepare_namespace():
 
 @__setup("initramfs_options=")
 @port_of("fs/namespace.c", "initramfs_options_setup")
-def initramfs_options_setup(str):
+def initramfs_options_setup(str: str) -> int:
     g.initramfs_options = str
     return 1
 
 
 @port_of("init/do_mounts.c", "rootfs_init_fs_context")
-def rootfs_init_fs_context(fc):
+def rootfs_init_fs_context(fc: FsContext) -> int:
     if IS_ENABLED("CONFIG_TMPFS") and g.is_tmpfs:
         return shmem_init_fs_context(fc)
 
@@ -341,7 +352,7 @@ rootfs_fs_type = FileSystemType(name="rootfs", init_fs_context=rootfs_init_fs_co
 
 
 @port_of("init/do_mounts.c", "init_rootfs")
-def init_rootfs():
+def init_rootfs() -> None:
     if IS_ENABLED("CONFIG_TMPFS"):
         if not g.saved_root_name and g.root_fs_names is None:
             g.is_tmpfs = True

@@ -17,13 +17,13 @@ Root_RAM0 = MKDEV(1, 0)
 
 
 @port_of("init/do_mounts.h", "create_dev")
-def create_dev(name, dev):
+def create_dev(name: str, dev: int) -> int:
     init_unlink(name)
     return init_mknod(name, S_IFBLK | 0o600, new_encode_dev(dev))
 
 
 @port_of("init/do_mounts.h", "init_flush_fput")
-def init_flush_fput():
+def init_flush_fput() -> None:
     """Ensure that async file closing finished to prevent spurious errors."""
     flush_delayed_fput()
     task_work_run()

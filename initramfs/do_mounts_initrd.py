@@ -15,12 +15,15 @@ from kemu.linux.types import ulong
 from initramfs.do_mounts_h import Root_RAM0, create_dev
 from initramfs.do_mounts_rd import rd_load_image
 
-g = statics(mount_initrd=1)
+
+@statics
+class g:
+    mount_initrd = 1
 
 
 @__setup("noinitrd", "CONFIG_BLK_DEV_INITRD")
 @port_of("init/do_mounts_initrd.c", "no_initrd")
-def no_initrd(str):
+def no_initrd(str: str) -> int:
     pr_warn("noinitrd option is deprecated and will be removed soon\n")
     g.mount_initrd = 0
     return 1
@@ -28,7 +31,7 @@ def no_initrd(str):
 
 @early_param("initrdmem", "CONFIG_BLK_DEV_INITRD")
 @port_of("init/do_mounts_initrd.c", "early_initrdmem")
-def early_initrdmem(p):
+def early_initrdmem(p: str) -> int:
     start, endp = memparse(p or "")
     if endp[:1] == ",":
         size, _ = memparse(endp[1:])
@@ -40,12 +43,12 @@ def early_initrdmem(p):
 
 @early_param("initrd", "CONFIG_BLK_DEV_INITRD")
 @port_of("init/do_mounts_initrd.c", "early_initrd")
-def early_initrd(p):
+def early_initrd(p: str) -> int:
     return early_initrdmem(p)
 
 
 @port_of("init/do_mounts_initrd.c", "initrd_load")
-def initrd_load():
+def initrd_load() -> None:
     if g.mount_initrd:
         create_dev("/dev/ram", Root_RAM0)
         # Load the initrd data into /dev/ram0.

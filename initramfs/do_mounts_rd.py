@@ -2,12 +2,12 @@
 """Port of init/do_mounts_rd.c (Linux 7.2): an initrd that is a file system image is copied to /dev/ram."""
 from __future__ import annotations
 
-from kemu.linux.decompress import decompress_method
+from kemu.linux.decompress import decompress_fn, decompress_method
 from kemu.linux.err import IS_ERR
 from kemu.linux.errno import ENOMEM
 from kemu.linux.fcntl import O_RDONLY, O_RDWR
 from kemu.linux.file import fput
-from kemu.linux.fs import filp_open, kernel_read, kernel_write
+from kemu.linux.fs import File, filp_open, kernel_read, kernel_write
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import port_of
 from kemu.linux.init import __setup, panic
@@ -19,7 +19,7 @@ from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.stat import S_ISBLK
 from kemu.linux.statics import statics
 from kemu.linux.string import mem_read, memset
-from kemu.linux.types import Ref
+from kemu.linux.types import NULL, Ref
 from kemu.linux.unaligned import get_unaligned_be32, get_unaligned_le16, get_unaligned_le32, get_unaligned_le64
 
 BLOCK_SIZE, BLOCK_SIZE_BITS = 1024, 10
@@ -27,26 +27,34 @@ ROMSB = b"-rom1fs-"
 CRAMFS_MAGIC, SQUASHFS_MAGIC = 0x28CD3D45, 0x73717368
 MINIX_SUPER_MAGIC, MINIX_SUPER_MAGIC2, EXT2_SUPER_MAGIC = 0x137F, 0x138F, 0xEF53
 
-g = statics(in_file=None, out_file=None, in_pos=lambda: Ref(0), out_pos=lambda: Ref(0), rd_image_start=lambda: Ref(0), exit_code=0,
-            decompress_error=0)
+
+@statics
+class g:
+    in_file: File = NULL
+    out_file: File = NULL
+    in_pos: Ref
+    out_pos: Ref
+    rd_image_start: Ref
+    exit_code = 0
+    decompress_error = 0
 
 
 @__setup("ramdisk_start=", "CONFIG_BLK_DEV_RAM")
 @port_of("init/do_mounts_rd.c", "ramdisk_start_setup")
-def ramdisk_start_setup(str):
+def ramdisk_start_setup(str: str) -> int:
     pr_warn("ramdisk_start= option is deprecated and will be removed soon\n")
     return int(kstrtoint(str, 0, g.rd_image_start) == 0)
 
 
 @port_of("include/linux/ext2_fs.h", "ext2_image_size")
-def ext2_image_size(ext2_sb):
+def ext2_image_size(ext2_sb: int) -> int:
     if get_unaligned_le16(ext2_sb + 56) != EXT2_SUPER_MAGIC:
         return 0
     return get_unaligned_le32(ext2_sb + 4) << get_unaligned_le32(ext2_sb + 24)
 
 
 @port_of("init/do_mounts_rd.c", "identify_ramdisk_image")
-def identify_ramdisk_image(file, pos, decompressor):
+def identify_ramdisk_image(file: File, pos: Ref, decompressor: Ref) -> int:
     """Number of blocks to read, 0 if the image is compressed, -1 if no image was found."""
     size = 512
     nblocks = -1
@@ -60,7 +68,7 @@ def identify_ramdisk_image(file, pos, decompressor):
         memset(buf, 0xE5, size)
 
         # Read block 0 to test for compressed kernel
-        pos = Ref(start_block * BLOCK_SIZE)
+        pos.v = start_block * BLOCK_SIZE
         kernel_read(file, buf, size, pos)
 
         decompressor.v = decompress_method(buf, size, compress_name)
@@ -89,7 +97,7 @@ def identify_ramdisk_image(file, pos, decompressor):
             return nblocks
 
         # Read 512 bytes further to check if cramfs is padded
-        pos = Ref(start_block * BLOCK_SIZE + 0x200)
+        pos.v = start_block * BLOCK_SIZE + 0x200
         kernel_read(file, buf, size, pos)
 
         if get_unaligned_le32(buf) == CRAMFS_MAGIC:
@@ -98,7 +106,7 @@ def identify_ramdisk_image(file, pos, decompressor):
             return nblocks
 
         # Read block 1 to test for minix and ext2 superblock
-        pos = Ref((start_block + 1) * BLOCK_SIZE)
+        pos.v = (start_block + 1) * BLOCK_SIZE
         kernel_read(file, buf, size, pos)
 
         # Try minix
@@ -122,7 +130,7 @@ def identify_ramdisk_image(file, pos, decompressor):
 
 
 @port_of("init/do_mounts_rd.c", "nr_blocks")
-def nr_blocks(file):
+def nr_blocks(file: File) -> int:
     inode = file.f_mapping.host
 
     if not S_ISBLK(inode.i_mode):
@@ -131,7 +139,7 @@ def nr_blocks(file):
 
 
 @port_of("init/do_mounts_rd.c", "rd_load_image")
-def rd_load_image():
+def rd_load_image() -> int:
     res = 0
     buf = 0
     decompressor = Ref(None)
@@ -151,10 +159,10 @@ def rd_load_image():
     return res
 
 
-def _load(decompressor):
+def _load(decompressor: Ref) -> tuple[int, int]:
     """The part of rd_load_image() between its labels: (result, buffer)."""
     g.in_pos.v = g.rd_image_start.v * BLOCK_SIZE
-    nblocks = identify_ramdisk_image(g.in_file, g.in_pos.v, decompressor)
+    nblocks = identify_ramdisk_image(g.in_file, Ref(g.in_pos.v), decompressor)
     if nblocks < 0:
         return 0, 0
 
@@ -186,7 +194,7 @@ def _load(decompressor):
 
 
 @port_of("init/do_mounts_rd.c", "compr_fill")
-def compr_fill(buf, len_):
+def compr_fill(buf: int, len_: int) -> int:
     r = kernel_read(g.in_file, buf, len_, g.in_pos)
     if r < 0:
         printk(KERN_ERR + "RAMDISK: error while reading compressed data")
@@ -196,7 +204,7 @@ def compr_fill(buf, len_):
 
 
 @port_of("init/do_mounts_rd.c", "compr_flush")
-def compr_flush(window, outcnt):
+def compr_flush(window: int, outcnt: int) -> int:
     written = kernel_write(g.out_file, window, outcnt, g.out_pos)
     if written != outcnt:
         if g.decompress_error == 0:
@@ -207,14 +215,14 @@ def compr_flush(window, outcnt):
 
 
 @port_of("init/do_mounts_rd.c", "error")
-def error(x):
+def error(x: str) -> None:
     printk(KERN_ERR + "%s\n", x)
     g.exit_code = 1
     g.decompress_error = 1
 
 
 @port_of("init/do_mounts_rd.c", "crd_load")
-def crd_load(deco):
+def crd_load(deco: decompress_fn) -> int:
     if not deco:
         pr_emerg("Invalid ramdisk decompression routine.  Select appropriate config option.\n")
         panic("Could not decompress initial ramdisk image.")

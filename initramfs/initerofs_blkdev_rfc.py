@@ -5,7 +5,7 @@ Brought to 7.2, nothing else is changed.
 """
 from __future__ import annotations
 
-from kemu.linux.bio import REQ_OP_READ, bio_endio, bio_for_each_segment, bio_io_error, bio_op
+from kemu.linux.bio import REQ_OP_READ, Bio, bio_endio, bio_for_each_segment, bio_io_error, bio_op
 from kemu.linux.blkdev import (
     add_disk,
     blk_alloc_disk,
@@ -21,7 +21,7 @@ from kemu.linux.bvec import bvec_kmap_local
 from kemu.linux.err import IS_ERR
 from kemu.linux.errno import EEXIST
 from kemu.linux.fs import Kstat
-from kemu.linux.genhd import QueueLimits
+from kemu.linux.genhd import GenDisk, QueueLimits
 from kemu.linux.highmem import kunmap_local
 from kemu.linux.honesty import port_of
 from kemu.linux.init_syscalls import init_mkdir, init_stat, init_unlink
@@ -29,7 +29,7 @@ from kemu.linux.kdev_t import MAJOR, MINOR, MKDEV
 from kemu.linux.printk import pr_err, pr_info
 from kemu.linux.statics import statics
 from kemu.linux.string import memcpy
-from kemu.linux.types import u64, ulong
+from kemu.linux.types import NULL, u64, ulong
 
 from initramfs.do_mounts_h import create_dev
 
@@ -41,11 +41,17 @@ NUMA_NO_NODE = -1
 BLK_MAX_SEGMENTS = 128
 UINT_MAX = 0xFFFF_FFFF
 
-g = statics(initerofs_major=0, initerofs_disk=None, initerofs_data=0, initerofs_size=0)
+
+@statics
+class g:
+    initerofs_major = 0
+    initerofs_disk: GenDisk = NULL
+    initerofs_data = 0
+    initerofs_size = 0
 
 
 @port_of(P, "initerofs_submit_bio", posted=POSTED)
-def initerofs_submit_bio(bio):
+def initerofs_submit_bio(bio: Bio) -> None:
     sector = bio.bi_iter.bi_sector
 
     # We only support reads
@@ -77,12 +83,12 @@ initerofs_fops = block_device_operations(submit_bio=initerofs_submit_bio)
 
 
 @port_of(P, "initerofs_blkdev_create", posted=POSTED)
-def initerofs_blkdev_create(data, size):
+def initerofs_blkdev_create(data: int, size: int) -> str:
     lim = QueueLimits(logical_block_size=INITEROFS_SECTOR_SIZE, physical_block_size=INITEROFS_SECTOR_SIZE, max_hw_sectors=UINT_MAX,
                       max_segments=BLK_MAX_SEGMENTS)
 
     if not data or not size:
-        return None
+        return NULL
 
     g.initerofs_data = data
     g.initerofs_size = size
@@ -90,13 +96,13 @@ def initerofs_blkdev_create(data, size):
     # Register block device major number
     g.initerofs_major = register_blkdev(0, INITEROFS_BLKDEV_NAME)
     if g.initerofs_major < 0:
-        return None
+        return NULL
 
     # Allocate and configure the gendisk
     g.initerofs_disk = blk_alloc_disk(lim, NUMA_NO_NODE)
     if IS_ERR(g.initerofs_disk):
         unregister_blkdev(g.initerofs_major, INITEROFS_BLKDEV_NAME)
-        return None
+        return NULL
 
     g.initerofs_disk.major = g.initerofs_major
     g.initerofs_disk.first_minor = 0
@@ -116,7 +122,7 @@ def initerofs_blkdev_create(data, size):
         pr_err("initerofs: add_disk failed: %d\n", err)
         put_disk(g.initerofs_disk)
         unregister_blkdev(g.initerofs_major, INITEROFS_BLKDEV_NAME)
-        return None
+        return NULL
 
     pr_info("initerofs: block device registered, major=%d\n", g.initerofs_major)
 
@@ -127,7 +133,7 @@ def initerofs_blkdev_create(data, size):
         del_gendisk(g.initerofs_disk)
         put_disk(g.initerofs_disk)
         unregister_blkdev(g.initerofs_major, INITEROFS_BLKDEV_NAME)
-        return None
+        return NULL
 
     # Create the device node
     err = create_dev("/dev/" + INITEROFS_BLKDEV_NAME, MKDEV(g.initerofs_major, 0))
@@ -136,7 +142,7 @@ def initerofs_blkdev_create(data, size):
         del_gendisk(g.initerofs_disk)
         put_disk(g.initerofs_disk)
         unregister_blkdev(g.initerofs_major, INITEROFS_BLKDEV_NAME)
-        return None
+        return NULL
 
     pr_info("initerofs: device node /dev/initerofs created (major %d, minor 0)\n", g.initerofs_major)
 
@@ -153,12 +159,12 @@ def initerofs_blkdev_create(data, size):
 
 
 @port_of(P, "initerofs_blkdev_destroy", posted=POSTED)
-def initerofs_blkdev_destroy():
+def initerofs_blkdev_destroy() -> None:
     init_unlink("/dev/" + INITEROFS_BLKDEV_NAME)
     if g.initerofs_disk:
         del_gendisk(g.initerofs_disk)
         put_disk(g.initerofs_disk)
-        g.initerofs_disk = None
+        g.initerofs_disk = NULL
     if g.initerofs_major > 0:
         unregister_blkdev(g.initerofs_major, INITEROFS_BLKDEV_NAME)
         g.initerofs_major = 0

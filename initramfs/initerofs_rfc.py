@@ -8,6 +8,7 @@ as in C.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from kemu.linux.async_ import async_schedule_domain
 from kemu.linux.byteorder import le32_to_cpup
@@ -41,7 +42,10 @@ EROFS_SUPER_MAGIC_V1 = 0xE0F5E1E2
 INITEROFS_SB_OFFSET = 1024
 
 # Retain the memory if requested
-g = statics(do_retain_initerofs=0)
+@statics
+class g:
+    do_retain_initerofs = 0
+
 
 series = Series("initerofs-rfc", ("initramfs",), "EROFS-backed early root file system, as posted 2025-12-31")
 config = {"CONFIG_INITEROFS": True}
@@ -49,7 +53,7 @@ config = {"CONFIG_INITEROFS": True}
 
 @__setup("retain_initerofs")
 @port_of(P, "retain_initerofs_param", posted=POSTED)
-def retain_initerofs_param(str):
+def retain_initerofs_param(str: str) -> int:
     if not IS_ENABLED("CONFIG_INITEROFS"):
         return 0                    # this file is not compiled
     if str:
@@ -59,7 +63,7 @@ def retain_initerofs_param(str):
 
 
 @port_of(P, "initerofs_detect", posted=POSTED)
-def initerofs_detect():
+def initerofs_detect() -> bool:
     if not initrd.initrd_start or not initrd.initrd_end:
         return False
 
@@ -76,7 +80,7 @@ def initerofs_detect():
 
 
 @port_of(P, "initerofs_mount_root", posted=POSTED)
-def initerofs_mount_root():
+def initerofs_mount_root() -> int:
     if not initrd.initrd_start or not initrd.initrd_end:
         return -ENODEV
 
@@ -89,27 +93,27 @@ def initerofs_mount_root():
     out = Labels()
 
     @out.label
-    def err_unmount_tmpfs():
+    def err_unmount_tmpfs() -> None:
         init_umount("/overlay_upper", 0)
 
     @out.label
-    def err_rmdir_merged():
+    def err_rmdir_merged() -> None:
         init_rmdir("/overlay_merged")
 
     @out.label
-    def err_rmdir_work():
+    def err_rmdir_work() -> None:
         init_rmdir("/overlay_work")
 
     @out.label
-    def err_rmdir_upper():
+    def err_rmdir_upper() -> None:
         init_rmdir("/overlay_upper")
 
     @out.label
-    def err_unmount_erofs():
+    def err_unmount_erofs() -> None:
         init_umount("/root", 0)
 
     @out.label
-    def err_blkdev():
+    def err_blkdev() -> None:
         initerofs_blkdev_destroy()
 
     # Create the memory-backed block device
@@ -201,7 +205,7 @@ def initerofs_mount_root():
 
 
 @port_of(P, "initerofs_should_retain", posted=POSTED)
-def initerofs_should_retain():
+def initerofs_should_retain() -> bool:
     return bool(g.do_retain_initerofs)
 
 
@@ -209,13 +213,13 @@ def initerofs_should_retain():
 
 @series.replaces(base.do_populate_rootfs)
 @port_of("init/initramfs.c", "do_populate_rootfs", posted=POSTED)
-def do_populate_rootfs(unused, cookie):
+def do_populate_rootfs(unused: Any, cookie: int) -> None:
     # Load the built in initramfs
     err = base.unpack_to_rootfs(initrd.initramfs_start, initrd.initramfs_size)
     if err:
         base.panic_show_mem("%s", err)       # Failed to decompress INTERNAL initramfs
 
-    def done():
+    def done() -> None:
         security_initramfs_populated()
         initrd.initrd_start = 0
         initrd.initrd_end = 0
@@ -260,7 +264,7 @@ def do_populate_rootfs(unused, cookie):
 
 @series.replaces(base.populate_rootfs)
 @port_of("init/initramfs.c", "populate_rootfs", posted=POSTED)
-def populate_rootfs():
+def populate_rootfs() -> int:
     # Check for EROFS-based initrd synchronously BEFORE scheduling the async task.
     if IS_ENABLED("CONFIG_INITEROFS") and initrd.initrd_start and not IS_ENABLED("CONFIG_INITRAMFS_FORCE") and initerofs_detect():
         if initerofs_mount_root() == 0:

@@ -2,6 +2,8 @@
 """Port of init/initramfs.c (Linux 7.2), the second part: populate_rootfs(), and what becomes of the initrd's memory. The unpacker is in unpack.py."""
 from __future__ import annotations
 
+from typing import Any
+
 from kemu.linux.async_ import async_schedule_domain, async_synchronize_cookie_domain
 from kemu.linux.err import IS_ERR
 from kemu.linux.fcntl import O_CREAT, O_LARGEFILE, O_WRONLY
@@ -76,7 +78,7 @@ POISON_FREE_INITMEM = 0xCC
 
 @__setup("retain_initrd", "CONFIG_BLK_DEV_INITRD")
 @port_of("init/initramfs.c", "retain_initrd_param")
-def retain_initrd_param(str):
+def retain_initrd_param(str: str) -> int:
     if str:
         return 0
     g.do_retain_initrd = 1
@@ -85,7 +87,7 @@ def retain_initrd_param(str):
 
 @__setup("keepinitrd", "CONFIG_ARCH_HAS_KEEPINITRD")
 @port_of("init/initramfs.c", "keepinitrd_setup")
-def keepinitrd_setup(__unused):
+def keepinitrd_setup(__unused: str) -> int:
     if not IS_ENABLED("CONFIG_ARCH_HAS_KEEPINITRD"):
         return 0
     g.do_retain_initrd = 1
@@ -94,13 +96,13 @@ def keepinitrd_setup(__unused):
 
 @__setup("initramfs_async=", "CONFIG_BLK_DEV_INITRD")
 @port_of("init/initramfs.c", "initramfs_async_setup")
-def initramfs_async_setup(str):
+def initramfs_async_setup(str: str) -> int:
     return int(kstrtobool(str, g.initramfs_async) == 0)
 
 
 @extern
 @port_of("init/initramfs.c", "reserve_initrd_mem")
-def reserve_initrd_mem():
+def reserve_initrd_mem() -> None:
     # Ignore the virtual address computed during device tree parsing
     initrd.initrd_start = initrd.initrd_end = 0
 
@@ -134,12 +136,12 @@ def reserve_initrd_mem():
 
 
 @port_of("init/initramfs.c", "free_initrd_mem")
-def free_initrd_mem(start, end):
+def free_initrd_mem(start: int, end: int) -> None:
     free_reserved_area(start, end, POISON_FREE_INITMEM, "initrd")
 
 
 @port_of("init/initramfs.c", "kexec_free_initrd")
-def kexec_free_initrd():
+def kexec_free_initrd() -> bool:
     if not IS_ENABLED("CONFIG_CRASH_RESERVE"):
         return False
     crashk_start = __va(initrd.crashk_start)
@@ -159,7 +161,7 @@ def kexec_free_initrd():
 
 
 @port_of("init/initramfs.c", "populate_initrd_image")
-def populate_initrd_image(err):
+def populate_initrd_image(err: str) -> None:
     pos = Ref(0)
 
     printk(KERN_INFO + "rootfs image is not initramfs (%s); looks like an initrd\n", err)
@@ -174,7 +176,7 @@ def populate_initrd_image(err):
 
 
 @port_of("init/initramfs.c", "do_populate_rootfs")
-def do_populate_rootfs(unused, cookie):
+def do_populate_rootfs(unused: Any, cookie: int) -> None:
     # Load the built in initramfs
     err = unpack_to_rootfs(initrd.initramfs_start, initrd.initramfs_size)
     if err:
@@ -212,7 +214,7 @@ def do_populate_rootfs(unused, cookie):
 
 @EXPORT_SYMBOL_GPL
 @port_of("init/initramfs.c", "wait_for_initramfs")
-def wait_for_initramfs():
+def wait_for_initramfs() -> None:
     if not g.initramfs_cookie:
         # Something before rootfs_initcall wants to access the filesystem/initramfs. Probably a bug. Make a note, avoid deadlocking the
         # machine, and let the caller's access fail as it used to.
@@ -224,7 +226,7 @@ def wait_for_initramfs():
 @only_if("CONFIG_BLK_DEV_INITRD")
 @rootfs_initcall
 @port_of("init/initramfs.c", "populate_rootfs")
-def populate_rootfs():
+def populate_rootfs() -> int:
     g.initramfs_cookie = async_schedule_domain(do_populate_rootfs, None, g.initramfs_domain)
     usermodehelper_enable()
     if not g.initramfs_async.v:

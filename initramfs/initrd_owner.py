@@ -5,9 +5,11 @@ from __future__ import annotations
 from kemu.linux.memblock import free_reserved_area
 from kemu.linux.page import arch
 from kemu.linux.slab import kfree, kzalloc_obj
+from kemu.linux.types import NULL
 
 from erofs_memback import memback
 from initramfs import initramfs as base
+from initramfs.segments import segment
 
 
 class initrd_owner:
@@ -19,17 +21,17 @@ class initrd_owner:
 
     __slots__ = ("committed", "end", "kept", "regions", "retain", "start", "withdrawn")
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.start = 0
         self.end = 0
-        self.kept = []
-        self.regions = []
+        self.kept: list[tuple[int, int]] = []
+        self.regions: list[memback.erofs_memback_region] = []
         self.committed = False
         self.retain = False
         self.withdrawn = False
 
 
-def owner_alloc(start, end, retain):
+def owner_alloc(start: int, end: int, retain: int) -> initrd_owner:
     """An owner who has lent nothing. None: -ENOMEM."""
     owner = kzalloc_obj(initrd_owner)
     if owner is not None:
@@ -37,11 +39,11 @@ def owner_alloc(start, end, retain):
     return owner
 
 
-def owner_lend(owner, seg, size):
+def owner_lend(owner: initrd_owner, seg: segment, size: int) -> memback.erofs_memback_region:
     """A region for one mount, with the owner's reference: the first ``size`` bytes of a segment, all of which stays. None: -ENOMEM."""
     region = memback.erofs_memback_region_alloc(seg.start, size, owner_release, owner)
     if not region:
-        return None
+        return NULL
     owner.regions.append(region)
     mask = arch.PAGE_SIZE - 1
     lo, hi = seg.start & ~mask, (seg.end + mask) & ~mask
@@ -51,7 +53,7 @@ def owner_lend(owner, seg, size):
     return region
 
 
-def owner_release(region):
+def owner_release(region: memback.erofs_memback_region) -> None:
     """->release() of a region: neither the owner nor a mount has it any more."""
     owner = region.owner
     owner.regions.remove(region)
@@ -59,20 +61,20 @@ def owner_release(region):
         owner_end(owner)
 
 
-def owner_end(owner):
+def owner_end(owner: initrd_owner) -> None:
     """Nothing is lent: what was, is given back."""
     for start, end in owner.kept:
         owner_free(owner, start, end)
     kfree(owner)
 
 
-def owner_free(owner, start, end):
+def owner_free(owner: initrd_owner, start: int, end: int) -> None:
     start, end = max(start, owner.start), min(end, owner.end)
     if start < end and not owner.retain:
         free_reserved_area(start, end, base.POISON_FREE_INITMEM, "initrd")
 
 
-def owner_commit(owner):
+def owner_commit(owner: initrd_owner) -> None:
     """From now on what comes back is freed; what no region touches goes at once, and so do the owner's own references."""
     owner.committed = True
     at = owner.start
@@ -88,7 +90,7 @@ def owner_commit(owner):
         owner_end(owner)
 
 
-def owner_withdraw(owner):
+def owner_withdraw(owner: initrd_owner) -> bool:
     """The owner's references go. Return: whether nobody else has one, and the memory is the caller's again."""
     for region in list(owner.regions):
         memback.erofs_memback_region_put(region)

@@ -7,24 +7,28 @@ place; what fails before that is taken down and everything goes on as without th
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from kemu.linux.err import PTR_ERR
-from kemu.linux.errno import EINVAL, EIO, ENOENT, ENOMEM, ENOSPC
+from kemu.linux.errno import EINVAL, EIO, ENOMEM, ENOSPC
 from kemu.linux.initrd import initrd
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.memblock import __va
 from kemu.linux.printk import KERN_EMERG, KERN_INFO, pr_err, pr_info, pr_warn, printk
-from kemu.linux.sched import current
+from kemu.linux.sched import Task, current
 from kemu.linux.security import security_initramfs_populated
 from kemu.linux.series import Series
-from kemu.linux.statics import statics
+from kemu.linux.statics import per_machine, statics
 from kemu.linux.sysfs import firmware_kobj, sysfs_create_bin_file
+from kemu.linux.types import NULL
 from kemu.linux.wait import WaitQueueHead, wait_event, wake_up
 
 from erofs_memback import memback
 from initramfs import initramfs as base
 from initramfs import main, verify
 from initramfs.do_mounts_h import init_flush_fput
-from initramfs.initrd_owner import owner_alloc, owner_commit, owner_lend, owner_withdraw
+from initramfs.initrd_owner import initrd_owner, owner_alloc, owner_commit, owner_lend, owner_withdraw
 from initramfs.segments import CPIO, EROFS, segment, split
 from initramfs.stage import build_layers, layers, stage_possible, switch_root, undo
 from initramfs.stage import g as stage
@@ -34,23 +38,28 @@ config = {"CONFIG_INITRD_LAYERED": True, **verify.config}
 
 # claimed: the segments of the initrd that waits for layered_initrd_setup(); trees: hash trees of those that are verified as they are read;
 # builder: the task that makes the attempt, while it does; built: who waits for its end
-g = statics(claimed=None, trees=list, builder=None, built=lambda: WaitQueueHead("the layered initrd", lambda: g.builder))
+@statics
+class g:
+    claimed: list[segment] = NULL
+    trees: list[verify.hash_tree] = []
+    builder: Task = NULL
+    built = per_machine(lambda: WaitQueueHead("the layered initrd", lambda: g.builder))
 
 
-def all_series():
+def all_series() -> tuple[Series, ...]:
     """The series that the design is made of."""
     return (memback.series, verify.series, series)
 
 
 # ------------------------------------------------------------------------- init/initramfs.c
 
-def populate_initrd():
+def populate_initrd() -> None:
     """The second half of upstream's do_populate_rootfs(), unchanged."""
     unpack_initrd()
     release_initrd()
 
 
-def unpack_initrd():
+def unpack_initrd() -> None:
     if initrd.initrd_start and not IS_ENABLED("CONFIG_INITRAMFS_FORCE"):
         if IS_ENABLED("CONFIG_BLK_DEV_RAM"):
             printk(KERN_INFO + "Trying to unpack rootfs image as initramfs...\n")
@@ -65,7 +74,7 @@ def unpack_initrd():
                 printk(KERN_EMERG + "Initramfs unpacking failed: %s\n", err)
 
 
-def unpack_instead():
+def unpack_instead() -> None:
     """Upstream's way; but it would parse what has not been verified yet."""
     if g.trees:
         pr_err("initrd: what is verified as it is read cannot be unpacked: refused\n")
@@ -74,7 +83,7 @@ def unpack_instead():
         populate_initrd()
 
 
-def release_initrd():
+def release_initrd() -> None:
     """done: of do_populate_rootfs()"""
     security_initramfs_populated()
 
@@ -89,7 +98,7 @@ def release_initrd():
     init_flush_fput()
 
 
-def export_initrd():
+def export_initrd() -> None:
     if base.g.do_retain_initrd and initrd.initrd_start:
         base.g.bin_attr_initrd.size = initrd.initrd_end - initrd.initrd_start
         base.g.bin_attr_initrd.private = initrd.initrd_start
@@ -97,40 +106,40 @@ def export_initrd():
             pr_err("Failed to create initrd sysfs file")
 
 
-def overlaps_crashkernel():
+def overlaps_crashkernel() -> bool:
     if not IS_ENABLED("CONFIG_CRASH_RESERVE"):
         return False
     return initrd.initrd_start < __va(initrd.crashk_end) and initrd.initrd_end > __va(initrd.crashk_start)
 
 
-def claimed_segments(start, end):
+def claimed_segments(start: int, end: int) -> list[segment] | int:
     """What split() says; what is verified only as it is read is an image because the command line says so, and is not looked at."""
     if not g.trees:
         return split(start, end)
-    out = []
+    out: list[segment] = []
     at = start
     for tree in g.trees:
         if at < tree.start:
             run = split(at, tree.start)
             if run == -EINVAL:
                 return run
-            out += [segment(CPIO, at, tree.start)] if run == -ENOENT else run
+            out += [segment(CPIO, at, tree.start)] if isinstance(run, int) else run
         at = verify.tree_end(tree)
         out.append(segment(EROFS, tree.start, at))
     if at < end:
         run = split(at, end)
         if run == -EINVAL:
             return run
-        out += [segment(CPIO, at, end)] if run == -ENOENT else run
+        out += [segment(CPIO, at, end)] if isinstance(run, int) else run
     return out
 
 
-def region_verify(region, pos, length):
+def region_verify(region: memback.erofs_memback_region, pos: int, length: int) -> int:
     """->verify() of a region that has a tree."""
     return verify.tree_verify(next(t for t in g.trees if t.start == region.data), pos, length)
 
 
-def layered_claim():
+def layered_claim() -> bool:
     """Whether the initrd is to wait for layered_initrd_setup(). Context: the initrd is untouched."""
     if not initrd.initrd_start or IS_ENABLED("CONFIG_INITRAMFS_FORCE") or not IS_ENABLED("CONFIG_INITRD_LAYERED"):
         return False
@@ -147,7 +156,7 @@ def layered_claim():
 
 
 @series.replaces(base.do_populate_rootfs)
-def do_populate_rootfs(unused, cookie):
+def do_populate_rootfs(unused: Any, cookie: int) -> None:
     # Load the built in initramfs
     err = base.unpack_to_rootfs(initrd.initramfs_start, initrd.initramfs_size)
     if err:
@@ -164,7 +173,7 @@ def do_populate_rootfs(unused, cookie):
 
 # ------------------------------------------------------------------------- the attempt
 
-def layered_wait():
+def layered_wait() -> None:
     """The rest of wait_for_initramfs(): nobody sees a root of which a part is missing.
 
     Before the attempt nobody waits for it: an initcall may wait for a helper, and the attempt comes after all initcalls.
@@ -172,7 +181,7 @@ def layered_wait():
     wait_event(g.built, lambda: g.builder is None or g.builder is current())
 
 
-def lend(owner, seg):
+def lend(owner: initrd_owner, seg: segment) -> memback.erofs_memback_region:
     """A region for the mount of a segment. None: -ENOMEM."""
     tree = next((t for t in g.trees if t.start == seg.start), None)
     region = owner_lend(owner, seg, tree.data_blocks << verify.BLOCK_BITS if tree is not None else seg.end - seg.start)
@@ -181,27 +190,27 @@ def lend(owner, seg):
     return region
 
 
-def layered_initrd_setup():
+def layered_initrd_setup() -> None:
     """The one attempt. Context: PID 1, all initcalls have run, do_populate_rootfs() is through."""
-    segments, g.claimed = g.claimed, None
+    segments, g.claimed = g.claimed, NULL
     if segments is None:
         return
     err = stage_possible()              # before anybody waits for this task: a file system may come as a module, by a helper who does
     g.builder = current()
     st = layers()
-    owner = None if err else owner_alloc(initrd.initrd_start, initrd.initrd_end, base.g.do_retain_initrd)
+    owner: initrd_owner = NULL if err else owner_alloc(initrd.initrd_start, initrd.initrd_end, base.g.do_retain_initrd)
     if owner is not None:
         err, merged = build_layers(st, (initrd.initramfs_start, initrd.initramfs_size), segments, lambda seg: lend(owner, seg))
         if not err:
             err = switch_root(merged)
         layered_done(segments, owner) if not err else layered_failed(st, owner, err)
     else:
-        layered_failed(st, None, err or -ENOMEM)
-    g.builder = None
+        layered_failed(st, NULL, err or -ENOMEM)
+    g.builder = NULL
     wake_up(g.built)
 
 
-def layered_done(segments, owner):
+def layered_done(segments: list[segment], owner: initrd_owner) -> None:
     """The root stands."""
     pr_info("initrd: %d segments, %d of them mounted from memory\n", len(segments), sum(s.kind == EROFS for s in segments))
     export_initrd()
@@ -212,7 +221,7 @@ def layered_done(segments, owner):
     init_flush_fput()
 
 
-def layered_failed(st, owner, err):
+def layered_failed(st: layers, owner: initrd_owner, err: int) -> None:
     """Everything is taken down; then upstream's code does what it always does."""
     undo(st)
     pr_warn("initrd: layers cannot be mounted (%d), unpacking instead\n", err)
@@ -248,7 +257,7 @@ series.edits(main.kernel_init_freeable, ("""\
 
 # upstream panics where the unpacker has no memory; an attempt has something to fall back to
 
-_names = {"layered_attempting": lambda: stage.attempting}
+_names: dict[str, Callable[..., Any]] = {"layered_attempting": lambda: stage.attempting}
 
 series.edits(base.unpack_to_rootfs, ("""\
     if not bufs:
@@ -279,7 +288,7 @@ series.edits(base.dir_add, ("""\
 
 # upstream passes over what it cannot make; a layer that misses something for want of memory is no layer
 
-def layered_checked(err):
+def layered_checked(err: int) -> int:
     """``err`` of making a name while unpacking: what an archive cannot help ends the attempt."""
     if err in (-ENOMEM, -ENOSPC, -EIO) and stage.attempting:
         base.error("no memory for a layer")

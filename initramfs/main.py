@@ -5,6 +5,8 @@ Command lines are ``str``; argv_init and envp_init are lists without their NULL.
 """
 from __future__ import annotations
 
+from typing import Any
+
 from kemu.linux.async_ import async_init, async_synchronize_full
 from kemu.linux.bug import WARN
 from kemu.linux.completion import complete, completion, wait_for_completion
@@ -25,6 +27,7 @@ from kemu.linux.init import (
     early_param,
     free_initmem,
     initcall_levels,
+    initcall_t,
     kernel_execve,
     panic,
     set_system_state,
@@ -44,9 +47,9 @@ from kemu.linux.mount import mnt_init
 from kemu.linux.printk import KERN_DEBUG, pr_crit, pr_err, pr_info, pr_notice, pr_warn, printk
 from kemu.linux.sched import current, ktime_get, preempt_count, preempt_count_set
 from kemu.linux.slab import kfree, kzalloc
-from kemu.linux.statics import statics
+from kemu.linux.statics import per_machine, statics
 from kemu.linux.string import mem_read
-from kemu.linux.types import Ref, u32
+from kemu.linux.types import NULL, Ref, u32
 from kemu.linux.unaligned import get_unaligned_le32
 
 from initramfs.do_mounts import g as do_mounts_g
@@ -60,18 +63,34 @@ CONSOLE_LOGLEVEL_DEFAULT, CONSOLE_LOGLEVEL_DEBUG, CONSOLE_LOGLEVEL_QUIET = 7, 10
 LOG_WRAP_IDEAL_LEN = 1021           # CONFIG_CMDLINE_LOG_WRAP_IDEAL_LEN
 min_low_pfn = 1
 
-g = statics(argv_init=["init"] + [None] * 200, envp_init=["HOME=/", "TERM=linux"] + [None] * 200, panic_later=None, panic_param=None, execute_command=None,
-            ramdisk_execute_command="/init", ramdisk_execute_command_set=False, boot_command_line="", saved_command_line="",
-            static_command_line="", kthreadd_done=lambda: completion("rest_init()"), initcall_debug=False, blacklisted_initcalls=[],
-            bootconfig_found=False, early_done=False, initcall_calltime=0, console_loglevel=CONSOLE_LOGLEVEL_DEFAULT)
+
+@statics
+class g:
+    argv_init: list[str] = ["init"] + [NULL] * 200
+    envp_init: list[str] = ["HOME=/", "TERM=linux"] + [NULL] * 200
+    panic_later: str = NULL
+    panic_param: str = NULL
+    execute_command: str = NULL
+    ramdisk_execute_command: str = "/init"
+    ramdisk_execute_command_set = False
+    boot_command_line = ""
+    saved_command_line = ""
+    static_command_line = ""
+    kthreadd_done = per_machine(lambda: completion("rest_init()"))
+    initcall_debug = False
+    blacklisted_initcalls: list[str] = []
+    bootconfig_found = False
+    early_done = False
+    initcall_calltime = 0
+    console_loglevel = CONSOLE_LOGLEVEL_DEFAULT
 
 
-def pr_debug(fmt, *args):
+def pr_debug(fmt: str, *args: Any) -> None:
     """This file defines DEBUG."""
     printk(KERN_DEBUG + fmt, *args)
 
 
-def MAX_INIT_ARGS():
+def MAX_INIT_ARGS() -> int:
     """CONFIG_INIT_ENV_ARG_LIMIT: 32 but for UML, whose is 128"""
     return min(config_value("CONFIG_INIT_ENV_ARG_LIMIT", 32), 198)
 
@@ -79,13 +98,13 @@ def MAX_INIT_ARGS():
 MAX_INIT_ENVS = MAX_INIT_ARGS
 
 
-def strings(array):
+def strings(array: list[str]) -> list[str]:
     """A list of C strings up to its NULL."""
-    return array[:array.index(None)]
+    return array[:array.index(NULL)]
 
 
 @port_of("init/main.c", "obsolete_checksetup")
-def obsolete_checksetup(line):
+def obsolete_checksetup(line: str) -> bool:
     had_early_param = False
 
     for p in setups():
@@ -103,7 +122,7 @@ def obsolete_checksetup(line):
 
 
 @port_of("init/main.c", "get_boot_config_from_initrd")
-def get_boot_config_from_initrd():
+def get_boot_config_from_initrd() -> tuple[int, int] | None:
     """Cuts the boot configuration off the initrd's end; (address, size), or None."""
     if (not initrd.initrd_end or initrd.initrd_end < initrd.initrd_start
             or initrd.initrd_end - initrd.initrd_start < BOOTCONFIG_MAGIC_LEN + 8):
@@ -146,12 +165,12 @@ def get_boot_config_from_initrd():
 
 
 @port_of("include/linux/bootconfig.h", "xbc_calc_checksum")
-def xbc_calc_checksum(data, size):
+def xbc_calc_checksum(data: int, size: int) -> int:
     return u32(sum(mem_read(data, size))) if size else 0
 
 
 @port_of("init/main.c", "setup_boot_config")
-def setup_boot_config():
+def setup_boot_config() -> None:
     # Remove bootconfig data from initrd
     if IS_ENABLED("CONFIG_BLK_DEV_INITRD"):
         get_boot_config_from_initrd()
@@ -159,13 +178,13 @@ def setup_boot_config():
 
 @early_param("bootconfig")
 @port_of("init/main.c", "warn_bootconfig")
-def warn_bootconfig(str):
+def warn_bootconfig(str: str) -> int:
     pr_warn("WARNING: 'bootconfig' found on the kernel command line but CONFIG_BOOT_CONFIG is not set.\n")
     return 0
 
 
 @port_of("init/main.c", "set_init_arg")
-def set_init_arg(param, val, unused, arg):
+def set_init_arg(param: str, val: str, unused: str, arg: Any) -> int:
     """Anything after -- gets handed straight to init."""
     if g.panic_later:
         return 0
@@ -184,13 +203,13 @@ def set_init_arg(param, val, unused, arg):
 
 
 @port_of("init/main.c", "repair_env_string")
-def repair_env_string(param, val):
+def repair_env_string(param: str, val: str) -> str:
     """Change NUL term back to "=", to make "param" the whole string."""
     return param if val is None else f"{param}={val}"
 
 
 @port_of("init/main.c", "unknown_bootoption")
-def unknown_bootoption(param, val, unused, arg):
+def unknown_bootoption(param: str, val: str, unused: str, arg: Any) -> int:
     """Unknown boot options get handed to init, unless they look like unused parameters."""
     bootloader = ("BOOT_IMAGE=", "kexec")
     name = param
@@ -242,34 +261,34 @@ def unknown_bootoption(param, val, unused, arg):
 
 @__setup("init=")
 @port_of("init/main.c", "init_setup")
-def init_setup(str):
+def init_setup(str: str) -> int:
     g.execute_command = str
     # In case LILO is going to boot us with default command line, it prepends "auto" before the whole cmdline which makes the shell
     # think it should execute a script with such name. So we ignore all arguments entered _before_ init=... [MJ]
     for i in range(1, MAX_INIT_ARGS()):
-        g.argv_init[i] = None
+        g.argv_init[i] = NULL
     return 1
 
 
 @__setup("rdinit=")
 @port_of("init/main.c", "rdinit_setup")
-def rdinit_setup(str):
+def rdinit_setup(str: str) -> int:
     g.ramdisk_execute_command = str
     g.ramdisk_execute_command_set = True
     # See "auto" comment in init_setup
     for i in range(1, MAX_INIT_ARGS()):
-        g.argv_init[i] = None
+        g.argv_init[i] = NULL
     return 1
 
 
 @port_of("init/main.c", "setup_command_line")
-def setup_command_line(command_line):
+def setup_command_line(command_line: str) -> None:
     g.saved_command_line = g.boot_command_line
     g.static_command_line = command_line
 
 
 @port_of("init/main.c", "rest_init")
-def rest_init():
+def rest_init() -> None:
     # We need to spawn init first so that it obtains pid 1, however the init task will end up wanting to create kthreads, which, if we
     # schedule it before we create kthreadd, will OOPS.
     kernel_thread_fn(kernel_init, None, "swapper/0")
@@ -285,7 +304,7 @@ def rest_init():
 
 
 @port_of("init/main.c", "do_early_param")
-def do_early_param(param, val, unused, arg):
+def do_early_param(param: str, val: str, unused: str, arg: Any) -> int:
     """Check for early params."""
     for p in setups():
         if p.early and parameq(param, p.str):
@@ -296,12 +315,12 @@ def do_early_param(param, val, unused, arg):
 
 
 @port_of("init/main.c", "parse_early_options")
-def parse_early_options(cmdline):
+def parse_early_options(cmdline: str) -> None:
     parse_args("early options", cmdline, [], 0, 0, None, do_early_param)
 
 
 @port_of("init/main.c", "parse_early_param")
-def parse_early_param():
+def parse_early_param() -> None:
     """Arch code calls this early on, or if not, just before other parsing."""
     if g.early_done:
         return
@@ -313,21 +332,21 @@ def parse_early_param():
 
 @early_param("debug")
 @port_of("init/main.c", "debug_kernel")
-def debug_kernel(str):
+def debug_kernel(str: str) -> int:
     g.console_loglevel = CONSOLE_LOGLEVEL_DEBUG
     return 0
 
 
 @early_param("quiet")
 @port_of("init/main.c", "quiet_kernel")
-def quiet_kernel(str):
+def quiet_kernel(str: str) -> int:
     g.console_loglevel = CONSOLE_LOGLEVEL_QUIET
     return 0
 
 
 @early_param("loglevel")
 @port_of("init/main.c", "loglevel")
-def loglevel(str):
+def loglevel(str: str) -> int:
     newlevel = Ref(0)
 
     # Only update loglevel value when a correct setting was passed, to prevent blind crashes (when loglevel being set to 0) that are quite
@@ -340,7 +359,7 @@ def loglevel(str):
 
 
 @core_param("initcall_debug", noarg=True)
-def initcall_debug_set(val):
+def initcall_debug_set(val: str) -> int:
     """core_param(initcall_debug, initcall_debug, bool, 0644)"""
     on = Ref(False)
     err = kstrtobool("1" if val is None else val, on)
@@ -350,7 +369,7 @@ def initcall_debug_set(val):
 
 
 @port_of("init/main.c", "print_unknown_bootoptions")
-def print_unknown_bootoptions():
+def print_unknown_bootoptions() -> None:
     if g.panic_later or (g.argv_init[1] is None and g.envp_init[2] is None):
         return
 
@@ -359,7 +378,7 @@ def print_unknown_bootoptions():
 
 
 @port_of("init/main.c", "print_kernel_cmdline")
-def print_kernel_cmdline(cmdline):
+def print_kernel_cmdline(cmdline: str) -> None:
     """Print the kernel command line, with wrapping at spaces."""
     prefix, continuation = "Kernel command line: ", " \\"
     ideal = LOG_WRAP_IDEAL_LEN - len(prefix)
@@ -401,7 +420,7 @@ def print_kernel_cmdline(cmdline):
 
 
 @port_of("init/main.c", "start_kernel")
-def start_kernel():
+def start_kernel() -> None:
     g.boot_command_line = command_line = setup_arch()
     setup_boot_config()
     setup_command_line(command_line)
@@ -432,7 +451,7 @@ def start_kernel():
 
 @__setup("initcall_blacklist=")
 @port_of("init/main.c", "initcall_blacklist")
-def initcall_blacklist(str):
+def initcall_blacklist(str: str) -> int:
     # str argument is a comma-separated list of functions
     for str_entry in str.split(","):
         pr_debug("blacklisting initcall %s\n", str_entry)
@@ -441,7 +460,7 @@ def initcall_blacklist(str):
 
 
 @port_of("init/main.c", "initcall_blacklisted")
-def initcall_blacklisted(fn):
+def initcall_blacklisted(fn: initcall_t) -> bool:
     if not g.blacklisted_initcalls:
         return False
     # fn will be "function_name [module_name]" where [module_name] is not displayed for built-in init functions.
@@ -453,24 +472,24 @@ def initcall_blacklisted(fn):
 
 
 @port_of("init/main.c", "trace_initcall_start_cb")
-def trace_initcall_start_cb(data, fn):
+def trace_initcall_start_cb(data: Any, fn: initcall_t) -> None:
     printk(KERN_DEBUG + "calling  %s @ %i\n", fn.__name__, current().pid)
     g.initcall_calltime = ktime_get()
 
 
 @port_of("init/main.c", "trace_initcall_finish_cb")
-def trace_initcall_finish_cb(data, fn, ret):
+def trace_initcall_finish_cb(data: Any, fn: initcall_t, ret: int) -> None:
     rettime = ktime_get()
     printk(KERN_DEBUG + "initcall %s returned %d after %lld usecs\n", fn.__name__, ret, (rettime - g.initcall_calltime) // 1000)
 
 
 @port_of("init/main.c", "trace_initcall_level_cb")
-def trace_initcall_level_cb(data, level):
+def trace_initcall_level_cb(data: Any, level: str) -> None:
     printk(KERN_DEBUG + "entering initcall level: %s\n", level)
 
 
 @port_of("init/main.c", "do_one_initcall")
-def do_one_initcall(fn):
+def do_one_initcall(fn: initcall_t) -> int:
     count = preempt_count()
     msgbuf = ""
 
@@ -492,7 +511,7 @@ def do_one_initcall(fn):
 
 
 @port_of("init/main.c", "ignore_unknown_bootoption")
-def ignore_unknown_bootoption(param, val, unused, arg):
+def ignore_unknown_bootoption(param: str, val: str, unused: str, arg: Any) -> int:
     return 0
 
 
@@ -501,7 +520,7 @@ initcall_level_names = ("pure", "core", "postcore", "arch", "subsys", "fs", "dev
 
 
 @port_of("init/main.c", "do_initcall_level")
-def do_initcall_level(level, command_line):
+def do_initcall_level(level: int, command_line: str) -> None:
     parse_args(initcall_level_names[level], command_line, params, level, level, None, ignore_unknown_bootoption)
 
     if g.initcall_debug:
@@ -511,7 +530,7 @@ def do_initcall_level(level, command_line):
 
 
 @port_of("init/main.c", "do_initcalls")
-def do_initcalls():
+def do_initcalls() -> None:
     length = len(g.saved_command_line) + 1
     command_line = kzalloc(length, GFP_KERNEL)
     if not command_line:
@@ -525,13 +544,13 @@ def do_initcalls():
 
 
 @port_of("init/main.c", "do_basic_setup")
-def do_basic_setup():
+def do_basic_setup() -> None:
     driver_init()
     do_initcalls()
 
 
 @port_of("init/main.c", "do_pre_smp_initcalls")
-def do_pre_smp_initcalls():
+def do_pre_smp_initcalls() -> None:
     if g.initcall_debug:
         trace_initcall_level_cb(None, "early")
     for fn in initcall_levels()["early"]:
@@ -539,7 +558,7 @@ def do_pre_smp_initcalls():
 
 
 @port_of("init/main.c", "run_init_process")
-def run_init_process(init_filename):
+def run_init_process(init_filename: str) -> int:
     g.argv_init[0] = init_filename
     pr_info("Run %s as init process\n", init_filename)
     pr_debug("  with arguments:\n")
@@ -552,7 +571,7 @@ def run_init_process(init_filename):
 
 
 @port_of("init/main.c", "try_to_run_init_process")
-def try_to_run_init_process(init_filename):
+def try_to_run_init_process(init_filename: str) -> int:
     ret = run_init_process(init_filename)
 
     if ret and ret != -ENOENT:
@@ -562,7 +581,7 @@ def try_to_run_init_process(init_filename):
 
 
 @port_of("init/main.c", "mark_readonly")
-def mark_readonly():
+def mark_readonly() -> None:
     if not IS_ENABLED("CONFIG_STRICT_KERNEL_RWX"):
         if IS_ENABLED("CONFIG_ARCH_HAS_STRICT_KERNEL_RWX"):
             pr_warn("Kernel memory protection not selected by kernel config.\n")
@@ -571,7 +590,7 @@ def mark_readonly():
 
 
 @port_of("init/main.c", "kernel_init")
-def kernel_init(unused):
+def kernel_init(unused: Any) -> int:
     # Wait until kthreadd is all set-up.
     wait_for_completion(g.kthreadd_done)
 
@@ -617,7 +636,7 @@ def kernel_init(unused):
 
 
 @port_of("init/main.c", "console_on_rootfs")
-def console_on_rootfs():
+def console_on_rootfs() -> None:
     """Open /dev/console, for stdin/stdout/stderr, this should never fail."""
     file = filp_open("/dev/console", O_RDWR, 0)
 
@@ -631,7 +650,7 @@ def console_on_rootfs():
 
 
 @port_of("init/main.c", "kernel_init_freeable")
-def kernel_init_freeable():
+def kernel_init_freeable() -> None:
     workqueue_init()
 
     do_pre_smp_initcalls()
@@ -650,7 +669,7 @@ def kernel_init_freeable():
     if ramdisk_command_access != 0:
         if g.ramdisk_execute_command_set:
             pr_warn("check access for rdinit=%s failed: %i, ignoring\n", g.ramdisk_execute_command, ramdisk_command_access)
-        g.ramdisk_execute_command = None
+        g.ramdisk_execute_command = NULL
         prepare_namespace()
 
     # Ok, we have completed the initial bootup, and we're essentially up and running. Get rid of the initmem segments and start the

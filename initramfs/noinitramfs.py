@@ -14,7 +14,7 @@ from kemu.linux.umh import usermodehelper_enable
 @only_if("!CONFIG_BLK_DEV_INITRD")
 @rootfs_initcall
 @port_of("init/noinitramfs.c", "default_rootfs")
-def default_rootfs():
+def default_rootfs() -> int:
     """Create a simple rootfs that is similar to the default initramfs"""
     usermodehelper_enable()
     err = init_mkdir("/dev", 0o755)

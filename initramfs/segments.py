@@ -93,7 +93,7 @@ def compressed_end(buf: int, end: int, name: Ref) -> int:
     decompress = decompress_method(buf, end - buf, name)
     if decompress is None:
         return -EINVAL
-    failed = []
+    failed: list[str] = []
     ptr = Ref(0)
     res = decompress(buf, end - buf, None, lambda b, n: n, 0, ptr, failed.append)
     return -EINVAL if res or failed or not ptr.v or ptr.v > end - buf else buf + ptr.v

@@ -5,11 +5,13 @@ Everything here either stands when it returns 0, or has left nothing but what :f
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kemu.linux.dcache import d_is_dir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM
 from kemu.linux.fs import SB_RDONLY, Kstat, get_fs_type, put_filesystem, vfs_getattr
-from kemu.linux.fs_context import fs_context_for_mount, put_fs_context, vfs_parse_fs_string
+from kemu.linux.fs_context import FsContext, fs_context_for_mount, put_fs_context, vfs_parse_fs_string
 from kemu.linux.fs_struct import copy_fs_struct, current_fs, free_fs_struct
 from kemu.linux.init_syscalls import (
     init_chdir,
@@ -28,6 +30,7 @@ from kemu.linux.printk import pr_err
 from kemu.linux.sched import current
 from kemu.linux.stat import S_IFCHR, STATX_BASIC_STATS
 from kemu.linux.statics import statics
+from kemu.linux.types import NULL
 from kemu.linux.vfs.namespace import MNT_DETACH, do_new_mount_fc, path_umount
 from kemu.linux.xattr import do_getxattr, listxattr, vfs_listxattr
 from kemu.linux.xattr_set import do_setxattr
@@ -44,19 +47,21 @@ OVERLAY_PREFIX = b"trusted.overlay."
 FILE_SYSTEMS = ("tmpfs", "erofs", "overlay")
 
 # attempting: the unpacker works on a layer, and what fails is no reason to panic
-g = statics(attempting=False)
+@statics
+class g:
+    attempting = False
 
 
 class layers:
     """What stands on the stage: the lower layers' paths, topmost last, and what has to be unmounted, in order."""
 
-    def __init__(self):
-        self.lower = []
-        self.mounts = []
+    def __init__(self) -> None:
+        self.lower: list[str] = []
+        self.mounts: list[str] = []
         self.made_stage = False
 
 
-def stage_possible():
+def stage_possible() -> int:
     """Whether every file system is there. To be asked before the attempt begins: get_fs_type() may load a module, by a helper who waits for the initramfs."""
     for name in FILE_SYSTEMS:
         fs_type = get_fs_type(name)
@@ -68,7 +73,7 @@ def stage_possible():
 
 # ------------------------------------------------------------------------- mounts
 
-def mount_fc(fc, at):
+def mount_fc(fc: FsContext, at: str) -> int:
     """Put a context's mount at the path ``at`` and let the context go."""
     path = Path()
     err = kern_path(at, LOOKUP_FOLLOW, path)
@@ -79,7 +84,7 @@ def mount_fc(fc, at):
     return err
 
 
-def new_context(name, flags, *options):
+def new_context(name: str, flags: int, *options: tuple[str, str]) -> FsContext:
     """A context with options; or ERR_PTR()."""
     fs_type = get_fs_type(name)
     if fs_type is None:
@@ -96,14 +101,14 @@ def new_context(name, flags, *options):
     return fc
 
 
-def mount_options(name, at, flags, *options):
+def mount_options(name: str, at: str, flags: int, *options: tuple[str, str]) -> int:
     fc = new_context(name, flags, *options)
     return PTR_ERR(fc) if IS_ERR(fc) else mount_fc(fc, at)
 
 
 # ------------------------------------------------------------------------- layers
 
-def copy_xattrs(from_, to):
+def copy_xattrs(from_: Path, to: Path) -> int:
     """The extended attributes of one directory for another, without those by which overlayfs talks to itself."""
     size = vfs_listxattr(from_.dentry, 0, 0)
     if size <= 0:
@@ -121,7 +126,7 @@ def copy_xattrs(from_, to):
     return 0
 
 
-def copy_attrs(from_, to):
+def copy_attrs(from_: str, to: str) -> int:
     """A layer's root looks like that of the layer below, until somebody says otherwise."""
     below, above, stat = Path(), Path(), Kstat()
     err = kern_path(from_, LOOKUP_FOLLOW, below)
@@ -135,7 +140,7 @@ def copy_attrs(from_, to):
     return err or init_chown(to, stat.uid, stat.gid, 0) or init_chmod(to, stat.mode & 0o7777)
 
 
-def mount_overlay(st, upper, work, merged):
+def mount_overlay(st: layers, upper: str, work: str, merged: str) -> int:
     """An overlay of what there is; ``upper`` is a directory of the stage.
 
     What overlayfs cannot have it does without, and says so only in the log: no work directory, and it is read-only; no extended attributes, and a
@@ -162,7 +167,7 @@ def mount_overlay(st, upper, work, merged):
     return init_mkdir(probe, 0o700) or init_rmdir(probe)
 
 
-def add_erofs(st, n, seg, lend):
+def add_erofs(st: layers, n: int, seg: segment, lend: Callable[[segment], memback.erofs_memback_region]) -> int:
     """An image: mounted where it lies. ``lend(seg)`` gives its region."""
     at = f"{STAGE}/{n}"
     err = init_mkdir(at, 0o755)
@@ -190,16 +195,16 @@ def add_erofs(st, n, seg, lend):
     return err
 
 
-def unpack_in(root, start, size):
+def unpack_in(root: str, start: int, size: int) -> tuple[int, str]:
     """unpack_to_rootfs() with ``root`` as root and working directory of this task alone."""
     shared = current().fs
     private = copy_fs_struct(current_fs())
     if private is None:
-        return -ENOMEM, None
+        return -ENOMEM, NULL
     current().fs = private
     err = init_chdir(root) or init_chroot(".")
     g.attempting = True
-    message = None if err else base.unpack_to_rootfs(start, size)
+    message: str = NULL if err else base.unpack_to_rootfs(start, size)
     g.attempting = False
     current().fs = shared
     free_fs_struct(private)
@@ -207,7 +212,7 @@ def unpack_in(root, start, size):
     return err, message
 
 
-def add_cpio(st, n, runs, last):
+def add_cpio(st: layers, n: int, runs: list[tuple[int, int]], last: bool) -> int:
     """Archives in a row: unpacked over everything below, into a directory of the stage that then is a layer. ``last``: of the whole initrd."""
     upper, work, merged = f"{STAGE}/{n}", f"{STAGE}/{n}w", f"{STAGE}/{n}m"
     err = init_mkdir(upper, 0o755)
@@ -236,19 +241,20 @@ def add_cpio(st, n, runs, last):
     return 0
 
 
-def build_layers(st, builtin, segments, lend):
-    """Return: (0, path of the finished root) or (error, None). ``builtin``: the kernel's own archive, (start, size); ``lend(segment)`` gives a region."""
+def build_layers(st: layers, builtin: tuple[int, int], segments: list[segment],
+                 lend: Callable[[segment], memback.erofs_memback_region]) -> tuple[int, str]:
+    """Return: (0, path of the finished root) or (error, NULL). ``builtin``: the kernel's own archive, (start, size); ``lend(segment)`` gives a region."""
     err = init_mkdir(STAGE, 0o700)
     if err:
-        return err, None
+        return err, NULL
     st.made_stage = True
     err = mount_options("tmpfs", STAGE, 0, ("source", "tmpfs"), ("mode", "0755"))
     if err:
-        return err, None
+        return err, NULL
     st.mounts.append(STAGE)
 
     # the built-in archive is the lowest layer; adjacent archives are one layer
-    rows = []
+    rows: list[segment | list[tuple[int, int]]] = []
     start, size = builtin
     if size:
         rows.append([(start, start + size)])
@@ -263,16 +269,16 @@ def build_layers(st, builtin, segments, lend):
         last = n == len(rows) - 1
         err = add_erofs(st, n, row, lend) if isinstance(row, segment) else add_cpio(st, n, row, last)
         if err:
-            return err, None
+            return err, NULL
     if not isinstance(rows[-1], segment):
         return 0, f"{STAGE}/{len(rows) - 1}m"
     upper, work, merged = f"{STAGE}/u", f"{STAGE}/w", f"{STAGE}/m"
     err = (init_mkdir(upper, 0o755) or copy_attrs(st.lower[-1], upper) or init_mkdir(work, 0o755) or init_mkdir(merged, 0o755)
            or mount_overlay(st, upper, work, merged))
-    return (err, None) if err else (0, merged)
+    return (err, NULL) if err else (0, merged)
 
 
-def switch_root(merged):
+def switch_root(merged: str) -> int:
     """The overlay takes rootfs's place, for every task; rootfs and the stage are not seen any more."""
     new = Path()
     err = kern_path(merged, LOOKUP_FOLLOW, new)
@@ -289,7 +295,7 @@ def switch_root(merged):
     return 0
 
 
-def undo(st):
+def undo(st: layers) -> None:
     """Take down what stands, last things first. Who is still in there keeps it until he leaves."""
     for at in reversed(st.mounts):
         err = init_umount(at, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from binascii import Error, unhexlify
 from struct import Struct
 from struct import error as StructError
+from typing import Any, NoReturn
 
 from kemu.linux.async_ import ASYNC_DOMAIN_EXCLUSIVE
 from kemu.linux.decompress import decompress_method
@@ -12,7 +13,7 @@ from kemu.linux.err import IS_ERR
 from kemu.linux.errno import EAGAIN, EINTR
 from kemu.linux.fcntl import AT_SYMLINK_NOFOLLOW, O_CREAT, O_LARGEFILE, O_TRUNC, O_WRONLY
 from kemu.linux.file import fput
-from kemu.linux.fs import Kstat, filp_open, kernel_write, vfs_fchmod, vfs_fchown, vfs_truncate, vfs_utimes
+from kemu.linux.fs import File, Kstat, filp_open, kernel_write, vfs_fchmod, vfs_fchown, vfs_truncate, vfs_utimes
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import port_of
 from kemu.linux.init import panic
@@ -31,15 +32,16 @@ from kemu.linux.init_syscalls import (
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MKDEV, new_encode_dev
 from kemu.linux.list import list_add, list_del, list_for_each_entry
+from kemu.linux.path import Path
 from kemu.linux.printk import pr_debug, pr_err
 from kemu.linux.series import Unedited
 from kemu.linux.slab import kfree, kmalloc, kmalloc_obj
 from kemu.linux.stat import S_IFMT, S_IFREG, S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK
-from kemu.linux.statics import statics
+from kemu.linux.statics import per_machine, statics
 from kemu.linux.string import c_path, get_char, leading_nuls, mem_read, memcpy, put_char, sum_bytes
 from kemu.linux.sysfs import bin_attribute, sysfs_bin_attr_simple_read
 from kemu.linux.time64 import timespec64
-from kemu.linux.types import Ref, list_head, s32, s64, this, u32, ulong
+from kemu.linux.types import NULL, Ref, list_head, s32, s64, this, u32, ulong
 from kemu.linux.vfs.whole import new_file, new_files_in
 
 CPIO_HDRLEN = 110
@@ -61,7 +63,7 @@ class hash_entry:
     def __init__(self) -> None:
         self.ino = self.minor = self.major = 0
         self.mode = 0
-        self.next: hash_entry | None = None
+        self.next: hash_entry = NULL
         self.name = ""
 
 
@@ -84,17 +86,45 @@ SYMLINK_OFS = CPIO_HDRLEN
 NAME_OFS = SYMLINK_OFS + PATH_MAX + N_ALIGN(PATH_MAX) + 1
 SIZEOF_BUFS = NAME_OFS + N_ALIGN(PATH_MAX)
 
-g = statics(csum_present=False, io_csum=0, message=None, head=lambda: [None] * 32, hardlink_seen=False, dir_list=list_head, mtime=0,
-            ino=0, major=0, minor=0, nlink=0, mode=0, body_len=0, name_len=0, uid=0, gid=0, rdev=0, hdr_csum=0,
-            state=Start, next_state=Start, victim=0, byte_count=0, this_header=0, next_header=0,
-            collected=0, remains=0, collect=0, header_buf=0, symlink_buf=0, name_buf=0, wfile=None, wfile_pos=lambda: Ref(0),
-            my_inptr=lambda: Ref(0), do_retain_initrd=0, initramfs_async=lambda: Ref(True),
-            bin_attr_initrd=lambda: bin_attribute("initrd", 0o440, sysfs_bin_attr_simple_read),
-            initramfs_domain=ASYNC_DOMAIN_EXCLUSIVE("initramfs_domain"), initramfs_cookie=0)
+
+@statics
+class g:
+    csum_present = False
+    io_csum = 0
+    message: str = NULL
+    head: list[hash_entry] = [NULL] * 32
+    hardlink_seen = False
+    dir_list: list_head
+    mtime = 0
+
+    ino = major = minor = nlink = 0
+    mode = 0
+    body_len = name_len = 0
+    uid = gid = 0
+    rdev = 0
+    hdr_csum = 0
+
+    state = Start
+    next_state = Start
+    victim = 0
+    byte_count = 0
+    this_header = next_header = 0
+    collected = 0
+    remains = 0
+    collect = 0
+    header_buf = symlink_buf = name_buf = 0
+    wfile: File = NULL
+    wfile_pos: Ref
+    my_inptr: Ref
+    do_retain_initrd = 0
+    initramfs_async = per_machine(lambda: Ref(True))
+    bin_attr_initrd = per_machine(lambda: bin_attribute("initrd", 0o440, sysfs_bin_attr_simple_read))
+    initramfs_domain = per_machine(ASYNC_DOMAIN_EXCLUSIVE("initramfs_domain"))
+    initramfs_cookie = 0
 
 
 @port_of("init/initramfs.c", "xwrite")
-def xwrite(file, p, count, pos):
+def xwrite(file: File, p: int, count: int, pos: Ref) -> int:
     out = 0
 
     # sys_write only can write MAX_RW_COUNT aka 2G-4K bytes at most
@@ -119,12 +149,12 @@ def xwrite(file, p, count, pos):
 
 
 @port_of("init/initramfs.c", "error")
-def error(x):
+def error(x: str) -> None:
     if not g.message:
         g.message = x
 
 
-def panic_show_mem(fmt, *args):
+def panic_show_mem(fmt: str, *args: Any) -> NoReturn:
     """``panic_show_mem(fmt, ...)``: show_mem() has nothing to add here."""
     panic(fmt, *args)
 
@@ -132,17 +162,17 @@ def panic_show_mem(fmt, *args):
 # link hash
 
 @port_of("init/initramfs.c", "hash")
-def hash(major, minor, ino):
+def hash(major: int, minor: int, ino: int) -> int:
     tmp = ulong(s32(s32(ino) + s32(minor) + s32(s32(major) << 3)))
     tmp = ulong(tmp + (tmp >> 5))
     return tmp & 31
 
 
 @port_of("init/initramfs.c", "find_link")
-def find_link(major, minor, ino, mode, name):
+def find_link(major: int, minor: int, ino: int, mode: int, name: str) -> str:
     major, minor, ino = s32(major), s32(minor), s32(ino)
     h = hash(major, minor, ino)
-    last = None
+    last = NULL
     p = g.head[h]
     while p is not None:
         if p.ino == ino and p.minor == minor and p.major == major and not (p.mode ^ mode) & S_IFMT:
@@ -157,17 +187,17 @@ def find_link(major, minor, ino, mode, name):
     q.ino = ino
     q.mode = mode
     q.name = name
-    q.next = None
+    q.next = NULL
     if last is None:
         g.head[h] = q
     else:
         last.next = q
     g.hardlink_seen = True
-    return None
+    return NULL
 
 
 @port_of("init/initramfs.c", "free_hash")
-def free_hash():
+def free_hash() -> None:
     if g.hardlink_seen:
         for i in range(32):
             while g.head[i] is not None:
@@ -180,7 +210,7 @@ def free_hash():
 # CONFIG_INITRAMFS_PRESERVE_MTIME
 
 @port_of("init/initramfs.c", "do_utime")
-def do_utime(filename, mtime):
+def do_utime(filename: str, mtime: int) -> None:
     if not IS_ENABLED("CONFIG_INITRAMFS_PRESERVE_MTIME"):
         return
     t = (timespec64(mtime, 0),) * 2
@@ -188,7 +218,7 @@ def do_utime(filename, mtime):
 
 
 @port_of("init/initramfs.c", "do_utime_path")
-def do_utime_path(path, mtime):
+def do_utime_path(path: Path, mtime: int) -> None:
     if not IS_ENABLED("CONFIG_INITRAMFS_PRESERVE_MTIME"):
         return
     t = (timespec64(mtime, 0),) * 2
@@ -196,7 +226,7 @@ def do_utime_path(path, mtime):
 
 
 @port_of("init/initramfs.c", "dir_add")
-def dir_add(name, nlen, mtime):
+def dir_add(name: str, nlen: int, mtime: int) -> None:
     if not IS_ENABLED("CONFIG_INITRAMFS_PRESERVE_MTIME"):
         return
     de = kmalloc_obj(dir_entry)
@@ -208,7 +238,7 @@ def dir_add(name, nlen, mtime):
 
 
 @port_of("init/initramfs.c", "dir_utime")
-def dir_utime():
+def dir_utime() -> None:
     for de in list_for_each_entry(g.dir_list):
         list_del(de.list)
         do_utime(de.name, de.mtime)
@@ -218,7 +248,7 @@ def dir_utime():
 # cpio header parsing
 
 @port_of("init/initramfs.c", "parse_header")
-def parse_header(s):
+def parse_header(s: int) -> int:
     try:
         # hex2bin((u8 *)header, s + 6, sizeof(header))
         b = unhexlify(mem_read(s + 6, 104))
@@ -245,7 +275,7 @@ def parse_header(s):
 # Finite-state machine
 
 @port_of("init/initramfs.c", "eat")
-def eat(n):
+def eat(n: int) -> None:
     n = u32(n)
     g.victim += n
     g.this_header += n
@@ -253,7 +283,7 @@ def eat(n):
 
 
 @port_of("init/initramfs.c", "read_into")
-def read_into(buf, size, next):
+def read_into(buf: int, size: int, next: int) -> None:
     if g.byte_count >= size:
         g.collected = g.victim
         eat(size)
@@ -266,13 +296,13 @@ def read_into(buf, size, next):
 
 
 @port_of("init/initramfs.c", "do_start")
-def do_start():
+def do_start() -> int:
     read_into(g.header_buf, CPIO_HDRLEN, GotHeader)
     return 0
 
 
 @port_of("init/initramfs.c", "do_collect")
-def do_collect():
+def do_collect() -> int:
     n = g.remains
     if g.byte_count < n:
         n = g.byte_count
@@ -287,7 +317,7 @@ def do_collect():
 
 
 @port_of("init/initramfs.c", "do_header")
-def do_header():
+def do_header() -> int:
     magic = mem_read(g.collected, 6)
     if magic == b"070701":
         g.csum_present = False
@@ -320,7 +350,7 @@ def do_header():
 
 
 @port_of("init/initramfs.c", "do_skip")
-def do_skip():
+def do_skip() -> int:
     if g.this_header + g.byte_count < g.next_header:
         eat(g.byte_count)
         return 1
@@ -331,7 +361,7 @@ def do_skip():
 
 
 @port_of("init/initramfs.c", "do_reset")
-def do_reset():
+def do_reset() -> int:
     # while (byte_count && *victim == '\0') eat(1);
     while g.byte_count:
         n = leading_nuls(g.victim, min(g.byte_count, 1 << 20))
@@ -344,7 +374,7 @@ def do_reset():
 
 
 @port_of("init/initramfs.c", "clean_path")
-def clean_path(path, fmode):
+def clean_path(path: str, fmode: int) -> None:
     st = Kstat()
 
     if not init_stat(path, st, AT_SYMLINK_NOFOLLOW) and (st.mode ^ fmode) & S_IFMT:
@@ -355,7 +385,7 @@ def clean_path(path, fmode):
 
 
 @port_of("init/initramfs.c", "maybe_link")
-def maybe_link(collected):
+def maybe_link(collected: str) -> int:
     if g.nlink >= 2:
         old = find_link(g.major, g.minor, g.ino, g.mode, collected)
         if old is not None:
@@ -365,7 +395,7 @@ def maybe_link(collected):
 
 
 @port_of("init/initramfs.c", "do_name")
-def do_name():
+def do_name() -> int:
     g.state = SkipIt
     g.next_state = Reset
 
@@ -413,7 +443,7 @@ def do_name():
 
 
 @port_of("init/initramfs.c", "do_copy")
-def do_copy():
+def do_copy() -> int:
     if g.byte_count >= g.body_len:
         if xwrite(g.wfile, g.victim, g.body_len, g.wfile_pos) != g.body_len:
             error("write error")
@@ -434,7 +464,7 @@ def do_copy():
 
 
 @port_of("init/initramfs.c", "do_symlink")
-def do_symlink():
+def do_symlink() -> int:
     if get_char(g.collected + g.name_len - 1) != 0:
         pr_err("initramfs symlink without nulterm: %.*s\n", g.name_len, mem_read(g.collected, g.name_len))
         error("malformed archive")
@@ -458,7 +488,7 @@ _inlined = Unedited(do_start, read_into, eat, do_header, parse_header, do_name, 
                     filp_open, vfs_fchown, vfs_fchmod, vfs_truncate, kernel_write, vfs_utimes, fput, init_stat, get_char, mem_read, c_path, leading_nuls)
 
 
-def _whole_files():
+def _whole_files() -> None:
     """As many new regular files as are in the buffer as a whole, one member after the other, where nobody listens.
 
     Stands for do_start(), do_header(), do_name(), do_copy() and do_skip() of each, for do_reset() and the callers' next ``state = Start`` between two
@@ -502,7 +532,7 @@ def _whole_files():
         victim += size
         base += size
         left -= size
-        if not left or buf[base:base + 1] != b"0":
+        if not left or buf[base] != 0x30:
             break
     if wfile is None:
         return
@@ -519,7 +549,7 @@ def _whole_files():
 
 
 @port_of("init/initramfs.c", "write_buffer")
-def write_buffer(buf, len_):
+def write_buffer(buf: int, len_: int) -> int:
     g.byte_count = len_
     g.victim = buf
 
@@ -531,7 +561,7 @@ def write_buffer(buf, len_):
 
 
 @port_of("init/initramfs.c", "flush_buffer")
-def flush_buffer(bufv, len_):
+def flush_buffer(bufv: int, len_: int) -> int:
     buf = bufv
     origLen = len_
     if g.message:
@@ -555,7 +585,7 @@ def flush_buffer(bufv, len_):
 
 
 @port_of("init/initramfs.c", "unpack_to_rootfs")
-def unpack_to_rootfs(buf, len_):
+def unpack_to_rootfs(buf: int, len_: int) -> str:
     """Decompress and extract an initramfs archive: None for success or an error message."""
     bufs = kmalloc(SIZEOF_BUFS, GFP_KERNEL)
     if not bufs:
@@ -568,7 +598,7 @@ def unpack_to_rootfs(buf, len_):
     compress_name = Ref(None)
     g.state = Start
     g.this_header = 0
-    g.message = None
+    g.message = NULL
     while not g.message and len_:
         saved_offset = g.this_header
         first = get_char(buf)

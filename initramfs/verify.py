@@ -24,6 +24,7 @@ from kemu.linux.series import Series
 from kemu.linux.sha256 import SHA256_DIGEST_SIZE, sha256, sha256_ctx, sha256_final, sha256_init, sha256_update
 from kemu.linux.statics import statics
 from kemu.linux.string import mem_read
+from kemu.linux.types import NULL
 
 from initramfs import initramfs as base
 from initramfs import main
@@ -37,7 +38,9 @@ series = Series("initrd-verify", ("initramfs",), "digests and hash trees of init
 config = {"CONFIG_INITRD_VERIFY": True}
 
 # segments: what the command line says, in order; None: nothing, []: something that cannot be understood
-g = statics(segments=None)
+@statics
+class g:
+    segments: list[trusted] = NULL
 
 
 class trusted:
@@ -45,7 +48,7 @@ class trusted:
 
     __slots__ = ("alg", "salt", "size", "value")
 
-    def __init__(self, size, alg, value, salt):
+    def __init__(self, size: int, alg: str, value: bytes, salt: bytes) -> None:
         self.size = size
         self.alg = alg
         self.value = value
@@ -54,14 +57,14 @@ class trusted:
 
 # ------------------------------------------------------------------------- the command line
 
-def _hex(text, most):
+def _hex(text: str, most: int) -> bytes | None:
     """Bytes of lower-case hex, or None."""
     if len(text) % 2 or len(text) > 2 * most or text.strip("0123456789abcdef"):
         return None
     return bytes.fromhex(text)
 
 
-def parse_segment(word):
+def parse_segment(word: str) -> trusted | None:
     """``SIZE:ALG:HEX[:SALT]``; None if it is anything else."""
     size, _, rest = word.partition(":")
     alg, _, rest = rest.partition(":")
@@ -75,7 +78,7 @@ def parse_segment(word):
 
 
 @__setup("initrd_segments=")
-def initrd_segments_setup(str):
+def initrd_segments_setup(str: str) -> int:
     """``initrd_segments=SEGMENT[,SEGMENT]...``: padding included, byte for byte."""
     if not IS_ENABLED("CONFIG_INITRD_VERIFY"):
         return 0
@@ -93,7 +96,7 @@ def initrd_segments_setup(str):
 
 # ------------------------------------------------------------------------- hash trees
 
-def block_digest(salt, addr, n):
+def block_digest(salt: bytes, addr: int, n: int) -> bytes:
     """Of a block with ``n`` bytes, the rest zeros."""
     ctx = sha256_ctx()
     sha256_init(ctx)
@@ -104,7 +107,7 @@ def block_digest(salt, addr, n):
     return sha256_final(ctx)
 
 
-def tree_root(addr, size, salt):
+def tree_root(addr: int, size: int, salt: bytes) -> bytes:
     """The root of the tree over [addr, addr + size), level by level."""
     level = b"".join(block_digest(salt, addr + at, min(BLOCK, size - at)) for at in range(0, size, BLOCK))
     while len(level) > SHA256_DIGEST_SIZE:
@@ -120,7 +123,7 @@ def tree_root(addr, size, salt):
     return level
 
 
-def level_blocks(data_blocks):
+def level_blocks(data_blocks: int) -> list[int]:
     """Blocks of each level of a stored tree, the one above the data first; none for a single block."""
     out = []
     n = data_blocks
@@ -130,7 +133,7 @@ def level_blocks(data_blocks):
     return out
 
 
-def data_blocks_of(blocks):
+def data_blocks_of(blocks: int) -> int:
     """How many of ``blocks`` are data if the others are their tree. -EINVAL: no number fits."""
     lo, hi = 1, blocks
     while lo < hi:
@@ -150,13 +153,13 @@ class hash_tree:
 
     __slots__ = ("data_blocks", "levels", "root", "salt", "start", "verified")
 
-    def __init__(self, start, data_blocks, root, salt):
+    def __init__(self, start: int, data_blocks: int, root: bytes, salt: bytes) -> None:
         self.start = start
         self.data_blocks = data_blocks
         self.root = root
         self.salt = salt
         blocks = level_blocks(data_blocks)
-        self.levels = []
+        self.levels: list[tuple[int, int]] = []
         at = start + (data_blocks << BLOCK_BITS)
         for n in reversed(blocks):              # the top comes first
             self.levels.insert(0, (at, n))
@@ -164,12 +167,12 @@ class hash_tree:
         self.verified = [bytearray(n) for n in (data_blocks, *blocks)]
 
 
-def tree_end(tree):
+def tree_end(tree: hash_tree) -> int:
     """The address behind the data and the tree."""
     return tree.levels[0][0] + (tree.levels[0][1] << BLOCK_BITS) if tree.levels else tree.start + (tree.data_blocks << BLOCK_BITS)
 
 
-def tree_verify_block(tree, level, block):
+def tree_verify_block(tree: hash_tree, level: int, block: int) -> int:
     """A block of the data (level 0) or of a level above, and all that its digest rests on. Return: 0 or -EIO, with a message."""
     if tree.verified[level][block]:
         return 0
@@ -190,7 +193,7 @@ def tree_verify_block(tree, level, block):
     return 0
 
 
-def tree_verify(tree, pos, length):
+def tree_verify(tree: hash_tree, pos: int, length: int) -> int:
     """Every block of [pos, pos + length) of the data. Return: 0; -EIO."""
     for block in range(pos >> BLOCK_BITS, DIV_ROUND_UP(pos + length, BLOCK)):
         if block >= tree.data_blocks:
@@ -203,12 +206,12 @@ def tree_verify(tree, pos, length):
 
 # ------------------------------------------------------------------------- the initrd
 
-def refuse(i, seg, at, why):
+def refuse(i: int, seg: trusted, at: int, why: str) -> int:
     pr_err("initrd: segment %d (%lu bytes at offset %lu): %s: refused\n", i, seg.size, at, why)
     return -EINVAL
 
 
-def verify_segments(start, end, trees=None):
+def verify_segments(start: int, end: int, trees: list[hash_tree] | None = None) -> int:
     """Verify [start, end) before anything of it is parsed.
 
     ``trees``: a list to which the stored trees are added, None if the design cannot read through one. Return: 0, or -EINVAL with a message.
@@ -241,12 +244,12 @@ def verify_segments(start, end, trees=None):
     return 0
 
 
-def initrd_refused(trees=None):
+def initrd_refused(trees: list[hash_tree] | None = None) -> bool:
     """Whether the initrd is not to be touched; ``trees`` as in verify_segments(). Context: before anything of it is parsed."""
     return g.segments is not None and verify_segments(initrd.initrd_start, initrd.initrd_end, trees) != 0
 
 
-def segments_said():
+def segments_said() -> bool:
     """Whether the command line has initrd_segments=, before it is parsed for good."""
     said = "initrd_segments="
     return IS_ENABLED("CONFIG_INITRD_VERIFY") and any(parameqn(word.strip('"'), said, len(said)) for word in main.g.boot_command_line.split())
@@ -271,7 +274,7 @@ upstream.edits(base.do_populate_rootfs, ("""\
 """), names={"initrd_refused": initrd_refused})
 
 
-def drop_refused():
+def drop_refused() -> None:
     """For a design that looks at the initrd before do_populate_rootfs() does: there is none any more."""
     if not initrd.initrd_start or IS_ENABLED("CONFIG_INITRAMFS_FORCE") or not initrd_refused():
         return

@@ -101,6 +101,7 @@ class Boot:
                 raise s
         if r.ok:
             return True
+        assert r.error is not None
         if not may_fail or r.ended == "panic" and not any(p in r.error.title for p in PANICS):
             why = next((line for line in r.log if line.startswith("Failed to execute")), r.error.title)
             self.run.fail(f"the boot ends: {why}", *r.log[-4:], cause=f"boot ends: {why}")
@@ -285,6 +286,7 @@ def memory(run: Run) -> None:
     b.check_clean()
     r = b.result
     region = r.initrd
+    assert region is not None
     for start, end, _, what, _ in r.freed:
         if start < region.addr - 4095 or end > region.addr + region.size + 4095:
             run.fail(f"freed beyond the initrd: {start:#x} to {end:#x}", cause="freed beyond")

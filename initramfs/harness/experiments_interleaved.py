@@ -199,7 +199,7 @@ def rows_and_faults(run: Run) -> None:
     if row is None:
         return
     at = run.pick.int("at", 0, 4095)
-    where = {"builtin": BASE, "at": at, "cmdline": run.pick.one_of("command line", ("", "initramfs_async=0"))}
+    where: dict[str, Any] = {"builtin": BASE, "at": at, "cmdline": run.pick.one_of("command line", ("", "initramfs_async=0"))}
     actors = Actors((), firmware=bool(run.pick.int("firmware", 0, 1)))
     run.show(row.describe(), f"{at} bytes behind a page boundary")
     seen = _boot_anyhow("layered", row.data, run=run, schedule=True, prepare=actors.install, limit=1000, preempt=200, **where)

@@ -99,7 +99,7 @@ def crash_kernel(run: Run) -> None:
         start = m.parts["initrd"][0]
         m.parts["crashk_res"] = (start + crashk[0], start + crashk[1])
 
-    options = {"cmdline": "retain_initrd" if retain else "", "config": {"CONFIG_CRASH_RESERVE": True}, "prepare": prepare}
+    options: dict[str, Any] = {"cmdline": "retain_initrd" if retain else "", "config": {"CONFIG_CRASH_RESERVE": True}, "prepare": prepare}
     seen = _boot(run, parts, **options)
     if crashk[0] < size and crashk[1] > 0:
         ever = boot("upstream", parts.data, at=parts.at, **options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from kemu.linux.honesty import custom, dup, names
 from kemu.linux.statics import statics
@@ -115,7 +115,7 @@ def __init(fn: F) -> F:
 
 
 @custom("kernel/panic.c", "panic", "raises KernelPanic")
-def panic(fmt: str, *args: Any) -> None:
+def panic(fmt: str, *args: Any) -> NoReturn:
     """``void panic(const char *fmt, ...)``: logs and ends the boot."""
     from kemu.linux.printk import pr_emerg, vsprintf
 

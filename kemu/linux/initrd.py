@@ -5,7 +5,19 @@ from __future__ import annotations
 from kemu.linux.honesty import names
 from kemu.linux.statics import statics
 
+
 # initrd_start .. initrd_end are virtual addresses, phys_initrd_start a physical one; __initramfs_start and __initramfs_size are vmlinux's
-initrd = statics(initrd_start=0, initrd_end=0, initrd_below_start_ok=0, phys_initrd_start=0, phys_initrd_size=0,
-                 initramfs_start=0, initramfs_size=0, crashk_start=0, crashk_end=0)
+@statics
+class initrd:
+    initrd_start = 0
+    initrd_end = 0
+    initrd_below_start_ok = 0
+    phys_initrd_start = 0
+    phys_initrd_size = 0
+    initramfs_start = 0
+    initramfs_size = 0
+    crashk_start = 0
+    crashk_end = 0
+
+
 names("custom", "include/linux/initrd.h", "initrd", how="initrd_start and its kin, and the linker's __initramfs_start, as attributes")

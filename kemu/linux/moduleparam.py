@@ -13,10 +13,10 @@ from kemu.linux.printk import pr_err
 from kemu.linux.string_helpers import simple_strtoull
 from kemu.linux.types import Ref, s32
 from kemu.machine import parameters
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 
 _SPACE = " \t\n\v\f\r\xa0\udca0"
-parse_unknown_fn = Callable[[str, "str | None", str, Any], int]
+parse_unknown_fn = Callable[[str, str, str, Any], int]
 
 
 class kernel_param:
@@ -24,7 +24,7 @@ class kernel_param:
 
     __slots__ = ("level", "name", "noarg", "set")
 
-    def __init__(self, name: str, set_: Callable[[str | None], int], level: int = -1, noarg: bool = False):
+    def __init__(self, name: str, set_: Callable[[str], int], level: int = -1, noarg: bool = False):
         self.name = name
         self.set = set_
         self.level = level
@@ -35,9 +35,9 @@ params: list[kernel_param] = []         # __start___param .. __stop___param
 
 
 @custom("include/linux/moduleparam.h", "core_param", "a decorator of the setter")
-def core_param(name: str, *, noarg: bool = False) -> Callable[[Callable[[str | None], int]], Callable[[str | None], int]]:
+def core_param(name: str, *, noarg: bool = False) -> Callable[[Callable[[str], int]], Callable[[str], int]]:
     """``core_param(name, var, type, perm)``"""
-    def deco(fn: Callable[[str | None], int]) -> Callable[[str | None], int]:
+    def deco(fn: Callable[[str], int]) -> Callable[[str], int]:
         params.append(kernel_param(name, fn, -1, noarg))
         return fn
     return deco
@@ -56,7 +56,7 @@ def parameqn(a: str, b: str, n: int) -> bool:
 
 
 @custom("lib/cmdline.c", "get_option", "the string is not moved on")
-def get_option(str: str | None, pint: Ref) -> int:
+def get_option(str: str, pint: Ref) -> int:
     """``int get_option(char **str, int *pint)``: 0 no number, 1 a number, 2 and a comma behind it, 3 a hyphen behind it."""
     if not str:
         return 0
@@ -69,7 +69,7 @@ def get_option(str: str | None, pint: Ref) -> int:
 
 
 @port_of("lib/cmdline.c", "next_arg")
-def next_arg(args: str) -> tuple[str, str, str | None]:
+def next_arg(args: str) -> tuple[str, str, str]:
     """``char *next_arg(char *args, char **param, char **val)``: what is left, the parameter, and its value or None."""
     equals = 0
     in_quote = quoted = False
@@ -92,7 +92,7 @@ def next_arg(args: str) -> tuple[str, str, str | None]:
     word, rest = args[:i], args[i + 1:]
     last_quote = word[-1:] == '"'
     if not equals:
-        param, val = word, None
+        param, val = word, NULL
         if quoted and last_quote:
             param = param[:-1]
     else:
@@ -116,7 +116,7 @@ _NUMBERS = {"byte": (kstrtouint, 0, 255), "short": (kstrtoint, -32768, 32767), "
 
 
 @custom("kernel/params.c", "param_set_TYPE", "checks the value and sets nothing; types that are not of params.c take all")
-def param_check(kind: str, val: str | None) -> int:
+def param_check(kind: str, val: str) -> int:
     """What ``param_ops_KIND.set`` says to a value: 0, -EINVAL, -ERANGE."""
     out = Ref(0)
     if kind in ("bool", "bool_enable_only", "invbool", "bint"):
@@ -128,7 +128,7 @@ def param_check(kind: str, val: str | None) -> int:
 
 
 @custom("kernel/params.c", "parse_one", "parameters belong to no module: kernel_param_lock() is not taken")
-def parse_one(param: str, val: str | None, doing: str, min_level: int, max_level: int, arg: Any, handle_unknown: parse_unknown_fn | None,
+def parse_one(param: str, val: str, doing: str, min_level: int, max_level: int, arg: Any, handle_unknown: parse_unknown_fn | None,
               known: list[kernel_param]) -> int:
     # Find parameter
     """``int parse_one(char *param, char *val, const char *doing, const struct kernel_param *params, unsigned num_params, s16

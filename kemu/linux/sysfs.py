@@ -23,7 +23,7 @@ class bin_attribute:
 
     __slots__ = ("mode", "name", "private", "read", "size")
 
-    def __init__(self, name: str, mode: int, read: Callable[..., int] | None = None, size: int = 0):
+    def __init__(self, name: str, mode: int, read: Callable[[bin_attribute, int, int], bytes] | None = None, size: int = 0):
         self.name = name
         self.mode = mode
         self.read = read

@@ -6,6 +6,7 @@
         count = 0
         lock: spinlock_t
         head: z_erofs_zstd = NULL
+        on = per_machine(lambda: Ref(True))
 
 ``g`` is then an object with these attributes: those with a value, and those that C declares by their type alone, whose type makes them.
 Each machine has its own values: entering a machine exchanges the namespace's ``__dict__``, so reading one costs what an attribute costs.
@@ -17,7 +18,9 @@ import copy
 import functools
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Statics:
@@ -50,6 +53,12 @@ class Initial:
 
 
 _all: list[tuple[Statics, Initial]] = []
+
+
+def per_machine(make: Callable[[], T]) -> T:
+    """An initial value that every machine makes for itself, where the type alone does not say which."""
+    value: Any = make
+    return value            # type: ignore[no-any-return]
 
 
 def declared(cls: type) -> dict[str, Any]:
