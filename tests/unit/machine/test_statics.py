@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kemu.linux.spinlock import spinlock_t
-from kemu.linux.statics import statics
+from kemu.linux.statics import per_machine, statics
 from kemu.linux.types import NULL, Ref
 from kemu.machine.machine import Machine
 from kemu.machine.statics import Statics
@@ -16,16 +16,17 @@ class typed:
     cell: Ref
     pages: list[int] = []
     head: Ref = NULL
+    on = per_machine(lambda: Ref(True))
 
 
-bare = statics(count=0, lock=spinlock_t, cell=Ref, pages=[], head=None)
+bare = statics(count=0, lock=spinlock_t, cell=Ref, pages=[], head=None, on=lambda: Ref(True))
 
 
 def test_what_has_no_value_is_made_by_its_type() -> None:
     with Machine():
         assert isinstance(typed, Statics)
         assert {k: type(v) for k, v in vars(typed).items()} == {k: type(v) for k, v in vars(bare).items()}
-        assert typed.lock is not None and typed.cell.v == 0 and typed.head is None
+        assert typed.lock is not None and typed.cell.v == 0 and typed.head is None and typed.on.v is True
 
 
 def test_nothing_survives_a_machine() -> None:
