@@ -36,7 +36,7 @@ BACKENDS = ("bdev", "memback", "memback-rfc", "fileio", "dax")
 DISK_PAD = 4096
 HEADROOM = 512 << 20            # for page cache and buffers; what is not touched costs nothing
 
-Image = str | bytes | os.PathLike[str]
+Image = str | bytes | memoryview | os.PathLike[str]
 
 
 class MountError(Exception):
@@ -52,7 +52,7 @@ class MountError(Exception):
 class Mounted:
     """One mount: ``machine``, ``path`` (its root), ``region`` (the image in memory), ``backend``."""
 
-    __slots__ = ("backend", "disks", "files", "machine", "mnt", "owner", "path", "region")
+    __slots__ = ("backend", "disks", "files", "logged", "machine", "mnt", "owner", "path", "region")
 
     def __init__(self, machine: Machine, backend: str, region: Region):
         self.machine = machine
@@ -63,6 +63,7 @@ class Mounted:
         self.owner: Any = None          # memback: the owner's own reference to the region
         self.mnt: Any = None
         self.path = Path()
+        self.logged = 0                 # entries of the log when the mount was complete
 
     @property
     def sb(self) -> Any:
@@ -120,7 +121,7 @@ def _series_of(backend: str) -> list[Any]:
     return []
 
 
-def _plain(image: Image) -> str | bytes:
+def _plain(image: Image) -> Any:
     return image if isinstance(image, (str, bytes, bytearray, memoryview)) else os.fspath(image)
 
 
@@ -131,17 +132,14 @@ def settle(machine: Machine) -> None:
 
 
 def last_message(machine: Machine, since: int = 0) -> str:
-    """The last warning or error in the log, else its last line: what a refused mount is explained by."""
-    entries = machine.log.entries[since:]
-    for _, level, text in reversed(entries):
-        if level <= 4:
-            return text
-    return entries[-1][2] if entries else ""
+    """The last warning or error in the log from entry ``since`` on: what a refused operation is explained by; "" if there is none."""
+    return next((text for _, level, text in reversed(machine.log.entries[since:]) if level <= 4), "")
 
 
 def _place_disks(m: Mounted, devices: Sequence[Image], at: int, kind: str, completion: str, io_opt: int) -> list[str]:
     """A RAM disk for the image and for each extra device, as loop devices over padded files are; their paths."""
     machine = m.machine
+    since = len(machine.log.entries)
     psize = machine.mem.page_size
     regions = [m.region, *(machine.place(_plain(dev), at, kind, f"device {i}") for i, dev in enumerate(devices))]
     paths = []
@@ -150,7 +148,7 @@ def _place_disks(m: Mounted, devices: Sequence[Image], at: int, kind: str, compl
         dax = m.backend == "dax" and not region.addr % psize and not region.size % psize
         disk = ramdisk(region, pad=max(DISK_PAD, psize), completion=completion, dax=dax, io_opt=io_opt)
         if IS_ERR(disk):
-            raise MountError(-PTR_ERR(disk), last_message(machine), machine.log.lines())
+            raise MountError(-PTR_ERR(disk), last_message(machine, since), machine.log.lines())
         m.disks.append(disk)
         paths.append("/dev/" + disk.disk_name)
     return paths
@@ -198,6 +196,7 @@ def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int =
         m.files = paths = files
         source = paths[0]
         opts += [f"device={p}" for p in paths[1:]]
+    since = len(machine.log.entries)            # what comes now is about this mount
     fc = fs_context_for_mount(erofs_super.erofs_fs_type, SB_RDONLY)
     if IS_ERR(fc):
         err = PTR_ERR(fc)
@@ -210,6 +209,7 @@ def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int =
             else:
                 m.mnt = mnt
                 m.path = Path(mnt, mnt.mnt_root)
+                m.logged = len(machine.log.entries)
         put_fs_context(fc)
     if err:
         settle(machine)

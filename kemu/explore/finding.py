@@ -70,6 +70,7 @@ class Finding:
     offsets: list[int] = field(default_factory=list)        # the run itself
     also: list[str] = field(default_factory=list)           # tokens of runs that show the same
     small: bool = False                                     # the trigger has been shrunk
+    config: list[str] = field(default_factory=list)         # the CONFIG values that the result depends on
     stored: dict[str, str] = field(default_factory=dict)    # short forms of tokens that are kept on disk
 
     def ref(self, token: str) -> str:
@@ -90,6 +91,7 @@ class Finding:
         """The object of ``kemu review --json``."""
         return {"title": self.title, "severity": self.severity, "detector": self.detector, "function": self.function, "c_location": self.c_location,
                 "trigger": self.trigger, "report": "\n".join(self.report), "token": self.ref(self.token), "experiment": self.experiment,
+                "config": self.config,
                 "also": [self.ref(t) for t in self.also], "confirmed": {"c": None, "linux": None, "why": "not tried on another rung"}}
 
 

@@ -22,6 +22,7 @@ from kemu.explore.finding import Disagreement, Finding, first_splat, of_exceptio
 from kemu.explore.source import ListSource, Source
 from kemu.explore.trace import Trace
 from kemu.forge.pick import Pick
+from kemu.machine.config import survey
 from kemu.machine.hostmodule import MissingLibrary
 from kemu.machine.machine import Machine
 from kemu.machine.series import Series
@@ -159,6 +160,7 @@ class Outcome:
     task_points: list[int] = field(default_factory=list)
     trace: Trace | None = None
     splat: Splat | None = None
+    asked: dict[str, Any] = field(default_factory=dict)         # CONFIG options, with their values
 
     @property
     def offsets(self) -> list[int]:
@@ -198,8 +200,8 @@ def watchdog(seconds: float) -> Iterator[None]:
 
 
 def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None, trace: bool = False, detect: bool = True, rung: str = "py",
-            detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = ()) -> Outcome:
-    """Run ``exp`` once with choices from ``source``; ``series``: on top of those that it asks for itself. Never raises for what the experiment does wrong: that is the outcome's finding."""
+            detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = (), config: dict[str, Any] | None = None) -> Outcome:
+    """Run ``exp`` once with choices from ``source``; ``series``: on top of those that it asks for itself, ``config``: whatever it asks for. Never raises for what the experiment does wrong: that is the outcome's finding."""
     t = Trace() if trace else None
     chooser = Choices(source, expect=expect)
     if t is not None:
@@ -207,7 +209,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
     run = Run(chooser, rung=rung, detect=detect, trace=t, detectors=detectors, series=series)
     splat: Splat | None = None
     try:
-        with watchdog(exp.run_seconds):
+        with survey(config or {}) as asked, watchdog(exp.run_seconds):
             exp.fn(run, **exp.params)
     except MissingLibrary:                  # no fault of what is judged
         raise
@@ -224,7 +226,8 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         finding.token = tokens.of_choices(exp.name, chooser.draws)
         if t is not None:
             t.add(finding.title)
-    return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, chooser.fault_keys, list(chooser.task_points), t, splat)
+    return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, chooser.fault_keys, list(chooser.task_points), t, splat,
+                   asked)
 
 
 def replay(exp: Experiment, tok: tokens.Token, **options: Any) -> Outcome:

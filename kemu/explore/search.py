@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kemu.explore.depends import depends_on
 from kemu.explore.experiment import Experiment
 from kemu.explore.finding import Finding
 from kemu.explore.plan import Done, Plan
@@ -36,6 +37,7 @@ def _shrunk(out: Outcome, seconds: float, listen: Listener, options: dict[str, A
     finding.offsets = [c.offset for c in small.draws]
     finding.examples = out.finding.examples
     finding.small = not listen.stop
+    finding.config = [] if listen.stop else depends_on(finding, out.experiment, **options)
     return finding
 
 

@@ -5,6 +5,8 @@ The defaults are those of the Linux rung's recipe (kemu/rung/uml/configs) wherev
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # What a distribution's kernel has; a test or a user switches single options off. What is not named is off.
@@ -30,11 +32,26 @@ class Config(dict[str, Any]):
         super().__init__(DEFAULT_CONFIG)
         if changes:
             self.update(changes)
-        self.asked: dict[str, Any] = {}
+        flipped, self.asked = _surveys[-1] if _surveys else ({}, {})
+        self.update(flipped)
 
     def get(self, option: str, default: Any = None) -> Any:
         value = self.asked[option] = self[option] if option in self else default
         return value
+
+
+_surveys: list[tuple[dict[str, Any], dict[str, Any]]] = []
+
+
+@contextmanager
+def survey(flipped: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every machine that is made inside has these values, whatever it is told; gives what all of them are asked for, option -> value."""
+    asked: dict[str, Any] = {}
+    _surveys.append((flipped, asked))
+    try:
+        yield asked
+    finally:
+        _surveys.pop()
 
 
 def text(option: str, value: Any) -> str:

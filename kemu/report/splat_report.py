@@ -12,6 +12,8 @@ def lines(f: Finding) -> list[str]:
     out += [f"  {x}" for x in (f.input or ["(nothing was chosen)"])]
     out.append("minimal schedule and fault:")
     out += [f"  {x}" for x in (f.choices or ["no preemption, no fault"])]
+    if f.config:
+        out += ["configuration that it depends on:", *(f"  {x}" for x in f.config)]
     out.append(f"in C: {f.c_location or '(not in ported code)'}")
     out.append(f"kemu replay {f.ref(f.token)}" + (f" {f.module}" if f.module else ""))
     return out

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import mmap
 import os
 import sys
 from typing import Any
 
+from kemu.cli import _mount_options
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, errno_text
-from kemu.cli.values import byte_offset, check_at, check_file, name_of_file, page_size, path_inside
+from kemu.cli.values import byte_offset, check_at, check_file, name_of_file, never_asked, page_size, parse_config, path_inside
 from kemu.machine.splat import KernelPanic, Splat
 from kemu.samples import shown
 
@@ -25,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", type=byte_offset, default=0, metavar="N", help="place the image N bytes behind a page boundary")
     parser.add_argument("--page-size", type=page_size, default=4096, metavar="4096|16384|65536", help="PAGE_SIZE of the emulated kernel")
     parser.add_argument("--device", action="append", type=name_of_file, default=[], metavar="FILE", help="an extra device, in the order of the device table")
-    parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPTIONS", help="mount options, as for mount(8)")
+    parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPTIONS", help="mount options, as for mount(8); its own (loop, ro, noatime, x-...) "
+                        "do not reach the file system, offset= and sizelimit= choose a part of IMAGE")
+    parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y", help="a kernel option (y, n, a number or a text); may be given several times")
     view = parser.add_mutually_exclusive_group()
     view.add_argument("--manifest", action="store_true", help="every inode, as JSON lines")
     view.add_argument("--ls", type=path_inside, metavar="PATH", help="list a directory, or one file")
@@ -40,19 +44,36 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"--device: a mount from memory (--backend {args.backend}) has no extra devices", EXIT_USAGE)
     for path in (args.image, *args.device):
         check_file(path)
+    config = parse_config(args.config)
+    for name in never_asked(config) if config and not args.quiet else ():
+        print(f"kemu: mount: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
+    options = _mount_options.parse(args.options)
     try:
-        return _run(args)
+        return _run(args, config, options)
     except MemoryError as e:
         raise CommandError(f"{shown(args.image)}: the emulated machine has {e or 'no room'}") from None
 
 
-def _run(args: argparse.Namespace) -> int:
+def _part(path: str, options: _mount_options.MountOptions) -> str | memoryview:
+    """The image, or the part of it that ``offset`` and ``sizelimit`` leave."""
+    if not options.offset and options.size is None:
+        return path
+    with open(path, "rb") as f:
+        size = os.fstat(f.fileno()).st_size
+        if options.offset >= size:
+            raise CommandError(f"-o offset={options.offset}: {errno_text(22)}: {shown(path)} ends at {size}")
+        whole = memoryview(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ))
+    return whole[options.offset:size if options.size is None else options.offset + options.size]
+
+
+def _run(args: argparse.Namespace, config: dict[str, Any], options: _mount_options.MountOptions) -> int:
     from erofs_memback.harness.mount import MountError, machine_for, mount_in
 
-    with machine_for(args.image, args.device, backend=args.backend, page_size=args.page_size) as machine:
+    image = _part(args.image, options)
+    with machine_for(image, args.device, backend=args.backend, page_size=args.page_size, config=config) as machine:
         check_at(args.at, machine.mem.nr_pages * machine.mem.page_size)
         try:
-            m = mount_in(machine, args.image, backend=args.backend, at=args.at, devices=args.device, options=",".join(args.options))
+            m = mount_in(machine, image, backend=args.backend, at=args.at, devices=args.device, options=options.data)
             try:
                 code = _show(args, m)
             finally:
@@ -62,7 +83,7 @@ def _run(args: argparse.Namespace) -> int:
         except MountError as e:
             if args.dmesg:
                 _dmesg(args, machine)
-            raise CommandError(f"{errno_text(e.errno)}: {e.message or 'the kernel logged nothing'}") from None
+            raise CommandError(f"{errno_text(e.errno)}: {e.message or 'the kernel logged nothing about it'}") from None
         except Splat as e:
             if args.dmesg:
                 _dmesg(args, machine)
@@ -117,8 +138,8 @@ def _lookup(m: Any, name: str, follow: bool) -> Any:
 def _kernel_said(m: Any, name: str) -> str:
     from erofs_memback.harness.mount import last_message
 
-    said = last_message(m.machine)
-    return f"{name}: {said}" if said.startswith("erofs") and "mounted with root" not in said else name
+    said = last_message(m.machine, m.logged)
+    return f"{name}: {said}" if said else name
 
 
 _MODE = {"dir": "d", "symlink": "l", "char": "c", "block": "b", "fifo": "p", "socket": "s"}
