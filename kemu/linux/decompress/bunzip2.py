@@ -6,9 +6,9 @@ bytes reach the unpacker before an error, which error it is, and whether Linux r
 """
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
-from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, large_malloc, malloc, scratch, view
+from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, dropping, flush_bytes, free, large_malloc, malloc, scratch, view
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.init import panic
 from kemu.linux.types import Ref, s32, u32
@@ -460,25 +460,31 @@ def _may_be_randomised(data: bytes) -> bool:
     return False
 
 
-@custom("lib/decompress_bunzip2.c", "read_bunzip", "libbz2; tells at once whether the whole stream is right")
-def _decode_good(buf: int, len_: int) -> tuple[list[Any], int] | None:
-    """Output in pieces and bytes consumed, if libbz2 finds nothing wrong and Linux will not either."""
-    data = view(buf, len_)
-    d = bz2.BZ2Decompressor()
-    pieces = []
-    pos = 0
-    try:
-        while not d.eof:
-            if pos >= len_:
-                return None
-            pieces.append(d.decompress(data[pos:pos + (1 << 20)]))
-            pos += 1 << 20
-    except OSError:
-        return None
-    used = min(pos, len_) - len(d.unused_data)
-    if _may_be_randomised(bytes(data[:used])):
-        return None
-    return pieces, used
+@custom("lib/decompress_bunzip2.c", "read_bunzip", "libbz2, for as long as it finds nothing wrong")
+class Quick:
+    """Output of libbz2 in pieces; ``used``: bytes of the stream once it is complete, -1 if it is not, or if Linux's own decoder has to say."""
+
+    def __init__(self, buf: int, len_: int):
+        self.data = view(buf, len_)
+        self.used = -1
+
+    def pieces(self) -> Iterator[bytes]:
+        if _may_be_randomised(bytes(self.data)):
+            return
+        d = bz2.BZ2Decompressor()
+        pos = 0
+        try:
+            while not d.eof:
+                piece: bytes | memoryview = b""
+                if d.needs_input:
+                    if pos >= len(self.data):
+                        return
+                    piece = self.data[pos:pos + (1 << 20)]
+                    pos += 1 << 20
+                yield d.decompress(piece, 1 << 20)
+        except OSError:
+            return
+        self.used = min(pos, len(self.data)) - len(d.unused_data)
 
 
 @port_of("lib/decompress_bunzip2.c", "bunzip2")
@@ -498,16 +504,25 @@ def bunzip2(buf: int, len_: int, fill: Fill | None, flush: Flush, outbuf: int, p
             if not scratch(100000 * level * 4):
                 pos.v = 4
                 return RETVAL_OUT_OF_MEMORY
-        good = _decode_good(buf, len_)
-        if good is not None:
-            pieces, used = good
-            pos.v = used
-            whole = memoryview(b"".join(pieces))
-            for at in range(0, len(whole), BZIP2_IOBUF_SIZE):
+        given = 0
+        quick = Quick(buf, len_)
+        pending = b""
+        for piece in quick.pieces():
+            pending += piece
+            whole = memoryview(pending)
+            for at in range(0, len(whole) - BZIP2_IOBUF_SIZE + 1, BZIP2_IOBUF_SIZE):
                 if not flush_bytes(whole[at:at + BZIP2_IOBUF_SIZE], outbuf, flush):
                     error("Compressed file ends unexpectedly")
                     return RETVAL_UNEXPECTED_OUTPUT_EOF
+                given += BZIP2_IOBUF_SIZE
+            pending = pending[len(pending) & ~(BZIP2_IOBUF_SIZE - 1):]
+        if quick.used >= 0:
+            pos.v = quick.used
+            if pending and not flush_bytes(pending, outbuf, flush):
+                error("Compressed file ends unexpectedly")
+                return RETVAL_UNEXPECTED_OUTPUT_EOF
             return RETVAL_OK
+        flush = dropping(given, flush)
 
         bdp = Ref(None)
         out = bytearray()

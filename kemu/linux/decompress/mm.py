@@ -72,6 +72,21 @@ def report_over_read(splat: Splat) -> None:
         this.watch.event("splat", splat=splat)
 
 
+@custom("lib/decompress.c", "", "for a decoder that does again what another one has done in part: what was flushed already is not flushed again")
+def dropping(n: int, flush: Flush) -> Flush:
+    """``flush`` without the first ``n`` bytes."""
+    left = [n]
+
+    def rest(p: int, size: int) -> int:
+        drop = min(left[0], size)
+        left[0] -= drop
+        if drop and drop == size:
+            return size
+        done = flush(p + drop, size - drop)
+        return done + drop if done >= 0 else done
+    return rest
+
+
 @custom("lib/decompress.c", "", "decoded bytes: stored to the output buffer in emulated memory, counted, handed to flush")
 def flush_bytes(data: Any, out_buf: int, flush: Flush) -> bool:
     """Put ``data`` into ``out_buf`` and flush it; False if flush did not take all of it."""

@@ -6,11 +6,13 @@ coder at the end, so it may leave the last byte of the stream unread: the consum
 """
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.decompress.lzma_rc import Corrupt, LzmaDecoder, OutOfInput
-from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, large_free, large_malloc, scratch, view
+from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, dropping, flush_bytes, large_free, large_malloc, scratch, view
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.types import Ref, s32
 from kemu.machine.current import this
@@ -21,36 +23,59 @@ lzma = host_module("lzma", "LZMA")
 LZMA_BASE_SIZE, LZMA_LIT_SIZE = 1846, 768
 SIZEOF_LZMA_HEADER = 13
 LIBLZMA_DICT_MIN, LIBLZMA_DICT_UNIT = 4096, 16
+PIECE = 1 << 20
+HEAD = 64 << 20             # bytes of output that are looked at before the first is flushed
 
 
-@custom("lib/decompress_unlzma.c", "unlzma", "liblzma; tells at once whether the whole stream is right")
-def _decode_good(data: memoryview, dst_size: int) -> tuple[bytes, int] | None:
-    """Output and bytes that Linux consumes, if liblzma finds nothing wrong."""
-    d = lzma.LZMADecompressor(format=lzma.FORMAT_ALONE)
-    pieces = []
-    pos = 0
-    try:
-        while not d.eof:
-            if pos >= len(data):
-                return None
-            pieces.append(d.decompress(data[pos:pos + (1 << 20)]))
-            pos += 1 << 20
-    except lzma.LZMAError:
-        return None
-    used = min(pos, len(data)) - len(d.unused_data)
-    out = b"".join(pieces)
-    if dst_size != (1 << 64) - 1:
-        if len(out) != dst_size:
-            return None         # an end marker before the size that the header names
-        # Linux stops with the last byte of output: it reads neither an end marker behind it nor a byte to normalise only.
+@custom("lib/decompress_unlzma.c", "unlzma", "liblzma, for as long as it finds nothing wrong")
+class Quick:
+    """Output of liblzma in pieces; ``used``: the bytes that Linux consumes once the stream is complete, -1 if it is not, or if Linux's own decoder
+    has to say."""
+
+    def __init__(self, data: memoryview, dst_size: int):
+        self.data = data
+        self.dst_size = dst_size
+        self.used = -1
+        self.size = 0
+
+    def pieces(self) -> Iterator[bytes]:
+        d = lzma.LZMADecompressor(format=lzma.FORMAT_ALONE)
+        pos = 0
+        try:
+            while not d.eof:
+                piece: bytes | memoryview = b""
+                if d.needs_input:
+                    if pos >= len(self.data):
+                        return
+                    piece = self.data[pos:pos + PIECE]
+                    pos += PIECE
+                out = d.decompress(piece, PIECE)
+                self.size += len(out)
+                yield out
+        except lzma.LZMAError:
+            return
+        used = min(pos, len(self.data)) - len(d.unused_data)
+        if self.dst_size == (1 << 64) - 1:
+            self.used = used
+        elif self.size == self.dst_size:            # otherwise: an end marker before the size that the header names
+            self.used = self._last_byte(used)
+
+    def _last_byte(self, used: int) -> int:
+        """Linux stops with the last byte of output: it reads neither an end marker behind it nor a byte to normalise only."""
         d = lzma.LZMADecompressor(format=lzma.FORMAT_ALONE)
         at = max(used - 16, 18)
-        n = len(d.decompress(data[:at]))
-        while n < dst_size and at < used:
-            n += len(d.decompress(data[at:at + 1]))
+        n = 0
+        piece: bytes | memoryview = self.data[:at]
+        while True:
+            out = d.decompress(piece, PIECE)
+            n += len(out)
+            if not out and d.needs_input:
+                break
+            piece = b""
+        while n < self.dst_size and at < used:
+            n += len(d.decompress(self.data[at:at + 1]))
             at += 1
-        used = at if n == dst_size else used
-    return out, used
+        return at if n == self.dst_size else used
 
 
 @port_of("lib/decompress_unlzma.c", "unlzma")
@@ -86,26 +111,37 @@ def unlzma(buf: int, in_len: int, fill: Fill | None, flush: Flush, output: int, 
     if not scratch(num_probs * 2):
         return ret
 
-    good = None if eof else _decode_good(data, dst_size)
-    if good is not None and (dict_size < LIBLZMA_DICT_MIN or dict_size % LIBLZMA_DICT_UNIT) and len(good[0]) > dict_size:
-        good = None             # liblzma rounds the window up, and allows distances that are beyond Linux's
+    quick = Quick(data, dst_size)
+    pieces = quick.pieces() if not eof else iter(())
+    # the beginning: all of it where that is little
+    head = bytearray()
+    for piece in pieces:
+        head += piece
+        if len(head) > HEAD or len(head) > bufsize:
+            break
+    if (dict_size < LIBLZMA_DICT_MIN or dict_size % LIBLZMA_DICT_UNIT) and len(head) > dict_size:
+        # liblzma rounds the window up, and allows distances that are beyond Linux's
+        pieces, head, quick = iter(()), bytearray(), Quick(data, dst_size)
     # the buffer is as large as C's, but where the output is known to be smaller
-    wr_buffer = large_malloc(min(bufsize, max(len(good[0]), 1)) if good is not None else bufsize)
+    wr_buffer = large_malloc(min(bufsize, max(len(head), 1)) if quick.used >= 0 else bufsize)
     if not wr_buffer:
         return ret
     try:
-        if good is not None:
-            out, posp.v = good
-            whole = memoryview(out)
-            at = 0
-            while len(whole) - at >= dict_size:
-                if not flush_bytes(whole[at:at + dict_size], wr_buffer, flush):
+        given = 0
+        for piece in itertools.chain((b"",), pieces):
+            head += piece
+            while len(head) >= dict_size:
+                if not flush_bytes(head[:dict_size], wr_buffer, flush):
                     error("LZMA data is corrupt")
                     return ret
-                at += dict_size
-            if _last_flush(whole[at:], wr_buffer, flush):
+                given += dict_size
+                del head[:dict_size]
+        if quick.used >= 0:
+            posp.v = quick.used
+            if _last_flush(head, wr_buffer, flush):
                 ret = 0
             return ret
+        flush = dropping(given, flush)
 
         def full(piece: bytes) -> bool:
             return flush_bytes(piece, wr_buffer, flush)
