@@ -2,6 +2,7 @@
 """Files of the emulated kernel with given contents: what a file-backed mount reads from. Not a port."""
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from kemu.linux.err import IS_ERR, PTR_ERR
@@ -22,22 +23,51 @@ BACKING_DIR = "/backing"        # ramfs: its files have a read_folio(), which tm
 CHUNK = 1 << 20
 
 
-def _fill(machine: Machine, file: File, region: Region) -> int:
+def data_of(image: object, size: int) -> list[tuple[int, int]]:
+    """Where an image has data: [start, end) of each run; a file's holes are left out."""
+    if not isinstance(image, str):
+        return [(0, size)]
+    out = []
+    fd = os.open(image, os.O_RDONLY)
+    try:
+        end = 0
+        while end < size:
+            try:
+                start = os.lseek(fd, end, os.SEEK_DATA)
+            except OSError:
+                break                   # a hole to the end
+            end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+            if start < end:
+                out.append((start, end))
+    finally:
+        os.close(fd)
+    return out
+
+
+def _fill(machine: Machine, file: File, region: Region, data: list[tuple[int, int]]) -> int:
     """Write the region's bytes; runs of zeros stay holes, as cp makes them."""
     pos = Ref(0)
-    while pos.v < region.size:
-        n = min(CHUNK, region.size - pos.v)
-        if pos.v + n < region.size and memchr_inv(region.addr + pos.v, 0, n) == 0:
-            pos.v += n
-            continue
-        written = kernel_write(file, region.addr + pos.v, n, pos)
+    last = region.size - 1
+    for start, end in data:
+        pos.v = start
+        while pos.v < end:
+            n = min(CHUNK, end - pos.v)
+            if pos.v + n <= last and memchr_inv(region.addr + pos.v, 0, n) == 0:
+                pos.v += n
+                continue
+            written = kernel_write(file, region.addr + pos.v, n, pos)
+            if written <= 0:
+                return written or -EIO
+    if region.size and (not data or data[-1][1] <= last):
+        pos.v = last                    # the file is as long as the image
+        written = kernel_write(file, region.addr + last, 1, pos)
         if written <= 0:
             return written or -EIO
     return 0
 
 
-def backing_files(machine: Machine, regions: Sequence[Region]) -> list[str] | int:
-    """A ramfs file for each region, with its bytes; their paths, or a negative errno."""
+def backing_files(machine: Machine, regions: Sequence[Region], data: Sequence[list[tuple[int, int]]] = ()) -> list[str] | int:
+    """A ramfs file for each region, with its bytes; their paths, or a negative errno. ``data``: where each has any (:func:`data_of`)."""
     parts = machine.parts
     if "backing" not in parts:
         if get_fs_type("ramfs") is None:
@@ -50,14 +80,14 @@ def backing_files(machine: Machine, regions: Sequence[Region]) -> list[str] | in
             return err
         parts["backing"] = parts["backing_files"] = 0
     paths = []
-    for region in regions:
+    for i, region in enumerate(regions):
         path = f"{BACKING_DIR}/{parts['backing']}.erofs"
         parts["backing"] += 1
         parts["backing_files"] += 1
         file = filp_open(path, O_CREAT | O_EXCL | O_WRONLY | O_LARGEFILE, 0o600)
         if IS_ERR(file):
             return PTR_ERR(file)
-        err = _fill(machine, file, region)
+        err = _fill(machine, file, region, data[i] if data else [(0, region.size)])
         filp_close(file, None)
         if err:
             return err

@@ -30,7 +30,7 @@ from kemu.machine.machine import Machine
 from kemu.machine.region import KINDS, Region, image_size
 
 from erofs_memback import super as erofs_super
-from erofs_memback.harness.backing import backing_files, drop_backing_files
+from erofs_memback.harness.backing import backing_files, data_of, drop_backing_files
 
 BACKENDS = ("bdev", "memback", "memback-rfc", "fileio", "dax")
 DISK_PAD = 4096
@@ -190,7 +190,8 @@ def mount_in(machine: Machine, image: Image, *, backend: str = "bdev", at: int =
         if backend == "dax":
             opts.append("dax=always")
     elif backend == "fileio":
-        files = backing_files(machine, [m.region, *(machine.place(_plain(d), at, kind, f"device {i}") for i, d in enumerate(devices))])
+        regions = [m.region, *(machine.place(_plain(d), at, kind, f"device {i}") for i, d in enumerate(devices))]
+        files = backing_files(machine, regions, [data_of(_plain(x), r.size) for x, r in zip((image, *devices), regions)])
         if isinstance(files, int):
             raise MountError(-files, last_message(machine, since), machine.log.lines())
         m.files = paths = files

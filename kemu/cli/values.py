@@ -121,6 +121,18 @@ def check_file(path: str | os.PathLike[str], what: str = "", null: bool = False)
     return real
 
 
+HOLES = 512 << 20           # bytes of a file that is mostly holes
+
+
+def check_holes(path: str, memory_size: int, option: bool = True) -> None:
+    """A file whose size is a number and nothing more is not to be filled with work: it may have 512M, or four bytes for each that is on disk."""
+    st = os.stat(path)
+    limit = max(HOLES, 4 * 512 * st.st_blocks)
+    if st.st_size > (memory_size or limit):
+        what = f"--memory-size is {memory_size}" if memory_size else f"{st.st_blocks * 512} of them on disk, and the limit is then {limit}"
+        raise CommandError(f"{shown(path)}: {errno_text(27)}: {st.st_size} bytes, {what}" + (": --memory-size SIZE raises that" if option else ""))
+
+
 def check_at(at: int, memory: int) -> int:
     """``--at`` if such a place is in ``memory`` bytes of RAM."""
     if at >= memory:

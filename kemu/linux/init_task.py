@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kemu.linux.errno import EINVAL
 from kemu.linux.honesty import custom
+from kemu.linux.init import early_param
 from kemu.linux.initrd import initrd
+from kemu.linux.string_helpers import memparse
 from kemu.linux.task_work import task_work_run
 from kemu.machine.current import this
 from kemu.machine.sched import PF_KTHREAD, WaitQueue
+
+
+@early_param("mem")
+@custom("arch/x86/kernel/e820.c", "parse_memopt", "whoever makes the machine has given it no more memory than that")
+def parse_memopt(p: str | None) -> int:
+    """``mem=SIZE``: no memory beyond SIZE is used. Return: 0, -EINVAL."""
+    if not p or not memparse(p)[0]:
+        return -EINVAL
+    return 0
 
 
 @custom("arch/um/kernel/um_arch.c", "setup_arch",

@@ -74,10 +74,11 @@ class PageAllocator:
     Freed frames wait in a queue before they are used again, so that a use after free meets its own page and not a stranger's.
     """
 
-    __slots__ = ("free_lists", "mem", "next_pfn", "pages", "top_pfn", "_ledger", "_later")
+    __slots__ = ("exhausted", "free_lists", "mem", "next_pfn", "pages", "top_pfn", "_ledger", "_later")
 
     def __init__(self, mem: Memory):
         self.mem = mem
+        self.exhausted = False                     # whether an allocation has failed for want of frames
         self.pages: dict[int, Page] = {}          # head pfn -> Page, allocated ones; unset while _later has something
         self._ledger = self.pages
         self._later: dict[int, Callable[[], None]] = {}     # runs in use whose Pages no one has asked for yet
@@ -162,6 +163,7 @@ class PageAllocator:
         else:
             pfn = self._take(order)
             if pfn < 0:
+                self.exhausted = True
                 return NULL             # type: ignore[no-any-return]
         mem = self.mem
         n = 1 << order

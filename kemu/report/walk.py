@@ -36,6 +36,9 @@ CHUNK = 1 << 17                 # what the agent reads at once
 DENTS = 32768
 TARGET = 8192
 CAP = 1 << 30                   # files with more bytes are not read to the end: sha256 null, "capped" true
+WHOLE = 1 << 62                 # a cap that is none: a ReadLimit says what is too much
+READ_LIMIT = 1 << 30            # bytes of all files that a walk reads of a small image
+READ_RATIO = 16                 # and of a larger one: so many for each of its bytes
 DROP_BEHIND = 16 << 20          # pages of a larger file are dropped while it is read, as POSIX_FADV_DONTNEED does
 MANY_INODES = 20_000            # names of more are not kept
 MOST = 1 << 20                  # entries; a corrupt image can name itself
@@ -64,6 +67,31 @@ def relieve(sb: SuperBlock) -> None:
         _settle()
 
 
+class ReadLimit:
+    """How many bytes of files may be read in all: sizes of files are numbers in an image, and an image of a page can have petabytes.
+
+    ``over``: the path at which it was used up, or "".
+    """
+
+    __slots__ = ("left", "limit", "over")
+
+    def __init__(self, limit: int):
+        self.limit = self.left = limit
+        self.over = ""
+
+    @staticmethod
+    def for_image(allocated: int) -> ReadLimit:
+        """As much as an image of so many bytes (holes do not count) can have in earnest."""
+        return ReadLimit(max(READ_LIMIT, READ_RATIO * allocated))
+
+    def take(self, n: int, path: bytes) -> bool:
+        """Whether ``n`` bytes more may be read."""
+        self.left -= n
+        if self.left < 0 and not self.over:
+            self.over = os.fsdecode(path)
+        return self.left >= 0
+
+
 class _Directory:
     """A directory on the way: its open file, its path as bytes, and the names that are still to visit."""
 
@@ -76,10 +104,11 @@ class _Directory:
         names.reverse()
 
 
-def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True, settle: Callable[[], object] = _settle) -> Iterator[Entry]:
-    """Entries of the tree below ``root``, in the order of the walk. Without ``contents`` files are not read. ``settle`` does what closing a
+def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True, settle: Callable[[], object] = _settle,
+         limit: ReadLimit | None = None) -> Iterator[Entry]:
+    """Entries of the tree below ``root``, in the order of the walk. Without ``contents`` files are not read; what is beyond ``limit`` is not, either. ``settle`` does what closing a
     directory put off; in a task among others that must not run the others too."""
-    w = _Walk(cap, contents)
+    w = _Walk(cap, contents, limit)
     stack: list[_Directory] = []
     e, d = w.visit(root, b"")
     yield e
@@ -172,10 +201,11 @@ def _in_ram(path: Path) -> bool:
 
 
 class _Walk:
-    __slots__ = ("cap", "chunk", "contents")
+    __slots__ = ("cap", "chunk", "contents", "limit")
 
-    def __init__(self, cap: int, contents: bool):
+    def __init__(self, cap: int, contents: bool, limit: ReadLimit | None = None):
         self.cap = cap
+        self.limit = limit
         self.contents = contents
         self.chunk = bytearray(CHUNK)
 
@@ -210,7 +240,7 @@ class _Walk:
             if self.contents and not st.size and _in_ram(path):
                 f["sha256"] = EMPTY
             elif self.contents:
-                n, f["sha256"] = self.read(path)
+                n, f["sha256"] = self.read(path, name)
                 if n == 1:
                     f["capped"] = True
                 else:
@@ -235,8 +265,11 @@ class _Walk:
             out[os.fsdecode(name)] = None if isinstance(value, int) else value.hex()
         return 0, out
 
-    def read(self, path: Path) -> tuple[int, str | None]:
-        """(0, digest), (1, None) for a file beyond the cap, or (a negative errno, None)."""
+    def read(self, path: Path, name: bytes) -> tuple[int, str | None]:
+        """(0, digest), (1, None) for a file beyond the cap or the limit, or (a negative errno, None)."""
+        limit = self.limit
+        if limit is not None and limit.over:
+            return 1, None
         file = file_open_root(path, "", O_RDONLY | O_NOFOLLOW | O_LARGEFILE, 0)
         if IS_ERR(file):
             return PTR_ERR(file), None
@@ -248,7 +281,7 @@ class _Walk:
             n = vfs_read(file, chunk, CHUNK, pos)
             if n <= 0:
                 break
-            if pos.v > self.cap:
+            if pos.v > self.cap or limit is not None and not limit.take(n, name):
                 filp_close(file, None)
                 return 1, None
             digest.update(memoryview(chunk)[:n])

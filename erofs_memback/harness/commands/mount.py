@@ -11,11 +11,22 @@ from typing import Any
 
 from kemu.cli import _mount_options
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, errno_text
-from kemu.cli.values import byte_offset, check_at, check_file, name_of_file, never_asked, page_size, parse_config, path_inside
+from kemu.cli.values import (
+    byte_offset,
+    byte_size,
+    check_at,
+    check_file,
+    name_of_file,
+    never_asked,
+    page_size,
+    parse_config,
+    path_inside,
+)
 from kemu.machine.splat import KernelPanic, Splat
 from kemu.samples import shown
 
 HELP = "mount an EROFS image in the emulated kernel and look into it"
+JSON_LIMIT = 32 << 20           # a file as one text takes many times its size
 BACKENDS = ("bdev", "memback", "memback-rfc", "fileio", "dax")
 
 
@@ -30,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPTIONS", help="mount options, as for mount(8); its own (loop, ro, noatime, x-...) "
                         "do not reach the file system, offset= and sizelimit= choose a part of IMAGE")
     parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y", help="a kernel option (y, n, a number or a text); may be given several times")
+    parser.add_argument("--read-limit", type=byte_size(), default=0, metavar="SIZE", help="bytes of files that a view reads at most (default: 1G, or 16 for each byte that a "
+                        "larger image has on disk; 32M for --json --cat)")
     view = parser.add_mutually_exclusive_group()
     view.add_argument("--manifest", action="store_true", help="every inode, as JSON lines")
     view.add_argument("--ls", type=path_inside, metavar="PATH", help="list a directory, or one file")
@@ -112,15 +125,33 @@ def _print_json(value: Any) -> None:
 
 def _manifest(args: argparse.Namespace, m: Any) -> int:
     from kemu.report import manifest
-    from kemu.report.walk import walk
+    from kemu.report.walk import WHOLE, walk
 
-    entries = manifest.ordered(walk(m.path))
+    limit = _read_limit(args)
+    entries = manifest.ordered(walk(m.path, cap=WHOLE, limit=limit))
     if args.json:
         _print_json([json.loads(line) for line in manifest.dump_lines(entries)])
     else:
         for line in manifest.dump_lines(entries):
             print(line)
+    if limit.over:
+        raise _too_much(limit)
     return EXIT_OK
+
+
+def _read_limit(args: argparse.Namespace, most: int = 1 << 62) -> Any:
+    from kemu.report.walk import ReadLimit
+
+    if args.read_limit:
+        return ReadLimit(args.read_limit)
+    limit = ReadLimit.for_image(sum(os.stat(path).st_blocks * 512 for path in (args.image, *args.device)))
+    return limit if limit.limit <= most else ReadLimit(most)
+
+
+def _too_much(limit: Any) -> CommandError:
+    from kemu.report import manifest
+
+    return CommandError(f"{errno_text(27)}: {manifest.show(limit.over)}: more than {limit.limit} bytes of files; the rest was not read: --read-limit SIZE raises that")
 
 
 def _lookup(m: Any, name: str, follow: bool) -> Any:
@@ -185,9 +216,12 @@ def _cat(args: argparse.Namespace, m: Any) -> int:
     out = bytearray()
     size = 0
     err = 0
+    limit = _read_limit(args, JSON_LIMIT if args.json else 1 << 62)
     for piece in contents(path):
         if isinstance(piece, int):
             err = piece
+            break
+        if not limit.take(len(piece), os.fsencode(args.cat)):
             break
         size += len(piece)
         if args.json:
@@ -198,6 +232,8 @@ def _cat(args: argparse.Namespace, m: Any) -> int:
     sys.stdout.flush()
     if err:
         raise CommandError(f"{errno_text(err)}: {_kernel_said(m, args.cat)}")
+    if limit.over:
+        raise _too_much(limit)
     if args.json:
         _print_json({"path": args.cat, "size": size, "text": bytes(out).decode("utf-8", "surrogateescape")})
     return EXIT_OK

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from typing import Any
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_PANIC, EXIT_USAGE, CommandError
-from kemu.cli.values import byte_offset, check_at, check_file, count, name_of_file, never_asked, page_size, parse_config
+from kemu.cli.values import (
+    byte_offset,
+    byte_size,
+    check_at,
+    check_file,
+    check_holes,
+    count,
+    name_of_file,
+    never_asked,
+    page_size,
+    parse_config,
+)
 
-from initramfs.harness.boots import DESIGNS
+from initramfs.harness.boots import DESIGNS, mem_limit
 
+LINUX_MEMORY = 512 << 20        # RAM of a UML kernel
 HELP = "boot an initrd: the tree that PID 1 sees, the log, the initcalls, who owned which page, the mounts"
 
 
@@ -22,6 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--design", choices=DESIGNS, default="upstream", help="how the kernel uses it (default: upstream)")
     parser.add_argument("--at", type=byte_offset, default=0, metavar="N", help="the initrd begins N bytes behind a page boundary")
     parser.add_argument("--cmdline", default="", metavar="STRING", help="kernel command line (root=0:0 is put before it if it has no root=); what no built-in code takes goes to init")
+    parser.add_argument("--memory-size", type=byte_size(1 << 20, 1 << 42), default=0, metavar="SIZE", help="RAM; K, M and G are powers of 1024 (default: 512M, or more for a "
+                        "large initrd); mem= on the command line leaves less")
+    parser.add_argument("--read-limit", type=byte_size(), default=0, metavar="SIZE", help="bytes of files that a view reads at most (default: 1G, or 16 for each byte of a "
+                        "larger initrd)")
     parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y", help="a kernel option (y, n, a number or a text); may be given several times")
     parser.add_argument("--builtin", type=name_of_file, default="default", metavar="default|none|FILE", help="the kernel's built-in archive")
     parser.add_argument("--image", type=name_of_file, metavar="FILE", help="an image for designs that take one besides the initrd")
@@ -71,6 +88,9 @@ def run(args: argparse.Namespace) -> int:
         check_file(args.builtin, "--builtin", null=True)
     if args.image:
         check_file(args.image, "--image", null=True)
+    for path in (args.initrd, args.image, args.builtin if args.builtin not in ("default", "none") else None):
+        if path is not None:
+            check_holes(path, args.memory_size)
     config = parse_config(args.config)
     if args.rung == "linux":
         return run_linux(args)
@@ -79,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
     from initramfs.harness import boot_memory
     from initramfs.harness import boot_views as views
     from initramfs.harness.boots import boot_initrd
+    from kemu.report.manifest import show as manifest_show
+    from kemu.report.walk import ReadLimit
 
     seen: dict[str, Any] = {}
     recorder = boot_memory.Recorder() if args.memory else None
@@ -101,6 +123,8 @@ def run(args: argparse.Namespace) -> int:
         from kemu.linux.rodata import changed
 
         seen["changed"] = changed()
+        m = result.machine
+        seen["exhausted"] = m.mem.nr_pages * m.mem.page_size if m.alloc.exhausted and not args.fail_nth else 0
         if args.memory:
             seen["memory"] = boot_memory.memory(result)
         if args.mounts:
@@ -117,10 +141,13 @@ def run(args: argparse.Namespace) -> int:
         options = design.options(config=config, prepare=prepare_and_fail, initcalls=read_table(args.table) if args.table else None)
         if args.faults:
             return faults(args, lambda **o: boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, page_size=args.page_size, **o), options)
+        limit = ReadLimit(args.read_limit) if args.read_limit else ReadLimit.for_image(os.stat(args.initrd).st_blocks * 512 if args.initrd else 0)
+        options = {"memory": args.memory_size, "limit": limit, **options}
         result = boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, page_size=args.page_size,
                              tree=args.manifest or not (args.dmesg or args.initcalls or args.memory or args.mounts), after=after, **options)
     except MemoryError as e:
-        raise CommandError(f"{args.initrd}: ENOMEM (Cannot allocate memory): {e}") from None
+        raise CommandError(f"{args.initrd or 'no initrd'}: ENOMEM (Cannot allocate memory): the machine has {e or 'no room'}: --memory-size SIZE (or mem=) "
+                           "says how much it has") from None
     finally:
         if recorder is not None:
             recorder.remove()
@@ -130,6 +157,11 @@ def run(args: argparse.Namespace) -> int:
     for line in seen["changed"]:
         print(f"kemu: boot: constant data was written to: {line}", file=sys.stderr)
     wrong = refusals(result)
+    if seen["exhausted"]:
+        print(f"kemu: boot: ENOMEM (Cannot allocate memory): the machine's {seen['exhausted'] >> 20}M of memory were used up: --memory-size SIZE gives it more"
+              f"{' (mem= takes some away)' if 'mem=' in args.cmdline else ''}", file=sys.stderr)
+    if limit.over:
+        wrong.append(f"EFBIG (File too large): {manifest_show(limit.over)}: more than {limit.limit} bytes of files; the rest was not read: --read-limit SIZE raises that")
     if result.ok and not result.splats:
         if wrong:
             print(f"kemu: boot: {'; '.join(wrong)}", file=sys.stderr)
@@ -257,8 +289,11 @@ def run_linux(args: argparse.Namespace) -> int:
                            else "--rung linux has its own initcalls: --table is for the port", EXIT_USAGE)
     boots: list[Boot] = []
 
+    size = min(args.memory_size or LINUX_MEMORY, mem_limit(args.cmdline) or 1 << 62)        # UML takes it from its own word, which is the last
+    cmdline = " ".join(w for w in args.cmdline.split() if not (w.startswith("mem=") and mem_limit(w)))
+
     def action() -> int:
-        boots.append(boot_initrd(args.initrd, args.cmdline, args.at or None, args.builtin, config=tuple(args.config), say=say_of(args)))
+        boots.append(boot_initrd(args.initrd, cmdline, args.at or None, args.builtin, config=tuple(args.config), memory=str(size), say=say_of(args)))
         return EXIT_OK
 
     failures("", action)

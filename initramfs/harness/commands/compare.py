@@ -7,7 +7,7 @@ import json
 import os
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
-from kemu.cli.values import check_file, name_of_file
+from kemu.cli.values import check_file, check_holes, name_of_file
 from kemu.samples import shown
 
 HELP = "initrds with the same content side by side: what each design copies, decompresses, allocates and keeps"
@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
             raise CommandError(f"--design {name}: one of {', '.join(DESIGNS)}", EXIT_USAGE)
     for path in args.initrd:
         check_file(path, "an initrd", null=True)
+        check_holes(path, 0, option=False)
         if not os.stat(path).st_size:
             raise CommandError(f"{path}: EINVAL (Invalid argument): an empty initrd")
     try:

@@ -43,7 +43,10 @@ def scratch(size: int) -> bool:
         return False
     alloc = this.machine.alloc
     free_frames = alloc.top_pfn - alloc.next_pfn
-    return 0 < size <= free_frames << this.mem.shift
+    if size > free_frames << this.mem.shift:
+        alloc.exhausted = True
+        return False
+    return size > 0
 
 
 @custom(P, "", "the bytes of a checked range, without a copy where they lie in one run of the arena")
