@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from kemu.cli.common import EXIT_USAGE, CommandError
 
@@ -18,13 +17,15 @@ _NOT_A_MOUNT = frozenset("""remount bind rbind move private rprivate shared rsha
 _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})(?:([KMGTPE])(iB|B)?)?", re.ASCII | re.IGNORECASE)
 
 
-@dataclass
 class MountOptions:
     """What ``-o`` says. ``data``: for the file system. ``offset``, ``size``: the part of the image that the loop device has (``size`` None: to its end)."""
 
-    data: str = ""
-    offset: int = 0
-    size: int | None = None
+    __slots__ = ("data", "offset", "size")
+
+    def __init__(self) -> None:
+        self.data = ""
+        self.offset = 0
+        self.size: int | None = None
 
 
 def split(text: str) -> list[str]:

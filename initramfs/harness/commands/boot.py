@@ -96,11 +96,12 @@ def run(args: argparse.Namespace) -> int:
         return run_linux(args)
     for name in never_asked(config) if config and not args.quiet else ():
         print(f"kemu: boot: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
+    from kemu.report.manifest import show as manifest_show
+    from kemu.report.walk import ReadLimit
+
     from initramfs.harness import boot_memory
     from initramfs.harness import boot_views as views
     from initramfs.harness.boots import boot_initrd
-    from kemu.report.manifest import show as manifest_show
-    from kemu.report.walk import ReadLimit
 
     seen: dict[str, Any] = {}
     recorder = boot_memory.Recorder() if args.memory else None

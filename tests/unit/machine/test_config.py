@@ -22,9 +22,9 @@ NOT_THERE = {"CONFIG_TRANSPARENT_HUGEPAGE": "UML has none"}
 def asked() -> set[str]:
     """Options that the code asks for by name."""
     out = set(DEFAULT_CONFIG)
-    for package in ("kemu", "initramfs", "erofs_memback"):
+    for package in ("kemu/linux", "kemu/machine", "initramfs", "erofs_memback"):
         for path in (TOP / package).rglob("*.py"):
-            if "uml" not in path.parts:
+            if "harness" not in path.parts:
                 out.update(re.findall(r"\"!?(CONFIG_[A-Z0-9_]+)\"", path.read_text()))
     return out
 
