@@ -354,8 +354,8 @@ def z_erofs_stream_switch_bufs(dctx: z_erofs_stream_dctx, dst: Ref, src: Ref, pg
     return NULL
 
 
-def _z_erofs_decomp() -> list[z_erofs_decompressor]:
-    """``z_erofs_decomp[]``"""
+def z_erofs_decomp() -> list[z_erofs_decompressor]:
+    """The table of C, as the machine is configured."""
     table: list[z_erofs_decompressor] = [NULL] * Z_EROFS_COMPRESSION_RUNTIME_MAX
     table[Z_EROFS_COMPRESSION_SHIFTED] = z_erofs_decompressor(
         decompress=z_erofs_transform_plain,
@@ -441,7 +441,7 @@ def z_erofs_parse_cfgs(sb: SuperBlock, dsb: View) -> int:
 
 @port_of(P, "z_erofs_init_decompressor")
 def z_erofs_init_decompressor() -> int:
-    g.z_erofs_decomp = _z_erofs_decomp()
+    g.z_erofs_decomp = z_erofs_decomp()
     for i in range(Z_EROFS_COMPRESSION_MAX):
         err = g.z_erofs_decomp[i].init() if g.z_erofs_decomp[i] else 0
         if err:

@@ -57,22 +57,21 @@ def erofs_fill_dentries(dir: Inode, ctx: DirContext, dentry_blk: int, de: View, 
         if de.p + _SIZEOF_DIRENT < end:
             de_namelen = u32(de[1].nameoff - nameoff)
         elif maxsize <= nameoff:
-            return _err_bogus(dir)
+            break           # goto err_bogus
         else:
             de_namelen = strnlen(de_name, maxsize - nameoff)
 
         # a corrupted entry is found (including negative namelen)
         if not in_range32(de_namelen, 1, EROFS_NAME_LEN) or u32(nameoff + de_namelen) > maxsize:
-            return _err_bogus(dir)
+            break           # goto err_bogus
 
         if not dir_emit(ctx, mem_read(de_name, de_namelen), de_namelen, erofs_nid_to_ino64(EROFS_SB(dir.i_sb), de.nid), d_type):
             return 1
         de = de[1]
         ctx.pos += _SIZEOF_DIRENT
-    return 0
-
-
-def _err_bogus(dir: Inode) -> int:
+    else:
+        return 0
+    # err_bogus:
     erofs_err(dir.i_sb, "bogus dirent @ nid %llu", EROFS_I(dir).nid)
     DBG_BUGON(1)
     return -EFSCORRUPTED

@@ -379,8 +379,3 @@ series.edits(zdata_submit.z_erofs_submit_queue, ("""\
             submit_bio(bio)
     if memstall:
 """), names=_names)
-
-
-def pending_sb(sb: SuperBlock) -> int:
-    """Address that a superblock of this series reads from, for tests."""
-    return int(EROFS_SB(sb).memback_data)

@@ -146,8 +146,8 @@ class z_erofs_pcluster_slab:
         self.name = ""
 
 
-def _pcluster_pool() -> list[z_erofs_pcluster_slab]:
-    """``pcluster_pool[]``: C chooses its entries by PAGE_SIZE with ``#if``."""
+def pcluster_pool() -> list[z_erofs_pcluster_slab]:
+    """The table of C, whose entries are chosen by PAGE_SIZE."""
     _PCLP = z_erofs_pcluster_slab
     Z_EROFS_PCLUSTER_MAX_PAGES = Z_EROFS_PCLUSTER_MAX_SIZE // arch.PAGE_SIZE
     pool = [_PCLP(1), _PCLP(4)]
@@ -262,7 +262,7 @@ def z_erofs_destroy_pcluster_pool() -> None:
 
 @port_of(P, "z_erofs_create_pcluster_pool")
 def z_erofs_create_pcluster_pool() -> int:
-    g.pcluster_pool = _pcluster_pool()
+    g.pcluster_pool = pcluster_pool()
     for pcs in g.pcluster_pool:
         pcs.name = "erofs_pcluster-%u" % pcs.maxpages
         pcs.slab = kmem_cache_create(pcs.name, lambda maxpages=pcs.maxpages: z_erofs_pcluster(maxpages), 0,

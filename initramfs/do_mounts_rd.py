@@ -9,6 +9,7 @@ from kemu.linux.fcntl import O_RDONLY, O_RDWR
 from kemu.linux.file import fput
 from kemu.linux.fs import File, filp_open, kernel_read, kernel_write
 from kemu.linux.gfp import GFP_KERNEL
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import port_of
 from kemu.linux.init import __setup, panic
 from kemu.linux.init_syscalls import init_unlink
@@ -142,47 +143,54 @@ def nr_blocks(file: File) -> int:
 def rd_load_image() -> int:
     res = 0
     buf = 0
+    rotate = 0
     decompressor = Ref(None)
+    labels = Labels()
+
+    @labels.label
+    def done() -> None:
+        fput(g.in_file)
+
+    @labels.label
+    def noclose_input() -> None:
+        fput(g.out_file)
+
+    @labels.label
+    def out() -> None:
+        kfree(buf)
+        init_unlink("/dev/ram")
 
     g.out_file = filp_open("/dev/ram", O_RDWR, 0)
-    if not IS_ERR(g.out_file):
-        g.in_file = filp_open("/initrd.image", O_RDONLY, 0)
-        if not IS_ERR(g.in_file):
-            res, buf = _load(decompressor)
-            # done:
-            fput(g.in_file)
-        # noclose_input:
-        fput(g.out_file)
-    # out:
-    kfree(buf)
-    init_unlink("/dev/ram")
-    return res
+    if IS_ERR(g.out_file):
+        return labels.goto(out, res)
 
+    g.in_file = filp_open("/initrd.image", O_RDONLY, 0)
+    if IS_ERR(g.in_file):
+        return labels.goto(noclose_input, res)
 
-def _load(decompressor: Ref) -> tuple[int, int]:
-    """The part of rd_load_image() between its labels: (result, buffer)."""
     g.in_pos.v = g.rd_image_start.v * BLOCK_SIZE
     nblocks = identify_ramdisk_image(g.in_file, Ref(g.in_pos.v), decompressor)
     if nblocks < 0:
-        return 0, 0
+        return labels.goto(done, res)
 
     if nblocks == 0:
-        return (1 if crd_load(decompressor.v) == 0 else 0), 0
+        if crd_load(decompressor.v) == 0:
+            res = 1             # successful_load
+        return labels.goto(done, res)
 
     # NOTE NOTE: nblocks is not actually blocks but the number of kibibytes of data to load into a ramdisk.
     rd_blocks = nr_blocks(g.out_file)
     if nblocks > rd_blocks:
         printk("RAMDISK: image too big! (%dKiB/%ldKiB)\n", nblocks, rd_blocks)
-        return 0, 0
+        return labels.goto(done, res)
 
     # OK, time to copy in the data
     buf = kmalloc(BLOCK_SIZE, GFP_KERNEL)
     if not buf:
         printk(KERN_ERR + "RAMDISK: could not allocate buffer\n")
-        return 0, 0
+        return labels.goto(done, res)
 
     pr_notice("RAMDISK: Loading %dKiB [%ld disk%s] into ram disk... ", nblocks, 1, "")
-    rotate = 0
     for i in range(nblocks):
         kernel_read(g.in_file, buf, BLOCK_SIZE, g.in_pos)
         kernel_write(g.out_file, buf, BLOCK_SIZE, g.out_pos)
@@ -190,7 +198,10 @@ def _load(decompressor: Ref) -> tuple[int, int]:
             pr_cont("%c\b", "|/-\\"[rotate & 0x3])
             rotate += 1
     pr_cont("done.\n")
-    return 1, buf
+
+    # successful_load:
+    res = 1
+    return labels.goto(done, res)
 
 
 @port_of("init/do_mounts_rd.c", "compr_fill")

@@ -98,11 +98,6 @@ def MAX_INIT_ARGS() -> int:
 MAX_INIT_ENVS = MAX_INIT_ARGS
 
 
-def strings(array: list[str]) -> list[str]:
-    """A list of C strings up to its NULL."""
-    return array[:array.index(NULL)]
-
-
 @port_of("init/main.c", "obsolete_checksetup")
 def obsolete_checksetup(line: str) -> bool:
     had_early_param = False
@@ -373,7 +368,7 @@ def print_unknown_bootoptions() -> None:
     if g.panic_later or (g.argv_init[1] is None and g.envp_init[2] is None):
         return
 
-    unknown_options = " ".join(strings(g.argv_init[1:]) + strings(g.envp_init[2:]))
+    unknown_options = " ".join(g.argv_init[1:g.argv_init.index(NULL)] + g.envp_init[2:g.envp_init.index(NULL)])
     pr_notice("Unknown kernel command line parameters \"%s\", will be passed to user space.\n", unknown_options)
 
 
@@ -562,12 +557,12 @@ def run_init_process(init_filename: str) -> int:
     g.argv_init[0] = init_filename
     pr_info("Run %s as init process\n", init_filename)
     pr_debug("  with arguments:\n")
-    for p in strings(g.argv_init):
+    for p in g.argv_init[:g.argv_init.index(NULL)]:
         pr_debug("    %s\n", p)
     pr_debug("  with environment:\n")
-    for p in strings(g.envp_init):
+    for p in g.envp_init[:g.envp_init.index(NULL)]:
         pr_debug("    %s\n", p)
-    return kernel_execve(init_filename, strings(g.argv_init), strings(g.envp_init))
+    return kernel_execve(init_filename, g.argv_init[:g.argv_init.index(NULL)], g.envp_init[:g.envp_init.index(NULL)])
 
 
 @port_of("init/main.c", "try_to_run_init_process")
