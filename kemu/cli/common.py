@@ -28,7 +28,7 @@ EXIT_INTERRUPTED = 130
 EXIT_PIPE = 128 + signal.SIGPIPE            # whoever read the output has gone
 EXIT_PANIC = 255
 
-SHELLS = ("bash", "zsh", "tcsh")
+SHELLS = ("bash", "zsh")
 
 
 class Parser(argparse.ArgumentParser):

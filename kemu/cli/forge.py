@@ -20,7 +20,7 @@ HELP = "make an EROFS image, a cpio archive or a layered initrd from a seed or a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See :mod:`kemu.cli`."""
-    parser.add_argument("kind", choices=KINDS, metavar="erofs|cpio|initrd", help="what to make")
+    parser.add_argument("kind", choices=tuple(KINDS), metavar="erofs|cpio|initrd", help="what to make")
     parser.add_argument("-o", "--output", type=name_of_file, required=True, metavar="FILE", help="where to write it (- for stdout); what exists is not overwritten")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
     parser.add_argument("--seed", type=seed, metavar="N", help="a number from 0 to 2**64-1 (default: a fresh one, told afterwards)")

@@ -70,3 +70,26 @@ def test_names_that_are_no_text(tmp_path):
         assert p.returncode == 0 and p.stdout.startswith(name + b": mounted as "), p
     p = subprocess.run([*map(os.fsencode, KEMU), b"mount", name + b"\n"], capture_output=True)
     assert p.returncode == 1 and p.stderr.count(b"\n") == 1 and rb"caf\xe9.erofs\n: ENOENT" in p.stderr
+
+
+@pytest.mark.parametrize("shell", ("bash", "zsh"))
+def test_completion(shell, tmp_path):
+    p = subprocess.run([*KEMU, "--print-completion", shell], capture_output=True, text=True, cwd=tmp_path)
+    assert (p.returncode, p.stderr) == (0, "")
+    for word in ("mount", "review", "--backend", "--cmdline", "--print-completion"):
+        assert word in p.stdout
+    if shell == "bash":                     # what bash itself makes of it
+        (tmp_path / "c").write_text(p.stdout + """
+complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _shtab_kemu "$1" "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[@]}"; }
+complete_line kemu mou
+complete_line kemu mount --page
+complete_line kemu linux orac
+complete_line kemu mount --backend mem
+""")
+        p = subprocess.run(["bash", str(tmp_path / "c")], capture_output=True, text=True, cwd=tmp_path)
+        assert p.stdout.split("\n")[:4] == ["mount", "--page-size", "oracle", "memback memback-rfc"], p
+
+
+def test_version():
+    p = subprocess.run([*KEMU, "--version"], capture_output=True, text=True)
+    assert p.returncode == 0 and p.stdout.startswith("kemu ") and p.stdout.count("\n") == 1
