@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.samples import PAGES, TOP, matches, problems, renewed, samples
+from tests.samples import PAGES, matches, problems, renewed, samples
 
 WITH_SAMPLES = [p for p in PAGES if any(not s.notes for s in samples(p))]
 
@@ -33,6 +33,3 @@ def test_samples_are_made_anew():
     assert renewed(["head 11", "...", "last 6"], got) == ["head 12", "...", "last 7"]
     assert renewed(["head 11", "second line...", "...", "last 7"], got)[:2] == ["head 12", "second line..."]
     assert renewed(["@@@@"], got) == got.splitlines() and renewed(["head...", "..."], got) == ["head...", "..."]
-
-
-__all__ = ["TOP"]

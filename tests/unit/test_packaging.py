@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_docs import TOP
+from kemu.forge.compressors import compress
+from tests.samples import TOP, matches, samples, shown
 
 PACKAGES = ("kemu", "erofs_memback", "initramfs")
 UNWANTED = {"__pycache__", ".mypy_cache"}
@@ -67,3 +69,20 @@ def test_the_commands_need_no_clone(site, tmp_path):
     p = kemu(site, tmp_path, "port", "list")
     assert p.returncode == 0 and "not pinned" not in p.stdout.split("\n\n")[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_readme_from_another_folder(site, tmp_path):
+    tried = 0
+    for s in samples(TOP / "README.md"):
+        if not s.notes:
+            tried += 1
+            argv = shlex.split(s.command)
+            assert argv[0] == "kemu"
+            p = kemu(site, tmp_path, *argv[1:])
+            assert p.returncode == s.code, p.stderr
+            assert s.terminal or matches(shown(s, s.lines), p.stdout + p.stderr)
+    assert tried >= 3
+    (tmp_path / "initrd.zst").write_bytes(compress("zstd", (TOP / "tests/data/root.cpio").read_bytes()))
+    p = kemu(site, tmp_path, "boot", "initrd.zst", "--manifest")
+    assert p.returncode == 0 and '"/init"' in p.stdout
+    assert [f.name for f in tmp_path.iterdir()] == ["initrd.zst"]

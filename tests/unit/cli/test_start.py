@@ -13,7 +13,7 @@ import pytest
 
 from kemu.machine import cdefs
 from kemu.plugins import installed_modules, installed_version, of_text
-from tests.unit.test_docs import TOP
+from tests.samples import TOP
 
 USERS = ("erofs_memback.erofs_fs", "kemu.linux.lz4", "kemu.linux.xz", "kemu.linux.zstd", "kemu.linux.decompress.inflate")
 
