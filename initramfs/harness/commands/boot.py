@@ -81,6 +81,8 @@ def read_parameters(path: str) -> Any:
 def run(args: argparse.Namespace) -> int:
     if args.compare_table:
         return compare_tables(args)
+    if args.faults and args.fail_nth:
+        raise CommandError("--fail-nth: --faults fails every call, one after the other", EXIT_USAGE)
     design = find_design(args)
     if args.initrd is not None:
         check_file(args.initrd, "an initrd", null=True)
