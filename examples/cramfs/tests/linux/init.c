@@ -5,7 +5,8 @@
  *	image NAME 0|ERRNO
  *	PATH st_mode uid gid size nlink mtime rdev DIGEST ERRNO
  *
- * DIGEST: FNV-1a, 64 bits, of the contents or of the target; ERRNO: of what failed first. Tabs between fields; bytes of a name that are not printable are \xNN.
+ * DIGEST: FNV-1a, 64 bits, of the contents or of the target; ERRNO: of what failed first. Tabs between fields; bytes of a name that are
+ * not printable are \xNN.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -53,7 +54,8 @@ static void walk(const char *path, size_t skip)
 	DIR *dir;
 
 	show(path[skip] ? path + skip : "/");
-	if (lstat(path, &st)) {
+	/* an empty name is looked up as fstatat() does: it is not the directory */
+	if (path[strlen(path) - 1] == '/' ? (errno = ENOENT) : lstat(path, &st)) {
 		printf("\t-\t-\t-\t-\t-\t-\t-\t-\t%d\n", errno);
 		return;
 	}
