@@ -31,6 +31,7 @@ check: setup
 
 test-linux: setup
 	@$(BIN)/pytest tests/uml
+	@cd examples/cramfs && $(abspath $(BIN))/pytest -m linux tests/linux
 
 # a search of unchanged Linux: what it finds is described in docs/explanation/findings-about-linux.md
 base: setup

@@ -169,12 +169,13 @@ def failing_calls(run: Run) -> None:
     run.show(image.describe())
     with kernel(run, Placement(), image.data) as disk:
         mount_and_walk(run, disk)  # once without failures: what is made when it is first needed is there now
-        run.chooser.arm_faults()
+        run.chooser.arm_faults(limit=80, most=3)
         mnt = disk.mount()
         if IS_ERR(mnt):
             run.saw(f"mount {errno_name(PTR_ERR(mnt))}")
         else:
             got = manifest(mnt)
+            run.saw(*(f"{e['type']}:{e['error']}" for e in got))
             run.chooser.disarm_faults()
             umount(mnt)
             compare(run, got, image, errors=True)
