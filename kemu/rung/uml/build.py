@@ -13,8 +13,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,8 +151,9 @@ def forget_half_made(objects: Path) -> None:
                     path.unlink()
 
 
-def with_objects(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
-    """As :func:`build`, with the recipe's own files in ``source`` and ``objects``: of a kernel from the cache they may be a later one's."""
+@contextmanager
+def held_objects(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Iterator[Kernel]:
+    """As :func:`build`, with the recipe's own files in ``source`` and ``objects``, and nobody else's until the end of the block."""
     config.need_tools()
     key = recipe.key()
     store = cache_dir() / "kernels" / key
@@ -160,8 +161,14 @@ def with_objects(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
     with lock(work, say):
         _make_in(recipe, work, key, store, say, jobs)
         kernel = _stored(store)
-    assert kernel is not None
-    return kernel
+        assert kernel is not None
+        yield kernel
+
+
+def with_objects(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
+    """The kernel of :func:`held_objects`: of one from the cache the files may be a later one's."""
+    with held_objects(recipe, say, jobs) as kernel:
+        return kernel
 
 
 def cached(recipe: Recipe) -> Kernel | None:
@@ -314,4 +321,4 @@ def progress() -> Callable[[str], None]:
     return say
 
 
-__all__ = ["BuildError", "Kernel", "Recipe", "build", "cached", "compiler", "configure", "prepare", "progress", "with_objects"]
+__all__ = ["BuildError", "Kernel", "Recipe", "build", "cached", "compiler", "configure", "held_objects", "prepare", "progress", "with_objects"]

@@ -164,9 +164,16 @@ def _alive(pid: int) -> bool:
     return True
 
 
+_ROOM = 512 << 20                      # bytes that a kernel may come to use of its RAM; where the host has them not it dies of SIGBUS
+
+
 def scratch_base() -> str | None:
-    """Where small short-lived files go: shared memory if the host has it (a kernel's RAM is such a file), else the default."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    """Where short-lived files go: shared memory if the host has it, and enough of it (a kernel's RAM is such a file), else the default."""
+    try:
+        free = os.statvfs("/dev/shm")
+    except OSError:
+        return None
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) and free.f_bavail * free.f_frsize >= _ROOM else None
 
 
 def scratch(prefix: str) -> tuple[Path, int]:

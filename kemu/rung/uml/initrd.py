@@ -75,12 +75,13 @@ class Boot:
 def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = "", at: int | None = None, builtin: str = "default",
                 flavour: str = "fast", tree: str | os.PathLike[str] | None = None, config: Sequence[str] = (),
                 patches: Sequence[Any] = (), slot: str = "plain", kernel: Kernel | Path | None = None, timeout: float = 30.0,
-                memory: str = "512M", cpu: int | None = None, on_console: Callable[[str], None] | None = None,
+                memory: str | None = None, cpu: int | None = None, on_console: Callable[[str], None] | None = None,
                 say: Say = nothing) -> Boot:
     """Boot once with ``initrd``.
 
     ``at``: byte offset from a page boundary where the initrd begins in memory; None: where UML puts it. ``builtin``: the kernel's
     built-in archive: ``default``, ``none`` or a file (then the kernel is linked again with it). ``timeout``: seconds for the whole boot.
+    ``memory``: RAM, as for ``mem=``; by default 512 MiB, or more for a large initrd.
     The other arguments are those of :class:`kemu.rung.uml.oracle.Oracle`.
     """
     words = cmdline_words(cmdline)
@@ -96,7 +97,8 @@ def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = ""
         # No root device, and a rootfs that is a ramfs. UML's own default is a disk, 98:0; an empty one makes rootfs a tmpfs (01777 at "/").
         words = ["root=0:0", *words]
     started = time.monotonic()
-    process = Process(path, initrd_with_agent(data, at, flags), ["kunit.enable=0", *words], memory, cpu)
+    ram = memory or f"{max(512, 256 + 4 * (len(data) >> 20))}M"
+    process = Process(path, initrd_with_agent(data, at, flags), ["kunit.enable=0", *words], ram, cpu)
     try:
         return _watch(process, started, timeout, on_console)
     finally:

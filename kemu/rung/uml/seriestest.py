@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kemu.rung.uml import links, same
-from kemu.rung.uml.build import Kernel, Recipe, build, with_objects
+from kemu.rung.uml.build import Kernel, Recipe, build, held_objects
 from kemu.rung.uml.errors import BuildError, PatchError
 from kemu.rung.uml.kunit import run_kunit
 from kemu.rung.uml.make import Say, nothing
@@ -74,9 +74,9 @@ def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: boo
                                                    str(series.path if series.path.is_file() or "/" in series.name else series.name), say, jobs))
     if configs:
         recipe = series.recipe(tree, flavour)
-        own = with_objects(recipe, say, jobs)
-        yield _timed(LINKS[0], lambda s: _links(s, links.without(series, own, recipe, say, jobs)))
-        yield _timed(LINKS[1], lambda s: _links(s, links.on_32_bits(series, own, recipe, say, jobs)))
+        with held_objects(recipe, say, jobs) as own:
+            yield _timed(LINKS[0], lambda s: _links(s, links.without(series, own, recipe, say, jobs)))
+            yield _timed(LINKS[1], lambda s: _links(s, links.on_32_bits(series, own, recipe, say, jobs)))
 
 
 def _links(step: Step, lines: list[str]) -> None:
