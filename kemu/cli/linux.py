@@ -18,7 +18,7 @@ from kemu.rung.uml.build import Kernel, Recipe, build, configure, prepare, progr
 from kemu.rung.uml.cache import DEFAULT_VERSION, cache_dir, default_tree, lock
 from kemu.rung.uml.errors import BootError, BuildError, RungError
 from kemu.rung.uml.initrd import Boot
-from kemu.rung.uml.inputs import MOST, check_input, head
+from kemu.rung.uml.inputs import MOST, check_input, head, kind_of
 from kemu.rung.uml.oracle import CPIO_BOOT, Oracle, Result
 from kemu.rung.uml.tree import BUILD_PREFIX, Tree, find_tree
 
@@ -218,17 +218,6 @@ def _kunit(args: argparse.Namespace) -> int:
 # ---- oracle ----
 
 FILE_MOST = 1 << 50                     # of a file with holes
-
-_CPIO_MAGICS = (b"070701", b"070702", b"070707", b"\x1f\x8b", b"\x1f\x9e", b"BZh", b"\x5d\x00\x00", b"\xfd7zXZ\x00", b"\x89LZO",
-                b"\x02\x21\x4c\x18", b"\x28\xb5\x2f\xfd")
-
-
-def kind_of(data: bytes) -> str | None:
-    """``"erofs"`` by its magic, ``"cpio"`` for what an initramfs can begin with, else None."""
-    if data[1024:1028] == b"\xe2\xe1\xf5\xe0":
-        return "erofs"
-    return "cpio" if data.lstrip(b"\0").startswith(_CPIO_MAGICS) else None
-
 
 def _cases(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What to ask: path, devices, options. A folder may have an index.jsonl that says so."""

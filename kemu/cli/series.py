@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
-from kemu.cli.linux import failures, globals_parser, kind_of, say_of, tree_of
+from kemu.cli.linux import failures, globals_parser, say_of, tree_of
 from kemu.cli.values import count, name_of_file, seconds, seed
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml import series as series_
-from kemu.rung.uml.inputs import head
+from kemu.rung.uml.inputs import head, kind_of
 from kemu.rung.uml.seriestest import Step, planned, run_steps
 
 HELP = "patch series: list, new, check, test"
@@ -81,8 +81,8 @@ def _check(args: argparse.Namespace) -> int:
     return EXIT_FAILED if any(f.status == "fail" for f in found) else EXIT_OK
 
 
-def _images(args: argparse.Namespace) -> list[tuple[Path, bool]]:
-    """The files to compare, each with whether it is an archive."""
+def _images(args: argparse.Namespace) -> list[Path]:
+    """The files to compare: images and archives."""
     folders = [Path(d) for d in args.images] or [d for d in [Path.cwd() / "tests" / "data"] if d.is_dir()]
     out = []
     for folder in folders:
@@ -90,9 +90,8 @@ def _images(args: argparse.Namespace) -> list[tuple[Path, bool]]:
             raise CommandError(f"test: {folder}: no such folder")
         for path in sorted(folder.rglob("*") if folder.is_dir() else [folder]):
             if path.is_file() and path.suffix not in (".jsonl", ".json", ".md", ".py", ".txt") and path.stat().st_size <= 64 << 20:
-                kind = kind_of(head(path, 1028))
-                if kind:
-                    out.append((path, kind == "cpio"))
+                if kind_of(head(path, 1028)):
+                    out.append(path)
     return out
 
 

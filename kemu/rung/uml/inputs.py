@@ -45,6 +45,17 @@ def head(path: Path, size: int) -> bytes:
         return f.read(min(size, room))
 
 
+_CPIO_MAGICS = (b"070701", b"070702", b"070707", b"\x1f\x8b", b"\x1f\x9e", b"BZh", b"\x5d\x00\x00", b"\xfd7zXZ\x00", b"\x89LZO",
+                b"\x02\x21\x4c\x18", b"\x28\xb5\x2f\xfd")
+
+
+def kind_of(data: bytes) -> str | None:
+    """``"erofs"`` by its magic, ``"cpio"`` for what an initramfs can begin with, else None."""
+    if data[1024:1028] == b"\xe2\xe1\xf5\xe0":
+        return "erofs"
+    return "cpio" if data.lstrip(b"\0").startswith(_CPIO_MAGICS) else None
+
+
 def errno_line(e: OSError) -> str:
     """``EFBIG (File too large): 70 bytes; ...``"""
     number = e.errno or errno.EIO

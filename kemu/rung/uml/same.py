@@ -26,7 +26,7 @@ from kemu.report import manifest
 from kemu.report.manifest import Entry
 from kemu.report.store.folder import state_dir
 from kemu.rung.uml.cache import write_whole
-from kemu.rung.uml.inputs import read_input
+from kemu.rung.uml.inputs import head, kind_of, read_input
 from kemu.rung.uml.oracle import Oracle, Result
 
 IMAGES = ErofsOptions(beyond_fsck=True, flaws=True, block_bits=(12, 9, 10, 11, 13))
@@ -56,10 +56,10 @@ class Sample:
         return oracle.erofs(self.data, at=self.at, memory=self.memory, devices=self.devices, cap=CAP, max_entries=MOST, facts=True)
 
 
-def from_files(paths: Iterable[tuple[Path, bool]]) -> Iterator[Sample]:
-    """Samples of files; with each whether it is an archive."""
-    for path, archive in paths:
-        yield Sample("files", read_input(path), archive, path, str(path))
+def from_files(paths: Iterable[Path]) -> Iterator[Sample]:
+    """Samples of files."""
+    for path in paths:
+        yield Sample("files", read_input(path), kind_of(head(path, 1028)) != "erofs", path, str(path))
 
 
 def _sound(pick: Pick) -> tuple[bytes, list[bytes], str]:
@@ -158,7 +158,9 @@ def difference(a: Result, b: Result) -> tuple[str, list[str]] | None:
         if a.crash:
             return None                                # both, in the same way; what they say has addresses in it
     if text := manifest.diff(a.entries, b.entries, "plain", "series", lines=6):
-        return _field(a.entries, b.entries), text.splitlines()
+        cause, line = _first(a.entries, b.entries)
+        lines = text.splitlines()
+        return cause, [*([line] if line and line not in lines else []), *lines]
     for x, y in zip(a.facts, b.facts):
         if x != y:
             path, *xs = x.split("\t")
@@ -168,14 +170,15 @@ def difference(a: Result, b: Result) -> tuple[str, list[str]] | None:
     return ("inodes", ["one has more inodes than the other"]) if len(a.facts) != len(b.facts) else None
 
 
-def _field(a: Sequence[Entry], b: Sequence[Entry]) -> str:
-    """The name of the first field that differs."""
+def _first(a: Sequence[Entry], b: Sequence[Entry]) -> tuple[str, str]:
+    """The field in which the first different inode differs, its error before all others, and the line that says so."""
     for x, y in zip(manifest.ordered(a), manifest.ordered(b)):
         if x["path"] != y["path"]:
-            return "names"
+            return "names", ""
         if fields := manifest.entry_differences(x, y):
-            return str(fields[0][0])
-    return "names"
+            name, p, q = next((f for f in fields if f[0] == "error"), fields[0])
+            return str(name), f"{manifest.show(x['path'])}: {name}: plain {p}, series {q}"
+    return "names", ""
 
 
 def compare(plain: Oracle, series: Oracle, samples: Iterable[Sample], name: str) -> Compared:

@@ -36,17 +36,17 @@ ASK = 8.0                              # seconds after which an input is a hang
 LINKS = ("links without what it does not depend on", "links on 32 bits")
 
 
-def planned(series: Series, bisectable: bool = False, images: Sequence[tuple[Path, bool]] = (), configs: bool = False, examples: int | None = None) -> int:
+def planned(series: Series, bisectable: bool = False, images: Sequence[Path] = (), configs: bool = False, examples: int | None = None) -> int:
     """How many steps :func:`run_steps` gives."""
     return (max(len(series.patches) - 1, 0) if bisectable else 0) + 2 + bool(images or examples is not None) + (len(LINKS) if configs else 0)
 
 
-def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: bool = False, images: Sequence[tuple[Path, bool]] = (),
+def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: bool = False, images: Sequence[Path] = (),
               say: Say = nothing, jobs: int = 0, timeout: float = 120.0, configs: bool = False, examples: int | None = None,
               seed: int = 0) -> Iterator[Step]:
     """The steps of a test as they are done. After one that does not build the rest is skipped.
 
-    ``images``: files for which nothing may change, each with whether it is an archive; ``examples``: about how many inputs of ``seed`` are made besides those of
+    ``images``: files for which nothing may change; ``examples``: about how many inputs of ``seed`` are made besides those of
     every kind of difference (0: none; None: the step is left out where there are no images). ``configs``: other configurations too.
     """
     kernel: Kernel | None = None
