@@ -71,7 +71,7 @@ from kemu.linux.printk import KERN_DEBUG, pr_err, printk
 from kemu.linux.slab import kfree, kmalloc, kzalloc_obj
 from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISDIR
 from kemu.linux.statfs import kstatfs, u64_to_fsid
-from kemu.linux.statics import statics
+from kemu.linux.statics import per_machine, statics
 from kemu.linux.string import get_char, mem_read, memcpy, memset
 from kemu.linux.time64 import timespec64
 from kemu.linux.types import Ref, s32, u32
@@ -124,15 +124,15 @@ def OFFSET(x: Inode) -> int:
 @port_of("fs/cramfs/inode.c", "cramino")
 def cramino(cino: cramfs_inode | cramfs_root, offset: int) -> int:
     if not cino.offset:
-        return offset + 1
+        return u32(offset + 1)
     if not cino.size:
-        return offset + 1
+        return u32(offset + 1)
 
     # The file mode test fixes buggy mkcramfs implementations where cramfs_inode->offset is set to a non zero value for entries
     # which did not contain data, like devices node and fifos.
     if cino.mode & S_IFMT in (S_IFREG, S_IFDIR, S_IFLNK):
         return cino.offset << 2
-    return offset + 1
+    return u32(offset + 1)
 
 
 @port_of("fs/cramfs/inode.c", "get_cramfs_inode")
@@ -211,13 +211,13 @@ def BUFFER_SIZE() -> int:
     return BLKS_PER_BUF * arch.PAGE_SIZE
 
 
-g = statics(
-    read_mutex=lambda: mutex("read_mutex"),
-    read_buffers=lambda: static_chars("read_buffers", READ_BUFFERS, BUFFER_SIZE),
-    buffer_blocknr=[0] * READ_BUFFERS,
-    buffer_dev=[None] * READ_BUFFERS,
-    next_buffer=0,
-)
+@statics
+class g:
+    read_mutex = per_machine(lambda: mutex("read_mutex"))
+    read_buffers = per_machine(lambda: static_chars("read_buffers", READ_BUFFERS, BUFFER_SIZE))
+    buffer_blocknr = [0] * READ_BUFFERS
+    buffer_dev: list[SuperBlock | None] = [None] * READ_BUFFERS
+    next_buffer = 0
 
 
 @port_of("fs/cramfs/inode.c", "cramfs_blkdev_read")
@@ -242,7 +242,7 @@ def cramfs_blkdev_read(sb: SuperBlock, offset: int, len: int) -> int:
         blk_offset = u32(blk_offset + offset)
         if blk_offset > BUFFER_SIZE() or u32(blk_offset + len) > BUFFER_SIZE():
             continue
-        return int(g.read_buffers[i] + blk_offset)
+        return g.read_buffers[i] + blk_offset
 
     devsize = bdev_nr_bytes(sb.s_bdev) >> arch.PAGE_SHIFT
 
@@ -275,7 +275,7 @@ def cramfs_blkdev_read(sb: SuperBlock, offset: int, len: int) -> int:
         else:
             memset(data, 0, arch.PAGE_SIZE)
         data += arch.PAGE_SIZE
-    return int(g.read_buffers[buffer] + offset)
+    return g.read_buffers[buffer] + offset
 
 
 # CONFIG_CRAMFS_MTD: cramfs_direct_read
@@ -287,7 +287,7 @@ def cramfs_read(sb: SuperBlock, offset: int, len: int) -> int:
     filesystem."""
     # CONFIG_CRAMFS_MTD: cramfs_direct_read(), if there is a linear_virt_addr
     if IS_ENABLED("CONFIG_CRAMFS_BLOCKDEV"):
-        return cramfs_blkdev_read(sb, u32(offset), len)
+        return cramfs_blkdev_read(sb, offset, len)
     else:
         return 0
 
@@ -462,7 +462,7 @@ def cramfs_readdir(file: File, ctx: DirContext) -> int:
 
     while offset < inode.i_size:
         mutex_lock(g.read_mutex)
-        de = cramfs_inode(cramfs_read(sb, OFFSET(inode) + offset, sizeof(cramfs_inode) + CRAMFS_MAXPATHLEN))
+        de = cramfs_inode(cramfs_read(sb, u32(OFFSET(inode) + offset), sizeof(cramfs_inode) + CRAMFS_MAXPATHLEN))
         name = de[1].p
 
         # Namelengths on disk are shifted by two and the name padded out to 4-byte boundaries with zeroes.
@@ -482,7 +482,7 @@ def cramfs_readdir(file: File, ctx: DirContext) -> int:
         if not dir_emit(ctx, buf, namelen, ino, mode >> 12):
             break
 
-        ctx.pos = offset = nextoffset
+        ctx.pos = offset = u32(nextoffset)
     kfree(buf)
     return 0
 
@@ -499,7 +499,7 @@ def cramfs_lookup(dir: Inode, dentry: Dentry, flags: int) -> Any:
         while offset < dir.i_size:
             dir_off = s32(OFFSET(dir) + offset)
 
-            de = cramfs_inode(cramfs_read(dir.i_sb, dir_off, sizeof(cramfs_inode) + CRAMFS_MAXPATHLEN))
+            de = cramfs_inode(cramfs_read(dir.i_sb, u32(dir_off), sizeof(cramfs_inode) + CRAMFS_MAXPATHLEN))
             name = de[1].p
 
             # Try to take advantage of sorted directories
@@ -507,7 +507,7 @@ def cramfs_lookup(dir: Inode, dentry: Dentry, flags: int) -> Any:
                 break
 
             namelen = de.namelen << 2
-            offset += sizeof(cramfs_inode) + namelen
+            offset = u32(offset + sizeof(cramfs_inode) + namelen)
 
             # Quick check that the name is roughly the right length
             if (dentry.d_name.len + 3) & ~3 != namelen:
