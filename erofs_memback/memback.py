@@ -71,7 +71,7 @@ class erofs_memback_region:
         self.verify: Callable[[erofs_memback_region, int, int], int] = NULL
 
 
-def erofs_memback_region_alloc(data: int, size: int, release: Callable[[erofs_memback_region], None] | None,
+def erofs_memback_region_alloc(data: int, size: int, release: Callable[[erofs_memback_region], None],
                                owner: Any = None) -> erofs_memback_region:
     """A region with one reference, the owner's. None: -ENOMEM."""
     region = kzalloc_obj(erofs_memback_region, GFP_KERNEL)

@@ -114,7 +114,7 @@ def erofs_find_target_block(target: erofs_buf, dir: Inode, name: bytes, _ndirent
     bsz = 1 << dir.i_blkbits
     head, back = 0, s32(erofs_iblks(dir) - 1)
     startprfx = endprfx = 0
-    candidate = ERR_PTR(-ENOENT)
+    candidate: View = ERR_PTR(-ENOENT)
 
     while head <= back:
         mid = head + (back - head) // 2

@@ -27,7 +27,7 @@ class initrd_owner:
         self.kept: list[tuple[int, int]] = []
         self.regions: list[memback.erofs_memback_region] = []
         self.committed = False
-        self.retain = False
+        self.retain = 0
         self.withdrawn = False
 
 

@@ -49,7 +49,7 @@ from kemu.linux.errno import EINVAL, EIO, ENOMEM
 from kemu.linux.gfp import __GFP_DIRECT_RECLAIM
 from kemu.linux.honesty import custom, dup, names
 from kemu.linux.mm import folio_page, is_vmalloc_addr, offset_in_page, virt_to_page
-from kemu.machine.current import arch, this
+from kemu.machine.current import NULL, arch, this
 from kemu.machine.machine import should_fail
 from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.pages import Page
@@ -162,12 +162,12 @@ def bio_reset(bio: Bio, bdev: BlockDevice | None, opf: int) -> None:
 
 
 @custom(C, "bio_alloc_bioset", "without direct reclaim it can fail (failslab); with it, never: the mempool")
-def bio_alloc_bioset(bdev: BlockDevice | None, nr_vecs: int, opf: int, gfp: int, bs: BioSet = fs_bio_set) -> Bio | None:
+def bio_alloc_bioset(bdev: BlockDevice | None, nr_vecs: int, opf: int, gfp: int, bs: BioSet = fs_bio_set) -> Bio:
     """``struct bio *bio_alloc_bioset(struct block_device *bdev, unsigned short nr_vecs, blk_opf_t opf, gfp_t gfp, struct bio_set *bs)``"""
     if this.chooser is not None or this.watch is not None:
         if not gfp & __GFP_DIRECT_RECLAIM:
             if should_fail("failslab", "bio_alloc_bioset"):
-                return None
+                return NULL             # type: ignore[no-any-return]
         elif this.watch is not None:
             this.watch.event("might_sleep", what="bio_alloc")
     bio = Bio()
@@ -183,7 +183,7 @@ def bio_alloc_bioset(bdev: BlockDevice | None, nr_vecs: int, opf: int, gfp: int,
 
 
 @dup(P)
-def bio_alloc(bdev: BlockDevice | None, nr_vecs: int, opf: int, gfp_mask: int) -> Any:
+def bio_alloc(bdev: BlockDevice | None, nr_vecs: int, opf: int, gfp_mask: int) -> Bio:
     """``struct bio *bio_alloc(struct block_device *bdev, unsigned short nr_vecs, blk_opf_t opf, gfp_t gfp_mask)``: None only without direct reclaim."""
     return bio_alloc_bioset(bdev, nr_vecs, opf, gfp_mask, fs_bio_set)
 

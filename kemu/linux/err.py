@@ -2,18 +2,19 @@
 """Errors carried in pointers (include/linux/err.h)."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from kemu.linux.honesty import dup
 
+T = TypeVar("T")
 MAX_ERRNO = 4095
 _FIRST = (1 << 64) - MAX_ERRNO
 
 
 @dup("include/linux/err.h")
-def ERR_PTR(error: int) -> Any:
+def ERR_PTR(error: int) -> T:                       # type: ignore[type-var]    # void *: whatever pointer is asked for
     """``void *ERR_PTR(long error)``: -ENOMEM as the pointer value 2**64 - 12."""
-    return error & 0xFFFF_FFFF_FFFF_FFFF
+    return error & 0xFFFF_FFFF_FFFF_FFFF            # type: ignore[return-value]
 
 
 @dup("include/linux/err.h")
@@ -35,9 +36,9 @@ def IS_ERR_OR_NULL(ptr: Any) -> bool:
 
 
 @dup("include/linux/err.h")
-def ERR_CAST(ptr: Any) -> Any:
+def ERR_CAST(ptr: Any) -> T:                        # type: ignore[type-var]
     """``void *ERR_CAST(const void *ptr)``"""
-    return ptr
+    return ptr                                      # type: ignore[no-any-return]
 
 
 @dup("include/linux/err.h")

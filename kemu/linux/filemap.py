@@ -207,7 +207,7 @@ def filemap_get_entry(mapping: AddressSpace, index: int) -> Page | None:
 
 
 @dup(C, "__filemap_get_folio_mpol")
-def __filemap_get_folio(mapping: AddressSpace, index: int, fgp_flags: int, gfp: int) -> Any:
+def __filemap_get_folio(mapping: AddressSpace, index: int, fgp_flags: int, gfp: int) -> Page:
     """``struct folio *__filemap_get_folio(struct address_space *mapping, pgoff_t index, fgf_t fgp_flags, gfp_t gfp)``
 
     Return: the folio with a reference (locked with FGP_LOCK); ERR_PTR: -ENOENT not cached, -EAGAIN (FGP_NOWAIT) locked or no memory, -ENOMEM.
@@ -279,7 +279,7 @@ def __filemap_get_folio(mapping: AddressSpace, index: int, fgp_flags: int, gfp: 
 
 
 @dup(P)
-def filemap_get_folio(mapping: AddressSpace, index: int) -> Any:
+def filemap_get_folio(mapping: AddressSpace, index: int) -> Page:
     """``struct folio *filemap_get_folio(struct address_space *mapping, pgoff_t index)``: ERR_PTR(-ENOENT) if not cached."""
     folio = filemap_get_entry(mapping, index)
     return ERR_PTR(-ENOENT) if folio is None else folio
@@ -358,7 +358,7 @@ def filemap_read_folio(file: Any, filler: Filler, folio: Page) -> int:
 
 
 @dup(C)
-def do_read_cache_folio(mapping: AddressSpace, index: int, filler: Filler | None, file: Any, gfp: int) -> Any:
+def do_read_cache_folio(mapping: AddressSpace, index: int, filler: Filler | None, file: Any, gfp: int) -> Page:
     """``static struct folio *do_read_cache_folio(struct address_space *mapping, pgoff_t index, filler_t filler, struct file *file, gfp_t gfp)``"""
     if filler is None:
         filler = mapping.a_ops.read_folio
@@ -405,7 +405,7 @@ def do_read_cache_folio(mapping: AddressSpace, index: int, filler: Filler | None
 
 
 @dup(C)
-def read_cache_folio(mapping: AddressSpace, index: int, filler: Filler | None, file: Any) -> Any:
+def read_cache_folio(mapping: AddressSpace, index: int, filler: Filler | None, file: Any) -> Page:
     """``struct folio *read_cache_folio(struct address_space *mapping, pgoff_t index, filler_t filler, struct file *file)``
 
     Return: an uptodate folio that contains ``index``, with a reference; ERR_PTR: -EIO (not uptodate after the read), -ENOMEM, -EINTR, or what
@@ -415,7 +415,7 @@ def read_cache_folio(mapping: AddressSpace, index: int, filler: Filler | None, f
 
 
 @dup(P)
-def read_mapping_folio(mapping: AddressSpace, index: int, file: Any = None) -> Any:
+def read_mapping_folio(mapping: AddressSpace, index: int, file: Any = None) -> Page:
     """``struct folio *read_mapping_folio(struct address_space *mapping, pgoff_t index, struct file *file)``: read_cache_folio with the mapping's own filler."""
     folio = mapping.i_pages.get(index)
     if folio is not None and folio.flags & PG_uptodate and this.watch is None:

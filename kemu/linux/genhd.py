@@ -188,7 +188,7 @@ def blk_validate_limits(lim: QueueLimits) -> int:
 
 
 @dup(H)
-def blk_alloc_disk(lim: QueueLimits | None, node: int = NUMA_NO_NODE) -> Any:
+def blk_alloc_disk(lim: QueueLimits | None, node: int = NUMA_NO_NODE) -> GenDisk:
     """``struct gendisk *blk_alloc_disk(struct queue_limits *lim, int node_id)``
 
     Return: a disk with one reference, for put_disk(); ERR_PTR(-EINVAL) for impossible limits, ERR_PTR(-ENOMEM).

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from kemu.linux.honesty import custom
+
+T = TypeVar("T")
 
 
 @custom("Documentation/process/coding-style.rst", "goto", "labels are functions; goto runs its label and those below it")
@@ -15,14 +17,14 @@ class Labels:
     __slots__ = ("fns",)
 
     def __init__(self) -> None:
-        self.fns: list[Callable[[], Any]] = []
+        self.fns: list[Callable[[], None]] = []
 
-    def label(self, fn: Callable[[], Any]) -> Callable[[], Any]:
+    def label(self, fn: Callable[[], None]) -> Callable[[], None]:
         """Declare the next label; ``fn`` is what stands between it and the label below."""
         self.fns.append(fn)
         return fn
 
-    def goto(self, label: Callable[[], Any], ret: Any = None) -> Any:
+    def goto(self, label: Callable[[], None], ret: T) -> T:
         """Run from ``label`` downwards and give ``ret`` back."""
         for fn in self.fns[self.fns.index(label):]:
             fn()

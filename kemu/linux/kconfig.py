@@ -2,10 +2,12 @@
 """CONFIG_ options of the current machine (include/linux/kconfig.h)."""
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 from kemu.linux.honesty import custom
 from kemu.machine.current import this
+
+T = TypeVar("T")
 
 
 @custom("include/linux/kconfig.h", "IS_ENABLED", "asks the machine, so that one process can run several configurations")
@@ -15,6 +17,6 @@ def IS_ENABLED(option: str) -> bool:
 
 
 @custom("include/linux/kconfig.h", "CONFIG_", "asks the machine")
-def config_value(option: str, default: Any) -> Any:
+def config_value(option: str, default: T) -> T:
     """``CONFIG_X`` of an option that has a number or a text."""
-    return this.machine.config.get(option, default)
+    return this.machine.config.get(option, default)             # type: ignore[no-any-return]

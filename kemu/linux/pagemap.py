@@ -6,7 +6,7 @@ The code is where Linux has it: mapping (struct address_space), folio_wait (the 
 """
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kemu.linux.filemap import (
     AOP_TRUNCATED_PAGE,
@@ -141,6 +141,9 @@ from kemu.linux.truncate import (
 from kemu.machine.current import arch
 from kemu.machine.pages import Page, PG_private
 
+if TYPE_CHECKING:
+    from kemu.linux.vfs.types import Inode
+
 P = "include/linux/pagemap.h"
 
 
@@ -176,9 +179,9 @@ def folio_contains(folio: Page, index: int) -> bool:
 
 
 @dup(P)
-def folio_inode(folio: Page) -> Any:
+def folio_inode(folio: Page) -> Inode:
     """``struct inode *folio_inode(struct folio *folio)``"""
-    return folio.mapping.host
+    return folio.mapping.host             # type: ignore[no-any-return]
 
 
 @dup("mm/util.c")

@@ -19,7 +19,7 @@ from kemu.linux.vfs.constants import ACL_DONT_CACHE, ACL_NOT_CACHED
 from kemu.linux.vfs.inode_attr import cache_no_acl
 from kemu.linux.vfs.types import Inode
 from kemu.linux.xattr import XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT, xattr_handler
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 
 ACL_TYPE_ACCESS, ACL_TYPE_DEFAULT = 0x8000, 0x4000
 ACL_USER_OBJ, ACL_USER, ACL_GROUP_OBJ, ACL_GROUP, ACL_MASK, ACL_OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
@@ -177,7 +177,7 @@ def posix_acl_permission(idmap: Any, inode: Inode, acl: PosixAcl, want: int) -> 
 
 
 @dup("fs/posix_acl.c")
-def posix_acl_from_xattr(userns: Any, value: int, size: int) -> Any:
+def posix_acl_from_xattr(userns: Any, value: int, size: int) -> PosixAcl:
     """``struct posix_acl *posix_acl_from_xattr(struct user_namespace *userns, const void *value, size_t size)``: ``value`` is an address.
 
     Return: None for an empty list; ERR_PTR of -EINVAL (size, tag, id), -EOPNOTSUPP (version), -ENOMEM.
@@ -189,7 +189,7 @@ def posix_acl_from_xattr(userns: Any, value: int, size: int) -> Any:
     if (size - 4) % 8:
         return ERR_PTR(-EINVAL)
     if size == 4:
-        return None
+        return NULL             # type: ignore[no-any-return]
     acl = kzalloc_obj(PosixAcl, GFP_NOFS)
     if acl is None:
         return ERR_PTR(-ENOMEM)
@@ -207,7 +207,7 @@ def posix_acl_from_xattr(userns: Any, value: int, size: int) -> Any:
             posix_acl_release(acl)
             return ERR_PTR(-EINVAL)
         acl.a_entries.append((tag, perm, id))
-    return acl
+    return acl             # type: ignore[no-any-return]
 
 
 @custom("fs/posix_acl.c", "posix_acl_to_xattr", "gives bytes")

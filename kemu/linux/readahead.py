@@ -31,7 +31,7 @@ from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from kemu.linux.sched import memalloc_nofs_restore, memalloc_nofs_save
 from kemu.linux.types import Ref
 from kemu.linux.vfs.constants import FMODE_RANDOM
-from kemu.machine.current import arch
+from kemu.machine.current import NULL, arch
 from kemu.machine.pages import Page, PG_dropbehind, PG_locked, PG_readahead, PG_workingset
 
 C = "mm/readahead.c"
@@ -105,7 +105,7 @@ def readahead_batch_length(rac: ReadaheadControl) -> int:
 
 
 @dup(P)
-def __readahead_folio(ractl: ReadaheadControl) -> Page | None:
+def __readahead_folio(ractl: ReadaheadControl) -> Page:
     """``struct folio *__readahead_folio(struct readahead_control *ractl)``: the next one, with its reference."""
     batch = ractl._batch_count
     left = ractl._nr_pages - batch
@@ -115,7 +115,7 @@ def __readahead_folio(ractl: ReadaheadControl) -> Page | None:
     ractl._index += batch
     if not left:
         ractl._batch_count = 0
-        return None
+        return NULL             # type: ignore[no-any-return]
     folio = ractl.mapping.i_pages[ractl._index]
     if not folio.flags & PG_locked:
         VM_BUG_ON_FOLIO(True, folio, "!folio_test_locked(folio)")
@@ -124,7 +124,7 @@ def __readahead_folio(ractl: ReadaheadControl) -> Page | None:
 
 
 @dup(P)
-def readahead_folio(ractl: ReadaheadControl) -> Page | None:
+def readahead_folio(ractl: ReadaheadControl) -> Page:
     """``struct folio *readahead_folio(struct readahead_control *ractl)``: the next folio, locked, its reference dropped (the cache keeps its own)."""
     folio = __readahead_folio(ractl)
     if folio is not None:

@@ -7,7 +7,7 @@ calls and by caches, which take the class where C takes a size.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from kemu.linux.gfp import __GFP_NOFAIL, __GFP_ZERO, GFP_KERNEL, might_alloc
 from kemu.linux.honesty import custom, dup, names
@@ -16,6 +16,8 @@ from kemu.machine.machine import should_fail
 
 SLAB_HWCACHE_ALIGN, SLAB_RECLAIM_ACCOUNT, SLAB_ACCOUNT, SLAB_PANIC = 0x2000, 0x20000, 0x4000000, 0x40000
 ZERO_SIZE_PTR = 16
+
+T = TypeVar("T")
 
 
 def _fails(gfp: int, what: str) -> bool:
@@ -43,10 +45,10 @@ names("dup", "include/linux/slab.h", "kvmalloc", "kvzalloc")
 
 
 @custom("include/linux/slab.h", "kzalloc_obj", "a Python object of the class, zeroed as its constructor does")
-def kzalloc_obj(cls: Callable[[], Any], gfp: int = GFP_KERNEL) -> Any:
+def kzalloc_obj(cls: Callable[[], T], gfp: int = GFP_KERNEL) -> T:
     """``kzalloc_obj(*p, gfp)``: a new zeroed structure, None on failure."""
     if (this.chooser is not None or this.watch is not None) and _fails(gfp, "kzalloc_obj"):
-        return None
+        return NULL             # type: ignore[no-any-return]
     obj = cls()
     if this.watch is not None:
         this.watch.alloc("slab", obj, 0)

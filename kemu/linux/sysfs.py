@@ -32,7 +32,7 @@ class bin_attribute:
 
 
 @custom("include/linux/firmware.h", "firmware_kobj", "made by driver_init() of the machine's boot")
-def firmware_kobj() -> kobject | None:
+def firmware_kobj() -> kobject:
     """``firmware_kobj``: None before driver_init()."""
     return g.firmware_kobj          # type: ignore[no-any-return]
 

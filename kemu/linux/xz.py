@@ -12,7 +12,7 @@ from kemu.linux.honesty import custom, dup
 from kemu.linux.lzma_decode import microlzma_decode
 from kemu.machine import hostlib
 from kemu.machine.cdefs import ffi_for
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.hostmodule import host_module
 
 lzma = host_module("lzma", "MicroLZMA")
@@ -194,13 +194,13 @@ class xz_dec_microlzma:
 
 
 @custom("include/linux/xz.h", "xz_dec_microlzma_alloc", "the dictionary is not in emulated memory")
-def xz_dec_microlzma_alloc(mode: int, dict_size: int) -> xz_dec_microlzma | None:
+def xz_dec_microlzma_alloc(mode: int, dict_size: int) -> xz_dec_microlzma:
     """``struct xz_dec_microlzma *xz_dec_microlzma_alloc(enum xz_mode mode, uint32_t dict_size)``: None for a size outside 4 KiB..3 GiB, or on
     failure (failslab)."""
     from kemu.linux.slab import kzalloc_obj
 
     if not 4096 <= dict_size <= 3 << 30:
-        return None
+        return NULL             # type: ignore[no-any-return]
     return kzalloc_obj(lambda: xz_dec_microlzma(dict_size))                        # type: ignore[no-any-return]
 
 

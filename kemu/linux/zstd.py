@@ -9,7 +9,7 @@ from typing import Any
 from kemu.linux.honesty import custom, dup
 from kemu.machine import hostlib
 from kemu.machine.cdefs import ffi_for
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.hostmodule import missing
 
 _ffi = ffi_for("kemu.linux._cdefs_zstd", """
@@ -111,10 +111,10 @@ class zstd_dstream:
 
 
 @custom("include/linux/zstd.h", "zstd_init_dstream", "the state is not in the workspace, but what does not fit there is refused as if it were")
-def zstd_init_dstream(max_window_size: int, workspace: int, workspace_size: int) -> zstd_dstream | None:
+def zstd_init_dstream(max_window_size: int, workspace: int, workspace_size: int) -> zstd_dstream:
     """``zstd_dstream *zstd_init_dstream(size_t max_window_size, void *workspace, size_t workspace_size)``: None without a workspace."""
     if not workspace:
-        return None
+        return NULL             # type: ignore[no-any-return]
     streams = this.machine.parts.setdefault("zstd", {})
     stream = streams.get(workspace)
     if stream is None:

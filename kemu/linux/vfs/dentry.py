@@ -85,9 +85,9 @@ class Dentry:
         return f"<dentry {self.d_name.name.decode('utf-8', 'replace')!r} {what} count:{self.d_lockref}>"
 
 
-def d_inode(dentry: Dentry) -> Any:
+def d_inode(dentry: Dentry) -> Inode:
     """``struct inode *d_inode(const struct dentry *dentry)``"""
-    return dentry.d_inode
+    return dentry.d_inode             # type: ignore[no-any-return]
 
 
 d_backing_inode = d_inode_rcu = d_inode

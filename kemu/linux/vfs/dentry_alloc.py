@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.bug import BUG_ON, WARN_ON
-from kemu.linux.err import ERR_PTR, IS_ERR
+from kemu.linux.err import ERR_CAST, ERR_PTR, IS_ERR
 from kemu.linux.errno import ENOMEM, ESTALE
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import custom, dup
@@ -33,15 +33,15 @@ from kemu.linux.vfs.dentry import (
     g,
 )
 from kemu.linux.vfs.types import Inode
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 
 
-def __d_alloc(sb: SuperBlock, name: Qstr | None) -> Dentry | None:
+def __d_alloc(sb: SuperBlock, name: Qstr | None) -> Dentry:
     if g.dentry_cache is None:
         g.dentry_cache = kmem_cache_create("dentry", Dentry, 0, SLAB_PANIC)
     dentry: Dentry | None = kmem_cache_alloc(g.dentry_cache, GFP_KERNEL)
     if dentry is None:
-        return None
+        return NULL             # type: ignore[no-any-return]
     if name is not None:
         dentry.d_name = name
     dentry.d_sb = sb
@@ -49,7 +49,7 @@ def __d_alloc(sb: SuperBlock, name: Qstr | None) -> Dentry | None:
     dentry.d_flags = sb.s_d_flags
     if dentry.d_op is not None and dentry.d_op.d_init is not None and dentry.d_op.d_init(dentry):
         kmem_cache_free(g.dentry_cache, dentry)
-        return None
+        return NULL             # type: ignore[no-any-return]
     if this.watch is not None:
         this.watch.ref("dentry", dentry, 1)
     return dentry
@@ -81,7 +81,7 @@ def d_alloc_name(parent: Dentry, name: str) -> Dentry | None:
 
 
 @dup("fs/dcache.c")
-def d_alloc_anon(sb: SuperBlock) -> Dentry | None:
+def d_alloc_anon(sb: SuperBlock) -> Dentry:
     """``struct dentry *d_alloc_anon(struct super_block *sb)``"""
     return __d_alloc(sb, None)
 
@@ -143,10 +143,10 @@ def d_instantiate_new(entry: Dentry, inode: Inode) -> None:
 
 
 @dup("fs/dcache.c")
-def d_make_root(root_inode: Inode | None) -> Dentry | None:
+def d_make_root(root_inode: Inode | None) -> Dentry:
     """``struct dentry *d_make_root(struct inode *root_inode)``: takes the inode reference, also on failure. None on failure."""
     if root_inode is None:
-        return None
+        return NULL             # type: ignore[no-any-return]
     res = d_alloc_anon(root_inode.i_sb)
     if res is not None:
         d_instantiate(res, root_inode)
@@ -155,11 +155,11 @@ def d_make_root(root_inode: Inode | None) -> Dentry | None:
     return res
 
 
-def __d_obtain_alias(inode: Any, disconnected: bool) -> Any:
+def __d_obtain_alias(inode: Any, disconnected: bool) -> Dentry:
     if inode is None:
         return ERR_PTR(-ESTALE)
     if IS_ERR(inode):
-        return inode
+        return ERR_CAST(inode)
     res: Any = d_find_any_alias(inode)
     if res is None:
         new = d_alloc_anon(inode.i_sb)
@@ -176,11 +176,11 @@ def __d_obtain_alias(inode: Any, disconnected: bool) -> Any:
                 return new
             dput(new)
     _inode.iput(inode)
-    return res
+    return res             # type: ignore[no-any-return]
 
 
 @custom("fs/dcache.c", "d_obtain_alias", HOW)
-def d_obtain_alias(inode: Any) -> Any:
+def d_obtain_alias(inode: Any) -> Dentry:
     """``struct dentry *d_obtain_alias(struct inode *inode)``: any dentry of the inode, a disconnected new one if there is none.
 
     Takes the inode reference. Return: ERR_PTR(-ESTALE) for NULL, ``inode`` if that is an error, ERR_PTR(-ENOMEM).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.bug import BUG_ON, WARN_ON
-from kemu.linux.err import ERR_PTR, IS_ERR
+from kemu.linux.err import ERR_CAST, ERR_PTR, IS_ERR
 from kemu.linux.errno import EBUSY, ELOOP, ENOENT, ENOMEM, ESTALE
 from kemu.linux.honesty import custom, dup
 from kemu.linux.mutex import mutex_trylock, mutex_unlock
@@ -42,7 +42,7 @@ from kemu.linux.vfs.dentry import (
 from kemu.linux.vfs.dentry import g as dentry_g
 from kemu.linux.vfs.dentry_alloc import __d_alloc, _set_inode, _set_parent
 from kemu.linux.vfs.types import Inode
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.sched import WaitQueue
 
 
@@ -247,7 +247,7 @@ def __d_unalias(dentry: Dentry, alias: Dentry) -> int:
 
 
 @custom("fs/dcache.c", "d_splice_alias", HOW)
-def d_splice_alias(inode: Any, dentry: Dentry) -> Any:
+def d_splice_alias(inode: Any, dentry: Dentry) -> Dentry:
     """``struct dentry *d_splice_alias(struct inode *inode, struct dentry *dentry)``: what ->lookup returns.
 
     Takes the inode reference. NULL makes ``dentry`` a cached negative one; a directory that has a dentry already is moved here.
@@ -255,7 +255,7 @@ def d_splice_alias(inode: Any, dentry: Dentry) -> Any:
     would become its own ancestor, ERR_PTR(-ESTALE) if it cannot be moved now.
     """
     if inode.__class__ is int and IS_ERR(inode):
-        return inode
+        return ERR_CAST(inode)
     BUG_ON(dentry.d_hashed)
     if inode is not None and inode.i_dentry and S_ISDIR(inode.i_mode):
         new: Any = dget(inode.i_dentry[0])
@@ -274,9 +274,9 @@ def d_splice_alias(inode: Any, dentry: Dentry) -> Any:
             inode.i_sb.s_roots.pop(new, None)
             __d_move(new, dentry)
         _inode.iput(inode)
-        return new
+        return new             # type: ignore[no-any-return]
     d_add(dentry, inode)
-    return None
+    return NULL             # type: ignore[no-any-return]
 
 
 @dup("fs/dcache.c")

@@ -296,7 +296,7 @@ def parse_monolithic_mount_data(fc: FsContext, data: str | int | None) -> int:
 
 # ------------------------------------------------------------------------- life
 
-def alloc_fs_context(fs_type: FileSystemType, reference: Dentry | None, sb_flags: int, sb_flags_mask: int, purpose: int) -> Any:
+def alloc_fs_context(fs_type: FileSystemType, reference: Dentry | None, sb_flags: int, sb_flags_mask: int, purpose: int) -> FsContext:
     fc = kzalloc_obj(FsContext)
     if fc is None:
         return ERR_PTR(-ENOMEM)
@@ -320,11 +320,11 @@ def alloc_fs_context(fs_type: FileSystemType, reference: Dentry | None, sb_flags
         put_fs_context(fc)
         return ERR_PTR(ret)
     fc.need_free = True
-    return fc
+    return fc             # type: ignore[no-any-return]
 
 
 @dup("fs/fs_context.c")
-def fs_context_for_mount(fs_type: FileSystemType, sb_flags: int) -> Any:
+def fs_context_for_mount(fs_type: FileSystemType, sb_flags: int) -> FsContext:
     """``struct fs_context *fs_context_for_mount(struct file_system_type *fs_type, unsigned int sb_flags)``. Return: or ERR_PTR()."""
     return alloc_fs_context(fs_type, None, sb_flags, 0, FS_CONTEXT_FOR_MOUNT)
 

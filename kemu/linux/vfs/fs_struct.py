@@ -7,7 +7,7 @@ from kemu.linux.path import path_get, path_put
 from kemu.linux.seqlock import read_seqlock_excl, read_sequnlock_excl, seqlock_t, write_seqlock, write_sequnlock
 from kemu.linux.statics import statics
 from kemu.linux.vfs.basic import Path
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.machine import should_fail
 
 
@@ -85,10 +85,10 @@ def get_fs_pwd(fs: FsStruct, pwd: Path) -> None:
 
 
 @dup("fs/fs_struct.c")
-def copy_fs_struct(old: FsStruct) -> FsStruct | None:
+def copy_fs_struct(old: FsStruct) -> FsStruct:
     """``struct fs_struct *copy_fs_struct(struct fs_struct *old)``: what a child without CLONE_FS gets. Return: None without memory."""
     if this.chooser is not None and should_fail("failslab", "copy_fs_struct"):
-        return None
+        return NULL             # type: ignore[no-any-return]
     fs = FsStruct()
     fs.umask = old.umask
     read_seqlock_excl(old.seq)

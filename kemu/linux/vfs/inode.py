@@ -182,17 +182,17 @@ def find_inode(sb: SuperBlock, hashval: int, test: Test | None, data: Any, hash_
 
 
 @dup("fs/inode.c")
-def ilookup5_nowait(sb: SuperBlock, hashval: int, test: Test, data: Any, isnew: Any) -> Inode | None:
+def ilookup5_nowait(sb: SuperBlock, hashval: int, test: Test, data: Any, isnew: Any) -> Inode:
     """``struct inode *ilookup5_nowait(sb, hashval, test, data, bool *isnew)``: does not wait for I_NEW. ``test`` must not sleep; ``isnew`` is a Ref."""
     spin_lock(g.inode_hash_lock)
     inode = find_inode(sb, hashval, test, data, True, isnew)
     spin_unlock(g.inode_hash_lock)
 
-    return None if IS_ERR(inode) else inode
+    return NULL if IS_ERR(inode) else inode             # type: ignore[no-any-return]
 
 
 @dup("fs/inode.c")
-def ilookup5(sb: SuperBlock, hashval: int, test: Test, data: Any) -> Inode | None:
+def ilookup5(sb: SuperBlock, hashval: int, test: Test, data: Any) -> Inode:
     """``struct inode *ilookup5(sb, hashval, test, data)``: a cached inode, referenced and complete, or None."""
     isnew = Ref(False)
     while True:
@@ -224,7 +224,7 @@ def ilookup(sb: SuperBlock, ino: int) -> Inode | None:
 
 
 @dup("fs/inode.c")
-def inode_insert5(inode: Inode, hashval: int, test: Test | None, set: Test | None, data: Any) -> Inode | None:
+def inode_insert5(inode: Inode, hashval: int, test: Test | None, set: Test | None, data: Any) -> Inode:
     """``struct inode *inode_insert5(inode, hashval, test, set, data)``: ``inode`` itself with I_NEW, or the one that was there first.
 
     Return: None if ``set`` refuses or the other one is being created.
@@ -238,7 +238,7 @@ def inode_insert5(inode: Inode, hashval: int, test: Test | None, set: Test | Non
         # somebody else created the same inode under us: use that one
         spin_unlock(g.inode_hash_lock)
         if IS_ERR(old):
-            return None
+            return NULL             # type: ignore[no-any-return]
         if isnew.v:
             wait_on_new_inode(old)
         if old.i_hash is None:
@@ -247,7 +247,7 @@ def inode_insert5(inode: Inode, hashval: int, test: Test | None, set: Test | Non
         return old                                  # type: ignore[no-any-return]
     if set is not None and set(inode, data):
         spin_unlock(g.inode_hash_lock)
-        return None
+        return NULL             # type: ignore[no-any-return]
     spin_lock(inode.i_lock)
     inode.i_state |= I_NEW
     _hash_add(inode, hashval)
@@ -260,7 +260,7 @@ def inode_insert5(inode: Inode, hashval: int, test: Test | None, set: Test | Non
 
 
 @dup("fs/inode.c")
-def iget5_locked(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any) -> Inode | None:
+def iget5_locked(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any) -> Inode:
     """``struct inode *iget5_locked(struct super_block *sb, u64 hashval, int (*test)(), int (*set)(), void *data)``
 
     A cached inode for which ``test(inode, data)`` is true, or a new one with I_NEW after ``set(inode, data)``, to be completed by
@@ -279,7 +279,7 @@ def iget5_locked(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any)
 
 
 @dup("fs/inode.c")
-def iget5_locked_rcu(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any) -> Inode | None:
+def iget5_locked_rcu(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any) -> Inode:
     """``struct inode *iget5_locked_rcu(sb, hashval, test, set, data)``: as iget5_locked(); ``test`` runs without the hash's lock."""
     isnew = Ref(False)
     while True:
@@ -287,7 +287,7 @@ def iget5_locked_rcu(sb: SuperBlock, hashval: int, test: Test, set: Test, data: 
         if inode is None:
             break
         if IS_ERR(inode):
-            return None
+            return NULL             # type: ignore[no-any-return]
         if isnew.v:
             wait_on_new_inode(inode)
         if inode.i_hash is None:

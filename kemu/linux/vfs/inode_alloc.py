@@ -21,7 +21,7 @@ from kemu.linux.vfs.constants import (
     IOP_XATTR,
 )
 from kemu.linux.vfs.types import Inode, empty_aops, empty_iops, file_operations
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.sched import WaitQueue
 from kemu.machine.splat import KernelBug, caller_function
 
@@ -114,7 +114,7 @@ def i_callback(head: Any) -> None:
 
 
 @dup("fs/inode.c")
-def alloc_inode(sb: SuperBlock) -> Inode | None:
+def alloc_inode(sb: SuperBlock) -> Inode:
     """``struct inode *alloc_inode(struct super_block *sb)``: not on s_inodes yet; None on failure."""
     ops = sb.s_op
     if ops.alloc_inode is not None:
@@ -122,7 +122,7 @@ def alloc_inode(sb: SuperBlock) -> Inode | None:
     else:
         inode = alloc_inode_sb(sb, inode_cachep(), GFP_KERNEL)
     if inode is None:
-        return None
+        return NULL             # type: ignore[no-any-return]
     inode_init_always_gfp(sb, inode, GFP_NOFS)
     return inode
 
@@ -163,7 +163,7 @@ def get_next_ino() -> int:
 
 
 @dup("fs/inode.c")
-def new_inode(sb: SuperBlock) -> Inode | None:
+def new_inode(sb: SuperBlock) -> Inode:
     """``struct inode *new_inode(struct super_block *sb)``: unhashed, without I_NEW, on the superblock's list; None on failure."""
     if this.watch is None and this.chooser is None and sb.s_op.alloc_inode is None and g.inode_cachep is not None:
         g.inode_cachep.live += 1            # kmem_cache_alloc() of it, which cannot fail and tells no one

@@ -349,9 +349,9 @@ pseudo_fs_context_ops = fs_context_operations(free=pseudo_fs_free, get_tree=pseu
 
 
 @dup("fs/libfs.c")
-def init_pseudo(fc: FsContext, magic: int) -> pseudo_fs_context | None:
+def init_pseudo(fc: FsContext, magic: int) -> pseudo_fs_context:
     """``struct pseudo_fs_context *init_pseudo(struct fs_context *fc, unsigned long magic)``: None on failure."""
-    ctx: pseudo_fs_context | None = kzalloc_obj(pseudo_fs_context)
+    ctx: pseudo_fs_context = kzalloc_obj(pseudo_fs_context)
     if ctx is not None:
         ctx.magic = magic
         fc.fs_private = ctx

@@ -30,6 +30,7 @@ from kemu.linux.vfs.mounts import (
     MNT_NS_INTERNAL,
     T_UNBINDABLE,
     Mount,
+    VfsMount,
     alloc_vfsmnt,
     g,
     make_visible,
@@ -120,12 +121,12 @@ def vfs_kern_mount(type: FileSystemType | None, flags: int, name: str | None, da
 
 
 @dup("fs/namespace.c")
-def kern_mount(type: FileSystemType) -> Any:
+def kern_mount(type: FileSystemType) -> VfsMount:
     """``struct vfsmount *kern_mount(struct file_system_type *type)``: for the kernel's own use. Return: or ERR_PTR()."""
     mnt = vfs_kern_mount(type, SB_KERNMOUNT, type.name, None)
     if not IS_ERR(mnt):
         mnt.mnt_ns = MNT_NS_INTERNAL
-    return mnt
+    return mnt             # type: ignore[no-any-return]
 
 
 @dup("fs/namespace.c")

@@ -416,17 +416,17 @@ def do_file_open(dfd: int | File, name: Any, op: OpenFlags, root: Path | None = 
 
 
 @dup("fs/open.c")
-def filp_open(filename: str, flags: int, mode: int) -> Any:
+def filp_open(filename: str, flags: int, mode: int) -> File:
     """``struct file *filp_open(const char *filename, int flags, umode_t mode)``: relative to the task's root or pwd. Return: or ERR_PTR()."""
     if this.chooser is None and this.watch is None:
         file = open_new(filename, flags, mode)
         if file is not None:
-            return file
+            return file             # type: ignore[no-any-return]
     op = OpenFlags()
     err = build_open_flags(flags, mode, op)
     if err:
         return ERR_PTR(err)
-    return do_file_open(AT_FDCWD, getname(filename), op)
+    return do_file_open(AT_FDCWD, getname(filename), op)             # type: ignore[no-any-return]
 
 
 @dup("fs/open.c")

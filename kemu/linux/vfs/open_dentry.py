@@ -200,11 +200,11 @@ def kernel_file_open(path: Path, flags: int, cred: Cred) -> Any:
 
 
 @dup("fs/backing-file.c")
-def backing_file_open(user_file: File, flags: int, real_path: Path, cred: Cred) -> Any:
+def backing_file_open(user_file: File, flags: int, real_path: Path, cred: Cred) -> File:
     """``struct file *backing_file_open(user_file, flags, real_path, cred)``: the file below one of a stacked file system. Return: or ERR_PTR()."""
     f = alloc_empty_backing_file(flags, cred, user_file)
     if IS_ERR(f):
-        return f
+        return f             # type: ignore[no-any-return]
     path_get(user_file.f_path)
     f.user_path = user_file.f_path.copy()
-    return _open(f, real_path)
+    return _open(f, real_path)             # type: ignore[no-any-return]
