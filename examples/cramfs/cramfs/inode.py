@@ -74,7 +74,7 @@ from kemu.linux.statfs import kstatfs, u64_to_fsid
 from kemu.linux.statics import per_machine, statics
 from kemu.linux.string import get_char, mem_read, memcpy, memset
 from kemu.linux.time64 import timespec64
-from kemu.linux.types import Ref, s32, u32
+from kemu.linux.types import NULL, Ref, s32, u32
 from kemu.linux.unaligned import get_unaligned_le16, get_unaligned_le32
 
 from cramfs.cramfs_fs import (
@@ -491,7 +491,7 @@ def cramfs_readdir(file: File, ctx: DirContext) -> int:
 def cramfs_lookup(dir: Inode, dentry: Dentry, flags: int) -> Any:
     """Lookup and fill in the inode data.."""
     offset = 0
-    inode = None
+    inode: Inode = NULL
 
     try:    # out: mutex_unlock()
         mutex_lock(g.read_mutex)
