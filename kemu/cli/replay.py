@@ -11,6 +11,7 @@ from kemu.cli import _search
 from kemu.cli._rung import on_rung, rung_of
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.explore import experiment, token
+from kemu.explore.depends import depends_on
 from kemu.explore.run import replay
 from kemu.report import splat_report
 from kemu.report.store import tokens
@@ -58,6 +59,9 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"no experiment belongs to {tok.experiment!r}; name the module that it is in: kemu replay {args.token} MODULE", EXIT_USAGE)
     with on_rung(rung_of(hits[0]), args.json) as how:
         out = replay(hits[0], tok, trace=args.trace or args.json, **how)
+        if out.finding is not None:
+            out.finding.offsets = out.offsets
+            out.finding.config = depends_on(out.finding, hits[0], **how)
     if args.json:
         print(json.dumps({"experiment": hits[0].name, "finding": out.finding.as_json() if out.finding else None, "diverged": out.diverged or None,
                           "trace": out.trace.digest() if out.trace else None}))
