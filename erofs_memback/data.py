@@ -439,7 +439,7 @@ def erofs_fiemap(inode: Inode, fieinfo: FiemapExtentInfo, start: int, len_: int)
     if erofs_inode_is_data_compressed(EROFS_I(inode).datalayout):
         if not IS_ENABLED("CONFIG_EROFS_FS_ZIP"):
             return -EOPNOTSUPP
-        from erofs_memback.zmap import z_erofs_iomap_report_ops
+        from erofs_memback.zmap import z_erofs_iomap_report_ops  # zmap.py needs this file
 
         return iomap_fiemap(inode, fieinfo, start, len_, z_erofs_iomap_report_ops)
     return iomap_fiemap(inode, fieinfo, start, len_, erofs_iomap_ops)
@@ -513,7 +513,7 @@ def erofs_file_llseek(file: File, offset: int, whence: int) -> int:
     if erofs_inode_is_data_compressed(EROFS_I(inode).datalayout):
         if not IS_ENABLED("CONFIG_EROFS_FS_ZIP"):
             return generic_file_llseek(file, offset, whence)
-        from erofs_memback.zmap import z_erofs_iomap_report_ops
+        from erofs_memback.zmap import z_erofs_iomap_report_ops  # zmap.py needs this file
 
         ops = z_erofs_iomap_report_ops
 
@@ -531,7 +531,7 @@ def erofs_file_llseek(file: File, offset: int, whence: int) -> int:
 
 def _erofs_ioctl(filp: File, cmd: int, arg: int) -> int:
     """erofs_ioctl() of inode.c, which needs this file."""
-    from erofs_memback.inode import erofs_ioctl
+    from erofs_memback.inode import erofs_ioctl  # inode.py needs this file
 
     return erofs_ioctl(filp, cmd, arg)
 

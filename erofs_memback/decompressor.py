@@ -373,15 +373,15 @@ def z_erofs_decomp() -> list[z_erofs_decompressor]:
         name="lz4",
     )
     if IS_ENABLED("CONFIG_EROFS_FS_ZIP_LZMA"):
-        from erofs_memback.decompressor_lzma import z_erofs_lzma_decomp
+        from erofs_memback.decompressor_lzma import z_erofs_lzma_decomp  # decompressor_lzma.py needs this file
 
         table[Z_EROFS_COMPRESSION_LZMA] = z_erofs_lzma_decomp
     if IS_ENABLED("CONFIG_EROFS_FS_ZIP_DEFLATE"):
-        from erofs_memback.decompressor_deflate import z_erofs_deflate_decomp
+        from erofs_memback.decompressor_deflate import z_erofs_deflate_decomp  # decompressor_deflate.py needs this file
 
         table[Z_EROFS_COMPRESSION_DEFLATE] = z_erofs_deflate_decomp
     if IS_ENABLED("CONFIG_EROFS_FS_ZIP_ZSTD"):
-        from erofs_memback.decompressor_zstd import z_erofs_zstd_decomp
+        from erofs_memback.decompressor_zstd import z_erofs_zstd_decomp  # decompressor_zstd.py needs this file
 
         table[Z_EROFS_COMPRESSION_ZSTD] = z_erofs_zstd_decomp
     return table
@@ -399,7 +399,7 @@ def z_erofs_parse_cfgs(sb: SuperBlock, dsb: View) -> int:
     Return: 0, -EOPNOTSUPP for an algorithm that is unknown or not in this kernel, -EINVAL for a bad configuration, -ENOMEM, or an error of
     reading metadata.
     """
-    from erofs_memback.super import erofs_read_metadata
+    from erofs_memback.super import erofs_read_metadata  # super.py needs this file
 
     sbi = EROFS_SB(sb)
     buf = erofs_buf()

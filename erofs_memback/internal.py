@@ -516,21 +516,21 @@ def erofs_get_aops(realinode: Inode) -> address_space_operations:
             return ERR_PTR(-EOPNOTSUPP)
         DO_ONCE_LITE_IF(realinode.i_blkbits != arch.PAGE_SHIFT, erofs_info, realinode.i_sb,
                         "EXPERIMENTAL EROFS subpage compressed block support in use. Use at your own risk!")
-        from erofs_memback.zdata import z_erofs_aops
+        from erofs_memback.zdata import z_erofs_aops  # zdata.py needs this file
 
         return z_erofs_aops
     if erofs_is_fileio_mode(EROFS_SB(realinode.i_sb)):
-        from erofs_memback.fileio import erofs_fileio_aops
+        from erofs_memback.fileio import erofs_fileio_aops  # fileio.py needs this file
 
         return erofs_fileio_aops
-    from erofs_memback.data import erofs_aops
+    from erofs_memback.data import erofs_aops  # data.py needs this file
 
     return erofs_aops
 
 
 @port_of("fs/erofs/internal.h", "erofs_allocpage")
 def erofs_allocpage(pagepool: Ref, gfp: int) -> Page:
-    from erofs_memback.zutil import __erofs_allocpage
+    from erofs_memback.zutil import __erofs_allocpage  # zutil.py needs this file
 
     return __erofs_allocpage(pagepool, gfp, False)
 

@@ -77,7 +77,7 @@ empty_fops = file_operations()
 def erofs_ishare_fill_inode(inode: Inode) -> bool:
     if not IS_ENABLED("CONFIG_EROFS_FS_PAGE_CACHE_SHARE"):
         return False
-    from erofs_memback.xattr import erofs_xattr_fill_inode_fingerprint
+    from erofs_memback.xattr import erofs_xattr_fill_inode_fingerprint  # xattr.py needs this file
 
     sbi = EROFS_SB(inode.i_sb)
     vi = EROFS_I(inode)
@@ -201,7 +201,7 @@ def erofs_real_inode(inode: Inode, need_iput: Ref) -> Inode:
 def erofs_init_ishare() -> int:
     if not IS_ENABLED("CONFIG_EROFS_FS_PAGE_CACHE_SHARE"):
         return 0
-    from erofs_memback.super import erofs_anon_fs_type
+    from erofs_memback.super import erofs_anon_fs_type  # super.py needs this file
 
     mnt = kern_mount(erofs_anon_fs_type)
     if IS_ERR(mnt):

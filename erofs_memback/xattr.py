@@ -517,7 +517,7 @@ def erofs_xattr_prefixes_cleanup(sb: SuperBlock) -> None:
 
 @port_of("fs/erofs/xattr.c", "erofs_xattr_prefixes_init")
 def erofs_xattr_prefixes_init(sb: SuperBlock) -> int:
-    from erofs_memback.super import erofs_read_metadata
+    from erofs_memback.super import erofs_read_metadata  # super.py needs this file
 
     if not IS_ENABLED("CONFIG_EROFS_FS_XATTR"):
         return 0

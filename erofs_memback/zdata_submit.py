@@ -32,6 +32,7 @@ from kemu.linux.workqueue import INIT_WORK, queue_work
 
 from erofs_memback.compress import Z_EROFS_PREALLOCATED_FOLIO, Z_EROFS_SHORTLIVED_PAGE, z_erofs_is_shortlived_page
 from erofs_memback.data import erofs_map_dev
+from erofs_memback.fileio import erofs_fileio_bio_alloc, erofs_fileio_submit_bio
 from erofs_memback.internal import (
     DBG_BUGON,
     EROFS_I_SB,
@@ -244,8 +245,6 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
     pflags = Ref()
     memstall = 0
     fileio = erofs_is_fileio_mode(EROFS_SB(sb))
-    if fileio:
-        from erofs_memback.fileio import erofs_fileio_bio_alloc, erofs_fileio_submit_bio
 
     # No need to read from device for pclusters in the bypass queue.
     q[JQ_BYPASS] = jobqueue_init(sb, fgq[JQ_BYPASS], NULL)
