@@ -23,9 +23,9 @@ from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
 from kemu.forge.erofs.writer import build, fix_checksum
 from kemu.forge.placement import Placement, choose_placement
 from kemu.linux.err import IS_ERR, PTR_ERR
-from kemu.linux.mount import mntput
+from kemu.linux.mount import VfsMount, mntput
 from kemu.linux.task_work import task_work_run
-from kemu.linux.types import this
+from kemu.linux.types import NULL, this
 from kemu.report.manifest import FIELDS
 
 from erofs_memback import super
@@ -119,12 +119,12 @@ def log_tail() -> list[str]:
     return [f"[{t} ns] {text}" for t, level, text in this.machine.log.entries[-3:]]
 
 
-def mounted(run: Run, source: world.Source) -> Any:
+def mounted(run: Run, source: world.Source) -> VfsMount:
     """The mount, or None with the error noted as behaviour."""
     mnt = source.mount()
     if IS_ERR(mnt):
         run.saw(f"mount {world.errname(PTR_ERR(mnt))}")
-        return None
+        return NULL             # type: ignore[no-any-return]
     return mnt
 
 

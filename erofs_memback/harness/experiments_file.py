@@ -22,6 +22,7 @@ from kemu.linux.errno import EIOCBQUEUED
 from kemu.linux.filemap_read import generic_file_read_iter
 from kemu.linux.fs import Kiocb, address_space_operations, file_accessed, file_operations, get_fs_type, put_filesystem
 from kemu.linux.init_syscalls import init_mkdir, init_mount, init_rmdir, init_umount
+from kemu.linux.mount import VfsMount
 from kemu.linux.namei import LOOKUP_FOLLOW, kern_path
 from kemu.linux.path import Path, path_put
 from kemu.linux.types import this
@@ -58,7 +59,7 @@ def kernel(run: Run, config: dict[str, bool] = CONFIG) -> Iterator[Any]:
             erofs_module_exit()
 
 
-def mount(source: str, options: str | None = None) -> Any:
+def mount(source: str, options: str | None = None) -> VfsMount:
     """The mount of a disk or a file by its path, or ERR_PTR."""
     fstype = get_fs_type("erofs")
     mnt = vfs_kern_mount(fstype, world.SB_RDONLY, source, options)

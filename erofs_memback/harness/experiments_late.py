@@ -23,7 +23,7 @@ from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_RDONLY
 from kemu.linux.fs import OFFSET_MAX, get_fs_type, put_filesystem, vfs_read
 from kemu.linux.gfp import NO_WAIT
-from kemu.linux.mount import mntput
+from kemu.linux.mount import VfsMount, mntput
 from kemu.linux.path import Path
 from kemu.linux.task_work import task_work_run
 from kemu.linux.truncate import invalidate_mapping_pages
@@ -57,7 +57,7 @@ def _compressed(blocks: int, cut: int, blkszbits: int, layout: str, kind: str) -
 class Reader:
     """A task that reads pages of /f; ``wrong``: what it got instead of the file's bytes."""
 
-    def __init__(self, mnt: Any, data: bytes, pages: list[tuple[int, int]], ahead: bool = True):
+    def __init__(self, mnt: VfsMount, data: bytes, pages: list[tuple[int, int]], ahead: bool = True):
         self.ahead = ahead
         self.mnt = mnt
         self.data = data
@@ -116,7 +116,7 @@ def _file(run: Run) -> tuple[bytes, bytes, int]:
     return image.data, data, blocks
 
 
-def _forget(mnt: Any, data: bytes, mask: int) -> None:
+def _forget(mnt: VfsMount, data: bytes, mask: int) -> None:
     """The whole file has been read, and of its pages those whose bit is set (again and again) are not cached any more."""
     if not mask:
         return

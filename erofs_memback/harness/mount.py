@@ -14,7 +14,7 @@ from typing import Any
 from kemu.linux.brd import ramdisk, ramdisk_remove
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EINVAL
-from kemu.linux.fs import SB_RDONLY
+from kemu.linux.fs import SB_RDONLY, SuperBlock
 from kemu.linux.fs_context import (
     FsContext,
     fs_context_for_mount,
@@ -22,9 +22,10 @@ from kemu.linux.fs_context import (
     put_fs_context,
     vfs_parse_fs_string,
 )
-from kemu.linux.mount import mntput
+from kemu.linux.mount import VfsMount, mntput
 from kemu.linux.path import Path
 from kemu.linux.task_work import task_work_run
+from kemu.linux.types import NULL
 from kemu.linux.vfs.namespace import fc_mount
 from kemu.machine.machine import Machine
 from kemu.machine.region import KINDS, Region, image_size
@@ -61,19 +62,19 @@ class Mounted:
         self.disks: list[Any] = []
         self.files: list[str] = []      # fileio: the backing files
         self.owner: Any = None          # memback: the owner's own reference to the region
-        self.mnt: Any = None
+        self.mnt: VfsMount = NULL
         self.path = Path()
         self.logged = 0                 # entries of the log when the mount was complete
 
     @property
-    def sb(self) -> Any:
+    def sb(self) -> SuperBlock:
         return self.mnt.mnt_sb
 
     def umount(self) -> None:
         """Unmount, and take the disks away. The image stays in memory."""
         if self.mnt is not None:
             mntput(self.mnt)
-            self.mnt = None
+            self.mnt = NULL
             self.path = Path()
             settle(self.machine)
         self._drop()

@@ -11,9 +11,11 @@ from typing import Any
 
 from kemu.linux.brd import ramdisk, ramdisk_remove
 from kemu.linux.cred import current_cred
-from kemu.linux.err import IS_ERR
+from kemu.linux.err import ERR_CAST, ERR_PTR, IS_ERR
 from kemu.linux.fcntl import O_RDONLY
+from kemu.linux.fs import FileSystemType
 from kemu.linux.fs_context import fs_context_for_mount, put_fs_context
+from kemu.linux.mount import VfsMount
 from kemu.linux.path import Path
 from kemu.linux.task_work import task_work_run
 from kemu.linux.types import this
@@ -24,6 +26,7 @@ from kemu.linux.vfs.mnt_init import mnt_init
 from kemu.linux.vfs.mounts import mntput
 from kemu.linux.vfs.namespace import fc_mount, vfs_kern_mount
 from kemu.linux.vfs.open import dentry_open
+from kemu.machine.region import Region
 from kemu.report.manifest import Entry, ordered
 from kemu.report.walk import walk as walk_tree
 
@@ -57,7 +60,7 @@ def boot() -> None:
 class Source:
     """An image in memory, and what its back end needs besides: a disk or a region object. ``drop()`` takes it down."""
 
-    def __init__(self, backend: str, region: Any, pad: int = 4096):
+    def __init__(self, backend: str, region: Region, pad: int = 4096):
         self.backend = backend
         self.region = region
         self.disk: Any = None
@@ -74,7 +77,7 @@ class Source:
         if self.released is not None:
             self.released()
 
-    def mount(self, options: str | None = None) -> Any:
+    def mount(self, options: str | None = None) -> VfsMount:
         """The mount, or ERR_PTR."""
         fstype = get_fs_type("erofs")
         mnt = self._mount(fstype, options)
@@ -83,7 +86,7 @@ class Source:
             settle()
         return mnt
 
-    def _mount(self, fstype: Any, options: str | None) -> Any:
+    def _mount(self, fstype: FileSystemType, options: str | None) -> VfsMount:
         if self.backend == "bdev":
             return vfs_kern_mount(fstype, SB_RDONLY, "/dev/" + self.disk.disk_name, options)
         if self.backend == "memback-rfc":
@@ -91,9 +94,9 @@ class Source:
             return vfs_kern_mount(fstype, SB_RDONLY, "none", options)
         fc = fs_context_for_mount(fstype, SB_RDONLY)
         if IS_ERR(fc):
-            return fc
+            return ERR_CAST(fc)
         err = memback.erofs_fc_set_memback(fc, self.object)
-        mnt = fc_mount(fc) if not err else err
+        mnt = fc_mount(fc) if not err else ERR_PTR(err)
         put_fs_context(fc)
         return mnt
 
@@ -111,17 +114,17 @@ def settle() -> None:
     this.machine.idle()
 
 
-def umount(mnt: Any) -> None:
+def umount(mnt: VfsMount) -> None:
     """The last reference of a mount that nobody sees: the superblock goes with it."""
     mntput(mnt)
     settle()
 
 
-def walk(mnt: Any, contents: bool = True, most: int = 2000) -> Iterator[Entry]:
+def walk(mnt: VfsMount, contents: bool = True, most: int = 2000) -> Iterator[Entry]:
     """Manifest entries of a mounted tree, depth first. Only what this task put off is done on the way: other tasks have their own turns."""
     return walk_tree(Path(mnt, mnt.mnt_root), contents=contents, most=most, settle=task_work_run)
 
 
-def manifest(mnt: Any) -> list[Entry]:
+def manifest(mnt: VfsMount) -> list[Entry]:
     """The whole tree, sorted by path."""
     return ordered(walk(mnt))

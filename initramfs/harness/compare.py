@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kemu.forge.cpio import trailer
-from kemu.machine.boot import memory_for, newc_entry
+from kemu.machine.boot import BootResult, memory_for, newc_entry
 from kemu.machine.initcalls import compare as compare_tables
 from kemu.machine.initcalls import load
 from kemu.machine.machine import Machine
@@ -127,7 +127,7 @@ def measure(design: str, path: str) -> dict[str, Any]:
         if d.image:
             m.parts["second_image"] = path
 
-    def after(result: Any) -> None:
+    def after(result: BootResult) -> None:
         m = result.machine
         out["ended"] = result.ended
         out["page_size"] = m.mem.page_size
@@ -150,6 +150,7 @@ def measure(design: str, path: str) -> dict[str, Any]:
                 if i == stop:
                     mark(m, point)
         out["bytes_read"] = bytes_read
+        assert result.initrd is not None
         out["memory"] = memory_now(m, result.initrd)
         done = userspace.switch_root()
         out["switch_root"] = {**done, **memory_now(m, result.initrd), "mounts": [f"{x['type']} {x['mountpoint']}" for x in mounts()]}

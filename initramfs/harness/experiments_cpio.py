@@ -21,6 +21,8 @@ from kemu.forge.cpio_model import CpioModel, Undefined
 from kemu.forge.cpio_wild import choose_wild, damage
 from kemu.forge.erofs.choose import ErofsOptions, choose_image
 from kemu.linux.vfs.file_table import g as files
+from kemu.machine.boot import BootResult
+from kemu.machine.machine import Machine
 from kemu.report import manifest
 
 from initramfs.harness.boots import boot_initrd, seen_tree
@@ -59,7 +61,7 @@ class Boot:
                 self.open_files = len(files.delayed_fput_list)
                 self.tree.extend(seen_tree(CAP))
 
-        def prepare(m: Any) -> None:
+        def prepare(m: Machine) -> None:
             m.parts["looks_for_init"] = looks
             if crashk is not None:
                 start, size = m.parts["initrd"]
@@ -69,7 +71,7 @@ class Boot:
             if schedule:
                 run.chooser.arm_schedule()
 
-        def after(r: Any) -> None:
+        def after(r: BootResult) -> None:
             run.chooser.disarm_faults()
             run.chooser.disarm_schedule()
             if r.ok:

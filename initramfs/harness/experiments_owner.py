@@ -10,6 +10,8 @@ from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
 from kemu.forge.cpio_choose import CpioOptions, break_cpio, choose_cpio
 from kemu.linux.fs_struct import current_fs
+from kemu.machine.boot import BootResult
+from kemu.machine.machine import Machine
 
 from initramfs.harness.observed import REFUSED, UNDONE, Observed, boot, expected_pages, whole_pages
 from initramfs.harness.trials import State, cpio_archive, erofs_image, leave
@@ -62,8 +64,9 @@ def pages(run: Run) -> None:
     last: list[str] = []
     beyond: list[str] = []
 
-    def after(seen: Observed, r: Any) -> None:
+    def after(seen: Observed, r: BootResult) -> None:
         if r.ok:
+            assert r.initrd is not None
             leave(State())
             last.append(whole_pages(r.machine))
             first, end = r.initrd.addr, r.initrd.addr + r.initrd.size
@@ -95,7 +98,7 @@ def crash_kernel(run: Run) -> None:
     retain = run.pick.rare("retain_initrd", 4)
     run.show(parts.describe(), f"the crash kernel's memory: bytes {crashk[0]} to {crashk[1]} of it{', retain_initrd' if retain else ''}")
 
-    def prepare(m: Any) -> None:
+    def prepare(m: Machine) -> None:
         start = m.parts["initrd"][0]
         m.parts["crashk_res"] = (start + crashk[0], start + crashk[1])
 
@@ -168,7 +171,7 @@ def root_is_alone(run: Run) -> None:
     run.show(f"an image, and an archive with {members[1].data.decode()} behind a link and {members[2].name.decode()}")
     other: list[Any] = []
 
-    def after(seen: Observed, r: Any) -> None:
+    def after(seen: Observed, r: BootResult) -> None:
         if not r.ok:
             return
         root = current_fs().root

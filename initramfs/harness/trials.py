@@ -125,7 +125,7 @@ def run_boot(design: str, initrd: bytes, *, machine: Callable[..., Machine] = Ma
     """One boot; a detector's report is raised. ``probe``: on top of the design's series. ``end``: called last, with the machine current."""
     state = State()
 
-    def prepare(m: Any) -> None:
+    def prepare(m: Machine) -> None:
         m.parts["rodata"] = rodata
 
     def after(result: BootResult) -> None:

@@ -22,6 +22,8 @@ from kemu.cli.values import (
     page_size,
     parse_config,
 )
+from kemu.machine.boot import BootResult
+from kemu.machine.machine import Machine
 
 from initramfs.harness.boots import DESIGNS, mem_limit
 
@@ -108,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     seen: dict[str, Any] = {}
     recorder = boot_memory.Recorder() if args.memory else None
 
-    def prepare(m: Any) -> None:
+    def prepare(m: Machine) -> None:
         check_at(args.at, m.mem.nr_pages * m.mem.page_size)
         m.parts["rodata"] = "plain"             # what a real boot lets pass is told afterwards
         if args.image:
@@ -122,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
 
             g.initcall_debug = True
 
-    def after(result: Any) -> None:
+    def after(result: BootResult) -> None:
         from kemu.linux.rodata import changed
 
         seen["changed"] = changed()
@@ -133,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
         if args.mounts:
             seen["mounts"] = views.mounts()
 
-    def prepare_and_fail(m: Any) -> None:
+    def prepare_and_fail(m: Machine) -> None:
         prepare(m)
         if args.fail_nth:
             from initramfs.harness.boot_faults import failing
@@ -191,14 +193,14 @@ def faults(args: argparse.Namespace, boot: Any, options: dict[str, Any]) -> int:
     return EXIT_FAILED if wrong else EXIT_OK
 
 
-def refusals(result: Any) -> list[str]:
+def refusals(result: BootResult) -> list[str]:
     """What the log says of an initrd or an image that was refused, or turned out to be damaged."""
     said = [line for line in result.log if line.startswith("initrd: ") and line.endswith((": refused", " is corrupted"))
             or line.startswith("storage-init: ") and not line.startswith("storage-init: /init of ")]
     return list(dict.fromkeys(said))
 
 
-def show(args: argparse.Namespace, result: Any, seen: dict[str, Any], views: Any) -> None:
+def show(args: argparse.Namespace, result: BootResult, seen: dict[str, Any], views: Any) -> None:
     """The view that was asked for."""
     from kemu.report import manifest
 
@@ -242,10 +244,10 @@ def show(args: argparse.Namespace, result: Any, seen: dict[str, Any], views: Any
             print(f"ended: {summary['last']}")
 
 
-def last_line_tells(result: Any) -> list[str]:
+def last_line_tells(result: BootResult) -> list[str]:
     """The log, ending with the line that tells how the boot ended."""
     log: list[str] = result.log
-    if result.ended == "splat":
+    if result.error is not None and result.ended == "splat":
         log = [*log, *str(result.error).split("\n"), f"Kernel panic - not syncing: {result.error.title}"]
     return log
 

@@ -7,7 +7,7 @@ from typing import Any
 from kemu.linux.bug import WARN_ON
 from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import Dentry, dget
-from kemu.linux.err import ERR_PTR, IS_ERR
+from kemu.linux.err import ERR_CAST, ERR_PTR, IS_ERR
 from kemu.linux.errno import EINVAL, ENOMEM, ENOSPC
 from kemu.linux.honesty import custom, dup
 from kemu.linux.list import list_add
@@ -69,7 +69,7 @@ def setup_mnt(m: Mount, root: Dentry) -> None:
 
 
 @custom("fs/namespace.c", "vfs_create_mount", "ids are a list; the superblock's list of mounts is a dict: neither xa_lock nor mount_lock is taken")
-def vfs_create_mount(fc: FsContext) -> Any:
+def vfs_create_mount(fc: FsContext) -> Mount:
     """``struct vfsmount *vfs_create_mount(struct fs_context *fc)``: not attached to anything. Return: ERR_PTR of -EINVAL, -ENOMEM."""
     if fc.root is None:
         return ERR_PTR(-EINVAL)
@@ -83,7 +83,7 @@ def vfs_create_mount(fc: FsContext) -> Any:
 
 
 @dup("fs/namespace.c")
-def fc_mount(fc: FsContext) -> Any:
+def fc_mount(fc: FsContext) -> Mount:
     """``struct vfsmount *fc_mount(struct fs_context *fc)``: vfs_get_tree() and vfs_create_mount()."""
     err = vfs_get_tree(fc)
     if err:
@@ -94,7 +94,7 @@ def fc_mount(fc: FsContext) -> Any:
 
 
 @dup("fs/namespace.c")
-def fc_mount_longterm(fc: FsContext) -> Any:
+def fc_mount_longterm(fc: FsContext) -> Mount:
     """``struct vfsmount *fc_mount_longterm(struct fs_context *fc)``: to be ended by kern_unmount()."""
     mnt = fc_mount(fc)
     if not IS_ERR(mnt):
@@ -103,13 +103,13 @@ def fc_mount_longterm(fc: FsContext) -> Any:
 
 
 @dup("fs/namespace.c")
-def vfs_kern_mount(type: FileSystemType | None, flags: int, name: str | None, data: str | int | None) -> Any:
+def vfs_kern_mount(type: FileSystemType | None, flags: int, name: str | None, data: str | int | None) -> Mount:
     """``struct vfsmount *vfs_kern_mount(struct file_system_type *type, int flags, const char *name, void *data)``. Return: or ERR_PTR()."""
     if type is None:
         return ERR_PTR(-EINVAL)
     fc = fs_context_for_mount(type, flags)
     if IS_ERR(fc):
-        return fc
+        return ERR_CAST(fc)
     ret = 0
     if name is not None:
         ret = vfs_parse_fs_string(fc, "source", name)
