@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--json", action="store_true", help="one JSON object")
     p = verbs.add_parser("export", help="as JSON lines, with the choices that kemu replay needs elsewhere")
     p.add_argument("name", nargs="*", metavar="ID", help="(default: all)")
-    p.add_argument("-o", dest="output", metavar="FILE", type=name_of_file, help="(default: stdout)")
+    p.add_argument("-o", dest="output", metavar="FILE", type=name_of_file, help="(default, and -: stdout)")
     p.add_argument("--force", action="store_true", help="replace FILE if it is there")
     p = verbs.add_parser("confirm", help="run each again; exit code 1 if one is still there")
     p.add_argument("name", nargs="*", metavar="ID", help="(default: all)")
@@ -102,7 +102,7 @@ def _show(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     lines = [json.dumps({**k.as_json(), "choices": k.finding.token}) for k in _named(args.name)]
     text = "".join(line + "\n" for line in lines)
-    if args.output is None:
+    if args.output in (None, "-"):
         sys.stdout.write(text)
         return EXIT_OK
     write_new(args.output, text.encode(errors="surrogateescape"), args.force)

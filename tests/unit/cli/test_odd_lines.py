@@ -95,7 +95,7 @@ def wrong(line: list[str], made: Path, before: set[str]) -> str:
         return f"does not say which command: {lines[-1]}"
     left = set(os.listdir()) - before
     asked = {"missing"} if line[:1] == ["forge"] or line[:2] == ["findings", "export"] else {"patches"} if line[:2] == ["series", "new"] else set()
-    for name in left & asked:
+    for name in left:
         (shutil.rmtree if os.path.isdir(name) else os.unlink)(name)
     return f"leaves {left - asked} in the working folder" if left - asked else ""
 
