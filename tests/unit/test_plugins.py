@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kemu.cli.common import subcommands
 from kemu.plugins import installed_modules, ported_packages
-from tests.unit.test_docs import TOP
+from tests.samples import TOP
 
 COMMAND = '''
 from kemu.cli.common import CommandError
