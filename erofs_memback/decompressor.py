@@ -112,8 +112,8 @@ def z_erofs_lz4_handle_overlap(rq: z_erofs_decompress_req, inpage: int, out: int
     # decompression can also be applied, it will reuse the unique buffer so
     # that no extra CPU D-cache is polluted with temporary compressed data
     # for extreme performance.
-    oend = rq.pageofs_out + rq.outputsize
-    omargin = PAGE_ALIGN(oend) - oend
+    oend = u32(rq.pageofs_out + rq.outputsize)
+    omargin = u32(PAGE_ALIGN(oend) - oend)
     if (not rq.partial_decoding and may_inplace and
             omargin >= LZ4_DECOMPRESS_INPLACE_MARGIN(rq.inputsize)):
         for i in range(rq.inpages):

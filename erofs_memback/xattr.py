@@ -155,7 +155,7 @@ def erofs_init_inode_xattrs(inode: Inode) -> int:
             return ret
 
         # skip the ibody header and read the shared xattr array
-        pos += _SIZEOF_IBODY
+        pos = u64(pos + _SIZEOF_IBODY)
         for i in range(vi.xattr_shared_count):
             xattr_id = erofs_bread(buf, u64(pos + i * 4), True)
             if IS_ERR(xattr_id):

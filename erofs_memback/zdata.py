@@ -56,9 +56,9 @@ def z_erofs_pcluster_readmore(f: z_erofs_frontend, rac: ReadaheadControl, backmo
 
     if backmost:
         if rac:
-            end = headoffset + readahead_length(rac) - 1
+            end = u64(headoffset + readahead_length(rac) - 1)
         else:
-            end = headoffset + arch.PAGE_SIZE - 1
+            end = u64(headoffset + arch.PAGE_SIZE - 1)
         map.m_la = end
         err = z_erofs_map_blocks_iter(inode, map,
                                       EROFS_GET_BLOCKS_READMORE)

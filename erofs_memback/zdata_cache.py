@@ -21,7 +21,7 @@ from kemu.linux.pagemap import (
 )
 from kemu.linux.sched import cond_resched
 from kemu.linux.spinlock import spin_lock, spin_unlock
-from kemu.linux.types import NULL, Ref, ulong
+from kemu.linux.types import NULL, Ref, u64, ulong
 from kemu.linux.xarray import xa_init
 
 from erofs_memback.compress import Z_EROFS_PREALLOCATED_FOLIO
@@ -187,7 +187,7 @@ def z_erofs_cache_release_folio(folio: Page, gfp: int) -> bool:
 # An extra lock could be introduced instead but it seems unnecessary.
 @port_of(P, "z_erofs_cache_invalidate_folio")
 def z_erofs_cache_invalidate_folio(folio: Page, offset: int, length: int) -> None:
-    stop = length + offset
+    stop = u64(length + offset)
 
     # Check for potential overflow in debug mode
     DBG_BUGON(stop > folio_size(folio) or stop < length)

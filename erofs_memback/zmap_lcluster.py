@@ -141,14 +141,14 @@ def z_erofs_load_compact_lcluster(m: z_erofs_maprecorder, lcn: int, lookahead: b
     pos = ebase
     amortizedshift = 2          # compact_4b
     if lcn >= compacted_4b_initial:
-        pos += compacted_4b_initial * 4
+        pos = u64(pos + compacted_4b_initial * 4)
         lcn -= compacted_4b_initial
         if lcn < compacted_2b:
             amortizedshift = 1
         else:
-            pos += compacted_2b * 2
+            pos = u64(pos + compacted_2b * 2)
             lcn -= compacted_2b
-    pos += lcn * (1 << amortizedshift)
+    pos = u64(pos + lcn * (1 << amortizedshift))
 
     # figure out the lcluster count in this pack
     if 1 << amortizedshift == 4 and lclusterbits <= 14:

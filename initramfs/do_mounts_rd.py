@@ -2,6 +2,7 @@
 """Port of init/do_mounts_rd.c (Linux 7.2): an initrd that is a file system image is copied to /dev/ram."""
 from __future__ import annotations
 
+from kemu.linux.byteorder import le32_to_cpup
 from kemu.linux.decompress import decompress_fn, decompress_method
 from kemu.linux.err import IS_ERR
 from kemu.linux.errno import ENOMEM
@@ -20,7 +21,7 @@ from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.stat import S_ISBLK
 from kemu.linux.statics import statics
 from kemu.linux.string import mem_read, memset
-from kemu.linux.types import NULL, Ref
+from kemu.linux.types import NULL, Ref, u64
 from kemu.linux.unaligned import get_unaligned_be32, get_unaligned_le16, get_unaligned_le32, get_unaligned_le64
 
 BLOCK_SIZE, BLOCK_SIZE_BITS = 1024, 10
@@ -51,7 +52,8 @@ def ramdisk_start_setup(str: str) -> int:
 def ext2_image_size(ext2_sb: int) -> int:
     if get_unaligned_le16(ext2_sb + 56) != EXT2_SUPER_MAGIC:
         return 0
-    return get_unaligned_le32(ext2_sb + 4) << get_unaligned_le32(ext2_sb + 24)
+    # a shift of 64 or more is undefined in C; x86 takes the count modulo 64
+    return u64(le32_to_cpup(ext2_sb + 4) << (le32_to_cpup(ext2_sb + 24) & 63))
 
 
 @port_of("init/do_mounts_rd.c", "identify_ramdisk_image")

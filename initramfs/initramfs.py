@@ -21,7 +21,7 @@ from kemu.linux.printk import KERN_EMERG, KERN_INFO, pr_err, pr_warn_once, print
 from kemu.linux.security import security_initramfs_populated
 from kemu.linux.string import memset
 from kemu.linux.sysfs import firmware_kobj, sysfs_create_bin_file
-from kemu.linux.types import Ref
+from kemu.linux.types import Ref, u64
 from kemu.linux.umh import usermodehelper_enable
 
 from initramfs.do_mounts_h import init_flush_fput
@@ -112,7 +112,7 @@ def reserve_initrd_mem() -> None:
     # Round the memory region to page boundaries as per free_initrd_mem(). This allows us to detect whether the pages overlapping the
     # initrd are in use, but more importantly, reserves the entire set of pages as we don't want these pages allocated for other purposes.
     start = round_down(initrd.phys_initrd_start, arch.PAGE_SIZE)
-    size = initrd.phys_initrd_size + (initrd.phys_initrd_start - start)
+    size = u64(initrd.phys_initrd_size + (initrd.phys_initrd_start - start))
     size = round_up(size, arch.PAGE_SIZE)
 
     disable = False

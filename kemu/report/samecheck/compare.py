@@ -13,7 +13,7 @@ from typing import Any
 
 from kemu.linux import honesty
 from kemu.report import ports
-from kemu.report.samecheck import ctext, pytext
+from kemu.report.samecheck import ctext, pytext, widths
 from kemu.report.samecheck.events import Events
 
 DEPTH = 4
@@ -35,7 +35,7 @@ class Difference:
 
     @property
     def kind(self) -> str:
-        """lock, warn, error or width."""
+        """lock, call, warn, error, width or load."""
         return self.what[1:].partition(" ")[0]
 
 
@@ -178,7 +178,14 @@ class Checker:
             c_todo = new_c
         words = differences(c, py, c_more, py_more)
         return [Difference(s.path, s.c_name, w, s.module, s.name, " ".join(sorted(origin.get(_origin_key(w), ())))) for w in words] \
-            + [Difference(s.path, s.c_name, f"-call {n}", s.module, s.name) for n in sorted(calls)]
+            + [Difference(s.path, s.c_name, f"-call {n}", s.module, s.name) for n in sorted(calls)] \
+            + [Difference(s.path, s.c_name, w, s.module, s.name) for w in self._widths(s)]
+
+    def _widths(self, s: Subject) -> list[str]:
+        """What a port has forgotten to wrap; what is not ported line by line has other locals."""
+        if not any((p.module, p.name) == (s.module, s.name) for p in honesty.ports):
+            return []
+        return widths.forgotten(ctext.function(self.tree / s.path, s.c_name), s.fn)
 
     @cache                                              # noqa: B019
     def _locks(self, name: str, path: str, depth: int = 3) -> bool:

@@ -12,6 +12,8 @@ from kemu.linux.bug import WARN_ON
 from kemu.linux.errno import EINVAL, EIO
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.spinlock import spin_lock, spin_unlock
+from kemu.linux.types import u32, u64
+from kemu.linux.unaligned import get_unaligned_le32
 from kemu.report.samecheck import ctext, known, pytext
 from kemu.report.samecheck.compare import Checker, Difference, Subject, differences
 from kemu.report.samecheck.events import Events
@@ -141,3 +143,37 @@ def test_what_has_to_be_as_linux_is_still_said():
     """The functions that once said @dup and were not."""
     said = {s.c_name: s.honesty for s in honesty.symbols.values()}
     assert said["iomap_fail_buffered_read"] == said["kernel_write"] == said["filemap_read"] == "dup"
+
+
+WIDE = """
+static int wide(u64 pos, unsigned int len)
+{
+	u64 cur = pos, end;
+	unsigned int i = 0, left = 4096;
+
+	end = cur + len;
+	while (cur < end) {
+		cur += len;
+		left -= len;
+		++i;
+	}
+	return le32_to_cpup(p) << i;
+}
+"""
+
+
+def narrow(pos, len_):
+    cur, i, left = pos, 0, 4096
+    end = u64(cur + len_)
+    while cur < end:
+        cur += len_
+        left = u32(left - len_)
+        i += 1
+    return get_unaligned_le32(pos) << i
+
+
+def test_what_is_assigned_without_its_width_is_seen():
+    from kemu.report.samecheck import widths
+
+    assert widths.unsigned_locals(WIDE) == {"pos": 64, "len": 32, "cur": 64, "end": 64, "i": 32, "left": 32}
+    assert widths.forgotten(WIDE, narrow) == ["-load le32_to_cpup", "-width u64 cur"]
