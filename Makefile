@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test check test-linux base quality bench campaign cdefs docs-samples doctor clean setup
+.PHONY: demo test check test-linux base quality bench campaign cdefs docs docs-samples doctor clean setup
 
 setup: $(STAMP)
 
@@ -55,6 +55,13 @@ docs-samples: setup
 # C definitions, parsed into modules
 cdefs: setup
 	@$(BIN)/python -c 'import erofs_memback.erofs_fs, kemu.linux.lz4, kemu.linux.xz, kemu.linux.zstd, kemu.linux.decompress.inflate; from kemu.machine import cdefs; print("\n".join(map(str, cdefs.write_all())) or "all are up to date")'
+
+# the site: build/site/index.html, which needs no server and nothing from outside
+docs: setup
+	@$(BIN)/python -c 'import sphinx, myst_parser, furo' 2>/dev/null || $(BIN)/pip install -q --disable-pip-version-check -e '.[dev,docs]'
+	@$(BIN)/python docs/generate.py build/docs
+	@$(BIN)/sphinx-build -q -W --keep-going -j auto -b html build/docs build/site
+	@echo build/site/index.html
 
 doctor: setup
 	@$(BIN)/kemu doctor
