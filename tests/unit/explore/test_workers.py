@@ -154,6 +154,7 @@ def test_a_stop_ends_with_what_there_is(workers: int) -> None:
 
 def test_the_first_signal_asks_and_the_second_ends() -> None:
     told: list[str] = []
+    at_first = signal.signal(signal.SIGINT, signal.default_int_handler)        # whoever started the tests may have it ignored
     before = signal.getsignal(signal.SIGINT)
     with on_signals(Stop(), told.append) as stop:
         os.kill(os.getpid(), signal.SIGINT)
@@ -162,6 +163,7 @@ def test_the_first_signal_asks_and_the_second_ends() -> None:
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(1)
     assert signal.getsignal(signal.SIGINT) is before
+    signal.signal(signal.SIGINT, at_first)
 
 
 def test_found_is_told_after_met_and_with_the_smaller_trigger() -> None:
