@@ -8,7 +8,7 @@ import json
 import pkgutil
 
 import kemu.linux
-from kemu.cli.common import EXIT_OK
+from kemu.cli.common import EXIT_OK, CommandError
 from kemu.linux import honesty
 from kemu.report import ports
 
@@ -34,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([{**s._asdict(), "pin": pins.get(f"{s.path}:{s.c_name}", "") if s.honesty == "dup" else None} for s in rows]))
         return EXIT_OK
+    if not rows:
+        raise CommandError(f"no symbol or module contains {args.name!r}" if args.name else f"no symbol is {args.honesty}")
     last = ""
     loose = 0
     for s in rows:

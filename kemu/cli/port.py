@@ -39,18 +39,31 @@ def _tree(args: argparse.Namespace) -> Path:
     return tree
 
 
+def _state(p: ports.Ported | ports.Cited, tree: Path) -> str:
+    """What has become of the C in a tree; empty if it is what the port was written from."""
+    fn = ports.c_function(tree, p)
+    if p.hash == ports.NO_FUNCTION:
+        return "" if fn is None else "a function"
+    return "gone" if fn is None else "not pinned" if not p.hash else "changed" if pin(fn.text) != p.hash else ""
+
+
 def _list(args: argparse.Namespace) -> int:
+    if args.function:
+        raise CommandError(f"list {args.function}: a function goes with diff and check", EXIT_USAGE)
     rows = ports.ported()
+    tree = _tree(args) if args.tree else None           # then: what it has of each
+    states = {p: _state(p, tree) for p in rows if not p.posted} if tree else {}
     if args.json:
-        print(json.dumps([{"path": p.path, "c_name": p.c_name, "module": p.module, "name": p.name, "hash": p.hash, "posted": p.posted} for p in rows]))
+        print(json.dumps([{"path": p.path, "c_name": p.c_name, "module": p.module, "name": p.name, "hash": p.hash, "posted": p.posted,
+                           **({"state": states.get(p, "")} if tree else {})} for p in rows]))
         return EXIT_OK
     last = ""
     for p in rows:
         if p.path != last:
             print(("\n" if last else "") + p.path)
             last = p.path
-        print(f"  {p.c_name:<44} {p.hash or ('posted ' + p.posted if p.posted else 'not pinned'):<18} {p.module}")
-    print(f"\n{len(rows)} functions, {len({p.path for p in rows})} files")
+        print(f"  {p.c_name:<44} {p.hash or ('posted ' + p.posted if p.posted else 'not pinned'):<18} {p.module}" + (f"  ({states[p]})" if states.get(p) else ""))
+    print(f"\n{len(rows)} functions, {len({p.path for p in rows})} files" + (f"; {sum(map(bool, states.values()))} are not so in {tree}" if tree else ""))
     dups = ports.cited()
     if args.all:
         for d in dups:
@@ -101,12 +114,8 @@ def _drift(args: argparse.Namespace) -> int:
     for p in rows:
         if p.posted:
             continue
-        fn = ports.c_function(tree, p)
         checked += 1
-        if p.hash == ports.NO_FUNCTION:
-            state = "" if fn is None else "a function"
-        else:
-            state = "gone" if fn is None else "not pinned" if not p.hash else "changed" if pin(fn.text) != p.hash else ""
+        state = _state(p, tree)
         if state:
             changed.append({"path": p.path, "function": p.c_name, "state": state, "module": p.module})
     if args.json:
