@@ -6,6 +6,18 @@ from typing import Any
 
 from kemu.check.watch import Detector
 from kemu.check.where import Site, site
+from kemu.machine.splat import KernelBug, caller_function
+
+
+class FrozenPages(Detector):
+    """A reference taken on a page whose count stays 0, because it belongs to slab or a large kmalloc: Linux warns and takes none."""
+
+    name = "frozen pages"
+
+    def on_frozen_reference(self, folio: Any) -> None:
+        func, line = caller_function()
+        raise KernelBug(f"BUG: Bad page state: reference taken on {folio.kind} folio with refcount {folio.refcount} in {func}", [repr(folio)],
+                        function=func, line=line)
 
 
 class References(Detector):

@@ -10,7 +10,7 @@ from kemu.check.leaks import Leaks
 from kemu.check.locks import HeldLocks, LockOrder
 from kemu.check.objects import Objects
 from kemu.check.pagecache import PageCache
-from kemu.check.refs import References
+from kemu.check.refs import FrozenPages, References
 from kemu.check.stack import StackDepth
 from kemu.check.state import GlobalState
 from kemu.check.uninit import Uninitialised
@@ -21,5 +21,5 @@ from kemu.check.windows import Windows
 
 def all_detectors() -> Detectors:
     """One of each. In the order in which they judge the end of an operation: who waits, what is held, what is left, what is different."""
-    return Detectors([Waits(), Objects(), References(), HeldLocks(), Leaks(), LockOrder(), PageCache(), Uninitialised(), Bios(), AtomicSleep(),
+    return Detectors([Waits(), Objects(), References(), FrozenPages(), HeldLocks(), Leaks(), LockOrder(), PageCache(), Uninitialised(), Bios(), AtomicSleep(),
                       LentMemory(), StackDepth(), Windows(), InitOrder(), GlobalState()])

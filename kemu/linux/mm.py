@@ -160,6 +160,8 @@ def folio_put(folio: Page) -> None:
 def get_page(page: Page) -> None:
     """``void get_page(struct page *page)``"""
     folio = page.head or page
+    if folio.kind in FROZEN and this.watch is not None:
+        this.watch.event("frozen_reference", folio=folio)
     if WARN_ON_ONCE(folio.kind is SLAB):
         return
     if WARN_ON_ONCE(folio.kind is LARGE_KMALLOC):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from kemu.explore.run import Run
 from kemu.linux.bio import REQ_OP_READ, __bio_add_page, bio_alloc, bio_endio, bio_put
 from kemu.linux.completion import complete, completion, wait_for_completion
+from kemu.linux.fs import Inode
 from kemu.linux.gfp import GFP_KERNEL, alloc_page
 from kemu.linux.highmem import kmap_local_page, kunmap_local, memcpy_to_page
 from kemu.linux.mapping import AddressSpace
@@ -55,6 +56,11 @@ def plant(title: str, least: tuple[int, int] = (0, 0), choices: int = 0) -> Call
         plants.append(Plant(fn.__name__, fn, title, least, choices))
         return fn
     return deco
+
+
+def host() -> Any:
+    """The inode of an address space, as far as the page cache asks for it."""
+    return Inode()
 
 
 def page() -> Any:
@@ -144,7 +150,7 @@ def gives_what_it_never_wrote(run: Run, n: int, at: int) -> None:
 @plant("KMSAN: uninit-value in ends_a_short_read", (0, 1))
 def ends_a_short_read(run: Run, n: int, at: int) -> None:
     pg = page()
-    mapping = AddressSpace(None, SimpleNamespace(free_folio=None, release_folio=None))
+    mapping = AddressSpace(host(), SimpleNamespace(free_folio=None, release_folio=None))
     if filemap_add_folio(mapping, pg, 0, GFP_KERNEL):
         folio_put(pg)
         return
@@ -254,7 +260,7 @@ def error_path_keeps_the_lock(run: Run, n: int, at: int) -> None:
 def one_folio_for_two(run: Run, n: int, at: int) -> None:
     pg = page()
     ops = SimpleNamespace(free_folio=None, release_folio=None)
-    first, second = AddressSpace(None, ops), AddressSpace(None, ops)
+    first, second = AddressSpace(host(), ops), AddressSpace(host(), ops)
     if filemap_add_folio(first, pg, 0, GFP_KERNEL):
         folio_put(pg)
         return

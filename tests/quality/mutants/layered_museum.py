@@ -52,7 +52,7 @@ mutant("size-not-compared", DAMAGED, (segments.segment_at, ("if 0 <= size <= end
 mutant("size-compared-from-the-first-byte", f"{SPLITS} {DAMAGED}", (segments.segment_at, ("if 0 <= size <= end - image:", "if 0 <= size <= end - q:")))
 mutant("no-blocks", DAMAGED, (segments.erofs_image_size, ("or not blocks or", "or")))
 mutant("48-bit-never", DAMAGED, (segments.erofs_image_size, ("        blocks |= int.from_bytes(head[14:16], \"little\") << 32\n", "        pass\n")))
-mutant("48-bit-always", f"{SPLITS} {DAMAGED}", (segments.erofs_image_size, ("    if incompat & EROFS_FEATURE_INCOMPAT_48BIT:\n", "    if True:\n")))
+mutant("48-bit-always", f"{SPLITS} {DAMAGED}", (segments.erofs_image_size, ("    if incompat & EROFS_FEATURE_INCOMPAT_48BIT and any(head[112:120]):\n", "    if True:\n")))
 mutant("device-table-ignored", f"{SPLITS} {DAMAGED}", (segments.erofs_image_size, ("incompat & EROFS_FEATURE_INCOMPAT_DEVICE_TABLE and", "False and")))
 mutant("superblock-behind-the-end", DAMAGED,
        (segments.find_erofs, ("min(q + 4, end - EROFS_SUPER_OFFSET) - low) if end - low >= EROFS_SUPER_OFFSET + 4 else b\"\"", "q + 4 - low)")), title="KASAN")
