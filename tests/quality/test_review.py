@@ -13,6 +13,7 @@ import pytest
 from kemu.explore import token
 from kemu.explore.experiment import registry
 from kemu.explore.run import replay
+from kemu.report.store import tokens
 
 import erofs_memback.harness.experiments  # noqa: F401 - registers
 
@@ -46,7 +47,7 @@ def test_the_posted_memback() -> None:
     assert seconds < 60
     for f in findings:
         assert f["trigger"] and f["report"].startswith(f["title"]) and f["token"]
-        again = replay(registry[f["experiment"]], token.decode(f["token"]))
+        again = replay(registry[f["experiment"]], token.decode(tokens.whole(f["token"])))
         assert again.finding is not None and again.finding.title == f["title"] and not again.diverged
 
 
