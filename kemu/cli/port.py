@@ -48,8 +48,6 @@ def _state(p: ports.Ported | ports.Cited, tree: Path) -> str:
 
 
 def _list(args: argparse.Namespace) -> int:
-    if args.function:
-        raise CommandError(f"list {args.function}: a function goes with diff and check", EXIT_USAGE)
     rows = ports.ported()
     tree = _tree(args) if args.tree else None           # then: what it has of each
     states = {p: _state(p, tree) for p in rows if not p.posted} if tree else {}
@@ -141,6 +139,8 @@ def _check(args: argparse.Namespace) -> int:
     tree = _tree(args)
     checker = compare.Checker(tree)
     subjects = compare.subjects()
+    if args.function:
+        _find(args.function)                    # one that is not ported is an error, with the names that are near
     found = [d for s in subjects for d in checker.compare(s)]
     v = known.judge(found)
     if args.function:
@@ -170,6 +170,6 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.function is not None and args.action != "diff":
+    if args.function is not None and args.action not in ("diff", "check"):
         raise CommandError(f"{args.action} takes no function: {args.function!r}", EXIT_USAGE)
     return {"list": _list, "diff": _diff, "drift": _drift, "pin": _pin, "check": _check}[args.action](args)

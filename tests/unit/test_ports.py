@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from kemu.check.location import default_tree
 from kemu.report import ports
 from kemu.report.csource import find_function, pin
 
@@ -81,3 +84,15 @@ def test_drift_against_a_changed_tree(tmp_path, monkeypatch, capsys):
     assert main(["port", "diff", "erofs_put_metabuf", "--tree", str(tmp_path)]) == 0
     assert main(["port", "diff", "nothing_like_it", "--tree", str(tmp_path)]) == 1
     assert main(["port", "drift", "--tree", str(Path(tmp_path, "nowhere"))]) == 3
+
+
+def test_check_takes_a_function_and_knows_an_unknown_one(capsys):
+    from kemu.cli import main
+
+    if not (default_tree() / "Makefile").is_file():
+        pytest.skip("no kernel tree")
+    assert main(["port", "check", "bdev_open"]) == 0
+    assert "explained   block/bdev.c: bdev_open" in capsys.readouterr().out
+    assert main(["port", "check", "no_such_function"]) == 1
+    assert capsys.readouterr().err.startswith("kemu: port: no port of 'no_such_function'")
+    assert main(["port", "list", "bdev_open"]) == 2
