@@ -106,7 +106,7 @@ def lz4() -> list[Figure]:
                 subprocess.run([fsck, f"--extract={ex}", image], check=True, capture_output=True)
                 peer = time.perf_counter() - t
                 shutil.rmtree(ex, ignore_errors=True)
-                _, n, secs, _ = in_child(_READ_ALL, image, "bdev", "0", "read", str(ahead))[0].split()
+                _, n, secs, _ = in_child(_READ_ALL, image, "bdev", "0", "read", str(ahead)).split()
                 ratios.append(float(secs) / peer)
                 rates.append(int(n) / float(secs) / 1e6)
             ratios.sort()
@@ -129,8 +129,8 @@ def sparse() -> list[Figure]:
             f.truncate(10 << 30)
         for backend, at in (("bdev", "0"), ("memback", "1536")):
             base = int(in_child("import resource, erofs_memback.harness.mount; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")[0])
-            runs = sorted(float(in_child(_READ_ALL, str(big), backend, at, "x")[0].split()[0]) for _ in range(5))
-            peak = int(in_child(_READ_ALL, str(big), backend, at, "x")[0].split()[3])
+            runs = sorted(float(in_child(_READ_ALL, str(big), backend, at, "x").split()[0]) for _ in range(5))
+            peak = int(in_child(_READ_ALL, str(big), backend, at, "x").split()[3])
             out.append(Figure(f"mounting a 10 GB sparse image, {backend} at {at}", f"{runs[2] * 1e3:.1f} ms, {peak / 1024:.0f} MB ({(peak - base) / 1024:.0f} MB over the bare imports)",
                               "< 50 ms, < 100 MB", "python -m benchmarks sparse"))
     return out

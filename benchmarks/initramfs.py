@@ -79,7 +79,7 @@ def unpack() -> list[Figure]:
                 peer = after.children_user - before.children_user + after.children_system - before.children_system
             finally:
                 shutil.rmtree(into)
-            secs, cpu, whole, rss = in_child(_UNPACK, str(archive))[0].split()
+            secs, cpu, whole, rss = in_child(_UNPACK, str(archive)).split()
             ours.append(float(secs))
             cpus.append(float(cpu) / peer)
             boots.append(float(whole))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,43 @@ def times(fn: Callable[[], object], runs: int = 5) -> tuple[float, float]:
     return min(out), statistics.median(out)
 
 
-def in_child(code: str, *args: str, timeout: int = 600) -> tuple[str, float, int]:
-    """Run Python code in a process of its own: (stdout, seconds, peak KiB)."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    t = time.perf_counter()
-    p = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=timeout, check=True)
-    return p.stdout, time.perf_counter() - t, max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+# exec() takes over the peak of the memory that it replaces: a child of a large process begins with that process' peak.
+# So a small process stands between, and its child starts from little.
+_BETWEEN = """
+import os, sys
+pid = os.posix_spawn(sys.executable, [sys.executable, *sys.argv[2:]], os.environ)
+_, status, used = os.wait4(pid, 0)
+with open(sys.argv[1], "w") as out:
+    print(status, used.ru_utime + used.ru_stime, used.ru_maxrss, file=out)
+"""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a process used: its exit code (negative: a signal), seconds of processor time, peak memory in bytes."""
+
+    code: int
+    seconds: float
+    memory: int
+
+
+def used(*args: str, stdout: int | IO[bytes] | None = None, stderr: int | IO[bytes] | None = None,
+         before: Callable[[], None] | None = None, timeout: float | None = None) -> Used:
+    """Run ``python ARGS`` to its end and say what it alone used. ``before`` runs first and sets limits."""
+    with tempfile.NamedTemporaryFile("r") as said:
+        subprocess.run([sys.executable, "-I", "-S", "-c", _BETWEEN, said.name, *args], stdout=stdout, stderr=stderr,
+                       preexec_fn=before, timeout=timeout, check=True)
+        status, seconds, peak = said.read().split()
+    return Used(os.waitstatus_to_exitcode(int(status)), float(seconds), int(peak) << 10)
+
+
+def in_child(code: str, *args: str, timeout: int = 600) -> str:
+    """Run Python code in a process of its own: its stdout. What it reads of its own peak memory is its own."""
+    with tempfile.TemporaryFile() as out:
+        if (end := used("-c", code, *args, stdout=out, timeout=timeout)).code:
+            raise subprocess.CalledProcessError(end.code, [sys.executable, "-c", code, *args])
+        out.seek(0)
+        return out.read().decode()
 
 
 def tool(name: str) -> str | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import struct
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from benchmarks.measure import used
 from kemu.forge import tree as t
 from kemu.forge.compressors import lz4_legacy
 from kemu.forge.cpio import Member, Segment, encode, trailer
@@ -31,16 +30,14 @@ def run(*args: str, memory: int = MEMORY) -> tuple[int, bytes, str]:
         resource.setrlimit(resource.RLIMIT_CPU, (int(SECONDS) + 1, int(SECONDS) + 2))
 
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        p = subprocess.Popen([sys.executable, "-m", "kemu", *args], stdout=out, stderr=err, preexec_fn=limits)
-        _, status, used = os.wait4(p.pid, 0)
-        p.returncode = os.waitstatus_to_exitcode(status)
+        end = used("-m", "kemu", *args, stdout=out, stderr=err, before=limits)
         out.seek(0)
         err.seek(0)
         said = err.read().decode()
-        assert used.ru_utime + used.ru_stime < SECONDS, f"{used.ru_utime + used.ru_stime:.1f} s of processor time"
-        assert used.ru_maxrss << 10 < memory, f"{used.ru_maxrss >> 10} MiB"
+        assert end.seconds < SECONDS, f"{end.seconds:.1f} s of processor time"
+        assert end.memory < memory, f"{end.memory >> 20} MiB"
         assert "Traceback" not in said and "internal error" not in said
-        return p.returncode, out.read(), said
+        return end.code, out.read(), said
 
 
 def holes(n: int, size: int, kind: type[t.Node] = t.File) -> bytes:
