@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, free, large_free, large_malloc, malloc, report_over_read
-from kemu.linux.honesty import custom, port_of
+from kemu.linux.honesty import custom, dup
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.printk import pr_debug
 from kemu.linux.string import mem_read, mem_write
@@ -129,7 +129,7 @@ def _guarded(fn: decompress_fn) -> decompress_fn:
     return run
 
 
-@port_of("lib/decompress.c", "decompress_method")
+@dup("lib/decompress.c", "decompress_method")
 def decompress_method(inbuf: int, len_: int, name: Ref | None) -> decompress_fn | None:
     """Find the decompressor by magic number; ``name.v`` is None where no magic fits, and set where the method is not configured."""
     if len_ < 2:

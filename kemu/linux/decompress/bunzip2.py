@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, dropping, flush_bytes, free, large_malloc, malloc, scratch, view
-from kemu.linux.honesty import custom, port_of
+from kemu.linux.honesty import custom, dup, port_of
 from kemu.linux.init import panic
 from kemu.linux.types import Ref, s32, u32
 from kemu.machine.current import this
@@ -317,7 +317,7 @@ def get_next_block(bd: bunzip_data) -> int:
     return RETVAL_OK
 
 
-@port_of("lib/decompress_bunzip2.c", "read_bunzip")
+@dup("lib/decompress_bunzip2.c", "read_bunzip")
 def read_bunzip(bd: bunzip_data, outbuf: bytearray, len_: int) -> int:
     """Undo burrows-wheeler transform on intermediate buffer to produce output: bytes put into ``outbuf``, or a RETVAL."""
     # If last read was short due to end of file, return last block now
@@ -487,7 +487,7 @@ class Quick:
         self.used = min(pos, len(self.data)) - len(d.unused_data)
 
 
-@port_of("lib/decompress_bunzip2.c", "bunzip2")
+@dup("lib/decompress_bunzip2.c", "bunzip2")
 def bunzip2(buf: int, len_: int, fill: Fill | None, flush: Flush, outbuf: int, pos: Ref, error: ErrorFn) -> int:
     i = -1
     outbuf = malloc(BZIP2_IOBUF_SIZE)

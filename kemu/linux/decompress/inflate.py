@@ -12,7 +12,7 @@ from typing import Any
 
 from kemu.linux.decompress.inflate_port import MISSING_END, Inflate
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, malloc, view
-from kemu.linux.honesty import custom, port_of
+from kemu.linux.honesty import custom, dup, port_of
 from kemu.linux.types import Ref
 from kemu.machine.cdefs import ffi_for
 from kemu.machine.current import this
@@ -178,7 +178,7 @@ def zlib_inflateInit2(data: memoryview) -> _Stream:
     return _Stream(data)
 
 
-@port_of("lib/decompress_inflate.c", "__gunzip")
+@dup("lib/decompress_inflate.c", "__gunzip")
 def __gunzip(buf: int, len_: int, fill: Fill | None, flush: Flush, out_buf: int, out_len: int, pos: Ref, error: ErrorFn) -> int:
     rc = -1
     out_len = 0x8000  # 32 K

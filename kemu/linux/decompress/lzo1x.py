@@ -2,14 +2,14 @@
 """The LZO1X decoder (lib/lzo/lzo1x_decompress_safe.c)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import dup
 
 LZO_E_OK, LZO_E_ERROR, LZO_E_INPUT_OVERRUN, LZO_E_OUTPUT_OVERRUN, LZO_E_LOOKBEHIND_OVERRUN, LZO_E_INPUT_NOT_CONSUMED = 0, -1, -4, -5, -6, -8
 M2_MAX_OFFSET = 0x0800
 MIN_ZERO_RUN_LENGTH = 4
 
 
-@port_of("lib/lzo/lzo1x_decompress_safe.c", "lzo1x_decompress_safe")
+@dup("lib/lzo/lzo1x_decompress_safe.c", "lzo1x_decompress_safe")
 def lzo1x_decompress_safe(src: bytes, out_len: int) -> tuple[int, bytearray]:
     """``int lzo1x_decompress_safe(in, in_len, out, &out_len)``: the LZO_E_* code, and what was decoded.
 

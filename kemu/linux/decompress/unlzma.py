@@ -13,7 +13,7 @@ from typing import Any
 from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.decompress.lzma_rc import Corrupt, LzmaDecoder, OutOfInput
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, dropping, flush_bytes, large_free, large_malloc, scratch, view
-from kemu.linux.honesty import custom, port_of
+from kemu.linux.honesty import custom, dup
 from kemu.linux.types import Ref, s32
 from kemu.machine.current import this
 from kemu.machine.hostmodule import host_module
@@ -78,7 +78,7 @@ class Quick:
         return at if n == self.dst_size else used
 
 
-@port_of("lib/decompress_unlzma.c", "unlzma")
+@dup("lib/decompress_unlzma.c", "unlzma")
 def unlzma(buf: int, in_len: int, fill: Fill | None, flush: Flush, output: int, posp: Ref, error: ErrorFn) -> int:
     ret = -1
     data = view(buf, in_len)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kemu.linux.decompress.lzo1x import LZO_E_OK, lzo1x_decompress_safe
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, malloc, view
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import dup, port_of
 from kemu.linux.types import Ref
 from kemu.linux.unaligned import get_unaligned_be16, get_unaligned_be32
 from kemu.machine.current import this
@@ -58,7 +58,7 @@ def parse_header(input: int, skip: Ref, in_len: int) -> int:
     return 1
 
 
-@port_of("lib/decompress_unlzo.c", "unlzo")
+@dup("lib/decompress_unlzo.c", "unlzo")
 def unlzo(input: int, in_len: int, fill: Fill | None, flush: Flush, output: int, posp: Ref, error: ErrorFn) -> int:
     skip = Ref(0)
     ret = -1

@@ -17,14 +17,14 @@ from kemu.linux.decompress.xz_dec import (
     XZ_STREAM_END,
     XzDec,
 )
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import dup
 from kemu.linux.types import Ref
 
 XZ_IOBUF_SIZE = 4096
 SIZEOF_XZ_DEC, SIZEOF_XZ_LZMA2, SIZEOF_XZ_BCJ = 1248, 28312, 64
 
 
-@port_of("lib/decompress_unxz.c", "unxz")
+@dup("lib/decompress_unxz.c", "unxz")
 def unxz(in_: int, in_size: int, fill: Fill | None, flush: Flush, out: int, in_used: Ref, error: ErrorFn) -> int:
     in_used.v = 0
     s_mem = bcj_mem = lzma2_mem = out = 0
@@ -43,7 +43,7 @@ def unxz(in_: int, in_size: int, fill: Fill | None, flush: Flush, out: int, in_u
 
         s = XzDec(view(in_, in_size))
         while True:
-            ret = s.run(XZ_IOBUF_SIZE)
+            ret = s.xz_dec_run(XZ_IOBUF_SIZE)
             if len(s.out) == XZ_IOBUF_SIZE or (ret != XZ_OK and s.out):
                 # Setting ret here may hide an error returned by xz_dec_run(), but probably it's not too bad.
                 if not flush_bytes(s.out, out, flush):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, large_free, large_malloc, scratch, view
-from kemu.linux.honesty import custom, port_of
+from kemu.linux.honesty import custom, dup, port_of
 from kemu.linux.types import Ref
 from kemu.machine.hostmodule import host_module
 
@@ -189,7 +189,7 @@ class ZstdStream:
         return 1, bytes(out)
 
 
-@port_of("lib/decompress_unzstd.c", "__unzstd")
+@dup("lib/decompress_unzstd.c", "__unzstd")
 def __unzstd(in_buf: int, in_len: int, fill: Fill | None, flush: Flush, out_buf: int, out_len: int, in_pos: Ref, error: ErrorFn) -> int:
     out_allocated = 0
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from struct import pack_into, unpack_from
 from typing import Any
 
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import dup, port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.types import u32
 
@@ -26,7 +26,7 @@ def bcj_x86_test_msbyte(b: int) -> bool:
     return b == 0x00 or b == 0xFF
 
 
-@port_of("lib/xz/xz_dec_bcj.c", "bcj_x86")
+@dup("lib/xz/xz_dec_bcj.c", "bcj_x86")
 def bcj_x86(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     prev_pos = -1
     prev_mask = s.x86_prev_mask
@@ -84,7 +84,7 @@ def bcj_x86(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     return i
 
 
-@port_of("lib/xz/xz_dec_bcj.c", "bcj_powerpc")
+@dup("lib/xz/xz_dec_bcj.c", "bcj_powerpc")
 def bcj_powerpc(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     size &= ~3
     for i in range(0, size, 4):
@@ -98,7 +98,7 @@ def bcj_powerpc(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     return size
 
 
-@port_of("lib/xz/xz_dec_bcj.c", "bcj_arm")
+@dup("lib/xz/xz_dec_bcj.c", "bcj_arm")
 def bcj_arm(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     size &= ~3
     for i in range(0, size, 4):
@@ -113,7 +113,7 @@ def bcj_arm(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     return size
 
 
-@port_of("lib/xz/xz_dec_bcj.c", "bcj_armthumb")
+@dup("lib/xz/xz_dec_bcj.c", "bcj_armthumb")
 def bcj_armthumb(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     if size < 4:
         return 0
@@ -136,7 +136,7 @@ def bcj_armthumb(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     return i
 
 
-@port_of("lib/xz/xz_dec_bcj.c", "bcj_sparc")
+@dup("lib/xz/xz_dec_bcj.c", "bcj_sparc")
 def bcj_sparc(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     size &= ~3
     for i in range(0, size, 4):
@@ -150,7 +150,7 @@ def bcj_sparc(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     return size
 
 
-@port_of("lib/xz/xz_dec_bcj.c", "bcj_arm64")
+@dup("lib/xz/xz_dec_bcj.c", "bcj_arm64")
 def bcj_arm64(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     size &= ~3
     for i in range(0, size, 4):
@@ -180,7 +180,7 @@ def bcj_arm64(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     return size
 
 
-@port_of("lib/xz/xz_dec_bcj.c", "bcj_riscv")
+@dup("lib/xz/xz_dec_bcj.c", "bcj_riscv")
 def bcj_riscv(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
     if size < 8:
         return 0

@@ -12,7 +12,7 @@ from binascii import crc32
 from kemu.linux.decompress.lzma_rc import TOP, LzmaState
 from kemu.linux.decompress.mm import scratch
 from kemu.linux.decompress.xz_bcj import have_bcj, xz_dec_bcj, xz_dec_bcj_reset, xz_dec_bcj_run
-from kemu.linux.honesty import custom, port_of
+from kemu.linux.honesty import custom, dup, port_of
 
 (XZ_OK, XZ_STREAM_END, XZ_UNSUPPORTED_CHECK, XZ_MEM_ERROR, XZ_MEMLIMIT_ERROR, XZ_FORMAT_ERROR, XZ_OPTIONS_ERROR, XZ_DATA_ERROR,
  XZ_BUF_ERROR) = range(9)
@@ -251,8 +251,8 @@ class XzDec:
         except _Ret as e:
             return e.ret
 
-    @port_of("lib/xz/xz_dec_stream.c", "xz_dec_run")
-    def run(self, out_size: int) -> int:
+    @dup("lib/xz/xz_dec_stream.c", "xz_dec_run")
+    def xz_dec_run(self, out_size: int) -> int:
         self.out_size = out_size
         in_start, out_start = self.in_pos, len(self.out)
         ret = self.main()
@@ -282,7 +282,7 @@ class Lzma2:
         self.dict_pos = 0
         self.dict_end = dict_end
 
-    @port_of("lib/xz/xz_dec_lzma2.c", "xz_dec_lzma2_run")
+    @dup("lib/xz/xz_dec_lzma2.c", "xz_dec_lzma2_run")
     def run(self) -> int:
         s, data = self.s, self.s.data
         while s.in_pos < len(data) or self.sequence == "lzma":
@@ -396,7 +396,7 @@ class Lzma2:
         self.lz.reset()
         self._rc_reset()
 
-    @port_of("lib/xz/xz_dec_lzma2.c", "lzma_main")
+    @dup("lib/xz/xz_dec_lzma2.c", "lzma_main")
     def _main(self, out_limit: int, in_limit: int) -> bool:
         lz = self.lz
         out = lz.out
@@ -424,7 +424,7 @@ class Lzma2:
         lz.copy(left)
         return True
 
-    @port_of("lib/xz/xz_dec_lzma2.c", "lzma2_lzma")
+    @dup("lib/xz/xz_dec_lzma2.c", "lzma2_lzma")
     def _lzma(self, out_limit: int) -> bool:
         s, lz, data = self.s, self.lz, self.s.data
         in_avail = len(data) - s.in_pos
