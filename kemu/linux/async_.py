@@ -101,7 +101,7 @@ def lowest_in_progress(domain: async_domain | None) -> int:
     return ret
 
 
-@port_of("kernel/async.c", "async_run_entry_fn")
+@dup("kernel/async.c", "async_run_entry_fn")
 def async_run_entry_fn(work: work_struct) -> None:
     """Pick the first pending entry and run it."""
     entry: async_entry = work.container
@@ -222,7 +222,7 @@ def async_synchronize_full_domain(domain: async_domain | None) -> None:
     async_synchronize_cookie_domain(ASYNC_COOKIE_MAX, domain)
 
 
-@port_of("kernel/async.c", "async_synchronize_cookie_domain")
+@dup("kernel/async.c", "async_synchronize_cookie_domain")
 def async_synchronize_cookie_domain(cookie: int, domain: async_domain | None) -> None:
     """``void async_synchronize_cookie_domain(async_cookie_t cookie, struct async_domain *domain)``:
     waits for what was scheduled into the domain before the cookie.
@@ -239,7 +239,7 @@ def async_synchronize_cookie(cookie: int) -> None:
     async_synchronize_cookie_domain(cookie, g.async_dfl_domain)
 
 
-@port_of("kernel/async.c", "current_is_async")
+@dup("kernel/async.c", "current_is_async")
 def current_is_async() -> bool:
     """``bool current_is_async(void)``: whether a worker runs an async call now"""
     return isinstance(current().extra, async_entry)

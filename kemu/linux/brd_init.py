@@ -24,7 +24,7 @@ from kemu.linux.genhd import (
 )
 from kemu.linux.gfp import __GFP_ZERO, GFP_NOIO, alloc_page
 from kemu.linux.highmem import kunmap_local, memcpy_from_page, memcpy_to_page
-from kemu.linux.honesty import custom, port_of
+from kemu.linux.honesty import custom, dup, port_of
 from kemu.linux.init import __setup, device_initcall, only_if
 from kemu.linux.kconfig import config_value
 from kemu.linux.kstrtox import kstrtoull
@@ -81,7 +81,7 @@ def brd_insert_page(brd: brd_device, index: int) -> Any:
     return ret
 
 
-@port_of(C, "brd_rw_bvec")
+@dup(C, "brd_rw_bvec")
 def brd_rw_bvec(brd: brd_device, bio: Bio) -> bool:
     """``bool brd_rw_bvec(struct brd_device *brd, struct bio *bio)``: a segment within a page; false, and the bio has ended, without memory"""
     bv = bio_iter_iovec(bio, bio.bi_iter)
@@ -112,7 +112,7 @@ def brd_rw_bvec(brd: brd_device, bio: Bio) -> bool:
     return True
 
 
-@port_of(C, "brd_submit_bio")
+@dup(C, "brd_submit_bio")
 def brd_submit_bio(bio: Bio) -> None:
     """``void brd_submit_bio(struct bio *bio)``: reads and writes; nothing here discards"""
     brd: brd_device = bio.bi_bdev.bd_disk.private_data
@@ -134,7 +134,7 @@ brd_fops = block_device_operations(submit_bio=brd_submit_bio)
 
 
 @__setup("ramdisk_size=", "CONFIG_BLK_DEV_RAM")
-@port_of(C, "ramdisk_size")
+@dup(C, "ramdisk_size")
 def ramdisk_size(str: str) -> int:
     """``int ramdisk_size(char *str)``: KiB of each disk"""
     out = Ref(0)
@@ -163,7 +163,7 @@ def brd_find_or_alloc_device(i: int) -> Any:
     return brd
 
 
-@port_of(C, "brd_free_device")
+@dup(C, "brd_free_device")
 def brd_free_device(brd: brd_device) -> None:
     """``void brd_free_device(struct brd_device *brd)``"""
     mutex_lock(g.brd_devices_mutex)
@@ -172,7 +172,7 @@ def brd_free_device(brd: brd_device) -> None:
     kfree(brd)
 
 
-@port_of(C, "brd_alloc")
+@dup(C, "brd_alloc")
 def brd_alloc(i: int) -> int:
     """``int brd_alloc(int i)``: 0, -ENOMEM, what adding the disk says"""
     lim = QueueLimits(physical_block_size=arch.PAGE_SIZE, features=BLK_FEAT_SYNCHRONOUS | BLK_FEAT_NOWAIT)
@@ -204,7 +204,7 @@ def brd_alloc(i: int) -> int:
 
 @only_if("CONFIG_BLK_DEV_RAM")
 @device_initcall
-@port_of(C, "brd_init")
+@dup(C, "brd_init")
 def brd_init() -> int:
     """``int brd_init(void)``: CONFIG_BLK_DEV_RAM_COUNT disks; -EIO if the major number is taken"""
     if register_blkdev(RAMDISK_MAJOR, "ramdisk"):

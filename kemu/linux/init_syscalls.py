@@ -11,7 +11,7 @@ from kemu.linux.cred import CAP_FULL_SET, CAP_SYS_CHROOT, capable, current_cred
 from kemu.linux.dcache import DCACHE_MANAGED_DENTRY
 from kemu.linux.errno import ENOENT, EPERM
 from kemu.linux.fcntl import AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW
-from kemu.linux.honesty import names, port_of
+from kemu.linux.honesty import dup, names, port_of
 from kemu.linux.path import path_put
 from kemu.linux.security import security_path_chroot
 from kemu.linux.stat import S_ISLNK, STATX_BASIC_STATS
@@ -97,7 +97,7 @@ def path_permission(path: Path, mask: int) -> int:
     return inode_permission(path.mnt.mnt_idmap, path.dentry.d_inode, mask)
 
 
-@port_of(C, "init_pivot_root")
+@dup(C, "init_pivot_root")
 def init_pivot_root(new_root: str, put_old: str) -> int:
     """``int init_pivot_root(const char *new_root, const char *put_old)``: -ENOENT, -ENOTDIR, -EINVAL, -EBUSY as pivot_root(2)"""
     from kemu.linux.mount import path_pivot_root
@@ -162,7 +162,7 @@ def init_chdir(filename: str) -> int:
     return error
 
 
-@port_of(C, "init_chroot")
+@dup(C, "init_chroot")
 def init_chroot(filename: str) -> int:
     """``int init_chroot(const char *filename)``: -ENOENT, -ENOTDIR, -EACCES, -EPERM"""
     path = Path()
@@ -208,7 +208,7 @@ def init_chmod(filename: str, mode: int) -> int:
     return error
 
 
-@port_of(C, "init_eaccess")
+@dup(C, "init_eaccess")
 def init_eaccess(filename: str) -> int:
     """``int init_eaccess(const char *filename)``: 0, or -ENOENT, -ENOTDIR, -EACCES"""
     seen = this.machine.parts.get("looks_for_init")
@@ -286,7 +286,7 @@ def init_utimes(filename: str, ts: Any) -> int:
     return error
 
 
-@port_of(C, "init_dup")
+@dup(C, "init_dup")
 def init_dup(file: File) -> int:
     # get_unused_fd_flags(0), fd_install(): the descriptors of the current task
     """``int init_dup(struct file *file)``: 0, or -EMFILE of get_unused_fd_flags()"""

@@ -32,7 +32,7 @@ def free_modprobe_argv(info: subprocess_info) -> None:
     kfree(info.data)
 
 
-@port_of("kernel/module/kmod.c", "call_modprobe")
+@dup("kernel/module/kmod.c", "call_modprobe")
 def call_modprobe(orig_module_name: str, wait: int) -> int:
     """``int call_modprobe(char *orig_module_name, int wait)``: -ENOMEM, or what the helper ended with"""
     envp = ["HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"]

@@ -38,6 +38,13 @@ class kobject:
         self.refs = 0
 
 
+@custom("lib/kobject.c", "kobject_set_name", "the name is not allocated: it does not fail")
+def kobject_set_name(kobj: kobject, fmt: str, *args: Any) -> int:
+    """``int kobject_set_name(struct kobject *kobj, const char *fmt, ...)``: 0"""
+    kobj.name = vsprintf(fmt, args)
+    return 0
+
+
 @custom("lib/kobject.c", "kobject_init_and_add", "only what sysfs shows of it is kept")
 def kobject_init_and_add(kobj: kobject, ktype: kobj_type, parent: kobject | None, fmt: str, *args: Any) -> int:
     """``int kobject_init_and_add(struct kobject *kobj, const struct kobj_type *ktype, struct kobject *parent, const char *fmt, ...)``

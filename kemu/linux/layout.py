@@ -65,6 +65,10 @@ class Value:
     def __init__(self, data: bytes):
         self.data = data
 
+    def copy(self) -> Any:
+        """Assigned once more."""
+        return self.__class__(self.data)
+
 
 _AT = {2: (u16_at, Memory.ld16), 4: (u32_at, Memory.ld32), 8: (u64_at, Memory.ld64)}
 

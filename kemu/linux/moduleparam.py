@@ -7,11 +7,11 @@ from typing import Any
 
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EINVAL, ENOENT, ENOSPC, ERANGE
-from kemu.linux.honesty import custom, names, port_of
+from kemu.linux.honesty import custom, dup, names, port_of
 from kemu.linux.kstrtox import kstrtobool, kstrtoint, kstrtoll, kstrtouint, kstrtoull
 from kemu.linux.printk import pr_err
 from kemu.linux.string_helpers import simple_strtoull
-from kemu.linux.types import Ref, s32
+from kemu.linux.types import FieldPtr, Ref, s32
 from kemu.machine import parameters
 from kemu.machine.current import NULL, this
 
@@ -34,13 +34,22 @@ class kernel_param:
 params: list[kernel_param] = []         # __start___param .. __stop___param
 
 
-@custom("include/linux/moduleparam.h", "core_param", "a decorator of the setter")
-def core_param(name: str, *, noarg: bool = False) -> Callable[[Callable[[str], int]], Callable[[str], int]]:
+@custom("include/linux/moduleparam.h", "core_param", "of the types, bool only")
+def core_param(name: str, var: FieldPtr, type: str) -> None:
     """``core_param(name, var, type, perm)``"""
-    def deco(fn: Callable[[str], int]) -> Callable[[str], int]:
-        params.append(kernel_param(name, fn, -1, noarg))
-        return fn
-    return deco
+    assert type == "bool"
+    params.append(kernel_param(name, lambda val: param_set_bool(val, var), -1, noarg=True))
+
+
+@dup("kernel/params.c", "param_set_bool")
+def param_set_bool(val: str, arg: FieldPtr) -> int:
+    """``int param_set_bool(const char *val, const struct kernel_param *kp)``: ``arg`` is kp->arg. Return: 0, -EINVAL."""
+    # No equals means "set"...
+    if not val:
+        val = "1"
+
+    # One of =[yYnN01]
+    return kstrtobool(val, arg)
 
 
 @port_of("kernel/params.c", "parameq")
@@ -68,7 +77,7 @@ def get_option(str: str, pint: Ref) -> int:
     return {",": 2, "-": 3}.get(rest[:1], 1)
 
 
-@port_of("lib/cmdline.c", "next_arg")
+@dup("lib/cmdline.c", "next_arg")
 def next_arg(args: str) -> tuple[str, str, str]:
     """``char *next_arg(char *args, char **param, char **val)``: what is left, the parameter, and its value or None."""
     equals = 0
@@ -167,13 +176,13 @@ def parse_takes(line: str, ported: set[str]) -> bool:
 sysctl_aliases = ("hardlockup_all_cpu_backtrace", "hung_task_panic", "numa_zonelist_order", "softlockup_all_cpu_backtrace")
 
 
-@port_of("fs/proc/proc_sysctl.c", "sysctl_is_alias")
+@dup("fs/proc/proc_sysctl.c", "sysctl_is_alias")
 def sysctl_is_alias(param: str) -> bool:
     """``bool sysctl_is_alias(char *param)``: false without CONFIG_PROC_SYSCTL"""
     return bool(this.machine.config.get("CONFIG_PROC_SYSCTL")) and param in sysctl_aliases
 
 
-@port_of("kernel/params.c", "parse_args")
+@dup("kernel/params.c", "parse_args")
 def parse_args(doing: str, args: str, known: list[kernel_param], min_level: int, max_level: int, arg: Any,
                unknown: parse_unknown_fn | None) -> Any:
     """``char *parse_args(...)``: what comes after ``--`` (a str), None, or ERR_PTR of the last error."""

@@ -134,6 +134,12 @@ def msleep(msecs: int) -> None:
     this.sched.sleep(msecs * 1_000_000)
 
 
+@dup("include/linux/delay.h", "ssleep")
+def ssleep(seconds: int) -> None:
+    """``void ssleep(unsigned int seconds)``"""
+    msleep(seconds * 1000)
+
+
 @custom("kernel/time/timekeeping.c", "ktime_get", "the machine's scheduler and clock")
 def ktime_get() -> int:
     """``ktime_t ktime_get(void)``: nanoseconds of virtual time."""
@@ -163,4 +169,4 @@ names("custom", "include/linux/sched.h", "Task", how="struct task_struct as far 
 __all__ = ["HZ", "PF_KTHREAD", "PF_MEMALLOC_NOFS", "PF_MEMALLOC_NOIO", "Task", "cond_resched", "cpu_relax", "current", "fatal_signal_pending", "jiffies",
            "memalloc_nofs_restore", "memalloc_nofs_save", "memalloc_noio_restore", "memalloc_noio_save", "migrate_disable", "migrate_enable", "msleep",
            "ktime_get", "num_possible_cpus", "preempt_count", "preempt_count_set", "preempt_disable", "preempt_enable", "preemptible", "raw_smp_processor_id", "rcu_preempt_depth",
-           "schedule_timeout_uninterruptible", "signal_pending"]
+           "schedule_timeout_uninterruptible", "signal_pending", "ssleep"]

@@ -114,7 +114,7 @@ def kernel_wait(pid: int) -> int:
     return int(parts["umh_exits"].pop(pid))
 
 
-@port_of("kernel/umh.c", "call_usermodehelper_exec_async")
+@dup("kernel/umh.c", "call_usermodehelper_exec_async")
 def call_usermodehelper_exec_async(data: subprocess_info) -> int:
     """This is the task which runs the usermode application."""
     sub_info = data
@@ -166,7 +166,7 @@ def call_usermodehelper_exec_work(work: work_struct) -> None:
             umh_complete(sub_info)
 
 
-@port_of("kernel/umh.c", "usermodehelper_read_trylock")
+@dup("kernel/umh.c", "usermodehelper_read_trylock")
 def usermodehelper_read_trylock() -> int:
     """``int usermodehelper_read_trylock(void)``: 0, or -EAGAIN (disabled)"""
     down_read(g.umhelper_sem)
@@ -255,7 +255,7 @@ def call_usermodehelper_setup(path: str | None, argv: list[str], envp: list[str]
     return sub_info
 
 
-@port_of("kernel/umh.c", "call_usermodehelper_exec")
+@dup("kernel/umh.c", "call_usermodehelper_exec")
 def call_usermodehelper_exec(sub_info: subprocess_info, wait: int) -> int:
     """``int call_usermodehelper_exec(struct subprocess_info *sub_info, int wait)``:
     -EINVAL without a path, -EBUSY while disabled, -ENOMEM of the completion's work; else what the wait asked for.

@@ -117,7 +117,7 @@ def get_bits(bd: bunzip_data, bits_wanted: int) -> int:
     return bits
 
 
-@port_of("lib/decompress_bunzip2.c", "get_next_block")
+@dup("lib/decompress_bunzip2.c", "get_next_block")
 def get_next_block(bd: bunzip_data) -> int:
     """Unpacks the next block and sets up for the inverse burrows-wheeler step."""
     dbufSize = bd.dbufSize
@@ -428,7 +428,7 @@ def _decode_next_byte(bd: bunzip_data, dbuf: list[int]) -> bool:
         return True
 
 
-@port_of("lib/decompress_bunzip2.c", "start_bunzip")
+@dup("lib/decompress_bunzip2.c", "start_bunzip")
 def start_bunzip(bdp: Ref, inbuf: int, len_: int) -> int:
     bd = bdp.v = bunzip_data(inbuf, len_)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kemu.linux.decompress.lzo1x import LZO_E_OK, lzo1x_decompress_safe
 from kemu.linux.decompress.mm import ErrorFn, Fill, Flush, flush_bytes, free, malloc, view
-from kemu.linux.honesty import dup, port_of
+from kemu.linux.honesty import dup
 from kemu.linux.types import Ref
 from kemu.linux.unaligned import get_unaligned_be16, get_unaligned_be32
 from kemu.machine.current import this
@@ -15,7 +15,7 @@ HEADER_HAS_FILTER = 0x00000800
 HEADER_SIZE_MIN = 9 + 7 + 4 + 8 + 1 + 4
 
 
-@port_of("lib/decompress_unlzo.c", "parse_header")
+@dup("lib/decompress_unlzo.c", "parse_header")
 def parse_header(input: int, skip: Ref, in_len: int) -> int:
     parse = input
     end = input + in_len

@@ -364,7 +364,7 @@ def xz_dec_bcj_run(s: xz_dec_bcj, lzma2: Any, b: Any) -> int:
     return s.ret
 
 
-@port_of("lib/xz/xz_dec_bcj.c", "xz_dec_bcj_reset")
+@dup("lib/xz/xz_dec_bcj.c", "xz_dec_bcj_reset")
 def xz_dec_bcj_reset(s: xz_dec_bcj, id: int) -> int:
     if id not in _filters or not IS_ENABLED(_filters[id][0]):
         # Unsupported Filter ID

@@ -12,7 +12,7 @@ from binascii import crc32
 from kemu.linux.decompress.lzma_rc import TOP, LzmaState
 from kemu.linux.decompress.mm import scratch
 from kemu.linux.decompress.xz_bcj import have_bcj, xz_dec_bcj, xz_dec_bcj_reset, xz_dec_bcj_run
-from kemu.linux.honesty import custom, dup, port_of
+from kemu.linux.honesty import custom, dup
 
 (XZ_OK, XZ_STREAM_END, XZ_UNSUPPORTED_CHECK, XZ_MEM_ERROR, XZ_MEMLIMIT_ERROR, XZ_FORMAT_ERROR, XZ_OPTIONS_ERROR, XZ_DATA_ERROR,
  XZ_BUF_ERROR) = range(9)
@@ -30,7 +30,7 @@ class _Ret(Exception):
         self.ret = ret
 
 
-@port_of("lib/xz/xz_dec_stream.c", "dec_stream_header")
+@dup("lib/xz/xz_dec_stream.c", "dec_stream_header")
 def dec_stream_header(buf: bytes) -> int:
     if buf[:6] != HEADER_MAGIC:
         return XZ_FORMAT_ERROR

@@ -9,7 +9,7 @@ from kemu.linux.dcache import DCACHE_NORCU, Dentry, d_is_dir, d_unlinked, is_sub
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EBUSY, EINVAL, ELOOP, ENOENT, EPERM
 from kemu.linux.fcntl import AT_FDCWD
-from kemu.linux.honesty import dup, port_of
+from kemu.linux.honesty import dup
 from kemu.linux.path import path_put
 from kemu.linux.rwsem import down_read, up_read
 from kemu.linux.vfs.basic import Path
@@ -60,7 +60,7 @@ def has_locked_children(mnt: Mount, dentry: Dentry) -> bool:
     return any(c.mnt_flags & MNT_LOCKED and is_subdir(c.mnt_mountpoint, dentry) for c in mnt.mnt_mounts)
 
 
-@port_of("fs/namespace.c", "copy_tree")
+@dup("fs/namespace.c", "copy_tree")
 def copy_tree(src_root: Mount, dentry: Dentry, flag: int) -> Any:
     """``struct mount *copy_tree(struct mount *src_root, struct dentry *dentry, int flag)``
 
@@ -106,7 +106,7 @@ def copy_tree(src_root: Mount, dentry: Dentry, flag: int) -> Any:
     return res
 
 
-@port_of("fs/namespace.c", "__do_loopback")
+@dup("fs/namespace.c", "__do_loopback")
 def __do_loopback(old_path: Path, recurse: bool, copy_flags: int) -> Any:
     """``struct mount *__do_loopback(const struct path *old_path, bool recurse, unsigned int copy_flags)``: or ERR_PTR() of -EINVAL, -ENOMEM"""
     old = old_path.mnt

@@ -182,7 +182,7 @@ def invent_group_ids(mnt: Mount, recurse: bool) -> int:
     return 0
 
 
-@port_of("fs/namespace.c", "attach_recursive_mnt")
+@dup("fs/namespace.c", "attach_recursive_mnt")
 def attach_recursive_mnt(source_mnt: Mount, dest: PinnedMountpoint) -> int:
     """``int attach_recursive_mnt(struct mount *source_mnt, const struct pinned_mountpoint *dest)``
 
@@ -460,7 +460,7 @@ def flags_to_propagation_type(ms_flags: int) -> int:
     return type
 
 
-@port_of("fs/namespace.c", "do_change_type")
+@dup("fs/namespace.c", "do_change_type")
 def do_change_type(path: Path, ms_flags: int) -> int:
     """``int do_change_type(const struct path *path, int ms_flags)``. Return: 0, -EINVAL, -EPERM."""
     mnt = path.mnt
@@ -514,7 +514,7 @@ def disconnect_mount(mnt: Mount, how: int) -> bool:
     return not how & UMOUNT_CONNECTED and not mnt.mnt_flags & MNT_LOCKED
 
 
-@port_of("fs/namespace.c", "umount_tree")
+@dup("fs/namespace.c", "umount_tree")
 def umount_tree(mnt: Mount, how: int) -> None:
     """``void umount_tree(struct mount *mnt, enum umount_tree_flags how)``: out of the namespace; the last references go in namespace_unlock()"""
     if how & UMOUNT_PROPAGATE:

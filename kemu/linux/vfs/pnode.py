@@ -5,7 +5,7 @@ from __future__ import annotations
 from kemu.linux.bug import BUG_ON
 from kemu.linux.dcache import is_subdir
 from kemu.linux.err import IS_ERR, PTR_ERR
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import dup, port_of
 from kemu.linux.list import list_del_init, list_empty
 from kemu.linux.seqlock import read_seqlock_excl, read_sequnlock_excl
 from kemu.linux.vfs.basic import Path
@@ -80,7 +80,7 @@ def will_be_unmounted(m: Mount) -> bool:
     return bool(m.mnt_flags & MNT_UMOUNT)
 
 
-@port_of(C, "transfer_propagation")
+@dup(C, "transfer_propagation")
 def transfer_propagation(mnt: Mount, to: Mount | None) -> None:
     """``void transfer_propagation(struct mount *mnt, struct mount *to)``: its slaves are ``to``'s from now on, or nobody's."""
     p = None
@@ -97,7 +97,7 @@ def transfer_propagation(mnt: Mount, to: Mount | None) -> None:
         slave_splice_init(mnt, p, to)
 
 
-@port_of(C, "change_mnt_propagation")
+@dup(C, "change_mnt_propagation")
 def change_mnt_propagation(mnt: Mount, type: int) -> None:
     """``void change_mnt_propagation(struct mount *mnt, int type)``: MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE"""
     m = mnt.mnt_master
@@ -127,7 +127,7 @@ def change_mnt_propagation(mnt: Mount, type: int) -> None:
             mnt.mnt_t_flags &= ~T_UNBINDABLE
 
 
-@port_of(C, "trace_transfers")
+@dup(C, "trace_transfers")
 def trace_transfers(m: Mount) -> Mount | None:
     """``struct mount *trace_transfers(struct mount *m)``"""
     while True:
@@ -174,7 +174,7 @@ def bulk_make_private(set: list[Mount]) -> None:
         CLEAR_MNT_MARK(m)
 
 
-@port_of(C, "__propagation_next")
+@dup(C, "__propagation_next")
 def __propagation_next(m: Mount, origin: Mount) -> Mount | None:
     """``struct mount *__propagation_next(struct mount *m, struct mount *origin)``"""
     while True:
@@ -191,7 +191,7 @@ def __propagation_next(m: Mount, origin: Mount) -> Mount | None:
         m = master
 
 
-@port_of(C, "propagation_next")
+@dup(C, "propagation_next")
 def propagation_next(m: Mount, origin: Mount) -> Mount | None:
     """``struct mount *propagation_next(struct mount *m, struct mount *origin)``: the next mount in the propagation tree after ``m``"""
     # are there any slaves of this mount?
@@ -213,7 +213,7 @@ def skip_propagation_subtree(m: Mount, origin: Mount) -> Mount | None:
     return p
 
 
-@port_of(C, "next_group")
+@dup(C, "next_group")
 def next_group(m: Mount, origin: Mount) -> Mount | None:
     """``struct mount *next_group(struct mount *m, struct mount *origin)``"""
     while True:
@@ -277,7 +277,7 @@ def find_master(m: Mount, last_copy: Mount, original: Mount) -> Mount:
     return last_copy
 
 
-@port_of(C, "propagate_mnt")
+@dup(C, "propagate_mnt")
 def propagate_mnt(dest_mnt: Mount, dest_mp: Mountpoint, source_mnt: Mount, tree_list: list[Mount]) -> int:
     """``int propagate_mnt(struct mount *dest_mnt, struct mountpoint *dest_mp, struct mount *source_mnt, struct hlist_head *tree_list)``
 
@@ -445,7 +445,7 @@ def is_candidate(m: Mount) -> bool:
     return bool(m.mnt_t_flags & T_UMOUNT_CANDIDATE)
 
 
-@port_of(C, "umount_one")
+@dup(C, "umount_one")
 def umount_one(m: Mount, to_umount: list[Mount]) -> None:
     """``void umount_one(struct mount *m, struct list_head *to_umount)``"""
     m.mnt_flags |= MNT_UMOUNT
@@ -455,7 +455,7 @@ def umount_one(m: Mount, to_umount: list[Mount]) -> None:
     to_umount.append(m)
 
 
-@port_of(C, "remove_from_candidate_list")
+@dup(C, "remove_from_candidate_list")
 def remove_from_candidate_list(m: Mount, candidates: list[Mount]) -> None:
     """``void remove_from_candidate_list(struct mount *m)``: the list is named here"""
     m.mnt_t_flags &= ~(T_MARKED | T_UMOUNT_CANDIDATE)
@@ -562,7 +562,7 @@ def reparent(m: Mount) -> None:
     mnt_change_mountpoint(p, mp, m)
 
 
-@port_of(C, "propagate_umount")
+@dup(C, "propagate_umount")
 def propagate_umount(set: list[Mount]) -> None:
     """``void propagate_umount(struct list_head *set)``: adds the mounts that receive the umount and have nothing against it"""
     to_umount: list[Mount] = []         # committed to unmounting

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kemu.linux.dcache import Dentry, d_unlinked
-from kemu.linux.honesty import custom, names, port_of
+from kemu.linux.honesty import custom, dup, names, port_of
 from kemu.linux.kdev_t import MAJOR, MINOR
 from kemu.linux.seq_file import SeqFile, seq_escape, seq_printf, seq_putc, seq_puts
 from kemu.linux.super_types import SB_DIRSYNC, SB_LAZYTIME, SB_MANDLOCK, SB_RDONLY, SB_SYNCHRONOUS, SuperBlock
@@ -76,7 +76,7 @@ def show_vfsmnt_opts(m: SeqFile, mnt: Mount) -> None:
             seq_puts(m, text)
 
 
-@port_of("fs/proc_namespace.c", "show_mountinfo")
+@dup("fs/proc_namespace.c", "show_mountinfo")
 def show_mountinfo(m: SeqFile, mnt: Mount, root: Path) -> int:
     """``int show_mountinfo(struct seq_file *m, struct vfsmount *mnt)``: 0, or 1 (SEQ_SKIP) where ``root`` cannot see the mount"""
     r = mnt
