@@ -65,7 +65,7 @@ def z_erofs_is_shortlived_page(page: Page) -> bool:
 
 @port_of("fs/erofs/compress.h", "z_erofs_put_shortlivedpage")
 def z_erofs_put_shortlivedpage(pagepool: Ref, page: Page) -> bool:
-    if page.private != Z_EROFS_SHORTLIVED_PAGE:
+    if not z_erofs_is_shortlived_page(page):
         return False
     erofs_pagepool_add(pagepool, page)
     return True

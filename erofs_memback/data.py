@@ -211,10 +211,10 @@ def erofs_map_chunks(inode: Inode, map: struct_erofs_map_blocks) -> int:
             if addr == _NULL_ADDR & 0xFFFF_FFFF:
                 addr = _NULL_ADDR
         else:
-            ci = erofs_inode_chunk_index(idx + nr * unit)
-            addr = ((ci.startblk_hi << 32) | ci.startblk_lo) & addrmask
+            ci = erofs_inode_chunk_index(idx)
+            addr = ((ci[nr].startblk_hi << 32) | ci[nr].startblk_lo) & addrmask
             if addr ^ (_NULL_ADDR & addrmask):
-                addr |= (ci.device_id & EROFS_SB(sb).device_id_mask) << 48
+                addr |= (ci[nr].device_id & EROFS_SB(sb).device_id_mask) << 48
             else:
                 addr = _NULL_ADDR
         if not nr:
@@ -529,17 +529,9 @@ def erofs_file_llseek(file: File, offset: int, whence: int) -> int:
     return vfs_setpos(file, offset, inode.i_sb.s_maxbytes)
 
 
-def _erofs_ioctl(filp: File, cmd: int, arg: int) -> int:
-    """erofs_ioctl() of inode.c, which needs this file."""
-    from erofs_memback.inode import erofs_ioctl  # inode.py needs this file
-
-    return erofs_ioctl(filp, cmd, arg)
-
-
-# mmap and leases are not part of the emulated kernel
+# mmap and leases are not part of the emulated kernel; inode.py, which needs this file, adds .unlocked_ioctl = erofs_ioctl
 erofs_file_fops = file_operations(
     llseek=erofs_file_llseek,
     read_iter=erofs_file_read_iter,
-    unlocked_ioctl=_erofs_ioctl,
     splice_read=filemap_splice_read,
 )

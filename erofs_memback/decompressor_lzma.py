@@ -214,13 +214,12 @@ def z_erofs_lzma_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> str:
     rq.inputsize -= buf.in_size
     buf.in_ = dctx.kin + rq.pageofs_in
     dctx.bounce = strm.bounce
-    buf_out, buf_in = ptr_to(buf, "out"), ptr_to(buf, "in_")
     while True:
         dctx.avail_out = buf.out_size - buf.out_pos
         dctx.inbuf_sz = buf.in_size
         dctx.inbuf_pos = buf.in_pos
-        reason = z_erofs_stream_switch_bufs(dctx, buf_out,
-                                            buf_in, pgpl)
+        reason = z_erofs_stream_switch_bufs(dctx, ptr_to(buf, "out"),
+                                            ptr_to(buf, "in_"), pgpl)
         if reason:
             break
 

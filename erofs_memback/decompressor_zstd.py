@@ -191,13 +191,12 @@ def z_erofs_zstd_decompress(rq: z_erofs_decompress_req, pgpl: Ref) -> str:
         rq.inputsize -= in_buf.size
         in_buf.src = dctx.kin + rq.pageofs_in
         dctx.bounce = strm.bounce
-        dst, src = ptr_to(out_buf, "dst"), ptr_to(in_buf, "src")
 
         while True:
             dctx.inbuf_sz = in_buf.size
             dctx.inbuf_pos = in_buf.pos
-            reason = z_erofs_stream_switch_bufs(dctx, dst,
-                                                src, pgpl)
+            reason = z_erofs_stream_switch_bufs(dctx, ptr_to(out_buf, "dst"),
+                                                ptr_to(in_buf, "src"), pgpl)
             if reason:
                 break
 

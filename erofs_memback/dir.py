@@ -106,13 +106,13 @@ def erofs_readdir(f: File, ctx: DirContext) -> int:
             if pages > 1 and not ra_has_index(ra, idx):
                 page_cache_sync_readahead(dir.i_mapping, ra, f, idx, pages)
 
-        p = erofs_bread(buf, dbstart, True)
-        if IS_ERR(p):
+        de = erofs_bread(buf, dbstart, True)
+        if IS_ERR(de):
             erofs_err(sb, "failed to readdir of logical block %llu of nid %llu", erofs_blknr(sb, dbstart), EROFS_I(dir).nid)
-            err = PTR_ERR(p)
+            err = PTR_ERR(de)
             break
 
-        de = erofs_dirent(p)
+        de = erofs_dirent(de)
         nameoff = de.nameoff
         if not nameoff or nameoff >= bsz or nameoff % _SIZEOF_DIRENT:
             erofs_err(sb, "invalid de[0].nameoff %u @ nid %llu", nameoff, EROFS_I(dir).nid)
@@ -126,7 +126,7 @@ def erofs_readdir(f: File, ctx: DirContext) -> int:
             ofs = roundup(ofs, _SIZEOF_DIRENT)
             ctx.pos = dbstart + ofs
 
-        err = erofs_fill_dentries(dir, ctx, p, erofs_dirent(p + ofs), nameoff, maxsize)
+        err = erofs_fill_dentries(dir, ctx, de.p, erofs_dirent(de.p + ofs), nameoff, maxsize)
         if err:
             break
         ctx.pos = dbstart + maxsize

@@ -179,10 +179,11 @@ def erofs_fileio_scan_folio(io: erofs_fileio, inode: Inode, folio: Page) -> int:
             folio_zero_segment(folio, cur, cur + len_)
             attached = 0
         else:
-            if io.rq and (map.m_pa + ofs != io.dev.m_pa or map.m_deviceid != io.dev.m_deviceid):
-                erofs_fileio_rq_submit(io.rq)
-                io.rq = NULL
-            while True:     # io_retry
+            io_retry = io.rq and (map.m_pa + ofs != io.dev.m_pa or map.m_deviceid != io.dev.m_deviceid)
+            while True:
+                if io_retry:
+                    erofs_fileio_rq_submit(io.rq)
+                    io.rq = NULL
                 if not io.rq:
                     io.dev = struct_erofs_map_dev(m_pa=u64(io.map.m_pa + ofs), m_deviceid=io.map.m_deviceid)
                     err = erofs_map_dev(inode.i_sb, io.dev)
@@ -191,15 +192,14 @@ def erofs_fileio_scan_folio(io: erofs_fileio, inode: Inode, folio: Page) -> int:
                     io.rq = erofs_fileio_rq_alloc(io.dev)
                     io.rq.bio.bi_iter.bi_sector = u64(io.dev.m_dif.fsoff + io.dev.m_pa) >> 9
                     attached = 0
-                if bio_add_folio(io.rq.bio, folio, len_, cur):
+                io_retry = not bio_add_folio(io.rq.bio, folio, len_, cur)
+                if not io_retry:
                     break
-                erofs_fileio_rq_submit(io.rq)
-                io.rq = NULL
             if err:
                 break
-            if not attached:
-                erofs_onlinefolio_split(folio)
             attached += 1
+            if attached == 1:
+                erofs_onlinefolio_split(folio)
             io.dev.m_pa += len_
         cur += len_
     erofs_onlinefolio_end(folio, err, False)

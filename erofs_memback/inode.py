@@ -17,6 +17,7 @@ from kemu.linux.fs import (
     SuperBlock,
     file_inode,
     generic_fillattr,
+    i_blocksize,
     i_gid_write,
     i_uid_write,
     iget5_locked,
@@ -64,7 +65,7 @@ from kemu.linux.stat import (
 )
 from kemu.linux.string import mem_read, strlen
 from kemu.linux.tracepoint import trace
-from kemu.linux.types import loff_t, s64, u64
+from kemu.linux.types import loff_t, s64, u64, ulong
 from kemu.linux.uaccess import clear_user, copy_to_user
 
 from erofs_memback.data import erofs_fiemap, erofs_put_metabuf, erofs_read_metabuf
@@ -113,7 +114,7 @@ def erofs_fill_symlink(inode: Inode, bptr: int, ofs: int) -> int:
     # check whether the symlink data is small enough to be inlined
     if vi.datalayout == EROFS_INODE_FLAT_INLINE:
         overflow, end = check_add_overflow_s64(ofs, inode.i_size)
-        if not overflow and end <= 1 << inode.i_blkbits:
+        if not overflow and end <= i_blocksize(inode):
             link = kmemdup_nul(bptr + ofs, inode.i_size, GFP_KERNEL)
             if not link:
                 return -ENOMEM
@@ -172,9 +173,9 @@ def erofs_read_inode(inode: Inode) -> int:
                     return err
                 ofs = vi.inode_isize - gotten
                 die = erofs_inode_extended.from_bytes(copied + mem_read(ptr, ofs))
-            # struct erofs_inode_extended copied: .i_u and the one field of .i_nb
+            # struct erofs_inode_extended copied: its .i_u, and the one field of its .i_nb
             startblk_hi = die.i_nb.startblk_hi
-            i_u_lo = die.i_u.startblk_lo
+            i_u = die.i_u.copy()
             vi.xattr_isize = erofs_xattr_ibody_size(die.i_xattr_icount)
 
             inode.i_mode = die.i_mode
@@ -190,7 +191,7 @@ def erofs_read_inode(inode: Inode) -> int:
             vi.xattr_isize = erofs_xattr_ibody_size(dic.i_xattr_icount)
 
             inode.i_mode = dic.i_mode
-            i_u_lo = dic.i_u.startblk_lo
+            i_u = dic.i_u.copy()
             i_uid_write(inode, dic.i_uid)
             i_gid_write(inode, dic.i_gid)
             if not S_ISDIR(inode.i_mode) and (ifmt >> EROFS_I_NLINK_1_BIT) & 1:
@@ -218,7 +219,7 @@ def erofs_read_inode(inode: Inode) -> int:
         if fmt in (S_IFDIR, S_IFREG, S_IFLNK):
             if fmt == S_IFDIR:
                 vi.dot_omitted = bool((ifmt >> EROFS_I_DOT_OMITTED_BIT) & 1)
-            vi.startblk = i_u_lo | (startblk_hi << 32)
+            vi.startblk = i_u.startblk_lo | (startblk_hi << 32)
             if vi.datalayout == EROFS_INODE_FLAT_PLAIN and not (vi.startblk ^ EROFS_NULL_ADDR) & addrmask:
                 vi.startblk = u64(EROFS_NULL_ADDR)
 
@@ -227,7 +228,7 @@ def erofs_read_inode(inode: Inode) -> int:
                 if err:
                     return err
         elif fmt in (S_IFCHR, S_IFBLK):
-            inode.i_rdev = new_decode_dev(i_u_lo)
+            inode.i_rdev = new_decode_dev(i_u.rdev)
         elif fmt in (S_IFIFO, S_IFSOCK):
             inode.i_rdev = 0
         else:
@@ -240,11 +241,11 @@ def erofs_read_inode(inode: Inode) -> int:
             erofs_err(sb, "compressed inode (nid %llu) is invalid in a plain filesystem", vi.nid)
             return -EFSCORRUPTED
         else:
-            inode.i_blocks = u64((i_u_lo | (startblk_hi << 32)) << (sb.s_blocksize_bits - 9))
+            inode.i_blocks = u64((i_u.blocks_lo | (startblk_hi << 32)) << (sb.s_blocksize_bits - 9))
 
         if vi.datalayout == EROFS_INODE_CHUNK_BASED:
             # fill chunked inode summary info
-            vi.chunkformat = i_u_lo & 0xFFFF        # copied.i_u.c.format
+            vi.chunkformat = i_u.c.format
             if vi.chunkformat & ~EROFS_CHUNK_FORMAT_ALL:
                 erofs_err(sb, "unsupported chunk format %x of nid %llu", vi.chunkformat, vi.nid)
                 return -EOPNOTSUPP
@@ -298,11 +299,10 @@ def erofs_fill_inode(inode: Inode) -> int:
 def erofs_squash_ino(sb: SuperBlock, nid: int) -> int:
     """ino_t is 32-bits on 32-bit arch. We have to squash the 64-bit value down so that it will fit."""
     ino64 = erofs_nid_to_ino64(EROFS_SB(sb), nid)
-    sizeof_ino_t = arch.BITS_PER_LONG // 8
 
-    if sizeof_ino_t < 8:
-        ino64 ^= ino64 >> (8 - sizeof_ino_t) * 8
-    return ino64 & arch.ULONG_MAX
+    if arch.BITS_PER_LONG < 64:
+        ino64 ^= ino64 >> (64 - arch.BITS_PER_LONG)
+    return ulong(ino64)
 
 
 @port_of("fs/erofs/inode.c", "erofs_iget5_eq")
@@ -406,3 +406,5 @@ erofs_fast_symlink_iops = inode_operations(
 
 # extern tables, defined in files that need this one
 from erofs_memback import data, dir, ishare, namei  # noqa: E402
+
+data.erofs_file_fops.unlocked_ioctl = erofs_ioctl

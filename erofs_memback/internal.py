@@ -404,13 +404,12 @@ def erofs_inode_in_metabox(inode: Inode) -> bool:
 
 @port_of("fs/erofs/internal.h", "erofs_iloc")
 def erofs_iloc(inode: Inode) -> int:
-    sb = inode.i_sb
-    sbi = sb.s_fs_info          # EROFS_I_SB(inode)
+    sbi = EROFS_I_SB(inode)
     nid_lo = EROFS_I(inode).nid & EROFS_DIRENT_NID_MASK
 
     if erofs_inode_in_metabox(inode):
         return u64(nid_lo << sbi.islotbits)
-    return u64((sbi.meta_blkaddr << sb.s_blocksize_bits) + (nid_lo << sbi.islotbits))
+    return u64(erofs_pos(inode.i_sb, sbi.meta_blkaddr) + (nid_lo << sbi.islotbits))
 
 
 @port_of("fs/erofs/internal.h", "erofs_inode_version")

@@ -369,36 +369,31 @@ series.edits(super.erofs_kill_sb, ("""\
 """), names=_names)
 
 series.edits(zdata_submit.z_erofs_submit_queue, ("""\
-    fileio = erofs_is_fileio_mode(EROFS_SB(sb))
-""", """\
-    fileio = erofs_is_fileio_mode(EROFS_SB(sb))
-    memback = erofs_is_memback_mode(EROFS_SB(sb))
-"""), ("""\
-                    if fileio:
+                    if erofs_is_fileio_mode(EROFS_SB(sb)):
                         erofs_fileio_submit_bio(bio)
 """, """\
-                    if memback:
+                    if erofs_is_memback_mode(EROFS_SB(sb)):
                         erofs_memback_submit_bio(sb, bio)
-                    elif fileio:
+                    elif erofs_is_fileio_mode(EROFS_SB(sb)):
                         erofs_fileio_submit_bio(bio)
 """), ("""\
-                    if fileio:
+                    if erofs_is_fileio_mode(EROFS_SB(sb)):
                         bio = erofs_fileio_bio_alloc(mdev)
 """, """\
-                    if memback:
+                    if erofs_is_memback_mode(EROFS_SB(sb)):
                         bio = erofs_memback_bio_alloc()
-                    elif fileio:
+                    elif erofs_is_fileio_mode(EROFS_SB(sb)):
                         bio = erofs_fileio_bio_alloc(mdev)
 """), ("""\
-        if fileio:
+        if erofs_is_fileio_mode(EROFS_SB(sb)):
             erofs_fileio_submit_bio(bio)
         else:
             submit_bio(bio)
     if memstall:
 """, """\
-        if memback:
+        if erofs_is_memback_mode(EROFS_SB(sb)):
             erofs_memback_submit_bio(sb, bio)
-        elif fileio:
+        elif erofs_is_fileio_mode(EROFS_SB(sb)):
             erofs_fileio_submit_bio(bio)
         else:
             submit_bio(bio)

@@ -344,36 +344,31 @@ series.edits(data.erofs_init_metabuf, ("""\
 # ---- fs/erofs/zdata.c
 
 series.edits(zdata_submit.z_erofs_submit_queue, ("""\
-    fileio = erofs_is_fileio_mode(EROFS_SB(sb))
-""", """\
-    fileio = erofs_is_fileio_mode(EROFS_SB(sb))
-    memback = erofs_rfc_is_memback_mode(EROFS_SB(sb))
-"""), ("""\
-                    if fileio:
+                    if erofs_is_fileio_mode(EROFS_SB(sb)):
                         erofs_fileio_submit_bio(bio)
 """, """\
-                    if memback:
+                    if erofs_rfc_is_memback_mode(EROFS_SB(sb)):
                         erofs_rfc_memback_submit_bio(bio)
-                    elif fileio:
+                    elif erofs_is_fileio_mode(EROFS_SB(sb)):
                         erofs_fileio_submit_bio(bio)
 """), ("""\
-                    if fileio:
+                    if erofs_is_fileio_mode(EROFS_SB(sb)):
                         bio = erofs_fileio_bio_alloc(mdev)
 """, """\
-                    if memback:
+                    if erofs_rfc_is_memback_mode(EROFS_SB(sb)):
                         bio = erofs_rfc_memback_bio_alloc(mdev)
-                    elif fileio:
+                    elif erofs_is_fileio_mode(EROFS_SB(sb)):
                         bio = erofs_fileio_bio_alloc(mdev)
 """), ("""\
-        if fileio:
+        if erofs_is_fileio_mode(EROFS_SB(sb)):
             erofs_fileio_submit_bio(bio)
         else:
             submit_bio(bio)
     if memstall:
 """, """\
-        if memback:
+        if erofs_rfc_is_memback_mode(EROFS_SB(sb)):
             erofs_rfc_memback_submit_bio(bio)
-        elif fileio:
+        elif erofs_is_fileio_mode(EROFS_SB(sb)):
             erofs_fileio_submit_bio(bio)
         else:
             submit_bio(bio)

@@ -191,10 +191,10 @@ def erofs_read_metadata(sb: SuperBlock, buf: erofs_buf, offset: Ref, lengthp: Re
 def erofs_init_device(buf: erofs_buf, sb: SuperBlock, dif: erofs_device_info, pos: Ref) -> int:
     sbi = EROFS_SB(sb)
 
-    p = erofs_read_metabuf(buf, sb, pos.v, False)
-    if IS_ERR(p):
-        return PTR_ERR(p)
-    dis = erofs_deviceslot(p)
+    dis = erofs_read_metabuf(buf, sb, pos.v, False)
+    if IS_ERR(dis):
+        return PTR_ERR(dis)
+    dis = erofs_deviceslot(dis)
 
     if not sbi.devs.flatdev and not dif.path:
         tag = mem_read(dis.tag, 64)

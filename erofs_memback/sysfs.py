@@ -5,7 +5,16 @@ from __future__ import annotations
 from kemu.linux.completion import complete, init_completion, wait_for_completion
 from kemu.linux.fs import SuperBlock
 from kemu.linux.honesty import port_of
-from kemu.linux.kobject import kobj_type, kobject, kobject_del, kobject_init_and_add, kobject_put, kset_register, kset_unregister
+from kemu.linux.kobject import (
+    kobj_type,
+    kobject,
+    kobject_del,
+    kobject_init_and_add,
+    kobject_put,
+    kobject_set_name,
+    kset_register,
+    kset_unregister,
+)
 from kemu.linux.statics import statics
 from kemu.linux.types import container_of
 
@@ -58,7 +67,7 @@ def erofs_exit_sysfs() -> None:
 
 @port_of("fs/erofs/sysfs.c", "erofs_init_sysfs")
 def erofs_init_sysfs() -> int:
-    g.erofs_root.name = "erofs"
+    kobject_set_name(g.erofs_root, "erofs")
     ret = kset_register(g.erofs_root)
     if not ret:
         g.erofs_feat.kset = g.erofs_root

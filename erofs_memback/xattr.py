@@ -8,7 +8,7 @@ from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import Dentry
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import ECHILD, EFSCORRUPTED, EINVAL, ENODATA, ENOMEM, EOPNOTSUPP, ERANGE, ERESTARTSYS
-from kemu.linux.fs import Inode, SuperBlock
+from kemu.linux.fs import Inode, SuperBlock, i_blocksize
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
@@ -138,11 +138,11 @@ def erofs_init_inode_xattrs(inode: Inode) -> int:
             return ret
 
         pos = u64(erofs_iloc(inode) + vi.inode_isize)
-        p = erofs_read_metabuf(buf, sb, pos, erofs_inode_in_metabox(inode))
-        if IS_ERR(p):
-            ret = PTR_ERR(p)
+        ih = erofs_read_metabuf(buf, sb, pos, erofs_inode_in_metabox(inode))
+        if IS_ERR(ih):
+            ret = PTR_ERR(ih)
             return ret
-        ih = erofs_xattr_ibody_header(p)
+        ih = erofs_xattr_ibody_header(ih)
         vi.xattr_name_filter = ih.h_name_filter
         vi.xattr_shared_count = ih.h_shared_count
         if vi.xattr_shared_count * 4 > vi.xattr_isize - _SIZEOF_IBODY:
@@ -246,7 +246,6 @@ def erofs_getxattr_foreach(it: erofs_xattr_iter) -> int:
     entry = erofs_xattr_entry(it.kaddr).copy()
     it.pos = u64(it.pos + _SIZEOF_ENTRY)
     value_sz = entry.e_value_size
-    e_name_len = entry.e_name_len
 
     # should also match the infix for long name prefixes
     if entry.e_name_index & EROFS_XATTR_LONG_PREFIX:
@@ -257,7 +256,7 @@ def erofs_getxattr_foreach(it: erofs_xattr_iter) -> int:
             return -ENODATA
         pf = sbi.xattr_prefixes[pfi]
 
-        if it.index != pf.prefix.base_index or len(it.name) != e_name_len + pf.infix_len:
+        if it.index != pf.prefix.base_index or len(it.name) != entry.e_name_len + pf.infix_len:
             return -ENODATA
 
         if it.name[:pf.infix_len] != mem_read(pf.prefix.infix, pf.infix_len):
@@ -265,19 +264,19 @@ def erofs_getxattr_foreach(it: erofs_xattr_iter) -> int:
 
         it.infix_len = pf.infix_len
     else:
-        if it.index != entry.e_name_index or len(it.name) != e_name_len:
+        if it.index != entry.e_name_index or len(it.name) != entry.e_name_len:
             return -ENODATA
 
         it.infix_len = 0
 
     # 2. handle xattr name
     processed = 0
-    while processed < e_name_len:
+    while processed < entry.e_name_len:
         it.kaddr = erofs_bread(it.buf, it.pos, True)
         if IS_ERR(it.kaddr):
             return PTR_ERR(it.kaddr)
 
-        slice = min_t(u32, sb.s_blocksize - erofs_blkoff(sb, it.pos), e_name_len - processed)
+        slice = min_t(u32, sb.s_blocksize - erofs_blkoff(sb, it.pos), entry.e_name_len - processed)
         start = it.infix_len + processed
         if it.name[start:start + slice] != mem_read(it.kaddr, slice):
             return -ENODATA
@@ -509,8 +508,8 @@ def erofs_xattr_prefixes_cleanup(sb: SuperBlock) -> None:
 
     if sbi.xattr_prefixes:
         for i in range(sbi.xattr_prefix_count):
-            pf = sbi.xattr_prefixes[i].prefix
-            kfree(pf.p if pf else 0)
+            prefix = sbi.xattr_prefixes[i].prefix
+            kfree(prefix.p if prefix else 0)
         kfree(sbi.xattr_prefixes)
         sbi.xattr_prefixes = NULL
 
@@ -621,7 +620,7 @@ def erofs_inode_has_noacl(inode: Inode, kaddr: int, ofs: int) -> bool:
     if erofs_sb_has_xattr_filter(sbi) and not sbi.xattr_filter_reserved:
         ih = erofs_xattr_ibody_header(kaddr + ofs)
         overflow, ofs = check_add_overflow(ofs, _SIZEOF_IBODY, 32)
-        if not overflow and ofs <= 1 << inode.i_blkbits:
+        if not overflow and ofs <= i_blocksize(inode):
             if ih.h_name_filter & _NOACL_BITMASK == _NOACL_BITMASK:
                 return True
     return False

@@ -77,11 +77,10 @@ def z_erofs_pcluster_readmore(f: z_erofs_frontend, rac: ReadaheadControl, backmo
             return
 
     cur = u64(map.m_la + map.m_llen - 1)
-    mapping = f.sharedinode.i_mapping
     while cur >= end and cur < i_size_read(inode):
         index = cur >> arch.PAGE_SHIFT
 
-        folio = erofs_grab_folio_nowait(mapping, index)
+        folio = erofs_grab_folio_nowait(f.sharedinode.i_mapping, index)
         if not IS_ERR_OR_NULL(folio):
             if folio_test_uptodate(folio):
                 folio_unlock(folio)

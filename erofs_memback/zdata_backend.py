@@ -151,10 +151,10 @@ def z_erofs_parse_out_bvecs(be: z_erofs_backend) -> None:
         DBG_BUGON(z_erofs_page_is_invalidated(bvec.page))
         z_erofs_do_decompressed_bvec(be, bvec)
 
-    page = z_erofs_bvec_iter_end(biter)
-    if page:
-        pclusters.bvset_pages.pop(page)
-        z_erofs_put_shortlivedpage(be.pagepool, page)
+    old_bvpage.v = z_erofs_bvec_iter_end(biter)
+    if old_bvpage.v:
+        pclusters.bvset_pages.pop(old_bvpage.v)
+        z_erofs_put_shortlivedpage(be.pagepool, old_bvpage.v)
 
 
 @port_of(P, "z_erofs_parse_in_bvecs")

@@ -344,12 +344,11 @@ def z_erofs_scan_folio(f: z_erofs_frontend, folio: Page, ra: bool) -> int:
     map = f.map
     offset = folio_pos(folio)
     bs = i_blocksize(inode)
-    page_size, page_mask = arch.PAGE_SIZE, arch.PAGE_MASK
     end = folio_size(folio)
     split = 0
     err = 0
 
-    tight = bs == page_size
+    tight = bs == arch.PAGE_SIZE
     erofs_onlinefolio_init(folio)
     while True:
         m_la = map.m_la
@@ -364,7 +363,7 @@ def z_erofs_scan_folio(f: z_erofs_frontend, folio: Page, ra: bool) -> int:
             m_la = map.m_la
 
         cur = 0 if offset > m_la else m_la - offset
-        pgs = cur & page_mask       # round_down
+        pgs = cur & arch.PAGE_MASK       # round_down
         # bump split parts first to avoid several separate cases
         split += 1
 
@@ -388,7 +387,7 @@ def z_erofs_scan_folio(f: z_erofs_frontend, folio: Page, ra: bool) -> int:
                 f.pcl.besteffort |= not ra
 
             pcl = f.pcl
-            pgs = (end - 1) & page_mask
+            pgs = (end - 1) & arch.PAGE_MASK
             # Ensure this partial page belongs to this submit chain
             # rather than other concurrent submit chains or
             # noio(bypass) chains since those chains are handled
@@ -410,7 +409,7 @@ def z_erofs_scan_folio(f: z_erofs_frontend, folio: Page, ra: bool) -> int:
             erofs_onlinefolio_split(folio)
             if pcl.length < offset + end - m_la:
                 pcl.length = offset + end - m_la
-                pcl.pageofs_out = m_la & ~page_mask
+                pcl.pageofs_out = m_la & ~arch.PAGE_MASK
             if (EROFS_MAP_FULL(map.m_flags) and
                     pcl.length == map.m_llen):
                 pcl.partial = False
@@ -419,7 +418,7 @@ def z_erofs_scan_folio(f: z_erofs_frontend, folio: Page, ra: bool) -> int:
         map.m_flags |= EROFS_MAP_PARTIAL_MAPPED
         if cur <= pgs:
             split = cur < pgs
-            tight = bs == page_size
+            tight = bs == arch.PAGE_SIZE
         end = cur
         if not end > 0:
             break

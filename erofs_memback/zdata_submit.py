@@ -244,7 +244,6 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
     bio: Bio = NULL
     pflags = Ref()
     memstall = 0
-    fileio = erofs_is_fileio_mode(EROFS_SB(sb))
 
     # No need to read from device for pclusters in the bypass queue.
     q[JQ_BYPASS] = jobqueue_init(sb, fgq[JQ_BYPASS], NULL)
@@ -284,7 +283,7 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
                                             bio.bi_bdev is not mdev.m_bdev)
             while True:
                 if drain_io:
-                    if fileio:
+                    if erofs_is_fileio_mode(EROFS_SB(sb)):
                         erofs_fileio_submit_bio(bio)
                     else:
                         submit_bio(bio)
@@ -309,7 +308,7 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
                     memstall = 1
 
                 if not bio:
-                    if fileio:
+                    if erofs_is_fileio_mode(EROFS_SB(sb)):
                         bio = erofs_fileio_bio_alloc(mdev)
                     else:
                         bio = bio_alloc(mdev.m_bdev, BIO_MAX_VECS,
@@ -341,7 +340,7 @@ def z_erofs_submit_queue(f: z_erofs_frontend, fgq: list[z_erofs_decompressqueue]
             break
 
     if bio:
-        if fileio:
+        if erofs_is_fileio_mode(EROFS_SB(sb)):
             erofs_fileio_submit_bio(bio)
         else:
             submit_bio(bio)

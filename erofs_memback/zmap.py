@@ -7,6 +7,7 @@ from kemu.linux.bits import BIT, BIT_ULL
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EFSCORRUPTED, EOPNOTSUPP, ERESTARTSYS
 from kemu.linux.fs import Inode, i_blocksize
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import port_of
 from kemu.linux.iomap import IOMAP_HOLE, IOMAP_MAPPED, IOMAP_NULL_ADDR, Iomap, iomap_ops
 from kemu.linux.layout import offsetof
@@ -225,7 +226,6 @@ def z_erofs_map_blocks_ext(inode: Inode, map: erofs_map_blocks, flags: int) -> i
 
     map.m_flags = 0
     if recsz <= _OFF_PSTART_HI:
-        lclustersize = s32(1 << vi.z_lclusterbits)
         if recsz <= _OFF_PSTART_LO:
             ext = erofs_read_metabuf(map.buf, sb, pos, in_mbox)
             if IS_ERR(ext):
@@ -250,10 +250,10 @@ def z_erofs_map_blocks_ext(inode: Inode, map: erofs_map_blocks, flags: int) -> i
             else:
                 map.m_pa = ext.pstart_lo
             pos += recsz
-            lstart = u64(lstart + lclustersize)
+            lstart = u64(lstart + s32(1 << vi.z_lclusterbits))
         last = lstart >= round_up(lend, 1 << vi.z_lclusterbits)
         lend = min(lstart, lend)
-        lstart = u64(lstart - lclustersize)
+        lstart = u64(lstart - s32(1 << vi.z_lclusterbits))
     else:
         lstart = lend
         l = 0
@@ -327,73 +327,75 @@ def z_erofs_fill_inode(inode: Inode, map: erofs_map_blocks) -> int:
     if wait_on_bit_lock(vi.flags, EROFS_I_BL_Z_BIT, TASK_KILLABLE):
         return -ERESTARTSYS
 
-    try:
-        if test_bit(EROFS_I_Z_INITED_BIT, vi.flags):
-            return 0
+    out = Labels()
 
-        pos = ALIGN(erofs_iloc(inode) + vi.inode_isize + vi.xattr_isize, 8)
-        h = erofs_read_metabuf(map.buf, sb, pos, erofs_inode_in_metabox(inode))
-        if IS_ERR(h):
-            return PTR_ERR(h)
-        h = z_erofs_map_header(h)
-
-        # if the highest bit of the 8-byte map header is set, the whole file
-        # is stored in the packed inode. The rest bits keeps z_fragmentoff.
-        if h.h_clusterbits >> Z_EROFS_FRAGMENT_INODE_BIT:
-            vi.z_advise = Z_EROFS_ADVISE_FRAGMENT_PCLUSTER
-            vi.z_fragmentoff = get_unaligned_le64(h.p) ^ (1 << 63)
-            vi.z_tailextent_headlcn = 0
-            set_bit(EROFS_I_Z_INITED_BIT, vi.flags)
-            return 0
-        vi.z_advise = h.h_advise
-        vi.z_lclusterbits = u8(sb.s_blocksize_bits + (h.h_clusterbits & 15))
-        if (vi.datalayout == EROFS_INODE_COMPRESSED_FULL and
-                vi.z_advise & Z_EROFS_ADVISE_EXTENTS):
-            vi.z_extents = (h.h_extents_lo |
-                            h.h_extents_hi << 32)
-            set_bit(EROFS_I_Z_INITED_BIT, vi.flags)
-            return 0
-
-        if vi.z_advise & Z_EROFS_ADVISE_FRAGMENT_PCLUSTER:
-            vi.z_fragmentoff = h.h_fragmentoff
-        elif vi.z_advise & Z_EROFS_ADVISE_INLINE_PCLUSTER:
-            vi.z_idata_size = h.h_idata_size
-        for nr in range(2):
-            vi.z_algofmt[nr] = (h.h_algorithmtype >> (4 * nr)) & 15
-            if vi.z_algofmt[nr] >= Z_EROFS_COMPRESSION_MAX:
-                erofs_err(sb, "unknown HEAD%u format %u for nid %llu, please upgrade kernel",
-                          nr + 1, vi.z_algofmt[nr], vi.nid)
-                return -EOPNOTSUPP
-
-        if (not erofs_sb_has_big_pcluster(EROFS_SB(sb)) and
-                vi.z_advise & (Z_EROFS_ADVISE_BIG_PCLUSTER_1 |
-                               Z_EROFS_ADVISE_BIG_PCLUSTER_2)):
-            erofs_err(sb, "per-inode big pcluster without sb feature for nid %llu",
-                      vi.nid)
-            return -EFSCORRUPTED
-        # C: a && !(x & PCL_1) ^ !(x & PCL_2), and ^ binds tighter than &&
-        if (vi.datalayout == EROFS_INODE_COMPRESSED_COMPACT and
-                (not vi.z_advise & Z_EROFS_ADVISE_BIG_PCLUSTER_1) ^
-                (not vi.z_advise & Z_EROFS_ADVISE_BIG_PCLUSTER_2)):
-            erofs_err(sb, "big pcluster head1/2 of compact indexes should be consistent for nid %llu",
-                      vi.nid)
-            return -EFSCORRUPTED
-
-        if (vi.z_idata_size or
-                vi.z_advise & Z_EROFS_ADVISE_FRAGMENT_PCLUSTER):
-            tm = erofs_map_blocks()
-
-            err = z_erofs_map_blocks_fo(inode, tm,
-                                        EROFS_GET_BLOCKS_FINDTAIL)
-            erofs_put_metabuf(tm.buf)
-            if err < 0:
-                return err
-        # done:
+    @out.label
+    def done() -> None:
         set_bit(EROFS_I_Z_INITED_BIT, vi.flags)
-        return 0
-    finally:
-        # out_unlock:
+
+    @out.label
+    def out_unlock() -> None:
         clear_and_wake_up_bit(EROFS_I_BL_Z_BIT, vi.flags)
+
+    if test_bit(EROFS_I_Z_INITED_BIT, vi.flags):
+        return out.goto(out_unlock, 0)
+
+    pos = ALIGN(erofs_iloc(inode) + vi.inode_isize + vi.xattr_isize, 8)
+    h = erofs_read_metabuf(map.buf, sb, pos, erofs_inode_in_metabox(inode))
+    if IS_ERR(h):
+        return out.goto(out_unlock, PTR_ERR(h))
+    h = z_erofs_map_header(h)
+
+    # if the highest bit of the 8-byte map header is set, the whole file
+    # is stored in the packed inode. The rest bits keeps z_fragmentoff.
+    if h.h_clusterbits >> Z_EROFS_FRAGMENT_INODE_BIT:
+        vi.z_advise = Z_EROFS_ADVISE_FRAGMENT_PCLUSTER
+        vi.z_fragmentoff = get_unaligned_le64(h.p) ^ (1 << 63)
+        vi.z_tailextent_headlcn = 0
+        return out.goto(done, 0)
+    vi.z_advise = h.h_advise
+    vi.z_lclusterbits = u8(sb.s_blocksize_bits + (h.h_clusterbits & 15))
+    if (vi.datalayout == EROFS_INODE_COMPRESSED_FULL and
+            vi.z_advise & Z_EROFS_ADVISE_EXTENTS):
+        vi.z_extents = (h.h_extents_lo |
+                        h.h_extents_hi << 32)
+        return out.goto(done, 0)
+
+    if vi.z_advise & Z_EROFS_ADVISE_FRAGMENT_PCLUSTER:
+        vi.z_fragmentoff = h.h_fragmentoff
+    elif vi.z_advise & Z_EROFS_ADVISE_INLINE_PCLUSTER:
+        vi.z_idata_size = h.h_idata_size
+    for nr in range(2):
+        vi.z_algofmt[nr] = (h.h_algorithmtype >> (4 * nr)) & 15
+        if vi.z_algofmt[nr] >= Z_EROFS_COMPRESSION_MAX:
+            erofs_err(sb, "unknown HEAD%u format %u for nid %llu, please upgrade kernel",
+                      nr + 1, vi.z_algofmt[nr], vi.nid)
+            return out.goto(out_unlock, -EOPNOTSUPP)
+
+    if (not erofs_sb_has_big_pcluster(EROFS_SB(sb)) and
+            vi.z_advise & (Z_EROFS_ADVISE_BIG_PCLUSTER_1 |
+                           Z_EROFS_ADVISE_BIG_PCLUSTER_2)):
+        erofs_err(sb, "per-inode big pcluster without sb feature for nid %llu",
+                  vi.nid)
+        return out.goto(out_unlock, -EFSCORRUPTED)
+    # C: a && !(x & PCL_1) ^ !(x & PCL_2), and ^ binds tighter than &&
+    if (vi.datalayout == EROFS_INODE_COMPRESSED_COMPACT and
+            (not vi.z_advise & Z_EROFS_ADVISE_BIG_PCLUSTER_1) ^
+            (not vi.z_advise & Z_EROFS_ADVISE_BIG_PCLUSTER_2)):
+        erofs_err(sb, "big pcluster head1/2 of compact indexes should be consistent for nid %llu",
+                  vi.nid)
+        return out.goto(out_unlock, -EFSCORRUPTED)
+
+    if (vi.z_idata_size or
+            vi.z_advise & Z_EROFS_ADVISE_FRAGMENT_PCLUSTER):
+        tm = erofs_map_blocks()
+
+        err = z_erofs_map_blocks_fo(inode, tm,
+                                    EROFS_GET_BLOCKS_FINDTAIL)
+        erofs_put_metabuf(tm.buf)
+        if err < 0:
+            return out.goto(out_unlock, err)
+    return out.goto(done, 0)
 
 
 @port_of(P, "z_erofs_map_sanity_check")

@@ -8,7 +8,7 @@ from kemu.linux.fs import Inode
 from kemu.linux.honesty import port_of
 from kemu.linux.layout import sizeof
 from kemu.linux.math import ilog2, round_down, rounddown
-from kemu.linux.types import NULL, s32, u16, u32, u64
+from kemu.linux.types import s32, u16, u32, u64
 from kemu.linux.unaligned import get_unaligned_le, get_unaligned_le32
 
 from erofs_memback.data import erofs_read_metabuf
@@ -23,8 +23,7 @@ _D0_CBLKCNT_BITS = ilog2(Z_EROFS_LI_D0_CBLKCNT) + 1
 class z_erofs_maprecorder:
     """``struct z_erofs_maprecorder``"""
 
-    __slots__ = ("inode", "map", "lcn", "type", "headtype", "clusterofs", "delta", "pblk", "nextpackoff", "compressedblks", "partialref", "in_mbox",
-                 "compact")
+    __slots__ = ("inode", "map", "lcn", "type", "headtype", "clusterofs", "delta", "pblk", "nextpackoff", "compressedblks", "partialref", "in_mbox")
 
     def __init__(self, inode: Inode, map: erofs_map_blocks, in_mbox: bool, compressedblks: int):
         self.inode = inode
@@ -39,8 +38,6 @@ class z_erofs_maprecorder:
         self.compressedblks = compressedblks
         self.partialref = False
         self.in_mbox = in_mbox
-        # what z_erofs_load_compact_lcluster() works out for the inode, which is the same at each call for this map
-        self.compact: tuple[int, int, int, int] = NULL
 
 
 @port_of(P, "z_erofs_load_full_lcluster")
@@ -119,25 +116,23 @@ def get_compacted_la_distance(lobits: int, encodebits: int, vcnt: int, in_: int,
 def z_erofs_load_compact_lcluster(m: z_erofs_maprecorder, lcn: int, lookahead: bool) -> int:
     inode = m.inode
     vi = EROFS_I(inode)
+    ebase = Z_EROFS_MAP_HEADER_END(erofs_iloc(inode) +
+                                   vi.inode_isize + vi.xattr_isize)
     lclusterbits = vi.z_lclusterbits
+    totalidx = u32(erofs_iblks(inode))
     big_pcluster = vi.z_advise & Z_EROFS_ADVISE_BIG_PCLUSTER_1
-    if m.compact is None:
-        ebase = Z_EROFS_MAP_HEADER_END(erofs_iloc(inode) +
-                                       vi.inode_isize + vi.xattr_isize)
-        totalidx = u32(erofs_iblks(inode))
-        # used to align to 32-byte (compacted_2b) alignment
-        compacted_4b_initial = ((32 - ebase % 32) // 4) & 7
-        compacted_2b = 0
-        if (vi.z_advise & Z_EROFS_ADVISE_COMPACTED_2B and
-                compacted_4b_initial < totalidx):
-            compacted_2b = rounddown(totalidx - compacted_4b_initial, 16)
-        m.compact = ebase, totalidx, compacted_4b_initial, compacted_2b
-    ebase, totalidx, compacted_4b_initial, compacted_2b = m.compact
 
     if lcn >= totalidx or lclusterbits > 14:
         return -EINVAL
 
     m.lcn = lcn
+    # used to align to 32-byte (compacted_2b) alignment
+    compacted_4b_initial = ((32 - ebase % 32) // 4) & 7
+    compacted_2b = 0
+    if (vi.z_advise & Z_EROFS_ADVISE_COMPACTED_2B and
+            compacted_4b_initial < totalidx):
+        compacted_2b = rounddown(totalidx - compacted_4b_initial, 16)
+
     pos = ebase
     amortizedshift = 2          # compact_4b
     if lcn >= compacted_4b_initial:

@@ -216,15 +216,14 @@ def erofs_release_pages(pagepool: Ref) -> None:
 
         pagepool.v = page_private(page)
         # try to fill reserved global pool first
-        rsvbuf = g.z_erofs_rsvbuf
-        if rsvbuf and rsvbuf.nrpages < g.z_erofs_rsv_nrpages:
-            spin_lock(rsvbuf.lock)
-            if rsvbuf.nrpages < g.z_erofs_rsv_nrpages:
-                rsvbuf.pages[rsvbuf.nrpages] = page
-                rsvbuf.nrpages += 1
-                spin_unlock(rsvbuf.lock)
+        if g.z_erofs_rsvbuf and g.z_erofs_rsvbuf.nrpages < g.z_erofs_rsv_nrpages:
+            spin_lock(g.z_erofs_rsvbuf.lock)
+            if g.z_erofs_rsvbuf.nrpages < g.z_erofs_rsv_nrpages:
+                g.z_erofs_rsvbuf.pages[g.z_erofs_rsvbuf.nrpages] = page
+                g.z_erofs_rsvbuf.nrpages += 1
+                spin_unlock(g.z_erofs_rsvbuf.lock)
                 continue
-            spin_unlock(rsvbuf.lock)
+            spin_unlock(g.z_erofs_rsvbuf.lock)
         put_page(page)
 
 

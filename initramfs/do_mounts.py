@@ -13,7 +13,7 @@ from kemu.linux.fs import FS_REQUIRES_DEV, FileSystemType, get_fs_type, kill_ano
 from kemu.linux.fs_context import FsContext
 from kemu.linux.fs_struct import current_fs
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import port_of
+from kemu.linux.honesty import custom, port_of
 from kemu.linux.init import __setup, panic
 from kemu.linux.init_syscalls import init_chdir, init_mount, init_pivot_root, init_umount
 from kemu.linux.kconfig import IS_ENABLED
@@ -23,7 +23,7 @@ from kemu.linux.mount import MNT_DETACH, MS_RDONLY, MS_SILENT
 from kemu.linux.page import arch
 from kemu.linux.printk import KERN_INFO, pr_emerg, pr_err, pr_info, pr_warn, printk
 from kemu.linux.ramfs import ramfs_init_fs_context
-from kemu.linux.sched import jiffies, msleep
+from kemu.linux.sched import jiffies, msleep, ssleep
 from kemu.linux.shmem import shmem_init_fs_context
 from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.statics import statics
@@ -205,6 +205,18 @@ def mount_root_generic(name: str, pretty_name: str, flags: int) -> None:
     panic("VFS: Unable to mount root fs on \"%s\" or %s", pretty_name, b)
 
 
+@custom("init/do_mounts.c", "mount_nfs_root", "without a network the server never answers")
+def mount_nfs_root() -> None:
+    if IS_ENABLED("CONFIG_ROOT_NFS"):
+        pr_err("VFS: Unable to mount root fs via NFS.\n")
+
+
+@custom("init/do_mounts.c", "mount_cifs_root", "without a network the server never answers")
+def mount_cifs_root() -> None:
+    if IS_ENABLED("CONFIG_CIFS_ROOT"):
+        pr_err("VFS: Unable to mount root fs via SMB.\n")
+
+
 @port_of("init/do_mounts.c", "fs_is_nodev")
 def fs_is_nodev(fstype: str) -> bool:
     fs = get_fs_type(fstype)
@@ -249,11 +261,9 @@ def mount_block_root(root_device_name: str) -> None:
 @port_of("init/do_mounts.c", "mount_root")
 def mount_root(root_device_name: str) -> None:
     if g.ROOT_DEV.v == Root_NFS:
-        if IS_ENABLED("CONFIG_ROOT_NFS"):           # without a network the server never answers
-            pr_err("VFS: Unable to mount root fs via NFS.\n")
+        mount_nfs_root()
     elif g.ROOT_DEV.v == Root_CIFS:
-        if IS_ENABLED("CONFIG_CIFS_ROOT"):
-            pr_err("VFS: Unable to mount root fs via SMB.\n")
+        mount_cifs_root()
     elif g.ROOT_DEV.v == Root_Generic:
         mount_root_generic(root_device_name, root_device_name, g.root_mountflags)
     else:
@@ -308,7 +318,7 @@ def prepare_namespace() -> None:
     """Prepare the namespace - decide what/where to mount, load ramdisks, etc."""
     if g.root_delay.v:
         printk(KERN_INFO + "Waiting %d sec before mounting root device...\n", g.root_delay.v)
-        msleep(g.root_delay.v * 1000)
+        ssleep(g.root_delay.v)
 
     # wait for the known devices to complete their probing
     wait_for_device_probe()

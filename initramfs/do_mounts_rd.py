@@ -8,7 +8,7 @@ from kemu.linux.err import IS_ERR
 from kemu.linux.errno import ENOMEM
 from kemu.linux.fcntl import O_RDONLY, O_RDWR
 from kemu.linux.file import fput
-from kemu.linux.fs import File, filp_open, kernel_read, kernel_write
+from kemu.linux.fs import File, filp_open, i_size_read, kernel_read, kernel_write
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.goto import Labels
 from kemu.linux.honesty import port_of
@@ -28,6 +28,7 @@ BLOCK_SIZE, BLOCK_SIZE_BITS = 1024, 10
 ROMSB = b"-rom1fs-"
 CRAMFS_MAGIC, SQUASHFS_MAGIC = 0x28CD3D45, 0x73717368
 MINIX_SUPER_MAGIC, MINIX_SUPER_MAGIC2, EXT2_SUPER_MAGIC = 0x137F, 0x138F, 0xEF53
+EXT2_SB_MAGIC_OFFSET, EXT2_SB_BLOCKS_OFFSET, EXT2_SB_BSIZE_OFFSET = 0x38, 0x04, 0x18
 
 
 @statics
@@ -50,10 +51,11 @@ def ramdisk_start_setup(str: str) -> int:
 
 @port_of("include/linux/ext2_fs.h", "ext2_image_size")
 def ext2_image_size(ext2_sb: int) -> int:
-    if get_unaligned_le16(ext2_sb + 56) != EXT2_SUPER_MAGIC:
+    p = ext2_sb
+    if get_unaligned_le16(p + EXT2_SB_MAGIC_OFFSET) != EXT2_SUPER_MAGIC:
         return 0
     # a shift of 64 or more is undefined in C; x86 takes the count modulo 64
-    return u64(le32_to_cpup(ext2_sb + 4) << (le32_to_cpup(ext2_sb + 24) & 63))
+    return u64(le32_to_cpup(p + EXT2_SB_BLOCKS_OFFSET) << (le32_to_cpup(p + EXT2_SB_BSIZE_OFFSET) & 63))
 
 
 @port_of("init/do_mounts_rd.c", "identify_ramdisk_image")
@@ -138,7 +140,7 @@ def nr_blocks(file: File) -> int:
 
     if not S_ISBLK(inode.i_mode):
         return 0
-    return inode.i_size >> 10
+    return i_size_read(inode) >> 10
 
 
 @port_of("init/do_mounts_rd.c", "rd_load_image")

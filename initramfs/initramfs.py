@@ -9,6 +9,7 @@ from kemu.linux.err import IS_ERR
 from kemu.linux.fcntl import O_CREAT, O_LARGEFILE, O_WRONLY
 from kemu.linux.file import fput
 from kemu.linux.fs import filp_open
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import port_of
 from kemu.linux.init import EXPORT_SYMBOL_GPL, __setup, extern, only_if, rootfs_initcall
 from kemu.linux.initrd import initrd
@@ -17,7 +18,7 @@ from kemu.linux.kstrtox import kstrtobool
 from kemu.linux.math import round_down, round_up
 from kemu.linux.memblock import __va, free_reserved_area, memblock_is_region_memory, memblock_is_region_reserved, memblock_reserve
 from kemu.linux.page import arch
-from kemu.linux.printk import KERN_EMERG, KERN_INFO, pr_err, pr_warn_once, printk
+from kemu.linux.printk import KERN_EMERG, KERN_INFO, pr_cont, pr_err, pr_warn_once, printk
 from kemu.linux.security import security_initramfs_populated
 from kemu.linux.string import memset
 from kemu.linux.sysfs import firmware_kobj, sysfs_create_bin_file
@@ -115,18 +116,21 @@ def reserve_initrd_mem() -> None:
     size = u64(initrd.phys_initrd_size + (initrd.phys_initrd_start - start))
     size = round_up(size, arch.PAGE_SIZE)
 
-    disable = False
-    if not memblock_is_region_memory(start, size):
-        pr_err("INITRD: 0x%08llx+0x%08lx is not a memory region", start, size)
-        disable = True
-    elif memblock_is_region_reserved(start, size):
-        pr_err("INITRD: 0x%08llx+0x%08lx overlaps in-use memory region\n", start, size)
-        disable = True
-    if disable:
-        printk(" - disabling initrd\n")
+    out = Labels()
+
+    @out.label
+    def disable() -> None:
+        pr_cont(" - disabling initrd\n")
         initrd.initrd_start = 0
         initrd.initrd_end = 0
-        return
+
+    if not memblock_is_region_memory(start, size):
+        pr_err("INITRD: 0x%08llx+0x%08lx is not a memory region", start, size)
+        return out.goto(disable, None)
+
+    if memblock_is_region_reserved(start, size):
+        pr_err("INITRD: 0x%08llx+0x%08lx overlaps in-use memory region\n", start, size)
+        return out.goto(disable, None)
 
     memblock_reserve(start, size)
     # Now convert initrd to virtual addresses

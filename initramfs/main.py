@@ -39,7 +39,6 @@ from kemu.linux.init_syscalls import init_dup, init_eaccess
 from kemu.linux.init_task import cpu_startup_entry, kernel_thread, kernel_thread_fn, kthreadd, setup_arch, workqueue_init
 from kemu.linux.initrd import initrd
 from kemu.linux.kconfig import IS_ENABLED, config_value
-from kemu.linux.kstrtox import kstrtobool
 from kemu.linux.kunit import kunit_run_all_tests
 from kemu.linux.mm import page_to_pfn, virt_to_page
 from kemu.linux.moduleparam import core_param, get_option, parameq, parameqn, params, parse_args, parse_takes, sysctl_is_alias
@@ -49,7 +48,7 @@ from kemu.linux.sched import current, ktime_get, preempt_count, preempt_count_se
 from kemu.linux.slab import kfree, kzalloc
 from kemu.linux.statics import per_machine, statics
 from kemu.linux.string import mem_read
-from kemu.linux.types import NULL, Ref, u32
+from kemu.linux.types import NULL, FieldPtr, Ref, ptr_to, u32
 from kemu.linux.unaligned import get_unaligned_le32
 
 from initramfs.do_mounts import g as do_mounts_g
@@ -60,7 +59,11 @@ BOOTCONFIG_MAGIC_LEN = 12
 XBC_DATA_MAX = 32768 - 1
 COMMAND_LINE_SIZE = 2048
 CONSOLE_LOGLEVEL_DEFAULT, CONSOLE_LOGLEVEL_DEBUG, CONSOLE_LOGLEVEL_QUIET = 7, 10, 4
-LOG_WRAP_IDEAL_LEN = 1021           # CONFIG_CMDLINE_LOG_WRAP_IDEAL_LEN
+CONFIG_CMDLINE_LOG_WRAP_IDEAL_LEN = 1021
+KERNEL_CMDLINE_PREFIX = "Kernel command line: "
+KERNEL_CMDLINE_CONTINUATION = " \\"
+IDEAL_CMDLINE_LEN = CONFIG_CMDLINE_LOG_WRAP_IDEAL_LEN - len(KERNEL_CMDLINE_PREFIX)
+IDEAL_CMDLINE_SPLIT_LEN = IDEAL_CMDLINE_LEN - len(KERNEL_CMDLINE_CONTINUATION)
 min_low_pfn = 1
 
 
@@ -80,7 +83,7 @@ class g:
     initcall_debug = False
     blacklisted_initcalls: list[str] = []
     bootconfig_found = False
-    early_done = False
+    done = False                        # static int done of parse_early_param()
     initcall_calltime = 0
     console_loglevel = CONSOLE_LOGLEVEL_DEFAULT
 
@@ -206,8 +209,8 @@ def repair_env_string(param: str, val: str) -> str:
 @port_of("init/main.c", "unknown_bootoption")
 def unknown_bootoption(param: str, val: str, unused: str, arg: Any) -> int:
     """Unknown boot options get handed to init, unless they look like unused parameters."""
+    len_ = len(param)
     bootloader = ("BOOT_IMAGE=", "kexec")
-    name = param
 
     # Handle params aliased to sysctls
     if sysctl_is_alias(param):
@@ -224,7 +227,7 @@ def unknown_bootoption(param: str, val: str, unused: str, arg: Any) -> int:
         return 0
 
     # Unused module parameter.
-    if "." in name:
+    if "." in param[:len_]:
         return 0
 
     if g.panic_later:
@@ -232,13 +235,12 @@ def unknown_bootoption(param: str, val: str, unused: str, arg: Any) -> int:
 
     if val is not None:
         # Environment option
-        n = len(name) + 1
         i = 0
         while g.envp_init[i] is not None:
             if i == MAX_INIT_ENVS():
                 g.panic_later = "env"
                 g.panic_param = param
-            if param[:n] == g.envp_init[i][:n]:
+            if param[:len_ + 1] == g.envp_init[i][:len_ + 1]:
                 break
             i += 1
         g.envp_init[i] = param
@@ -317,12 +319,12 @@ def parse_early_options(cmdline: str) -> None:
 @port_of("init/main.c", "parse_early_param")
 def parse_early_param() -> None:
     """Arch code calls this early on, or if not, just before other parsing."""
-    if g.early_done:
+    if g.done:
         return
 
     # All fall through to do_early_param.
     parse_early_options(g.boot_command_line[:COMMAND_LINE_SIZE - 1])
-    g.early_done = True
+    g.done = True
 
 
 @early_param("debug")
@@ -353,14 +355,7 @@ def loglevel(str: str) -> int:
     return -EINVAL
 
 
-@core_param("initcall_debug", noarg=True)
-def initcall_debug_set(val: str) -> int:
-    """core_param(initcall_debug, initcall_debug, bool, 0644)"""
-    on = Ref(False)
-    err = kstrtobool("1" if val is None else val, on)
-    if not err:
-        g.initcall_debug = on.v
-    return err
+core_param("initcall_debug", ptr_to(g, "initcall_debug"), "bool")
 
 
 @port_of("init/main.c", "print_unknown_bootoptions")
@@ -375,19 +370,18 @@ def print_unknown_bootoptions() -> None:
 @port_of("init/main.c", "print_kernel_cmdline")
 def print_kernel_cmdline(cmdline: str) -> None:
     """Print the kernel command line, with wrapping at spaces."""
-    prefix, continuation = "Kernel command line: ", " \\"
-    ideal = LOG_WRAP_IDEAL_LEN - len(prefix)
-    if ideal >= COMMAND_LINE_SIZE - 1:
-        pr_notice("%s%s\n", prefix, cmdline)
+    # Config option of 0 or anything longer than the max disables wrapping
+    if CONFIG_CMDLINE_LOG_WRAP_IDEAL_LEN == 0 or IDEAL_CMDLINE_LEN >= COMMAND_LINE_SIZE - 1:
+        pr_notice("%s%s\n", KERNEL_CMDLINE_PREFIX, cmdline)
         return
 
-    while len(cmdline) > ideal:
+    while len(cmdline) > IDEAL_CMDLINE_LEN:
         # Find the last ' ' that wouldn't make the line too long
         prev_cutoff = None
         cutoff = 0
         while True:
             cutoff = cmdline.find(" ", cutoff + 1)
-            if cutoff < 0 or cutoff > ideal - len(continuation):
+            if cutoff < 0 or cutoff > IDEAL_CMDLINE_SPLIT_LEN:
                 break
             prev_cutoff = cutoff
         if prev_cutoff is not None:
@@ -408,10 +402,10 @@ def print_kernel_cmdline(cmdline: str) -> None:
             break
 
         if first_space:
-            pr_notice("%s%.*s%s\n", prefix, first_space, cmdline, continuation)
+            pr_notice("%s%.*s%s\n", KERNEL_CMDLINE_PREFIX, first_space, cmdline, KERNEL_CMDLINE_CONTINUATION)
         cmdline = cmdline[used:]
     if cmdline:
-        pr_notice("%s%s\n", prefix, cmdline)
+        pr_notice("%s%s\n", KERNEL_CMDLINE_PREFIX, cmdline)
 
 
 @port_of("init/main.c", "start_kernel")
@@ -459,8 +453,9 @@ def initcall_blacklisted(fn: initcall_t) -> bool:
     if not g.blacklisted_initcalls:
         return False
     # fn will be "function_name [module_name]" where [module_name] is not displayed for built-in init functions.
-    if fn.__name__ in g.blacklisted_initcalls:
-        pr_debug("initcall %s blacklisted\n", fn.__name__)
+    fn_name = fn.__name__
+    if fn_name in g.blacklisted_initcalls:
+        pr_debug("initcall %s blacklisted\n", fn_name)
         return True
 
     return False
@@ -468,19 +463,44 @@ def initcall_blacklisted(fn: initcall_t) -> bool:
 
 @port_of("init/main.c", "trace_initcall_start_cb")
 def trace_initcall_start_cb(data: Any, fn: initcall_t) -> None:
+    calltime: FieldPtr = data
+
     printk(KERN_DEBUG + "calling  %s @ %i\n", fn.__name__, current().pid)
-    g.initcall_calltime = ktime_get()
+    calltime.v = ktime_get()
 
 
 @port_of("init/main.c", "trace_initcall_finish_cb")
 def trace_initcall_finish_cb(data: Any, fn: initcall_t, ret: int) -> None:
+    calltime: FieldPtr = data
+
     rettime = ktime_get()
-    printk(KERN_DEBUG + "initcall %s returned %d after %lld usecs\n", fn.__name__, ret, (rettime - g.initcall_calltime) // 1000)
+    printk(KERN_DEBUG + "initcall %s returned %d after %lld usecs\n", fn.__name__, ret, (rettime - calltime.v) // 1000)
 
 
 @port_of("init/main.c", "trace_initcall_level_cb")
 def trace_initcall_level_cb(data: Any, level: str) -> None:
     printk(KERN_DEBUG + "entering initcall level: %s\n", level)
+
+
+@port_of("init/main.c", "do_trace_initcall_start")
+def do_trace_initcall_start(fn: initcall_t) -> None:
+    if not g.initcall_debug:
+        return
+    trace_initcall_start_cb(ptr_to(g, "initcall_calltime"), fn)
+
+
+@port_of("init/main.c", "do_trace_initcall_finish")
+def do_trace_initcall_finish(fn: initcall_t, ret: int) -> None:
+    if not g.initcall_debug:
+        return
+    trace_initcall_finish_cb(ptr_to(g, "initcall_calltime"), fn, ret)
+
+
+@port_of("init/main.c", "do_trace_initcall_level")
+def do_trace_initcall_level(level: str) -> None:
+    if not g.initcall_debug:
+        return
+    trace_initcall_level_cb(NULL, level)
 
 
 @port_of("init/main.c", "do_one_initcall")
@@ -491,11 +511,9 @@ def do_one_initcall(fn: initcall_t) -> int:
     if initcall_blacklisted(fn):
         return -EPERM
 
-    if g.initcall_debug:
-        trace_initcall_start_cb(None, fn)
+    do_trace_initcall_start(fn)
     ret = fn()
-    if g.initcall_debug:
-        trace_initcall_finish_cb(None, fn, ret)
+    do_trace_initcall_finish(fn, ret)
 
     if preempt_count() != count:
         msgbuf = "preemption imbalance "
@@ -518,8 +536,7 @@ initcall_level_names = ("pure", "core", "postcore", "arch", "subsys", "fs", "dev
 def do_initcall_level(level: int, command_line: str) -> None:
     parse_args(initcall_level_names[level], command_line, params, level, level, None, ignore_unknown_bootoption)
 
-    if g.initcall_debug:
-        trace_initcall_level_cb(None, initcall_level_names[level])
+    do_trace_initcall_level(initcall_level_names[level])
     for fn in initcall_levels()[initcall_level_names[level]]:
         do_one_initcall(fn)
 
@@ -546,8 +563,7 @@ def do_basic_setup() -> None:
 
 @port_of("init/main.c", "do_pre_smp_initcalls")
 def do_pre_smp_initcalls() -> None:
-    if g.initcall_debug:
-        trace_initcall_level_cb(None, "early")
+    do_trace_initcall_level("early")
     for fn in initcall_levels()["early"]:
         do_one_initcall(fn)
 
@@ -614,11 +630,10 @@ def kernel_init(unused: Any) -> int:
             return 0
         panic("Requested init %s failed (error %d).", g.execute_command, ret)
 
-    default_init = config_value("CONFIG_DEFAULT_INIT", "")
-    if default_init:
-        ret = run_init_process(default_init)
+    if config_value("CONFIG_DEFAULT_INIT", ""):
+        ret = run_init_process(config_value("CONFIG_DEFAULT_INIT", ""))
         if ret:
-            pr_err("Default init %s failed (error %d)\n", default_init, ret)
+            pr_err("Default init %s failed (error %d)\n", config_value("CONFIG_DEFAULT_INIT", ""), ret)
         else:
             return 0
 

@@ -41,7 +41,7 @@ from kemu.linux.statics import per_machine, statics
 from kemu.linux.string import c_path, get_char, leading_nuls, mem_read, memcpy, put_char, sum_bytes
 from kemu.linux.sysfs import bin_attribute, sysfs_bin_attr_simple_read
 from kemu.linux.time64 import timespec64
-from kemu.linux.types import NULL, Ref, list_head, s32, s64, this, u32, ulong
+from kemu.linux.types import NULL, Ref, list_head, ptr_to, s32, s64, this, u32, ulong
 from kemu.linux.vfs.whole import new_file, new_files_in
 
 CPIO_HDRLEN = 110
@@ -92,7 +92,7 @@ class g:
     csum_present = False
     io_csum = 0
     message: str = NULL
-    head: list[hash_entry] = [NULL] * 32
+    head: list[Any] = per_machine(lambda: [Ref(NULL) for _ in range(32)])
     hardlink_seen = False
     dir_list: list_head
     mtime = 0
@@ -171,14 +171,21 @@ def hash(major: int, minor: int, ino: int) -> int:
 @port_of("init/initramfs.c", "find_link")
 def find_link(major: int, minor: int, ino: int, mode: int, name: str) -> str:
     major, minor, ino = s32(major), s32(minor), s32(ino)
-    h = hash(major, minor, ino)
-    last = NULL
-    p = g.head[h]
-    while p is not None:
-        if p.ino == ino and p.minor == minor and p.major == major and not (p.mode ^ mode) & S_IFMT:
-            return p.name
-        last = p
-        p = p.next
+    p = g.head[hash(major, minor, ino)]
+    while p.v:
+        if p.v.ino != ino:
+            p = ptr_to(p.v, "next")
+            continue
+        if p.v.minor != minor:
+            p = ptr_to(p.v, "next")
+            continue
+        if p.v.major != major:
+            p = ptr_to(p.v, "next")
+            continue
+        if (p.v.mode ^ mode) & S_IFMT:
+            p = ptr_to(p.v, "next")
+            continue
+        return p.v.name
     q = kmalloc_obj(hash_entry)
     if q is None:
         panic_show_mem("can't allocate link hash entry")
@@ -188,10 +195,7 @@ def find_link(major: int, minor: int, ino: int, mode: int, name: str) -> str:
     q.mode = mode
     q.name = name
     q.next = NULL
-    if last is None:
-        g.head[h] = q
-    else:
-        last.next = q
+    p.v = q
     g.hardlink_seen = True
     return NULL
 
@@ -199,10 +203,10 @@ def find_link(major: int, minor: int, ino: int, mode: int, name: str) -> str:
 @port_of("init/initramfs.c", "free_hash")
 def free_hash() -> None:
     if g.hardlink_seen:
-        for i in range(32):
-            while g.head[i] is not None:
-                q = g.head[i]
-                g.head[i] = q.next
+        for p in g.head:
+            while p.v:
+                q = p.v
+                p.v = q.next
                 kfree(q)
     g.hardlink_seen = False
 
@@ -318,13 +322,12 @@ def do_collect() -> int:
 
 @port_of("init/initramfs.c", "do_header")
 def do_header() -> int:
-    magic = mem_read(g.collected, 6)
-    if magic == b"070701":
+    if mem_read(g.collected, 6) == b"070701":
         g.csum_present = False
-    elif magic == b"070702":
+    elif mem_read(g.collected, 6) == b"070702":
         g.csum_present = True
     else:
-        if magic == b"070707":
+        if mem_read(g.collected, 6) == b"070707":
             error("incorrect cpio method used: use -H newc option")
         else:
             error("no cpio magic")
@@ -601,14 +604,13 @@ def unpack_to_rootfs(buf: int, len_: int) -> str:
     g.message = NULL
     while not g.message and len_:
         saved_offset = g.this_header
-        first = get_char(buf)
-        if first == 0x30 and not g.this_header & 3:
+        if get_char(buf) == 0x30 and not g.this_header & 3:
             g.state = Start
             written = write_buffer(buf, len_)
             buf += written
             len_ -= written
             continue
-        if not first:
+        if not get_char(buf):
             # buf++, len--, this_header++ for each: no step in a run of NULs but the last can be a '0' at a multiple of 4
             n = leading_nuls(buf, min(len_, 1 << 20))
             buf += n
