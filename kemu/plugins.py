@@ -3,7 +3,7 @@
 
     kemu.commands       NAME = module with HELP, add_arguments(parser) and run(args) -> exit code: a command of ``kemu``
     kemu.experiments    NAME = module whose import registers experiments
-    kemu.backends       NAME = module:object, what an image can be read through (the port's own command says what the object has)
+    kemu.backends       FILESYSTEM.NAME = module:object, a Backend (kemu.rung.py.backend): what an image can be read through
     kemu.ports          NAME = package of ported functions, with a pins.json
 
 Entry points and versions are read from the installed distributions' files:
@@ -11,10 +11,12 @@ importlib.metadata gives the same, but imports a mail parser and sockets for it,
 """
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
 from functools import lru_cache
+from typing import Any
 
 
 @lru_cache(maxsize=2)
@@ -53,9 +55,20 @@ def _read(folder: str, *names: str) -> str:
     return ""
 
 
+def installed_objects(group: str) -> list[tuple[str, str]]:
+    """(name, "module" or "module:object") of every entry point of a group."""
+    return [found for text in _entry_points(tuple(_distributions().values())) if group in text for found in of_text(text, group)]
+
+
 def installed_modules(group: str) -> list[tuple[str, str]]:
     """(name, module) of every entry point of a group."""
-    return [found for text in _entry_points(tuple(_distributions().values())) if group in text for found in of_text(text, group)]
+    return [(name, where.partition(":")[0]) for name, where in installed_objects(group)]
+
+
+def load_object(where: str) -> Any:
+    """What an entry point "module:object" stands for; raises what the import of the module raises."""
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def ported_packages() -> tuple[str, ...]:
@@ -72,7 +85,7 @@ def installed_version(name: str) -> str:
 
 
 def of_text(text: str, group: str) -> list[tuple[str, str]]:
-    """The same of the text of one entry_points.txt; ``module:object`` counts as its module."""
+    """The same of the text of one entry_points.txt."""
     out = []
     section = ""
     for line in text.splitlines():
@@ -81,5 +94,5 @@ def of_text(text: str, group: str) -> list[tuple[str, str]]:
             section = line.strip("[] ")
         elif section == group and "=" in line and not line.startswith(("#", ";")):
             name, _, value = line.partition("=")
-            out.append((name.strip(), re.split(r"[\s:\[]", value.strip(), maxsplit=1)[0]))
+            out.append((name.strip(), re.split(r"[\s\[]", value.strip(), maxsplit=1)[0]))
     return out

@@ -26,9 +26,9 @@ def modules_of(*args: str) -> set[str]:
 
 
 @pytest.mark.parametrize("line, without", [
-    ("mount sample:demo.erofs", "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung kemu.explore kemu.forge erofs_memback.memback inspect"),
+    ("mount sample:demo.erofs", "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung.uml kemu.explore kemu.forge erofs_memback.memback inspect"),
     ("mount sample:demo.erofs --backend memback", "pycparser cffi.cparser hypothesis rich erofs_memback.memback_rfc inspect"),
-    ("boot sample:root.cpio", "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung"),
+    ("boot sample:root.cpio", "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung.uml"),
     ("fuzz memback.ground-truth --examples 1", "pycparser cffi.cparser hypothesis rich importlib.metadata email kemu.rung.uml.oracle"),
     ("--version", "pycparser cffi hypothesis rich kemu.linux kemu.explore.run kemu.forge"),
 ])
@@ -118,4 +118,4 @@ def test_entry_points_are_those_of_importlib():
     for group in ("kemu.experiments", "console_scripts", "pytest11"):
         assert sorted(installed_modules(group)) == sorted((e.name, e.module) for e in importlib.metadata.entry_points(group=group))
     assert [installed_version(n) for n in ("kemu", "cffi", "nothing-of-the-kind")] == [importlib.metadata.version("kemu"), importlib.metadata.version("cffi"), ""]
-    assert of_text("[a]\nx = m.n:f [extra]\n# c = d\n[b]\ny=z\n", "a") == [("x", "m.n")]
+    assert of_text("[a]\nx = m.n:f [extra]\n# c = d\n[b]\ny=z\n", "a") == [("x", "m.n:f")]
