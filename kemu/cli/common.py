@@ -29,6 +29,7 @@ EXIT_PIPE = 128 + signal.SIGPIPE            # whoever read the output has gone
 EXIT_PANIC = 255
 
 SHELLS = ("bash", "zsh")
+SHARED = ("common", "values", "views")         # modules of this package that are no command
 
 
 class Parser(argparse.ArgumentParser):
@@ -101,7 +102,7 @@ def cache_home() -> str:
 def subcommands() -> dict[str, str]:
     """Every command and its module, sorted by name: those of this package, and those that ports bring (entry points ``kemu.commands``)."""
     names = (name.removesuffix(".py") for name in os.listdir(os.path.dirname(os.path.abspath(__file__))) if name.endswith(".py"))
-    own = {name: f"kemu.cli.{name}" for name in names if name not in ("common", "values") and not name.startswith("_")}
+    own = {name: f"kemu.cli.{name}" for name in names if name not in SHARED and not name.startswith("_")}
     return dict(sorted({**dict(installed_modules("kemu.commands")), **own}.items()))
 
 

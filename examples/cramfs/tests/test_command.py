@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def test_views(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         assert run(IMAGE, *words) == 0
         return capfdbinary.readouterr().out
 
-    assert b"mounted as ram0, " in out() and json.loads(out("--json"))["inodes"] == 19
+    assert b"mounted as ram0 (bdev), " in out() and json.loads(out("--json"))["inodes"] == 19
     assert out("--manifest") == (DATA / "small.jsonl").read_bytes() == out("--manifest", "--at", "0xffd")
     assert len(json.loads(out("--manifest", "--json"))) == 19
     assert out("--cat", "/noise") == noise(9000) and json.loads(out("--cat", "/one", "--json")) == {
@@ -36,9 +37,13 @@ def test_views(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         "size": 1,
         "text": "1",
     }
-    assert b"symlink  0777     0   0       11 link -> sub/numbers\n" in out("--ls", "/") and b"8, 17 disk\n" in out("--ls", "/")
+    assert b" link -> sub/numbers\n" in out("--ls", "/") and re.search(rb"brw.* 8, 17 0.0{9} disk\n", out("--ls", "/"))
     assert [e["path"] for e in json.loads(out("--ls", "/sub", "--json"))] == ["deep", "far", "hole", "nothing", "numbers"]
-    assert out("--dmesg") and isinstance(json.loads(out("--dmesg", "--json")), list)
+    assert {"backend": "bdev", "inodes": 19}.items() <= json.loads(out("--stats", "--json")).items()
+    assert (out("--dmesg"), json.loads(out("--dmesg", "--json"))) == (b"", [])  # the kernel has nothing to say
+    with pytest.raises(CommandError):
+        run(__file__, "--dmesg", "--json")
+    assert any("cramfs: wrong magic" in line for line in json.loads(capfdbinary.readouterr().out))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +55,7 @@ def test_views(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         ((IMAGE, "--page-size", "16384", "--cat", "/noise"), "EIO (Input/output error): /noise: cramfs: "),
         ((__file__,), "EINVAL (Invalid argument): cramfs: wrong magic"),
         ((str(DATA),), "EISDIR (Is a directory)"),
+        ((IMAGE, "--read-limit", "100", "--cat", "/noise"), "EFBIG (File too large): /noise: more than 100 bytes of files"),
         ((IMAGE, "--at", "1T"), "--at 1099511627776: the machine's memory ends at "),
     ],
 )
