@@ -23,12 +23,12 @@ BACKING_DIR = "/backing"        # ramfs: its files have a read_folio(), which tm
 CHUNK = 1 << 20
 
 
-def data_of(image: object, size: int) -> list[tuple[int, int]]:
-    """Where an image has data: [start, end) of each run; a file's holes are left out."""
-    if not isinstance(image, str):
+def data_of(file: str, size: int) -> list[tuple[int, int]]:
+    """Where an image has data: [start, end) of each run; the holes of the ``file`` that it was read from are left out ("": it was none)."""
+    if not file:
         return [(0, size)]
     out = []
-    fd = os.open(image, os.O_RDONLY)
+    fd = os.open(file, os.O_RDONLY)
     try:
         end = 0
         while end < size:

@@ -30,15 +30,13 @@ from kemu.report import manifest
 from kemu.report.walk import walk
 from kemu.samples import sample
 
-from erofs_memback import memback
-from erofs_memback.harness.mount import MountError, mount_in
+from erofs_memback.harness.mount import EROFS, MountError, mount_in
 
 if TYPE_CHECKING:
     from kemu.rung.uml.differential import Seen
 
 __harness__ = True
 BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}}
-SERIES: dict[str, list[Any]] = {"bdev": [], "memback": [memback.series]}
 MEMORY = ("linear", "vmalloc", "slab")
 OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "noacl", "nouser_xattr", "acl,user_xattr", "dax=never", "nonsense")
 IMAGES = ErofsOptions(beyond_fsck=True, flaws=True, suspects=True, block_bits=(12, 9, 10, 11, 13))
@@ -89,7 +87,7 @@ class Case:
     def uninitialised(self, backend: str) -> str | None:
         """The port again, with a detector: does it read what nothing has written?"""
         watch = Detectors([Leaks(), Uninitialised()])
-        m = Machine(memory=ROOM, series=SERIES[backend], config=CONFIG, watch=watch)
+        m = Machine(memory=ROOM, series=EROFS.backend(backend).series(), config=CONFIG, watch=watch)
         watch.attach(m)
         seen = self.here(m, backend)
         return seen.splat if seen.splat is not None and "KMSAN" in seen.splat else None
@@ -101,7 +99,7 @@ def against_linux(run: Run, backend: str, case: Case) -> None:
 
     large = run.pick.rare("large folios", 3)
     linux = case.linux()
-    here = case.here(run.machine(memory=ROOM, series=SERIES[backend], config={**CONFIG, LARGE: large}), backend)
+    here = case.here(run.machine(memory=ROOM, series=EROFS.backend(backend).series(), config={**CONFIG, LARGE: large}), backend)
     run.saw(f"mount {linux.mount_error}", *(f"{e['type']}:{e['error']}" for e in linux.entries))
     if backend != "bdev" and linux.splat is not None and linux.splat.startswith("WARNING: fs/iomap/"):
         linux.splat, linux.log = None, [line for line in linux.log if not line.startswith("WARNING:")]       # the page cache of the block device warns; this back end has none

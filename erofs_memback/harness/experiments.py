@@ -7,9 +7,7 @@ posted one.
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from kemu.explore.experiment import experiment, known_bad
@@ -23,111 +21,20 @@ from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
 from kemu.forge.erofs.writer import build, fix_checksum
 from kemu.forge.placement import Placement, choose_placement
 from kemu.linux.err import IS_ERR, PTR_ERR
-from kemu.linux.mount import VfsMount, mntput
+from kemu.linux.mount import mntput
 from kemu.linux.task_work import task_work_run
-from kemu.linux.types import NULL, this
-from kemu.report.manifest import FIELDS
+from kemu.linux.types import this
+from kemu.rung.py.trial import errname, log_tail, manifest, walk
 
-from erofs_memback import super
-from erofs_memback.harness import world
-from erofs_memback.super import erofs_module_exit
+from erofs_memback.harness.backends import Memory
+from erofs_memback.harness.mount import settle, umount
+from erofs_memback.harness.words import as_disk, compare, describe, kernel, layout_of, mounted, note, short, somewhere
 
 __harness__ = True
 known_bad("erofs-memback-rfc", "posted 2026-06-18")
 BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}, "erofs-memback-rfc": {"backend": "memback-rfc"}}
 SMALL = ErofsOptions(max_nodes=4, max_blocks=3, max_bytes=1 << 16)
 NORMAL = ErofsOptions(max_nodes=6, max_blocks=5, max_bytes=1 << 17)
-CONFIG = {"CONFIG_BUFFER_HEAD": False}      # metadata behind the end of the device is an error, not zeros: the stricter of Linux's two answers
-MEMORY = ("linear", "vmalloc", "slab")
-
-
-# ------------------------------------------------------------------------- words of the experiments
-
-@contextmanager
-def kernel(run: Run, backend: str, place: Placement, *images: bytes) -> Iterator[list[world.Source]]:
-    """A machine that is up, with EROFS loaded and the images in memory (the first one at ``place``); gives what to mount them from.
-
-    Afterwards the sources are dropped, EROFS is unloaded, and nothing may be left.
-    """
-    with run.machine(page_size=place.page_size, series=world.SERIES[backend], config=CONFIG) as m:
-        world.start()
-        regions = [m.place(data, place.at if i == 0 else 0, place.memory if i == 0 else "linear", f"image{i}") for i, data in enumerate(images)]
-        with run.balanced(m):
-            err = super.erofs_module_init()
-            if err:
-                run.fail(f"erofs does not load: {world.errname(err)}")
-            sources = [world.Source(backend, r) for r in regions]
-            yield sources
-            run.chooser.disarm_faults()
-            run.chooser.disarm_schedule()
-            for s in sources:
-                s.drop()
-            erofs_module_exit()
-
-
-def somewhere(run: Run, page_sizes: tuple[int, ...] = (4096,)) -> Placement:
-    """A place for the image: every other time the plainest one, so that what is wrong elsewhere does not hide what is wrong everywhere."""
-    return choose_placement(run.pick, page_sizes, MEMORY) if run.pick.rare("somewhere", 2) else Placement()
-
-
-def describe(place: Placement, what: Any) -> tuple[str, str]:
-    """The place in a line, and the input."""
-    return f"{place.memory} memory, {place.at} bytes behind a page boundary, {place.page_size}-byte pages", what.describe()
-
-
-def layout_of(image: ErofsImage, path: str) -> str:
-    """How the data of a file lies: what tells the cause of a wrong read from another's."""
-    for p, node in image.walk():
-        if p.decode("utf-8", "surrogateescape") == path:
-            t = image.inodes[id(node)]
-            kinds = sorted({e.how.partition("+")[0] for e in t.extents}, key=lambda k: (not k.startswith("inline"), k))
-            return kinds[0] if kinds else t.layout
-    return "?"
-
-
-def short(path: str) -> str:
-    """A path for a title."""
-    text = ascii(path)
-    return text if len(text) <= 48 else text[:44] + "..." + text[-1]
-
-
-def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], layout: Callable[[str], str], truth: str, by_layout: bool = True) -> None:
-    """Entry by entry; the first difference is the finding, named by field and layout so that equal causes count once.
-
-    ``by_layout`` False: differences of errors count once for each pair of errors, however the data lies.
-    """
-    a = {e["path"]: e for e in got}
-    b = {e["path"]: e for e in want}
-    for path in sorted(a.keys() | b.keys(), key=os.fsencode):
-        x, y = a.get(path), b.get(path)
-        if x is None or y is None:
-            run.fail(f"{short(path)}: {'missing' if x is None else 'only'} here, {truth} has {'it' if x is None else 'no such name'}",
-                     *log_tail(), cause=f"names differ ({'missing' if x is None else 'invented'})")
-            return
-        for name in ("error", *FIELDS):
-            if x.get(name) == y.get(name) or (x.get("capped") or y.get("capped")) and name == "sha256":
-                continue
-            how = layout(path)
-            what = f"{x[name]} instead of {y[name]}" if name == "error" else "differs"
-            data = name in ("sha256", "target")
-            run.fail(f"{short(path)} ({how}): {name} {what}", f"here:  {str(x[name])[:100]}", f"{truth}: {str(y[name])[:100]}", *log_tail(),
-                     cause=f"{name} {what} ({how if by_layout or data else 'any'})", severity="critical" if data else "high", where=run.filled() if data else run.heard)
-
-
-def log_tail() -> list[str]:
-    """The last words of the kernel log."""
-    return [f"[{t} ns] {text}" for t, level, text in this.machine.log.entries[-3:]]
-
-
-def mounted(run: Run, source: world.Source) -> VfsMount:
-    """The mount, or None with the error noted as behaviour."""
-    mnt = source.mount()
-    if IS_ERR(mnt):
-        run.saw(f"mount {world.errname(PTR_ERR(mnt))}")
-        return NULL             # type: ignore[no-any-return]
-    return mnt
-
-
 def features(run: Run, image: ErofsImage) -> None:
     """What is particular about an image, as behaviour: a search then tries failures and schedules on one of each kind."""
     bs, plan = image.block_size, image.plan
@@ -142,11 +49,6 @@ def features(run: Run, image: ErofsImage) -> None:
             run.saw(f"{t.layout} crosses a block")
 
 
-def note(run: Run, entries: list[dict[str, Any]]) -> None:
-    for e in entries:
-        run.saw(f"{e['type']}:{e['error']}")
-
-
 # ------------------------------------------------------------------------- same bytes
 
 @experiment("{backend}.ground-truth", variants=BACKENDS, base="erofs", weight=2.0)
@@ -155,43 +57,28 @@ def ground_truth(run: Run, backend: str) -> None:
     image = choose_image(run.pick, NORMAL)
     place = somewhere(run, (4096, 16384))
     run.show(*describe(place, image))
-    with kernel(run, backend, place, image.data) as [source]:
+    with kernel(run, backend, image.data, place=place) as [source]:
         want = image.mount_error(place.page_size)
         mnt = mounted(run, source)
         if (mnt is None) != (want is not None):
             run.fail(f"mount: {'fails' if mnt is None else 'works'}, expected: {want or 'mounted'}", *log_tail(), cause="mount result", where=run.heard)
         if mnt is not None:
-            got = world.manifest(mnt)
+            got = manifest(mnt)
             note(run, got)
             compare(run, got, image.manifest(), functools.partial(layout_of, image), "what was written")
-            world.umount(mnt)
-
-
-def _as_disk(data: bytes, page_size: int, pad: int = 4096) -> tuple[str, list[dict[str, Any]]]:
-    """What a block device of these bytes gives: mount result and manifest. On a machine of its own, without detectors."""
-    from kemu.machine.machine import Machine
-
-    with Machine(page_size=page_size, config=CONFIG) as m:
-        world.boot()
-        source = world.Source("bdev", m.place(data), pad)
-        mnt = source.mount()
-        if IS_ERR(mnt):
-            return world.errname(PTR_ERR(mnt)), []
-        entries = world.manifest(mnt)
-        world.umount(mnt)
-        return "mounted", entries
+            umount(mnt)
 
 
 def _same_as_disk(run: Run, backend: str, data: bytes, place: Placement, layout: Callable[[str], str]) -> None:
-    want, entries = _as_disk(data, place.page_size)
-    with kernel(run, backend, place, data) as [source]:
+    want, entries = as_disk(data, place.page_size)
+    with kernel(run, backend, data, place=place) as [source]:
         mnt = source.mount()
-        got = world.errname(PTR_ERR(mnt)) if IS_ERR(mnt) else "mounted"
+        got = errname(PTR_ERR(mnt)) if IS_ERR(mnt) else "mounted"
         run.saw(f"mount {got}")
         found: list[dict[str, Any]] = []
         if got == "mounted":
-            found = world.manifest(mnt)
-            world.umount(mnt)
+            found = manifest(mnt)
+            umount(mnt)
         if got != want:
             run.fail(f"mount: {got}, from a disk: {want}", *log_tail(), cause=f"mount {got} instead of {want}", severity="medium", where=run.heard)
         note(run, found)
@@ -223,11 +110,11 @@ def damaged(run: Run, backend: str) -> None:
     if backend != "bdev":
         _same_as_disk(run, backend, bad.data, place, functools.partial(layout_of, image))
         return
-    with kernel(run, backend, place, bad.data) as [source]:
+    with kernel(run, backend, bad.data, place=place) as [source]:
         mnt = mounted(run, source)
         if mnt is not None:
-            note(run, world.manifest(mnt))
-            world.umount(mnt)
+            note(run, manifest(mnt))
+            umount(mnt)
 
 
 @experiment("{backend}.ends-early", variants=BACKENDS, base="erofs", weight=0.5)
@@ -251,11 +138,11 @@ def ends_early(run: Run, backend: str) -> None:
     if backend != "bdev":
         _same_as_disk(run, backend, bytes(data), place, functools.partial(layout_of, image))
         return
-    with kernel(run, backend, place, bytes(data)) as [source]:
+    with kernel(run, backend, bytes(data), place=place) as [source]:
         mnt = mounted(run, source)
         if mnt is not None:
-            note(run, world.manifest(mnt))
-            world.umount(mnt)
+            note(run, manifest(mnt))
+            umount(mnt)
 
 
 # ------------------------------------------------------------------------- failing calls
@@ -270,25 +157,25 @@ def failing_calls(run: Run, backend: str) -> None:
     other = choose_image(run.pick, ErofsOptions(max_nodes=1, max_blocks=1, max_devices=0, odd=False, xattrs=False, block_bits=(12,)))
     place = choose_placement(run.pick, (4096,), ("linear",))
     run.show(*describe(place, image))
-    with kernel(run, backend, place, image.data, other.data) as [first, second]:
+    with kernel(run, backend, image.data, other.data, place=place) as [first, second]:
         features(run, image)
         mnt = mounted(run, first)           # once without failures: caches and buffers that are kept for ever are there now
         if mnt is not None:
-            world.manifest(mnt)
-            world.umount(mnt)
+            manifest(mnt)
+            umount(mnt)
         with run.unchanged(this.machine):
             run.chooser.arm_faults()
             mnt = mounted(run, first)
             if mnt is not None:
-                note(run, world.manifest(mnt))
+                note(run, manifest(mnt))
                 run.chooser.disarm_faults()
-                world.umount(mnt)
+                umount(mnt)
             run.chooser.disarm_faults()
         mnt = second.mount()
         if IS_ERR(mnt):
-            run.fail(f"the next mount fails: {world.errname(PTR_ERR(mnt))}", *log_tail(), cause="next mount fails")
-        compare(run, world.manifest(mnt), other.manifest(), functools.partial(layout_of, other), "the image that was to be mounted")
-        world.umount(mnt)
+            run.fail(f"the next mount fails: {errname(PTR_ERR(mnt))}", *log_tail(), cause="next mount fails")
+        compare(run, manifest(mnt), other.manifest(), functools.partial(layout_of, other), "the image that was to be mounted")
+        umount(mnt)
 
 
 # ------------------------------------------------------------------------- two at once
@@ -303,21 +190,21 @@ def two_mounts(run: Run, backend: str) -> None:
         images[1] = build(images[1].root, images[1].plan)
     run.show("first: " + images[0].describe(), "second: " + images[1].describe())
     results: list[Any] = [None, None]
-    with kernel(run, backend, Placement(), images[0].data, images[1].data) as sources:
+    with kernel(run, backend, images[0].data, images[1].data) as sources:
 
         def task(i: int) -> None:
             mnt = sources[i].mount()
             if IS_ERR(mnt):
-                results[i] = world.errname(PTR_ERR(mnt))
+                results[i] = errname(PTR_ERR(mnt))
                 return
-            results[i] = world.manifest(mnt)
+            results[i] = manifest(mnt)
             mntput(mnt)
             task_work_run()
 
         run.chooser.arm_schedule()
         for i in range(2):
             this.sched.spawn(f"mount{i}", functools.partial(task, i))
-        world.settle()
+        settle()
         run.chooser.disarm_schedule()
         for i in range(2):
             if not isinstance(results[i], list):
@@ -335,14 +222,14 @@ def readers_and_umount(run: Run, backend: str) -> None:
     want = {e["path"]: e for e in image.manifest()}
     if image.mount_error() is not None:
         return
-    with kernel(run, backend, Placement(), image.data) as [source]:
+    with kernel(run, backend, image.data) as [source]:
         mnt = mounted(run, source)
         if mnt is None:
             run.fail("mount fails", *log_tail(), cause="mount result", where=run.heard)
         wrong: list[tuple[str, str, str]] = []
 
         def task() -> None:
-            for e in world.walk(mnt):
+            for e in walk(mnt):
                 known = want.get(e["path"])
                 if known is not None and e["error"] is None and e["sha256"] != known["sha256"]:
                     wrong.append((e["path"], "sha256 differs", layout_of(image, e["path"])))
@@ -355,13 +242,13 @@ def readers_and_umount(run: Run, backend: str) -> None:
         run.chooser.arm_faults()
         for i in range(readers):
             this.sched.spawn(f"reader{i}", task)
-        world.settle()
+        settle()
         run.chooser.disarm_faults()
         run.chooser.disarm_schedule()
         for path, what, how in wrong[:1]:
             run.fail(f"{short(path)} ({how}), read by {readers} tasks: {what}", *log_tail(), cause=f"{what} ({how})",
                      severity="critical" if "sha256" in what else "high", where=run.filled() if "sha256" in what else run.heard)
-        world.umount(mnt)
+        umount(mnt)
 
 
 # ------------------------------------------------------------------------- cost
@@ -382,17 +269,17 @@ def copies_as_claimed(run: Run, backend: str, plain: float, compressed: float) -
     stored = sum(e.plen for e in next(iter(i.extents for i in image.inodes.values() if i.layout == layout and i.size == size)))
     claim = plain if layout == "plain" else compressed
     run.show(f"a file of {size} bytes, {'stored as it is' if layout == 'plain' else f'compressed to {stored} bytes'}")
-    with kernel(run, backend, Placement(), image.data) as [source]:
+    with kernel(run, backend, image.data) as [source]:
         mnt = mounted(run, source)
         if mnt is None:
             run.fail("mount fails", *log_tail(), cause="mount result", where=run.heard)
         before = this.counters.bytes_copied
         to_reader = this.counters.bytes_to_reader
-        for _ in world.walk(mnt):
+        for _ in walk(mnt):
             pass
         copied = this.counters.bytes_copied - before
         to_reader = this.counters.bytes_to_reader - to_reader
-        world.umount(mnt)
+        umount(mnt)
         slack = 3 * 4096                    # inodes, the root directory, the index
         if copied > claim * stored + slack:
             run.fail(f"{copied} bytes copied for {stored} bytes stored ({layout}): {copied / stored:.1f} copies of each, claimed: {claim:g}",
@@ -437,23 +324,19 @@ def owner_leaves(run: Run) -> None:
     run.show(*describe(Placement(), image), f"the owner lets go {('after the umount', 'while it is mounted')[early]}")
     if image.mount_error() is not None:
         return
-    with run.machine(series=world.SERIES["memback"], config=CONFIG) as m:
-        world.start()
-        region = m.place(image.data)
-        with run.balanced(m):
-            super.erofs_module_init()
-            source = world.Source("memback", region)
-            source.released = lambda: region.release("its owner")
-            mnt = mounted(run, source)
-            if early:
-                source.drop()
-            if mnt is not None:
-                if region.state == "released":
-                    run.fail("the memory is released while it is mounted", cause="released under a mount", severity="critical")
-                compare(run, world.manifest(mnt), image.manifest(), functools.partial(layout_of, image), "what was written")
-                world.umount(mnt)
-            if not early:
-                source.drop()
-            if region.state != "released":
-                run.fail("the memory is never released", cause="never released", severity="medium")
-            erofs_module_exit()
+    with kernel(run, "memback", image.data) as [source]:
+        assert isinstance(source, Memory)
+        region = source.region
+        source.released = lambda: region.release("its owner")
+        mnt = mounted(run, source)
+        if early:
+            source.drop()
+        if mnt is not None:
+            if region.state == "released":
+                run.fail("the memory is released while it is mounted", cause="released under a mount", severity="critical")
+            compare(run, manifest(mnt), image.manifest(), functools.partial(layout_of, image), "what was written")
+            umount(mnt)
+        if not early:
+            source.drop()
+        if region.state != "released":
+            run.fail("the memory is never released", cause="never released", severity="medium")

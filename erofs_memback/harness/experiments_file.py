@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from kemu.explore.experiment import experiment
@@ -20,21 +18,18 @@ from kemu.forge.pick import Pick
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EIOCBQUEUED
 from kemu.linux.filemap_read import generic_file_read_iter
-from kemu.linux.fs import Kiocb, address_space_operations, file_accessed, file_operations, get_fs_type, put_filesystem
+from kemu.linux.fs import SB_RDONLY, Kiocb, address_space_operations, file_accessed, file_operations
 from kemu.linux.init_syscalls import init_mkdir, init_mount, init_rmdir, init_umount
-from kemu.linux.mount import VfsMount
 from kemu.linux.namei import LOOKUP_FOLLOW, kern_path
 from kemu.linux.path import Path, path_put
 from kemu.linux.types import this
 from kemu.linux.uio import IovIter
 from kemu.linux.vfs.constants import IOCB_DIRECT
-from kemu.linux.vfs.namespace import vfs_kern_mount
+from kemu.rung.py.backend import Placed
+from kemu.rung.py.trial import errname, log_tail, manifest, walk
 
-from erofs_memback import super
-from erofs_memback.harness import world
-from erofs_memback.harness.backing import backing_files, drop_backing_files
-from erofs_memback.harness.experiments import CONFIG, _as_disk, log_tail
-from erofs_memback.super import erofs_module_exit
+from erofs_memback.harness.mount import EROFS, settle, umount
+from erofs_memback.harness.words import CONFIG, as_disk, kernel
 
 __harness__ = True
 SMALL = ErofsOptions(max_nodes=4, max_blocks=3, max_bytes=1 << 16, max_devices=0)
@@ -42,32 +37,6 @@ SHARE = CONFIG | {"CONFIG_EROFS_FS_PAGE_CACHE_SHARE": True}
 
 
 # ------------------------------------------------------------------------- words of the experiments
-
-@contextmanager
-def kernel(run: Run, config: dict[str, bool] = CONFIG) -> Iterator[Any]:
-    """A machine that is up, with EROFS loaded; afterwards nothing may be left."""
-    with run.machine(config=config) as m:
-        world.start()
-        with run.balanced(m):
-            err = super.erofs_module_init()
-            if err:
-                run.fail(f"erofs does not load: {world.errname(err)}")
-            yield m
-            run.chooser.disarm_faults()
-            run.chooser.disarm_schedule()
-            world.settle()
-            erofs_module_exit()
-
-
-def mount(source: str, options: str | None = None) -> VfsMount:
-    """The mount of a disk or a file by its path, or ERR_PTR."""
-    fstype = get_fs_type("erofs")
-    mnt = vfs_kern_mount(fstype, world.SB_RDONLY, source, options)
-    put_filesystem(fstype)
-    if IS_ERR(mnt):
-        world.settle()
-    return mnt
-
 
 def answer_later(path: str) -> None:
     """Direct reads of this file end in a kworker, and the read method looks at the iocb once more when it has handed it on, as those of file systems do."""
@@ -121,40 +90,36 @@ def same_bytes(run: Run) -> None:
     cut = pick.int("cut", 0, len(image.data) - 1) if pick.rare("cut short", 2) else 0
     direct = bool(pick.int("directio", 0, 1))
     run.show(image.describe(), f"without its last {cut} bytes" if cut else "", "directio" if direct else "")
-    with kernel(run) as m:
-        region = m.place(image.data[:len(image.data) - cut])
-        paths = backing_files(m, [region])
-        assert not isinstance(paths, int)
+    with kernel(run, "fileio", image.data[:len(image.data) - cut]) as [source]:
         if direct:
-            answer_later(paths[0])
+            answer_later(source.name)
         got: list[Any] = []
 
         def task() -> None:
-            mnt = mount(paths[0], "directio" if direct else None)
+            mnt = source.mount("directio" if direct else "")
             if IS_ERR(mnt):
                 got.append(PTR_ERR(mnt))
                 return
-            got.append(world.manifest(mnt))
-            world.umount(mnt)
+            got.append(manifest(mnt))
+            umount(mnt)
 
         run.chooser.arm_schedule()
         this.sched.spawn("reader", task)
-        world.settle()
+        settle()
         run.chooser.disarm_schedule()
-        drop_backing_files(m, paths)
         if not got:
             run.fail("the reader does not come to its end", *log_tail(), cause="reader")
         if isinstance(got[0], int):
-            run.saw(f"mount {world.errname(got[0])}")
+            run.saw(f"mount {errname(got[0])}")
             if not cut and image.mount_error() is None:
-                run.fail(f"mount: {world.errname(got[0])}", *log_tail(), cause="mount result", where=run.heard)
+                run.fail(f"mount: {errname(got[0])}", *log_tail(), cause="mount result", where=run.heard)
             return
         run.saw(*(f"{e['type']}:{e['error']}" for e in got[0]))
         if not cut:
             same(run, got[0], image.manifest())
             return
     # what a disk reads as zeros behind its end is EIO of a file; all else is the same
-    same(run, got[0], [e for e in _as_disk(image.data[:len(image.data) - cut], 4096)[1] if e["error"] is None], ("EIO",))
+    same(run, got[0], [e for e in as_disk(image.data[:len(image.data) - cut], 4096)[1] if e["error"] is None], ("EIO",))
 
 
 def _one_file(pick: Pick) -> ErofsImage:
@@ -188,21 +153,17 @@ def nested(run: Run) -> None:
     for _ in range(levels):
         data = _around(data, pick.one_of("layout", ("plain", "chunk", "full")))
     run.show(f"an image in {levels} other{'s' if levels > 1 else ''}, the outermost {'on a disk' if on_disk else 'in a file'}{', directio' if direct else ''}")
-    with kernel(run) as m:
-        region = m.place(data)
-        source = world.Source("bdev", region) if on_disk else None
-        paths = [] if on_disk else backing_files(m, [region])
-        assert not isinstance(paths, int)
-        at = "/dev/" + source.disk.disk_name if source is not None else paths[0]
+    with kernel(run, "bdev" if on_disk else "fileio", data) as [source]:
+        at = source.name
         results, read = [], ""
         dirs: list[str] = []
         for level in range(levels + 1):
             where = f"/level{level}"
             init_mkdir(where, 0o755)
             dirs.append(where)
-            err = init_mount(at, where, "erofs", world.SB_RDONLY, "directio" if direct and level else None)
-            results.append(world.errname(err) if err else "mounted")
-            world.settle()
+            err = init_mount(at, where, "erofs", SB_RDONLY, "directio" if direct and level else None)
+            results.append(errname(err) if err else "mounted")
+            settle()
             if err:
                 break
             at = where + "/i"
@@ -210,17 +171,13 @@ def nested(run: Run) -> None:
         if stood == levels + 1:
             path = Path()
             assert not kern_path(f"/level{levels}", LOOKUP_FOLLOW, path)
-            read = next(e["error"] or e["sha256"] for e in world.walk(path.mnt) if e["path"] == "/i")
+            read = next(e["error"] or e["sha256"] for e in walk(path.mnt) if e["path"] == "/i")
             path_put(path)
         for i, where in reversed(list(enumerate(dirs))):
             if i < stood:
                 init_umount(where, 0)
-            world.settle()
+            settle()
             init_rmdir(where)
-        if source is not None:
-            source.drop()
-        else:
-            drop_backing_files(m, paths)
         run.saw(" ".join(results))
         most = 2 if on_disk else 1          # file systems one above the other
         want = ["mounted"] * min(levels + 1, most) + ["ENOTBLK"] * (levels + 1 > most)
@@ -263,22 +220,18 @@ def shared(run: Run) -> None:
     gone = pick.int("goes first", 0, len(mounts) - 1)
     before = pick.int("read before that", 0, len(mounts))
     run.show(*[f"{where}, domain {domain}: " + ", ".join(f"{n.decode()} {len(d)} bytes {layout}" for n, (d, layout) in files.items()) for files, where, domain in mounts])
-    with kernel(run, SHARE) as m:
-        regions = [m.place(shared_image(files)) for files, _, _ in mounts]
-        sources = [world.Source("bdev", r) if where == "disk" else None for r, (_, where, _) in zip(regions, mounts)]
-        in_files = [r for r, s in zip(regions, sources) if s is None]
-        paths = backing_files(m, in_files) if in_files else []
-        assert not isinstance(paths, int)
-        left = iter(paths)
+    with kernel(run, "bdev", config=SHARE):
+        sources = [EROFS.open("bdev" if where == "disk" else "fileio", Placed(this.machine.place(shared_image(files))), completion="sync")
+                   for files, where, _ in mounts]
         mnts: list[Any] = []
         for s, (_, _, domain) in zip(sources, mounts):
-            mnt = mount("/dev/" + s.disk.disk_name if s is not None else next(left), f"domain_id={domain},inode_share")
+            mnt = s.mount(f"domain_id={domain},inode_share")
             if IS_ERR(mnt):
-                run.fail(f"mount: {world.errname(PTR_ERR(mnt))}", *log_tail(), cause="mount result", where=run.heard)
+                run.fail(f"mount: {errname(PTR_ERR(mnt))}", *log_tail(), cause="mount result", where=run.heard)
             mnts.append(mnt)
 
         def read(i: int) -> None:
-            got = {e["path"]: e for e in world.walk(mnts[i])}
+            got = {e["path"]: e for e in walk(mnts[i])}
             for name, (data, layout) in mounts[i][0].items():
                 e = got.get("/" + name.decode())
                 if e is None or e["error"] is not None or e["sha256"] != hashlib.sha256(data).hexdigest():
@@ -286,19 +239,16 @@ def shared(run: Run) -> None:
                              severity="critical", where=run.filled())
 
         for mnt in mnts:                    # all inodes are there, none of their bytes
-            for _ in world.walk(mnt, contents=False):
+            for _ in walk(mnt, contents=False):
                 pass
         for i in range(before):
             read(i)
-        world.umount(mnts[gone])
+        umount(mnts[gone])
         for i in range(len(mnts)):
             if i != gone:
                 read(i)
         for i, mnt in enumerate(mnts):
             if i != gone:
-                world.umount(mnt)
+                umount(mnt)
         for s in sources:
-            if s is not None:
-                s.drop()
-        if paths:
-            drop_backing_files(m, paths)
+            s.drop()

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
@@ -16,33 +15,30 @@ from kemu.forge.content import content
 from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
 from kemu.forge.erofs.writer import build, fix_checksum
-from kemu.linux.brd import COMPLETIONS, ramdisk, ramdisk_remove
+from kemu.linux.brd import COMPLETIONS
 from kemu.linux.cred import current_cred
 from kemu.linux.dcache import dput
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_RDONLY
-from kemu.linux.fs import OFFSET_MAX, get_fs_type, put_filesystem, vfs_read
+from kemu.linux.fs import OFFSET_MAX, vfs_read
 from kemu.linux.gfp import NO_WAIT
 from kemu.linux.mount import VfsMount, mntput
 from kemu.linux.path import Path
 from kemu.linux.task_work import task_work_run
 from kemu.linux.truncate import invalidate_mapping_pages
 from kemu.linux.types import Ref, this
-from kemu.linux.vfs import file_table
 from kemu.linux.vfs.basic import Qstr
-from kemu.linux.vfs.namespace import vfs_kern_mount
+from kemu.linux.vfs.file_table import __fput_sync as close
 from kemu.linux.vfs.open import dentry_open
 from kemu.linux.vfs.walk import lookup_slow
+from kemu.rung.py.trial import errname, log_tail
 
-from erofs_memback import super
-from erofs_memback.harness import world
-from erofs_memback.harness.experiments import CONFIG, log_tail
+from erofs_memback.harness.mount import settle
+from erofs_memback.harness.words import kernel
 from erofs_memback.internal import EROFS_SB
-from erofs_memback.super import erofs_module_exit
 
 __harness__ = True
 PAGE = 4096
-close = getattr(file_table, "__fput_sync")
 
 
 @functools.lru_cache(maxsize=64)
@@ -67,11 +63,11 @@ class Reader:
     def __call__(self) -> None:
         dentry = lookup_slow(Qstr(b"f"), self.mnt.mnt_root, 0)
         if IS_ERR(dentry):
-            self.wrong.append(world.errname(PTR_ERR(dentry)))
+            self.wrong.append(errname(PTR_ERR(dentry)))
             return
         file = dentry_open(Path(self.mnt, dentry), O_RDONLY, current_cred())
         if IS_ERR(file):
-            self.wrong.append(world.errname(PTR_ERR(file)))
+            self.wrong.append(errname(PTR_ERR(file)))
         else:
             if not self.ahead:
                 file.f_ra.ra_pages = 0
@@ -79,7 +75,7 @@ class Reader:
                 buf = bytearray(count * PAGE)
                 n = vfs_read(file, buf, len(buf), Ref(first * PAGE))
                 if n < 0:
-                    self.wrong.append(world.errname(n))
+                    self.wrong.append(errname(n))
                 elif bytes(buf[:n]) != self.data[first * PAGE:first * PAGE + n]:
                     self.wrong.append(f"other bytes at page {first}")
             close(file)
@@ -87,24 +83,13 @@ class Reader:
 
 
 @contextmanager
-def _mounted(run: Run, image: bytes, completion: str) -> Any:
-    with run.machine(config=CONFIG) as m:
-        world.start()
-        region = m.place(image)
-        with run.balanced(m):
-            super.erofs_module_init()
-            disk = ramdisk(region, pad=PAGE, completion=completion)
-            fstype = get_fs_type("erofs")
-            mnt = vfs_kern_mount(fstype, world.SB_RDONLY, "/dev/" + disk.disk_name, None)
-            put_filesystem(fstype)
-            if IS_ERR(mnt):
-                run.fail(f"mount: {world.errname(PTR_ERR(mnt))}", *log_tail(), cause="mount result", where=run.heard)
-            yield mnt
-            run.chooser.disarm_faults()
-            run.chooser.disarm_schedule()
-            world.settle()
-            ramdisk_remove(disk)
-            erofs_module_exit()
+def _mounted(run: Run, image: bytes, completion: str) -> Iterator[VfsMount]:
+    """A mount whose bios end as ``completion`` says; who uses it ends it."""
+    with kernel(run, "bdev", image, completion=completion) as [source]:
+        mnt = source.mount()
+        if IS_ERR(mnt):
+            run.fail(f"mount: {errname(PTR_ERR(mnt))}", *log_tail(), cause="mount result", where=run.heard)
+        yield mnt
 
 
 def _file(run: Run) -> tuple[bytes, bytes, int]:
@@ -121,7 +106,7 @@ def _forget(mnt: VfsMount, data: bytes, mask: int) -> None:
     if not mask:
         return
     Reader(mnt, data, [(0, len(data) // PAGE)])()
-    world.settle()
+    settle()
     dentry = lookup_slow(Qstr(b"f"), mnt.mnt_root, 0)
     for page in range(len(data) // PAGE):
         if mask >> page % 12 & 1:
@@ -148,7 +133,7 @@ def _run_all(readers: list[Reader], end: Callable[[], None] | None = None) -> No
 
     for i, r in enumerate(readers):
         this.sched.spawn(f"reader{i}", functools.partial(body, r))
-    world.settle()
+    settle()
 
 
 def _judge(run: Run, readers: list[Reader]) -> None:
@@ -198,7 +183,7 @@ def short_of_memory(run: Run) -> None:
         run.saw(f"{len(readers)} readers, {len(run.chooser.faults)} faults")
         _judge(run, readers)
         mntput(mnt)
-        world.settle()
+        settle()
 
 
 # ------------------------------------------------------------------------- extents over each other
@@ -225,4 +210,4 @@ def overlapping(run: Run) -> None:
         _run_all(readers)
         run.chooser.disarm_schedule()
         mntput(mnt)
-        world.settle()
+        settle()

@@ -19,8 +19,7 @@ from kemu.report.walk import walk
 from tests.conftest import DATA
 from tests.fidelity.corpus import SHARED, index
 
-from erofs_memback.harness import world
-from erofs_memback.harness.mount import MountError, machine_for, mount_in, settle, unload_module
+from erofs_memback.harness.mount import MountError, machine_for, mount_in, settle, start, unload_module
 
 LOCAL = DATA / "erofs"
 WHOLE = SHARED / "erofs"
@@ -51,7 +50,7 @@ def alarm(folder: Path, case: dict[str, Any], backend: str, at: int, cap: int = 
     watch.attach(machine)
     try:
         with machine:
-            world.start()
+            start()
             machine.idle()
             watch.mark()
             try:
@@ -64,7 +63,7 @@ def alarm(folder: Path, case: dict[str, Any], backend: str, at: int, cap: int = 
                     spoil(m)
                 m.umount()
             unload_module(machine)
-            settle(machine)
+            settle()
             watch.finish()
     except Splat as s:
         return "\n".join([s.title, *s.details])

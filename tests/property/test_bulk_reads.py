@@ -51,7 +51,7 @@ def _reads(m: Any, paths: list[str], seed: int) -> list[Any]:
         pages = f.f_mapping.i_pages
         out.append(sorted((i, p.flags, p.refcount, p.order, p.private if p.private.__class__ is int else 1) for i, p in pages.items()))
         fput(f)
-        settle(m.machine)
+        settle()
     return out
 
 

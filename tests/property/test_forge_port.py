@@ -9,9 +9,9 @@ import pytest
 from kemu.forge.erofs.choose import ErofsOptions, choose_image
 from kemu.forge.pick import Pick, SeedValues
 from kemu.report import manifest
+from kemu.rung.py.trial import manifest as read_manifest
 
 from erofs_memback.harness.mount import MountError, mounted
-from erofs_memback.harness.world import manifest as read_manifest
 
 
 @pytest.mark.parametrize("backend", ["bdev", "memback"])

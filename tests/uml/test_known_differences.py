@@ -16,7 +16,8 @@ from kemu.rung.uml.build import Kernel
 from kemu.rung.uml.differential import Seen, difference
 from tests.conftest import DATA
 
-from erofs_memback.harness.differential import ROOM, SERIES, Case
+from erofs_memback.harness.differential import ROOM, Case
+from erofs_memback.harness.mount import EROFS
 
 pytestmark = pytest.mark.linux
 FOLDER = DATA / "known-differences"
@@ -42,7 +43,7 @@ def linux(oracle: Oracle, c: Case) -> Seen:
 
 
 def here(c: Case, backend: str, page_size: int = 4096) -> Seen:
-    return c.here(Machine(memory=ROOM, page_size=page_size, series=SERIES[backend]), backend)
+    return c.here(Machine(memory=ROOM, page_size=page_size, series=EROFS.backend(backend).series()), backend)
 
 
 def contents(seen: Seen) -> str:

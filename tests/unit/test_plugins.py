@@ -8,8 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from kemu.cli.common import subcommands
-from kemu.plugins import installed_modules, ported_packages
+from kemu.plugins import installed_modules, installed_objects, load_object, ported_packages
+from kemu.rung.py.backend import GROUP, Backend, UnknownBackend, find, names_of
 from tests.samples import TOP
 
 COMMAND = '''
@@ -32,6 +35,21 @@ from kemu.linux.honesty import port_of
 @port_of("fs/other/inode.c", "other_iget")
 def other_iget():
     return 0
+'''
+BACKEND = '''
+from kemu.rung.py.backend import Backend
+from kemu.rung.py.disks import Disks
+
+class Slow(Backend):
+    name = "slow"
+    help = "a disk that answers later"
+
+    def open(self, images, medium):
+        medium.completion = "kworker"
+        return Disks.open(images, medium, pad=4096)
+
+SLOW = Slow()
+NONE = 1
 '''
 
 
@@ -90,3 +108,35 @@ def test_a_command_whose_module_is_not_there_is_one_line(tmp_path: Path) -> None
     assert p.returncode == 3 and p.stdout == "" and len(p.stderr.splitlines()) == 1 and "nowhere" in p.stderr
     p = kemu(tmp_path, "--help")
     assert p.returncode in (0, 3) and "Traceback" not in p.stderr
+
+
+def test_every_backend_that_is_installed_is_one() -> None:
+    assert names_of("erofs") == ["bdev", "dax", "fileio", "memback", "memback-rfc"] and names_of("nothing") == []
+    for name, where in installed_objects(GROUP):
+        backend = load_object(where)
+        filesystem, _, short = name.partition(".")
+        assert isinstance(backend, Backend) and backend is find(filesystem, short)
+        assert backend.name == short and backend.help and "\n" not in backend.help and backend.copies > 0
+    with pytest.raises(UnknownBackend, match="backend 'floppy': one of bdev, dax, "):
+        find("erofs", "floppy")
+    with pytest.raises(UnknownBackend, match="nothing has none that is installed"):
+        find("nothing", "bdev")
+
+
+def test_a_back_end_of_another_package_stands_beside_those_of_the_port(tmp_path: Path) -> None:
+    (tmp_path / "otherport").mkdir()
+    (tmp_path / "otherport" / "__init__.py").write_text("")
+    (tmp_path / "otherport" / "backend.py").write_text(BACKEND)
+    info = tmp_path / "otherport-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: otherport\nVersion: 1\n")
+    (info / "entry_points.txt").write_text('[kemu.backends]\nerofs.slow = otherport.backend:SLOW\nerofs.none = otherport.backend:NONE\n'
+                                           'erofs.gone = otherport.gone:GONE\nother.bdev = otherport.backend:SLOW\n')
+    plain, slow = (kemu(tmp_path, "mount", "sample:demo.erofs", "--manifest", "--backend", name) for name in ("bdev", "slow"))
+    assert (slow.returncode, slow.stdout, slow.stderr) == (0, plain.stdout, "") and plain.stdout
+    assert "mounted as ram0 (slow), 3 blocks" in kemu(tmp_path, "mount", "sample:demo.erofs", "--backend", "slow").stdout
+    told = " ".join(kemu(tmp_path, "mount", "--help").stdout.split())
+    assert "a disk that answers later (slow)" in told and "gone (cannot be imported: ModuleNotFoundError" in told
+    for name, code, said in (("none", 3, "otherport.backend:NONE is no Backend"), ("gone", 3, "cannot be imported"), ("floppy", 2, "invalid choice")):
+        p = kemu(tmp_path, "mount", "sample:demo.erofs", "--backend", name)
+        assert p.returncode == code and p.stdout == "" and len(p.stderr.splitlines()) == 1 and said in p.stderr, p.stderr

@@ -82,7 +82,7 @@ def mounted(image: bytes | ErofsImage, **kw: Any) -> Iterator[Mounted]:
         yield m
         m.umount()
         unload_module(machine)
-        settle(machine)
+        settle()
         watch.finish()
 
 

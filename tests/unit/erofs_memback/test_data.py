@@ -48,7 +48,7 @@ def read(m, name: str, pos: int = 0, n: int = 1 << 20, flags: int = 0) -> bytes 
             break
         out += buf[:got]
     fput(f)
-    settle(m.machine)
+    settle()
     return got if got < 0 else bytes(out)
 
 
@@ -159,7 +159,7 @@ def test_holes_and_data_are_sought():
         assert vfs_llseek(f, 16384, SEEK_HOLE) == 16484
         assert vfs_llseek(f, 99999, SEEK_DATA) == -errno.ENXIO
         fput(f)
-        settle(m.machine)
+        settle()
 
 
 def test_direct_reads():

@@ -46,7 +46,7 @@ def listing(m, pos: int = 0, most: int = 1 << 30) -> tuple[int, list[tuple[bytes
     f.f_pos = pos
     res = iterate_dir(f, DirContext(actor))
     fput(f)
-    settle(m.machine)
+    settle()
     return res, out
 
 

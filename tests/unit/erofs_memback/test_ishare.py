@@ -38,11 +38,11 @@ def test_the_second_reader_of_a_domain_reads_nothing(domains, shared):
         assert second["/zz"] == first["/y"]
         assert (machine.counters.bios == bios) == shared
         a.umount()
-        settle(machine)
+        settle()
         assert {e["path"]: e["sha256"] for e in walk(b.path)} == second
         b.umount()
         unload_module(machine)
-        settle(machine)
+        settle()
         watch.finish()
     assert ishare.g.erofs_ishare_mnt is None
 

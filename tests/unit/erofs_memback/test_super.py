@@ -137,7 +137,7 @@ def test_the_volume_label():
         assert f.f_op.unlocked_ioctl(f, 1, label) == -errno.ENOTTY
         assert f.f_op.unlocked_ioctl(f, FS_IOC_GETFSLABEL, bytearray(4)) == -errno.EFAULT
         fput(f)
-        settle(m.machine)
+        settle()
 
 
 def test_one_device_is_one_superblock():
@@ -149,7 +149,7 @@ def test_one_device_is_one_superblock():
         again = vfs_kern_mount(es.erofs_fs_type, SB_RDONLY, "/dev/ram0", None)
         assert not IS_ERR(again) and again.mnt_sb is m.sb
         mntput(again)
-        settle(m.machine)
+        settle()
         assert m.sb.s_root is not None
 
 
@@ -196,7 +196,7 @@ def test_the_module_comes_and_goes():
             assert load_module(machine) == 0
             mount_in(machine, image).umount()
             unload_module(machine)
-            settle(machine)
+            settle()
         watch.finish()
 
 
