@@ -3,76 +3,48 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager
 
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
 from kemu.forge.placement import Placement, choose_placement
 from kemu.linux.err import IS_ERR, PTR_ERR
-from kemu.linux.path import Path
-from kemu.linux.task_work import task_work_run
-from kemu.linux.types import this
-from kemu.report.manifest import FIELDS, Entry, ordered
-from kemu.report.walk import walk
+from kemu.report.manifest import FIELDS, Entry
+from kemu.rung.py import trial
+from kemu.rung.py.backend import Source
+from kemu.rung.py.disks import Disks
+from kemu.rung.py.mount import umount
+from kemu.rung.py.trial import errname, log_tail, manifest
 
-from cramfs import inode
 from cramfs.harness.choose import REFUSALS, choose_image, damage, refused
-from cramfs.harness.mount import CONFIG, Disk, boot, umount
+from cramfs.harness.mount import BDEV, CRAMFS
 from cramfs.harness.writer import Image
 
 __harness__ = True
 
 
-@contextmanager
-def kernel(run: Run, place: Placement, data: bytes) -> Iterator[Disk]:
+def kernel(run: Run, place: Placement, data: bytes) -> AbstractContextManager[list[Source]]:
     """A machine that is up, with cramfs loaded and the image on a disk. Afterwards the disk is taken away, cramfs is unloaded,
     and nothing may be left."""
-    with run.machine(page_size=place.page_size, config=CONFIG) as m:
-        boot()
-        region = m.place(data, place.at, place.memory)
-        with run.balanced(m):
-            err = inode.init_cramfs_fs()
-            if err:
-                run.fail(f"cramfs does not load: {errno_name(err)}")
-            disk = Disk(region)
-            yield disk
-            run.chooser.disarm_faults()
-            disk.drop()
-            inode.exit_cramfs_fs()
-
-
-def errno_name(err: int) -> str:
-    return errno.errorcode.get(-err, str(-err))
+    return trial.kernel(run, CRAMFS, BDEV, data, place=place)
 
 
 def somewhere(run: Run) -> Placement:
     return choose_placement(run.pick, (4096, 16384), ("linear", "vmalloc", "slab"))
 
 
-def manifest(mnt: Any) -> list[Entry]:
-    """The tree as user space sees it."""
-    return ordered(walk(Path(mnt, mnt.mnt_root), most=2000, settle=task_work_run))
-
-
-def mount_and_walk(run: Run, disk: Disk) -> tuple[str, list[Entry]]:
+def mount_and_walk(run: Run, disk: Source) -> tuple[str, list[Entry]]:
     """Mount, walk, unmount: what the mount came to, and the tree."""
     mnt = disk.mount()
     if IS_ERR(mnt):
-        run.saw(f"mount {errno_name(PTR_ERR(mnt))}")
-        return errno_name(PTR_ERR(mnt)), []
+        run.saw(f"mount {errname(PTR_ERR(mnt))}")
+        return errname(PTR_ERR(mnt)), []
     entries = manifest(mnt)
     umount(mnt)
     for e in entries:
         run.saw(f"{e['type']}:{e['error']}")
     return "mounted", entries
-
-
-def log_tail() -> list[str]:
-    return [text for _, _, text in this.machine.log.entries[-3:]]
 
 
 def forms_of(image: Image, path: str) -> str:
@@ -114,7 +86,7 @@ def _as_written(run: Run, ext: bool) -> None:
     run.show(
         f"{place.memory} memory, {place.at} bytes behind a page boundary, {place.page_size}-byte pages", image.describe(), how
     )
-    with kernel(run, place, refused(image, how) if how else image.data) as disk:
+    with kernel(run, place, refused(image, how) if how else image.data) as [disk]:
         result, got = mount_and_walk(run, disk)
         said = log_tail()
         if how:
@@ -150,7 +122,7 @@ def damaged(run: Run) -> None:
     run.show(
         f"{place.memory} memory, {place.at} bytes behind a page boundary, {place.page_size}-byte pages", image.describe(), *said
     )
-    with kernel(run, place, data) as disk:
+    with kernel(run, place, data) as [disk]:
         first = mount_and_walk(run, disk)
         second = mount_and_walk(run, disk)
         if first != second:
@@ -167,12 +139,12 @@ def failing_calls(run: Run) -> None:
     """Where a call fails, a reader gets what was written or an errno; the next mount is whole again, and nothing is left."""
     image = choose_image(run.pick)
     run.show(image.describe())
-    with kernel(run, Placement(), image.data) as disk:
+    with kernel(run, Placement(), image.data) as [disk]:
         mount_and_walk(run, disk)  # once without failures: what is made when it is first needed is there now
         run.chooser.arm_faults(limit=80, most=3)
         mnt = disk.mount()
         if IS_ERR(mnt):
-            run.saw(f"mount {errno_name(PTR_ERR(mnt))}")
+            run.saw(f"mount {errname(PTR_ERR(mnt))}")
         else:
             got = manifest(mnt)
             run.saw(*(f"{e['type']}:{e['error']}" for e in got))
@@ -194,11 +166,12 @@ def bad_medium(run: Run) -> None:
     first = run.pick.int("first bad sector", 0, sectors - 1)
     bad = range(first, min(sectors, first + run.pick.one_of("bad sectors", (1, 8, 64))))
     run.show(image.describe(), f"sectors {bad.start} to {bad.stop - 1} cannot be read")
-    with kernel(run, Placement(), image.data) as disk:
+    with kernel(run, Placement(), image.data) as [disk]:
+        assert isinstance(disk, Disks)
         disk.bad_sectors(bad)
         mnt = disk.mount()
         if IS_ERR(mnt):
-            run.saw(f"mount {errno_name(PTR_ERR(mnt))}")
+            run.saw(f"mount {errname(PTR_ERR(mnt))}")
             return
         got = manifest(mnt)
         umount(mnt)
