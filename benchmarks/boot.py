@@ -53,9 +53,10 @@ class _Nth:
 def boot() -> list[Figure]:
     """A boot with a small cpio."""
     from initramfs.harness.boots import boot_initrd
+    from initramfs.harness.short import forms
 
     data = _small()
-    best, median = times(lambda: boot_initrd(data, tree=False), 30)
+    best, median = times(lambda: boot_initrd(data, tree=False, short=forms()), 30)
     return [Figure("a boot with a cpio of 22 entries", f"{median * 1e3:.1f} ms (best {best * 1e3:.1f})", "< 10 ms", f"{HOW} boot")]
 
 
@@ -78,12 +79,13 @@ def boot_sweep() -> list[Figure]:
 def boot_large() -> list[Figure]:
     """250 MB in 10,000 files, beside ``cpio -idm`` into a tmpfs."""
     from initramfs.harness.boots import boot_initrd
+    from initramfs.harness.short import forms
 
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as tmp:
         big = Path(tmp) / "big.cpio"
         _large(big)
         t, c = time.perf_counter(), time.process_time()
-        boot_initrd(str(big), tree=False)
+        boot_initrd(str(big), tree=False, short=forms())
         ours, cpu = time.perf_counter() - t, time.process_time() - c
         peer = "cpio is not installed"
         if shutil.which("cpio"):

@@ -121,6 +121,7 @@ def _mib(n: int) -> str:
 def compare_usr() -> list[Figure]:
     """A few thousand files of /usr through ``kemu compare``, twice: the figures are the same to the byte."""
     from initramfs.harness import compare, compare_views
+    from initramfs.harness.short import forms
 
     how = f"{HOW} compare_usr"
     with tempfile.TemporaryDirectory() as tmp:
@@ -132,9 +133,9 @@ def compare_usr() -> list[Figure]:
         if not roots:
             return [Figure("compare: a tree of /usr", "not measured: neither cpio nor mkfs.erofs here", "", how)]
         t = time.perf_counter()
-        results = compare.measure_all(roots)
+        results = compare.measure_all(roots, short=forms())
         seconds = time.perf_counter() - t
-        same = json.dumps(compare.measure_all(roots)) == json.dumps(results)
+        same = json.dumps(compare.measure_all(roots, short=forms())) == json.dumps(results)
         print("\n".join(compare_views.table(results)))
         figures = [Figure(f"compare: {files} files of /usr, {_mib(size)} MiB", f"{seconds:.1f} s for {len(results)} designs and formats; "
                           f"a second time {'the same to the byte' if same else 'DIFFERENT'}", "the same to the byte", how)]

@@ -14,6 +14,7 @@ from benchmarks.measure import Figure, in_child
 _UNPACK = """
 import sys, time, resource
 from initramfs.harness.boots import boot_initrd
+from initramfs.harness.short import forms
 from initramfs import initramfs as port
 begin = time.perf_counter()
 unpack = port.unpack_to_rootfs
@@ -25,7 +26,7 @@ def timed(buf, size):
     finally:
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
 port.unpack_to_rootfs = timed
-r = boot_initrd(sys.argv[1], builtin="none", tree=False, config={"CONFIG_EROFS_FS": False})
+r = boot_initrd(sys.argv[1], builtin="none", tree=False, config={"CONFIG_EROFS_FS": False}, short=forms())
 assert r.unpack_error is None, r.unpack_error
 print(wall, cpu, time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from binascii import Error, unhexlify
 from struct import Struct
-from struct import error as StructError
 from typing import Any, NoReturn
 
 from kemu.linux.async_ import ASYNC_DOMAIN_EXCLUSIVE
@@ -34,20 +33,17 @@ from kemu.linux.kdev_t import MKDEV, new_encode_dev
 from kemu.linux.list import list_add, list_del, list_for_each_entry
 from kemu.linux.path import Path
 from kemu.linux.printk import pr_debug, pr_err
-from kemu.linux.series import Unedited
 from kemu.linux.slab import kfree, kmalloc, kmalloc_obj
-from kemu.linux.stat import S_IFMT, S_IFREG, S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK
+from kemu.linux.stat import S_IFMT, S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK
 from kemu.linux.statics import per_machine, statics
 from kemu.linux.string import c_path, get_char, leading_nuls, mem_read, memcpy, put_char, sum_bytes
 from kemu.linux.sysfs import bin_attribute, sysfs_bin_attr_simple_read
 from kemu.linux.time64 import timespec64
-from kemu.linux.types import NULL, Ref, list_head, ptr_to, s32, s64, this, u32, ulong
-from kemu.linux.vfs.whole import new_file, new_files_in
+from kemu.linux.types import NULL, Ref, list_head, ptr_to, s32, s64, u32, ulong
 
 CPIO_HDRLEN = 110
 be32_header = Struct(">13I")        # __be32 header[13]
 PATH_MAX = 4096
-WHOLE_NAME = 256                    # longer names are not for _whole_files()
 
 
 def N_ALIGN(len_: int) -> int:
@@ -486,78 +482,11 @@ def do_symlink() -> int:
 actions = [do_start, do_collect, do_header, do_skip, do_name, do_copy, do_symlink, do_reset]
 
 
-# what _whole_files() stands for
-_inlined = Unedited(do_start, read_into, eat, do_header, parse_header, do_name, clean_path, maybe_link, do_copy, xwrite, do_utime_path, do_skip, do_reset,
-                    filp_open, vfs_fchown, vfs_fchmod, vfs_truncate, kernel_write, vfs_utimes, fput, init_stat, get_char, mem_read, c_path, leading_nuls)
-
-
-def _whole_files() -> None:
-    """As many new regular files as are in the buffer as a whole, one member after the other, where nobody listens.
-
-    Stands for do_start(), do_header(), do_name(), do_copy() and do_skip() of each, for do_reset() and the callers' next ``state = Start`` between two
-    of them, and for the calls of the VFS in them (new_file() of kemu/linux/vfs/whole.py). ``g`` is as it would be before the last do_reset().
-    A member that is unusual in any way, and the one behind it, is left to write_buffer()'s own loop: nothing of it has been done then.
-    """
-    mem = this.mem
-    buf = mem.buf
-    victim, left, this_header = g.victim, g.byte_count, g.this_header
-    keep_mtime = IS_ENABLED("CONFIG_INITRAMFS_PRESERVE_MTIME")
-    base = mem.flat(victim, CPIO_HDRLEN)        # where in buf victim is
-    wfile = place = where = None
-    while base >= 0 and left > CPIO_HDRLEN and not this_header & 3:
-        raw = bytes(buf[base:base + min(left, CPIO_HDRLEN + WHOLE_NAME)])       # that it may be read is asked below
-        if raw[:6] != b"070701":
-            break
-        try:
-            header = be32_header.unpack(unhexlify(raw[6:CPIO_HDRLEN]))
-        except (Error, StructError):
-            break
-        ino, mode, uid, gid, nlink, mtime, body_len, major, minor, rmajor, rminor, name_len, hdr_csum = header
-        name_end = CPIO_HDRLEN + name_len
-        body = CPIO_HDRLEN + N_ALIGN(name_len)
-        size = body + body_len + 3 & ~3
-        if mode & 0xF000 != S_IFREG or nlink >= 2 or not 1 < name_len <= WHOLE_NAME or size > left or raw[name_end - 1:name_end] != b"\0":
-            break
-        name = raw[CPIO_HDRLEN:raw.index(0, CPIO_HDRLEN)]
-        last = name[name.rfind(b"/") + 1:]
-        if name == b"TRAILER!!!" or mem.flat(victim, size) != base:
-            break
-        if place is None or where != name[:-len(last)]:
-            where, place = name[:-len(last)], new_files_in(name)
-            if place is None:
-                break
-        made = new_file(place, last, mode & 0xFFFF, uid, gid, mtime if keep_mtime else None, base + body, body_len)
-        if made is None:
-            break
-        wfile, done = made, header
-        name_at = victim + CPIO_HDRLEN
-        next_header = this_header = this_header + size
-        victim += size
-        base += size
-        left -= size
-        if not left or buf[base] != 0x30:
-            break
-    if wfile is None:
-        return
-    g.victim, g.byte_count, g.this_header, g.next_header = victim, left, this_header, next_header
-    g.ino, mode, g.uid, g.gid, g.nlink, g.mtime, g.body_len, g.major, g.minor, rmajor, rminor, g.name_len, g.hdr_csum = done
-    g.mode = mode & 0xFFFF
-    g.rdev = new_encode_dev(MKDEV(rmajor, rminor))
-    g.csum_present = False
-    g.io_csum = 0
-    g.collected = name_at
-    g.wfile = wfile
-    g.wfile_pos.v = g.body_len
-    g.state = g.next_state = Reset
-
-
 @port_of("init/initramfs.c", "write_buffer")
 def write_buffer(buf: int, len_: int) -> int:
     g.byte_count = len_
     g.victim = buf
 
-    if g.state == Start and this.chooser is None and this.watch is None and _inlined.ok:
-        _whole_files()
     while not actions[g.state]():
         pass
     return len_ - g.byte_count

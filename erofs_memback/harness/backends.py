@@ -17,6 +17,7 @@ from kemu.linux.series import Series
 from kemu.linux.types import this
 from kemu.linux.vfs.namespace import fc_mount
 from kemu.machine.region import Region
+from kemu.machine.series import ShortForms
 from kemu.rung.py.backend import Backend, Medium, Placed, Source
 from kemu.rung.py.disks import Disks
 
@@ -62,6 +63,11 @@ class FileIo(Backend):
     name = "fileio"
     help = "a file of the emulated kernel"
     copies = 2              # the page cache of the file is the second one
+
+    def short(self) -> list[ShortForms]:
+        from kemu.linux.short.ram_runs import short
+
+        return [short]              # the files are written
 
     def open(self, images: Sequence[Placed], medium: Medium) -> Source | int:
         paths = backing_files(this.machine, [i.region for i in images], [data_of(i.file, i.region.size) for i in images])

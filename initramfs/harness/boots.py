@@ -9,6 +9,7 @@ from kemu.machine import boot as machine_boot
 from kemu.machine.boot import BootResult
 from kemu.machine.chooser import Chooser, Watch
 from kemu.machine.machine import Machine
+from kemu.machine.series import ShortForms
 from kemu.report.manifest import Entry
 
 if TYPE_CHECKING:
@@ -34,12 +35,12 @@ def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes
                 config: dict[str, bool] | None = None, page_size: int = 4096, bits: int = 64, memory: int = 0, chooser: Chooser | None = None,
                 watch: Watch | None = None, tree: bool = True, prepare: Callable[[Machine], Any] | None = None,
                 after: Callable[[BootResult], Any] | None = None, initcalls: Sequence[Any] | None = None,
-                machine: Callable[..., Machine] = Machine, limit: ReadLimit | None = None) -> BootResult:
+                machine: Callable[..., Machine] = Machine, limit: ReadLimit | None = None, short: Sequence[ShortForms] = ()) -> BootResult:
     """Boot ``initrd`` (bytes or a path) once, upstream's way.
 
     ``builtin``: "default", "none" (or None), or an archive (bytes or a path). ``tree``: put the manifest of the tree that PID 1 sees when it
     looks for init into the result; ``limit``: of what it reads. ``prepare`` and ``after`` are called with the machine current. ``initcalls``: another build's table.
-    ``machine`` makes the machine (an experiment's own has detectors).
+    ``machine`` makes the machine (an experiment's own has detectors); ``short``: its short forms, where nobody looks into it.
     """
     import kemu.linux.brd_init
     import kemu.linux.overlayfs.super  # noqa: F401  (its initcall)
@@ -58,7 +59,9 @@ def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes
     archive = machine_boot.default_builtin() if builtin == "default" else None if builtin == "none" else builtin
     ram = memory or machine_boot.memory_for(image_size(initrd) if initrd is not None else 0)
     ram = min(ram, mem_limit(cmdline) or ram)
-    choices = {"chooser": chooser, "watch": watch} if machine is Machine else {}
+    choices: dict[str, Any] = {"chooser": chooser, "watch": watch} if machine is Machine else {}
+    if short:
+        choices["short"] = short
     with machine(memory=ram, page_size=page_size, bits=bits, config=config, cmdline=effective_cmdline(cmdline), **choices) as m:
         machine_boot.load(m, initrd, archive, at)
         if initcalls is not None:

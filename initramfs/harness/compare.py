@@ -5,7 +5,7 @@ what of it stays when the init program has gone to another root.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kemu.forge.cpio import trailer
@@ -15,6 +15,7 @@ from kemu.machine.initcalls import load
 from kemu.machine.machine import Machine
 from kemu.machine.memory import RELEASED_INIT
 from kemu.machine.region import Region
+from kemu.machine.series import ShortForms
 
 from initramfs.harness import designs, userspace
 from initramfs.harness.trials import INIT, _file
@@ -108,8 +109,8 @@ def memory_now(m: Machine, initrd: Region) -> dict[str, int]:
 
 # ------------------------------------------------------------------------- one boot
 
-def measure(design: str, path: str) -> dict[str, Any]:
-    """One boot without detectors; numbers are the same every time."""
+def measure(design: str, path: str, short: Sequence[ShortForms] = ()) -> dict[str, Any]:
+    """One boot without detectors; numbers are the same every time, also with ``short`` forms."""
     from kemu.linux.security import lsm_calls
 
     from initramfs.harness.boot_views import mounts
@@ -158,14 +159,15 @@ def measure(design: str, path: str) -> dict[str, Any]:
     # a boot of its own finds the files' names: reading directories shall not be among what their contents cost
     files: list[str] = []
     archive = small_archive() if d.image else path
-    designs.boot(d, archive, prepare=prepare, after=lambda result: files.extend(userspace.regular_files() if result.ok else ()), tree=False)
+    designs.boot(d, archive, prepare=prepare, after=lambda result: files.extend(userspace.regular_files() if result.ok else ()), tree=False,
+                 short=short)
     out["points"].clear()
-    designs.boot(d, archive, prepare=prepare, after=after, tree=False)
+    designs.boot(d, archive, prepare=prepare, after=after, tree=False, short=short)
     table = d.initcalls(load()) if d.initcalls is not None else list(load())
     out["initcalls_moved"] = sum(line.startswith(">") for line in compare_tables(load(), table))
     return out
 
 
-def measure_all(paths: list[str], only: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+def measure_all(paths: list[str], only: tuple[str, ...] = (), short: Sequence[ShortForms] = ()) -> list[dict[str, Any]]:
     """Each initrd with each design that boots it, or with those of ``only``."""
-    return [measure(d, p) for p in paths for d in only or designs_for(p)]
+    return [measure(d, p, short) for p in paths for d in only or designs_for(p)]

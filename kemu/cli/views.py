@@ -46,7 +46,7 @@ def add_image_arguments(parser: argparse.ArgumentParser, filesystem: str, image:
 
 
 def add_view_arguments(parser: argparse.ArgumentParser) -> None:
-    """--read-limit, one of the views, and --json."""
+    """--read-limit, one of the views, --no-short and --json."""
     parser.add_argument("--read-limit", type=byte_size(), default=0, metavar="SIZE", help="bytes of files that a view reads at most (default: 1G, or 16 for each byte that a "
                         "larger image has on disk; 32M for --json --cat)")
     view = parser.add_mutually_exclusive_group()
@@ -55,6 +55,7 @@ def add_view_arguments(parser: argparse.ArgumentParser) -> None:
     view.add_argument("--cat", type=path_inside, metavar="PATH", help="the contents of a file")
     view.add_argument("--stats", action="store_true", help="statfs, and what the mount has cost")
     view.add_argument("--dmesg", action="store_true", help="the kernel's log")
+    parser.add_argument("--no-short", action="store_true", help="run every function itself, and none in its short form: the same result, later")
     parser.add_argument("--json", action="store_true", help="one JSON object or array instead of text")
 
 
@@ -93,7 +94,8 @@ def run(args: argparse.Namespace, fs: FileSystem, image: str | memoryview, *, de
 
     backend = find_backend(fs, args.backend)
     try:
-        with fs.machine_for(image, devices, backend=backend, page_size=args.page_size, config=config) as machine:
+        with fs.machine_for(image, devices, backend=backend, page_size=args.page_size, config=config,
+                            short=[] if args.no_short else backend.short()) as machine:
             check_at(args.at, machine.mem.nr_pages * machine.mem.page_size)
             try:
                 m = fs.mount_in(machine, image, backend=backend, at=args.at, devices=devices, options=options)

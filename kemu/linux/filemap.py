@@ -417,12 +417,7 @@ def read_cache_folio(mapping: AddressSpace, index: int, filler: Filler | None, f
 @dup(P)
 def read_mapping_folio(mapping: AddressSpace, index: int, file: Any = None) -> Page:
     """``struct folio *read_mapping_folio(struct address_space *mapping, pgoff_t index, struct file *file)``: read_cache_folio with the mapping's own filler."""
-    folio = mapping.i_pages.get(index)
-    if folio is not None and folio.flags & PG_uptodate and this.watch is None:
-        folio.refcount += 1
-        folio.flags |= PG_referenced
-        return folio
-    return do_read_cache_folio(mapping, index, None, file, mapping.gfp_mask)
+    return read_cache_folio(mapping, index, None, file)
 
 
 @dup(C)

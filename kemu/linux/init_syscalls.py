@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.cred import CAP_FULL_SET, CAP_SYS_CHROOT, capable, current_cred
-from kemu.linux.dcache import DCACHE_MANAGED_DENTRY
-from kemu.linux.errno import ENOENT, EPERM
+from kemu.linux.cred import CAP_SYS_CHROOT, capable
+from kemu.linux.errno import EPERM
 from kemu.linux.fcntl import AT_FDCWD, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW
 from kemu.linux.honesty import dup, names, port_of
 from kemu.linux.path import path_put
 from kemu.linux.security import security_path_chroot
-from kemu.linux.stat import S_ISLNK, STATX_BASIC_STATS
+from kemu.linux.stat import STATX_BASIC_STATS
 from kemu.linux.vfs.attr import chmod_common, chown_common, vfs_utimes
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import MAY_ACCESS, MAY_CHDIR, MAY_EXEC
@@ -28,8 +27,7 @@ from kemu.linux.vfs.dir_ops import (
 )
 from kemu.linux.vfs.file_table import get_file
 from kemu.linux.vfs.fs_struct import current_fs, set_fs_pwd, set_fs_root
-from kemu.linux.vfs.libfs import simple_lookup
-from kemu.linux.vfs.mounts import mnt_drop_write, mnt_want_write, mntget
+from kemu.linux.vfs.mounts import mnt_drop_write, mnt_want_write
 from kemu.linux.vfs.permission import inode_permission
 from kemu.linux.vfs.stat import vfs_getattr
 from kemu.linux.vfs.types import File, Kstat
@@ -42,54 +40,7 @@ UMOUNT_NOFOLLOW = 8
 
 def kern_path(name: str, flags: int, path: Path) -> int:
     """``int kern_path(const char *name, unsigned int flags, struct path *path)``"""
-    if this.chooser is None and this.watch is None and not flags & ~LOOKUP_FOLLOW:
-        found = _in_dcache(name, flags, path)
-        if found <= 0:
-            return found
     return filename_lookup(AT_FDCWD, getname(name), flags, path)
-
-
-def _in_dcache(name: str, flags: int, path: Path) -> int:
-    """The walk of a plain path through directories that live in the dcache alone, by a task that may do everything.
-
-    Nothing of what it leaves out (permissions, mounts, symlinks, other file systems) has a say then. Return: 0 with a referenced ``path``;
-    -ENOENT; 1 if the ordinary walk must be done.
-    """
-    task = this.task
-    cred = task.cred
-    if cred is None:
-        cred = current_cred()
-    if cred.caps != CAP_FULL_SET or not name or name[-1] == "/" or len(name) >= 1000:
-        return 1
-    fs = task.fs
-    if fs is None:
-        fs = current_fs()
-    start = fs.root if name[0] == "/" else fs.pwd
-    dentry = start.dentry
-    for part in name.encode("utf-8", "surrogateescape").split(b"/"):
-        if not part:
-            continue
-        inode = dentry.d_inode
-        if inode is None or inode.i_op.lookup is not simple_lookup:
-            return 1
-        table = dentry.d_subdirs
-        child = table.get(part) if table is not None else None
-        if child is None:
-            return 1 if part in _DOTS or len(part) > 255 else -ENOENT
-        if child.d_lockref < 0 or child.d_flags & DCACHE_MANAGED_DENTRY or child.d_inode is None:
-            return 1
-        dentry = child
-        if S_ISLNK(child.d_inode.i_mode) and flags & LOOKUP_FOLLOW:
-            return 1
-    if dentry is start.dentry:
-        return 1
-    dentry.d_lockref += 1
-    path.mnt = mntget(start.mnt)
-    path.dentry = dentry
-    return 0
-
-
-_DOTS = (b".", b"..")
 
 
 def path_permission(path: Path, mask: int) -> int:

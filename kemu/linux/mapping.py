@@ -2,7 +2,6 @@
 """struct address_space and its flags (include/linux/fs.h, include/linux/pagemap.h). Ports import it from kemu.linux.pagemap."""
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.gfp import __GFP_NORETRY, __GFP_NOWARN, GFP_HIGHUSER_MOVABLE
@@ -23,14 +22,13 @@ MAX_XAS_ORDER = XA_CHUNK_SHIFT * 2 - 1
 class AddressSpace:
     """``struct address_space``: the page cache of ``host``."""
 
-    __slots__ = ("a_ops", "flags", "gfp_mask", "host", "i_mmap_writable", "i_pages", "i_run", "i_private_data", "i_private_list", "i_private_lock", "invalidate_lock", "max_order",
+    __slots__ = ("a_ops", "flags", "gfp_mask", "host", "i_mmap_writable", "i_pages", "i_private_data", "i_private_list", "i_private_lock", "invalidate_lock", "max_order",
                  "min_order", "nrpages", "wb_err", "writeback_index", "xa_lock", "__weakref__")
 
     def __init__(self, host: Any = None, a_ops: Any = None):
         self.host = host
         self.a_ops = a_ops
-        self.i_pages: dict[int, Page] = {}      # unset while there is an i_run
-        self.i_run: Callable[[], None] | None = None            # makes the folios of a run that no one has asked for yet
+        self.i_pages: dict[int, Page] = {}
         self.nrpages = 0
         self.flags = 0
         self.gfp_mask = GFP_HIGHUSER_MOVABLE
@@ -44,13 +42,6 @@ class AddressSpace:
         self.xa_lock = spinlock_t("i_pages.xa_lock")     # i_pages.xa_lock
         self.wb_err = 0
         self.writeback_index = 0
-
-    def __getattr__(self, name: str) -> Any:
-        """``i_pages`` while it is unset: its folios are made."""
-        if name != "i_pages" or self.i_run is None:
-            raise AttributeError(name)
-        self.i_run()
-        return self.i_pages
 
 
 @custom("include/linux/fs.h", "file_ra_state", "plain fields")

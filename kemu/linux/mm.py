@@ -149,10 +149,6 @@ def folio_try_get(folio: Page) -> bool:
 @dup("include/linux/mm.h")
 def folio_put(folio: Page) -> None:
     """``void folio_put(struct folio *folio)``: frees at zero."""
-    n = folio.refcount
-    if n > 1 and this.watch is None and folio.kind not in FROZEN:
-        folio.refcount = n - 1
-        return
     put_page_last(folio)
 
 

@@ -44,13 +44,11 @@ from kemu.linux.vfs.libfs import (
     simple_unlink,
 )
 from kemu.linux.vfs.open import finish_open
-from kemu.linux.vfs.quick import plain_create
 from kemu.linux.vfs.ram_pages import generic_file_write_iter, page_symlink, ram_aops
 from kemu.linux.vfs.read_write import generic_file_llseek
 from kemu.linux.vfs.stat import page_symlink_inode_operations
 from kemu.linux.vfs.super import get_tree_nodev, kill_anon_super
 from kemu.linux.vfs.types import File, FileSystemType, Inode, file_operations, inode_operations
-from kemu.linux.vfs.whole import never_fails
 
 RAMFS_MAGIC = 0x858458F6
 RAMFS_DEFAULT_MODE = 0o755
@@ -158,8 +156,8 @@ def ramfs_tmpfile(idmap: Any, dir: Inode, file: File, mode: int) -> int:
 ramfs_dir_inode_operations = inode_operations(
     create=ramfs_create, lookup=simple_lookup, link=simple_link, unlink=simple_unlink, symlink=ramfs_symlink, mkdir=ramfs_mkdir,
     rmdir=simple_rmdir, mknod=ramfs_mknod, rename=simple_rename, tmpfile=ramfs_tmpfile)
-plain_create.append(ramfs_create)
-never_fails.append(ramfs_create)
+
+
 @port_of("fs/ramfs/inode.c", "ramfs_show_options")
 def ramfs_show_options(m: SeqFile, root: Dentry) -> int:
     """``int ramfs_show_options(struct seq_file *m, struct dentry *root)``: 0"""

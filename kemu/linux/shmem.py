@@ -43,7 +43,7 @@ from kemu.linux.super_types import SB_I_VERSION, SB_KERNMOUNT, SB_NOSEC, SB_NOUS
 from kemu.linux.truncate import truncate_inode_pages_final, truncate_pagecache
 from kemu.linux.types import Ref, arch
 from kemu.linux.uio import copy_folio_to_iter, iov_iter_zero
-from kemu.linux.vfs.attr import plain_setattr, setattr_copy, setattr_prepare
+from kemu.linux.vfs.attr import setattr_copy, setattr_prepare
 from kemu.linux.vfs.basic import Qstr
 from kemu.linux.vfs.constants import ATTR_MODE, ATTR_SIZE, FS_USERNS_MOUNT, MAX_LFS_FILESIZE, NAME_MAX
 from kemu.linux.vfs.inode import clear_inode, inode_just_drop, iput, new_inode
@@ -74,9 +74,7 @@ from kemu.linux.vfs.libfs import (
 )
 from kemu.linux.vfs.one import WHITEOUT_DEV, WHITEOUT_MODE
 from kemu.linux.vfs.open import finish_open
-from kemu.linux.vfs.quick import plain_create
 from kemu.linux.vfs.ram_pages import generic_file_write_iter, noop_dirty_folio
-from kemu.linux.vfs.ram_runs import writes_whole_ranges
 from kemu.linux.vfs.read_write import generic_file_llseek
 from kemu.linux.vfs.stat import generic_fillattr
 from kemu.linux.vfs.super import get_tree_nodev, kill_anon_super
@@ -196,15 +194,6 @@ def shmem_recalc_inode(inode: Any, alloced: int) -> None:
     if freed > 0:
         inode.i_blocks -= freed << arch.PAGE_SHIFT - 9
         shmem_inode_unacct_blocks(inode, freed)
-
-
-def _account_run(inode: Any, nr: int) -> bool:
-    """For writes of whole ranges: room for ``nr`` more pages."""
-    if shmem_inode_acct_blocks(inode, nr):
-        return False
-    inode.alloced += nr
-    inode.i_blocks += nr << arch.PAGE_SHIFT - 9
-    return True
 
 
 @custom(C, "shmem_reserve_inode",
@@ -354,7 +343,6 @@ def shmem_file_read_iter(iocb: Kiocb, to: Any) -> int:
 
 
 shmem_aops = address_space_operations(dirty_folio=noop_dirty_folio, write_begin=shmem_write_begin, write_end=shmem_write_end)
-writes_whole_ranges(shmem_aops, _account_run)
 
 
 def shmem_truncate_range(inode: Any, lstart: int) -> None:
@@ -704,8 +692,6 @@ shmem_dir_inode_operations = inode_operations(
     getattr=shmem_getattr, create=shmem_create, lookup=simple_lookup, link=shmem_link, unlink=shmem_unlink, symlink=shmem_symlink,
     mkdir=shmem_mkdir, rmdir=shmem_rmdir, mknod=shmem_mknod, rename=shmem_rename2, tmpfile=shmem_tmpfile, setattr=shmem_setattr,
     listxattr=shmem_listxattr, set_acl=simple_set_acl)
-plain_create.append(shmem_create)
-plain_setattr[shmem_setattr] = True
 shmem_special_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, listxattr=shmem_listxattr,
                                                   set_acl=simple_set_acl)
 shmem_short_symlink_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, get_link=simple_get_link,

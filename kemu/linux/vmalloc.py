@@ -13,8 +13,6 @@ PAGE_KERNEL = 0
 
 
 def _fails(what: str) -> bool:
-    if this.chooser is None and this.watch is None:
-        return False
     might_alloc(GFP_KERNEL)
     return should_fail("fail_vmalloc", what)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kemu.machine import region as region_mod
@@ -18,7 +18,7 @@ from kemu.machine.pages import PageAllocator
 from kemu.machine.printk import Log
 from kemu.machine.region import Region
 from kemu.machine.sched import Clock, Scheduler, Task
-from kemu.machine.series import Series
+from kemu.machine.series import Series, ShortForms, undisturbed
 from kemu.machine.slab import Slab
 from kemu.machine.vmalloc import Kmap, VmSpace
 
@@ -33,10 +33,13 @@ class Machine:
 
     ``memory``: bytes of RAM (the mapping is lazy: what is not touched costs nothing). ``page_size``: 4096, 16384 or 65536. ``bits``: width
     of unsigned long. ``series``: the patch series that this kernel is built with. ``config``: ``{"CONFIG_X": bool}`` on top of ``kemu.machine.config.DEFAULT_CONFIG``. ``chooser`` decides, ``watch`` is told.
+    ``short``: short forms of functions, for a machine that has neither; those that leave out what one of ``series`` changes are not taken. As soon as
+    there is a chooser or a watch the functions themselves run again.
     """
 
     def __init__(self, *, memory: int = 64 << 20, page_size: int = 4096, bits: int = 64, config: dict[str, bool] | None = None,
-                 cmdline: str = "", series: list[Series] | None = None, chooser: Chooser | None = None, watch: Watch | None = None):
+                 cmdline: str = "", series: list[Series] | None = None, chooser: Chooser | None = None, watch: Watch | None = None,
+                 short: Sequence[ShortForms] = ()):
         if page_size not in (4096, 16384, 65536):
             raise ValueError(f"page size {page_size}: one of 4096, 16384, 65536")
         self.page_shift = page_size.bit_length() - 1
@@ -44,8 +47,11 @@ class Machine:
         self.config = Config(config)
         self.cmdline = cmdline
         self.series = series or []
-        self.chooser = chooser
-        self.watch = watch
+        if short and (chooser is not None or watch is not None):
+            raise ValueError("short forms are for a machine without a chooser and a watch")
+        self.short = undisturbed(short, self.series)
+        self._chooser = chooser
+        self._watch = watch
         self.counters = Counters()
         self.clock = Clock()
         self.mem = Memory(max(64, memory >> self.page_shift), self.page_shift, self.counters)
@@ -66,6 +72,37 @@ class Machine:
         self.exit_hooks: list[Callable[[], None]] = []
         self.closed = False
 
+    # ------------------------------------------------------------ who decides, who is told
+
+    @property
+    def chooser(self) -> Chooser | None:
+        """Who decides. From the first one on no short form is used."""
+        return self._chooser
+
+    @chooser.setter
+    def chooser(self, chooser: Chooser | None) -> None:
+        if chooser is not None:
+            self.run_long()
+        self._chooser = chooser
+
+    @property
+    def watch(self) -> Watch | None:
+        """Who is told. From the first one on no short form is used."""
+        return self._watch
+
+    @watch.setter
+    def watch(self, watch: Watch | None) -> None:
+        if watch is not None:
+            self.run_long()
+        self._watch = watch
+
+    def run_long(self) -> None:
+        """From now on every function runs itself. What short forms have left is what the functions would have left."""
+        if self.short:
+            self.short = []
+            if self._saved and this.machine is self:
+                series_mod.activate(self.series)
+
     # ------------------------------------------------------------ being the current one
 
     def __enter__(self) -> Machine:
@@ -73,8 +110,8 @@ class Machine:
         if 0 < young[0] < YOUNG_OBJECTS:
             gc.set_threshold(YOUNG_OBJECTS, *young[1:])
             self._collector = young
-        self._saved.append((this.save(), (arch.PAGE_SHIFT, arch.BITS_PER_LONG), statics_mod.enter(self._statics),
-                            series_mod.activate(self.series)))
+        self._saved.append((this.save(), (arch.PAGE_SHIFT, arch.BITS_PER_LONG), statics_mod.enter(self._statics)))
+        series_mod.activate([*self.series, *self.short])
         arch.set(self.page_shift, self.bits)
         this.machine = self
         this.mem = self.mem
@@ -89,10 +126,11 @@ class Machine:
     def __exit__(self, *exc: object) -> None:
         if len(self._saved) == 1:
             self.sched.kill_all()
-        saved, (shift, bits), statics, series = self._saved.pop()
-        series_mod.activate(series)
+        saved, (shift, bits), statics = self._saved.pop()
         statics_mod.leave(statics)
         this.restore(saved)
+        outer: Machine | None = this.machine
+        series_mod.activate([*outer.series, *outer.short] if outer is not None else [])
         arch.set(shift, bits)
         if not self._saved:
             if self._collector is not None:

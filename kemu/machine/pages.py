@@ -7,7 +7,6 @@ themselves: kind, reference count, flags, mapping, owner. A page that was never 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from kemu.machine.current import NULL, this
@@ -74,38 +73,15 @@ class PageAllocator:
     Freed frames wait in a queue before they are used again, so that a use after free meets its own page and not a stranger's.
     """
 
-    __slots__ = ("exhausted", "free_lists", "mem", "next_pfn", "pages", "top_pfn", "_ledger", "_later")
+    __slots__ = ("exhausted", "free_lists", "mem", "next_pfn", "pages", "top_pfn")
 
     def __init__(self, mem: Memory):
         self.mem = mem
         self.exhausted = False                     # whether an allocation has failed for want of frames
-        self.pages: dict[int, Page] = {}          # head pfn -> Page, allocated ones; unset while _later has something
-        self._ledger = self.pages
-        self._later: dict[int, Callable[[], None]] = {}     # runs in use whose Pages no one has asked for yet
+        self.pages: dict[int, Page] = {}          # head pfn -> Page, allocated ones
         self.free_lists: dict[int, deque[int]] = {}
         self.next_pfn = 16                         # low frames stay unused, as the first 64 KiB do on a PC
         self.top_pfn = mem.nr_pages                # frames from here up are carved off by reserve()
-
-    def later(self, key: int, make: Callable[[], None]) -> None:
-        """Frames are in use that are a file's and nothing else: ``make`` makes their Pages when someone asks for them, see :meth:`made`."""
-        if not self._later:
-            del self.pages
-        self._later[key] = make
-
-    def made(self, key: int, run: dict[int, Page]) -> None:
-        """The Pages of what was promised with :meth:`later`."""
-        self._ledger.update(run)
-        del self._later[key]
-        if not self._later:
-            self.pages = self._ledger
-
-    def __getattr__(self, name: str) -> Any:
-        """``pages`` while it is unset: all of them are made."""
-        if name != "pages":
-            raise AttributeError(name)
-        for make in list(self._later.values()):
-            make()
-        return self.pages
 
     def reserve(self, nr: int) -> int:
         """Carve ``nr`` frames off the top of memory (boot-time reservations, images); returns the first pfn or -1."""
@@ -177,7 +153,7 @@ class PageAllocator:
         else:
             mem.state.update(dict.fromkeys(range(pfn, pfn + n), UNINIT))
         page = Page(pfn, order, kind)
-        self._ledger[pfn] = page
+        self.pages[pfn] = page
         c = mem.counters
         c.pages_allocated += n
         c.pages_in_use += n
@@ -191,7 +167,7 @@ class PageAllocator:
         """Give a run back: its bytes become FREE_PAGE."""
         mem = self.mem
         pfn, n = page.pfn, 1 << page.order
-        if self._ledger.pop(pfn, None) is not page:
+        if self.pages.pop(pfn, None) is not page:
             raise KernelBug(f"BUG: Bad page state: double free of pfn {pfn:#x} in {caller_function()[0]}", [repr(page)], function=caller_function()[0])
         mem.set_free(pfn, n)
         waiting = self.free_lists.get(page.order)

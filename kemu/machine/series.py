@@ -18,7 +18,7 @@ from __future__ import annotations
 import linecache
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
 
@@ -95,7 +95,7 @@ class Series:
     def _modules(self) -> list[ModuleType]:
         out = []
         for name, mod in list(sys.modules.items()):
-            if mod is not None and any(name == p or name.startswith(p + ".") for p in self.packages):
+            if mod is not None and _within(name, self.packages):
                 out.append(mod)
         return out
 
@@ -156,35 +156,58 @@ def _attributes(obj: Any) -> list[str]:
     return names
 
 
-class Unedited:
-    """``ok`` as long as no applied series replaces one of ``functions``: then a loop may do what they do without calling them."""
+class ShortForms(Series):
+    """Functions that leave what others would leave, in fewer steps, for a machine that nobody looks into.
 
-    __slots__ = ("functions", "ok")
+    ``packages`` have the names that are replaced, in their modules and nowhere else. ``stands_for`` are the modules, or packages of them, whose
+    functions the short ones leave out: see :meth:`meets`. What a short form leaves does not depend on it: it may be taken away at any call.
+    """
 
-    def __init__(self, *functions: Any):
-        self.functions = functions
-        self.ok = True
-        _unedited.append(self)
-        self.look()
+    def __init__(self, name: str, packages: tuple[str, ...], stands_for: tuple[str, ...], title: str = ""):
+        super().__init__(name, packages, title)
+        self.stands_for = stands_for
 
-    def look(self) -> None:
-        self.ok = not any(id(fn) in s.replacements for s in _active for fn in self.functions)
+    def meets(self, series: Series) -> bool:
+        """Whether ``series`` changes something that the short forms leave out: then they have to stay away."""
+        return any(_within(getattr(old, "__module__", None) or type(old).__module__, self.stands_for) for old, _ in series.replacements.values())
+
+    def _names(self, which: int) -> list[tuple[ModuleType, str, Any, Any]]:
+        """(module, name, original, replacement) of each name that refers to the original (0) or to the replacement (1)."""
+        wanted = {id(pair[which]): pair for pair in self.replacements.values()}
+        here = {new.__module__ for _, new in self.replacements.values()}        # the module of the short forms itself sees the originals
+        return [(mod, name, *wanted[id(value)]) for mod in self._modules() if mod.__name__ not in here
+                for name, value in list(vars(mod).items()) if id(value) in wanted]
+
+    def _find_sites(self) -> None:
+        self._sites = [(lambda v, m=mod, n=name: setattr(m, n, v), old, new)                    # type: ignore[misc]
+                       for mod, name, old, new in self._names(0)]
+
+    def revert(self) -> None:
+        """Put the originals back, also into modules that were imported meanwhile."""
+        super().revert()
+        if self._sites_for != len(sys.modules):
+            for mod, name, old, _ in self._names(1):
+                setattr(mod, name, old)
 
 
-_unedited: list[Unedited] = []
+def _within(module: str, packages: tuple[str, ...]) -> bool:
+    return any(module == p or module.startswith(p + ".") for p in packages)
+
+
+def undisturbed(short: Sequence[ShortForms], series: Sequence[Series]) -> list[ShortForms]:
+    """Those of ``short`` that leave out nothing that one of ``series`` changes."""
+    return [s for s in short if not any(s.meets(other) for other in series)]
+
+
 _active: list[Series] = []
 
 
-def activate(wanted: list[Series]) -> list[Series]:
-    """Make exactly ``wanted`` the applied series; returns what was applied before, for the way back."""
-    before = list(_active)
-    if before == wanted:
-        return before
-    for s in reversed(before):
+def activate(wanted: Sequence[Series]) -> None:
+    """Make exactly ``wanted`` the applied series."""
+    if _active == list(wanted):
+        return
+    for s in reversed(_active):
         s.revert()
     for s in wanted:
         s.apply()
     _active[:] = wanted
-    for u in _unedited:
-        u.look()
-    return before

@@ -192,12 +192,32 @@ def contents(place: Path) -> Iterator[bytes | int]:
         yield n
 
 
-EMPTY = hashlib.sha256().hexdigest()
-
-
-def _in_ram(path: Path) -> bool:
-    """Whether a file of no bytes need not be opened to be known: its file system has nothing behind it, and nobody listens."""
-    return this.chooser is None and this.watch is None and path.mnt.mnt_sb.s_type.name in ("rootfs", "ramfs", "tmpfs")
+def digest_of(w: _Walk, path: Path, name: bytes) -> tuple[int, str | None]:
+    """A file's sha256: (0, digest), (1, None) for a file beyond the cap or the limit, or (a negative errno, None)."""
+    limit = w.limit
+    if limit is not None and limit.over:
+        return 1, None
+    file = file_open_root(path, "", O_RDONLY | O_NOFOLLOW | O_LARGEFILE, 0)
+    if IS_ERR(file):
+        return PTR_ERR(file), None
+    digest = hashlib.sha256()
+    chunk = w.chunk
+    pos = Ref(0)
+    dropped = 0
+    while True:
+        n = vfs_read(file, chunk, CHUNK, pos)
+        if n <= 0:
+            break
+        if pos.v > w.cap or limit is not None and not limit.take(n, name):
+            filp_close(file, None)
+            return 1, None
+        digest.update(memoryview(chunk)[:n])
+        if pos.v - dropped >= DROP_BEHIND:
+            invalidate_mapping_pages(file.f_mapping, 0, pos.v // this.mem.page_size - 1)
+            dropped = pos.v
+    filp_close(file, None)
+    task_work_run()
+    return (n, None) if n < 0 else (0, digest.hexdigest())
 
 
 class _Walk:
@@ -237,10 +257,8 @@ class _Walk:
             else:
                 f["target"] = os.fsdecode(bytes(buf[:n]))
         elif S_ISREG(mode):
-            if self.contents and not st.size and _in_ram(path):
-                f["sha256"] = EMPTY
-            elif self.contents:
-                n, f["sha256"] = self.read(path, name)
+            if self.contents:
+                n, f["sha256"] = digest_of(self, path, name)
                 if n == 1:
                     f["capped"] = True
                 else:
@@ -264,33 +282,6 @@ class _Walk:
             value = do_getxattr(path.mnt.mnt_idmap, path.dentry, name)
             out[os.fsdecode(name)] = None if isinstance(value, int) else value.hex()
         return 0, out
-
-    def read(self, path: Path, name: bytes) -> tuple[int, str | None]:
-        """(0, digest), (1, None) for a file beyond the cap or the limit, or (a negative errno, None)."""
-        limit = self.limit
-        if limit is not None and limit.over:
-            return 1, None
-        file = file_open_root(path, "", O_RDONLY | O_NOFOLLOW | O_LARGEFILE, 0)
-        if IS_ERR(file):
-            return PTR_ERR(file), None
-        digest = hashlib.sha256()
-        chunk = self.chunk
-        pos = Ref(0)
-        dropped = 0
-        while True:
-            n = vfs_read(file, chunk, CHUNK, pos)
-            if n <= 0:
-                break
-            if pos.v > self.cap or limit is not None and not limit.take(n, name):
-                filp_close(file, None)
-                return 1, None
-            digest.update(memoryview(chunk)[:n])
-            if pos.v - dropped >= DROP_BEHIND:
-                invalidate_mapping_pages(file.f_mapping, 0, pos.v // this.mem.page_size - 1)
-                dropped = pos.v
-        filp_close(file, None)
-        task_work_run()
-        return (n, None) if n < 0 else (0, digest.hexdigest())
 
     def list(self, path: Path, name: bytes) -> tuple[int, _Directory | None]:
         file = file_open_root(path, "", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0)

@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     view.add_argument("--faults", action="store_true", help="boot once for each call that can fail, with that call failing: what each boot ends in (exit code 1 if "
                       "one has a detector's report or leaves something behind; -v: every place)")
     parser.add_argument("--fail-nth", type=count(), default=0, metavar="N", help="the N-th call that can fail fails (as --faults counts them); with any view")
+    parser.add_argument("--no-short", action="store_true", help="run every function itself, and none in its short form: the same result, later")
     parser.add_argument("--json", action="store_true", help="one JSON object or array instead of text")
 
 
@@ -147,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
         if args.faults:
             return faults(args, lambda **o: boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, page_size=args.page_size, **o), options)
         limit = ReadLimit(args.read_limit) if args.read_limit else ReadLimit.for_image(os.stat(args.initrd).st_blocks * 512 if args.initrd else 0)
-        options = {"memory": args.memory_size, "limit": limit, **options}
+        options = {"memory": args.memory_size, "limit": limit, "short": short_forms(args), **options}
         result = boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, page_size=args.page_size,
                              tree=args.manifest or not (args.dmesg or args.initcalls or args.memory or args.mounts), after=after, **options)
     except MemoryError as e:
@@ -176,6 +177,15 @@ def run(args: argparse.Namespace) -> int:
     if not result.ok and result.ended == "panic":
         print(f"kemu: boot: {'; '.join([*wrong, str(result.error).split(chr(10))[0]])}", file=sys.stderr)
     return EXIT_FAILED if result.ok else EXIT_PANIC
+
+
+def short_forms(args: argparse.Namespace) -> list[Any]:
+    """What the boot may do in fewer steps: nothing if somebody looks into it."""
+    if args.no_short or args.fail_nth or args.memory:
+        return []
+    from initramfs.harness.short import forms
+
+    return forms()
 
 
 def told_fault(choices: Any) -> str:

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--design", metavar="NAME", action="append", default=[],
                         help="only this design (may be given several times); an archive also as layered, which then is what upstream does")
     parser.add_argument("--format", choices=FORMATS, default="text", help="everything as text or JSON, or a table of 75 columns for a cover letter")
+    parser.add_argument("--no-short", action="store_true", help="run every function itself, and none in its short form: the same figures, later")
     parser.add_argument("--json", action="store_true", help="--format json: one array, an object for each design and initrd")
 
 
@@ -36,7 +37,12 @@ def run(args: argparse.Namespace) -> int:
         if not os.stat(path).st_size:
             raise CommandError(f"{path}: EINVAL (Invalid argument): an empty initrd")
     try:
-        results = compare.measure_all(args.initrd, tuple(args.design))
+        if args.no_short:
+            results = compare.measure_all(args.initrd, tuple(args.design))
+        else:
+            from initramfs.harness.short import forms
+
+            results = compare.measure_all(args.initrd, tuple(args.design), forms())
     except MemoryError as e:
         raise CommandError(f"ENOMEM (Cannot allocate memory): {e}") from None
     for r in results if (args.json or args.format != "table") else ():

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.bug import BUG, WARN_ON_ONCE
-from kemu.linux.cred import CAP_CHOWN, CAP_FSETID, CAP_FULL_SET, capable_wrt_inode_uidgid, current_fsuid, in_group_p
-from kemu.linux.cred import g as cred_g
+from kemu.linux.cred import CAP_CHOWN, CAP_FSETID, capable_wrt_inode_uidgid, current_fsuid, in_group_p
 from kemu.linux.dcache import Dentry
 from kemu.linux.errno import EFBIG, EINVAL, EISDIR, EOPNOTSUPP, EOVERFLOW, EPERM
 from kemu.linux.honesty import dup
-from kemu.linux.stat import S_IALLUGO, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR, S_ISGID, S_ISLNK, S_ISUID
-from kemu.linux.super_types import SB_POSIXACL, SB_RDONLY
+from kemu.linux.stat import S_IALLUGO, S_IFDIR, S_IFMT, S_IFREG, S_ISDIR, S_ISGID, S_ISLNK, S_ISUID
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import (
     ATTR_ATIME,
@@ -45,10 +43,9 @@ from kemu.linux.vfs.inode_attr import (
     timestamp_truncate,
 )
 from kemu.linux.vfs.locking import inode_is_locked, inode_lock, inode_unlock
-from kemu.linux.vfs.mounts import MNT_READONLY, mnt_drop_write, mnt_want_write
+from kemu.linux.vfs.mounts import mnt_drop_write, mnt_want_write
 from kemu.linux.vfs.permission import inode_owner_or_capable, inode_permission
 from kemu.linux.vfs.types import File, Inode, iattr
-from kemu.machine.current import this
 
 INVALID_ID = 0xFFFF_FFFF
 
@@ -184,31 +181,6 @@ def notify_change(idmap: Any, dentry: Dentry, attr: iattr, delegated_inode: Any 
     return simple_setattr(idmap, dentry, attr)
 
 
-# ->setattr that have no one to ask -> whether a new size also sets the times: those that simple_setattr() and shmem_setattr() stand for
-plain_setattr: dict[Any, bool] = {None: False}
-
-
-def _plain(mnt: Any, inode: Inode) -> bool:
-    """May the attributes of ``inode`` be changed without notify_change()?
-
-    Where nobody listens and the task may do everything, it and ->setattr have only questions with a known answer. See vfs/quick.py.
-    """
-    if this.chooser is not None or this.watch is not None:
-        return False
-    cred = this.task.cred
-    if cred is None:
-        cred = cred_g.init_cred
-    op, sb, sem = inode.i_op, inode.i_sb, inode.i_rwsem
-    return (cred.caps == CAP_FULL_SET and op.setattr in plain_setattr and op.permission is None and inode.i_uid != INVALID_ID
-            and inode.i_gid != INVALID_ID and not inode.i_flags & (S_IMMUTABLE | S_APPEND) and (sem is None or sem.writer is None and not sem.readers)
-            and not sb.s_flags & SB_RDONLY and not mnt.mnt_flags & MNT_READONLY and not mnt.mnt_sb.s_readonly_remount and sb.s_op.dirty_inode is None)
-
-
-def _no_privileges(inode: Inode) -> bool:
-    """There is no attribute that could be a file capability: security_inode_need_killpriv() need not be asked."""
-    return inode.i_sb.s_xattr is None or not getattr(inode, "xattrs", True)
-
-
 def _locked_change(path: Path, attr: iattr) -> int:
     inode = path.dentry.d_inode
     inode_lock(inode)
@@ -250,11 +222,6 @@ def vfs_truncate(path: Path, length: int) -> int:
         return -EISDIR
     if kind != S_IFREG:
         return -EINVAL
-    if inode.i_size < length <= inode.i_sb.s_maxbytes and not inode.i_mapping.nrpages and (inode.i_sb.s_xattr is None or _no_privileges(inode)) and _plain(path.mnt, inode):
-        inode.i_size = length
-        if plain_setattr[inode.i_op.setattr]:
-            inode.i_ctime_sec, inode.i_ctime_nsec = inode.i_mtime_sec, inode.i_mtime_nsec = current_time(inode)
-        return 0
     error = inode_permission(path.mnt.mnt_idmap, inode, MAY_WRITE)
     if error:
         return error
@@ -270,12 +237,6 @@ def vfs_truncate(path: Path, length: int) -> int:
 def chmod_common(path: Path, mode: int) -> int:
     """``int chmod_common(const struct path *path, umode_t mode)``"""
     inode = path.dentry.d_inode
-    if inode.i_mode & S_IFMT != S_IFLNK and (inode.i_acl is None or not inode.i_sb.s_flags & SB_POSIXACL) and _plain(path.mnt, inode):
-        if mode & S_ISUID or mode & 0o2010 == 0o2010:
-            inode.i_flags &= ~S_NOSEC
-        inode.i_mode = mode & S_IALLUGO | inode.i_mode & ~S_IALLUGO
-        inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
-        return 0
     error = mnt_want_write(path.mnt)
     if error:
         return error
@@ -284,24 +245,10 @@ def chmod_common(path: Path, mode: int) -> int:
     return error
 
 
-def _chown_plain(path: Path, user: int, group: int) -> bool:
-    inode = path.dentry.d_inode
-    if inode.i_mode & (S_ISUID | S_ISGID) or not (inode.i_sb.s_xattr is None or _no_privileges(inode)) or not _plain(path.mnt, inode):
-        return False
-    if user & INVALID_ID != INVALID_ID:
-        inode.i_uid = user
-    if group & INVALID_ID != INVALID_ID:
-        inode.i_gid = group
-    inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
-    return True
-
-
 @dup("fs/open.c")
 def chown_common(path: Path, user: int, group: int) -> int:
     """``int chown_common(const struct path *path, uid_t user, gid_t group)``: (uid_t)-1 leaves it. Context: write access to the mount."""
     inode = path.dentry.d_inode
-    if _chown_plain(path, user, group):
-        return 0
     attr = iattr(ia_valid=ATTR_CTIME)
     if user & INVALID_ID != INVALID_ID:
         attr.ia_valid |= ATTR_UID
@@ -320,8 +267,6 @@ def vfs_fchown(file: File, user: int, group: int) -> int:
     """``int vfs_fchown(struct file *file, uid_t user, gid_t group)``"""
     path = file.f_path
     mnt = path.mnt
-    if _chown_plain(path, user, group):
-        return 0
     error = mnt_want_write(mnt)
     if error:
         return error
@@ -342,12 +287,6 @@ def vfs_utimes(path: Path, times: Any) -> int:
 
     Return: 0, -EINVAL for nanoseconds out of range, -EPERM, -EROFS.
     """
-    inode = path.dentry.d_inode
-    if (times is not None and 0 <= times[0].tv_nsec < 1_000_000_000 and 0 <= times[1].tv_nsec < 1_000_000_000 and _plain(path.mnt, inode)):
-        inode.i_atime_sec, inode.i_atime_nsec = atime = timestamp_truncate(times[0], inode)
-        inode.i_mtime_sec, inode.i_mtime_nsec = atime if times[1] is times[0] else timestamp_truncate(times[1], inode)
-        inode.i_ctime_sec, inode.i_ctime_nsec = current_time(inode)
-        return 0
     error = mnt_want_write(path.mnt)
     if error:
         return error

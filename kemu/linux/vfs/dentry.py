@@ -31,8 +31,7 @@ DCACHE_OP_REAL, DCACHE_PAR_LOOKUP, DCACHE_NORCU, DCACHE_PERSISTENT = 1 << 23, 1 
 DCACHE_MANAGED_DENTRY = DCACHE_MOUNTED | DCACHE_NEED_AUTOMOUNT | DCACHE_MANAGE_TRANSIT
 
 HOW = "what d_lock, i_lock, rename_lock and the bucket locks of the C guard are dicts here, changed in one step: none of them is taken"
-# moved: counts what takes a directory's name away or puts something over it (kemu/linux/vfs/known.py)
-g = statics(dentry_cache=None, in_lookup={}, moved=0)
+g = statics(dentry_cache=None, in_lookup={})
 empty_name, slash_name, dotdot_name = Qstr(b""), Qstr(b"/"), Qstr(b"..")
 
 
@@ -263,8 +262,6 @@ def __d_drop(dentry: Dentry) -> None:
     """``void __d_drop(struct dentry *dentry)``: lookups do not find it any more."""
     if dentry.d_hashed:
         dentry.d_hashed = False
-        if dentry.d_flags & DCACHE_ENTRY_TYPE == DCACHE_DIRECTORY_TYPE:
-            g.moved += 1
         d_hash_del(dentry)
 
 
@@ -274,8 +271,6 @@ names("custom", "fs/dcache.c", "d_drop", how=HOW)
 
 def dentry_unlink_inode(dentry: Dentry) -> None:
     inode = dentry.d_inode
-    if dentry.d_flags & DCACHE_ENTRY_TYPE == DCACHE_DIRECTORY_TYPE:
-        g.moved += 1
     dentry.d_flags &= ~DCACHE_ENTRY_TYPE
     dentry.d_inode = None
     inode.i_dentry.remove(dentry)

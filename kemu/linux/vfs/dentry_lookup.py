@@ -39,7 +39,6 @@ from kemu.linux.vfs.dentry import (
     finish_dput,
     g,
 )
-from kemu.linux.vfs.dentry import g as dentry_g
 from kemu.linux.vfs.dentry_alloc import __d_alloc, _set_inode, _set_parent
 from kemu.linux.vfs.types import Inode
 from kemu.machine.current import NULL, this
@@ -185,7 +184,6 @@ def __d_move(dentry: Dentry, target: Dentry) -> None:
     if WARN_ON(dentry is target):
         return
     BUG_ON(d_ancestor(target, dentry) is not None)
-    dentry_g.moved += 1
     old_parent = dentry.d_parent
     if target.d_flags & DCACHE_PAR_LOOKUP:
         d_lookup_done(target)
@@ -311,5 +309,4 @@ def d_set_mounted(dentry: Dentry) -> int:
     if d_mountpoint(dentry):
         return -EBUSY
     dentry.d_flags |= DCACHE_MOUNTED
-    dentry_g.moved += 1
     return 0

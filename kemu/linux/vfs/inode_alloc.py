@@ -165,12 +165,6 @@ def get_next_ino() -> int:
 @dup("fs/inode.c")
 def new_inode(sb: SuperBlock) -> Inode:
     """``struct inode *new_inode(struct super_block *sb)``: unhashed, without I_NEW, on the superblock's list; None on failure."""
-    if this.watch is None and this.chooser is None and sb.s_op.alloc_inode is None and g.inode_cachep is not None:
-        g.inode_cachep.live += 1            # kmem_cache_alloc() of it, which cannot fail and tells no one
-        new = Inode()
-        inode_init_always_gfp(sb, new, GFP_NOFS)
-        sb.s_inodes[new] = None
-        return new
     inode = alloc_inode(sb)
     if inode is not None:
         inode_sb_list_add(inode)

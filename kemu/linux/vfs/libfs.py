@@ -25,7 +25,7 @@ from kemu.linux.statfs import kstatfs, u64_to_fsid
 from kemu.linux.super_types import SB_I_NODEV, SB_I_NOEXEC, SB_NOUSER, SuperBlock, super_operations
 from kemu.linux.types import arch
 from kemu.linux.vfs import inode as _inode
-from kemu.linux.vfs.attr import plain_setattr, setattr_copy, setattr_prepare
+from kemu.linux.vfs.attr import setattr_copy, setattr_prepare
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import ATTR_SIZE, I_DIRTY, IOP_XATTR, MAX_LFS_FILESIZE, NAME_MAX, S_ANON_INODE, S_PRIVATE
 from kemu.linux.vfs.fs_context import FsContext, fs_context_operations
@@ -294,7 +294,6 @@ def simple_setattr(idmap: Any, dentry: Dentry, attr: iattr) -> int:
     return 0
 
 
-plain_setattr[simple_setattr] = False
 
 # ------------------------------------------------------------------------- pseudo file systems
 

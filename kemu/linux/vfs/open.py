@@ -101,7 +101,6 @@ from kemu.linux.vfs.open_dentry import (  # noqa: F401
     vfs_open,
 )
 from kemu.linux.vfs.permission import inode_owner_or_capable, inode_permission
-from kemu.linux.vfs.quick import open_new
 from kemu.linux.vfs.types import File, Inode
 from kemu.linux.vfs.walk import (
     LAST_NORM,
@@ -126,7 +125,6 @@ from kemu.linux.vfs.walk import (
     step_into,
     terminate_walk,
 )
-from kemu.machine.current import this
 
 # ------------------------------------------------------------------------- by name
 
@@ -418,10 +416,6 @@ def do_file_open(dfd: int | File, name: Any, op: OpenFlags, root: Path | None = 
 @dup("fs/open.c")
 def filp_open(filename: str, flags: int, mode: int) -> File:
     """``struct file *filp_open(const char *filename, int flags, umode_t mode)``: relative to the task's root or pwd. Return: or ERR_PTR()."""
-    if this.chooser is None and this.watch is None:
-        file = open_new(filename, flags, mode)
-        if file is not None:
-            return file             # type: ignore[no-any-return]
     op = OpenFlags()
     err = build_open_flags(flags, mode, op)
     if err:

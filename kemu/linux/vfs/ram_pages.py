@@ -18,8 +18,6 @@ from kemu.linux.uio import IovIter, copy_from_iter, iov_iter_revert, iov_iter_tr
 from kemu.linux.vfs.constants import IOCB_APPEND
 from kemu.linux.vfs.inode_attr import file_update_time, mark_inode_dirty
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
-from kemu.linux.vfs.ram_runs import write_at_once, write_ranges, writes_whole_ranges
-from kemu.linux.vfs.read_write import written_at_once
 from kemu.linux.vfs.types import Inode, Kiocb, address_space_operations
 from kemu.machine.current import this
 from kemu.machine.pages import Page, PG_dirty
@@ -76,7 +74,6 @@ def noop_dirty_folio(mapping: AddressSpace, folio: Page) -> bool:
 
 ram_aops = address_space_operations(read_folio=simple_read_folio, write_begin=simple_write_begin, write_end=simple_write_end,
                                     dirty_folio=noop_dirty_folio)
-writes_whole_ranges(ram_aops, None)
 
 
 @dup("mm/filemap.c")
@@ -92,11 +89,6 @@ def generic_perform_write(iocb: Kiocb, i: IovIter) -> int:
         if this.task.pending_signal:
             status = -EINTR
             break
-        nbytes = write_ranges(mapping, i, pos)
-        if nbytes:
-            pos += nbytes
-            written += nbytes
-            continue
         nbytes = min(chunk - (pos & (chunk - 1)), i.count)
         folio_ref, fsdata = Ref(None), Ref(None)
         status = a_ops.write_begin(iocb, mapping, pos, nbytes, folio_ref, fsdata)
@@ -140,9 +132,6 @@ def generic_file_write_iter(iocb: Kiocb, from_: IovIter) -> int:
             ret = file_update_time(file) or generic_perform_write(iocb, from_)
     inode_unlock(inode)
     return ret
-
-
-written_at_once[generic_file_write_iter] = write_at_once
 
 
 @dup("fs/namei.c")

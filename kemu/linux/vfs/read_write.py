@@ -5,7 +5,6 @@ A position that C passes by pointer is a Ref. User memory is a Python buffer, ke
 """
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.bug import BUG_ON, WARN_ON
@@ -281,10 +280,6 @@ def vfs_iocb_iter_write(file: File, iocb: Kiocb, iter: IovIter) -> int:
     return ret
 
 
-# ->write_iter -> what does the same for kernel memory at once, where nobody listens: bytes, 0 if it cannot
-written_at_once: dict[Any, Callable[[File, int, int, Ref], int]] = {}
-
-
 def _write(file: File, it: IovIter, pos: Ref | None) -> int:
     kiocb = Kiocb()
     init_sync_kiocb(kiocb, file)
@@ -315,14 +310,6 @@ def __kernel_write(file: File, buf: int, count: int, pos: Ref | None) -> int:
 @dup("fs/read_write.c")
 def kernel_write(file: File, buf: int, count: int, pos: Ref | None) -> int:
     """``ssize_t kernel_write(struct file *file, const void *buf, size_t count, loff_t *pos)``: from kernel memory; ``pos`` moves."""
-    if pos is not None and count and this.chooser is None and this.watch is None and file.f_op.write is None:
-        at_once = written_at_once.get(file.f_op.write_iter)
-        done = at_once(file, buf, count, pos) if at_once is not None else 0
-        if done == count:
-            return done
-        if done:
-            rest = __kernel_write(file, buf + done, count - done, pos)
-            return done + rest if rest > 0 else done
     ret = rw_verify_area(WRITE, file, pos.v if pos is not None else None, count)
     if ret:
         return ret

@@ -35,7 +35,6 @@ from kemu.linux.errno import EACCES, EEXIST, ELOOP, ENOENT, ENOMEM, ENOTDIR, EST
 from kemu.linux.fcntl import AT_FDCWD
 from kemu.linux.honesty import custom
 from kemu.linux.path import path_get, path_put
-from kemu.linux.vfs import known
 from kemu.linux.vfs.basic import Path, Qstr
 from kemu.linux.vfs.constants import S_DEAD
 from kemu.linux.vfs.fs_struct import current_fs, get_fs_pwd, get_fs_root
@@ -387,19 +386,6 @@ def link_path_walk(name: Any, nd: Nameidata) -> int:
         nd.dir_mode = 0
         return 0
     rest: list[tuple[bytes, int]] = []
-    # known.py: a long path goes on where one with the same beginning has ended
-    first = pos
-    start = here = nd.path.dentry
-    lookup = known.plain_lookup() if size > known.LONG and not nd.flags & LOOKUP_IS_SCOPED else None
-    plain = lookup is not None and nd.inode.i_op.lookup is lookup
-    if plain:
-        at, n = known.beginning(start, name[pos:])
-        if n and pos + n < size and name[pos + n] != 0x2F:
-            nd.path = Path(nd.path.mnt, dget(at))
-            dput(start)
-            nd.inode = at.d_inode
-            here = at
-            pos += n
     while True:
         err = lookup_inode_permission_may_exec(nd.path.mnt.mnt_idmap, nd.inode)
         if err:
@@ -409,7 +395,6 @@ def link_path_walk(name: Any, nd: Nameidata) -> int:
             end = size
         last = name[pos:end]
         nd.last = last
-        begin = pos
         nd.last_slash = end < size
         if last == b"..":
             nd.last_type = LAST_DOTDOT
@@ -427,8 +412,6 @@ def link_path_walk(name: Any, nd: Nameidata) -> int:
                 nd.dir_uid = nd.inode.i_uid
                 nd.dir_mode = nd.inode.i_mode
                 nd.flags &= ~LOOKUP_PARENT
-                if plain and begin > first:
-                    known.remember(start, name[first:begin], here)
                 return 0
             name, pos = rest.pop()
             size = len(name)
@@ -440,13 +423,9 @@ def link_path_walk(name: Any, nd: Nameidata) -> int:
                 return int(link)
             rest.append((name, pos))
             name, pos, size = link, 0, len(link)
-            plain = False
             continue
         if not d_can_lookup(nd.path.dentry):
             return -ENOTDIR
-        if plain:
-            plain = nd.last_type == LAST_NORM and known.is_step(here, nd.path.dentry, lookup)
-            here = nd.path.dentry
 
 
 @custom("fs/namei.c", "path_init", "walks with references from the start: there is no RCU walk")

@@ -21,6 +21,7 @@ from kemu.linux.task_work import task_work_run
 from kemu.linux.types import this
 from kemu.linux.vfs.namespace import vfs_kern_mount
 from kemu.machine.region import Region
+from kemu.machine.series import ShortForms
 from kemu.plugins import installed_objects, load_object
 
 GROUP = "kemu.backends"
@@ -97,6 +98,10 @@ class Backend:
 
     def series(self) -> list[Series]:
         """The series that the ported code needs for it; asked for before the machine is made."""
+        return []
+
+    def short(self) -> list[ShortForms]:
+        """Short forms of functions that take long for it, for a machine that nobody looks into."""
         return []
 
     def open(self, images: Sequence[Placed], medium: Medium) -> Source | int:
