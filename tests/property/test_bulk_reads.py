@@ -25,7 +25,7 @@ from kemu.linux.types import Ref
 from kemu.linux.vfs.open import file_open_root
 from kemu.machine.current import this
 from kemu.report.walk import walk
-from tests.property.test_quick import Told, Unmoved
+from tests.property.left import Told, Unmoved
 from tests.unit.erofs_memback.test_zread import COMPRESSED
 
 from erofs_memback.harness.mount import MountError, mounted, settle

@@ -7,14 +7,16 @@ they made; the page allocator by its results. ``WRITERS`` lists every place that
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any
 
 import pytest
 
 import kemu.linux.blk_core as blk_core
 import kemu.linux.brd as brd
-import kemu.linux.vfs.ram_runs as ram_runs
 from kemu.linux.blk_types import REQ_OP_MASK, REQ_OP_READ
+from kemu.linux.short.new_file import new_file
+from kemu.linux.short.ram_runs import fill_new
 from kemu.machine.memory import Memory
 from kemu.machine.pages import PageAllocator
 
@@ -29,7 +31,7 @@ WRITERS = {
     "kemu/machine/region.py": 1,            # the boot loader
     "kemu/linux/memblock.py": 1,            # poison
     "kemu/linux/lz4_decompress.py": 1,      # a decompressor
-    "kemu/linux/vfs/ram_runs.py": 2,        # counted by the results of _write_run and fill_new
+    "kemu/linux/short/ram_runs.py": 2,        # counted by the results of _write_run and fill_new
     "kemu/linux/brd.py": 1,                 # counted by bios
 }
 
@@ -92,8 +94,9 @@ class Recount:
             me.pages_allocated += (ret is not None) << order
 
         wrap(Memory, "copy", copied)
+        ram_runs = sys.modules[fill_new.__module__]
         wrap(ram_runs, "_write_run", wrote_run, nested=True)
-        wrap(ram_runs, "fill_new", wrote_run, nested=True)
+        wrap(sys.modules[new_file.__module__], "fill_new", wrote_run, nested=True)
         wrap(ram_runs, "_make_run", made_run)
         wrap(brd, "_transfer", transferred, nested=True)
         wrap(PageAllocator, "alloc", allocated)

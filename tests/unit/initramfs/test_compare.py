@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from kemu.cli import main
 from kemu.forge import compressors, cpio, tree
 from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
 from kemu.forge.erofs.writer import build
+from kemu.machine.series import ShortForms
 from tests.unit.initramfs.recount import WRITERS, Recount
 
 from initramfs.harness import compare, compare_views
+from initramfs.harness.short import forms
 from initramfs.harness.trials import INIT
 
 TOP = Path(__file__).resolve().parents[3]
@@ -74,7 +76,7 @@ def recount(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recount]:
     yield r
 
 
-def counted_again(recount: Recount, patch: pytest.MonkeyPatch, design: str, initrd: str) -> dict[str, Any]:
+def counted_again(recount: Recount, patch: pytest.MonkeyPatch, design: str, initrd: str, short: Sequence[ShortForms] = ()) -> dict[str, Any]:
     """kemu compare's result, with the counts from outside under "again"."""
     snapshots: list[dict[str, int]] = []
     find, read_file = compare.userspace.regular_files, compare.userspace.read_file
@@ -91,17 +93,19 @@ def counted_again(recount: Recount, patch: pytest.MonkeyPatch, design: str, init
     with patch.context() as p:
         p.setattr(compare.userspace, "regular_files", first_boot_over)
         p.setattr(compare.userspace, "read_file", read)
-        r = compare.measure(design, initrd)
+        r = compare.measure(design, initrd, short)
     assert r["ended"] == "init" and len(snapshots) == r["files"]
     r["again"] = {point: snapshots[-(-r["files"] // part) - 1] for point, part in (("10%", 10), ("50%", 2), ("all", 1))}
     return r
 
 
+@pytest.mark.parametrize("short", [[], forms()], ids=["long", "short"])
 @pytest.mark.parametrize(("design", "initrd"), CASES)
-def test_the_counters_say_what_the_calls_moved(made: dict[str, str], recount: Recount, monkeypatch: pytest.MonkeyPatch, design: str, initrd: str) -> None:
+def test_the_counters_say_what_the_calls_moved(made: dict[str, str], recount: Recount, monkeypatch: pytest.MonkeyPatch, design: str, initrd: str,
+                                               short: list[ShortForms]) -> None:
     if initrd not in made:
         pytest.skip("no zstd here")
-    r = counted_again(recount, monkeypatch, design, made[initrd])
+    r = counted_again(recount, monkeypatch, design, made[initrd], short)
     for point, counts in r["again"].items():
         assert {k: r["points"][point][k] for k in counts} == counts, point
 
