@@ -9,9 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from benchmarks.boot import _Nth
 from benchmarks.measure import Figure, times, tool
@@ -27,14 +25,14 @@ def layered4() -> list[Figure]:
     """Archive, image, compressed archive, image."""
     from kemu.forge.compressors import compress
 
-    from initramfs.harness import designs
+    from initramfs.harness.boots import boot_initrd
     from initramfs.harness.trials import cpio_archive, erofs_image
 
     packed = compress("gzip", cpio_archive("c", False))
     first = cpio_archive("a", False)
     data = first + erofs_image("b") + bytes(-len(first) % 4) + packed + bytes(5) + erofs_image("d", blocks=20)
     ends = []
-    best, median = times(lambda: ends.append(designs.boot("layered", data, tree=False)), 30)
+    best, median = times(lambda: ends.append(boot_initrd(data, design="layered", tree=False)), 30)
     line = "initrd: 4 segments, 2 of them mounted from memory"
     assert all(r.ok and line in r.log for r in ends), ends[0].log[-5:]
     return [Figure("a layered boot with 4 segments", f"{median * 1e3:.1f} ms (best {best * 1e3:.1f})", "< 20 ms", f"{HOW} layered4")]
@@ -42,21 +40,17 @@ def layered4() -> list[Figure]:
 
 def initerofs_sweep() -> list[Figure]:
     """The first fallible call of a boot of initerofs as posted fails, then the second, and so on."""
-    from kemu.machine.machine import Machine
-
-    from initramfs.harness import designs
+    from initramfs.harness.boots import boot_initrd
     from initramfs.harness.trials import erofs_image
 
     data = erofs_image("a", blocks=30)
-
-    def plain(m: Any) -> None:
-        m.parts["rodata"] = "plain"             # the posted code writes to constants in every boot
     t = time.perf_counter()
     n = 1
     ends: Counter[str] = Counter()
     while True:
         chooser = _Nth(n)
-        ends[designs.boot("initerofs-rfc", data, tree=False, prepare=plain, machine=partial(Machine, chooser=chooser)).ended] += 1
+        # the posted code writes to constants in every boot
+        ends[boot_initrd(data, design="initerofs-rfc", tree=False, rodata="plain", chooser=chooser).ended] += 1
         if chooser.count < n:
             break
         n += 1
@@ -157,7 +151,7 @@ def compare_usr() -> list[Figure]:
 def verified() -> list[Figure]:
     """What is hashed until /init can be opened: of an image as a whole, and block by block as it is read."""
     from initramfs import verify
-    from initramfs.harness import designs
+    from initramfs.harness.boots import boot_initrd
     from initramfs.harness.experiments_verify import segment
 
     how = f"{HOW} verified"
@@ -188,7 +182,7 @@ def verified() -> list[Figure]:
             verify.sha256, verify.block_digest = count_plain, count_block
             try:
                 t = time.perf_counter()
-                r = designs.boot("layered", given, tree=False, cmdline=f"initrd_segments={word}")
+                r = boot_initrd(given, design="layered", tree=False, cmdline=f"initrd_segments={word}")
                 seconds = time.perf_counter() - t
             finally:
                 verify.sha256, verify.block_digest = plain, block

@@ -13,7 +13,7 @@ from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from kemu.report import manifest
 
-Boot = Callable[..., BootResult]            # boot_initrd() with everything but prepare, after and tree
+Boot = Callable[..., BootResult]            # boot_initrd() with everything but prepare and after
 MANY = 1 << 20
 
 
@@ -22,31 +22,21 @@ def failing(n: int, m: Machine) -> Choices:
     choices = Choices(PlanSource(ListSource([]), faults=(n,) if n else ()))
     choices.arm_faults(MANY)
     m.chooser = this.chooser = choices
-    seen = m.parts.get("looks_for_init")
-    if seen is not None:
-        def unharmed() -> None:                 # who looks at the tree is no part of the boot
-            this.chooser = None
-            seen()
-            this.chooser = choices
-
-        m.parts["looks_for_init"] = unharmed
     return choices
 
 
 class One:
     """A boot with one failing call."""
 
-    def __init__(self, boot: Boot, n: int, options: dict[str, Any]):
+    def __init__(self, boot: Boot, n: int, prepare: Callable[[Machine], Any]):
         self.left: list[str] = []
         made: list[Choices] = []
-        prepare = options.get("prepare")
 
         def ready(m: Machine) -> None:
-            if prepare is not None:
-                prepare(m)
+            prepare(m)
             made.append(failing(n, m))
 
-        result = boot(**{**options, "prepare": ready, "tree": True, "after": lambda r: self.left.extend(leftovers(r.machine))})
+        result = boot(prepare=ready, after=lambda r: self.left.extend(leftovers(r.machine)))
         self.calls = made[0].fault_points
         self.fault: Fault | None = made[0].faults[0] if made[0].faults else None
         self.tree = result.tree
@@ -66,12 +56,12 @@ class One:
                 "left": [x for x in self.left if x not in without.left] if self.ended == "init" else [], "reports": [r for r in self.reports if r not in without.reports]}
 
 
-def sweep(boot: Boot, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def sweep(boot: Boot, prepare: Callable[[Machine], Any]) -> Iterator[dict[str, Any]]:
     """A row for each call that can fail, until a boot comes to its end before the n-th."""
-    without = One(boot, 0, options)
+    without = One(boot, 0, prepare)
     n = 1
     while True:
-        one = One(boot, n, options)
+        one = One(boot, n, prepare)
         if one.fault is None:
             return
         yield one.row(without)

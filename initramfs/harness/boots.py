@@ -2,20 +2,30 @@
 """Booting an initrd on a new machine: what ``kemu boot`` and the tests share."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kemu.linux.brd_init import brd_init  # noqa: F401 - an initcall
+from kemu.linux.init import initcalls as ported
+from kemu.linux.init import module_init, only_if
+from kemu.linux.overlayfs.super import ovl_init  # noqa: F401 - an initcall
 from kemu.machine import boot as machine_boot
 from kemu.machine.boot import BootResult
 from kemu.machine.chooser import Chooser, Watch
+from kemu.machine.current import this
 from kemu.machine.machine import Machine
+from kemu.machine.region import image_size
 from kemu.machine.series import ShortForms
 from kemu.report.manifest import Entry
 
+import initramfs.initramfs
+import initramfs.noinitramfs  # noqa: F401 - its initcall
+from erofs_memback.super import erofs_module_init
+from initramfs.harness.designs import Design, find, for_cmdline
+from initramfs.main import start_kernel
+
 if TYPE_CHECKING:
     from kemu.report.walk import ReadLimit
-
-DESIGNS = ("upstream", "initerofs-rfc", "layered", "initoverlayfs")
 
 
 def effective_cmdline(cmdline: str) -> str:
@@ -31,51 +41,79 @@ def mem_limit(cmdline: str) -> int:
     return min([n for n in sizes if n], default=0)
 
 
-def boot_initrd(initrd: bytes | str | None, *, cmdline: str = "", builtin: bytes | str | None = "default", at: int = 0,
-                config: dict[str, bool] | None = None, page_size: int = 4096, bits: int = 64, memory: int = 0, chooser: Chooser | None = None,
-                watch: Watch | None = None, tree: bool = True, prepare: Callable[[Machine], Any] | None = None,
-                after: Callable[[BootResult], Any] | None = None, initcalls: Sequence[Any] | None = None,
-                machine: Callable[..., Machine] = Machine, limit: ReadLimit | None = None, short: Sequence[ShortForms] = ()) -> BootResult:
-    """Boot ``initrd`` (bytes or a path) once, upstream's way.
+def boot_initrd(initrd: bytes | str | None, *, design: str | Design = "upstream", cmdline: str = "", builtin: bytes | str | None = "default", at: int = 0,
+                config: dict[str, bool] | None = None, page_size: int = 4096, bits: int = 64, memory: int = 0, initcalls: Iterable[Any] | None = None,
+                second_image: bytes | str | None = None, rodata: str = "", machine: Callable[..., Machine] = Machine, chooser: Chooser | None = None,
+                watch: Watch | None = None, prepare: Callable[[Machine], Any] | None = None, looks: Callable[[], Any] | None = None, tree: bool = True,
+                limit: ReadLimit | None = None, after: Callable[[BootResult], Any] | None = None, short: Sequence[ShortForms] = ()) -> BootResult:
+    """Boot ``initrd`` (bytes or a path) once. This is where all boots of the port are made.
 
-    ``builtin``: "default", "none" (or None), or an archive (bytes or a path). ``tree``: put the manifest of the tree that PID 1 sees when it
-    looks for init into the result; ``limit``: of what it reads. ``prepare`` and ``after`` are called with the machine current. ``initcalls``: another build's table.
-    ``machine`` makes the machine (an experiment's own has detectors); ``short``: its short forms, where nobody looks into it.
+    ``design``: its name, or a Design (a name also gets what the command line asks for). ``builtin``: "default", "none" (or None), or an archive (bytes or a
+    path). ``initcalls``: another build's table. ``second_image``: of a design that takes one. ``rodata``: what a write to constants is, see
+    :mod:`kemu.linux.rodata`. ``machine`` makes the machine (an experiment's own has detectors and its chooser), or it gets ``chooser`` and ``watch``;
+    ``short``: its short forms, where nobody looks into it.
+
+    Called with the machine current: ``prepare`` when everything is in place, last of all before the first instruction; ``looks`` when the kernel looks for the
+    init program, once, and with nothing failing and nobody preempted meanwhile; ``after`` at the end. ``tree``: the manifest of the tree that PID 1 sees
+    then is put into the result (unless there is a ``looks``); ``limit``: of what that reads.
     """
-    import kemu.linux.brd_init
-    import kemu.linux.overlayfs.super  # noqa: F401  (its initcall)
-    from kemu.linux.init import initcalls as ported
-    from kemu.linux.init import module_init, only_if
-    from kemu.machine.region import image_size
-
-    import initramfs.initramfs
-    import initramfs.noinitramfs  # noqa: F401  (its initcall)
-    from erofs_memback.super import erofs_module_init
-    from initramfs.main import start_kernel
-
-    if erofs_module_init.__name__ not in ported:
-        only_if("CONFIG_EROFS_FS")(module_init(erofs_module_init))
-
+    register_initcalls()
+    d = for_cmdline(find(design), cmdline) if isinstance(design, str) else design
     archive = machine_boot.default_builtin() if builtin == "default" else None if builtin == "none" else builtin
     ram = memory or machine_boot.memory_for(image_size(initrd) if initrd is not None else 0)
     ram = min(ram, mem_limit(cmdline) or ram)
-    choices: dict[str, Any] = {"chooser": chooser, "watch": watch} if machine is Machine else {}
+    more: dict[str, Any] = {"chooser": chooser, "watch": watch} if machine is Machine else {}
+    if d.series:                        # else the machine may have series of its maker's
+        more["series"] = list(d.series)
     if short:
-        choices["short"] = short
-    with machine(memory=ram, page_size=page_size, bits=bits, config=config, cmdline=effective_cmdline(cmdline), **choices) as m:
+        more["short"] = short
+    with machine(memory=ram, page_size=page_size, bits=bits, config={**d.config, **(config or {})}, cmdline=effective_cmdline(cmdline), **more) as m:
         machine_boot.load(m, initrd, archive, at)
-        if initcalls is not None:
-            m.parts["initcall_table"] = list(initcalls)
+        if rodata:
+            m.parts["rodata"] = rodata
+        if second_image is not None:
+            m.parts["second_image"] = second_image
         found: list[Entry] = []
-        if tree:
-            m.parts["looks_for_init"] = lambda: found.extend(seen_tree(limit=limit)) if not found else None
+        look = looks if looks is not None else (lambda: found.extend(seen_tree(limit=limit))) if tree else None
+        if look is not None:
+            m.parts["looks_for_init"] = _Once(m, look)
+        d.build(m, initcalls)
         if prepare is not None:
             prepare(m)
         result = machine_boot.run(m, start_kernel)
+        m.parts.pop("looks_for_init", None)
         result.tree = found if tree else None
         if after is not None:
             after(result)
     return result
+
+
+def register_initcalls() -> None:
+    """EROFS's module_init() is an initcall of this kernel; those of the other modules are registered where they are imported."""
+    if erofs_module_init.__name__ not in ported:
+        only_if("CONFIG_EROFS_FS")(module_init(erofs_module_init))
+
+
+class _Once:
+    """Somebody looks at the kernel who is no part of the boot: once, and the machine's Chooser is not asked meanwhile."""
+
+    __slots__ = ("look", "looked", "machine")
+
+    def __init__(self, machine: Machine, look: Callable[[], Any]):
+        self.machine = machine
+        self.look = look
+        self.looked = False
+
+    def __call__(self) -> None:
+        if self.looked:
+            return
+        self.looked = True
+        m, chooser = self.machine, this.chooser
+        m.chooser = this.chooser = None
+        try:
+            self.look()
+        finally:
+            m.chooser = this.chooser = chooser
 
 
 def seen_tree(cap: int | None = None, limit: ReadLimit | None = None) -> list[Entry]:

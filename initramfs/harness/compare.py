@@ -5,11 +5,13 @@ what of it stays when the init program has gone to another root.
 from __future__ import annotations
 
 import errno
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from kemu.forge.cpio import trailer
 from kemu.machine.boot import BootResult, memory_for, newc_entry
+from kemu.machine.current import this
 from kemu.machine.initcalls import compare as compare_tables
 from kemu.machine.initcalls import load
 from kemu.machine.machine import Machine
@@ -18,6 +20,7 @@ from kemu.machine.region import Region
 from kemu.machine.series import ShortForms
 
 from initramfs.harness import designs, userspace
+from initramfs.harness.boots import boot_initrd
 from initramfs.harness.trials import INIT, _file
 from initramfs.segments import EROFS_SUPER_MAGIC, split
 
@@ -122,11 +125,8 @@ def measure(design: str, path: str, short: Sequence[ShortForms] = ()) -> dict[st
         now = m.counters.as_dict()
         out["points"][point] = {k: now[k] for k in COUNTED}
 
-    def prepare(m: Machine) -> None:
-        m.parts["rodata"] = "plain"
-        m.parts["looks_for_init"] = lambda: mark(m, "init") if not out["points"] else None
-        if d.image:
-            m.parts["second_image"] = path
+    def looks() -> None:
+        mark(this.machine, "init")
 
     def after(result: BootResult) -> None:
         m = result.machine
@@ -158,13 +158,12 @@ def measure(design: str, path: str, short: Sequence[ShortForms] = ()) -> dict[st
 
     # a boot of its own finds the files' names: reading directories shall not be among what their contents cost
     files: list[str] = []
-    archive = small_archive() if d.image else path
-    designs.boot(d, archive, prepare=prepare, after=lambda result: files.extend(userspace.regular_files() if result.ok else ()), tree=False,
-                 short=short)
+    boot = functools.partial(boot_initrd, small_archive() if d.image else path, design=d, rodata="plain", second_image=path if d.image else None, looks=looks, tree=False,
+                             short=short)
+    boot(after=lambda result: files.extend(userspace.regular_files() if result.ok else ()))
     out["points"].clear()
-    designs.boot(d, archive, prepare=prepare, after=after, tree=False, short=short)
-    table = d.initcalls(load()) if d.initcalls is not None else list(load())
-    out["initcalls_moved"] = sum(line.startswith(">") for line in compare_tables(load(), table))
+    boot(after=after)
+    out["initcalls_moved"] = sum(line.startswith(">") for line in compare_tables(load(), d.table(load()) or []))
     return out
 
 

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The designs of an initial root file system, and booting with one: what ``kemu boot --design``, ``kemu compare`` and the experiments share."""
+"""The designs of an initial root file system: how a kernel is built with each."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kemu.machine.boot import BootResult
 from kemu.machine.initcalls import Entry, functions, load
 from kemu.machine.machine import Machine
 
 __harness__ = True
+DESIGNS = ("upstream", "initerofs-rfc", "layered", "initoverlayfs")
 
 
 @dataclass(frozen=True)
@@ -25,28 +25,24 @@ class Design:
     image: bool = False
     setup: Callable[[Machine], None] | None = None                          # of the machine: a disk, programs
 
-    def options(self, *, config: dict[str, bool] | None = None, initcalls: Any = None, prepare: Callable[[Machine], Any] | None = None,
-                machine: Callable[..., Machine] = Machine) -> dict[str, Any]:
-        """Arguments of boot_initrd() that make it this design's boot."""
-        table = list(initcalls) if initcalls is not None else None
+    def table(self, initcalls: Iterable[Entry] | None = None) -> list[Entry] | None:
+        """The initcalls of this design's build, from another build's table if there is one; None: as the kernel has them."""
         if self.initcalls is not None:
-            table = self.initcalls(table if table is not None else load())
+            return self.initcalls(list(initcalls) if initcalls is not None else load())
+        return list(initcalls) if initcalls is not None else None
 
-        def ready(m: Machine) -> None:
-            if self.replaced:
-                from kemu.linux.init import initcalls as ported
+    def build(self, m: Machine, initcalls: Iterable[Entry] | None = None) -> None:
+        """Make ``m`` a machine with a kernel of this design."""
+        table = self.table(initcalls)
+        if table is not None:
+            m.parts["initcall_table"] = table
+        if self.replaced:
+            from kemu.linux.init import initcalls as ported
 
-                for level in functions(m, ported).values():
-                    level[:] = [self.replaced.get(fn.__name__, fn) for fn in level]
-            if prepare is not None:
-                prepare(m)
-            if self.setup is not None:
-                self.setup(m)
-
-        def make(**o: Any) -> Machine:
-            return machine(series=list(self.series), **o)
-
-        return {"config": {**self.config, **(config or {})}, "initcalls": table, "prepare": ready, "machine": make}
+            for level in functions(m, ported).values():
+                level[:] = [self.replaced.get(fn.__name__, fn) for fn in level]
+        if self.setup is not None:
+            self.setup(m)
 
 
 def find(name: str) -> Design:
@@ -91,12 +87,3 @@ def for_cmdline(d: Design, cmdline: str) -> Design:
         verify.drop_refused()
         return populate()
     return replace(d, series=(*d.series, verify.series), config=config, replaced={**d.replaced, "populate_rootfs": populate_rootfs})
-
-
-def boot(design: str | Design, initrd: bytes | str | None, *, config: dict[str, bool] | None = None, initcalls: Any = None,
-         prepare: Callable[[Machine], Any] | None = None, machine: Callable[..., Machine] = Machine, **kw: Any) -> BootResult:
-    """Boot an initrd with a design; the other arguments are boot_initrd()'s."""
-    from initramfs.harness.boots import boot_initrd
-
-    d = for_cmdline(find(design) if isinstance(design, str) else design, str(kw.get("cmdline", "")))
-    return boot_initrd(initrd, **d.options(config=config, initcalls=initcalls, prepare=prepare, machine=machine), **kw)

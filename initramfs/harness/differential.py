@@ -18,7 +18,6 @@ from kemu.forge.cpio_choose import CpioArchive, break_cpio, choose_cpio
 from kemu.forge.cpio_wild import choose_wild, damage
 from kemu.forge.packed import choose_packed
 from kemu.forge.pick import Pick, SeedValues
-from kemu.machine.machine import Machine
 from kemu.report import manifest
 
 from initramfs.harness.boots import boot_initrd, seen_tree
@@ -60,10 +59,7 @@ def by_port(data: bytes, **kw: Any) -> Answer:
     """A whole boot of the port, with a built-in archive that holds nothing."""
     found: list[dict[str, Any]] = []
 
-    def prepare(m: Machine) -> None:
-        m.parts["looks_for_init"] = lambda: found.extend(seen_tree(CAP)) if not found else None
-
-    r = boot_initrd(data, builtin=BUILTIN, tree=False, prepare=prepare, config={"CONFIG_EROFS_FS": False}, **kw)
+    r = boot_initrd(data, builtin=BUILTIN, tree=False, looks=lambda: found.extend(seen_tree(CAP)), config={"CONFIG_EROFS_FS": False}, **kw)
     end = next((s.title for s in r.splats), "") or next((line for line in r.log if line.startswith("WARNING: ")), "")
     return Answer(r.unpack_error, found, end or ("" if found or r.ok else str(r.error)), r.log)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +17,9 @@ from kemu.machine.memory import RELEASED_INIT
 from kemu.machine.splat import KernelPanic
 from kemu.report import manifest
 
-from initramfs.harness import designs
 from initramfs.harness.boot_views import mounts
-from initramfs.harness.boots import seen_tree
+from initramfs.harness.boots import boot_initrd, seen_tree
+from initramfs.harness.designs import Design
 
 __harness__ = True
 INIT = b"kemu-init"
@@ -89,7 +88,7 @@ def expected_pages(images: Sequence[tuple[int, int]], size: int, at: int, page: 
     return "".join(out)
 
 
-def boot(design: str | designs.Design, initrd: bytes | None, *, run: Run | None = None, builtin: Sequence[Member] = (), cmdline: str = "", at: int = 0,
+def boot(design: str | Design, initrd: bytes | None, *, run: Run | None = None, builtin: Sequence[Member] = (), cmdline: str = "", at: int = 0,
          config: dict[str, bool] | None = None, faults: bool = False, schedule: bool = False, newest: bool = False, limit: int = 1000, preempt: int = 200,
          most: tuple[int, int] = (1, 3),
          prepare: Callable[[Machine], Any] | None = None, after: Callable[[Observed, BootResult], Any] | None = None, chooser: Choices | None = None,
@@ -102,15 +101,10 @@ def boot(design: str | designs.Design, initrd: bytes | None, *, run: Run | None 
     chooser = run.chooser if run is not None else chooser
 
     def looks() -> None:
-        if seen.tree:
-            return
-        with chooser.paused() if chooser is not None else nullcontext():
-            seen.tree = manifest.ordered(e for e in seen_tree(1 << 20) if e["path"] != f"/{INIT.decode()}")
-            seen.mounts = sorted((x["mountpoint"], x["type"], x["options"][0]) for x in mounts())
+        seen.tree = manifest.ordered(e for e in seen_tree(1 << 20) if e["path"] != f"/{INIT.decode()}")
+        seen.mounts = sorted((x["mountpoint"], x["type"], x["options"][0]) for x in mounts())
 
     def ready(m: Machine) -> None:
-        m.parts["looks_for_init"] = looks
-        m.parts["observed"] = seen
         if prepare is not None:
             prepare(m)
         if chooser is not None and faults:
@@ -123,7 +117,6 @@ def boot(design: str | designs.Design, initrd: bytes | None, *, run: Run | None 
             chooser.disarm_faults()
             chooser.disarm_schedule()
         m = r.machine
-        m.parts.pop("looks_for_init", None)
         if r.ended == "splat":
             return
         seen.freed = whole_pages(m)
@@ -143,8 +136,8 @@ def boot(design: str | designs.Design, initrd: bytes | None, *, run: Run | None 
 
     archive = encode([Segment(members=[*builtin, PROGRAM, trailer()])])
     machine = run.machine if run is not None else functools.partial(Machine, chooser=chooser)
-    r = designs.boot(design, initrd, cmdline=f"root=0:0 rdinit=/{INIT.decode()} {cmdline}".rstrip(), builtin=archive, at=at, config=config, tree=False, prepare=ready,
-                     after=over, machine=machine, **kw)
+    r = boot_initrd(initrd, design=design, cmdline=f"root=0:0 rdinit=/{INIT.decode()} {cmdline}".rstrip(), builtin=archive, at=at, config=config, tree=False, looks=looks,
+                    prepare=ready, after=over, machine=machine, **kw)
     if r.error is not None and not isinstance(r.error, KernelPanic):
         raise r.error
     for s in r.splats:

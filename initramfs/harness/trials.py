@@ -18,6 +18,7 @@ from kemu.machine.machine import Machine
 
 from initramfs import initramfs as base
 from initramfs.harness import designs
+from initramfs.harness.boots import boot_initrd
 
 __harness__ = True
 ELF = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x3e\x00" + bytes(12) + (64).to_bytes(8, "little") + bytes(14) + b"\x38\x00\x01\x00" + bytes(6)
@@ -125,9 +126,6 @@ def run_boot(design: str, initrd: bytes, *, machine: Callable[..., Machine] = Ma
     """One boot; a detector's report is raised. ``probe``: on top of the design's series. ``end``: called last, with the machine current."""
     state = State()
 
-    def prepare(m: Machine) -> None:
-        m.parts["rodata"] = rodata
-
     def after(result: BootResult) -> None:
         if result.ended != "splat":
             observe(state)
@@ -138,8 +136,8 @@ def run_boot(design: str, initrd: bytes, *, machine: Callable[..., Machine] = Ma
 
     d = designs.find(design)
     noting, d = _noting(d, state)
-    d = replace(d, series=(*d.series, *noting, *([probe] if probe is not None else [])))
-    result = designs.boot(d, initrd, prepare=prepare, after=after, machine=machine, **kw)
+    d = designs.for_cmdline(replace(d, series=(*d.series, *noting, *([probe] if probe is not None else []))), kw.get("cmdline", ""))
+    result = boot_initrd(initrd, design=d, rodata=rodata, after=after, machine=machine, **kw)
     if result.ended == "splat" and result.error is not None:
         raise result.error
     region = result.initrd

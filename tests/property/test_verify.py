@@ -12,7 +12,7 @@ from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
 from tests.unit.initramfs.test_verify import B, dm_verity, flip, word
 
-from initramfs.harness import designs
+from initramfs.harness.boots import boot_initrd
 from initramfs.harness.trials import INIT, cpio_archive
 
 MARKS = "abcdef"
@@ -26,7 +26,7 @@ def image(mark: str, blocks: int, init: bool) -> bytes:
 
 
 def boot(data: bytes, at: int, cmdline: str) -> Any:
-    return designs.boot("layered", data, at=at, cmdline=cmdline)
+    return boot_initrd(data, design="layered", at=at, cmdline=cmdline)
 
 
 def seen(result: Any) -> dict[str, Any]:

@@ -17,16 +17,12 @@ def test_archives(name: str, config: dict[str, bool], message: str | None, want:
 
 @pytest.mark.parametrize("design", ["upstream", "layered", "initerofs-rfc"])
 def test_times_are_the_archives(design: str) -> None:
-    from initramfs.harness.designs import find
-
-    r = boot_initrd(str(DATA / "mtimes.cpio"), builtin="none", **find(design).options())
+    r = boot_initrd(str(DATA / "mtimes.cpio"), builtin="none", design=design)
     assert {e["path"]: e["mtime"] for e in r.tree if e["path"] != "/"} == mtimes()
 
 
 def test_a_48_bit_image_whose_root_has_16() -> None:
     """rootnid_8b is 0: what would be blocks_hi is the root's nid."""
-    from initramfs.harness.designs import find
-
-    r = boot_initrd(str(DATA / "48bit-lz4-root.erofs"), **find("layered").options())
+    r = boot_initrd(str(DATA / "48bit-lz4-root.erofs"), design="layered")
     assert "initrd: 1 segments, 1 of them mounted from memory" in r.log
     assert {"/etc/motd", "/init"} <= {e["path"] for e in r.tree}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
-import os
 import sys
 import time
 from typing import Any
@@ -22,10 +22,11 @@ from kemu.cli.values import (
     page_size,
     parse_config,
 )
+from kemu.cli.views import read_limit
 from kemu.machine.boot import BootResult
 from kemu.machine.machine import Machine
 
-from initramfs.harness.boots import DESIGNS, mem_limit
+from initramfs.harness.designs import DESIGNS
 
 LINUX_MEMORY = 512 << 20        # RAM of a UML kernel
 HELP = "boot an initrd: the tree that PID 1 sees, the log, the initcalls, who owned which page, the mounts"
@@ -102,7 +103,6 @@ def run(args: argparse.Namespace) -> int:
     for name in never_asked(config) if config and not args.quiet else ():
         print(f"kemu: boot: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
     from kemu.report.manifest import show as manifest_show
-    from kemu.report.walk import ReadLimit
 
     from initramfs.harness import boot_memory
     from initramfs.harness import boot_views as views
@@ -113,9 +113,6 @@ def run(args: argparse.Namespace) -> int:
 
     def prepare(m: Machine) -> None:
         check_at(args.at, m.mem.nr_pages * m.mem.page_size)
-        m.parts["rodata"] = "plain"             # what a real boot lets pass is told afterwards
-        if args.image:
-            m.parts["second_image"] = args.image
         if args.table:
             m.parts["parameters"] = read_parameters(args.table)
         if recorder is not None:
@@ -144,13 +141,14 @@ def run(args: argparse.Namespace) -> int:
             seen["choices"] = failing(args.fail_nth, m)
 
     try:
-        options = design.options(config=config, prepare=prepare_and_fail, initcalls=read_table(args.table) if args.table else None)
+        # what a real boot lets pass, a write to constants, is told afterwards
+        boot = functools.partial(boot_initrd, args.initrd, design=design, cmdline=args.cmdline, builtin=args.builtin, at=args.at, config=config, page_size=args.page_size,
+                                 initcalls=read_table(args.table) if args.table else None, second_image=args.image, rodata="plain")
         if args.faults:
-            return faults(args, lambda **o: boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, page_size=args.page_size, **o), options)
-        limit = ReadLimit(args.read_limit) if args.read_limit else ReadLimit.for_image(os.stat(args.initrd).st_blocks * 512 if args.initrd else 0)
-        options = {"memory": args.memory_size, "limit": limit, "short": short_forms(args), **options}
-        result = boot_initrd(args.initrd, cmdline=args.cmdline, builtin=args.builtin, at=args.at, page_size=args.page_size,
-                             tree=args.manifest or not (args.dmesg or args.initcalls or args.memory or args.mounts), after=after, **options)
+            return faults(args, boot, prepare)
+        limit = read_limit(args.read_limit, [args.initrd] if args.initrd else [])
+        result = boot(memory=args.memory_size, limit=limit, short=short_forms(args), prepare=prepare_and_fail, after=after,
+                      tree=args.manifest or not (args.dmesg or args.initcalls or args.memory or args.mounts))
     except MemoryError as e:
         raise CommandError(f"{args.initrd or 'no initrd'}: ENOMEM (Cannot allocate memory): the machine has {e or 'no room'}: --memory-size SIZE (or mem=) "
                            "says how much it has") from None
@@ -192,12 +190,12 @@ def told_fault(choices: Any) -> str:
     return f"kemu: boot: {choices.faults[0]}" if choices.faults else f"kemu: boot: only {choices.fault_points} calls can fail: none has failed"
 
 
-def faults(args: argparse.Namespace, boot: Any, options: dict[str, Any]) -> int:
+def faults(args: argparse.Namespace, boot: Any, prepare: Any) -> int:
     """--faults"""
     from initramfs.harness import boot_faults as f
 
     started = time.monotonic()
-    rows = list(f.sweep(boot, options))
+    rows = list(f.sweep(boot, prepare))
     wrong = any(map(f.bad, rows))
     print(json.dumps(rows) if args.json else "\n".join(f.lines(rows, time.monotonic() - started, bool(getattr(args, "verbose", 0)))))
     return EXIT_FAILED if wrong else EXIT_OK
@@ -291,6 +289,7 @@ def run_linux(args: argparse.Namespace) -> int:
     from kemu.report import manifest
     from kemu.rung.uml.initrd import Boot, boot_initrd
 
+    from initramfs.harness.boots import mem_limit
     from initramfs.harness.designs import asks_to_verify
 
     if args.initcalls or args.memory or args.mounts or args.faults or args.fail_nth:

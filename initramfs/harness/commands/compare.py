@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from initramfs.harness import compare, compare_views
-    from initramfs.harness.boots import DESIGNS
+    from initramfs.harness.designs import DESIGNS
 
     for name in args.design:
         if name not in DESIGNS:

@@ -15,7 +15,8 @@ from tests.unit.initramfs.archive import archive, record
 from tests.unit.initramfs.test_verify import dm_verity, flip, word
 
 from initramfs.harness import boot_memory as view
-from initramfs.harness import compare, designs
+from initramfs.harness import compare
+from initramfs.harness.boots import boot_initrd
 from initramfs.harness.trials import INIT, cpio_archive, erofs_image
 
 ROW = (archive(record("big", data=bytes(30_000))) + erofs_image("a", blocks=40) + bytes(13_000) + archive(record("tail", data=bytes(20_000)))
@@ -29,17 +30,12 @@ def observed(design: str, data: bytes, **kw: Any) -> tuple[dict[str, Any], str]:
     seen: list[Any] = []
     recorder = view.Recorder()
 
-    def prepare(m: Any) -> None:
-        m.parts["rodata"] = "plain"
-        m.parts["second_image"] = IMAGE
-        recorder.install(m)
-
     def after(result: Any) -> None:
         m, r = result.machine, result.initrd
         first, last = m.mem.pfn_of(r.addr), m.mem.pfn_of(r.addr + r.size - 1)
         seen.extend((view.memory(result), "".join("F" if m.mem.get_state(p) == RELEASED_INIT else "r" for p in range(first, last + 1))))
     try:
-        designs.boot(design, data, tree=False, prepare=prepare, after=after, **kw)
+        boot_initrd(data, design=design, tree=False, rodata="plain", second_image=IMAGE, prepare=recorder.install, after=after, **kw)
     finally:
         recorder.remove()
     return seen[0], seen[1]

@@ -10,20 +10,18 @@ from kemu.cli import main
 from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import ListSource
-from kemu.machine.machine import Machine
 
-from initramfs.harness import compare, designs
+from initramfs.harness import compare
 from initramfs.harness import experiments as _experiments  # noqa: F401
 from initramfs.harness.boot_views import mounts
+from initramfs.harness.boots import boot_initrd
 from initramfs.harness.experiments import erofs_image
 
 
 def test_the_storage_init_goes_to_the_large_tree() -> None:
     seen: list[tuple[str, str]] = []
-
-    def prepare(m: Machine) -> None:
-        m.parts["second_image"] = erofs_image("a")
-    result = designs.boot("initoverlayfs", compare.small_archive(), prepare=prepare, after=lambda r: seen.extend((m["mountpoint"], m["type"]) for m in mounts()))
+    result = boot_initrd(compare.small_archive(), design="initoverlayfs", second_image=erofs_image("a"),
+                         after=lambda r: seen.extend((m["mountpoint"], m["type"]) for m in mounts()))
     assert {e["path"] for e in result.tree} >= {"/a", "/etc/of-a", "/init"}
     assert ("/", "overlay") in seen and ("/initoverlayfs/lower", "erofs") in seen
     assert result.log[-1] == "storage-init: /init of vda"

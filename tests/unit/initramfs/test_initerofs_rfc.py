@@ -12,8 +12,8 @@ from kemu.machine.initcalls import load
 from tests.unit.initramfs.archive import ELF, archive, record
 
 from initramfs import initerofs_rfc
-from initramfs.harness import designs
 from initramfs.harness.boot_views import mounts
+from initramfs.harness.boots import boot_initrd
 
 
 def image() -> bytes:
@@ -26,14 +26,11 @@ def image() -> bytes:
 def boot(initrd: bytes, rodata: str = "plain", **kw: Any) -> tuple[Any, dict[str, Any]]:
     seen: dict[str, Any] = {}
 
-    def prepare(m: Any) -> None:
-        m.parts["rodata"] = rodata
-
     def after(result: Any) -> None:
         seen["mounts"] = [(m["mountpoint"], m["type"]) for m in mounts()]
         seen["changed"] = changed()
 
-    return designs.boot("initerofs-rfc", initrd, prepare=prepare, after=after, **kw), seen
+    return boot_initrd(initrd, design="initerofs-rfc", rodata=rodata, after=after, **kw), seen
 
 
 def test_an_image_becomes_the_root() -> None:

@@ -12,15 +12,15 @@ from kemu.explore.sweep import fault_sweep
 from kemu.forge.compressors import compress
 from tests.unit.initramfs.archive import ELF, archive, record
 
-from initramfs.harness import designs
 from initramfs.harness import experiments as _experiments  # noqa: F401
 from initramfs.harness.boot_views import mounts
+from initramfs.harness.boots import boot_initrd
 from initramfs.harness.experiments import cpio_archive, erofs_image
 
 
 def boot(initrd: bytes, **kw: Any) -> tuple[dict[str, Any], Any, list[tuple[str, str]]]:
     seen: list[tuple[str, str]] = []
-    result = designs.boot("layered", initrd, after=lambda r: seen.extend((m["mountpoint"], m["type"]) for m in mounts()), **kw)
+    result = boot_initrd(initrd, design="layered", after=lambda r: seen.extend((m["mountpoint"], m["type"]) for m in mounts()), **kw)
     return {e["path"]: e for e in result.tree or []}, result, seen
 
 
@@ -82,7 +82,7 @@ def test_what_is_damaged_goes_upstreams_way() -> None:
     broken = image[:1024 + 36] + (99).to_bytes(4, "little") + image[1024 + 40:]         # more blocks than there are
     data = archive(record("/init", 0o100755, ELF)) + broken
     tree, result, seen = boot(data)
-    want = designs.boot("upstream", data)
+    want = boot_initrd(data)
     assert tree == {e["path"]: e for e in want.tree} and ("/", "rootfs") in seen
     assert sum(f[2] for f in result.freed) == sum(f[2] for f in want.freed)
 

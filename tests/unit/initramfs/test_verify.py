@@ -23,7 +23,8 @@ from tests.unit.initramfs.test_compare import SIZES, lz4_plan, make_tree, text
 
 import initramfs.initoverlayfs as initoverlayfs
 from initramfs import verify
-from initramfs.harness import compare, designs, experiments_verify, userspace
+from initramfs.harness import compare, experiments_verify, userspace
+from initramfs.harness.boots import boot_initrd
 from initramfs.harness.trials import INIT, cpio_archive, erofs_image
 
 B = 4096
@@ -119,15 +120,11 @@ def test_of_what_is_refused_nothing_is_read(monkeypatch: pytest.MonkeyPatch, des
     last = len(parts) - 1
     bad = [*parts[:-1], flip(parts[-1], len(parts[-1]) // 2)]
     kw: dict[str, Any] = {"at": at, "cmdline": "initrd_segments=" + good}
-    image = erofs_image("z")
-
-    def with_image(m: Machine) -> None:
-        m.parts["second_image"] = image
-        m.parts["rodata"] = "plain"             # the posted code writes to constants
-    assert designs.boot(design, data, prepare=with_image, **kw).ok                      # the same is booted if it is right
+    # the same is booted if it is right; the posted code writes to constants
+    assert boot_initrd(data, design=design, second_image=erofs_image("z"), rodata="plain", **kw).ok
 
     guard = Guard(monkeypatch)
-    result = designs.boot(design, b"".join(bad), prepare=guard.prepare, **kw)
+    result = boot_initrd(b"".join(bad), design=design, prepare=guard.prepare, **kw)
     assert result.ended == "panic" and not result.splats, result.splats         # Unable to mount root: there is no initrd
     why = "sha256 mismatch" if alg == "sha256" else "hash tree mismatch"
     size = len(parts[-1])
@@ -138,14 +135,14 @@ def test_of_what_is_refused_nothing_is_read(monkeypatch: pytest.MonkeyPatch, des
 
 
 def test_the_guard_sees_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = designs.boot("upstream", cpio_archive("a"), prepare=Guard(monkeypatch).prepare)
+    result = boot_initrd(cpio_archive("a"), design="upstream", prepare=Guard(monkeypatch).prepare)
     assert result.ended == "splat" and "get_boot_config_from_initrd" in str(result.error)       # without digests, the first who does
 
 
 def test_the_memory_of_what_is_refused_is_freed() -> None:
     image = erofs_image("a", blocks=20)
     for design in ("upstream", "initerofs-rfc", "layered"):
-        result = designs.boot(design, flip(image, 5), cmdline="initrd_segments=" + word("sha256", image))
+        result = boot_initrd(flip(image, 5), design=design, cmdline="initrd_segments=" + word("sha256", image))
         assert sum(n for _, _, n, what, _ in result.freed if what == "initrd") == len(image) // B, design
 
 
@@ -226,7 +223,7 @@ def test_a_command_line_that_does_not_fit_lets_nothing_pass(line: str, why: str)
     first = word("sha256", data)
     data += bytes(8192)
     for design in ("upstream", "layered"):
-        result = designs.boot(design, data, cmdline="initrd_segments=" + line.replace("FIRST", first))
+        result = boot_initrd(data, design=design, cmdline="initrd_segments=" + line.replace("FIRST", first))
         said = [x for x in result.log if x.endswith("refused")]
         if design == "layered":
             why = why.replace("this design cannot", "not an image with a hash tree behind it")
@@ -241,7 +238,7 @@ def test_however_the_parameter_is_written(monkeypatch: pytest.MonkeyPatch, desig
     image = erofs_image("a")
     guard = Guard(monkeypatch)
     line = name.replace("GOOD", word("sha256", image)) + word("sha256", flip(image, 9))
-    result = designs.boot(design, image, cmdline=line, prepare=guard.prepare)
+    result = boot_initrd(image, design=design, cmdline=line, prepare=guard.prepare)
     assert result.ended == "panic" and not result.splats and any(x.endswith("sha256 mismatch: refused") for x in result.log)
 
 
@@ -267,7 +264,7 @@ def not_mounted(result: Any) -> bool:
 
 def lazy(image: bytes = IMAGE, stored: bytes = STORED, **kw: Any) -> Any:
     words = ",".join([word("sha256", HEAD), word("verity", IMAGE, SALT)])
-    return designs.boot("layered", HEAD + image + stored, cmdline="initrd_segments=" + words, **kw)
+    return boot_initrd(HEAD + image + stored, design="layered", cmdline="initrd_segments=" + words, **kw)
 
 
 @pytest.mark.parametrize("at", [0, 5])
@@ -297,13 +294,13 @@ def test_compressed_data_is_verified_before_it_is_decompressed(monkeypatch: pyte
     data = image + dm_verity(image, b"")[1]
     line = "initrd_segments=" + word("verity", image)
     guard = Guard(monkeypatch, opens=True)
-    result = designs.boot("layered", data, cmdline=line, prepare=guard.prepare)
+    result = boot_initrd(data, design="layered", cmdline=line, prepare=guard.prepare)
     whole = {e["path"]: e for e in result.tree}
     assert result.ok and not result.splats and whole["/usr/f130001"]["sha256"] == hashlib.sha256(text(130_001, 130_001)).hexdigest()
     monkeypatch.undo()
     wrong = 0
     for block in range(1, len(image) // B):
-        result = designs.boot("layered", flip(data, block * B + 77), cmdline=line)
+        result = boot_initrd(flip(data, block * B + 77), design="layered", cmdline=line)
         if not_mounted(result):
             continue
         changed = [e for e in result.tree if e != whole[e["path"]]]
@@ -406,8 +403,7 @@ def test_the_storage_init_mounts_nothing_that_is_wrong(monkeypatch: pytest.Monke
 
     def boot(data: bytes, line: str) -> Any:
         mounted.clear()
-        return designs.boot("initoverlayfs", compare.small_archive(), cmdline="initoverlayfs_image=" + line,
-                            prepare=lambda m: m.parts.__setitem__("second_image", data))
+        return boot_initrd(compare.small_archive(), design="initoverlayfs", cmdline="initoverlayfs_image=" + line, second_image=data)
     line = word(alg, image, SALT if alg == "tree" else b"")
     assert boot(image, line).ok and "erofs" in mounted
     for at in (0, 1030, len(image) - 1):
