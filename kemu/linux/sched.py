@@ -47,6 +47,12 @@ def signal_pending(task: Task) -> bool:
     return task.pending_signal
 
 
+@custom("include/linux/sched/signal.h", "signal_pending_state", "every signal here is fatal")
+def signal_pending_state(state: int, p: Task) -> bool:
+    """``int signal_pending_state(unsigned int state, struct task_struct *p)``: ``state`` is TASK_KILLABLE or TASK_INTERRUPTIBLE"""
+    return signal_pending(p)
+
+
 @dup("include/linux/sched/mm.h")
 def memalloc_noio_save() -> int:
     """``unsigned int memalloc_noio_save(void)``"""
@@ -169,4 +175,4 @@ names("custom", "include/linux/sched.h", "Task", how="struct task_struct as far 
 __all__ = ["HZ", "PF_KTHREAD", "PF_MEMALLOC_NOFS", "PF_MEMALLOC_NOIO", "Task", "cond_resched", "cpu_relax", "current", "fatal_signal_pending", "jiffies",
            "memalloc_nofs_restore", "memalloc_nofs_save", "memalloc_noio_restore", "memalloc_noio_save", "migrate_disable", "migrate_enable", "msleep",
            "ktime_get", "num_possible_cpus", "preempt_count", "preempt_count_set", "preempt_disable", "preempt_enable", "preemptible", "raw_smp_processor_id", "rcu_preempt_depth",
-           "schedule_timeout_uninterruptible", "signal_pending", "ssleep"]
+           "schedule_timeout_uninterruptible", "signal_pending", "signal_pending_state", "ssleep"]

@@ -88,7 +88,10 @@ def _target(s: ast.stmt) -> str:
 def _is_idiom(s: ast.stmt) -> bool:
     """``out = Labels()``; ``h = z_erofs_map_header(h)``: an address becomes a view; ``return err``: a jump, of the statement that it stands under."""
     if isinstance(s, ast.Return):
-        return isinstance(s.value, ast.Name)
+        v = s.value
+        if isinstance(v, ast.Call) and isinstance(v.func, ast.Name) and v.func.id == "ERR_PTR":
+            v = v.args[0]
+        return isinstance(v, ast.Name)
     if not isinstance(s, (ast.Assign, ast.AnnAssign)) or not isinstance(s.value, ast.Call) or not isinstance(s.value.func, ast.Name):
         return False
     args = s.value.args

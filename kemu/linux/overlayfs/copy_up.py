@@ -5,21 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.bug import WARN_ON
-from kemu.linux.dcache import Dentry, dget, dget_parent, dput
-from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
+from kemu.linux.dcache import Dentry, d_inode, dget, dget_parent, dput
+from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EINTR, EIO, ENOMEM, ENXIO, EOPNOTSUPP, ERANGE, EROFS
 from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY, O_TRUNC, O_WRONLY, SEEK_DATA
 from kemu.linux.gfp import GFP_KERNEL
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.overlayfs.how import AS_A_BOOT
+from kemu.linux.overlayfs.overlayfs_h import (
+    ovl_do_link,
+    ovl_do_notify_change,
+    ovl_do_rename_rd,
+    ovl_do_tmpfile,
+    ovl_upper_mnt_idmap,
+)
 from kemu.linux.overlayfs.ovl_entry import OVL_FS, OVL_WHITEOUTS, ovl_cattr, ovl_fs, ovl_upper_mnt
 from kemu.linux.overlayfs.util import (
     ovl_already_copied_up,
     ovl_copy_up_end,
     ovl_copy_up_start,
     ovl_dentry_has_upper_alias,
-    ovl_dentry_init_reval,
     ovl_dentry_set_upper_alias,
+    ovl_dentry_update_reval,
     ovl_dentry_upper,
     ovl_inode_update,
     ovl_open_flags_need_copy_up,
@@ -33,12 +41,12 @@ from kemu.linux.overlayfs.util import (
     ovl_workdir,
     with_ovl_creds,
 )
+from kemu.linux.sched import current, signal_pending_state
 from kemu.linux.slab import kfree, kmalloc, kvfree, kvmalloc, kvzalloc
 from kemu.linux.stat import S_IFMT, S_ISDIR, S_ISLNK, S_ISREG, STATX_BASIC_STATS
 from kemu.linux.string import mem_read
 from kemu.linux.super_types import SuperBlock
-from kemu.linux.types import Ref, arch
-from kemu.linux.vfs.attr import notify_change
+from kemu.linux.types import NULL, Ref, arch
 from kemu.linux.vfs.basic import Path, Qstr
 from kemu.linux.vfs.constants import (
     ATTR_ATIME,
@@ -52,18 +60,18 @@ from kemu.linux.vfs.constants import (
     ATTR_UID,
     FMODE_LSEEK,
 )
-from kemu.linux.vfs.dir_ops import vfs_link, vfs_tmpfile
-from kemu.linux.vfs.file_table import alloc_empty_file, fput
+from kemu.linux.vfs.file_table import fput
+from kemu.linux.vfs.inode_attr import special_file
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
 from kemu.linux.vfs.one import end_creating
 from kemu.linux.vfs.read_write import kernel_read, kernel_write, vfs_llseek
-from kemu.linux.vfs.rename import end_renaming, renamedata, start_renaming_dentry, vfs_rename
+from kemu.linux.vfs.rename import end_renaming, renamedata, start_renaming_dentry
 from kemu.linux.vfs.stat import vfs_get_link, vfs_getattr
 from kemu.linux.vfs.types import File, Kstat, iattr
 from kemu.linux.vfs.walk import delayed_call, do_delayed_call, link_text
+from kemu.linux.wait_bit import TASK_KILLABLE
 from kemu.linux.xattr import XATTR_SECURITY_PREFIX, is_posix_acl_xattr, vfs_getxattr, vfs_listxattr
 from kemu.linux.xattr_set import vfs_set_acl, vfs_setxattr
-from kemu.machine.current import this
 
 C = "fs/overlayfs/copy_up.c"
 OVL_COPY_UP_CHUNK_SIZE = 1 << 20
@@ -197,7 +205,7 @@ def ovl_copy_up_file(ofs: ovl_fs, dentry: Dentry, new_file: File, len_: int) -> 
     while len_:
         this_len = min(OVL_COPY_UP_CHUNK_SIZE, len_)
 
-        if this.task.pending_signal:
+        if signal_pending_state(TASK_KILLABLE, current()):
             error = -EINTR
             break
 
@@ -224,24 +232,32 @@ def ovl_copy_up_file(ofs: ovl_fs, dentry: Dentry, new_file: File, len_: int) -> 
 
 @port_of(C, "ovl_set_size")
 def ovl_set_size(ofs: ovl_fs, upperdentry: Dentry, stat: Kstat) -> int:
-    return notify_change(None, upperdentry, iattr(ia_valid=ATTR_SIZE, ia_size=stat.size))
+    attr = iattr(ia_valid=ATTR_SIZE, ia_size=stat.size)
+
+    return ovl_do_notify_change(ofs, upperdentry, attr)
 
 
 @port_of(C, "ovl_set_timestamps")
 def ovl_set_timestamps(ofs: ovl_fs, upperdentry: Dentry, stat: Kstat) -> int:
-    return notify_change(None, upperdentry, iattr(ia_valid=ATTR_ATIME | ATTR_MTIME | ATTR_ATIME_SET | ATTR_MTIME_SET | ATTR_CTIME,
-                                                  ia_atime=stat.atime, ia_mtime=stat.mtime))
+    attr = iattr(ia_valid=ATTR_ATIME | ATTR_MTIME | ATTR_ATIME_SET | ATTR_MTIME_SET | ATTR_CTIME,
+                 ia_atime=stat.atime, ia_mtime=stat.mtime)
+
+    return ovl_do_notify_change(ofs, upperdentry, attr)
 
 
 @port_of(C, "ovl_set_attr")
 def ovl_set_attr(ofs: ovl_fs, upperdentry: Dentry, stat: Kstat) -> int:
     err = 0
+
     if not S_ISLNK(stat.mode):
-        err = notify_change(None, upperdentry, iattr(ia_valid=ATTR_MODE, ia_mode=stat.mode))
+        attr = iattr(ia_valid=ATTR_MODE, ia_mode=stat.mode)
+        err = ovl_do_notify_change(ofs, upperdentry, attr)
     if not err:
-        err = notify_change(None, upperdentry, iattr(ia_valid=ATTR_UID | ATTR_GID, ia_uid=stat.uid, ia_gid=stat.gid))
+        attr = iattr(ia_valid=ATTR_UID | ATTR_GID, ia_uid=stat.uid, ia_gid=stat.gid)
+        err = ovl_do_notify_change(ofs, upperdentry, attr)
     if not err:
         ovl_set_timestamps(ofs, upperdentry, stat)
+
     return err
 
 
@@ -266,6 +282,7 @@ class ovl_copy_up_ctx:
 def ovl_link_up(c: ovl_copy_up_ctx) -> int:
     upperdir = ovl_dentry_upper(c.parent)
     ofs = OVL_FS(c.dentry.d_sb)
+    udir = d_inode(upperdir)
 
     # Mark parent "impure" because it may now contain non-pure upper
     err = ovl_set_impure(c.parent, upperdir)
@@ -275,25 +292,32 @@ def ovl_link_up(c: ovl_copy_up_ctx) -> int:
     upper = ovl_start_creating_upper(ofs, upperdir, c.dentry.d_name.name)
     if IS_ERR(upper):
         return PTR_ERR(upper)
-    err = vfs_link(ovl_dentry_upper(c.dentry), None, upperdir.d_inode, upper)
-    if not err:
-        # Restore timestamps on parent (best effort)
-        ovl_set_timestamps(ofs, upperdir, c.pstat)
-        ovl_dentry_set_upper_alias(c.dentry)
-        ovl_dentry_init_reval(c.dentry, upper, c.dentry.d_inode.oe)
-    end_creating(upper)
+    else:
+        err = ovl_do_link(ofs, ovl_dentry_upper(c.dentry), udir, upper)
+
+        if not err:
+            # Restore timestamps on parent (best effort)
+            ovl_set_timestamps(ofs, upperdir, c.pstat)
+            ovl_dentry_set_upper_alias(c.dentry)
+            ovl_dentry_update_reval(c.dentry, upper)
+        end_creating(upper)
     return err
 
 
 @port_of(C, "ovl_copy_up_data")
 def ovl_copy_up_data(c: ovl_copy_up_ctx, temp: Path) -> int:
+    ofs = OVL_FS(c.dentry.d_sb)
+
     if not S_ISREG(c.stat.mode) or not c.stat.size:
         return 0
+
     new_file = ovl_path_open(temp, O_LARGEFILE | O_WRONLY)
     if IS_ERR(new_file):
         return PTR_ERR(new_file)
-    err = ovl_copy_up_file(OVL_FS(c.dentry.d_sb), c.dentry, new_file, c.stat.size)
+
+    err = ovl_copy_up_file(ofs, c.dentry, new_file, c.stat.size)
     fput(new_file)
+
     return err
 
 
@@ -316,88 +340,100 @@ def ovl_copy_up_metadata(c: ovl_copy_up_ctx, temp: Dentry) -> int:
 @custom(C, "ovl_copy_up_workdir", AS_A_BOOT)
 def ovl_copy_up_workdir(c: ovl_copy_up_ctx) -> int:
     """Copyup using workdir to prepare temp file: directories, special files."""
-    from kemu.linux.overlayfs.dir import ovl_cleanup, ovl_create_temp
+    from kemu.linux.overlayfs.dir import ovl_cleanup, ovl_create_temp  # dir.py needs this file
 
     ofs = OVL_FS(c.dentry.d_sb)
+    path = Path(ovl_upper_mnt(ofs))
     # Can't properly set mode on creation because of the umask
     cattr = ovl_cattr(mode=c.stat.mode & S_IFMT, rdev=c.stat.rdev, link=c.link)
+    labels = Labels()
+
+    @labels.label
+    def cleanup_unlocked() -> None:
+        ovl_cleanup(ofs, c.workdir, temp)
+        dput(temp)
 
     temp = ovl_create_temp(ofs, c.workdir, cattr)
     if IS_ERR(temp):
         return PTR_ERR(temp)
 
     # Copy up data first and then xattrs. Writing data after xattrs will remove security.capability xattr automatically.
-    err = ovl_copy_up_data(c, Path(ovl_upper_mnt(ofs), temp))
-    if not err:
-        rd = renamedata(None, c.workdir, c.destdir, 0)
-        err = start_renaming_dentry(rd, 0, temp, Qstr(c.destname))
-        if err:
-            # temp or workdir moved underneath us? map to -EIO
-            err = -EIO
-        else:
-            err = ovl_copy_up_metadata(c, temp)
-            if not err:
-                err = vfs_rename(rd)
-            end_renaming(rd)
+    path.dentry = temp
+    err = ovl_copy_up_data(c, path)
     if err:
-        ovl_cleanup(ofs, c.workdir, temp)
-        dput(temp)
-        return err
+        return labels.goto(cleanup_unlocked, err)
 
-    inode = c.dentry.d_inode
+    # We cannot hold lock_rename() throughout this helper, because of lock ordering with sb_writers, which shouldn't be held when calling
+    # ovl_copy_up_data(), so lock workdir and destdir and make sure that temp wasn't moved before copy up completion or cleanup.
+    rd = renamedata(ovl_upper_mnt_idmap(ofs), c.workdir, c.destdir, 0)
+    err = start_renaming_dentry(rd, 0, temp, Qstr(c.destname))
+    if err:
+        # temp or workdir moved underneath us? map to -EIO
+        err = -EIO
+    if err:
+        return labels.goto(cleanup_unlocked, err)
+
+    err = ovl_copy_up_metadata(c, temp)
+    if not err:
+        err = ovl_do_rename_rd(rd)
+    end_renaming(rd)
+
+    if err:
+        return labels.goto(cleanup_unlocked, err)
+
+    inode = d_inode(c.dentry)
     ovl_set_upperdata(inode)
     ovl_inode_update(inode, temp)
     if S_ISDIR(inode.i_mode):
         ovl_set_flag(OVL_WHITEOUTS, inode)
-    return 0
 
-
-@port_of("fs/overlayfs/overlayfs.h", "ovl_do_tmpfile")
-def ovl_do_tmpfile(ofs: ovl_fs, dentry: Dentry, mode: int) -> Any:
-    """kernel_tmpfile_open() in the upper mount."""
-    from kemu.linux.cred import current_cred
-
-    path = Path(ovl_upper_mnt(ofs), dentry)
-    file = alloc_empty_file(O_LARGEFILE | O_WRONLY, current_cred())
-    if IS_ERR(file):
-        return file
-    err = vfs_tmpfile(None, path, file, mode)
-    if err:
-        fput(file)
-        return ERR_PTR(err)
-    return file
+    return err
 
 
 @port_of(C, "ovl_copy_up_tmpfile")
 def ovl_copy_up_tmpfile(c: ovl_copy_up_ctx) -> int:
     """Copyup using O_TMPFILE which does not require cross dir locking."""
     ofs = OVL_FS(c.dentry.d_sb)
-    newdentry = None
+    udir = d_inode(c.destdir)
+    newdentry: Dentry = NULL
+    labels = Labels()
+
+    @labels.label
+    def out_fput() -> None:
+        fput(tmpfile)
 
     tmpfile = ovl_do_tmpfile(ofs, c.workdir, c.stat.mode)
     if IS_ERR(tmpfile):
         return PTR_ERR(tmpfile)
 
     temp = tmpfile.f_path.dentry
-    err = 0
     if c.stat.size:
         err = ovl_copy_up_file(ofs, c.dentry, tmpfile, c.stat.size)
-    if not err:
-        err = ovl_copy_up_metadata(c, temp)
-    if not err:
-        upper = ovl_start_creating_upper(ofs, c.destdir, c.destname)
-        err = PTR_ERR(upper) if IS_ERR(upper) else 0
+        if err:
+            return labels.goto(out_fput, err)
+
+    err = ovl_copy_up_metadata(c, temp)
+    if err:
+        return labels.goto(out_fput, err)
+
+    upper = ovl_start_creating_upper(ofs, c.destdir, c.destname)
+    if IS_ERR(upper):
+        err = PTR_ERR(upper)
+    else:
+        err = ovl_do_link(ofs, temp, udir, upper)
         if not err:
-            err = vfs_link(temp, None, c.destdir.d_inode, upper)
-            if not err:
-                newdentry = dget(upper)
-            end_creating(upper)
-    if not err:
-        assert newdentry is not None
-        ovl_set_upperdata(c.dentry.d_inode)
-        ovl_inode_update(c.dentry.d_inode, newdentry)
-    fput(tmpfile)
-    return err
+            # Record the linked dentry -- not the disconnected O_TMPFILE dentry -- so that ->d_revalidate() on the upper fs sees the
+            # real parent/name.
+            newdentry = dget(upper)
+        end_creating(upper)
+
+    if err:
+        return labels.goto(out_fput, err)
+
+    ovl_set_upperdata(d_inode(c.dentry))
+    ovl_inode_update(d_inode(c.dentry), newdentry)
+
+    return labels.goto(out_fput, err)
 
 
 @custom(C, "ovl_do_copy_up", AS_A_BOOT)
@@ -425,7 +461,7 @@ def ovl_do_copy_up(c: ovl_copy_up_ctx) -> int:
     inode_unlock(udir)
 
     ovl_dentry_set_upper_alias(c.dentry)
-    ovl_dentry_init_reval(c.dentry, ovl_dentry_upper(c.dentry), c.dentry.d_inode.oe)
+    ovl_dentry_update_reval(c.dentry, ovl_dentry_upper(c.dentry))
     return 0
 
 
@@ -507,23 +543,22 @@ def ovl_open_need_copy_up(dentry: Dentry, flags: int) -> bool:
     # Copy up of disconnected dentry does not set upper alias
     if ovl_already_copied_up(dentry, flags):
         return False
-    if dentry.d_inode.i_mode & S_IFMT in (0o020000, 0o060000, 0o010000, 0o140000):
+
+    if special_file(d_inode(dentry).i_mode):
         return False
-    return ovl_open_flags_need_copy_up(flags)
+
+    if not ovl_open_flags_need_copy_up(flags):
+        return False
+
+    return True
 
 
 @port_of(C, "ovl_maybe_copy_up")
 def ovl_maybe_copy_up(dentry: Dentry, flags: int) -> int:
-    from kemu.linux.overlayfs.util import ovl_drop_write, ovl_want_write
-
     if not ovl_open_need_copy_up(dentry, flags):
         return 0
-    err = ovl_want_write(dentry)
-    if err:
-        return err
-    err = ovl_copy_up_flags(dentry, flags)
-    ovl_drop_write(dentry)
-    return err
+
+    return ovl_copy_up_flags(dentry, flags)
 
 
 def ovl_copy_up_with_data(dentry: Dentry) -> int:

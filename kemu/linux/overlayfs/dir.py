@@ -6,11 +6,15 @@ from typing import Any
 
 from kemu.linux.bug import WARN_ON
 from kemu.linux.cred import override_creds, prepare_creds, put_cred, revert_creds
-from kemu.linux.dcache import Dentry, d_instantiate, d_is_dir, d_unhashed, dget, dput
+from kemu.linux.dcache import Dentry, d_inode, d_instantiate, d_is_dir, d_is_negative, d_unhashed, dget, dput
 from kemu.linux.dcache import __d_drop as d_drop
-from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import EINVAL, EIO, ENOMEM, EPERM, EROFS, ESTALE, EXDEV
+from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR, PTR_ERR_OR_ZERO
+from kemu.linux.errno import EINVAL, EIO, EMLINK, ENOMEM, EPERM, EROFS, ESTALE, EXDEV
+from kemu.linux.fcntl import AT_STATX_SYNC_AS_STAT
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import custom, port_of
+from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.mnt_idmapping import nop_mnt_idmap
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.overlayfs.copy_up import ovl_copy_up, ovl_copy_xattr, ovl_set_attr
 from kemu.linux.overlayfs.how import AS_A_BOOT
@@ -26,6 +30,20 @@ from kemu.linux.overlayfs.inode import (
     ovl_setattr,
 )
 from kemu.linux.overlayfs.namei import ovl_lookup, ovl_lower_positive
+from kemu.linux.overlayfs.overlayfs_h import (
+    ovl_do_create,
+    ovl_do_link,
+    ovl_do_mkdir,
+    ovl_do_mknod,
+    ovl_do_notify_change,
+    ovl_do_rename_rd,
+    ovl_do_rmdir,
+    ovl_do_set_acl,
+    ovl_do_symlink,
+    ovl_do_unlink,
+    ovl_do_whiteout,
+    ovl_upper_mnt_idmap,
+)
 from kemu.linux.overlayfs.ovl_entry import (
     OVL_FS,
     OVL_UPPERDATA,
@@ -49,6 +67,7 @@ from kemu.linux.overlayfs.util import (
     ovl_dentry_upper,
     ovl_dir_modified,
     ovl_drop_write,
+    ovl_inode_real,
     ovl_lookup_upper_unlocked,
     ovl_nlink_end,
     ovl_nlink_start,
@@ -63,6 +82,7 @@ from kemu.linux.overlayfs.util import (
     ovl_workdir,
     with_ovl_creds,
 )
+from kemu.linux.posix_acl import posix_acl_release
 from kemu.linux.printk import pr_err, pr_warn
 from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.stat import (
@@ -80,19 +100,19 @@ from kemu.linux.stat import (
     STATX_BASIC_STATS,
 )
 from kemu.linux.statics import statics
-from kemu.linux.vfs.attr import notify_change
+from kemu.linux.types import NULL
 from kemu.linux.vfs.basic import Path, Qstr
 from kemu.linux.vfs.constants import ATTR_MODE, I_CREATING
-from kemu.linux.vfs.dir_ops import vfs_create, vfs_link, vfs_mkdir, vfs_mknod, vfs_rmdir, vfs_symlink, vfs_unlink
 from kemu.linux.vfs.inode import ihold, iput
 from kemu.linux.vfs.inode_attr import clear_nlink, drop_nlink, inc_nlink, inode_init_owner
 from kemu.linux.vfs.libfs import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
-from kemu.linux.vfs.one import end_creating, end_creating_keep, end_removing, start_removing_dentry, vfs_whiteout
-from kemu.linux.vfs.rename import end_renaming, renamedata, start_renaming, start_renaming_two_dentries, vfs_rename
+from kemu.linux.vfs.one import end_creating, end_creating_keep, end_removing, start_removing_dentry
+from kemu.linux.vfs.rename import end_renaming, renamedata, start_renaming, start_renaming_two_dentries
 from kemu.linux.vfs.stat import vfs_getattr
 from kemu.linux.vfs.types import Inode, Kstat, iattr, inode_operations
-from kemu.linux.xattr_set import posix_acl_create, vfs_set_acl
+from kemu.linux.xattr import XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT
+from kemu.linux.xattr_set import posix_acl_create
 
 C = "fs/overlayfs/dir.c"
 WHITEOUT_DEV = 0
@@ -104,22 +124,26 @@ g = statics(temp_id=0)
 def ovl_cleanup_locked(ofs: ovl_fs, wdir: Inode, wdentry: Dentry) -> int:
     dget(wdentry)
     if d_is_dir(wdentry):
-        err = vfs_rmdir(None, wdir, wdentry)
+        err = ovl_do_rmdir(ofs, wdir, wdentry)
     else:
-        err = vfs_unlink(None, wdir, wdentry)
+        err = ovl_do_unlink(ofs, wdir, wdentry)
     dput(wdentry)
+
     if err:
         pr_err("overlayfs: cleanup of '%pd2' failed (%i)\n", wdentry, err)
+
     return err
 
 
 @port_of(C, "ovl_cleanup")
 def ovl_cleanup(ofs: ovl_fs, workdir: Dentry, wdentry: Dentry) -> int:
-    locked = start_removing_dentry(workdir, wdentry)
-    if IS_ERR(locked):
-        return PTR_ERR(locked)
-    ovl_cleanup_locked(ofs, workdir.d_inode, locked)
-    end_removing(locked)
+    wdentry = start_removing_dentry(workdir, wdentry)
+    if IS_ERR(wdentry):
+        return PTR_ERR(wdentry)
+
+    ovl_cleanup_locked(ofs, workdir.d_inode, wdentry)
+    end_removing(wdentry)
+
     return 0
 
 
@@ -139,13 +163,14 @@ def ovl_start_creating_temp(ofs: ovl_fs, workdir: Dentry) -> Any:
 def ovl_whiteout(ofs: ovl_fs) -> Any:
     workdir = ofs.workdir
     wdir = workdir.d_inode
-    mutex_lock(ofs.whiteout_lock)
+
+    mutex_lock(ofs.whiteout_lock)           # guard(mutex)(&ofs->whiteout_lock)
     try:
-        if ofs.whiteout is None:
+        if not ofs.whiteout:
             whiteout = ovl_start_creating_temp(ofs, workdir)
             if IS_ERR(whiteout):
                 return whiteout
-            err = vfs_whiteout(None, wdir, whiteout)
+            err = ovl_do_whiteout(ofs, wdir, whiteout)
             if not err:
                 ofs.whiteout = dget(whiteout)
             end_creating(whiteout)
@@ -156,16 +181,19 @@ def ovl_whiteout(ofs: ovl_fs) -> Any:
             link = ovl_start_creating_temp(ofs, workdir)
             if IS_ERR(link):
                 return link
-            err = vfs_link(ofs.whiteout, None, wdir, link)    # type: ignore[arg-type]
+            err = ovl_do_link(ofs, ofs.whiteout, wdir, link)
             if not err:
                 whiteout = dget(link)
             end_creating(link)
             if not err:
                 return whiteout
-            pr_warn("overlayfs: Failed to link whiteout - disabling whiteout inode sharing(nlink=%u, err=%u)\n", ofs.whiteout.d_inode.i_nlink, err)    # type: ignore[union-attr]
-            ofs.no_shared_whiteout = True
+
+            if err != -EMLINK:
+                pr_warn("overlayfs: Failed to link whiteout - disabling whiteout inode sharing(nlink=%u, err=%u)\n",
+                        ofs.whiteout.d_inode.i_nlink, err)
+                ofs.no_shared_whiteout = True
         whiteout = ofs.whiteout
-        ofs.whiteout = None
+        ofs.whiteout = NULL
         return whiteout
     finally:
         mutex_unlock(ofs.whiteout_lock)
@@ -174,55 +202,81 @@ def ovl_whiteout(ofs: ovl_fs) -> Any:
 @port_of(C, "ovl_cleanup_and_whiteout")
 def ovl_cleanup_and_whiteout(ofs: ovl_fs, dir: Dentry, dentry: Dentry) -> int:
     flags = 0
+    labels = Labels()
+    late = Labels()         # behind the return: its last one jumps back
+
+    @labels.label
+    def out() -> None:
+        dput(whiteout)
+
+    @late.label
+    def kill_whiteout() -> None:
+        ovl_cleanup(ofs, ofs.workdir, whiteout)
+        labels.goto(out, None)
+
     whiteout = ovl_whiteout(ofs)
     if IS_ERR(whiteout):
-        return PTR_ERR(whiteout)
+        err = PTR_ERR(whiteout)
+        return err
 
     if d_is_dir(dentry):
         flags = RENAME_EXCHANGE
 
-    rd = renamedata(None, ofs.workdir, dir, flags)
+    rd = renamedata(ovl_upper_mnt_idmap(ofs), ofs.workdir, dir, flags)
     err = start_renaming_two_dentries(rd, whiteout, dentry)
     if not err:
-        err = vfs_rename(rd)
+        err = ovl_do_rename_rd(rd)
         end_renaming(rd)
     if err:
-        ovl_cleanup(ofs, ofs.workdir, whiteout)
-    elif flags:
+        return late.goto(kill_whiteout, err)
+    if flags:
         ovl_cleanup(ofs, ofs.workdir, dentry)
-    dput(whiteout)
-    return err
+
+    return labels.goto(out, err)
 
 
 @custom(C, "ovl_create_real", "the upper file system keeps its dentries hashed and folds no case")
 def ovl_create_real(ofs: ovl_fs, parent: Dentry, newdentry: Any, attr: ovl_cattr) -> Any:
     dir = parent.d_inode
+    labels = Labels()
 
     if IS_ERR(newdentry):
         return newdentry
 
+    @labels.label
+    def out() -> None:
+        end_creating(newdentry)
+
     err = -ESTALE
-    if newdentry.d_inode is None:
-        kind = attr.mode & S_IFMT
-        if attr.hardlink is not None:
-            err = vfs_link(attr.hardlink, None, dir, newdentry)
-        elif kind == S_IFREG:
-            err = vfs_create(None, newdentry, attr.mode)
-        elif kind == S_IFDIR:
+    if newdentry.d_inode:
+        return labels.goto(out, ERR_PTR(err))
+
+    if attr.hardlink:
+        err = ovl_do_link(ofs, attr.hardlink, dir, newdentry)
+    else:
+        fmt = attr.mode & S_IFMT
+        if fmt == S_IFREG:
+            err = ovl_do_create(ofs, dir, newdentry, attr.mode)
+        elif fmt == S_IFDIR:
             # mkdir is special...
-            newdentry = vfs_mkdir(None, dir, newdentry, attr.mode)
-            err = PTR_ERR(newdentry) if IS_ERR(newdentry) else 0
-        elif kind in (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
-            err = vfs_mknod(None, dir, newdentry, attr.mode, attr.rdev)
-        elif kind == S_IFLNK:
-            err = vfs_symlink(None, dir, newdentry, attr.link or b"")
+            newdentry = ovl_do_mkdir(ofs, dir, newdentry, attr.mode)
+            err = PTR_ERR_OR_ZERO(newdentry)
+        elif fmt in (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
+            err = ovl_do_mknod(ofs, dir, newdentry, attr.mode, attr.rdev)
+        elif fmt == S_IFLNK:
+            err = ovl_do_symlink(ofs, dir, newdentry, attr.link or b"")
         else:
             err = -EPERM
-        if not err and (WARN_ON(newdentry.d_inode is None) or d_unhashed(newdentry)):
-            err = -EIO
     if err:
-        end_creating(newdentry)
-        return ERR_PTR(err)
+        return labels.goto(out, ERR_PTR(err))
+
+    if WARN_ON(not newdentry.d_inode):
+        # Not quite sure if non-instantiated dentry is legal or not. VFS doesn't seem to care so check and warn here.
+        err = -EIO
+    elif d_unhashed(newdentry):
+        err = -EIO
+    if err:
+        return labels.goto(out, ERR_PTR(err))
     return newdentry
 
 
@@ -256,12 +310,16 @@ def ovl_instantiate(dentry: Dentry, inode: Any, newdentry: Dentry, hardlink: boo
     ovl_dentry_init_reval(dentry, newdentry, None)
 
     if not hardlink:
+        # ovl_obtain_alias() can be called after ovl_create_real() and before we get here, so we may get an inode from cache with the
+        # same real upperdentry that is not the inode we pre-allocated.  In this case we will use the cached inode to instantiate the
+        # new dentry.
         inode = ovl_get_inode(dentry.d_sb, oip)
         if IS_ERR(inode):
             return PTR_ERR(inode)
         if inode is oip.newinode:
             ovl_set_flag(OVL_UPPERDATA, inode)
     else:
+        WARN_ON(ovl_inode_real(inode) is not d_inode(newdentry))
         dput(newdentry)
         inc_nlink(inode)
 
@@ -272,6 +330,7 @@ def ovl_instantiate(dentry: Dentry, inode: Any, newdentry: Dentry, hardlink: boo
     # Force lookup of new upper hardlink to find its lower
     if hardlink:
         d_drop(dentry)
+
     return 0
 
 
@@ -283,6 +342,12 @@ def ovl_type_merge(dentry: Dentry) -> bool:
 def ovl_create_upper(dentry: Dentry, inode: Any, attr: ovl_cattr) -> int:
     ofs = OVL_FS(dentry.d_sb)
     upperdir = ovl_dentry_upper(dentry.d_parent)
+    labels = Labels()
+
+    @labels.label
+    def out_cleanup() -> None:
+        ovl_cleanup(ofs, upperdir, newdentry)
+        dput(newdentry)
 
     newdentry = ovl_start_creating_upper(ofs, upperdir, dentry.d_name.name)
     if IS_ERR(newdentry):
@@ -298,11 +363,10 @@ def ovl_create_upper(dentry: Dentry, inode: Any, attr: ovl_cattr) -> int:
         ovl_set_opaque(dentry, newdentry)
 
     ovl_dir_modified(dentry.d_parent, False)
-    err = ovl_instantiate(dentry, inode, newdentry, attr.hardlink is not None)
+    err = ovl_instantiate(dentry, inode, newdentry, bool(attr.hardlink))
     if err:
-        ovl_cleanup(ofs, upperdir, newdentry)
-        dput(newdentry)
-    return err
+        return labels.goto(out_cleanup, err)
+    return 0
 
 
 @port_of(C, "ovl_clear_empty")
@@ -310,61 +374,109 @@ def ovl_clear_empty(dentry: Dentry, list_: list[Any]) -> Any:
     ofs = OVL_FS(dentry.d_sb)
     workdir = ovl_workdir(dentry)
     upperdir = ovl_dentry_upper(dentry.d_parent)
-    upperpath, stat = Path(), Kstat()
+    upperpath = Path()
+    stat = Kstat()
+    labels = Labels()
 
-    if WARN_ON(workdir is None):
+    @labels.label
+    def out_cleanup() -> None:
+        end_renaming(rd)
+
+    @labels.label
+    def out_cleanup_unlocked() -> None:
+        ovl_cleanup(ofs, workdir, opaquedir)
+        dput(opaquedir)
+
+    if WARN_ON(not workdir):
         return ERR_PTR(-EROFS)
 
     ovl_path_upper(dentry, upperpath)
-    err = vfs_getattr(upperpath, stat, STATX_BASIC_STATS, 0)
+    err = vfs_getattr(upperpath, stat, STATX_BASIC_STATS, AT_STATX_SYNC_AS_STAT)
     if err:
         return ERR_PTR(err)
+
+    err = -ESTALE
     if not S_ISDIR(stat.mode):
-        return ERR_PTR(-ESTALE)
+        return ERR_PTR(err)
     upper = upperpath.dentry
 
     opaquedir = ovl_create_temp(ofs, workdir, ovl_cattr(mode=stat.mode))
     if IS_ERR(opaquedir):
-        return opaquedir
-
-    rd = renamedata(None, workdir, upperdir, RENAME_EXCHANGE)
-    err = start_renaming_two_dentries(rd, opaquedir, upper)
-    if not err:
-        err = ovl_copy_xattr(dentry.d_sb, upperpath, opaquedir)
-        if not err:
-            err = ovl_set_opaque(dentry, opaquedir)
-        if not err:
-            inode_lock(opaquedir.d_inode)
-            err = ovl_set_attr(ofs, opaquedir, stat)
-            inode_unlock(opaquedir.d_inode)
-        if not err:
-            err = vfs_rename(rd)
-        end_renaming(rd)
-    if err:
-        ovl_cleanup(ofs, workdir, opaquedir)
-        dput(opaquedir)
+        err = PTR_ERR(opaquedir)
         return ERR_PTR(err)
+
+    rd = renamedata(ovl_upper_mnt_idmap(ofs), workdir, upperdir, RENAME_EXCHANGE)
+    err = start_renaming_two_dentries(rd, opaquedir, upper)
+    if err:
+        return labels.goto(out_cleanup_unlocked, ERR_PTR(err))
+
+    err = ovl_copy_xattr(dentry.d_sb, upperpath, opaquedir)
+    if err:
+        return labels.goto(out_cleanup, ERR_PTR(err))
+
+    err = ovl_set_opaque(dentry, opaquedir)
+    if err:
+        return labels.goto(out_cleanup, ERR_PTR(err))
+
+    inode_lock(opaquedir.d_inode)
+    err = ovl_set_attr(ofs, opaquedir, stat)
+    inode_unlock(opaquedir.d_inode)
+    if err:
+        return labels.goto(out_cleanup, ERR_PTR(err))
+
+    err = ovl_do_rename_rd(rd)
+    end_renaming(rd)
+    if err:
+        return labels.goto(out_cleanup_unlocked, ERR_PTR(err))
 
     ovl_cleanup_whiteouts(ofs, upper, list_)
     ovl_cleanup(ofs, workdir, upper)
 
     # dentry's upper doesn't match now, get rid of it
     d_drop(dentry)
+
     return opaquedir
+
+
+@port_of(C, "ovl_set_upper_acl")
+def ovl_set_upper_acl(ofs: ovl_fs, upperdentry: Dentry, acl_name: bytes, acl: Any) -> int:
+    if not IS_ENABLED("CONFIG_FS_POSIX_ACL") or not acl:
+        return 0
+
+    return ovl_do_set_acl(ofs, upperdentry, acl_name, acl)
 
 
 @port_of(C, "ovl_create_over_whiteout")
 def ovl_create_over_whiteout(dentry: Dentry, inode: Any, cattr: ovl_cattr) -> int:
-    from kemu.linux.posix_acl import posix_acl_release
-    from kemu.linux.xattr import XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT
-
     ofs = OVL_FS(dentry.d_sb)
     workdir = ovl_workdir(dentry)
     upperdir = ovl_dentry_upper(dentry.d_parent)
-    hardlink = cattr.hardlink is not None
     acl = default_acl = None
+    hardlink = bool(cattr.hardlink)
+    labels = Labels()
+    late = Labels()         # behind the return: its last one jumps back
 
-    if WARN_ON(workdir is None):
+    @labels.label
+    def out_dput() -> None:
+        dput(upper)
+
+    @labels.label
+    def out() -> None:
+        if not hardlink:
+            posix_acl_release(acl)
+            posix_acl_release(default_acl)
+
+    @late.label
+    def out_cleanup() -> None:
+        end_renaming(rd)
+
+    @late.label
+    def out_cleanup_unlocked() -> None:
+        ovl_cleanup(ofs, workdir, newdentry)
+        dput(newdentry)
+        labels.goto(out_dput, None)
+
+    if WARN_ON(not workdir):
         return -EROFS
 
     if not hardlink:
@@ -372,56 +484,83 @@ def ovl_create_over_whiteout(dentry: Dentry, inode: Any, cattr: ovl_cattr) -> in
         if err:
             return err
 
-    def out(err: int) -> int:
-        for a in (acl, default_acl):
-            if a is not None:
-                posix_acl_release(a)
-        return err
-
     upper = ovl_lookup_upper_unlocked(ofs, dentry.d_name.name, upperdir)
     if IS_ERR(upper):
-        return out(PTR_ERR(upper))
-    if upper.d_inode is None or not ovl_upper_is_whiteout(ofs, upper):
-        dput(upper)
-        return out(-ESTALE)
+        err = PTR_ERR(upper)
+        return labels.goto(out, err)
+
+    err = -ESTALE
+    if d_is_negative(upper) or not ovl_upper_is_whiteout(ofs, upper):
+        return labels.goto(out_dput, err)
 
     newdentry = ovl_create_temp(ofs, workdir, cattr)
     if IS_ERR(newdentry):
-        dput(upper)
-        return out(PTR_ERR(newdentry))
+        err = PTR_ERR(newdentry)
+        return labels.goto(out_dput, err)
 
-    rd = renamedata(None, workdir, upperdir, 0)
+    rd = renamedata(ovl_upper_mnt_idmap(ofs), workdir, upperdir, 0)
     err = start_renaming_two_dentries(rd, newdentry, upper)
-    if not err:
-        # mode could have been mutilated due to umask (e.g. sgid directory)
-        if not hardlink and not S_ISLNK(cattr.mode) and newdentry.d_inode.i_mode != cattr.mode:
-            inode_lock(newdentry.d_inode)
-            err = notify_change(None, newdentry, iattr(ia_valid=ATTR_MODE, ia_mode=cattr.mode))
-            inode_unlock(newdentry.d_inode)
-        if not err and acl is not None:
-            err = vfs_set_acl(None, newdentry, XATTR_NAME_POSIX_ACL_ACCESS, acl)
-        if not err and default_acl is not None:
-            err = vfs_set_acl(None, newdentry, XATTR_NAME_POSIX_ACL_DEFAULT, default_acl)
-        exchange = not hardlink and S_ISDIR(cattr.mode)
-        if not err and exchange:
-            err = ovl_set_opaque(dentry, newdentry)
-            rd.flags = RENAME_EXCHANGE
-        if not err:
-            err = vfs_rename(rd)
-        end_renaming(rd)
-        if not err and exchange:
-            ovl_cleanup(ofs, workdir, upper)
     if err:
-        ovl_cleanup(ofs, workdir, newdentry)
-        dput(newdentry)
-    else:
-        ovl_dir_modified(dentry.d_parent, False)
-        err = ovl_instantiate(dentry, inode, newdentry, hardlink)
+        return late.goto(out_cleanup_unlocked, err)
+
+    # mode could have been mutilated due to umask (e.g. sgid directory)
+    if not hardlink and not S_ISLNK(cattr.mode) and newdentry.d_inode.i_mode != cattr.mode:
+        attr = iattr(ia_valid=ATTR_MODE, ia_mode=cattr.mode)
+        inode_lock(newdentry.d_inode)
+        err = ovl_do_notify_change(ofs, newdentry, attr)
+        inode_unlock(newdentry.d_inode)
         if err:
-            ovl_cleanup(ofs, upperdir, newdentry)
-            dput(newdentry)
-    dput(upper)
-    return out(err)
+            return late.goto(out_cleanup, err)
+    if not hardlink:
+        err = ovl_set_upper_acl(ofs, newdentry, XATTR_NAME_POSIX_ACL_ACCESS, acl)
+        if err:
+            return late.goto(out_cleanup, err)
+
+        err = ovl_set_upper_acl(ofs, newdentry, XATTR_NAME_POSIX_ACL_DEFAULT, default_acl)
+        if err:
+            return late.goto(out_cleanup, err)
+
+    if not hardlink and S_ISDIR(cattr.mode):
+        err = ovl_set_opaque(dentry, newdentry)
+        if err:
+            return late.goto(out_cleanup, err)
+
+        rd.flags = RENAME_EXCHANGE
+        err = ovl_do_rename_rd(rd)
+        end_renaming(rd)
+        if err:
+            return late.goto(out_cleanup_unlocked, err)
+
+        ovl_cleanup(ofs, workdir, upper)
+    else:
+        err = ovl_do_rename_rd(rd)
+        end_renaming(rd)
+        if err:
+            return late.goto(out_cleanup_unlocked, err)
+    ovl_dir_modified(dentry.d_parent, False)
+    err = ovl_instantiate(dentry, inode, newdentry, hardlink)
+    if err:
+        ovl_cleanup(ofs, upperdir, newdentry)
+        dput(newdentry)
+    return labels.goto(out_dput, err)
+
+
+@custom(C, "ovl_override_creator_creds", "CONFIG_SECURITY is n: no security_dentry_create_files_as()")
+def ovl_override_creator_creds(dentry: Dentry, inode: Inode, mode: int) -> Any:
+    override_cred = prepare_creds()
+    if not override_cred:
+        return ERR_PTR(-ENOMEM)
+
+    override_cred.fsuid = inode.i_uid
+    override_cred.fsgid = inode.i_gid
+
+    return override_creds(override_cred)
+
+
+@port_of(C, "ovl_revert_creator_creds")
+def ovl_revert_creator_creds(old_cred: Any) -> None:
+    override_cred = revert_creds(old_cred)
+    put_cred(override_cred)
 
 
 def ovl_create_handle_whiteouts(dentry: Dentry, inode: Any, attr: ovl_cattr) -> int:
@@ -433,24 +572,32 @@ def ovl_create_handle_whiteouts(dentry: Dentry, inode: Any, attr: ovl_cattr) -> 
 @port_of(C, "ovl_create_or_link")
 def ovl_create_or_link(dentry: Dentry, inode: Any, attr: ovl_cattr) -> int:
     with with_ovl_creds(dentry.d_sb):
-        if attr.hardlink is not None:
+        # In the creation cases(create, mkdir, mknod, symlink), ovl should transfer current's fs{u,g}id to underlying fs. Because
+        # underlying fs want to initialize its new inode owner using current's fs{u,g}id. And in this case, the @inode is a new inode
+        # that is initialized in inode_init_owner() to current's fs{u,g}id. So use the inode's i_{u,g}id to override the cred's
+        # fs{u,g}id.
+        #
+        # But in the other hardlink case, ovl_link() does not create a new inode, so just use the ovl mounter's fs{u,g}id.
+        if attr.hardlink:
             return ovl_create_handle_whiteouts(dentry, inode, attr)
-        # the underlying fs initializes its new inode's owner using current's fs{u,g}id: ovl_override_creator_creds()
-        override_cred = prepare_creds()
-        if override_cred is None:
-            return -ENOMEM
-        override_cred.fsuid = inode.i_uid
-        override_cred.fsgid = inode.i_gid
-        old = override_creds(override_cred)
-        err = ovl_create_handle_whiteouts(dentry, inode, attr)
-        revert_creds(old)
-        put_cred(override_cred)
-        return err
+
+        cred = ovl_override_creator_creds(dentry, inode, attr.mode)
+        if IS_ERR(cred):
+            return PTR_ERR(cred)
+        try:
+            return ovl_create_handle_whiteouts(dentry, inode, attr)
+        finally:
+            ovl_revert_creator_creds(cred)
 
 
 @port_of(C, "ovl_create_object")
 def ovl_create_object(dentry: Dentry, mode: int, rdev: int, link: bytes | None) -> int:
     attr = ovl_cattr(rdev=rdev, link=link)
+    labels = Labels()
+
+    @labels.label
+    def out_drop_write() -> None:
+        ovl_drop_write(dentry)
 
     err = ovl_copy_up(dentry.d_parent)
     if err:
@@ -463,19 +610,22 @@ def ovl_create_object(dentry: Dentry, mode: int, rdev: int, link: bytes | None) 
     # Preallocate inode to be used by ovl_get_inode()
     err = -ENOMEM
     inode = ovl_new_inode(dentry.d_sb, mode, rdev)
-    if inode is not None:
-        spin_lock(inode.i_lock)
-        inode.i_state |= I_CREATING
-        spin_unlock(inode.i_lock)
+    if not inode:
+        return labels.goto(out_drop_write, err)
 
-        inode_init_owner(None, inode, dentry.d_parent.d_inode, mode)
-        attr.mode = inode.i_mode
-        err = ovl_create_or_link(dentry, inode, attr)
-        # Did we end up using the preallocated inode?
-        if inode is not dentry.d_inode:
-            iput(inode)
-    ovl_drop_write(dentry)
-    return err
+    spin_lock(inode.i_lock)
+    inode.i_state |= I_CREATING             # inode_state_set()
+    spin_unlock(inode.i_lock)
+
+    inode_init_owner(nop_mnt_idmap, inode, dentry.d_parent.d_inode, mode)
+    attr.mode = inode.i_mode
+
+    err = ovl_create_or_link(dentry, inode, attr)
+    # Did we end up using the preallocated inode?
+    if inode is not d_inode(dentry):
+        iput(inode)
+
+    return labels.goto(out_drop_write, err)
 
 
 def ovl_create(idmap: Any, dir: Inode, dentry: Dentry, mode: int, excl: bool) -> int:
@@ -499,58 +649,81 @@ def ovl_symlink(idmap: Any, dir: Inode, dentry: Dentry, link: bytes) -> int:
 
 @custom(C, "ovl_link", "no redirects are set, and there is no index")
 def ovl_link(old: Dentry, newdir: Inode, new: Dentry) -> int:
+    labels = Labels()
+
+    @labels.label
+    def out_nlink_end() -> None:
+        ovl_nlink_end(old)
+
     err = ovl_copy_up(old)
     if err:
         return err
+
     err = ovl_copy_up(new.d_parent)
     if err:
         return err
+
     err = ovl_nlink_start(old)
     if err:
         return err
 
-    inode = old.d_inode
+    inode = d_inode(old)
     ihold(inode)
+
     err = ovl_create_or_link(new, inode, ovl_cattr(hardlink=ovl_dentry_upper(old)))
     if err:
         iput(inode)
-    ovl_nlink_end(old)
-    return err
+
+    return labels.goto(out_nlink_end, err)
 
 
+@port_of(C, "ovl_matches_upper")
 def ovl_matches_upper(dentry: Dentry, upper: Dentry) -> bool:
-    return ovl_dentry_upper(dentry).d_inode is upper.d_inode
+    return d_inode(ovl_dentry_upper(dentry)) is d_inode(upper)
 
 
 @port_of(C, "ovl_remove_and_whiteout")
 def ovl_remove_and_whiteout(dentry: Dentry, list_: list[Any]) -> int:
     ofs = OVL_FS(dentry.d_sb)
+    workdir = ovl_workdir(dentry)
     upperdir = ovl_dentry_upper(dentry.d_parent)
-    opaquedir = None
+    opaquedir = NULL
+    labels = Labels()
 
-    if WARN_ON(ovl_workdir(dentry) is None):
+    @labels.label
+    def out_dput_upper() -> None:
+        dput(upper)
+
+    @labels.label
+    def out_dput() -> None:
+        dput(opaquedir)
+
+    if WARN_ON(not workdir):
         return -EROFS
 
     if list_:
         opaquedir = ovl_clear_empty(dentry, list_)
         if IS_ERR(opaquedir):
-            return PTR_ERR(opaquedir)
+            err = PTR_ERR(opaquedir)
+            return err
 
     upper = ovl_lookup_upper_unlocked(ofs, dentry.d_name.name, upperdir)
     if IS_ERR(upper):
         err = PTR_ERR(upper)
-    else:
-        mismatch = upper is not opaquedir if opaquedir is not None else ovl_dentry_upper(dentry) is not None and not ovl_matches_upper(dentry, upper)
-        if mismatch:
-            err = -ESTALE
-        else:
-            err = ovl_cleanup_and_whiteout(ofs, upperdir, upper)
-            if not err:
-                ovl_dir_modified(dentry.d_parent, True)
-            d_drop(dentry)
-        dput(upper)
-    dput(opaquedir)
-    return err
+        return labels.goto(out_dput, err)
+
+    err = -ESTALE
+    if (opaquedir and upper is not opaquedir or
+            not opaquedir and ovl_dentry_upper(dentry) and
+            not ovl_matches_upper(dentry, upper)):
+        return labels.goto(out_dput_upper, err)
+
+    err = ovl_cleanup_and_whiteout(ofs, upperdir, upper)
+    if not err:
+        ovl_dir_modified(dentry.d_parent, True)
+
+    d_drop(dentry)
+    return labels.goto(out_dput_upper, err)
 
 
 @port_of(C, "ovl_remove_upper")
@@ -558,43 +731,67 @@ def ovl_remove_upper(dentry: Dentry, is_dir: bool, list_: list[Any]) -> int:
     ofs = OVL_FS(dentry.d_sb)
     upperdir = ovl_dentry_upper(dentry.d_parent)
     dir = upperdir.d_inode
-    opaquedir = None
+    opaquedir = NULL
+    labels = Labels()
+
+    @labels.label
+    def out_unlock() -> None:
+        end_removing(upper)
+
+    @labels.label
+    def out_dput() -> None:
+        dput(opaquedir)
 
     if list_:
         opaquedir = ovl_clear_empty(dentry, list_)
         if IS_ERR(opaquedir):
-            return PTR_ERR(opaquedir)
+            err = PTR_ERR(opaquedir)
+            return err
 
     upper = ovl_start_removing_upper(ofs, upperdir, dentry.d_name.name)
     if IS_ERR(upper):
         err = PTR_ERR(upper)
+        return labels.goto(out_dput, err)
+
+    err = -ESTALE
+    if (opaquedir and upper is not opaquedir or
+            not opaquedir and not ovl_matches_upper(dentry, upper)):
+        return labels.goto(out_unlock, err)
+
+    if is_dir:
+        err = ovl_do_rmdir(ofs, dir, upper)
     else:
-        if upper is not opaquedir if opaquedir is not None else not ovl_matches_upper(dentry, upper):
-            err = -ESTALE
-        else:
-            err = vfs_rmdir(None, dir, upper) if is_dir else vfs_unlink(None, dir, upper)
-            ovl_dir_modified(dentry.d_parent, False)
-            # Keeping this dentry hashed would mean having to release upperpath/lowerpath. Just unhash for now.
-            if not err:
-                d_drop(dentry)
-        end_removing(upper)
-    dput(opaquedir)
-    return err
+        err = ovl_do_unlink(ofs, dir, upper)
+    ovl_dir_modified(dentry.d_parent, False)
+
+    # Keeping this dentry hashed would mean having to release upperpath/lowerpath, which could only be done if we are the sole user of
+    # this dentry.  Too tricky...  Just unhash for now.
+    if not err:
+        d_drop(dentry)
+    return labels.goto(out_unlock, err)
 
 
+@port_of(C, "ovl_pure_upper")
 def ovl_pure_upper(dentry: Dentry) -> bool:
-    return ovl_dentry_lower(dentry) is None and not ovl_test_flag(OVL_WHITEOUTS, dentry.d_inode)
+    return not ovl_dentry_lower(dentry) and not ovl_test_flag(OVL_WHITEOUTS, d_inode(dentry))
 
 
 @port_of(C, "ovl_drop_nlink")
 def ovl_drop_nlink(dentry: Dentry) -> None:
-    inode = dentry.d_inode
+    inode = d_inode(dentry)
+
     # Try to find another, hashed alias
     spin_lock(inode.i_lock)
-    alias = any(a is not dentry and not d_unhashed(a) for a in inode.i_dentry)
+    for alias in inode.i_dentry:            # for_each_alias()
+        if alias is not dentry and not d_unhashed(alias):
+            break
+    else:
+        alias = NULL
     spin_unlock(inode.i_lock)
-    # Changes to underlying layers may cause i_nlink to lose sync with reality: prevent the link count from going to zero prematurely.
-    if inode.i_nlink > int(alias):
+
+    # Changes to underlying layers may cause i_nlink to lose sync with reality.  In this case prevent the link count from going to zero
+    # prematurely.
+    if inode.i_nlink > bool(alias):
         drop_nlink(inode)
 
 
@@ -602,33 +799,45 @@ def ovl_drop_nlink(dentry: Dentry) -> None:
 def ovl_do_remove(dentry: Dentry, is_dir: bool) -> int:
     lower_positive = ovl_lower_positive(dentry)
     list_: list[Any] = []
-    err = 0
+    labels = Labels()
+
+    @labels.label
+    def out() -> None:
+        ovl_cache_free(list_)
 
     # No need to clean pure upper removed by vfs_rmdir()
     if is_dir and (lower_positive or not ovl_pure_upper(dentry)):
         err = ovl_check_empty_dir(dentry, list_)
-    if not err:
-        err = ovl_copy_up(dentry.d_parent)
-    if not err:
-        err = ovl_nlink_start(dentry)
-        if not err:
-            with with_ovl_creds(dentry.d_sb):
-                if not lower_positive:
-                    err = ovl_remove_upper(dentry, is_dir, list_)
-                else:
-                    err = ovl_remove_and_whiteout(dentry, list_)
-            if not err:
-                if is_dir:
-                    clear_nlink(dentry.d_inode)
-                else:
-                    ovl_drop_nlink(dentry)
-            ovl_nlink_end(dentry)
+        if err:
+            return labels.goto(out, err)
 
-            # Copy ctime. Note: we fail to update ctime if there was no copy-up, only a whiteout
-            if ovl_dentry_upper(dentry) is not None:
-                ovl_copyattr(dentry.d_inode)
-    ovl_cache_free(list_)
-    return err
+    err = ovl_copy_up(dentry.d_parent)
+    if err:
+        return labels.goto(out, err)
+
+    err = ovl_nlink_start(dentry)
+    if err:
+        return labels.goto(out, err)
+
+    with with_ovl_creds(dentry.d_sb):
+        if not lower_positive:
+            err = ovl_remove_upper(dentry, is_dir, list_)
+        else:
+            err = ovl_remove_and_whiteout(dentry, list_)
+    if not err:
+        if is_dir:
+            clear_nlink(dentry.d_inode)
+        else:
+            ovl_drop_nlink(dentry)
+    ovl_nlink_end(dentry)
+
+    # Copy ctime
+    #
+    # Note: we fail to update ctime if there was no copy-up, only a whiteout
+    if ovl_dentry_upper(dentry):
+        ovl_copyattr(d_inode(dentry))
+
+    return labels.goto(out, err)
 
 
 def ovl_unlink(dir: Inode, dentry: Dentry) -> int:
@@ -665,8 +874,10 @@ class ovl_renamedata:
 
 @port_of(C, "ovl_rename_start")
 def ovl_rename_start(ovlrd: ovl_renamedata, list_: list[Any]) -> int:
-    old, new = ovlrd.old_dentry, ovlrd.new_dentry
-    is_dir, new_is_dir = d_is_dir(old), new.d_inode is not None and d_is_dir(new)
+    old = ovlrd.old_dentry
+    new = ovlrd.new_dentry
+    is_dir = d_is_dir(old)
+    new_is_dir = d_is_dir(new)
 
     if ovlrd.flags & ~(RENAME_EXCHANGE | RENAME_NOREPLACE):
         return -EINVAL
@@ -674,8 +885,11 @@ def ovl_rename_start(ovlrd: ovl_renamedata, list_: list[Any]) -> int:
     ovlrd.flags &= ~RENAME_NOREPLACE
 
     # Don't copy up directory trees
-    if not ovl_can_move(old) or not ovlrd.overwrite and not ovl_can_move(new):
-        return -EXDEV
+    err = -EXDEV
+    if not ovl_can_move(old):
+        return err
+    if not ovlrd.overwrite and not ovl_can_move(new):
+        return err
 
     if ovlrd.overwrite and new_is_dir and not ovl_pure_upper(new):
         err = ovl_check_empty_dir(new, list_)
@@ -685,14 +899,20 @@ def ovl_rename_start(ovlrd: ovl_renamedata, list_: list[Any]) -> int:
     if ovlrd.overwrite:
         if ovl_lower_positive(old):
             if not ovl_dentry_is_whiteout(new):
-                ovlrd.flags |= RENAME_WHITEOUT          # Whiteout source
+                # Whiteout source
+                ovlrd.flags |= RENAME_WHITEOUT
             else:
-                ovlrd.flags |= RENAME_EXCHANGE          # Switch whiteouts
+                # Switch whiteouts
+                ovlrd.flags |= RENAME_EXCHANGE
         elif is_dir and ovl_dentry_is_whiteout(new):
             ovlrd.flags |= RENAME_EXCHANGE
             ovlrd.cleanup_whiteout = True
 
-    err = ovl_copy_up(old) or ovl_copy_up(new.d_parent)
+    err = ovl_copy_up(old)
+    if err:
+        return err
+
+    err = ovl_copy_up(new.d_parent)
     if err:
         return err
 
@@ -700,25 +920,33 @@ def ovl_rename_start(ovlrd: ovl_renamedata, list_: list[Any]) -> int:
         err = ovl_copy_up(new)
         if err:
             return err
-    elif new.d_inode is not None:
+    elif d_inode(new):
         err = ovl_nlink_start(new)
         if err:
             return err
+
         ovlrd.update_nlink = True
 
     if not ovlrd.update_nlink:
         # ovl_nlink_start() took ovl_want_write()
-        return ovl_want_write(old)
+        err = ovl_want_write(old)
+        if err:
+            return err
+
     return 0
 
 
 @custom(C, "ovl_rename_upper", "no redirects are set, and there is no index")
 def ovl_rename_upper(ovlrd: ovl_renamedata, list_: list[Any]) -> int:
-    old, new = ovlrd.old_dentry, ovlrd.new_dentry
+    old = ovlrd.old_dentry
+    new = ovlrd.new_dentry
     ofs = OVL_FS(old.d_sb)
-    old_upperdir, new_upperdir = ovl_dentry_upper(old.d_parent), ovl_dentry_upper(new.d_parent)
-    is_dir, new_is_dir = d_is_dir(old), new.d_inode is not None and d_is_dir(new)
-    whiteout = None
+    old_upperdir = ovl_dentry_upper(old.d_parent)
+    new_upperdir = ovl_dentry_upper(new.d_parent)
+    is_dir = d_is_dir(old)
+    new_is_dir = d_is_dir(new)
+    whiteout = NULL
+    labels = Labels()
 
     if list_:
         de = ovl_clear_empty(new, list_)
@@ -726,50 +954,71 @@ def ovl_rename_upper(ovlrd: ovl_renamedata, list_: list[Any]) -> int:
             return PTR_ERR(de)
         ovlrd.opaquedir = de
 
-    rd = renamedata(None, old_upperdir, new_upperdir, ovlrd.flags)
+    @labels.label
+    def out_unlock() -> None:
+        end_renaming(rd)
+
+    rd = renamedata(ovl_upper_mnt_idmap(ofs), old_upperdir, new_upperdir, ovlrd.flags)
+
     err = start_renaming(rd, 0, Qstr(old.d_name.name), Qstr(new.d_name.name))
     if err:
         return err
 
-    old_opaque, new_opaque = ovl_dentry_is_opaque(old), ovl_dentry_is_opaque(new)
-    err = 0
+    err = -ESTALE
     if not ovl_matches_upper(old, rd.old_dentry):
-        err = -ESTALE
-    elif new.d_inode is not None and ovl_dentry_upper(new) is not None:
-        if ovlrd.opaquedir is not None:
-            if rd.new_dentry is not ovlrd.opaquedir:
-                err = -ESTALE
-        elif not ovl_matches_upper(new, rd.new_dentry):
-            err = -ESTALE
-    elif rd.new_dentry.d_inode is not None:
-        if not new_opaque or not ovl_upper_is_whiteout(ofs, rd.new_dentry):
-            err = -ESTALE
-    elif ovlrd.flags & RENAME_EXCHANGE:
-        err = -ESTALE
-    if not err and rd.old_dentry.d_inode is rd.new_dentry.d_inode:
-        err = -ESTALE
+        return labels.goto(out_unlock, err)
 
-    if not err:
-        if not ovl_type_merge_or_lower(old) and is_dir and not old_opaque and ovl_type_merge(new.d_parent):
-            err = ovl_set_opaque_xerr(old, rd.old_dentry, -EXDEV)
-        if (not err and not ovlrd.overwrite and not ovl_type_merge_or_lower(new) and new_is_dir and not new_opaque
-                and ovl_type_merge(old.d_parent)):
-            err = ovl_set_opaque_xerr(new, rd.new_dentry, -EXDEV)
-        if not err:
-            err = vfs_rename(rd)
-        if not err and ovlrd.cleanup_whiteout:
-            whiteout = dget(rd.new_dentry)
-    end_renaming(rd)
+    old_opaque = ovl_dentry_is_opaque(old)
+    new_opaque = ovl_dentry_is_opaque(new)
+
+    err = -ESTALE
+    if d_inode(new) and ovl_dentry_upper(new):
+        if ovlrd.opaquedir:
+            if rd.new_dentry is not ovlrd.opaquedir:
+                return labels.goto(out_unlock, err)
+        else:
+            if not ovl_matches_upper(new, rd.new_dentry):
+                return labels.goto(out_unlock, err)
+    else:
+        if not d_is_negative(rd.new_dentry):
+            if not new_opaque or not ovl_upper_is_whiteout(ofs, rd.new_dentry):
+                return labels.goto(out_unlock, err)
+        else:
+            if ovlrd.flags & RENAME_EXCHANGE:
+                return labels.goto(out_unlock, err)
+
+    if rd.old_dentry.d_inode is rd.new_dentry.d_inode:
+        return labels.goto(out_unlock, err)
+
+    err = 0
+    if not ovl_type_merge_or_lower(old) and is_dir and not old_opaque and ovl_type_merge(new.d_parent):
+        err = ovl_set_opaque_xerr(old, rd.old_dentry, -EXDEV)
+    if err:
+        return labels.goto(out_unlock, err)
+
+    if (not ovlrd.overwrite and not ovl_type_merge_or_lower(new) and new_is_dir and not new_opaque and
+            ovl_type_merge(old.d_parent)):
+        err = ovl_set_opaque_xerr(new, rd.new_dentry, -EXDEV)
+    if err:
+        return labels.goto(out_unlock, err)
+
+    err = ovl_do_rename_rd(rd)
+
+    if not err and ovlrd.cleanup_whiteout:
+        whiteout = dget(rd.new_dentry)
+
+    labels.goto(out_unlock, err)
+
     if err:
         return err
 
-    if whiteout is not None:
+    if whiteout:
         ovl_cleanup(ofs, old_upperdir, whiteout)
         dput(whiteout)
 
-    if ovlrd.overwrite and new.d_inode is not None:
+    if ovlrd.overwrite and d_inode(new):
         if new_is_dir:
-            clear_nlink(new.d_inode)
+            clear_nlink(d_inode(new))
         else:
             ovl_drop_nlink(new)
 
@@ -777,10 +1026,19 @@ def ovl_rename_upper(ovlrd: ovl_renamedata, list_: list[Any]) -> int:
     ovl_dir_modified(new.d_parent, False)
 
     # copy ctime:
-    ovl_copyattr(old.d_inode)
-    if new.d_inode is not None and ovl_dentry_upper(new) is not None:
-        ovl_copyattr(new.d_inode)
+    ovl_copyattr(d_inode(old))
+    if d_inode(new) and ovl_dentry_upper(new):
+        ovl_copyattr(d_inode(new))
+
     return err
+
+
+@port_of(C, "ovl_rename_end")
+def ovl_rename_end(ovlrd: ovl_renamedata) -> None:
+    if ovlrd.update_nlink:
+        ovl_nlink_end(ovlrd.new_dentry)
+    else:
+        ovl_drop_write(ovlrd.old_dentry)
 
 
 @port_of(C, "ovl_rename")
@@ -792,10 +1050,7 @@ def ovl_rename(idmap: Any, olddir: Inode, old: Dentry, newdir: Inode, new: Dentr
     if not err:
         with with_ovl_creds(old.d_sb):
             err = ovl_rename_upper(ovlrd, list_)
-        if ovlrd.update_nlink:
-            ovl_nlink_end(new)
-        else:
-            ovl_drop_write(old)
+        ovl_rename_end(ovlrd)
 
     dput(ovlrd.opaquedir)
     ovl_cache_free(list_)

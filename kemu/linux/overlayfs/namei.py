@@ -7,10 +7,11 @@ from typing import Any
 from kemu.linux.dcache import DCACHE_OP_REAL, Dentry, __d_drop, d_can_lookup, d_splice_alias, dput
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, EREMOTE
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.inode import ovl_get_inode, ovl_lookup_trap_inode
-from kemu.linux.overlayfs.ovl_entry import OVL_FS, OVL_UPPERDATA, ovl_inode_params, ovl_layer, ovl_path
+from kemu.linux.overlayfs.ovl_entry import OVL_FS, OVL_UPPERDATA, ovl_entry, ovl_inode_params, ovl_layer, ovl_path
 from kemu.linux.overlayfs.util import (
     OVL_E,
     ovl_alloc_entry,
@@ -24,13 +25,16 @@ from kemu.linux.overlayfs.util import (
     ovl_free_entry,
     ovl_get_opaquedir_val,
     ovl_lowerstack,
+    ovl_numlower,
     ovl_path_is_whiteout,
     ovl_set_flag,
+    ovl_stack_free,
     with_ovl_creds,
 )
 from kemu.linux.printk import pr_warn
-from kemu.linux.slab import kfree, kzalloc_objs
+from kemu.linux.slab import kzalloc_objs
 from kemu.linux.super_types import SuperBlock
+from kemu.linux.types import NULL, Ref, ptr_to
 from kemu.linux.vfs.basic import Path, Qstr
 from kemu.linux.vfs.one import lookup_one_positive_unlocked, lookup_one_unlocked
 from kemu.linux.vfs.types import Inode
@@ -52,6 +56,20 @@ class ovl_lookup_data:
         self.last = last
 
 
+class ovl_lookup_ctx:
+    """``struct ovl_lookup_ctx``: no index, no origin."""
+
+    __slots__ = ("ctr", "dentry", "inode", "oe", "stack", "upperdentry")
+
+    def __init__(self, dentry: Dentry):
+        self.dentry = dentry
+        self.oe: ovl_entry = NULL
+        self.stack: list[ovl_path] = NULL
+        self.upperdentry: Dentry = NULL
+        self.inode: Any = NULL
+        self.ctr = 0
+
+
 @custom(C, "ovl_lookup_positive_unlocked", "the flag is set without d_lock")
 def ovl_lookup_positive_unlocked(d: ovl_lookup_data, name: bytes, base: Dentry, drop_negative: bool) -> Any:
     ret = lookup_one_unlocked(d.layer.mnt.mnt_idmap, Qstr(name), base)
@@ -64,174 +82,212 @@ def ovl_lookup_positive_unlocked(d: ovl_lookup_data, name: bytes, base: Dentry, 
 
 
 @custom(C, "ovl_lookup_single", AS_A_BOOT)
-def ovl_lookup_single(base: Dentry, d: ovl_lookup_data, name: bytes, drop_negative: bool) -> Any:
-    """The dentry in this layer, None if the layer has none that counts, or an errno."""
+def ovl_lookup_single(base: Dentry, d: ovl_lookup_data, name: bytes, ret: Ref, drop_negative: bool) -> int:
     ofs = OVL_FS(d.sb)
+    this: Dentry = NULL
+    path = Path()
     is_upper = d.layer.idx == 0
+    labels = Labels()
 
-    this = ovl_lookup_positive_unlocked(d, name, base, drop_negative)
-    if IS_ERR(this):
-        err = PTR_ERR(this)
-        return None if err in (-ENOENT, -ENAMETOOLONG) else err
+    def out() -> int:
+        ret.v = this
+        return 0
 
-    err, warn = 0, ""
-    path = Path(d.layer.mnt, this)
+    def put_and_out() -> int:
+        nonlocal this
+        dput(this)
+        this = NULL
+        return out()
+
+    @labels.label
+    def out_warn() -> None:
+        pr_warn("overlayfs: failed lookup in %s (%pd2, name='%.*s', err=%i): %s\n",
+                "upper" if is_upper else "lower", base, len(name), name, err, warn)
+
+    @labels.label
+    def out_err() -> None:
+        dput(this)
+
+    found = ovl_lookup_positive_unlocked(d, name, base, drop_negative)
+    if IS_ERR(found):
+        err = PTR_ERR(found)
+        if err == -ENOENT or err == -ENAMETOOLONG:
+            return out()
+        return labels.goto(out_err, err)
+    this = found
+
     if ovl_dentry_weird(this):
         # Don't support traversing automounts and other weirdness
-        warn, err = "unsupported object type", -EREMOTE
-    elif ovl_path_is_whiteout(ofs, path):
+        warn = "unsupported object type"
+        err = -EREMOTE
+        return labels.goto(out_warn, err)
+
+    path.dentry = this
+    path.mnt = d.layer.mnt
+    if ovl_path_is_whiteout(ofs, path):
         d.stop = d.opaque = True
-        dput(this)
-        return None
-    elif not d_can_lookup(this):
+        return put_and_out()
+
+    if not d_can_lookup(this):
         if d.is_dir:
             d.stop = True
-            dput(this)
-            return None
+            return put_and_out()
         d.stop = True
-        return this
-    elif ovl_lookup_trap_inode(d.sb, this):
-        # Caught in a trap of overlapping layers
-        warn, err = "overlapping layers", -ELOOP
-    if err:
-        pr_warn("overlayfs: failed lookup in %s (%pd2, name='%.*s', err=%i): %s\n", "upper" if is_upper else "lower", base, len(name), name, err, warn)
-        dput(this)
-        return err
+        return out()
+    else:
+        if ovl_lookup_trap_inode(d.sb, this):
+            # Caught in a trap of overlapping layers
+            warn = "overlapping layers"
+            err = -ELOOP
+            return labels.goto(out_warn, err)
 
-    d.is_dir = True
-    if d.last:
-        return this
+        d.is_dir = True
+        if d.last:
+            return out()
 
-    # overlay.opaque=x means xwhiteouts directory
-    val = ovl_get_opaquedir_val(ofs, path)
-    if not is_upper and val == b"x":
-        d.xwhiteouts = True
-        d.layer.has_xwhiteouts = True
-    elif val == b"y":
-        d.stop = True
-        d.opaque = True
-    return this
+        # overlay.opaque=x means xwhiteouts directory
+        val = ovl_get_opaquedir_val(ofs, path)
+        if not is_upper and val == b"x":
+            d.xwhiteouts = True
+            d.layer.has_xwhiteouts = True       # ovl_layer_set_xwhiteouts()
+        elif val == b"y":
+            d.stop = True
+            d.opaque = True
+            return out()
+    return out()
 
 
 @custom(C, "ovl_lookup_layers", "no redirect, metacopy or origin is followed")
-def ovl_lookup_layers(dentry: Dentry, d: ovl_lookup_data) -> Any:
-    """The inode, None, or an errno."""
+def ovl_lookup_layers(ctx: ovl_lookup_ctx, d: ovl_lookup_data) -> int:
+    dentry = ctx.dentry
     ofs = OVL_FS(dentry.d_sb)
-    poe = ovl_lowerstack(OVL_E(dentry.d_parent))
-    stack: list[ovl_path] = []
-    upperdentry = None
+    poe = OVL_E(dentry.d_parent)
     upperopaque = False
-    err = 0
-
-    def undo() -> int:
-        for p in stack:
-            dput(p.dentry)
-        dput(upperdentry)
-        return err
+    this = Ref()
 
     upperdir = ovl_dentry_upper(dentry.d_parent)
-    if upperdir is not None:
+    if upperdir:
         d.layer = ofs.layers[0]
-        this = ovl_lookup_single(upperdir, d, d.name.name, True)
-        if this.__class__ is int:
-            return this
-        upperdentry = this
-        if upperdentry is not None and upperdentry.d_flags & DCACHE_OP_REAL:
-            err = -EREMOTE
-            return undo()
+        err = ovl_lookup_single(upperdir, d, d.name.name, ptr_to(ctx, "upperdentry"), True)
+        if err:
+            return err
+
+        if ctx.upperdentry and ctx.upperdentry.d_flags & DCACHE_OP_REAL:
+            return -EREMOTE
+
         upperopaque = d.opaque
 
-    block = None
-    if not d.stop and poe:
-        block = kzalloc_objs(None, ofs.numlayer - 1)            # ovl_stack_alloc()
-        if block is None:
-            err = -ENOMEM
-            return undo()
+    if not d.stop and ovl_numlower(poe):
+        err = -ENOMEM
+        ctx.stack = kzalloc_objs(None, ofs.numlayer - 1)        # ovl_stack_alloc()
+        if not ctx.stack:
+            return err
 
-    for i, lower in enumerate(poe):
+    i = 0
+    while not d.stop and i < ovl_numlower(poe):
+        lower = ovl_lowerstack(poe)[i]
+
+        d.last = i == ovl_numlower(poe) - 1
+
+        d.layer = lower.layer
+        err = ovl_lookup_single(lower.dentry, d, d.name.name, this, False)
+        if err:
+            return err
+        i += 1
+
+        if not this.v:
+            continue
+
+        ctx.stack[ctx.ctr] = ovl_path(lower.layer, this.v)
+        ctx.ctr += 1
+
         if d.stop:
             break
-        d.last = i == len(poe) - 1
-        d.layer = lower.layer
-        this = ovl_lookup_single(lower.dentry, d, d.name.name, False)
-        if this.__class__ is int:
-            err = this
-            kfree(block)
-            return undo()
-        if this is None:
-            continue
-        stack.append(ovl_path(lower.layer, this))
-    if block is not None:
-        kfree(block)
 
-    oe = None
-    if stack:
-        oe = ovl_alloc_entry(stack)
-        if oe is None:
-            err = -ENOMEM
-            return undo()
+    if ctx.ctr:
+        ctx.oe = ovl_alloc_entry(ctx.stack[:ctx.ctr])           # and ovl_stack_cpy()
+        err = -ENOMEM
+        if not ctx.oe:
+            return err
 
     if upperopaque:
         ovl_dentry_set_opaque(dentry)
     if d.xwhiteouts:
         ovl_dentry_set_xwhiteouts(dentry)
-    if upperdentry is not None:
+
+    if ctx.upperdentry:
         ovl_dentry_set_upper_alias(dentry)
 
-    inode: Any = None
-    if upperdentry is not None or stack:
-        has_upper = upperdentry is not None
-        inode = ovl_get_inode(dentry.d_sb, ovl_inode_params(upperdentry, oe))
+    if ctx.upperdentry or ctx.ctr:
+        oip = ovl_inode_params(ctx.upperdentry, ctx.oe)
+
+        inode = ovl_get_inode(dentry.d_sb, oip)
         if IS_ERR(inode):
-            err = PTR_ERR(inode)
-            ovl_free_entry(oe)
-            return undo()
-        if has_upper:
-            ovl_set_flag(OVL_UPPERDATA, inode)
-    for p in stack:
-        dput(p.dentry)
-    ovl_dentry_init_reval(dentry, inode.upperdentry if inode is not None else None, inode.oe if inode is not None else None)
-    return inode
+            return PTR_ERR(inode)
+
+        ctx.inode = inode
+        if ctx.upperdentry:
+            ovl_set_flag(OVL_UPPERDATA, ctx.inode)
+
+    ovl_dentry_init_reval(dentry, ctx.upperdentry, ctx.inode.oe if ctx.inode else NULL)
+
+    return 0
 
 
 @port_of(C, "ovl_lookup")
 def ovl_lookup(dir: Inode, dentry: Dentry, flags: int) -> Any:
     ofs = OVL_FS(dentry.d_sb)
     poe = OVL_E(dentry.d_parent)
-    d = ovl_lookup_data(dentry.d_sb, dentry, not ovl_lowerstack(poe))
+    ctx = ovl_lookup_ctx(dentry)
+    d = ovl_lookup_data(dentry.d_sb, dentry, not ovl_numlower(poe))
 
     if dentry.d_name.len > ofs.namelen:
         return ERR_PTR(-ENAMETOOLONG)
 
     with with_ovl_creds(dentry.d_sb):
-        inode = ovl_lookup_layers(dentry, d)
-    if inode.__class__ is int:
-        return ERR_PTR(inode)
-    return d_splice_alias(inode, dentry)
+        err = ovl_lookup_layers(ctx, d)
+
+    ovl_stack_free(ctx.stack, ctx.ctr)
+
+    if err:
+        ovl_free_entry(ctx.oe)
+        dput(ctx.upperdentry)
+        return ERR_PTR(err)
+
+    return d_splice_alias(ctx.inode, dentry)
 
 
 @port_of(C, "ovl_lower_positive")
 def ovl_lower_positive(dentry: Dentry) -> bool:
-    poe = ovl_lowerstack(OVL_E(dentry.d_parent))
-    ofs = OVL_FS(dentry.d_sb)
+    poe = OVL_E(dentry.d_parent)
+    name = dentry.d_name
+    positive = False
+    done = False
 
     # If dentry is negative, then lower is positive iff this is a whiteout.
-    if dentry.d_inode is None:
+    if not dentry.d_inode:
         return ovl_dentry_is_opaque(dentry)
 
     # Negative upper -> positive lower
-    if ovl_dentry_upper(dentry) is None:
+    if not ovl_dentry_upper(dentry):
         return True
 
     with with_ovl_creds(dentry.d_sb):
         # Positive upper -> have to look up lower to see whether it exists
-        for parentpath in poe:
-            this = lookup_one_positive_unlocked(parentpath.layer.mnt.mnt_idmap, Qstr(dentry.d_name.name), parentpath.dentry)
+        i = 0
+        while not done and not positive and i < ovl_numlower(poe):
+            parentpath = ovl_lowerstack(poe)[i]
+
+            this = lookup_one_positive_unlocked(parentpath.layer.mnt.mnt_idmap, Qstr(name.name), parentpath.dentry)
             if IS_ERR(this):
                 if PTR_ERR(this) not in (-ENOENT, -ENAMETOOLONG):
-                    return True                 # Assume something is there, we just couldn't access it.
+                    # Assume something is there, we just couldn't access it.
+                    positive = True
             else:
-                positive = not ovl_path_is_whiteout(ofs, Path(parentpath.layer.mnt, this))
+                path = Path(parentpath.layer.mnt, this)
+                positive = not ovl_path_is_whiteout(OVL_FS(dentry.d_sb), path)
+                done = True
                 dput(this)
-                return positive
-    return False
+            i += 1
+
+    return positive

@@ -1,27 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/overlayfs/readdir.c: merged directories. The rb tree and its list are one dict; inode numbers are those of the real entries."""
+"""fs/overlayfs/readdir.c: merged directories. The tree is a dict by name, and lists are dicts or lists; inode numbers are those of the real entries."""
 from __future__ import annotations
 
 from typing import Any
 
 from kemu.linux.bug import WARN_ON
-from kemu.linux.dcache import Dentry, d_is_dir, dput
-from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
+from kemu.linux.dcache import Dentry, d_inode, d_is_dir, dput
+from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR, PTR_ERR_OR_ZERO
 from kemu.linux.errno import EINVAL, ENOMEM, ENOTEMPTY
 from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY, SEEK_CUR, SEEK_SET
+from kemu.linux.fs import file_inode
 from kemu.linux.fs_dirent import DT_CHR, DT_REG, DT_UNKNOWN
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.overlayfs.how import AS_A_BOOT
-from kemu.linux.overlayfs.ovl_entry import OVL_FS, OVL_I, ovl_fs, ovl_layer
+from kemu.linux.overlayfs.overlayfs_h import ovl_do_rmdir
+from kemu.linux.overlayfs.ovl_entry import OVL_I, ovl_fs
 from kemu.linux.overlayfs.util import (
-    OVL_E,
     OVL_TYPE_UPPER,
     ovl_dentry_has_xwhiteouts,
     ovl_dentry_upper,
     ovl_dir_is_real,
     ovl_is_whiteout,
     ovl_lookup_upper_unlocked,
-    ovl_lowerstack,
+    ovl_path_next,
     ovl_path_open,
     ovl_path_real,
     ovl_path_upper,
@@ -29,6 +31,7 @@ from kemu.linux.overlayfs.util import (
 )
 from kemu.linux.printk import pr_err
 from kemu.linux.slab import kfree, kmalloc_obj, kzalloc_obj
+from kemu.linux.types import INT_MAX, NULL, Ref, container_of
 from kemu.linux.vfs.basic import Path, Qstr
 from kemu.linux.vfs.file_table import fput
 from kemu.linux.vfs.libfs import generic_read_dir
@@ -39,18 +42,19 @@ from kemu.linux.vfs.readdir import dir_emit, iterate_dir, wrap_directory_iterato
 from kemu.linux.vfs.types import DirContext, File, Inode, file_operations
 
 C = "fs/overlayfs/readdir.c"
+OVL_INCOMPATDIR_NAME = b"incompat"
 
 
 class ovl_cache_entry:
     """``struct ovl_cache_entry``"""
 
-    __slots__ = ("check_xwhiteout", "ino", "is_upper", "is_whiteout", "layer", "name", "type")
+    __slots__ = ("check_xwhiteout", "ino", "is_upper", "is_whiteout", "name", "next_maybe_whiteout", "type")
 
     def __init__(self) -> None:
         self.name = b""
         self.type = self.ino = 0
         self.is_upper = self.is_whiteout = self.check_xwhiteout = False
-        self.layer: Any = None
+        self.next_maybe_whiteout: ovl_cache_entry = NULL
 
 
 class ovl_dir_cache:
@@ -65,15 +69,16 @@ class ovl_dir_cache:
 
 
 class ovl_readdir_data:
-    """``struct ovl_readdir_data``: ``root`` has the entries by name, ``middle`` those of the lowest layer."""
+    """``struct ovl_readdir_data``: ``root`` is the tree, entries by name; ``list`` and ``middle`` are the lists, in order."""
 
-    def __init__(self, actor: Any, dentry: Dentry | None = None):
-        self.ctx = DirContext(actor, count=0x7FFFFFFF, container=self)
+    def __init__(self, actor: Any, dentry: Dentry = NULL):
+        self.ctx = DirContext(actor, count=INT_MAX, container=self)
         self.dentry = dentry
         self.root: dict[bytes, ovl_cache_entry] = {}
-        self.middle: list[ovl_cache_entry] = []
+        self.list: dict[ovl_cache_entry, None] = {}
+        self.middle: dict[ovl_cache_entry, None] = {}
         self.is_lowest = self.is_upper = self.d_type_supported = self.in_xwhiteouts_dir = False
-        self.maybe_whiteout: list[ovl_cache_entry] = []
+        self.first_maybe_whiteout: ovl_cache_entry = NULL
         self.count = self.err = 0
 
 
@@ -95,63 +100,106 @@ def name_is_dot_dotdot(name: bytes) -> bool:
 
 
 @port_of(C, "ovl_cache_entry_new")
-def ovl_cache_entry_new(rdd: ovl_readdir_data, name: bytes, ino: int, d_type: int) -> ovl_cache_entry | None:
-    p: ovl_cache_entry | None = kmalloc_obj(ovl_cache_entry)
-    if p is None:
-        rdd.err = -ENOMEM
-        return None
+def ovl_cache_entry_new(rdd: ovl_readdir_data, name: bytes, ino: int, d_type: int) -> ovl_cache_entry:
+    p = kmalloc_obj(ovl_cache_entry)
+    if not p:
+        return NULL
+
     p.name = bytes(name)
     p.type = d_type
     p.ino = ino
     p.is_upper = rdd.is_upper
+    p.is_whiteout = False
     # Defer check for overlay.whiteout to ovl_iterate()
     p.check_xwhiteout = rdd.in_xwhiteouts_dir and d_type == DT_REG
+
     if d_type == DT_CHR:
-        rdd.maybe_whiteout.append(p)
+        p.next_maybe_whiteout = rdd.first_maybe_whiteout
+        rdd.first_maybe_whiteout = p
     return p
+
+
+@port_of(C, "ovl_cache_entry_add_rb")
+def ovl_cache_entry_add_rb(rdd: ovl_readdir_data, name: bytes, ino: int, d_type: int) -> int:
+    if name in rdd.root:                    # ovl_cache_entry_find_link()
+        return 0
+
+    p = ovl_cache_entry_new(rdd, name, ino, d_type)
+    if not p:
+        rdd.err = -ENOMEM
+        return -ENOMEM
+
+    rdd.list[p] = None                      # list_add_tail(&p->l_node, rdd->list)
+    rdd.root[p.name] = p                    # rb_insert_color(&p->node, rdd->root)
+
+    return 1
+
+
+@port_of(C, "ovl_fill_lowest")
+def ovl_fill_lowest(rdd: ovl_readdir_data, name: bytes, offset: int, ino: int, d_type: int) -> int:
+    p = rdd.root.get(name)                  # ovl_cache_entry_find()
+    if p:
+        for a in (rdd.list, rdd.middle):
+            a.pop(p, None)
+        rdd.middle[p] = None                # list_move_tail(&p->l_node, &rdd->middle)
+        return 0
+    else:
+        p = ovl_cache_entry_new(rdd, name, ino, d_type)
+        if not p:
+            rdd.err = -ENOMEM
+        else:
+            rdd.middle[p] = None            # list_add_tail(&p->l_node, &rdd->middle)
+
+    return rdd.err or 1
+
+
+@port_of(C, "ovl_cache_entry_free")
+def ovl_cache_entry_free(p: ovl_cache_entry) -> None:
+    kfree(p)
 
 
 @port_of(C, "ovl_fill_merge")
 def ovl_fill_merge(ctx: DirContext, name: bytes, namelen: int, offset: int, ino: int, d_type: int) -> bool:
-    rdd: ovl_readdir_data = ctx.container
+    rdd: ovl_readdir_data = container_of(ctx, "ctx")
+
     if rdd.err:
         return False
+
     rdd.count += 1
-    p = rdd.root.get(name)
-    if p is not None:
-        if rdd.is_lowest:                       # Insert lowest layer entries before upper ones
-            del rdd.root[p.name]
-            rdd.middle.append(p)
-        return True
-    p = ovl_cache_entry_new(rdd, name, ino, d_type)
-    if p is None:
-        return False
-    if rdd.is_lowest:
-        rdd.middle.append(p)
+    if not rdd.is_lowest:
+        ret = ovl_cache_entry_add_rb(rdd, name, ino, d_type)
     else:
-        rdd.root[p.name] = p
-    return True
+        ret = ovl_fill_lowest(rdd, name, offset, ino, d_type)
+
+    return ret >= 0
 
 
 @custom(C, "ovl_fill_plain", AS_A_BOOT)
 def ovl_fill_plain(ctx: DirContext, name: bytes, namelen: int, offset: int, ino: int, d_type: int) -> bool:
-    rdd: ovl_readdir_data = ctx.container
+    rdd: ovl_readdir_data = container_of(ctx, "ctx")
+
     rdd.count += 1
     p = ovl_cache_entry_new(rdd, name, ino, d_type)
-    if p is None:
+    if not p:
+        rdd.err = -ENOMEM
         return False
-    rdd.middle.append(p)
+    rdd.list[p] = None                      # list_add_tail(&p->l_node, rdd->list)
+
     return True
 
 
 @custom(C, "ovl_check_whiteouts", AS_A_BOOT)
 def ovl_check_whiteouts(path: Path, rdd: ovl_readdir_data) -> int:
-    while rdd.maybe_whiteout:
-        p = rdd.maybe_whiteout.pop()
-        dentry = lookup_one_positive_unlocked(path.mnt.mnt_idmap, Qstr(p.name), path.dentry)
+    dir = path.dentry
+
+    while rdd.first_maybe_whiteout:
+        p = rdd.first_maybe_whiteout
+        rdd.first_maybe_whiteout = p.next_maybe_whiteout
+        dentry = lookup_one_positive_unlocked(path.mnt.mnt_idmap, Qstr(p.name), dir)
         if not IS_ERR(dentry):
             p.is_whiteout = ovl_is_whiteout(dentry)
             dput(dentry)
+
     return 0
 
 
@@ -161,7 +209,7 @@ def ovl_dir_read(realpath: Path, rdd: ovl_readdir_data) -> int:
     if IS_ERR(realfile):
         return PTR_ERR(realfile)
 
-    rdd.maybe_whiteout = []
+    rdd.first_maybe_whiteout = NULL
     rdd.ctx.pos = 0
     while True:
         rdd.count = 0
@@ -169,41 +217,49 @@ def ovl_dir_read(realpath: Path, rdd: ovl_readdir_data) -> int:
         err = iterate_dir(realfile, rdd.ctx)
         if err >= 0:
             err = rdd.err
-        if err or not rdd.count:
+        if not (not err and rdd.count):
             break
 
-    if not err and rdd.maybe_whiteout and rdd.dentry is not None:
+    if not err and rdd.first_maybe_whiteout and rdd.dentry:
         err = ovl_check_whiteouts(realpath, rdd)
 
     fput(realfile)
+
     return err
 
 
 @port_of(C, "ovl_dir_read_merged")
-def ovl_dir_read_merged(dentry: Dentry) -> tuple[int, list[ovl_cache_entry]]:
-    """(error, the entries; the lowest layer's first)."""
+def ovl_dir_read_merged(dentry: Dentry, list_: list[ovl_cache_entry]) -> int:
+    realpath = Path()
     rdd = ovl_readdir_data(ovl_fill_merge, dentry)
-    ofs = OVL_FS(dentry.d_sb)
-    layers: list[tuple[ovl_layer, Dentry]] = []
-    upper = ovl_dentry_upper(dentry)
-    if upper is not None:
-        layers.append((ofs.layers[0], upper))
-    layers += [(p.layer, p.dentry) for p in ovl_lowerstack(OVL_E(dentry))]
-    err = 0
-    for i, (layer, real) in enumerate(layers):
-        rdd.is_upper = real is upper
-        rdd.in_xwhiteouts_dir = layer.has_xwhiteouts and ovl_dentry_has_xwhiteouts(dentry)
-        rdd.is_lowest = i == len(layers) - 1
-        err = ovl_dir_read(Path(layer.mnt, real), rdd)
-        if err:
-            break
-    return err, rdd.middle + list(rdd.root.values())
+    layer = Ref()
+
+    idx = 0
+    while idx != -1:
+        next = ovl_path_next(idx, dentry, realpath, layer)
+
+        rdd.is_upper = ovl_dentry_upper(dentry) is realpath.dentry
+        rdd.in_xwhiteouts_dir = layer.v.has_xwhiteouts and ovl_dentry_has_xwhiteouts(dentry)
+
+        if next != -1:
+            err = ovl_dir_read(realpath, rdd)
+            if err:
+                break
+        else:
+            # Insert lowest layer entries before upper ones, this allows offsets to be reasonably constant
+            rdd.is_lowest = True
+            err = ovl_dir_read(realpath, rdd)
+        idx = next
+    list_ += [*rdd.middle, *rdd.list]       # list_add(&rdd.middle, rdd.list)
+    return err
 
 
-def ovl_cache_free(entries: list[ovl_cache_entry]) -> None:
-    for p in entries:
-        kfree(p)
-    entries.clear()
+@port_of(C, "ovl_cache_free")
+def ovl_cache_free(list_: list[ovl_cache_entry]) -> None:
+    for p in list_:
+        ovl_cache_entry_free(p)
+
+    list_.clear()                           # INIT_LIST_HEAD(list)
 
 
 def ovl_dir_cache_free(inode: Any) -> None:
@@ -230,10 +286,12 @@ def ovl_cache_put(od: ovl_dir_file, inode: Any) -> None:
 @port_of(C, "ovl_dir_reset")
 def ovl_dir_reset(file: File) -> None:
     od: ovl_dir_file = file.private_data
-    inode: Any = file.f_inode
-    if od.cache is not None and inode.version != od.cache.version:
+    cache = od.cache
+    inode: Any = file_inode(file)
+
+    if cache and inode.version != cache.version:
         ovl_cache_put(od, inode)
-        od.cache = None
+        od.cache = NULL
         od.cursor = 0
     is_real = ovl_dir_is_real(inode)
     if od.is_real != is_real:
@@ -245,20 +303,22 @@ def ovl_dir_reset(file: File) -> None:
 
 @port_of(C, "ovl_cache_get")
 def ovl_cache_get(dentry: Dentry) -> Any:
-    inode: Any = dentry.d_inode
+    inode: Any = d_inode(dentry)
+
     cache = inode.cache
-    if cache is not None and inode.version == cache.version:
+    if cache and inode.version == cache.version:
         WARN_ON(not cache.refcount)
         cache.refcount += 1
         return cache
-    inode.cache = None
+    inode.cache = NULL
 
     cache = kzalloc_obj(ovl_dir_cache)
-    if cache is None:
+    if not cache:
         return ERR_PTR(-ENOMEM)
 
     cache.refcount = 1
-    res, cache.entries = ovl_dir_read_merged(dentry)
+
+    res = ovl_dir_read_merged(dentry, cache.entries)
     if res:
         ovl_cache_free(cache.entries)
         kfree(cache)
@@ -266,6 +326,7 @@ def ovl_cache_get(dentry: Dentry) -> Any:
 
     cache.version = inode.version
     inode.cache = cache
+
     return cache
 
 
@@ -376,10 +437,13 @@ def ovl_dir_real_file(file: File, want_upper: bool) -> Any:
     return od.upperfile
 
 
-@port_of(C, "ovl_dir_fsync")
+@custom(C, "ovl_dir_fsync", "nothing is written back: the upper layer is in memory")
 def ovl_dir_fsync(file: File, start: int, end: int, datasync: int) -> int:
     realfile = ovl_dir_real_file(file, True)
-    return PTR_ERR(realfile) if IS_ERR(realfile) else 0
+    err = PTR_ERR_OR_ZERO(realfile)
+
+    # Nothing to sync for lower
+    return err
 
 
 @port_of(C, "ovl_dir_release")
@@ -420,99 +484,128 @@ ovl_dir_operations = file_operations(read=generic_read_dir, open=ovl_dir_open, i
 
 @port_of(C, "ovl_check_empty_dir")
 def ovl_check_empty_dir(dentry: Dentry, list_: list[ovl_cache_entry]) -> int:
-    """``list_`` gets the whiteouts of the upper directory, which are to be cleared before it can be removed."""
     with with_ovl_creds(dentry.d_sb):
-        err, entries = ovl_dir_read_merged(dentry)
+        err = ovl_dir_read_merged(dentry, list_)
     if err:
-        list_ += entries
         return err
 
-    for i, p in enumerate(entries):
-        if p.is_whiteout and p.is_upper:
-            list_.append(p)
-        elif p.is_whiteout or name_is_dot_dotdot(p.name):
-            kfree(p)
-        else:
-            list_ += entries[i:]
-            return -ENOTEMPTY
-    return 0
+    err = 0
+
+    for p in list_[:]:                      # list_for_each_entry_safe()
+        # Select whiteouts in upperdir, they should be cleared when deleting this directory.
+        if p.is_whiteout:
+            if p.is_upper:
+                continue
+        elif not name_is_dot_dotdot(p.name):
+            err = -ENOTEMPTY
+            break
+
+        # del_entry:
+        list_.remove(p)
+        ovl_cache_entry_free(p)
+
+    return err
 
 
 @port_of(C, "ovl_cleanup_whiteouts")
 def ovl_cleanup_whiteouts(ofs: ovl_fs, upper: Dentry, list_: list[ovl_cache_entry]) -> None:
-    from kemu.linux.overlayfs.dir import ovl_cleanup
+    from kemu.linux.overlayfs.dir import ovl_cleanup  # dir.py needs this file
 
     for p in list_:
         if WARN_ON(not p.is_whiteout or not p.is_upper):
             continue
+
         dentry = ovl_lookup_upper_unlocked(ofs, p.name, upper)
         if IS_ERR(dentry):
             pr_err("overlayfs: lookup '%s/%.*s' failed (%i)\n", upper.d_name.name, len(p.name), p.name, PTR_ERR(dentry))
             continue
-        if dentry.d_inode is not None:
+        if dentry.d_inode:
             ovl_cleanup(ofs, upper, dentry)
         dput(dentry)
 
 
 @port_of(C, "ovl_check_d_type")
 def ovl_check_d_type(ctx: DirContext, name: bytes, namelen: int, offset: int, ino: int, d_type: int) -> bool:
+    rdd: ovl_readdir_data = container_of(ctx, "ctx")
+
     # Even if d_type is not supported, DT_DIR is returned for . and ..
-    if not name_is_dot_dotdot(name) and d_type != DT_UNKNOWN:
-        ctx.container.d_type_supported = True
+    if name_is_dot_dotdot(name):
+        return True
+
+    if d_type != DT_UNKNOWN:
+        rdd.d_type_supported = True
+
     return True
 
 
 @port_of(C, "ovl_check_d_type_supported")
 def ovl_check_d_type_supported(realpath: Path) -> int:
     rdd = ovl_readdir_data(ovl_check_d_type)
+
     err = ovl_dir_read(realpath, rdd)
-    return err or int(rdd.d_type_supported)
+    if err:
+        return err
+
+    return int(rdd.d_type_supported)
 
 
 @port_of(C, "ovl_workdir_cleanup_recurse")
 def ovl_workdir_cleanup_recurse(ofs: ovl_fs, path: Path, level: int) -> int:
     rdd = ovl_readdir_data(ovl_fill_plain)
-    # If the "work/incompat" directory is not empty, fail the mount
-    incompat = level == 2 and path.dentry.d_name.name == b"incompat"
+    incompat = False
+    labels = Labels()
+
+    @labels.label
+    def out() -> None:
+        ovl_cache_free(list_)
+
+    # The "work/incompat" directory is treated specially - if it is not empty, instead of printing a generic error and mounting read-only,
+    # we will error about incompat features and fail the mount.
+    if level == 2 and path.dentry.d_name.name == OVL_INCOMPATDIR_NAME:
+        incompat = True
 
     err = ovl_dir_read(path, rdd)
-    if not err:
-        for p in rdd.middle:
-            if name_is_dot_dotdot(p.name):
-                continue
-            if incompat:
-                pr_err("overlayfs: overlay with incompat feature '%s' cannot be mounted\n", p.name)
-                err = -EINVAL
-                break
-            dentry = ovl_lookup_upper_unlocked(ofs, p.name, path.dentry)
-            if IS_ERR(dentry):
-                continue
-            if dentry.d_inode is not None:
-                err = ovl_workdir_cleanup(ofs, path.dentry, path.mnt, dentry, level)
-            dput(dentry)
-            if err:
-                break
-    ovl_cache_free(rdd.middle)
-    return err
+    list_ = list(rdd.list)
+    if err:
+        return labels.goto(out, err)
+
+    for p in list_:
+        if name_is_dot_dotdot(p.name):
+            continue
+        elif incompat:
+            pr_err("overlayfs: overlay with incompat feature '%s' cannot be mounted\n", p.name)
+            err = -EINVAL
+            break
+        dentry = ovl_lookup_upper_unlocked(ofs, p.name, path.dentry)
+        if IS_ERR(dentry):
+            continue
+        if dentry.d_inode:
+            err = ovl_workdir_cleanup(ofs, path.dentry, path.mnt, dentry, level)
+        dput(dentry)
+        if err:
+            break
+    return labels.goto(out, err)
 
 
 @port_of(C, "ovl_workdir_cleanup")
 def ovl_workdir_cleanup(ofs: ovl_fs, parent: Dentry, mnt: Any, dentry: Dentry, level: int) -> int:
-    from kemu.linux.overlayfs.dir import ovl_cleanup
-    from kemu.linux.vfs.dir_ops import vfs_rmdir
+    from kemu.linux.overlayfs.dir import ovl_cleanup  # dir.py needs this file
 
     if not d_is_dir(dentry) or level > 1:
         return ovl_cleanup(ofs, parent, dentry)
 
-    locked = start_removing_dentry(parent, dentry)
-    if IS_ERR(locked):
-        return PTR_ERR(locked)
-    err = vfs_rmdir(None, parent.d_inode, locked)
-    end_removing(locked)
+    dentry = start_removing_dentry(parent, dentry)
+    if IS_ERR(dentry):
+        return PTR_ERR(dentry)
+    err = ovl_do_rmdir(ofs, parent.d_inode, dentry)
+    end_removing(dentry)
     if err:
-        err = ovl_workdir_cleanup_recurse(ofs, Path(mnt, dentry), level + 1)
+        path = Path(mnt, dentry)
+
+        err = ovl_workdir_cleanup_recurse(ofs, path, level + 1)
         if not err:
             err = ovl_cleanup(ofs, parent, dentry)
+
     return err
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kemu.linux.bug import WARN_ON
+from kemu.linux.bug import BUG_ON, WARN_ON
 from kemu.linux.cred import current_cred, override_creds, revert_creds
 from kemu.linux.dcache import (
     DCACHE_ENTRY_TYPE,
@@ -30,7 +30,7 @@ from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import ENOENT, EOPNOTSUPP
 from kemu.linux.fcntl import O_ACCMODE, O_NOATIME, O_TRUNC, O_WRONLY
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import custom, dup
+from kemu.linux.honesty import custom, dup, port_of
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.overlayfs.ovl_entry import (
     __OVL_PATH_MERGE,
@@ -61,6 +61,7 @@ from kemu.linux.slab import kfree, kmalloc_obj
 from kemu.linux.stat import S_ISDIR
 from kemu.linux.string import mem_read
 from kemu.linux.super_types import SuperBlock
+from kemu.linux.types import Ref
 from kemu.linux.vfs.basic import Path, Qstr
 from kemu.linux.vfs.constants import FMODE_WRITE, MAY_OPEN, MAY_READ, MAY_WRITE
 from kemu.linux.vfs.inode import __insert_inode_hash, inode_unhashed
@@ -74,6 +75,7 @@ from kemu.linux.xattr_set import vfs_removexattr, vfs_setxattr
 from kemu.machine.current import this
 
 C = "fs/overlayfs/util.c"
+OVL_D_REVALIDATE = DCACHE_OP_REVALIDATE | DCACHE_OP_WEAK_REVALIDATE
 
 
 @contextmanager
@@ -147,6 +149,25 @@ def ovl_lowerstack(oe: ovl_entry | None) -> list[ovl_path]:
     return oe.lowerstack if oe is not None else []
 
 
+@port_of("fs/overlayfs/ovl_entry.h", "ovl_numlower")
+def ovl_numlower(oe: ovl_entry | None) -> int:
+    return len(oe.lowerstack) if oe else 0
+
+
+@port_of(C, "ovl_stack_put")
+def ovl_stack_put(stack: list[ovl_path], n: int) -> None:
+    i = 0
+    while stack and i < n:
+        dput(stack[i].dentry)
+        i += 1
+
+
+@port_of(C, "ovl_stack_free")
+def ovl_stack_free(stack: list[ovl_path], n: int) -> None:
+    ovl_stack_put(stack, n)
+    kfree(stack)
+
+
 def OVL_E(dentry: Dentry) -> ovl_entry | None:
     return dentry.d_inode.oe if dentry.d_inode is not None else None
 
@@ -207,6 +228,27 @@ def ovl_path_real(dentry: Dentry, path: Path) -> int:
     else:
         ovl_path_upper(dentry, path)
     return type
+
+
+@port_of("fs/overlayfs/namei.c", "ovl_path_next")
+def ovl_path_next(idx: int, dentry: Dentry, path: Path, layer: Ref) -> int:
+    """Returns next layer in stack starting from top. Returns -1 if this is the last layer."""
+    oe = OVL_E(dentry)
+    lowerstack = ovl_lowerstack(oe)
+
+    BUG_ON(idx < 0)
+    if idx == 0:
+        ovl_path_upper(dentry, path)
+        if path.dentry:
+            layer.v = OVL_FS(dentry.d_sb).layers[0]
+            return 1 if ovl_numlower(oe) else -1
+        idx += 1
+    BUG_ON(idx > ovl_numlower(oe))
+    path.dentry = lowerstack[idx - 1].dentry
+    layer.v = lowerstack[idx - 1].layer
+    path.mnt = layer.v.mnt
+
+    return idx + 1 if idx < ovl_numlower(oe) else -1
 
 
 def ovl_i_path_real(inode: Any, path: Path) -> Any:
@@ -298,11 +340,24 @@ def ovl_dentry_weird(dentry: Dentry) -> bool:
 
 def ovl_dentry_init_reval(dentry: Dentry, upperdentry: Any, oe: ovl_entry | None) -> None:
     """The dentry's revalidation flags: those of the real dentries together; none without real ones."""
-    mask = DCACHE_OP_REVALIDATE | DCACHE_OP_WEAK_REVALIDATE
+    mask = OVL_D_REVALIDATE
     flags = upperdentry.d_flags if upperdentry is not None else 0
     for p in ovl_lowerstack(oe):
         flags |= p.dentry.d_flags
     dentry.d_flags = dentry.d_flags & ~mask | flags & mask
+
+
+@port_of(C, "ovl_dentry_remote")
+def ovl_dentry_remote(dentry: Dentry) -> bool:
+    return bool(dentry.d_flags & OVL_D_REVALIDATE)
+
+
+@custom(C, "ovl_dentry_update_reval", "d_lock is not taken, as in all of the dcache here")
+def ovl_dentry_update_reval(dentry: Dentry, realdentry: Dentry) -> None:
+    if not ovl_dentry_remote(realdentry):
+        return
+
+    dentry.d_flags |= realdentry.d_flags & OVL_D_REVALIDATE
 
 
 def ovl_inode_update(inode: Any, upperdentry: Dentry) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.bug import BUG_ON
-from kemu.linux.cred import CAP_FOWNER, CAP_MKNOD, capable, capable_wrt_inode_uidgid, current_fsuid
+from kemu.linux.cred import CAP_FOWNER, CAP_MKNOD, Cred, capable, capable_wrt_inode_uidgid, current_fsuid
 from kemu.linux.dcache import (
     Dentry,
     d_alloc,
@@ -69,6 +69,7 @@ from kemu.linux.vfs.constants import (
     S_KERNEL_FILE,
     S_SWAPFILE,
 )
+from kemu.linux.vfs.file_table import alloc_empty_file_noaccount, fput
 from kemu.linux.vfs.fs_struct import current_fs
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
 from kemu.linux.vfs.mounts import g as mounts_g
@@ -497,6 +498,21 @@ def vfs_tmpfile(idmap: Any, parentpath: Path, file: File, mode: int) -> int:
         inode.i_state |= I_LINKABLE
         spin_unlock(inode.i_lock)
     return 0
+
+
+@dup("fs/namei.c")
+def kernel_tmpfile_open(idmap: Any, parentpath: Path, mode: int, open_flag: int, cred: Cred) -> Any:
+    """``struct file *kernel_tmpfile_open(struct mnt_idmap *idmap, const struct path *parentpath, umode_t mode, int open_flag,
+    const struct cred *cred)``: ERR_PTR() of what vfs_tmpfile() returns, -ENFILE, -ENOMEM."""
+    file = alloc_empty_file_noaccount(open_flag, cred)
+    if IS_ERR(file):
+        return file
+
+    error = vfs_tmpfile(idmap, parentpath, file, mode)
+    if error:
+        fput(file)
+        file = ERR_PTR(error)
+    return file
 
 
 __all__ = ["end_creating_path", "filename_linkat", "filename_mkdirat", "filename_mknodat", "filename_rmdir",

@@ -8,7 +8,7 @@ from kemu.linux.bug import WARN, WARN_ON, WARN_ON_ONCE
 from kemu.linux.cred import current_cred
 from kemu.linux.gfp import GFP_USER
 from kemu.linux.honesty import custom, dup, names
-from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_ISDIR, S_ISGID
+from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISGID, S_ISSOCK
 from kemu.linux.super_types import (
     SB_I_VERSION,
     SB_NOATIME,
@@ -82,6 +82,12 @@ def inc_nlink(inode: Inode) -> None:
         WARN_ON(not inode.i_state & I_LINKABLE)
         inode.i_sb.s_remove_count -= 1
     inode.i_nlink += 1
+
+
+@dup("include/linux/fs.h")
+def special_file(m: int) -> bool:
+    """``special_file(m)``"""
+    return S_ISCHR(m) or S_ISBLK(m) or S_ISFIFO(m) or S_ISSOCK(m)
 
 
 @dup("include/linux/fs.h")
