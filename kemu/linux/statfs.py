@@ -16,6 +16,10 @@ class kstatfs:
     __slots__ = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_ffree", "f_files", "f_flags", "f_frsize", "f_fsid", "f_namelen", "f_type")
 
     def __init__(self) -> None:
+        self.zero()
+
+    def zero(self) -> None:
+        """``memset(buf, 0, sizeof(*buf))``"""
         self.f_type = self.f_bsize = self.f_blocks = self.f_bfree = self.f_bavail = self.f_files = self.f_ffree = 0
         self.f_namelen = self.f_frsize = self.f_flags = 0
         self.f_fsid = (0, 0)

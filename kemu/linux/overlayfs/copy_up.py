@@ -29,6 +29,7 @@ from kemu.linux.overlayfs.util import (
     ovl_dentry_set_upper_alias,
     ovl_dentry_update_reval,
     ovl_dentry_upper,
+    ovl_end_write,
     ovl_inode_update,
     ovl_open_flags_need_copy_up,
     ovl_path_lower,
@@ -38,6 +39,7 @@ from kemu.linux.overlayfs.util import (
     ovl_set_impure,
     ovl_set_upperdata,
     ovl_start_creating_upper,
+    ovl_start_write,
     ovl_workdir,
     with_ovl_creds,
 )
@@ -283,15 +285,22 @@ def ovl_link_up(c: ovl_copy_up_ctx) -> int:
     upperdir = ovl_dentry_upper(c.parent)
     ofs = OVL_FS(c.dentry.d_sb)
     udir = d_inode(upperdir)
+    labels = Labels()
+
+    @labels.label
+    def out() -> None:
+        ovl_end_write(c.dentry)
+
+    ovl_start_write(c.dentry)
 
     # Mark parent "impure" because it may now contain non-pure upper
     err = ovl_set_impure(c.parent, upperdir)
     if err:
-        return err
+        return labels.goto(out, err)
 
     upper = ovl_start_creating_upper(ofs, upperdir, c.dentry.d_name.name)
     if IS_ERR(upper):
-        return PTR_ERR(upper)
+        err = PTR_ERR(upper)
     else:
         err = ovl_do_link(ofs, ovl_dentry_upper(c.dentry), udir, upper)
 
@@ -301,7 +310,7 @@ def ovl_link_up(c: ovl_copy_up_ctx) -> int:
             ovl_dentry_set_upper_alias(c.dentry)
             ovl_dentry_update_reval(c.dentry, upper)
         end_creating(upper)
-    return err
+    return labels.goto(out, err)
 
 
 @port_of(C, "ovl_copy_up_data")
@@ -347,21 +356,31 @@ def ovl_copy_up_workdir(c: ovl_copy_up_ctx) -> int:
     # Can't properly set mode on creation because of the umask
     cattr = ovl_cattr(mode=c.stat.mode & S_IFMT, rdev=c.stat.rdev, link=c.link)
     labels = Labels()
+    late = Labels()         # behind the return: its last one jumps back
 
     @labels.label
+    def out() -> None:
+        ovl_end_write(c.dentry)
+
+    @late.label
     def cleanup_unlocked() -> None:
         ovl_cleanup(ofs, c.workdir, temp)
         dput(temp)
+        labels.goto(out, None)
 
+    ovl_start_write(c.dentry)
     temp = ovl_create_temp(ofs, c.workdir, cattr)
+    ovl_end_write(c.dentry)
+
     if IS_ERR(temp):
         return PTR_ERR(temp)
 
     # Copy up data first and then xattrs. Writing data after xattrs will remove security.capability xattr automatically.
     path.dentry = temp
     err = ovl_copy_up_data(c, path)
+    ovl_start_write(c.dentry)
     if err:
-        return labels.goto(cleanup_unlocked, err)
+        return late.goto(cleanup_unlocked, err)
 
     # We cannot hold lock_rename() throughout this helper, because of lock ordering with sb_writers, which shouldn't be held when calling
     # ovl_copy_up_data(), so lock workdir and destdir and make sure that temp wasn't moved before copy up completion or cleanup.
@@ -371,7 +390,7 @@ def ovl_copy_up_workdir(c: ovl_copy_up_ctx) -> int:
         # temp or workdir moved underneath us? map to -EIO
         err = -EIO
     if err:
-        return labels.goto(cleanup_unlocked, err)
+        return late.goto(cleanup_unlocked, err)
 
     err = ovl_copy_up_metadata(c, temp)
     if not err:
@@ -379,7 +398,7 @@ def ovl_copy_up_workdir(c: ovl_copy_up_ctx) -> int:
     end_renaming(rd)
 
     if err:
-        return labels.goto(cleanup_unlocked, err)
+        return late.goto(cleanup_unlocked, err)
 
     inode = d_inode(c.dentry)
     ovl_set_upperdata(inode)
@@ -387,7 +406,7 @@ def ovl_copy_up_workdir(c: ovl_copy_up_ctx) -> int:
     if S_ISDIR(inode.i_mode):
         ovl_set_flag(OVL_WHITEOUTS, inode)
 
-    return err
+    return labels.goto(out, err)
 
 
 @port_of(C, "ovl_copy_up_tmpfile")
@@ -399,10 +418,17 @@ def ovl_copy_up_tmpfile(c: ovl_copy_up_ctx) -> int:
     labels = Labels()
 
     @labels.label
+    def out() -> None:
+        ovl_end_write(c.dentry)
+
+    @labels.label
     def out_fput() -> None:
         fput(tmpfile)
 
+    ovl_start_write(c.dentry)
     tmpfile = ovl_do_tmpfile(ofs, c.workdir, c.stat.mode)
+    ovl_end_write(c.dentry)
+
     if IS_ERR(tmpfile):
         return PTR_ERR(tmpfile)
 
@@ -412,9 +438,11 @@ def ovl_copy_up_tmpfile(c: ovl_copy_up_ctx) -> int:
         if err:
             return labels.goto(out_fput, err)
 
+    ovl_start_write(c.dentry)
+
     err = ovl_copy_up_metadata(c, temp)
     if err:
-        return labels.goto(out_fput, err)
+        return labels.goto(out, err)
 
     upper = ovl_start_creating_upper(ofs, c.destdir, c.destname)
     if IS_ERR(upper):
@@ -428,12 +456,12 @@ def ovl_copy_up_tmpfile(c: ovl_copy_up_ctx) -> int:
         end_creating(upper)
 
     if err:
-        return labels.goto(out_fput, err)
+        return labels.goto(out, err)
 
     ovl_set_upperdata(d_inode(c.dentry))
     ovl_inode_update(d_inode(c.dentry), newdentry)
 
-    return labels.goto(out_fput, err)
+    return labels.goto(out, err)
 
 
 @custom(C, "ovl_do_copy_up", AS_A_BOOT)
@@ -442,7 +470,9 @@ def ovl_do_copy_up(c: ovl_copy_up_ctx) -> int:
 
     c.destname = c.dentry.d_name.name
     # Mark parent "impure" because it may now contain non-pure upper
+    ovl_start_write(c.dentry)
     err = ovl_set_impure(c.parent, c.destdir)
+    ovl_end_write(c.dentry)
     if err:
         return err
 
@@ -454,14 +484,16 @@ def ovl_do_copy_up(c: ovl_copy_up_ctx) -> int:
     if err:
         return err
 
+    ovl_start_write(c.dentry)
     # Restore timestamps on parent (best effort)
-    udir = c.destdir.d_inode
+    udir = d_inode(c.destdir)
     inode_lock(udir)
     ovl_set_timestamps(ofs, c.destdir, c.pstat)
     inode_unlock(udir)
 
     ovl_dentry_set_upper_alias(c.dentry)
     ovl_dentry_update_reval(c.dentry, ovl_dentry_upper(c.dentry))
+    ovl_end_write(c.dentry)
     return 0
 
 

@@ -1057,15 +1057,10 @@ def ovl_rename(idmap: Any, olddir: Inode, old: Dentry, newdir: Inode, new: Dentr
     return err
 
 
-def _listxattr(dentry: Dentry, lst: int, size: int) -> int:
-    from kemu.linux.overlayfs.xattrs import ovl_listxattr
-
-    return ovl_listxattr(dentry, lst, size)
-
-
+# xattrs.py, which needs this file, adds .listxattr = ovl_listxattr
 ovl_dir_inode_operations = inode_operations(
     lookup=ovl_lookup, mkdir=ovl_mkdir, symlink=ovl_symlink, unlink=ovl_unlink, rmdir=ovl_rmdir, rename=ovl_rename, link=ovl_link, setattr=ovl_setattr,
-    create=ovl_create, mknod=ovl_mknod, permission=ovl_permission, getattr=ovl_getattr, listxattr=_listxattr, get_inode_acl=ovl_get_inode_acl,
+    create=ovl_create, mknod=ovl_mknod, permission=ovl_permission, getattr=ovl_getattr, get_inode_acl=ovl_get_inode_acl,
     get_acl=ovl_get_acl, set_acl=ovl_set_acl)
 
 __all__ = [n for n in dir() if n.startswith("ovl_")]

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.atomic import cmpxchg
 from kemu.linux.bug import WARN_ON
 from kemu.linux.cred import current_cred
-from kemu.linux.dcache import d_is_dir
+from kemu.linux.dcache import d_inode, d_is_dir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EIO, ENOMEM
 from kemu.linux.fcntl import O_APPEND, O_CREAT, O_EXCL, O_NOATIME, O_NOCTTY, O_TRUNC, SEEK_CUR, SEEK_SET
+from kemu.linux.fs import file_inode
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import custom, port_of
-from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.overlayfs.copy_up import ovl_maybe_copy_up
 from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.inode import ovl_copyattr
-from kemu.linux.overlayfs.ovl_entry import OVL_I
 from kemu.linux.overlayfs.readdir import ovl_dir_real_file
-from kemu.linux.overlayfs.util import ovl_inode_upper, ovl_path_real, with_ovl_creds
+from kemu.linux.overlayfs.util import ovl_creds, ovl_inode_lock, ovl_inode_unlock, ovl_inode_upper, ovl_path_real, with_ovl_creds
 from kemu.linux.slab import kfree, kzalloc_obj
+from kemu.linux.types import NULL
+from kemu.linux.uio import IovIter, iov_iter_count
+from kemu.linux.vfs.backing_file import backing_file_ctx, backing_file_read_iter, backing_file_write_iter
 from kemu.linux.vfs.basic import Path
-from kemu.linux.vfs.constants import MAY_APPEND, MAY_OPEN, MAY_READ, MAY_WRITE
+from kemu.linux.vfs.constants import MAY_APPEND, MAY_OPEN
 from kemu.linux.vfs.file_table import fput
 from kemu.linux.vfs.inode_attr import inode_get_ctime, inode_get_mtime, inode_set_ctime_to_ts, inode_set_mtime_to_ts, touch_atime
 from kemu.linux.vfs.locking import inode_lock, inode_unlock
-from kemu.linux.vfs.open import backing_file_open
+from kemu.linux.vfs.open import ACC_MODE, backing_file_open
 from kemu.linux.vfs.permission import inode_owner_or_capable, inode_permission
-from kemu.linux.vfs.read_write import init_sync_kiocb, vfs_llseek, vfs_setpos
+from kemu.linux.vfs.read_write import vfs_llseek, vfs_setpos
 from kemu.linux.vfs.types import File, Inode, Kiocb, file_operations
 
 C = "fs/overlayfs/file.c"
@@ -46,20 +50,26 @@ class ovl_file:
 
 @port_of(C, "ovl_open_realfile")
 def ovl_open_realfile(file: File, realpath: Path) -> Any:
-    realinode = realpath.dentry.d_inode
+    realinode = d_inode(realpath.dentry)
+    inode = file_inode(file)
     flags = file.f_flags | OVL_OPEN_FLAGS
-    acc_mode = (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)[flags & 3]
+    acc_mode = ACC_MODE(flags)
 
     if flags & O_APPEND:
         acc_mode |= MAY_APPEND
 
-    with with_ovl_creds(file.f_inode.i_sb):
-        err = inode_permission(realpath.mnt.mnt_idmap, realinode, MAY_OPEN | acc_mode)
+    with with_ovl_creds(inode.i_sb):
+        real_idmap = realpath.mnt.mnt_idmap
+        err = inode_permission(real_idmap, realinode, MAY_OPEN | acc_mode)
         if err:
-            return ERR_PTR(err)
-        if not inode_owner_or_capable(realpath.mnt.mnt_idmap, realinode):
-            flags &= ~O_NOATIME
-        return backing_file_open(file, flags, realpath, current_cred())
+            realfile: Any = ERR_PTR(err)
+        else:
+            if not inode_owner_or_capable(real_idmap, realinode):
+                flags &= ~O_NOATIME
+
+            realfile = backing_file_open(file, flags, realpath, current_cred())
+
+    return realfile
 
 
 @port_of(C, "ovl_file_alloc")
@@ -87,23 +97,30 @@ def ovl_real_file_path(file: File, realpath: Path) -> Any:
     of: ovl_file = file.private_data
     realfile = of.realfile
 
-    if WARN_ON(realpath.dentry is None):
+    if WARN_ON(not realpath.dentry):
         return ERR_PTR(-EIO)
 
-    # If the realfile that we want is not where the data used to be at open time, we'd been copied up
+    # If the realfile that we want is not where the data used to be at open time, either we'd been copied up, or it's an fsync of a
+    # metacopied file.  We need the upperfile either way, so see if it is already opened and if it is not then open and store it.
     if not ovl_is_real_file(realfile, realpath):
         upperfile = of.upperfile
-        if upperfile is None:                   # Nobody opened upperfile yet
+
+        if not upperfile:                       # Nobody opened upperfile yet
             upperfile = ovl_open_realfile(file, realpath)
             if IS_ERR(upperfile):
                 return upperfile
-            if of.upperfile is not None:        # Someone opened upperfile before us
+
+            # Store the upperfile for later
+            old = cmpxchg(of, "upperfile", NULL, upperfile)
+            if old:                             # Someone opened upperfile before us
                 fput(upperfile)
-                upperfile = of.upperfile
-            of.upperfile = upperfile
+                upperfile = old
+        # Stored file must be from the right inode, unless someone's been corrupting the upper layer.
         if WARN_ON(not ovl_is_real_file(upperfile, realpath)):
             return ERR_PTR(-EIO)
+
         realfile = upperfile
+
     return realfile
 
 
@@ -153,10 +170,13 @@ def ovl_release(inode: Inode, file: File) -> int:
 
 @port_of(C, "ovl_llseek")
 def ovl_llseek(file: File, offset: int, whence: int) -> int:
-    # The two special cases below do not need to involve real fs
+    inode = file_inode(file)
+
+    # The two special cases below do not need to involve real fs, so we can optimizing concurrent callers.
     if offset == 0:
         if whence == SEEK_CUR:
             return file.f_pos
+
         if whence == SEEK_SET:
             return vfs_setpos(file, 0, 0)
 
@@ -164,14 +184,30 @@ def ovl_llseek(file: File, offset: int, whence: int) -> int:
     if IS_ERR(realfile):
         return PTR_ERR(realfile)
 
-    inode = OVL_I(file.f_inode)
-    mutex_lock(inode.lock)
+    # Overlay file f_pos is the master copy that is preserved through copy up and modified on read/write, but only real fs knows how to
+    # SEEK_HOLE/SEEK_DATA and real fs may impose limitations that are more strict than ->s_maxbytes for specific files, so we use the real
+    # file to perform seeks.
+    ovl_inode_lock(inode)
     realfile.f_pos = file.f_pos
+
     with with_ovl_creds(inode.i_sb):
         ret = vfs_llseek(realfile, offset, whence)
+
     file.f_pos = realfile.f_pos
-    mutex_unlock(inode.lock)
+    ovl_inode_unlock(inode)
+
     return ret
+
+
+@port_of(C, "ovl_file_modified")
+def ovl_file_modified(file: File) -> None:
+    # Update size/mtime
+    ovl_copyattr(file_inode(file))
+
+
+@port_of(C, "ovl_file_end_write")
+def ovl_file_end_write(iocb: Kiocb, ret: int) -> None:
+    ovl_file_modified(iocb.ki_filp)
 
 
 @port_of(C, "ovl_file_accessed")
@@ -187,38 +223,34 @@ def ovl_file_accessed(file: File) -> None:
     touch_atime(file.f_path)
 
 
-def _real_iocb(iocb: Kiocb, realfile: File) -> Kiocb:
-    k = Kiocb()
-    init_sync_kiocb(k, realfile)
-    k.ki_flags = iocb.ki_flags
-    k.ki_pos = iocb.ki_pos
-    return k
-
-
 @port_of(C, "ovl_read_iter")
-def ovl_read_iter(iocb: Kiocb, iter: Any) -> int:
+def ovl_read_iter(iocb: Kiocb, iter: IovIter) -> int:
     file = iocb.ki_filp
-    if not iter.count:
+    ctx = backing_file_ctx(cred=ovl_creds(file_inode(file).i_sb), accessed=ovl_file_accessed)
+
+    if not iov_iter_count(iter):
         return 0
 
     realfile = ovl_real_file(file)
     if IS_ERR(realfile):
         return PTR_ERR(realfile)
 
-    # backing_file_read_iter()
-    with with_ovl_creds(file.f_inode.i_sb):
-        k = _real_iocb(iocb, realfile)
-        ret = int(realfile.f_op.read_iter(k, iter)) if realfile.f_op.read_iter is not None else -22
-        iocb.ki_pos = k.ki_pos
-    ovl_file_accessed(file)
-    return ret
+    return backing_file_read_iter(realfile, iter, iocb, iocb.ki_flags, ctx)
 
 
 @port_of(C, "ovl_write_iter")
-def ovl_write_iter(iocb: Kiocb, iter: Any) -> int:
+def ovl_write_iter(iocb: Kiocb, iter: IovIter) -> int:
     file = iocb.ki_filp
-    inode = file.f_inode
-    if not iter.count:
+    inode = file_inode(file)
+    ifl = iocb.ki_flags
+    ctx = backing_file_ctx(cred=ovl_creds(inode.i_sb), end_write=ovl_file_end_write)
+    labels = Labels()
+
+    @labels.label
+    def out_unlock() -> None:
+        inode_unlock(inode)
+
+    if not iov_iter_count(iter):
         return 0
 
     inode_lock(inode)
@@ -227,27 +259,21 @@ def ovl_write_iter(iocb: Kiocb, iter: Any) -> int:
 
     realfile = ovl_real_file(file)
     if IS_ERR(realfile):
-        inode_unlock(inode)
-        return PTR_ERR(realfile)
+        ret = PTR_ERR(realfile)
+        return labels.goto(out_unlock, ret)
 
-    # backing_file_write_iter()
-    with with_ovl_creds(inode.i_sb):
-        k = _real_iocb(iocb, realfile)
-        ret = int(realfile.f_op.write_iter(k, iter))
-        iocb.ki_pos = k.ki_pos
-    # Update size/mtime
-    ovl_copyattr(inode)
-    inode_unlock(inode)
-    return ret
+    ret = backing_file_write_iter(realfile, iter, iocb, ifl, ctx)
+
+    return labels.goto(out_unlock, ret)
 
 
-@port_of(C, "ovl_fsync")
+@custom(C, "ovl_fsync", "nothing is written back: the upper layer is in memory")
 def ovl_fsync(file: File, start: int, end: int, datasync: int) -> int:
     realfile = ovl_real_file(file)
     if IS_ERR(realfile):
         return PTR_ERR(realfile)
     op = realfile.f_op.fsync
-    return int(op(realfile, start, end, datasync)) if op is not None else 0
+    return int(op(realfile, start, end, datasync)) if op else 0
 
 
 ovl_file_operations = file_operations(open=ovl_open, release=ovl_release, llseek=ovl_llseek, read_iter=ovl_read_iter, write_iter=ovl_write_iter,

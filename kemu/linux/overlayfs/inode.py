@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.dcache import Dentry, d_is_dir, dput
+from kemu.linux.dcache import Dentry, d_inode, d_is_dir, dput
 from kemu.linux.err import ERR_PTR, IS_ERR
-from kemu.linux.errno import EEXIST, ELOOP, ENOMEM, ENOTDIR, EOPNOTSUPP, ESTALE
+from kemu.linux.errno import ECHILD, EEXIST, ELOOP, ENOMEM, ENOTDIR, EOPNOTSUPP, ESTALE
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.overlayfs.copy_up import ovl_copy_up, ovl_copy_up_with_data
 from kemu.linux.overlayfs.how import AS_A_BOOT
@@ -33,7 +34,8 @@ from kemu.linux.overlayfs.util import (
     ovl_inode_upper,
     ovl_is_impuredir,
     ovl_layer_lower,
-    ovl_lowerstack,
+    ovl_lowerpath,
+    ovl_numlower,
     ovl_path_check_origin_xattr,
     ovl_path_real,
     ovl_set_flag,
@@ -45,6 +47,7 @@ from kemu.linux.printk import pr_warn
 from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.stat import S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR
 from kemu.linux.super_types import SB_POSIXACL, SuperBlock
+from kemu.linux.types import NULL
 from kemu.linux.vfs.attr import notify_change, setattr_prepare
 from kemu.linux.vfs.basic import Path
 from kemu.linux.vfs.constants import (
@@ -174,9 +177,7 @@ def ovl_getattr(idmap: Any, path: Path, stat: Kstat, request_mask: int, flags: i
 
     if not is_dir or ovl_same_fs(OVL_FS(dentry.d_sb)):
         if not OVL_TYPE_UPPER(type):
-            layer = ovl_layer_lower(dentry)
-            assert layer is not None
-            fsid = layer.fsid
+            fsid = ovl_layer_lower(dentry).fsid
 
     ovl_map_dev_ino(dentry, stat, fsid)
 
@@ -208,9 +209,10 @@ def ovl_permission(idmap: Any, inode: Inode, mask: int) -> int:
 
 @port_of(C, "ovl_get_link")
 def ovl_get_link(dentry: Dentry | None, inode: Inode, done: Any) -> Any:
-    if dentry is None:
-        return ERR_PTR(-10)
-    with with_ovl_creds(inode.i_sb):
+    if not dentry:
+        return ERR_PTR(-ECHILD)
+
+    with with_ovl_creds(dentry.d_sb):
         return vfs_get_link(ovl_dentry_real(dentry), done)
 
 
@@ -274,55 +276,75 @@ def ovl_copyattr(inode: Any) -> None:
     spin_unlock(inode.i_lock)
 
 
-def _ops() -> tuple[Any, Any, Any, Any]:
-    from kemu.linux.overlayfs.dir import ovl_dir_inode_operations
-    from kemu.linux.overlayfs.file import ovl_file_operations
-    from kemu.linux.overlayfs.readdir import ovl_dir_operations
-
-    return ovl_file_inode_operations, ovl_file_operations, ovl_dir_inode_operations, ovl_dir_operations
-
-
 @port_of(C, "ovl_fill_inode")
 def ovl_fill_inode(inode: Any, mode: int, rdev: int) -> None:
-    file_iops, file_fops, dir_iops, dir_fops = _ops()
+    from kemu.linux.overlayfs.dir import ovl_dir_inode_operations  # dir.py, file.py and readdir.py need this file
+    from kemu.linux.overlayfs.file import ovl_file_operations
+    from kemu.linux.overlayfs.readdir import ovl_dir_operations
 
     inode.i_mode = mode
     inode.i_flags |= S_NOCMTIME
     inode.i_acl = inode.i_default_acl = ACL_DONT_CACHE
-    kind = mode & S_IFMT
-    if kind == S_IFREG:
-        inode.i_op, inode.i_fop = file_iops, file_fops
-        inode.i_mapping.a_ops = empty_aops
-    elif kind == S_IFDIR:
-        inode.i_op, inode.i_fop = dir_iops, dir_fops
-    elif kind == S_IFLNK:
+
+    fmt = mode & S_IFMT
+    if fmt == S_IFREG:
+        inode.i_op = ovl_file_inode_operations
+        inode.i_fop = ovl_file_operations
+        inode.i_mapping.a_ops = empty_aops      # ovl_aops
+
+    elif fmt == S_IFDIR:
+        inode.i_op = ovl_dir_inode_operations
+        inode.i_fop = ovl_dir_operations
+
+    elif fmt == S_IFLNK:
         inode.i_op = ovl_symlink_inode_operations
+
     else:
         inode.i_op = ovl_special_inode_operations
         init_special_inode(inode, mode, rdev)
+
+
+@port_of(C, "ovl_next_ino")
+def ovl_next_ino(inode: Any) -> None:
+    ofs = OVL_FS(inode.i_sb)
+
+    ofs.last_ino += 1                       # atomic_long_inc_return()
+    inode.i_ino = ofs.last_ino
 
 
 @port_of(C, "ovl_map_ino")
 def ovl_map_ino(inode: Any, ino: int, fsid: int) -> None:
     ofs = OVL_FS(inode.i_sb)
 
+    # When d_ino is consistent with st_ino (samefs or i_ino has enough bits to encode layer), set the same value used for st_ino to i_ino,
+    # so inode number exposed via /proc/locks and a like will be consistent with d_ino and st_ino values.
     inode.i_ino = ino
     if ovl_same_fs(ofs):
         return
-    # For directory inodes on non-samefs with xino disabled, we allocate a non-persistent inode number
+
+    # For directory inodes on non-samefs with xino disabled or xino overflow, we allocate a non-persistent inode number, to be used for
+    # resolving st_ino collisions in ovl_map_dev_ino().
     if S_ISDIR(inode.i_mode):
-        ofs.last_ino += 1
-        inode.i_ino = ofs.last_ino
+        ovl_next_ino(inode)
+
+
+@port_of("fs/overlayfs/overlayfs.h", "ovl_copyflags")
+def ovl_copyflags(from_: Any, to: Any) -> None:
+    mask = OVL_COPY_I_FLAGS_MASK
+
+    inode_set_flags(to, from_.i_flags & mask, mask)
 
 
 @port_of(C, "ovl_inode_init")
 def ovl_inode_init(inode: Any, oip: ovl_inode_params, ino: int, fsid: int) -> None:
     oi = OVL_I(inode)
+
     oi.upperdentry = oip.upperdentry
     oi.oe = oip.oe
+
     realinode = ovl_inode_real(inode)
     ovl_copyattr(inode)
-    inode_set_flags(inode, realinode.i_flags & OVL_COPY_I_FLAGS_MASK, OVL_COPY_I_FLAGS_MASK)
+    ovl_copyflags(realinode, inode)
     ovl_map_ino(inode, ino, fsid)
 
 
@@ -402,64 +424,75 @@ def ovl_hash_bylower(sb: SuperBlock, upper: Any, lower: Any) -> bool:
     return d_is_dir(lower) or lower.d_inode.i_nlink <= 1
 
 
+@port_of(C, "ovl_iget5")
+def ovl_iget5(sb: SuperBlock, newinode: Any, key: Inode) -> Any:
+    return inode_insert5(newinode, key.i_ino, ovl_inode_test, ovl_inode_set, key) if newinode else \
+        iget5_locked(sb, key.i_ino, ovl_inode_test, ovl_inode_set, key)
+
+
 @port_of(C, "ovl_get_inode")
 def ovl_get_inode(sb: SuperBlock, oip: ovl_inode_params) -> Any:
     ofs = OVL_FS(sb)
     upperdentry = oip.upperdentry
-    stack = ovl_lowerstack(oip.oe)
-    lowerdentry = stack[0].dentry if stack else None
-    realinode = upperdentry.d_inode if upperdentry is not None else None
-    realpath = Path(ovl_upper_mnt(ofs) if upperdentry is not None else stack[0].layer.mnt, upperdentry or lowerdentry)
+    lowerpath = ovl_lowerpath(oip.oe)
+    realinode: Any = d_inode(upperdentry) if upperdentry else NULL
+    lowerdentry = lowerpath.dentry if lowerpath else NULL
+    realpath = Path(ovl_upper_mnt(ofs) if upperdentry else lowerpath.layer.mnt, upperdentry or lowerdentry)
     bylower = ovl_hash_bylower(sb, upperdentry, lowerdentry)
-    fsid = stack[0].layer.fsid if bylower else 0
-    err = -EEXIST if oip.newinode is not None else -ENOMEM
-    inode: Any
+    fsid = lowerpath.layer.fsid if bylower else 0
+    ino = 0
+    err = -EEXIST if oip.newinode else -ENOMEM
+    labels = Labels()
 
-    if realinode is None:
-        realinode = lowerdentry.d_inode    # type: ignore[union-attr]
+    @labels.label
+    def out_err() -> None:
+        pr_warn("overlayfs: failed to get inode (%i)\n", err)
 
+    if not realinode:
+        realinode = d_inode(lowerdentry)
+
+    # Copy up origin (lower) may exist for non-indexed upper, but we must not use lower as hash key if this is a broken hardlink.
     is_dir = S_ISDIR(realinode.i_mode)
-    if upperdentry is not None or bylower:
-        key = lowerdentry.d_inode if bylower else upperdentry.d_inode    # type: ignore[union-attr]
+    if upperdentry or bylower:
+        key = d_inode(lowerdentry if bylower else upperdentry)
         nlink = 1 if is_dir else realinode.i_nlink
 
-        if oip.newinode is not None:
-            inode = inode_insert5(oip.newinode, key.i_ino, ovl_inode_test, ovl_inode_set, key)
-        else:
-            inode = iget5_locked(sb, key.i_ino, ovl_inode_test, ovl_inode_set, key)
-        if inode is None:
-            pr_warn("overlayfs: failed to get inode (%i)\n", err)
-            return ERR_PTR(err)
+        inode: Any = ovl_iget5(sb, oip.newinode, key)
+        if not inode:
+            return labels.goto(out_err, ERR_PTR(err))
         if not inode.i_state & I_NEW:
             # Verify that the underlying files stored in the inode match those in the dentry.
             if not ovl_verify_inode(inode, lowerdentry, upperdentry, True):
                 iput(inode)
-                pr_warn("overlayfs: failed to get inode (%i)\n", -ESTALE)
-                return ERR_PTR(-ESTALE)
+                err = -ESTALE
+                return labels.goto(out_err, ERR_PTR(err))
+
             dput(upperdentry)
             ovl_free_entry(oip.oe)
             return inode
+
         set_nlink(inode, nlink)
         ino = key.i_ino
     else:
         # Lower hardlink that will be broken on copy up
         inode = new_inode(sb)
-        if inode is None:
-            pr_warn("overlayfs: failed to get inode (%i)\n", -ENOMEM)
-            return ERR_PTR(-ENOMEM)
+        if not inode:
+            err = -ENOMEM
+            return labels.goto(out_err, ERR_PTR(err))
         ino = realinode.i_ino
-        fsid = stack[0].layer.fsid
+        fsid = lowerpath.layer.fsid
     ovl_fill_inode(inode, realinode.i_mode, realinode.i_rdev)
     ovl_inode_init(inode, oip, ino, fsid)
 
-    if upperdentry is not None and ovl_is_impuredir(sb, upperdentry):
+    if upperdentry and ovl_is_impuredir(sb, upperdentry):
         ovl_set_flag(OVL_IMPURE, inode)
+
     if bylower:
         ovl_set_flag(OVL_CONST_INO, inode)
 
     # Check for non-merge dir that may have whiteouts
     if is_dir:
-        if upperdentry is not None and lowerdentry is not None or len(stack) > 1 or ovl_path_check_origin_xattr(ofs, realpath):
+        if upperdentry and lowerdentry or ovl_numlower(oip.oe) > 1 or ovl_path_check_origin_xattr(ofs, realpath):
             ovl_set_flag(OVL_WHITEOUTS, inode)
 
     if inode.i_state & I_NEW:
@@ -467,15 +500,10 @@ def ovl_get_inode(sb: SuperBlock, oip: ovl_inode_params) -> Any:
     return inode
 
 
-def _listxattr(dentry: Dentry, lst: int, size: int) -> int:
-    from kemu.linux.overlayfs.xattrs import ovl_listxattr
-
-    return ovl_listxattr(dentry, lst, size)
-
-
-ovl_file_inode_operations = inode_operations(setattr=ovl_setattr, permission=ovl_permission, getattr=ovl_getattr, listxattr=_listxattr,
+# xattrs.py, which needs this file, adds .listxattr = ovl_listxattr to each
+ovl_file_inode_operations = inode_operations(setattr=ovl_setattr, permission=ovl_permission, getattr=ovl_getattr,
                                              get_inode_acl=ovl_get_inode_acl, get_acl=ovl_get_acl, set_acl=ovl_set_acl)
-ovl_symlink_inode_operations = inode_operations(setattr=ovl_setattr, get_link=ovl_get_link, getattr=ovl_getattr, listxattr=_listxattr)
-ovl_special_inode_operations = inode_operations(setattr=ovl_setattr, permission=ovl_permission, getattr=ovl_getattr, listxattr=_listxattr,
+ovl_symlink_inode_operations = inode_operations(setattr=ovl_setattr, get_link=ovl_get_link, getattr=ovl_getattr)
+ovl_special_inode_operations = inode_operations(setattr=ovl_setattr, permission=ovl_permission, getattr=ovl_getattr,
                                                 get_inode_acl=ovl_get_inode_acl, get_acl=ovl_get_acl, set_acl=ovl_set_acl)
 __all__ = [n for n in dir() if n.startswith("ovl_")]

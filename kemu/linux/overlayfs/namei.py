@@ -63,7 +63,7 @@ class ovl_lookup_ctx:
 
     def __init__(self, dentry: Dentry):
         self.dentry = dentry
-        self.oe: ovl_entry = NULL
+        self.oe: ovl_entry | None = None
         self.stack: list[ovl_path] = NULL
         self.upperdentry: Dentry = NULL
         self.inode: Any = NULL

@@ -23,7 +23,7 @@ from kemu.linux.fs_parser import (
     fsparam_flag_no,
     fsparam_string_empty,
 )
-from kemu.linux.honesty import custom, port_of
+from kemu.linux.honesty import custom, dup, port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.namei import kern_path
 from kemu.linux.overlayfs.how import AS_A_BOOT
@@ -93,7 +93,7 @@ ovl_parameter_spec = [
     fsparam_flag_no("override_creds", Opt_override_creds)]
 
 
-@port_of(C, "ovl_next_opt")
+@dup(C, "ovl_next_opt")
 def ovl_next_opt(s: str) -> int:
     """Where the first option ends; -1: nowhere."""
     i = 0
@@ -151,7 +151,7 @@ def ovl_mount_dir_noesc(name: str, path: Path) -> int:
     return err
 
 
-@port_of(C, "ovl_unescape")
+@dup(C, "ovl_unescape")
 def ovl_unescape(s: str) -> str:
     out, i = "", 0
     while i < len(s):
@@ -244,7 +244,7 @@ def ovl_parse_layer(fc: FsContext, param: FsParameter, layer: int) -> int:
     return err
 
 
-@port_of(C, "ovl_reset_lowerdirs")
+@dup(C, "ovl_reset_lowerdirs")
 def ovl_reset_lowerdirs(ctx: ovl_fs_context) -> None:
     # Reset old user provided lowerdir string
     ctx.lowerdir_all = None
@@ -254,7 +254,7 @@ def ovl_reset_lowerdirs(ctx: ovl_fs_context) -> None:
     ctx.nr_data = 0
 
 
-@port_of(C, "ovl_parse_param_lowerdir")
+@dup(C, "ovl_parse_param_lowerdir")
 def ovl_parse_param_lowerdir(name: str, fc: FsContext) -> int:
     ctx: ovl_fs_context = fc.fs_private
 

@@ -101,9 +101,9 @@ def name_is_dot_dotdot(name: bytes) -> bool:
 
 @port_of(C, "ovl_cache_entry_new")
 def ovl_cache_entry_new(rdd: ovl_readdir_data, name: bytes, ino: int, d_type: int) -> ovl_cache_entry:
-    p = kmalloc_obj(ovl_cache_entry)
+    p: ovl_cache_entry = kmalloc_obj(ovl_cache_entry)
     if not p:
-        return NULL
+        return NULL             # type: ignore[no-any-return]
 
     p.name = bytes(name)
     p.type = d_type

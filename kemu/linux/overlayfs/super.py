@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.cred import prepare_creds
 from kemu.linux.dcache import (
     DCACHE_OP_REVALIDATE,
     DCACHE_OP_WEAK_REVALIDATE,
@@ -18,17 +19,24 @@ from kemu.linux.dcache import (
     is_subdir,
     set_default_d_op,
 )
-from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
+from kemu.linux.err import ERR_PTR, IS_ERR, IS_ERR_OR_NULL, PTR_ERR, PTR_ERR_OR_ZERO
 from kemu.linux.errno import EBUSY, EEXIST, EINVAL, ELOOP, ENOMEM, ESTALE
 from kemu.linux.fs_context import FsContext
 from kemu.linux.gfp import GFP_KERNEL
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import custom, names, port_of
 from kemu.linux.init import module_init
 from kemu.linux.kconfig import IS_ENABLED
-from kemu.linux.overlayfs.copy_up import ovl_do_tmpfile
 from kemu.linux.overlayfs.dir import ovl_cleanup, ovl_create_real, ovl_create_temp, ovl_tempname
 from kemu.linux.overlayfs.how import AS_A_BOOT
 from kemu.linux.overlayfs.inode import ovl_get_trap_inode, ovl_inode_init, ovl_lookup_trap_inode, ovl_new_inode
+from kemu.linux.overlayfs.overlayfs_h import (
+    ovl_do_mkdir,
+    ovl_do_notify_change,
+    ovl_do_rename_rd,
+    ovl_do_tmpfile,
+    ovl_upper_mnt_idmap,
+)
 from kemu.linux.overlayfs.ovl_entry import (
     FILESYSTEM_MAX_STACK_DEPTH,
     OVERLAYFS_SUPER_MAGIC,
@@ -69,11 +77,13 @@ from kemu.linux.overlayfs.util import (
     ovl_is_volatile,
     ovl_lookup_upper_unlocked,
     ovl_lowerstack,
+    ovl_numlower,
     ovl_path_real,
     ovl_removexattr,
     ovl_set_flag,
     ovl_set_upperdata,
     ovl_setxattr,
+    ovl_stack_put,
     ovl_start_creating_upper,
     ovl_upper_is_whiteout,
     with_ovl_creds,
@@ -94,11 +104,9 @@ from kemu.linux.super_types import (
     SuperBlock,
     super_operations,
 )
-from kemu.linux.types import Ref
-from kemu.linux.vfs.attr import notify_change
+from kemu.linux.types import NULL, FieldPtr, Ref, ptr_to
 from kemu.linux.vfs.basic import Path, Qstr
-from kemu.linux.vfs.constants import ATTR_MODE, FS_USERNS_MOUNT, MAX_LFS_FILESIZE, NAME_MAX
-from kemu.linux.vfs.dir_ops import vfs_mkdir
+from kemu.linux.vfs.constants import ATTR_MODE, FS_USERNS_MOUNT, MAX_LFS_FILESIZE
 from kemu.linux.vfs.file_table import fput
 from kemu.linux.vfs.filesystems import register_filesystem
 from kemu.linux.vfs.inode import inode_just_drop, iput
@@ -115,7 +123,8 @@ from kemu.linux.vfs.mounts import (
     mnt_want_write,
 )
 from kemu.linux.vfs.one import end_creating_keep
-from kemu.linux.vfs.rename import end_renaming, renamedata, start_renaming_dentry, vfs_rename
+from kemu.linux.vfs.rename import end_renaming, renamedata, start_renaming_dentry
+from kemu.linux.vfs.statfs import vfs_statfs
 from kemu.linux.vfs.super import get_anon_bdev, kill_anon_super
 from kemu.linux.vfs.types import FileSystemType, Inode, iattr
 
@@ -196,11 +205,9 @@ def ovl_free_inode(inode: Any) -> None:
 @port_of(C, "ovl_destroy_inode")
 def ovl_destroy_inode(inode: Any) -> None:
     oi = OVL_I(inode)
+
     dput(oi.upperdentry)
-    for p in ovl_lowerstack(oi.oe):
-        dput(p.dentry)
-    if oi.oe is not None:
-        oi.oe.lowerstack = []
+    ovl_stack_put(ovl_lowerstack(oi.oe), ovl_numlower(oi.oe))
     if S_ISDIR(inode.i_mode):
         ovl_dir_cache_free(inode)
 
@@ -212,13 +219,18 @@ def ovl_put_super(sb: SuperBlock) -> None:
 
 @port_of(C, "ovl_statfs")
 def ovl_statfs(dentry: Dentry, buf: kstatfs) -> int:
-    ofs = OVL_FS(dentry.d_sb)
+    sb = dentry.d_sb
+    ofs = OVL_FS(sb)
+    root_dentry = sb.s_root
     path = Path()
-    ovl_path_real(dentry.d_sb.s_root, path)
-    err = int(path.dentry.d_sb.s_op.statfs(path.dentry, buf))
+
+    ovl_path_real(root_dentry, path)
+
+    err = vfs_statfs(path, buf)
     if not err:
         buf.f_namelen = ofs.namelen
         buf.f_type = OVERLAYFS_SUPER_MAGIC
+
     return err
 
 
@@ -230,69 +242,100 @@ ovl_super_operations = super_operations(alloc_inode=ovl_alloc_inode, free_inode=
 
 @custom(C, "ovl_workdir_create", AS_A_BOOT)
 def ovl_workdir_create(ofs: ovl_fs, name: bytes) -> Any:
-    """The directory, or None: then the mount is read-only."""
+    """The directory, or NULL: then the mount is read-only."""
     dir = ofs.workbasedir.d_inode
     mnt = ovl_upper_mnt(ofs)
     retried = False
+    labels = Labels()
+
+    @labels.label
+    def out_dput() -> None:
+        dput(work)
+
+    @labels.label
+    def out_err() -> None:
+        pr_warn("overlayfs: failed to create directory %s/%s (errno: %i); mounting read-only\n",
+                ofs.config.workdir, name.decode(), -err)
+
     while True:
+        # retry:
         work = ovl_start_creating_upper(ofs, ofs.workbasedir, name)
-        if IS_ERR(work):
-            err = PTR_ERR(work)
-            break
-        if work.d_inode is not None:
-            end_creating_keep(work)
-            err = -EEXIST
-            if retried:
+
+        if not IS_ERR(work):
+            attr = iattr(ia_valid=ATTR_MODE, ia_mode=S_IFDIR | 0)
+
+            if work.d_inode:
+                end_creating_keep(work)
+                err = -EEXIST
+                if retried:
+                    return labels.goto(out_dput, NULL)
+                retried = True
+                err = ovl_workdir_cleanup(ofs, ofs.workbasedir, mnt, work, 0)
                 dput(work)
-                break
-            retried = True
-            err = ovl_workdir_cleanup(ofs, ofs.workbasedir, mnt, work, 0)
-            dput(work)
-            if err == -EINVAL:
-                return ERR_PTR(err)
-            continue
+                if err == -EINVAL:
+                    return ERR_PTR(err)
 
-        work = end_creating_keep(vfs_mkdir(None, dir, work, S_IFDIR | 0))
-        if IS_ERR(work):
+                continue
+
+            work = ovl_do_mkdir(ofs, dir, work, attr.ia_mode)
+            end_creating_keep(work)
+            if IS_ERR(work):
+                err = PTR_ERR(work)
+                return labels.goto(out_err, NULL)
+
+            # Clear any inherited mode bits
+            inode_lock(work.d_inode)
+            err = ovl_do_notify_change(ofs, work, attr)
+            inode_unlock(work.d_inode)
+            if err:
+                return labels.goto(out_dput, NULL)
+        else:
             err = PTR_ERR(work)
-            break
-        # Clear any inherited mode bits
-        inode_lock(work.d_inode)
-        err = notify_change(None, work, iattr(ia_valid=ATTR_MODE, ia_mode=S_IFDIR | 0))
-        inode_unlock(work.d_inode)
-        if err:
-            dput(work)
-            break
+            return labels.goto(out_err, NULL)
         return work
-    pr_warn("overlayfs: failed to create directory %s/%s (errno: %i); mounting read-only\n", ofs.config.workdir, name.decode(), -err)
-    return None
-
-
-def vfs_statfs_namelen(path: Path) -> int:
-    buf = kstatfs()
-    if path.dentry.d_sb.s_op.statfs is None:
-        return NAME_MAX
-    err = int(path.dentry.d_sb.s_op.statfs(path.dentry, buf))
-    return err or buf.f_namelen
 
 
 @port_of(C, "ovl_check_namelen")
 def ovl_check_namelen(path: Path, ofs: ovl_fs, name: str | None) -> int:
-    n = vfs_statfs_namelen(path)
-    if n < 0:
+    statfs = kstatfs()
+    err = vfs_statfs(path, statfs)
+
+    if err:
         pr_err("overlayfs: statfs failed on '%s'\n", name)
-        return n
-    ofs.namelen = max(ofs.namelen, n)
+    else:
+        ofs.namelen = max(ofs.namelen, statfs.f_namelen)
+
+    return err
+
+
+@custom(C, "ovl_lower_dir", "file handles are not used: no index, no NFS export, no xino")
+def ovl_lower_dir(name: str | None, path: Path, ofs: ovl_fs, stack_depth: FieldPtr) -> int:
+    err = ovl_check_namelen(path, ofs, name)
+    if err:
+        return err
+
+    stack_depth.v = max(stack_depth.v, path.mnt.mnt_sb.s_stack_depth)
+
     return 0
 
 
+@port_of(C, "ovl_workdir_ok")
+def ovl_workdir_ok(workdir: Dentry, upperdir: Dentry) -> bool:
+    """Workdir should not be subdir of upperdir and vice versa"""
+    return not is_subdir(workdir, upperdir) and not is_subdir(upperdir, workdir)
+
+
 @port_of(C, "ovl_setup_trap")
-def ovl_setup_trap(sb: SuperBlock, dir: Dentry, name: str) -> Any:
-    """The trap, or ERR_PTR()."""
+def ovl_setup_trap(sb: SuperBlock, dir: Dentry, ptrap: Ref | FieldPtr, name: str) -> int:
     trap = ovl_get_trap_inode(sb, dir)
-    if IS_ERR(trap) and PTR_ERR(trap) == -ELOOP:
-        pr_err("overlayfs: conflicting %s path\n", name)
-    return trap
+    err = PTR_ERR_OR_ZERO(trap)
+    if err:
+        if err == -ELOOP:
+            pr_err("overlayfs: conflicting %s path\n", name)
+        return err
+
+    ptrap.v = trap
+    return 0
 
 
 @port_of(C, "ovl_report_in_use")
@@ -309,16 +352,16 @@ def ovl_get_upper(sb: SuperBlock, ofs: ovl_fs, upper_layer: ovl_layer, upperpath
     # Upperdir path should not be r/o
     if __mnt_is_readonly(upperpath.mnt):
         pr_err("overlayfs: upper fs is r/o, try multi-lower layers mount\n")
-        return -EINVAL
+        err = -EINVAL
+        return err
 
     err = ovl_check_namelen(upperpath, ofs, ofs.config.upperdir)
     if err:
         return err
 
-    trap = ovl_setup_trap(sb, upperpath.dentry, "upperdir")
-    if IS_ERR(trap):
-        return PTR_ERR(trap)
-    upper_layer.trap = trap
+    err = ovl_setup_trap(sb, upperpath.dentry, ptr_to(upper_layer, "trap"), "upperdir")
+    if err:
+        return err
 
     upper_mnt = clone_private_mount(upperpath)
     if IS_ERR(upper_mnt):
@@ -332,63 +375,95 @@ def ovl_get_upper(sb: SuperBlock, ofs: ovl_fs, upper_layer: ovl_layer, upperpath
     upper_layer.fsid = 0
 
     # Inherit SB_NOSEC flag from upperdir.
+    #
+    # This optimization changes behavior when a security related attribute (suid/sgid/security.*) is changed on an underlying layer.  This
+    # is okay because we don't yet have guarantees in that case, but it will need careful treatment once we want to honour changes to
+    # underlying filesystems.
     if upper_mnt.mnt_sb.s_flags & SB_NOSEC:
         sb.s_flags |= SB_NOSEC
 
-    if ovl_inuse_trylock(upper_mnt.mnt_root):
+    if ovl_inuse_trylock(ovl_upper_mnt(ofs).mnt_root):
         ofs.upperdir_locked = True
-        return 0
-    return ovl_report_in_use(ofs, "upperdir")
+    else:
+        err = ovl_report_in_use(ofs, "upperdir")
+        if err:
+            return err
+
+    err = 0
+    return err
 
 
 @port_of(C, "ovl_check_rename_whiteout")
 def ovl_check_rename_whiteout(ofs: ovl_fs) -> int:
-    """1 if RENAME_WHITEOUT is supported, 0 if not, or an errno."""
+    """Returns 1 if RENAME_WHITEOUT is supported, 0 if not supported and negative values if error is encountered."""
     workdir = ofs.workdir
+    labels = Labels()
+
+    @labels.label
+    def cleanup_temp() -> None:
+        ovl_cleanup(ofs, workdir, temp)
+        dput(temp)
+
     temp = ovl_create_temp(ofs, workdir, ovl_cattr(mode=S_IFREG | 0))
     if IS_ERR(temp):
-        return PTR_ERR(temp)
+        err = PTR_ERR(temp)
+        return err
 
-    rd = renamedata(None, workdir, workdir, RENAME_WHITEOUT)
-    err = start_renaming_dentry(rd, 0, temp, Qstr(ovl_tempname()))
+    rd = renamedata(ovl_upper_mnt_idmap(ofs), workdir, workdir, RENAME_WHITEOUT)
+    name2 = ovl_tempname()
+    err = start_renaming_dentry(rd, 0, temp, Qstr(name2))
     if err:
         dput(temp)
         return err
 
-    name = temp.d_name.name
-    err = vfs_rename(rd)
+    # Name is inline and stable - using snapshot as a copy helper
+    name = temp.d_name.name                 # take_dentry_name_snapshot(&name, temp)
+    err = ovl_do_rename_rd(rd)
     end_renaming(rd)
     if err:
         if err == -EINVAL:
             err = 0
-    else:
-        whiteout = ovl_lookup_upper_unlocked(ofs, name, workdir)
-        if IS_ERR(whiteout):
-            err = PTR_ERR(whiteout)
-        else:
-            err = int(whiteout.d_inode is not None and ovl_upper_is_whiteout(ofs, whiteout))
-            # Best effort cleanup of whiteout and temp file
-            if err:
-                ovl_cleanup(ofs, workdir, whiteout)
-            dput(whiteout)
-    ovl_cleanup(ofs, workdir, temp)
-    dput(temp)
-    return err
+        return labels.goto(cleanup_temp, err)
+
+    whiteout = ovl_lookup_upper_unlocked(ofs, name, workdir)
+    if IS_ERR(whiteout):
+        err = PTR_ERR(whiteout)
+        return labels.goto(cleanup_temp, err)
+
+    err = int(ovl_upper_is_whiteout(ofs, whiteout))
+
+    # Best effort cleanup of whiteout and temp file
+    if err:
+        ovl_cleanup(ofs, workdir, whiteout)
+    dput(whiteout)
+
+    return labels.goto(cleanup_temp, err)
+
+
+@port_of(C, "ovl_lookup_or_create")
+def ovl_lookup_or_create(ofs: ovl_fs, parent: Dentry, name: bytes, mode: int) -> Any:
+    child = ovl_start_creating_upper(ofs, parent, name)
+    if not IS_ERR(child):
+        if not child.d_inode:
+            child = ovl_create_real(ofs, parent, child, ovl_cattr(mode=mode))
+        end_creating_keep(child)
+    dput(parent)
+
+    return child
 
 
 @port_of(C, "ovl_create_volatile_dirty")
 def ovl_create_volatile_dirty(ofs: ovl_fs) -> int:
-    d = dget(ofs.workbasedir)
-    for i, name in enumerate((OVL_WORKDIR_NAME, b"incompat", b"volatile", b"dirty")):
-        child = ovl_start_creating_upper(ofs, d, name)    # type: ignore[arg-type]
-        if not IS_ERR(child):
-            if child.d_inode is None:
-                child = ovl_create_real(ofs, d, child, ovl_cattr(mode=S_IFDIR if i < 3 else S_IFREG))    # type: ignore[arg-type]
-            end_creating_keep(child)
-        dput(d)
-        if IS_ERR(child):
-            return PTR_ERR(child)
-        d = child
+    """Creates $workdir/work/incompat/volatile/dirty file if it is not already present."""
+    d: Any = dget(ofs.workbasedir)
+    volatile_path = (OVL_WORKDIR_NAME, b"incompat", b"volatile", b"dirty")
+
+    ctr = len(volatile_path)
+    for name in volatile_path:
+        d = ovl_lookup_or_create(ofs, d, name, S_IFDIR if ctr > 1 else S_IFREG)
+        if IS_ERR(d):
+            return PTR_ERR(d)
+        ctr -= 1
     dput(d)
     return 0
 
@@ -396,32 +471,34 @@ def ovl_create_volatile_dirty(ofs: ovl_fs) -> int:
 @custom(C, "ovl_make_workdir", AS_A_BOOT)
 def ovl_make_workdir(sb: SuperBlock, ofs: ovl_fs, workpath: Path) -> int:
     mnt = ovl_upper_mnt(ofs)
+    labels = Labels()
+
+    @labels.label
+    def out() -> None:
+        mnt_drop_write(mnt)
+
     err = mnt_want_write(mnt)
     if err:
         return err
-    err = _make_workdir(sb, ofs, workpath)
-    mnt_drop_write(mnt)
-    return err
 
-
-def _make_workdir(sb: SuperBlock, ofs: ovl_fs, workpath: Path) -> int:
     workdir = ovl_workdir_create(ofs, OVL_WORKDIR_NAME)
-    if workdir is None:
-        return 0
-    if IS_ERR(workdir):
-        return PTR_ERR(workdir)
+    if IS_ERR_OR_NULL(workdir):
+        return labels.goto(out, PTR_ERR(workdir) if workdir else 0)
+
     ofs.workdir = workdir
 
-    trap = ovl_setup_trap(sb, ofs.workdir, "workdir")
-    if IS_ERR(trap):
-        return PTR_ERR(trap)
-    ofs.workdir_trap = trap
+    err = ovl_setup_trap(sb, ofs.workdir, ptr_to(ofs, "workdir_trap"), "workdir")
+    if err:
+        return labels.goto(out, err)
 
-    # Upper should support d_type, else whiteouts are visible.
+    # Upper should support d_type, else whiteouts are visible.  Given workdir and upper are on same fs, we can do iterate_dir() on
+    # workdir. This check requires successful creation of workdir in previous step.
     err = ovl_check_d_type_supported(workpath)
     if err < 0:
-        return err
-    if not err:
+        return labels.goto(out, err)
+
+    d_type = err
+    if not d_type:
         pr_warn("overlayfs: upper fs needs to support d_type.\n")
 
     # Check if upper/work fs supports O_TMPFILE
@@ -435,8 +512,10 @@ def _make_workdir(sb: SuperBlock, ofs: ovl_fs, workpath: Path) -> int:
     # Check if upper/work fs supports RENAME_WHITEOUT
     err = ovl_check_rename_whiteout(ofs)
     if err < 0:
-        return err
-    if not err:
+        return labels.goto(out, err)
+
+    rename_whiteout = err
+    if not rename_whiteout:
         pr_warn("overlayfs: upper fs does not support RENAME_WHITEOUT.\n")
 
     # Check if upper/work fs supports (trusted|user).overlay.* xattr
@@ -444,6 +523,7 @@ def _make_workdir(sb: SuperBlock, ofs: ovl_fs, workpath: Path) -> int:
     if err:
         pr_warn("overlayfs: failed to set xattr on upper\n")
         ofs.noxattr = True
+        err = 0
     else:
         ovl_removexattr(ofs, ofs.workdir, OVL_XATTR_OPAQUE)
 
@@ -452,18 +532,20 @@ def _make_workdir(sb: SuperBlock, ofs: ovl_fs, workpath: Path) -> int:
         err = ovl_create_volatile_dirty(ofs)
         if err < 0:
             pr_err("overlayfs: Failed to create volatile/dirty file.\n")
-            return err
-    return 0
+            return labels.goto(out, err)
+
+    return labels.goto(out, err)
 
 
 @port_of(C, "ovl_get_workdir")
 def ovl_get_workdir(sb: SuperBlock, ofs: ovl_fs, upperpath: Path, workpath: Path) -> int:
+    err = -EINVAL
     if upperpath.mnt is not workpath.mnt:
         pr_err("overlayfs: workdir and upperdir must reside under the same mount\n")
-        return -EINVAL
-    if is_subdir(workpath.dentry, upperpath.dentry) or is_subdir(upperpath.dentry, workpath.dentry):
+        return err
+    if not ovl_workdir_ok(workpath.dentry, upperpath.dentry):
         pr_err("overlayfs: workdir and upperdir must be separate subtrees\n")
-        return -EINVAL
+        return err
 
     ofs.workbasedir = dget(workpath.dentry)
 
@@ -474,10 +556,9 @@ def ovl_get_workdir(sb: SuperBlock, ofs: ovl_fs, upperpath: Path, workpath: Path
         if err:
             return err
 
-    trap = ovl_setup_trap(sb, ofs.workbasedir, "workdir")
-    if IS_ERR(trap):
-        return PTR_ERR(trap)
-    ofs.workbasedir_trap = trap
+    err = ovl_setup_trap(sb, ofs.workbasedir, ptr_to(ofs, "workbasedir_trap"), "workdir")
+    if err:
+        return err
 
     return ovl_make_workdir(sb, ofs, workpath)
 
@@ -523,33 +604,34 @@ def ovl_get_layers(sb: SuperBlock, ofs: ovl_fs, ctx: ovl_fs_context, layers: lis
         ofs.fs[0].sb = ovl_upper_mnt(ofs).mnt_sb
         ofs.fs[0].is_lower = False
 
+    trap = Ref()
     for layer in ctx.lower:
         fsid = ovl_get_fsid(ofs, layer.path)
         if fsid < 0:
             return fsid
 
         # Check if lower root conflicts with this overlay layers
-        trap = ovl_setup_trap(sb, layer.path.dentry, "lowerdir")
-        if IS_ERR(trap):
-            return PTR_ERR(trap)
+        err = ovl_setup_trap(sb, layer.path.dentry, trap, "lowerdir")
+        if err:
+            return err
 
         if ovl_is_inuse(layer.path.dentry):
             err = ovl_report_in_use(ofs, "lowerdir")
             if err:
-                iput(trap)
+                iput(trap.v)
                 return err
 
         mnt = clone_private_mount(layer.path)
         if IS_ERR(mnt):
             pr_err("overlayfs: failed to clone lowerpath\n")
-            iput(trap)
+            iput(trap.v)
             return PTR_ERR(mnt)
 
         # Make lower layers R/O. That way fchmod/fchown on lower file will fail instead of modifying lower fs.
         mnt.mnt_flags |= MNT_READONLY | MNT_NOATIME
 
         new = layers[ofs.numlayer]
-        new.trap = trap
+        new.trap = trap.v
         new.mnt = mnt
         new.idx = ofs.numlayer
         new.fsid = fsid
@@ -571,37 +653,46 @@ def ovl_get_layers(sb: SuperBlock, ofs: ovl_fs, ctx: ovl_fs_context, layers: lis
 
 @port_of(C, "ovl_get_lowerstack")
 def ovl_get_lowerstack(sb: SuperBlock, ctx: ovl_fs_context, ofs: ovl_fs, layers: list[ovl_layer]) -> Any:
-    if ofs.config.upperdir is None and len(ctx.lower) == 1:
+    if not ofs.config.upperdir and len(ctx.lower) == 1:
         pr_err("overlayfs: at least 2 lowerdir are needed while upperdir nonexistent\n")
         return ERR_PTR(-EINVAL)
 
-    for layer in ctx.lower:
-        err = ovl_check_namelen(layer.path, ofs, layer.name)            # ovl_lower_dir()
+    err = -EINVAL
+    for l in ctx.lower:
+        err = ovl_lower_dir(l.name, l.path, ofs, ptr_to(sb, "s_stack_depth"))
         if err:
             return ERR_PTR(err)
-        sb.s_stack_depth = max(sb.s_stack_depth, layer.path.mnt.mnt_sb.s_stack_depth)
 
+    err = -EINVAL
     sb.s_stack_depth += 1
     if sb.s_stack_depth > FILESYSTEM_MAX_STACK_DEPTH:
         pr_err("overlayfs: maximum fs stacking depth exceeded\n")
-        return ERR_PTR(-EINVAL)
+        return ERR_PTR(err)
 
     err = ovl_get_layers(sb, ofs, ctx, layers)
     if err:
         return ERR_PTR(err)
 
-    oe = ovl_alloc_entry([ovl_path(ofs.layers[i + 1], layer.path.dentry) for i, layer in enumerate(ctx.lower)])
-    return ERR_PTR(-ENOMEM) if oe is None else oe
+    err = -ENOMEM
+    lowerstack = [ovl_path(ofs.layers[i + 1], l.path.dentry) for i, l in enumerate(ctx.lower)]
+    oe = ovl_alloc_entry(lowerstack)
+    if not oe:
+        return ERR_PTR(err)
+
+    return oe
 
 
 @port_of(C, "ovl_check_layer")
 def ovl_check_layer(sb: SuperBlock, ofs: ovl_fs, dentry: Dentry | None, name: str, is_lower: bool) -> int:
-    """Whether the layer's root is a descendant of another layer, or of an upper or work directory of any overlay."""
-    if dentry is None:
-        return 0
-    err = 0
+    """Check if this layer root is a descendant of: another layer of this overlayfs instance; upper/work dir of any overlayfs instance."""
     next = dentry
-    parent = dget_parent(next)
+    err = 0
+
+    if not dentry:
+        return 0
+
+    parent = dget_parent(next)          # type: ignore[arg-type]
+
     # Walk back ancestors to root (inclusive) looking for traps
     while not err and parent is not next:
         if is_lower and ovl_lookup_trap_inode(sb, parent):
@@ -612,7 +703,9 @@ def ovl_check_layer(sb: SuperBlock, ofs: ovl_fs, dentry: Dentry | None, name: st
         next = parent
         parent = dget_parent(next)
         dput(next)
+
     dput(parent)
+
     return err
 
 
@@ -677,6 +770,11 @@ def ovl_get_root(sb: SuperBlock, upperdentry: Any, oe: ovl_entry) -> Any:
 def ovl_fill_super_creds(fc: FsContext, sb: SuperBlock) -> int:
     ofs = OVL_FS(sb)
     ctx: ovl_fs_context = fc.fs_private
+    labels = Labels()
+
+    @labels.label
+    def out_free_oe() -> None:
+        ovl_free_entry(oe)
 
     err = ovl_fs_params_verify(ctx, ofs.config)
     if err:
@@ -736,8 +834,7 @@ def ovl_fill_super_creds(fc: FsContext, sb: SuperBlock) -> int:
 
     err = ovl_check_overlapping_layers(sb, ofs)
     if err:
-        ovl_free_entry(oe)
-        return err
+        return labels.goto(out_free_oe, err)
 
     sb.s_magic = OVERLAYFS_SUPER_MAGIC
     sb.s_xattr = ovl_xattr_handlers(ofs)
@@ -748,31 +845,35 @@ def ovl_fill_super_creds(fc: FsContext, sb: SuperBlock) -> int:
     sb.s_iflags |= SB_I_NOUMASK
 
     sb.s_root = ovl_get_root(sb, ctx.upper.dentry, oe)
-    if sb.s_root is None:
-        ovl_free_entry(oe)
-        return -ENOMEM
+    if not sb.s_root:
+        return labels.goto(out_free_oe, -ENOMEM)
+
     return 0
 
 
 @custom(C, "ovl_fill_super", AS_A_BOOT)
 def ovl_fill_super(sb: SuperBlock, fc: FsContext) -> int:
-    from kemu.linux.cred import prepare_creds
+    ofs: ovl_fs = sb.s_fs_info
+    labels = Labels()
 
-    ofs = OVL_FS(sb)
-    set_default_d_op(sb, ovl_dentry_operations)
+    @labels.label
+    def out_err() -> None:
+        if err:
+            ovl_free_fs(ofs)
+            sb.s_fs_info = NULL
 
-    err = 0
-    if ofs.creator_cred is None:
+    set_default_d_op(sb, ovl_dentry_operations)     # ovl_set_d_op()
+
+    if not ofs.creator_cred:
+        err = -ENOMEM
         ofs.creator_cred = prepare_creds()
-        if ofs.creator_cred is None:
-            err = -ENOMEM
-    if not err:
-        with with_ovl_creds(sb):
-            err = ovl_fill_super_creds(fc, sb)
-    if err:
-        ovl_free_fs(ofs)
-        sb.s_fs_info = None
-    return err
+        if not ofs.creator_cred:
+            return labels.goto(out_err, err)
+
+    with with_ovl_creds(sb):
+        err = ovl_fill_super_creds(fc, sb)
+
+    return labels.goto(out_err, err)
 
 
 ovl_fs_type = FileSystemType(name="overlay", init_fs_context=ovl_init_fs_context, parameters=ovl_parameter_spec, fs_flags=FS_USERNS_MOUNT,

@@ -52,7 +52,6 @@ from kemu.linux.overlayfs.ovl_entry import (
     OVL_XATTR_XWHITEOUT,
     ovl_entry,
     ovl_fs,
-    ovl_layer,
     ovl_path,
     ovl_upper_mnt,
 )
@@ -61,7 +60,7 @@ from kemu.linux.slab import kfree, kmalloc_obj
 from kemu.linux.stat import S_ISDIR
 from kemu.linux.string import mem_read
 from kemu.linux.super_types import SuperBlock
-from kemu.linux.types import Ref
+from kemu.linux.types import NULL, Ref
 from kemu.linux.vfs.basic import Path, Qstr
 from kemu.linux.vfs.constants import FMODE_WRITE, MAY_OPEN, MAY_READ, MAY_WRITE
 from kemu.linux.vfs.inode import __insert_inode_hash, inode_unhashed
@@ -70,6 +69,7 @@ from kemu.linux.vfs.mounts import mnt_drop_write, mnt_get_write_access, mnt_put_
 from kemu.linux.vfs.one import lookup_one_unlocked, start_creating, start_removing
 from kemu.linux.vfs.open import dentry_open
 from kemu.linux.vfs.permission import inode_owner_or_capable, inode_permission
+from kemu.linux.vfs.sb_write import sb_end_write, sb_start_write
 from kemu.linux.xattr import vfs_getxattr
 from kemu.linux.xattr_set import vfs_removexattr, vfs_setxattr
 from kemu.machine.current import this
@@ -92,6 +92,23 @@ def ovl_override_creds(sb: SuperBlock) -> Any:
     return override_creds(OVL_FS(sb).creator_cred)
 
 
+@port_of("fs/overlayfs/overlayfs.h", "ovl_creds")
+def ovl_creds(sb: SuperBlock) -> Any:
+    ofs = OVL_FS(sb)
+
+    return ofs.creator_cred
+
+
+@port_of("fs/overlayfs/overlayfs.h", "ovl_inode_lock")
+def ovl_inode_lock(inode: Any) -> None:
+    mutex_lock(OVL_I(inode).lock)
+
+
+@port_of("fs/overlayfs/overlayfs.h", "ovl_inode_unlock")
+def ovl_inode_unlock(inode: Any) -> None:
+    mutex_unlock(OVL_I(inode).lock)
+
+
 # ------------------------------------------------------------------------- writing to the upper layer
 
 def ovl_get_write_access(dentry: Dentry) -> int:
@@ -100,6 +117,18 @@ def ovl_get_write_access(dentry: Dentry) -> int:
 
 def ovl_put_write_access(dentry: Dentry) -> None:
     mnt_put_write_access(ovl_upper_mnt(OVL_FS(dentry.d_sb)))
+
+
+@port_of(C, "ovl_start_write")
+def ovl_start_write(dentry: Dentry) -> None:
+    ofs = OVL_FS(dentry.d_sb)
+    sb_start_write(ovl_upper_mnt(ofs).mnt_sb)
+
+
+@port_of(C, "ovl_end_write")
+def ovl_end_write(dentry: Dentry) -> None:
+    ofs = OVL_FS(dentry.d_sb)
+    sb_end_write(ovl_upper_mnt(ofs).mnt_sb)
 
 
 @dup("fs/overlayfs/util.c")
@@ -154,6 +183,11 @@ def ovl_numlower(oe: ovl_entry | None) -> int:
     return len(oe.lowerstack) if oe else 0
 
 
+@port_of("fs/overlayfs/ovl_entry.h", "ovl_lowerpath")
+def ovl_lowerpath(oe: ovl_entry | None) -> Any:
+    return ovl_lowerstack(oe)[0] if ovl_numlower(oe) else NULL
+
+
 @port_of(C, "ovl_stack_put")
 def ovl_stack_put(stack: list[ovl_path], n: int) -> None:
     i = 0
@@ -181,7 +215,7 @@ def ovl_dentry_lower(dentry: Dentry) -> Any:
     return stack[0].dentry if stack else None
 
 
-def ovl_layer_lower(dentry: Dentry) -> ovl_layer | None:
+def ovl_layer_lower(dentry: Dentry) -> Any:
     stack = ovl_lowerstack(OVL_E(dentry))
     return stack[0].layer if stack else None
 
@@ -389,8 +423,16 @@ def ovl_xattr(ofs: ovl_fs, ox: bytes) -> bytes:
     return (OVL_XATTR_USER_PREFIX if ofs.config.userxattr else OVL_XATTR_TRUSTED_PREFIX) + ox
 
 
+@port_of("fs/overlayfs/overlayfs.h", "ovl_do_getxattr")
+def ovl_do_getxattr(path: Path, name: bytes, value: int, size: int) -> int:
+    WARN_ON(path.dentry.d_sb is not path.mnt.mnt_sb)
+
+    return vfs_getxattr(path.mnt.mnt_idmap, path.dentry, name, value, size)
+
+
+@port_of("fs/overlayfs/overlayfs.h", "ovl_path_getxattr")
 def ovl_path_getxattr(ofs: ovl_fs, path: Path, ox: bytes, value: int, size: int) -> int:
-    return vfs_getxattr(path.mnt.mnt_idmap, path.dentry, ovl_xattr(ofs, ox), value, size)
+    return ovl_do_getxattr(path, ovl_xattr(ofs, ox), value, size)
 
 
 def ovl_setxattr(ofs: ovl_fs, dentry: Dentry, ox: bytes, value: bytes) -> int:

@@ -9,8 +9,14 @@ from kemu.linux.dcache import Dentry
 from kemu.linux.errno import EOPNOTSUPP
 from kemu.linux.honesty import custom, port_of
 from kemu.linux.overlayfs.copy_up import ovl_copy_up
+from kemu.linux.overlayfs.dir import ovl_dir_inode_operations
 from kemu.linux.overlayfs.how import AS_A_BOOT
-from kemu.linux.overlayfs.inode import ovl_copyattr
+from kemu.linux.overlayfs.inode import (
+    ovl_copyattr,
+    ovl_file_inode_operations,
+    ovl_special_inode_operations,
+    ovl_symlink_inode_operations,
+)
 from kemu.linux.overlayfs.ovl_entry import (
     OVL_FS,
     OVL_XATTR_ESCAPE_PREFIX,
@@ -160,3 +166,6 @@ ovl_user_xattr_handlers = [ovl_own_user_xattr_handler, ovl_other_xattr_handler]
 
 def ovl_xattr_handlers(ofs: ovl_fs) -> list[xattr_handler]:
     return ovl_user_xattr_handlers if ofs.config.userxattr else ovl_trusted_xattr_handlers
+
+for _table in (ovl_dir_inode_operations, ovl_file_inode_operations, ovl_symlink_inode_operations, ovl_special_inode_operations):
+    _table.listxattr = ovl_listxattr

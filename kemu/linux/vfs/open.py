@@ -137,6 +137,12 @@ class OpenFlags:
         self.open_flag = self.mode = self.acc_mode = self.intent = self.lookup_flags = 0
 
 
+@dup("include/linux/fs.h")
+def ACC_MODE(x: int) -> int:
+    """``ACC_MODE(x)``"""
+    return (MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)[x & O_ACCMODE]
+
+
 def build_open_flags(flags: int, mode: int, op: OpenFlags) -> int:
     """build_open_how() and build_open_flags() for open() and openat()."""
     flags &= VALID_OPEN_FLAGS
@@ -144,7 +150,7 @@ def build_open_flags(flags: int, mode: int, op: OpenFlags) -> int:
     if flags & O_PATH:
         flags &= O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC | O_EMPTYPATH
     will_create = flags & (O_CREAT | __O_TMPFILE)
-    acc_mode = (0, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE)[flags & O_ACCMODE] or MAY_READ
+    acc_mode = ACC_MODE(flags)
     flags &= ~O_CLOEXEC
     op.mode = mode | S_IFREG if will_create else 0
     if flags & (O_DIRECTORY | O_CREAT) == O_DIRECTORY | O_CREAT:
