@@ -46,7 +46,7 @@ def as_ever(seen: Observed, data: bytes, **kw: Any) -> bool:
 
 def test_an_overlay_without_extended_attributes_is_no_root() -> None:
     plant = Series("no attributes", ("kemu.linux.overlayfs",))
-    plant.edits(overlay._make_workdir, WITHOUT_XATTRS)
+    plant.edits(overlay.ovl_make_workdir, WITHOUT_XATTRS)
     seen = boot(layered(plant), ARCHIVE + IMAGE, builtin=CONSOLE)
     assert seen.said("overlayfs: failed to set xattr on upper") and as_ever(seen, ARCHIVE + IMAGE)
 
