@@ -35,7 +35,7 @@ mutant("error-not-passed-on", ONE, (fileio.erofs_fileio_ki_complete, ("    elif 
 mutant("folio-ended-as-success", ONE, (fileio.erofs_fileio_ki_complete, ("erofs_onlinefolio_end(fi.folio, ret < 0, False)", "erofs_onlinefolio_end(fi.folio, 0, False)")))
 mutant("position-in-sectors", ONE, (fileio.erofs_fileio_rq_submit, ("rq.bio.bi_iter.bi_sector << SECTOR_SHIFT", "rq.bio.bi_iter.bi_sector << 12")))
 mutant("request-goes-on-elsewhere", ONE, (fileio.erofs_fileio_scan_folio, ("map.m_pa + ofs != io.dev.m_pa or", "False or")))
-mutant("part-not-counted", ONE, (fileio.erofs_fileio_scan_folio, ("            if not attached:\n                erofs_onlinefolio_split(folio)\n", "")))
+mutant("part-not-counted", ONE, (fileio.erofs_fileio_scan_folio, ("            if attached == 1:\n                erofs_onlinefolio_split(folio)\n", "")))
 mutant("hole-not-zeroed", ONE, (fileio.erofs_fileio_scan_folio, ("            folio_zero_segment(folio, cur, cur + len_)\n", "")))
 mutant("last-request-kept", ONE, (fileio.erofs_fileio_read_folio, ("    erofs_fileio_rq_submit(io.rq)\n", "")))
 mutant("33-no-limit", "file.nested",

@@ -80,7 +80,8 @@ mutant("name-too-long", "sizes", (unpacker.do_header, ("if g.name_len <= 0 or g.
 mutant("symlink-end-not-marked", "archives",
        (unpacker.do_symlink, ("    put_char(g.collected + N_ALIGN(g.name_len) + g.body_len, 0)\n", "")))
 mutant("links-by-inode-only", "links",
-       (unpacker.find_link, ("p.ino == ino and p.minor == minor and p.major == major and not (p.mode ^ mode) & S_IFMT", "p.ino == ino")), title="tree")
+       (unpacker.find_link, ("if p.v.minor != minor:", "if False:")), (unpacker.find_link, ("if p.v.major != major:", "if False:")),
+       (unpacker.find_link, ("if (p.v.mode ^ mode) & S_IFMT:", "if False:")), title="tree")
 mutant("link-over-old-name", "archives two-archives", (unpacker.maybe_link, ("            clean_path(collected, 0)\n", "            pass\n")), title="tree")
 mutant("times-of-directories-at-once", "archives",
        (unpacker.do_name, ("        dir_add(collected, g.name_len, g.mtime)\n", "        do_utime(collected, g.mtime)\n")), title="mtime")
