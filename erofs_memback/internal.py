@@ -38,6 +38,7 @@ from kemu.linux.printk import (
     KERN_SOH,
     KERN_WARNING,
     VaFormat,
+    __printf,
     printk,
     printk_get_level,
     printk_skip_level,
@@ -54,6 +55,7 @@ from erofs_memback.erofs_fs import _SIZEOF_IBODY_HEADER  # noqa: F401
 _DEVICE, _NO_DEVICE = "erofs (device %s): %pV", "erofs: %pV"
 
 
+@__printf(2, 3)
 @port_of("fs/erofs/super.c", "_erofs_printk")
 def _erofs_printk(sb: SuperBlock, fmt: str, *args: Any) -> None:
     """Defined in super.c; it stands here because every file uses the macros below."""
@@ -65,14 +67,17 @@ def _erofs_printk(sb: SuperBlock, fmt: str, *args: Any) -> None:
         printk(KERN_SOH + level + _NO_DEVICE, vaf)
 
 
+@__printf(2, 3)
 def erofs_err(sb: SuperBlock, fmt: str, *args: Any) -> None:
     _erofs_printk(sb, KERN_ERR + fmt + "\n", *args)
 
 
+@__printf(2, 3)
 def erofs_warn(sb: SuperBlock, fmt: str, *args: Any) -> None:
     _erofs_printk(sb, KERN_WARNING + fmt + "\n", *args)
 
 
+@__printf(2, 3)
 def erofs_info(sb: SuperBlock, fmt: str, *args: Any) -> None:
     _erofs_printk(sb, KERN_INFO + fmt + "\n", *args)
 

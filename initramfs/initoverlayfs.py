@@ -25,7 +25,7 @@ from kemu.machine.machine import Machine
 
 from initramfs.verify import BLOCK, parse_segment
 
-__harness__ = True
+__role__ = "harness"
 config: dict[str, bool] = {}
 DISK = "vda"
 IMAGE_PARAM = "initoverlayfs_image="

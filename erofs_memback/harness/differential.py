@@ -35,7 +35,7 @@ from erofs_memback.harness.mount import EROFS, MountError, mount_in
 if TYPE_CHECKING:
     from kemu.rung.uml.differential import Seen
 
-__harness__ = True
+__role__ = "harness"
 BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}}
 MEMORY = ("linear", "vmalloc", "slab")
 OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "noacl", "nouser_xattr", "acl,user_xattr", "dax=never", "nonsense")

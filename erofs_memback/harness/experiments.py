@@ -30,7 +30,7 @@ from erofs_memback.harness.backends import Memory
 from erofs_memback.harness.mount import settle, umount
 from erofs_memback.harness.words import as_disk, compare, describe, kernel, layout_of, mounted, note, short, somewhere
 
-__harness__ = True
+__role__ = "harness"
 known_bad("erofs-memback-rfc", "posted 2026-06-18")
 BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}, "erofs-memback-rfc": {"backend": "memback-rfc"}}
 SMALL = ErofsOptions(max_nodes=4, max_blocks=3, max_bytes=1 << 16)

@@ -31,7 +31,7 @@ from kemu.rung.py.trial import errname, log_tail, manifest, walk
 from erofs_memback.harness.mount import EROFS, settle, umount
 from erofs_memback.harness.words import CONFIG, as_disk, kernel
 
-__harness__ = True
+__role__ = "harness"
 SMALL = ErofsOptions(max_nodes=4, max_blocks=3, max_bytes=1 << 16, max_devices=0)
 SHARE = CONFIG | {"CONFIG_EROFS_FS_PAGE_CACHE_SHARE": True}
 

@@ -37,7 +37,7 @@ from erofs_memback.harness.mount import settle
 from erofs_memback.harness.words import kernel
 from erofs_memback.internal import EROFS_SB
 
-__harness__ = True
+__role__ = "harness"
 PAGE = 4096
 
 

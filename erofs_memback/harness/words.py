@@ -21,7 +21,7 @@ from kemu.rung.py.trial import errname, log_tail, manifest
 from erofs_memback import memback, memback_rfc  # noqa: F401 - their hunks are applied now, not in the middle of a run
 from erofs_memback.harness.mount import EROFS, MountError
 
-__harness__ = True
+__role__ = "harness"
 CONFIG = {"CONFIG_BUFFER_HEAD": False}      # metadata behind the end of the device is an error, not zeros: the stricter of Linux's two answers
 MEMORY = ("linear", "vmalloc", "slab")
 

@@ -23,7 +23,7 @@ from kemu.machine.machine import Machine
 
 from initramfs.harness.observed import ELF
 
-__harness__ = True
+__role__ = "harness"
 FIRMWARE = bytes(range(256)) * 40
 LEVELS = ("fs", "device", "late")               # rootfs initcalls are the end of "fs"
 

@@ -24,7 +24,7 @@ from initramfs.harness.boots import boot_initrd
 from initramfs.harness.trials import INIT, _file
 from initramfs.segments import EROFS_SUPER_MAGIC, split
 
-__harness__ = True
+__role__ = "harness"
 POINTS = ("init", "10%", "50%", "all")
 COUNTED = ("bytes_copied", "bytes_decompressed", "pages_allocated", "kmalloc_bytes", "folios_cached", "block_crossings", "bios", "bytes_to_reader")
 IN_RAM = ("rootfs", "ramfs", "tmpfs", "devtmpfs")       # their page cache is the only copy: it cannot be dropped

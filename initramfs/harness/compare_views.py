@@ -8,7 +8,7 @@ from typing import Any
 
 from initramfs.harness.compare import POINTS
 
-__harness__ = True
+__role__ = "harness"
 Result = dict[str, Any]
 WIDTH = 75
 HEADS = {"init": ("until", "/init"), "10%": ("10 % of", "files"), "50%": ("50 % of", "files"), "all": ("all", "files")}

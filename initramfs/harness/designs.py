@@ -9,7 +9,7 @@ from typing import Any
 from kemu.machine.initcalls import Entry, functions, load
 from kemu.machine.machine import Machine
 
-__harness__ = True
+__role__ = "harness"
 DESIGNS = ("upstream", "initerofs-rfc", "layered", "initoverlayfs")
 
 

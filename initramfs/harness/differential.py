@@ -25,7 +25,7 @@ from initramfs.harness.boots import boot_initrd, seen_tree
 if TYPE_CHECKING:                   # the rung is imported by who boots it
     from kemu.rung.uml import Oracle
 
-__harness__ = True
+__role__ = "harness"
 CAP = 1 << 20               # files with more bytes are not read: damaged sizes make sparse ones of gigabytes
 DEEPEST = 3400              # neither walk names what lies below a path of so many bytes
 BUILTIN = trailer().encode()

@@ -13,7 +13,7 @@ import initramfs.harness.experiments_success
 import initramfs.harness.experiments_undo  # noqa: F401 - registers
 from initramfs.harness.trials import INIT, _file, cpio_archive, erofs_image, run_boot, told  # noqa: F401 - others make inputs of the first two
 
-__harness__ = True
+__role__ = "harness"
 known_bad("initerofs-rfc", "as posted")
 DESIGNS = {name: {"design": name} for name in ("upstream", "initerofs-rfc", "layered")}        # upstream is the measure: it is judged by detectors only
 

@@ -26,7 +26,7 @@ from kemu.report import manifest
 
 from initramfs.harness.observed import Observed, boot
 
-__harness__ = True
+__role__ = "harness"
 SMALL = CpioOptions(max_segments=2, max_members=5, max_size=200)
 CONFIG = {"CONFIG_EROFS_FS": False}         # whose buffers stay as long as the module
 # how a boot ends when memory is short (init/main.c, init/initramfs.c, fs/namespace.c), and what no one gets round to reporting

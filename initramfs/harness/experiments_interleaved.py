@@ -25,7 +25,7 @@ from initramfs.harness.experiments_cpio import BUGS, EVERYTHING_MEMBERS, PANICS,
 from initramfs.harness.experiments_layered import BASE, SMALL, a_row, check_root
 from initramfs.harness.observed import CONSOLE, PROGRAM, REFUSED, UNDONE, Observed, boot, expected_pages
 
-__harness__ = True
+__role__ = "harness"
 HELPER, LATE = "/sbin-helper", "/late-helper"
 UPSTREAM = encode([Segment(members=[*EVERYTHING_MEMBERS[:-1], *firmware_members(), Member(b"last", 0o100644, b"z"), helper_member(LATE[1:].encode(), 700),
                                     trailer()])])

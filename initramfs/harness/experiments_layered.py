@@ -16,7 +16,7 @@ from kemu.report import manifest
 from initramfs.harness.observed import CONSOLE, PROGRAM, REFUSED, UNDONE, Observed, boot, expected_pages
 from initramfs.segments import split
 
-__harness__ = True
+__role__ = "harness"
 SMALL = RowOptions(most=4)
 BASE: list[Member] = [*CONSOLE]
 

@@ -16,7 +16,7 @@ from kemu.machine.machine import Machine
 from initramfs.harness.observed import REFUSED, UNDONE, Observed, boot, expected_pages, whole_pages
 from initramfs.harness.trials import State, cpio_archive, erofs_image, leave
 
-__harness__ = True
+__role__ = "harness"
 
 
 class Parts:

@@ -26,7 +26,7 @@ from kemu.linux.errno import EINVAL, ENOENT
 
 from initramfs.segments import split
 
-__harness__ = True
+__role__ = "harness"
 SUPER = 1024
 MAGIC = b"\xe2\xe1\xf5\xe0"
 IMAGE = ErofsOptions(max_nodes=3, max_blocks=2, max_bytes=1 << 14)

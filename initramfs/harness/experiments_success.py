@@ -15,7 +15,7 @@ from kemu.machine.current import this
 
 from initramfs.harness.trials import INIT, State, cpio_archive, erofs_image, few, files, run_boot, told
 
-__harness__ = True
+__role__ = "harness"
 DESIGNS = {"initerofs-rfc": {"design": "initerofs-rfc"}, "layered": {"design": "layered"}}
 MAGIC = (0xE0F5E1E2).to_bytes(4, "little")
 

@@ -20,7 +20,7 @@ from initramfs import initerofs_rfc, layered
 from initramfs.harness import designs
 from initramfs.harness.trials import State, cpio_archive, directories, erofs_image, few, leave, place, run_boot, told
 
-__harness__ = True
+__role__ = "harness"
 DESIGNS = {"initerofs-rfc": {"design": "initerofs-rfc"}, "layered": {"design": "layered"}}
 
 

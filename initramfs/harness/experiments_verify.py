@@ -10,7 +10,7 @@ from kemu.explore.run import Run
 from initramfs.harness.experiments_undo import Plan, boot_with
 from initramfs.harness.trials import State, cpio_archive, erofs_image, few, told
 
-__harness__ = True
+__role__ = "harness"
 BLOCK = 4096
 SALT = bytes.fromhex("5a17")
 HEAD = cpio_archive("h", False)

@@ -22,7 +22,7 @@ from initramfs.harness.boot_views import mounts
 from initramfs.harness.boots import boot_initrd, seen_tree
 from initramfs.harness.designs import Design
 
-__harness__ = True
+__role__ = "harness"
 INIT = b"kemu-init"
 # one program header of no kind: a program that needs no interpreter
 ELF = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x3e\x00" + bytes(12) + b"\x40" + bytes(21) + b"\x38\x00\x01\x00" + bytes(62)

@@ -23,7 +23,7 @@ from kemu.report.walk import digest_of
 
 from initramfs.unpack import CPIO_HDRLEN, N_ALIGN, Reset, Start, be32_header, g, write_buffer
 
-__harness__ = True
+__role__ = "harness"
 WHOLE_NAME = 256                    # longer names are left to the unpacker
 
 short = ShortForms("short: whole files", packages=("initramfs",), stands_for=("kemu.linux", "initramfs.unpack"), title="new regular files of an archive in one step")

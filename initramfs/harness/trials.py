@@ -20,7 +20,7 @@ from initramfs import initramfs as base
 from initramfs.harness import designs
 from initramfs.harness.boots import boot_initrd
 
-__harness__ = True
+__role__ = "harness"
 ELF = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x3e\x00" + bytes(12) + (64).to_bytes(8, "little") + bytes(14) + b"\x38\x00\x01\x00" + bytes(6)
 INIT = ELF.ljust(64, b"\0") + bytes(56)
 

@@ -18,7 +18,7 @@ from kemu.linux.stat import S_IFDIR, S_IFMT
 from kemu.linux.vfs.namespace import MNT_DETACH
 from kemu.machine.current import this
 
-__harness__ = True
+__role__ = "harness"
 DT_DIR, DT_REG = 4, 8
 NEW_ROOT = "/sysroot"
 

@@ -98,7 +98,7 @@ def _forget(start: int, n: int) -> None:
     mem = this.mem
     for pfn, off, step in _pages(start, n):
         st = mem.get_state(pfn)
-        if st.__class__ is int:
+        if type(st) is int:
             if st == OK:
                 if step == mem.page_size:
                     mem.set_page(pfn, UNINIT)
@@ -114,7 +114,7 @@ def _unwritten(start: int, n: int) -> tuple[int, int] | None:
     done, first, count = 0, -1, 0
     for pfn, off, step in _pages(start, n):
         st = mem.get_state(pfn)
-        part = (bytes([st]) * step) if st.__class__ is int else bytes(st[off:off + step])       # type: ignore[index,list-item]
+        part = (bytes([st]) * step) if type(st) is int else bytes(st[off:off + step])       # type: ignore[index,list-item]
         k = part.count(UNINIT)
         if k:
             if first < 0:

@@ -75,7 +75,7 @@ class Leaks(Detector):
                 lines += ["  " + x for x in self.refs.lines(r.obj)]
         if len(left) > 8:
             lines.append(f"... and {len(left) - 8} more objects")
-        what = first.label if first.obj.__class__ is not int else f"{first.size} bytes"
+        what = first.label if type(first.obj) is not int else f"{first.size} bytes"
         raise self._splat(f"unreferenced object ({what})", func, lines, line=first.allocated_in.place if first.allocated_in else "", count=len(left))
 
     def _check_pages(self) -> None:

@@ -14,7 +14,7 @@ WORDS = {"mutex": "mutex", "spinlock": "spinlock", "rwsem-read": "rw_semaphore (
 
 
 def _key(kind: str, obj: Any) -> tuple[Any, ...]:
-    if obj.__class__ is tuple:
+    if type(obj) is tuple:
         return kind, id(obj[0]), obj[1]
     return kind, id(obj)
 
@@ -64,7 +64,7 @@ class HeldLocks(Detector):
 
 
 def _what(obj: Any) -> str:
-    if obj.__class__ is tuple:
+    if type(obj) is tuple:
         return f"{obj[1]}"
     return getattr(obj, "name", "") or (repr(obj) if hasattr(obj, "pfn") else "")
 

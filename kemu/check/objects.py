@@ -27,7 +27,7 @@ class Record:
         self.kind = kind
         self.obj = obj
         self.size = size
-        self.label = f"{size} bytes at {obj:016x}" if obj.__class__ is int else f"struct {type(obj).__name__}"
+        self.label = f"{size} bytes at {obj:016x}" if type(obj) is int else f"struct {type(obj).__name__}"
         self.allocated_in: Site | None = site()
         self.allocated_by = f"{this.task.comm}/{this.task.pid}"
         self.allocated_at = now
@@ -136,18 +136,18 @@ class Objects(Detector):
 
     def _forget(self) -> None:
         for key, rec in self.freed.items():
-            if rec.obj.__class__ is not int:
+            if type(rec.obj) is not int:
                 _unrecord(key, rec)
         self.freed.clear()
         self.live.clear()
 
     def alloc(self, what: str, obj: Any, size: int) -> None:
         self.number += 1
-        key = obj if obj.__class__ is int else id(obj)
+        key = obj if type(obj) is int else id(obj)
         self.live[key] = Record(self.number, what, obj, size, this.machine.clock.now_ns)
 
     def free(self, what: str, obj: Any) -> None:
-        is_int = obj.__class__ is int
+        is_int = type(obj) is int
         key = obj if is_int else id(obj)
         rec = self.live.pop(key, None)
         if rec is None:
@@ -171,7 +171,7 @@ class Objects(Detector):
         if len(self.freed) > self.quarantine:
             old = next(iter(self.freed))
             gone = self.freed.pop(old)
-            if gone.obj.__class__ is not int:
+            if type(gone.obj) is not int:
                 _unrecord(old, gone)
 
     def explain(self, splat: Splat) -> list[str]:

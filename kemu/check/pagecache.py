@@ -53,9 +53,9 @@ class PageCache(Detector):
         mem = this.mem
         for i in range(1 << folio.order):
             state = mem.get_state(folio.pfn + i)
-            if state == UNINIT or (state.__class__ is not int and UNINIT in state):         # type: ignore[operator]
+            if state == UNINIT or (type(state) is not int and UNINIT in state):         # type: ignore[operator]
                 func, line = caller_function()
-                at = 0 if state.__class__ is int else state.index(UNINIT)                   # type: ignore[union-attr]
+                at = 0 if type(state) is int else state.index(UNINIT)                   # type: ignore[union-attr]
                 raise Splat(f"BUG: KMSAN: uninit-value in {func}: read of folio ends with bytes that nobody wrote",
                             [repr(folio), f"The first is byte {(i << mem.shift) + at} of {mem.page_size << folio.order}", "Call Trace:", *call_trace()],
                             function=func, line=line, addr=page_va(folio) + (i << mem.shift) + at)

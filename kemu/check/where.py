@@ -6,6 +6,7 @@ import sys
 from types import CodeType, FrameType
 from typing import NamedTuple
 
+from kemu.machine.roles import Role, fillers, loggers, role_of
 from kemu.machine.splat import is_ported
 
 
@@ -33,19 +34,13 @@ class Site(NamedTuple):
 
 
 OTHER, PORT, API, HARNESS, EXPLORER = range(5)
+_KINDS = {Role.TOOL: OTHER, Role.PORT: PORT, Role.API: API, Role.HARNESS: HARNESS, Role.EXPLORER: EXPLORER}
 _kinds: dict[CodeType, int] = {}
 
 
 def _kind(frame: FrameType) -> int:
-    """What a frame's code is: ported, API, harness, the explorer, or none of these. Remembered for each code object."""
-    code = frame.f_code
-    if is_ported(frame):
-        kind = HARNESS if frame.f_globals.get("__harness__") else PORT
-    elif "/kemu/linux/" in code.co_filename:
-        kind = API
-    else:
-        kind = EXPLORER if "/kemu/explore/" in code.co_filename else OTHER
-    _kinds[code] = kind
+    """What a frame's code is, as a small number. Remembered for each code object."""
+    kind = _kinds[frame.f_code] = _KINDS[role_of(frame)]
     return kind
 
 
@@ -70,9 +65,6 @@ def site() -> Site | None:
     return fallback
 
 
-_FILLERS = frozenset({"filemap_read_folio", "read_pages"})
-
-
 def filler_site() -> Site | None:
     """The address space operation that is filling the page cache: the ported function that the page cache called."""
     frame: FrameType | None = sys._getframe(1)
@@ -81,13 +73,10 @@ def filler_site() -> Site | None:
         code = frame.f_code
         if is_ported(frame):
             last = Site(code, frame.f_lineno, "")
-        elif code.co_name in _FILLERS:
+        elif code in fillers:
             break
         frame = frame.f_back
     return last
-
-
-_LOGGERS = ("printk", "_err", "_warn", "_info", "errorf", "invalf", "errorfc", "invalfc")
 
 
 def logger_function() -> tuple[str, str]:
@@ -97,7 +86,7 @@ def logger_function() -> tuple[str, str]:
     while frame is not None:
         if is_ported(frame):
             found = frame.f_code.co_name, f"{frame.f_code.co_filename}:{frame.f_lineno}"
-            if not found[0].endswith(_LOGGERS):
+            if frame.f_code not in loggers:
                 break
         frame = frame.f_back
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.check.location import c_location
+from kemu.explore.operands import is_error_pointer, is_null
 from kemu.machine.memory import NOT_PRESENT
 from kemu.machine.splat import Deadlock, HungTask, KernelBug, KernelPanic, Splat, is_ported
 
@@ -153,9 +154,9 @@ def of_exception(exc: BaseException) -> Splat:
     text = str(exc)
     details = [f"{type(exc).__name__}: {text}", f"at {'/'.join((line or own).split('/')[-2:])}"]
     details += [f" {f.name} ({'/'.join(f.filename.split('/')[-2:])}:{f.lineno})" for f in reversed(traceback.extract_tb(exc.__traceback__)[-12:])]
-    if isinstance(exc, (AttributeError, TypeError)) and "NoneType" in text:
+    if isinstance(exc, (AttributeError, TypeError)) and is_null(exc):
         return KernelBug(f"BUG: kernel NULL pointer dereference in {function}", details, function=function, line=line)
-    if isinstance(exc, AttributeError) and "'int' object" in text:
+    if is_error_pointer(exc):
         return KernelBug(f"BUG: unable to handle page fault in {function}: an error pointer is used as an object", details, function=function, line=line)
     if isinstance(exc, IndexError):
         return KernelBug(f"UBSAN: array-index-out-of-bounds in {function}", details, function=function, line=line)

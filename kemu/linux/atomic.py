@@ -125,7 +125,7 @@ names("dup", P, "atomic_long_read", "atomic_long_set", "atomic_long_inc", "atomi
 def cmpxchg(obj: Any, field: str, old: Any, new: Any) -> Any:
     """``cmpxchg(&obj->field, old, new)``: what was there."""
     cur = getattr(obj, field)
-    if cur is old or (cur.__class__ is int and cur == old):
+    if cur is old or (type(cur) is int and cur == old):
         setattr(obj, field, new)
     return cur
 

@@ -135,8 +135,7 @@ def bio_init(bio: Bio, bdev: BlockDevice | None, table: list[BioVec] | None, max
     if bio.life is SUBMITTED:
         func = caller_function()[0]
         raise KernelBug(f"BUG: bio initialised while under way in {func}", [repr(bio)], function=func)
-    container = bio.container
-    bio.__init__(container)                             # type: ignore[misc]
+    bio.zero()
     bio.bi_bdev = bdev                                  # type: ignore[assignment]
     bio.bi_opf = opf
     bio.bi_max_vecs = max_vecs

@@ -59,6 +59,11 @@ class Bio:
                  "bi_private", "bi_remaining", "bi_status", "bi_vcnt", "container", "life", "__weakref__")
 
     def __init__(self, container: Any = None):
+        self.zero()
+        self.container = container
+
+    def zero(self) -> None:
+        """What bio_init() sets, whatever was there; ``container`` stays."""
         self.bi_next: Bio | None = None
         self.bi_bdev: BlockDevice = None                # type: ignore[assignment]
         self.bi_opf = 0
@@ -74,7 +79,6 @@ class Bio:
         self.bi_vcnt = 0
         self.bi_max_vecs = 0
         self.bi_pool: Any = None
-        self.container = container
         self.life = IDLE
 
     def __repr__(self) -> str:

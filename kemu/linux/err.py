@@ -26,13 +26,13 @@ def PTR_ERR(ptr: Any) -> int:
 @dup("include/linux/err.h")
 def IS_ERR(ptr: Any) -> bool:
     """``bool IS_ERR(const void *ptr)``: for objects, addresses and None alike."""
-    return ptr.__class__ is int and ptr >= _FIRST
+    return type(ptr) is int and ptr >= _FIRST
 
 
 @dup("include/linux/err.h")
 def IS_ERR_OR_NULL(ptr: Any) -> bool:
     """``bool IS_ERR_OR_NULL(const void *ptr)``"""
-    return ptr is None or (ptr.__class__ is int and (ptr == 0 or ptr >= _FIRST))
+    return ptr is None or (type(ptr) is int and (ptr == 0 or ptr >= _FIRST))
 
 
 @dup("include/linux/err.h")
@@ -44,6 +44,6 @@ def ERR_CAST(ptr: Any) -> T:                        # type: ignore[type-var]
 @dup("include/linux/err.h")
 def PTR_ERR_OR_ZERO(ptr: Any) -> int:
     """``int PTR_ERR_OR_ZERO(const void *ptr)``"""
-    if ptr.__class__ is int and ptr >= _FIRST:
+    if type(ptr) is int and ptr >= _FIRST:
         return int(ptr) - (1 << 64)
     return 0

@@ -29,6 +29,7 @@ from kemu.linux.vfs.inode import inode_lru_list_add, mapping_shrinkable
 from kemu.machine.current import this
 from kemu.machine.machine import should_fail
 from kemu.machine.pages import KERNEL, PAGECACHE, Page, PG_locked, PG_private, PG_referenced, PG_uptodate, PG_workingset
+from kemu.machine.roles import fills
 from kemu.machine.splat import KernelBug, caller_function
 
 C = "mm/filemap.c"
@@ -330,6 +331,7 @@ def grab_cache_page_nowait(mapping: AddressSpace, index: int) -> Page | None:
     return pagecache_get_page(mapping, index, FGP_LOCK | FGP_CREAT | FGP_NOFS | FGP_NOWAIT, mapping.gfp_mask)
 
 
+@fills
 @dup(C)
 def filemap_read_folio(file: Any, filler: Filler, folio: Page) -> int:
     """``static int filemap_read_folio(struct file *file, filler_t filler, struct folio *folio)``: reads a locked folio and waits.

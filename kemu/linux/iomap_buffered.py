@@ -75,7 +75,7 @@ class IomapFolioState:
 
 def _state(folio: Page) -> IomapFolioState | None:
     ifs = folio.private
-    return ifs if ifs.__class__ is IomapFolioState else None
+    return ifs if type(ifs) is IomapFolioState else None
 
 
 def _next_set(bits: int, start: int, end: int) -> int:

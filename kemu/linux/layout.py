@@ -154,8 +154,9 @@ class Views:
     def __init__(self, ffi: Any):
         self.ffi = ffi
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(name)
+    if TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:
+            """The structures are in the C text: no type checker sees them."""
 
 
 @custom("include/linux/types.h", "struct", "packed on-disk structures as views whose every field access is checked")

@@ -47,7 +47,7 @@ def _slot(type: int) -> str:
 
 
 def is_uncached_acl(acl: Any) -> bool:
-    return acl.__class__ is int
+    return type(acl) is int
 
 
 @dup("include/linux/posix_acl.h")

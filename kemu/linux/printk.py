@@ -2,15 +2,25 @@
 """The kernel log (include/linux/printk.h)."""
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from kemu.linux.honesty import custom, dup, names
 from kemu.machine.current import this
 from kemu.machine.printk import VaFormat, vsprintf
+from kemu.machine.roles import logs
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 KERN_SOH = "\x01"
 KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INFO, KERN_DEBUG = (f"\x01{i}" for i in range(8))
 KERN_DEFAULT, KERN_CONT = "", "\x01c"
+
+
+@custom("include/linux/compiler_attributes.h", "__printf", "says that the function writes into the log for its caller, whom reports then name")
+def __printf(a: int, b: int) -> Callable[[F], F]:
+    """``__printf(a, b)``: argument ``a`` is a format, from ``b`` on are what it formats"""
+    return logs
 
 
 @dup("include/linux/printk.h")
@@ -104,5 +114,5 @@ def DO_ONCE_LITE_IF(condition: bool, func: Any, *args: Any) -> bool:
 names("custom", "include/linux/printk.h", "VaFormat", "vsprintf", how="C formats and arguments as Python objects")
 
 __all__ = ["DO_ONCE_LITE_IF", "KERN_ALERT", "KERN_CONT", "KERN_CRIT", "KERN_DEBUG", "KERN_DEFAULT", "KERN_EMERG", "KERN_ERR", "KERN_INFO", "KERN_NOTICE",
-           "KERN_SOH", "KERN_WARNING", "VaFormat", "pr_cont", "pr_crit", "pr_debug", "pr_emerg", "pr_err", "pr_info", "pr_notice", "pr_warn", "pr_warn_once", "printk",
+           "KERN_SOH", "KERN_WARNING", "VaFormat", "__printf", "pr_cont", "pr_crit", "pr_debug", "pr_emerg", "pr_err", "pr_info", "pr_notice", "pr_warn", "pr_warn_once", "printk",
            "printk_get_level", "printk_skip_level", "vsprintf"]

@@ -33,6 +33,7 @@ from kemu.linux.types import Ref
 from kemu.linux.vfs.constants import FMODE_RANDOM
 from kemu.machine.current import NULL, arch
 from kemu.machine.pages import Page, PG_dropbehind, PG_locked, PG_readahead, PG_workingset
+from kemu.machine.roles import fills
 
 C = "mm/readahead.c"
 P = "include/linux/pagemap.h"
@@ -132,6 +133,7 @@ def readahead_folio(ractl: ReadaheadControl) -> Page:
     return folio
 
 
+@fills
 @dup(C)
 def read_pages(rac: ReadaheadControl) -> None:
     """``static void read_pages(struct readahead_control *rac)``: starts the I/O; nothing is left in ``rac`` afterwards."""

@@ -153,7 +153,7 @@ class shmem_options:
 @dup("include/linux/shmem_fs.h")
 def SHMEM_I(inode: Inode) -> shmem_inode_info:
     """``struct shmem_inode_info *SHMEM_I(struct inode *inode)``: the inode is part of it, here as its base class."""
-    assert inode.__class__ is shmem_inode_info
+    assert type(inode) is shmem_inode_info
     return inode
 
 
@@ -362,7 +362,7 @@ def shmem_alloc_inode(sb: SuperBlock) -> Inode | None:
 
 def shmem_free_in_core_inode(inode: Inode) -> None:
     """``void shmem_free_in_core_inode(struct inode *inode)``"""
-    if inode.i_mode & S_IFMT == S_IFLNK and inode.i_link.__class__ is int:
+    if inode.i_mode & S_IFMT == S_IFLNK and type(inode.i_link) is int:
         kfree(inode.i_link)
     kmem_cache_free(g.shmem_inode_cachep, inode)
 

@@ -84,9 +84,9 @@ class ObjArray(list[Any]):
 @custom("mm/slub.c", "kfree", "the machine's slab allocator")
 def kfree(p: Any) -> None:
     """``void kfree(const void *p)``: an address or an object; NULL is fine."""
-    if not p and (p is None or p.__class__ is int):
+    if not p and (p is None or type(p) is int):
         return
-    if p.__class__ is int:
+    if type(p) is int:
         this.machine.slab.kfree(p)
     elif this.watch is not None:
         this.watch.free("slab", p)
@@ -135,7 +135,7 @@ def kmem_cache_create(name: str, cls: Any, align: int = 0, flags: int = 0, ctor:
 def kmem_cache_alloc(cache: KmemCache, gfp: int = GFP_KERNEL) -> Any:
     """``void *kmem_cache_alloc(struct kmem_cache *s, gfp_t flags)``: None (0 for buffers) on failure."""
     cls = cache.cls
-    if cls.__class__ is int:
+    if type(cls) is int:
         return kmalloc(cls, gfp)
     if (this.chooser is not None or this.watch is not None) and _fails(gfp, cache.name):
         return None
@@ -157,7 +157,7 @@ def kmem_cache_zalloc(cache: KmemCache, gfp: int = GFP_KERNEL) -> Any:
 @custom("mm/slub.c", "kmem_cache_free", "the machine's slab allocator")
 def kmem_cache_free(cache: KmemCache, obj: Any) -> None:
     """``void kmem_cache_free(struct kmem_cache *s, void *objp)``"""
-    if obj.__class__ is int:
+    if type(obj) is int:
         kfree(obj)
         return
     cache.live -= 1

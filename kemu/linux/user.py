@@ -165,7 +165,7 @@ def sys_readlinkat(dfd: int | File, filename: Name, bufsiz: int = PATH_MAX) -> i
     """``readlinkat(dfd, filename, buf, bufsiz)``: the text."""
     buf = bytearray(bufsiz)
     name = _user(filename)
-    if name.__class__ is int:
+    if type(name) is int:
         return int(name)
     n = do_readlinkat(dfd, filename, buf, bufsiz)
     return n if n < 0 else bytes(buf[:n])

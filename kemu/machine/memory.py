@@ -297,7 +297,7 @@ class Memory:
             worst = CONST if write else 0x80
             if first + 1 == end:
                 st = state_get(first)
-                if st.__class__ is int and st < worst:          # type: ignore[operator]
+                if type(st) is int and st < worst:          # type: ignore[operator]
                     return [(addr - PAGE_OFFSET, n)]
             try:
                 codes = {*map(state_get, range(first, end))}
@@ -313,7 +313,7 @@ class Memory:
                     return [(addr - PAGE_OFFSET, n)]
             except TypeError:                           # a page with a code for each byte
                 for st in map(state_get, range(first, end)):
-                    if st.__class__ is int:
+                    if type(st) is int:
                         if st >= worst:                 # type: ignore[operator]
                             break
                     elif st is None or not st.isascii() or write and CONST in st:      # type: ignore[union-attr, operator]
@@ -340,7 +340,7 @@ class Memory:
                     st = self.get_state(pfn)
                     if st == OK and vpn - dm == pfn:
                         self.fast[vpn] = pfn << shift           # a page of a span: drop_span() takes it back
-                if st.__class__ is int:
+                if type(st) is int:
                     if st >= 0x80 or (write and st == CONST):      # type: ignore[operator]
                         self._bad(addr, n, write, a)
                 else:
@@ -380,7 +380,7 @@ class Memory:
                 st = self.state.get(pfn)
                 if st is None:
                     st = self.get_state(pfn)
-                if st.__class__ is int:
+                if type(st) is int:
                     if st == UNINIT:
                         clean = False
                         out.append(b"\1" * step)
@@ -412,7 +412,7 @@ class Memory:
                 if st is None:
                     st = self.get_state(pfn)
                 if init is None:
-                    if st.__class__ is int:
+                    if type(st) is int:
                         if st:
                             if step == size:
                                 self.set_page(pfn, OK)

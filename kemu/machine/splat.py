@@ -6,8 +6,10 @@ A port never raises or catches these: the machine and the detectors raise them, 
 from __future__ import annotations
 
 import sys
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any
+
+from kemu.machine.roles import Role, role_of
 
 
 class Splat(Exception):
@@ -44,33 +46,22 @@ class HungTask(Splat):
     """A task that loops or waits for longer than the watchdog allows."""
 
 
-# not ported code: the emulation and its tools, test runners, the standard library
-_TOOLS = frozenset({"kemu", "hypothesis", "pytest", "_pytest", "pluggy", "execnet", "xdist", "greenlet", "cffi", "rich", "coverage", ""}) | sys.stdlib_module_names
-_ported: dict[CodeType, bool] = {}
-
-
 def is_ported(frame: FrameType) -> bool:
     """Whether a frame runs ported code (or an experiment's), as opposed to the emulation, the tools around it and the standard library."""
-    code = frame.f_code
-    known = _ported.get(code)
-    if known is None:
-        name = frame.f_globals.get("__name__", "")
-        known = _ported[code] = (name.partition(".")[0] not in _TOOLS if name != "__main__" else not code.co_filename.endswith(("/kemu", "__main__.py"))
-                                 ) and not code.co_filename.startswith("<frozen")
-    return known
+    return role_of(frame) in (Role.PORT, Role.HARNESS)
 
 
 def caller_function() -> tuple[str, str]:
     """Name of the innermost ported function, and its ``file:line``; ``("", "")`` if there is none.
 
-    A module with ``__harness__ = True`` (what mounts an image and reads it for an experiment) is named only if nothing else is there.
+    A harness (what mounts an image and reads it for an experiment) is named only if nothing else is there.
     """
     frame: FrameType | None = sys._getframe(1)
     found = ("", "")
     while frame is not None:
         if is_ported(frame):
             here = frame.f_code.co_name, f"{frame.f_code.co_filename}:{frame.f_lineno}"
-            if not frame.f_globals.get("__harness__"):
+            if role_of(frame) is Role.PORT:
                 return here
             if not found[0]:
                 found = here
@@ -84,10 +75,11 @@ def call_trace(limit: int = 12) -> list[str]:
     out: list[str] = []
     harness: list[str] = []             # what an experiment has put in between is none of the kernel's
     while frame is not None and len(out) < limit:
-        if is_ported(frame) or frame.f_globals.get("__name__", "").startswith("kemu.linux."):
+        role = role_of(frame)
+        if role in (Role.PORT, Role.HARNESS, Role.API):
             short = "/".join(frame.f_code.co_filename.split("/")[-2:])
             text = f" {frame.f_code.co_name} ({short}:{frame.f_lineno})"
-            if frame.f_globals.get("__harness__"):
+            if role is Role.HARNESS:
                 harness.append(text)
             else:
                 harness.clear()

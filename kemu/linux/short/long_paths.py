@@ -64,7 +64,7 @@ def _leads(at: Dentry, names: bytes, dir: Dentry) -> bool:
 @short.replaces(link_path_walk)
 def link_path_walk_on(name: Any, nd: Nameidata) -> int:
     """link_path_walk(): the part of a long path that an earlier walk has gone is not gone again."""
-    if name.__class__ is int or len(name) <= LONG or nd.flags & LOOKUP_IS_SCOPED or current_cred().caps != CAP_FULL_SET:
+    if type(name) is int or len(name) <= LONG or nd.flags & LOOKUP_IS_SCOPED or current_cred().caps != CAP_FULL_SET:
         return link_path_walk(name, nd)
     path = name.lstrip(b"/")
     start = at = nd.path.dentry

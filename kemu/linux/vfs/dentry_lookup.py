@@ -252,7 +252,7 @@ def d_splice_alias(inode: Any, dentry: Dentry) -> Dentry:
     Return: None if ``dentry`` was used, else the dentry to use instead; ``inode`` if that is an error; ERR_PTR(-ELOOP) if the directory
     would become its own ancestor, ERR_PTR(-ESTALE) if it cannot be moved now.
     """
-    if inode.__class__ is int and IS_ERR(inode):
+    if type(inode) is int and IS_ERR(inode):
         return ERR_CAST(inode)
     BUG_ON(dentry.d_hashed)
     if inode is not None and inode.i_dentry and S_ISDIR(inode.i_mode):

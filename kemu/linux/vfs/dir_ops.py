@@ -382,7 +382,7 @@ def filename_mkdirat(dfd: int | File, name: Any, mode: int) -> int:
 @dup("fs/namei.c")
 def filename_symlinkat(from_: Any, newdfd: int | File, to: Any) -> int:
     """``int filename_symlinkat(struct filename *from, int newdfd, struct filename *to)``"""
-    if from_.__class__ is int:
+    if type(from_) is int:
         return int(from_)
     path = Path()
     dentry = filename_create(newdfd, to, path, 0)

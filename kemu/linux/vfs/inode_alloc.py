@@ -134,7 +134,7 @@ def __destroy_inode(inode: Inode) -> None:
         WARN_ON(inode.i_sb.s_remove_count == 0)
         inode.i_sb.s_remove_count -= 1
     for acl in (inode.i_acl, inode.i_default_acl):
-        if acl is not None and acl.__class__ is not int:
+        if acl is not None and type(acl) is not int:
             from kemu.linux.posix_acl import posix_acl_release
 
             posix_acl_release(acl)

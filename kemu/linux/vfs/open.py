@@ -296,7 +296,7 @@ def open_last_lookups(nd: Nameidata, file: File, op: OpenFlags) -> Any:
         if nd.last_slash:
             nd.flags |= LOOKUP_FOLLOW | LOOKUP_DIRECTORY
         dentry = lookup_fast(nd)
-        if dentry.__class__ is int:
+        if type(dentry) is int:
             return PTR_ERR(dentry)
         if dentry is not None and open_flag & O_CREAT and dentry.d_inode is None:
             dput(dentry)
@@ -411,7 +411,7 @@ def path_openat(nd: Nameidata, op: OpenFlags, flags: int) -> Any:
 
 
 def do_file_open(dfd: int | File, name: Any, op: OpenFlags, root: Path | None = None) -> Any:
-    if name.__class__ is int:
+    if type(name) is int:
         return ERR_PTR(name)
     filp = path_openat(Nameidata(dfd, name, root), op, op.lookup_flags)
     if filp == ERR_PTR(-ESTALE):

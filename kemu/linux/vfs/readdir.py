@@ -18,7 +18,7 @@ from kemu.machine.current import this
 @custom("include/linux/fs.h", "dir_emit", "name is bytes, or an address of namelen bytes")
 def dir_emit(ctx: DirContext, name: bytes | int, namelen: int, ino: int, type: int) -> bool:
     """``bool dir_emit(struct dir_context *ctx, const char *name, int namelen, u64 ino, unsigned type)``. Return: False to stop."""
-    if name.__class__ is int:
+    if isinstance(name, int):
         name = this.mem.load(name, namelen)         # type: ignore[arg-type]
     return bool(ctx.actor(ctx, name, namelen, ctx.pos, ino, type & (S_DT_MASK | ctx.dt_flags_mask)))
 

@@ -296,10 +296,8 @@ class Kstat:
                  "dio_offset_align", "dio_read_offset_align", "gid", "ino", "mnt_id", "mode", "mtime", "nlink", "rdev", "result_mask", "size",
                  "subvol", "uid")
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in self.__slots__:
-            raise AttributeError(name)
-        return None if name in ("atime", "mtime", "ctime", "btime") else 0
+    def __init__(self) -> None:
+        self.clear()
 
     def clear(self) -> None:
         """``memset(stat, 0, sizeof(*stat))``"""

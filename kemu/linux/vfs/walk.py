@@ -364,7 +364,7 @@ def walk_component(nd: Nameidata, flags: int) -> Any:
     dentry = lookup_fast(nd)
     if dentry is None:
         dentry = lookup_slow(Qstr(nd.last), nd.path.dentry, nd.flags)
-    if dentry.__class__ is int:
+    if type(dentry) is int:
         return PTR_ERR(dentry)
     if nd.stack and not flags & WALK_MORE:
         put_link(nd)
@@ -377,7 +377,7 @@ def link_path_walk(name: Any, nd: Nameidata) -> int:
     """All components but the last one, which ends up in nd.last; nested symlinks are followed."""
     nd.last_type = LAST_ROOT
     nd.flags |= LOOKUP_PARENT
-    if name.__class__ is int:
+    if type(name) is int:
         return int(name)
     pos, size = 0, len(name)
     while pos < size and name[pos] == 0x2F:
@@ -419,7 +419,7 @@ def link_path_walk(name: Any, nd: Nameidata) -> int:
         else:
             link = walk_component(nd, WALK_MORE)
         if link is not None:
-            if link.__class__ is int:
+            if type(link) is int:
                 return int(link)
             rest.append((name, pos))
             name, pos, size = link, 0, len(link)
@@ -444,7 +444,7 @@ def path_init(nd: Nameidata, flags: int) -> Any:
     nd.root = Path()
     if s.startswith(b"/") and not flags & LOOKUP_IN_ROOT:
         return nd_jump_root(nd) or s
-    if nd.dfd.__class__ is int:
+    if type(nd.dfd) is int:
         BUG_ON(nd.dfd != AT_FDCWD)
         get_fs_pwd(current_fs(), nd.path)
     else:
@@ -469,7 +469,7 @@ def handle_lookup_down(nd: Nameidata) -> int:
 
 def path_lookupat(nd: Nameidata, flags: int, path: Path) -> int:
     s = path_init(nd, flags)
-    if flags & LOOKUP_DOWN and s.__class__ is not int:
+    if flags & LOOKUP_DOWN and type(s) is not int:
         err = handle_lookup_down(nd)
         if err < 0:
             s = err
@@ -499,7 +499,7 @@ def path_lookupat(nd: Nameidata, flags: int, path: Path) -> int:
 @custom("fs/namei.c", "filename_lookup", "dfd is AT_FDCWD or a File")
 def filename_lookup(dfd: int | File, name: Any, flags: int, path: Path, root: Path | None = None) -> int:
     """``int filename_lookup(int dfd, struct filename *name, unsigned flags, struct path *path, const struct path *root)``"""
-    if name.__class__ is int:
+    if type(name) is int:
         return int(name)
     retval = path_lookupat(Nameidata(dfd, name, root), flags, path)
     if retval == -ESTALE:
@@ -520,7 +520,7 @@ def path_parentat(nd: Nameidata, flags: int, parent: Path) -> int:
 
 def filename_parentat(dfd: int | File, name: Any, flags: int, parent: Path, last: Any) -> int:
     """The parent of a path; ``last`` (a Nameidata slot holder) gets ``(name, has something behind it, type)`` in .v."""
-    if name.__class__ is int:
+    if type(name) is int:
         return int(name)
     nd = Nameidata(dfd, name, None)
     retval = path_parentat(nd, flags, parent)

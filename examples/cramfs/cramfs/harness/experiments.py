@@ -21,7 +21,7 @@ from cramfs.harness.choose import REFUSALS, choose_image, damage, refused
 from cramfs.harness.mount import BDEV, CRAMFS
 from cramfs.harness.writer import Image
 
-__harness__ = True
+__role__ = "harness"
 
 
 def kernel(run: Run, place: Placement, data: bytes) -> AbstractContextManager[list[Source]]:
