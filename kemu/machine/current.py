@@ -43,6 +43,9 @@ class Arch:
         self.ULONG_MAX = (1 << bits_per_long) - 1
 
 
+_ATTACHED = ("chooser", "watch")
+
+
 class This:
     """The current machine and its parts; see the module's text."""
 
@@ -60,11 +63,19 @@ class This:
         self.chooser = None
         self.watch = None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Whoever is attached to the machine while it runs is attached to its functions, not to short forms of them."""
+        object.__setattr__(self, name, value)
+        if value is not None and name in _ATTACHED and getattr(self, "machine", None) is not None:
+            self.machine.run_long()
+
     def save(self) -> list[Any]:
         return [getattr(self, name, None) for name in self.__slots__]
 
     def restore(self, saved: list[Any]) -> None:
-        for name, value in zip(self.__slots__, saved):
+        values = dict(zip(self.__slots__, saved))
+        self.machine = values.pop("machine")                # before those who are attached to it
+        for name, value in values.items():
             setattr(self, name, value)
 
 

@@ -11,6 +11,7 @@ from kemu.report import manifest
 from tests.conftest import SHARED
 
 from initramfs.harness.boots import boot_initrd
+from initramfs.harness.short import forms
 
 CPIO = SHARED / "corpus" / "cpio"
 # The walk that made the manifests went no deeper than this many bytes of path; Linux has unpacked what lies below.
@@ -72,24 +73,9 @@ def test_a_tmpfs_root_holds_the_same_tree() -> None:
         assert manifest.equal(ramfs.tree, tmpfs.tree, ignore=ignore), name
 
 
-
-
-class FirstChoice:
-    """A chooser that changes nothing: with one attached, every short cut is off."""
-
-    def task(self, runnable: list[Any], current: Any, where: str) -> int:
-        return 0
-
-    def fault(self, kind: str, what: str) -> bool:
-        return False
-
-    def value(self, name: str, low: int, high: int) -> int:
-        return low
-
-
 @pytest.mark.skipif(not cases(), reason="the corpus is not here")
-def test_the_short_cuts_change_nothing() -> None:
+def test_the_short_forms_change_nothing() -> None:
     for case in cases()[::5]:
-        quick, slow = boot(case["name"]), boot(case["name"], chooser=FirstChoice())
-        assert manifest.equal(quick.tree, slow.tree), case["name"]
-        assert quick.log == slow.log, case["name"]
+        short, slow = boot(case["name"], short=forms()), boot(case["name"])
+        assert manifest.equal(short.tree, slow.tree), case["name"]
+        assert short.log == slow.log, case["name"]

@@ -397,15 +397,16 @@ def test_a_machine_that_is_looked_into_takes_none() -> None:
             Machine(short=forms(), **attached)
 
 
+@pytest.mark.parametrize("to", [("machine", "this"), ("machine",), ("this",)])
 @pytest.mark.parametrize("what", ["watch", "chooser"])
-def test_attached_later(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attached_later(what: str, to: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """From then on the functions themselves run, and what was done is what they would have done."""
     noted = Noted(monkeypatch)
     attached = {"watch": Told(), "chooser": Unmoved()}[what]
 
     def attach(m: Machine) -> None:
-        setattr(m, what, attached)
-        setattr(this, what, attached)
+        for place in to:
+            setattr({"machine": m, "this": this}[place], what, attached)
 
     r = boot_initrd(MANY, builtin="none", config=CONFIG, short=forms(), prepare=attach)
     assert noted.made == [] and len(r.tree) == 12 and r.machine.short == []
