@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kemu.cli import main
 from kemu.explore import run as explore_run
 from kemu.explore.experiment import load_entry_points, registry
 from kemu.explore.run import execute
@@ -460,6 +461,21 @@ def test_a_series_of_something_else_changes_nothing(monkeypatch: pytest.MonkeyPa
     noted = Noted(monkeypatch)
     unpacked(MANY, "", 0, {"machine": partial(Machine, series=[memback.series]), "short": forms()})
     assert len(noted.made) == 9
+
+
+@pytest.mark.parametrize("args", [("boot", "{archive}", "--manifest"), ("boot", "{archive}", "--dmesg"), ("compare", "{archive}", "--json"),
+                                  ("mount", "{image}", "--backend", "fileio", "--stats")], ids=" ".join)
+def test_commands(args: tuple[str, ...], tmp_path: HostPath, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """They use short forms, and with ``--no-short`` none: the same output."""
+    (tmp_path / "archive").write_bytes((DATA / "root.cpio").read_bytes().replace(b"TRAILER!!!", b"trailer   ") + MANY)
+    argv = [a.format(archive=tmp_path / "archive", image=DATA / "demo.erofs") for a in args]
+    noted = Noted(monkeypatch)
+    code = main(argv)
+    first = capsys.readouterr()
+    used = len(noted.made) + noted.ranges
+    assert used > 0
+    assert main([*argv, "--no-short"]) == code and capsys.readouterr() == first
+    assert len(noted.made) + noted.ranges == used
 
 
 # ------------------------------------------------------------------------- this file can fail

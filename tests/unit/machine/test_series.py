@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from kemu.machine.machine import Machine
-from kemu.machine.series import Series
+from kemu.machine.series import Series, ShortForms
 
 
 @pytest.fixture
@@ -59,3 +59,22 @@ def test_edits_apply_like_hunks(pkg):
         assert b.g(1)[0] == 11
     with pytest.raises(ValueError, match="hunk does not apply"):
         s.edits(a.f, ("x + 2", "x"))
+
+
+def test_short_forms_leave_no_name_behind(pkg):
+    """A module that is imported while they are there has the originals afterwards; a series that changes what they leave out keeps them away."""
+    from portpkg import a
+
+    s = ShortForms("short", ("portpkg",), ("portpkg.a",))
+    s.replaces(a.f)(lambda x: -x)
+    original = a.f
+    with Machine(short=[s]):
+        from portpkg import b
+
+        assert b.f(3) == -3 and a.table.fn is original          # names of modules alone
+    assert a.f is b.f is original
+    other = Series("other", ("portpkg",))
+    other.replaces(a.f)(lambda x: 7)
+    with Machine(series=[other], short=[s]) as m:
+        assert m.short == [] and b.f(3) == 7
+    assert a.f is b.f is original
