@@ -55,9 +55,14 @@ def _read(folder: str, *names: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=16)
+def _objects(group: str, folders: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(found for text in _entry_points(folders) if group in text for found in of_text(text, group))
+
+
 def installed_objects(group: str) -> list[tuple[str, str]]:
     """(name, "module" or "module:object") of every entry point of a group."""
-    return [found for text in _entry_points(tuple(_distributions().values())) if group in text for found in of_text(text, group)]
+    return list(_objects(group, tuple(_distributions().values())))
 
 
 def installed_modules(group: str) -> list[tuple[str, str]]:
