@@ -23,6 +23,7 @@ from kemu.rung.py.disks import Disks
 
 from erofs_memback.harness.backing import backing_files, data_of, drop_backing_files
 
+__role__ = "harness"
 DISK_PAD = 4096         # as loop devices over padded files are
 
 

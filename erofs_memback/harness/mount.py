@@ -8,6 +8,7 @@ from kemu.rung.py.mount import FileSystem, Mounted, MountError, last_message, st
 from erofs_memback import super as erofs_super
 from erofs_memback.harness.backends import BDEV
 
+__role__ = "harness"
 # looked up when it is called: a series may replace it
 EROFS = FileSystem("erofs", lambda: erofs_super.erofs_module_init(), lambda: erofs_super.erofs_module_exit(), BDEV)
 

@@ -11,6 +11,8 @@ from kemu.rung.py.mount import FileSystem, Mounted, MountError
 
 from cramfs import inode
 
+__role__ = "harness"
+
 
 class Bdev(Backend):
     name = "bdev"
