@@ -8,6 +8,7 @@ from kemu.linux.cred import CAP_SYS_ADMIN, capable
 from kemu.linux.dcache import DCACHE_MOUNTED, Dentry, __d_drop, cant_mount, d_is_dir, d_is_symlink, dget, dput, is_subdir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EAGAIN, EBUSY, EINVAL, ENODEV, ENOENT, ENOTDIR, EPERM
+from kemu.linux.goto import Labels
 from kemu.linux.honesty import dup, port_of
 from kemu.linux.math import is_power_of_2
 from kemu.linux.printk import pr_warn
@@ -196,6 +197,24 @@ def attach_recursive_mnt(source_mnt: Mount, dest: PinnedMountpoint) -> int:
     assert ns is not None and dest_mp is not None
     root = PinnedMountpoint()
     moving = mnt_has_parent(source_mnt)
+    labels = Labels()
+
+    @labels.label
+    def out_cleanup_ids() -> None:
+        for child in tree_list:
+            assert child.mnt_parent.mnt_ns is not None
+            child.mnt_parent.mnt_ns.pending_mounts = 0
+            umount_tree(child, UMOUNT_SYNC)
+        unlock_mount_hash()
+        cleanup_group_ids(source_mnt, None)
+
+    @labels.label
+    def out() -> None:
+        ns.pending_mounts = 0
+
+        read_seqlock_excl(g.mount_lock)
+        unpin_mountpoint(root)
+        read_sequnlock_excl(g.mount_lock)
 
     # Preallocate a mountpoint in case the new mounts need to be mounted beneath mounts on the same mountpoint.
     top = topmost_overmount(source_mnt)
@@ -203,34 +222,20 @@ def attach_recursive_mnt(source_mnt: Mount, dest: PinnedMountpoint) -> int:
     if err:
         return err
 
-    def out(err: int) -> int:
-        ns.pending_mounts = 0
-
-        read_seqlock_excl(g.mount_lock)
-        unpin_mountpoint(root)
-        read_sequnlock_excl(g.mount_lock)
-
-        return err
-
     # Is there space to add these mounts to the mount namespace?
     if not moving:
         err = count_mounts(ns, source_mnt)
-    if not err and IS_MNT_SHARED(dest_mnt):
-        err = invent_group_ids(source_mnt, True)
-    if err:
-        return out(err)
+        if err:
+            return labels.goto(out, err)
+
     if IS_MNT_SHARED(dest_mnt):
+        err = invent_group_ids(source_mnt, True)
+        if err:
+            return labels.goto(out, err)
         err = propagate_mnt(dest_mnt, dest_mp, source_mnt, tree_list)
     lock_mount_hash()
     if err:
-        # out_cleanup_ids:
-        for child in tree_list:
-            assert child.mnt_parent.mnt_ns is not None
-            child.mnt_parent.mnt_ns.pending_mounts = 0
-            umount_tree(child, UMOUNT_SYNC)
-        unlock_mount_hash()
-        cleanup_group_ids(source_mnt, None)
-        return out(err)
+        return labels.goto(out_cleanup_ids, err)
 
     if IS_MNT_SHARED(dest_mnt):
         for p in next_mnt(source_mnt):
