@@ -54,7 +54,7 @@ docs-samples: setup
 
 # C definitions, parsed into modules
 cdefs: setup
-	@$(BIN)/python -c 'import erofs_memback.erofs_fs, kemu.linux.lz4, kemu.linux.xz, kemu.linux.zstd, kemu.linux.decompress.inflate; from kemu.machine import cdefs; print("\n".join(map(str, cdefs.write_all())) or "all are up to date")'
+	@$(BIN)/python -c 'import erofs_memback.erofs_fs, kemu.linux.lz4, kemu.linux.xz, kemu.linux.zstd, kemu.linux.lib.zlib_inflate.inflate; from kemu.machine import cdefs; print("\n".join(map(str, cdefs.write_all())) or "all are up to date")'
 
 # the site: build/site/index.html, which needs no server and nothing from outside
 docs: setup

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kemu.linux.fs import SuperBlock
-from kemu.linux.honesty import port_of
-from kemu.linux.layout import View
 from kemu.linux.mm import Page
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.layout import View
 from kemu.linux.types import NULL, Ref
 
 from erofs_memback.internal import erofs_pagepool_add

@@ -32,7 +32,6 @@ from kemu.linux.fs import (
 )
 from kemu.linux.fs import READ as FS_READ
 from kemu.linux.highmem import kmap_local_page, kunmap_local
-from kemu.linux.honesty import port_of
 from kemu.linux.idr import idr_find, idr_for_each_entry
 from kemu.linux.iomap import (
     IOMAP_DAX,
@@ -69,6 +68,7 @@ from kemu.linux.pagemap import (
     readahead_count,
     readahead_index,
 )
+from kemu.linux.port.honesty import port_of
 from kemu.linux.rwsem import down_read, up_read
 from kemu.linux.splice import filemap_splice_read
 from kemu.linux.stat import S_ISBLK
@@ -439,7 +439,7 @@ def erofs_fiemap(inode: Inode, fieinfo: FiemapExtentInfo, start: int, len_: int)
     if erofs_inode_is_data_compressed(EROFS_I(inode).datalayout):
         if not IS_ENABLED("CONFIG_EROFS_FS_ZIP"):
             return -EOPNOTSUPP
-        from erofs_memback.zmap import z_erofs_iomap_report_ops  # zmap.py needs this file
+        from erofs_memback.zmap import z_erofs_iomap_report_ops  # noqa: PLC0415  (zmap.py needs this file)
 
         return iomap_fiemap(inode, fieinfo, start, len_, z_erofs_iomap_report_ops)
     return iomap_fiemap(inode, fieinfo, start, len_, erofs_iomap_ops)
@@ -513,7 +513,7 @@ def erofs_file_llseek(file: File, offset: int, whence: int) -> int:
     if erofs_inode_is_data_compressed(EROFS_I(inode).datalayout):
         if not IS_ENABLED("CONFIG_EROFS_FS_ZIP"):
             return generic_file_llseek(file, offset, whence)
-        from erofs_memback.zmap import z_erofs_iomap_report_ops  # zmap.py needs this file
+        from erofs_memback.zmap import z_erofs_iomap_report_ops  # noqa: PLC0415  (zmap.py needs this file)
 
         ops = z_erofs_iomap_report_ops
 

@@ -11,14 +11,14 @@ from kemu.linux.err import ERR_CAST, ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EFAULT, EINVAL, ENOMEM, EOPNOTSUPP
 from kemu.linux.fs import SuperBlock
 from kemu.linux.highmem import copy_highpage, kmap_local_page, kunmap_local, memcpy_to_page
-from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
-from kemu.linux.layout import View
 from kemu.linux.lz4 import LZ4_DECOMPRESS_INPLACE_MARGIN, LZ4_decompress_safe, LZ4_decompress_safe_partial
 from kemu.linux.mm import PAGE_ALIGN, PageHighMem, page_address, set_page_private
 from kemu.linux.page import arch
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.layout import View
+from kemu.linux.port.statics import statics
 from kemu.linux.slab import kfree
-from kemu.linux.statics import statics
 from kemu.linux.string import memchr_inv, memcpy, memmove
 from kemu.linux.types import NULL, Ref, u32
 from kemu.linux.vmalloc import vm_unmap_ram
@@ -373,15 +373,15 @@ def z_erofs_decomp() -> list[z_erofs_decompressor]:
         name="lz4",
     )
     if IS_ENABLED("CONFIG_EROFS_FS_ZIP_LZMA"):
-        from erofs_memback.decompressor_lzma import z_erofs_lzma_decomp  # decompressor_lzma.py needs this file
+        from erofs_memback.decompressor_lzma import z_erofs_lzma_decomp  # noqa: PLC0415  (decompressor_lzma.py needs this file)
 
         table[Z_EROFS_COMPRESSION_LZMA] = z_erofs_lzma_decomp
     if IS_ENABLED("CONFIG_EROFS_FS_ZIP_DEFLATE"):
-        from erofs_memback.decompressor_deflate import z_erofs_deflate_decomp  # decompressor_deflate.py needs this file
+        from erofs_memback.decompressor_deflate import z_erofs_deflate_decomp  # noqa: PLC0415  (decompressor_deflate.py needs this file)
 
         table[Z_EROFS_COMPRESSION_DEFLATE] = z_erofs_deflate_decomp
     if IS_ENABLED("CONFIG_EROFS_FS_ZIP_ZSTD"):
-        from erofs_memback.decompressor_zstd import z_erofs_zstd_decomp  # decompressor_zstd.py needs this file
+        from erofs_memback.decompressor_zstd import z_erofs_zstd_decomp  # noqa: PLC0415  (decompressor_zstd.py needs this file)
 
         table[Z_EROFS_COMPRESSION_ZSTD] = z_erofs_zstd_decomp
     return table
@@ -399,7 +399,7 @@ def z_erofs_parse_cfgs(sb: SuperBlock, dsb: View) -> int:
     Return: 0, -EOPNOTSUPP for an algorithm that is unknown or not in this kernel, -EINVAL for a bad configuration, -ENOMEM, or an error of
     reading metadata.
     """
-    from erofs_memback.super import erofs_read_metadata  # super.py needs this file
+    from erofs_memback.super import erofs_read_metadata  # noqa: PLC0415  (super.py needs this file)
 
     sbi = EROFS_SB(sb)
     buf = erofs_buf()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from kemu.linux.errno import EINVAL, ENOMEM
 from kemu.linux.fs import SuperBlock
 from kemu.linux.highmem import kmap_local_page, kunmap_local
-from kemu.linux.honesty import port_of
-from kemu.linux.layout import View
 from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
 from kemu.linux.page import arch
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.layout import View
+from kemu.linux.port.statics import statics
 from kemu.linux.slab import kfree, kzalloc, kzalloc_obj
 from kemu.linux.smp import num_possible_cpus
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
-from kemu.linux.statics import statics
 from kemu.linux.types import NULL, Ref, ptr_to, ulong
 from kemu.linux.wait import wait_event, wait_queue_head_t, wake_up, wake_up_all
 from kemu.linux.xz import (

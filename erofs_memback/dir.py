@@ -16,11 +16,11 @@ from kemu.linux.fs import (
     generic_read_dir,
 )
 from kemu.linux.fs_dirent import fs_ftype_to_dtype
-from kemu.linux.honesty import port_of
-from kemu.linux.layout import View
 from kemu.linux.math import DIV_ROUND_UP_POW2, in_range32, min_t, roundup
 from kemu.linux.page import arch
 from kemu.linux.pagemap import page_cache_sync_readahead, ra_has_index
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.layout import View
 from kemu.linux.sched import cond_resched, current, fatal_signal_pending
 from kemu.linux.string import mem_read, strnlen
 from kemu.linux.types import u32

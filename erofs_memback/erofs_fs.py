@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from kemu.linux.bits import BIT, BIT_ULL
 from kemu.linux.bug import BUILD_BUG_ON
-from kemu.linux.honesty import port_of
-from kemu.linux.layout import View, cdef_views, sizeof
 from kemu.linux.math import ALIGN, round_up
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.layout import View, cdef_views, sizeof
 
 # to allow for x86 boot sectors and other oddities.
 EROFS_SUPER_OFFSET = 1024

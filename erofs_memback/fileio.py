@@ -29,11 +29,11 @@ from kemu.linux.fs import (
 )
 from kemu.linux.gfp import __GFP_NOFAIL, GFP_KERNEL
 from kemu.linux.highmem import folio_zero_segment, memcpy_to_folio
-from kemu.linux.honesty import port_of
 from kemu.linux.math import in_range, min_t
 from kemu.linux.mm import Page, folio_size
 from kemu.linux.page_flags import folio_test_uptodate
 from kemu.linux.pagemap import ReadaheadControl, folio_inode, folio_pos, readahead_count, readahead_folio, readahead_index
+from kemu.linux.port.honesty import port_of
 from kemu.linux.refcount import refcount_dec_and_test, refcount_set, refcount_t
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.tracepoint import trace

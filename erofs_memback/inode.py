@@ -37,7 +37,6 @@ from kemu.linux.fs import (
     unlock_new_inode,
 )
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import new_decode_dev
 from kemu.linux.math import check_add_overflow_s64, round_up
@@ -45,6 +44,7 @@ from kemu.linux.mnt_idmapping import mnt_idmap_t
 from kemu.linux.page import arch
 from kemu.linux.pagemap import mapping_set_large_folios
 from kemu.linux.path import Path
+from kemu.linux.port.honesty import port_of
 from kemu.linux.posix_acl import cache_no_acl
 from kemu.linux.slab import kfree, kmemdup_nul
 from kemu.linux.stat import (

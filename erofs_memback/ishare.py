@@ -26,17 +26,17 @@ from kemu.linux.fs import (
     super_setup_bdi,
     unlock_new_inode,
 )
-from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.list import INIT_LIST_HEAD, list_add, list_del, list_empty, list_for_each_entry
 from kemu.linux.mount import VfsMount, kern_mount, kern_unmount
 from kemu.linux.pagemap import filemap_read
 from kemu.linux.path import Path
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.statics import statics
 from kemu.linux.slab import kfree
 from kemu.linux.spinlock import spin_lock, spin_lock_init, spin_unlock, spinlock_t
 from kemu.linux.splice import filemap_splice_read
 from kemu.linux.stat import S_IFREG
-from kemu.linux.statics import statics
 from kemu.linux.string import memcmp
 from kemu.linux.types import NULL, Ref, list_head
 from kemu.linux.uio import IovIter, iov_iter_count
@@ -77,7 +77,7 @@ empty_fops = file_operations()
 def erofs_ishare_fill_inode(inode: Inode) -> bool:
     if not IS_ENABLED("CONFIG_EROFS_FS_PAGE_CACHE_SHARE"):
         return False
-    from erofs_memback.xattr import erofs_xattr_fill_inode_fingerprint  # xattr.py needs this file
+    from erofs_memback.xattr import erofs_xattr_fill_inode_fingerprint  # noqa: PLC0415  (xattr.py needs this file)
 
     sbi = EROFS_SB(inode.i_sb)
     vi = EROFS_I(inode)
@@ -201,7 +201,7 @@ def erofs_real_inode(inode: Inode, need_iput: Ref) -> Inode:
 def erofs_init_ishare() -> int:
     if not IS_ENABLED("CONFIG_EROFS_FS_PAGE_CACHE_SHARE"):
         return 0
-    from erofs_memback.super import erofs_anon_fs_type  # super.py needs this file
+    from erofs_memback.super import erofs_anon_fs_type  # noqa: PLC0415  (super.py needs this file)
 
     mnt = kern_mount(erofs_anon_fs_type)
     if IS_ERR(mnt):

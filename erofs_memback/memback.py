@@ -44,8 +44,8 @@ from kemu.linux.pagemap import (
     mapping_set_gfp_mask,
     offset_in_folio,
 )
+from kemu.linux.port.series import Series
 from kemu.linux.refcount import refcount_dec_and_test, refcount_inc, refcount_read, refcount_set, refcount_t
-from kemu.linux.series import Series
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.string import memcpy, memset
 from kemu.linux.types import NULL, Ref, u64

@@ -15,13 +15,13 @@ from kemu.linux.fs import File, Inode, SuperBlock, address_space_operations, get
 from kemu.linux.fs_context import FsContext
 from kemu.linux.gfp import __GFP_NOFAIL, GFP_KERNEL
 from kemu.linux.highmem import folio_zero_segment, kmap_local_page, kunmap_local, memcpy_to_folio
-from kemu.linux.honesty import port_of
 from kemu.linux.math import in_range, min_t
 from kemu.linux.mm import Page, folio_size, offset_in_page, virt_to_page
 from kemu.linux.pagemap import ReadaheadControl, folio_inode, folio_pos, readahead_folio
-from kemu.linux.series import Series
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.series import Series
+from kemu.linux.port.statics import statics
 from kemu.linux.slab import kfree, kzalloc_obj
-from kemu.linux.statics import statics
 from kemu.linux.string import memcpy, memset
 from kemu.linux.types import NULL, Ref, container_of, loff_t, u64, ulong
 

@@ -8,8 +8,8 @@ from kemu.linux.dcache import Dentry, Qstr, d_splice_alias
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR, PTR_ERR_OR_ZERO
 from kemu.linux.errno import EFSCORRUPTED, ENAMETOOLONG, ENOENT
 from kemu.linux.fs import Inode, inode_operations
-from kemu.linux.honesty import port_of
-from kemu.linux.layout import View
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.layout import View
 from kemu.linux.string import mem_match
 from kemu.linux.tracepoint import trace
 from kemu.linux.types import NULL, Ref, s32

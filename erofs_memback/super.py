@@ -66,14 +66,15 @@ from kemu.linux.fs_parser import (
     fsparam_u64,
 )
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.goto import Labels
-from kemu.linux.honesty import port_of
 from kemu.linux.idr import idr_alloc, idr_destroy, idr_for_each, idr_for_each_entry, idr_init
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MAJOR, MINOR, huge_encode_dev
-from kemu.linux.layout import View, offsetof
 from kemu.linux.math import ilog2, min_t, round_up, roundup_pow_of_two
 from kemu.linux.page import arch
+from kemu.linux.port.goto import Labels
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.layout import View, offsetof
+from kemu.linux.port.statics import statics
 from kemu.linux.pseudo_fs import init_pseudo
 from kemu.linux.rcupdate import rcu_barrier
 from kemu.linux.rwsem import down_read, down_write, init_rwsem, up_read, up_write
@@ -94,7 +95,6 @@ from kemu.linux.slab import (
 )
 from kemu.linux.stat import S_ISDIR, S_ISREG
 from kemu.linux.statfs import kstatfs, u64_to_fsid, uuid_to_fsid
-from kemu.linux.statics import statics
 from kemu.linux.string import mem_read, memcpy
 from kemu.linux.types import NULL, U16_MAX, ULLONG_MAX, Ref, ptr_to, s32, s64, u16, u32, u64
 from kemu.linux.unaligned import get_unaligned_le16

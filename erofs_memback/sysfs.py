@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kemu.linux.completion import complete, init_completion, wait_for_completion
 from kemu.linux.fs import SuperBlock
-from kemu.linux.honesty import port_of
 from kemu.linux.kobject import (
     kobj_type,
     kobject,
@@ -15,7 +14,8 @@ from kemu.linux.kobject import (
     kset_register,
     kset_unregister,
 )
-from kemu.linux.statics import statics
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.statics import statics
 from kemu.linux.types import container_of
 
 from erofs_memback.internal import EROFS_SB, erofs_sb_info

@@ -10,9 +10,9 @@ from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import ECHILD, EFSCORRUPTED, EINVAL, ENODATA, ENOMEM, EOPNOTSUPP, ERANGE, ERESTARTSYS
 from kemu.linux.fs import Inode, SuperBlock, i_blocksize
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.math import check_add_overflow, min_t
+from kemu.linux.port.honesty import port_of
 from kemu.linux.posix_acl import (
     ACL_TYPE_ACCESS,
     ACL_TYPE_DEFAULT,
@@ -516,7 +516,7 @@ def erofs_xattr_prefixes_cleanup(sb: SuperBlock) -> None:
 
 @port_of("fs/erofs/xattr.c", "erofs_xattr_prefixes_init")
 def erofs_xattr_prefixes_init(sb: SuperBlock) -> int:
-    from erofs_memback.super import erofs_read_metadata  # super.py needs this file
+    from erofs_memback.super import erofs_read_metadata  # noqa: PLC0415  (super.py needs this file)
 
     if not IS_ENABLED("CONFIG_EROFS_FS_XATTR"):
         return 0

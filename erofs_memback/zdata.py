@@ -8,7 +8,6 @@ from __future__ import annotations
 from kemu.linux.err import IS_ERR_OR_NULL
 from kemu.linux.errno import EINTR
 from kemu.linux.fs import File, address_space_operations, i_size_read, iput
-from kemu.linux.honesty import port_of
 from kemu.linux.math import round_up
 from kemu.linux.mm import Page, folio_get_private, folio_put
 from kemu.linux.page import arch
@@ -24,6 +23,7 @@ from kemu.linux.pagemap import (
     readahead_length,
     readahead_pos,
 )
+from kemu.linux.port.honesty import port_of
 from kemu.linux.tracepoint import trace
 from kemu.linux.types import NULL, Ref, u64
 

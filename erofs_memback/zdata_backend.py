@@ -7,12 +7,12 @@ from kemu.linux.errno import EFSCORRUPTED, EIO, ENOMEM
 from kemu.linux.fs import SuperBlock
 from kemu.linux.gfp import __GFP_NOFAIL, __GFP_NORETRY, GFP_KERNEL, GFP_NOWAIT
 from kemu.linux.highmem import kmap_local_page, kunmap_local
-from kemu.linux.honesty import port_of
 from kemu.linux.list import list_add, list_del, list_for_each
 from kemu.linux.mm import PAGE_ALIGN, Page, folio_put, page_folio
 from kemu.linux.mutex import mutex_lock, mutex_unlock
 from kemu.linux.page import arch
 from kemu.linux.page_flags import PageUptodate
+from kemu.linux.port.honesty import port_of
 from kemu.linux.slab import kfree, kmalloc_obj, kvfree, kvzalloc_objs
 from kemu.linux.string import memcpy
 from kemu.linux.types import NULL, Ref, container_of, list_head, u32

@@ -6,7 +6,6 @@ from kemu.linux.err import IS_ERR
 from kemu.linux.errno import EBUSY, ENOMEM
 from kemu.linux.fs import OFFSET_MAX, Inode, SuperBlock, address_space_operations, i_blocksize, new_inode, set_nlink
 from kemu.linux.gfp import __GFP_DIRECT_RECLAIM, __GFP_NOMEMALLOC, __GFP_NORETRY, __GFP_NOWARN, GFP_KERNEL
-from kemu.linux.honesty import port_of
 from kemu.linux.mm import Page, folio_get_private, folio_page, folio_put, folio_size, page_folio
 from kemu.linux.page import arch
 from kemu.linux.page_flags import folio_test_private
@@ -19,6 +18,7 @@ from kemu.linux.pagemap import (
     mapping_gfp_mask,
     mapping_set_gfp_mask,
 )
+from kemu.linux.port.honesty import port_of
 from kemu.linux.sched import cond_resched
 from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.types import NULL, Ref, u64, ulong

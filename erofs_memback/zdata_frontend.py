@@ -10,12 +10,12 @@ from kemu.linux.errno import EEXIST, EFSCORRUPTED
 from kemu.linux.fs import SuperBlock, i_blocksize
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.highmem import folio_zero_segment, memcpy_to_folio
-from kemu.linux.honesty import port_of
 from kemu.linux.lockref import __lockref_is_dead, lockref_get_not_zero, lockref_init, lockref_mark_dead, lockref_put_or_lock
 from kemu.linux.mm import Page, folio_get, folio_page, folio_size, page_folio
 from kemu.linux.mutex import mutex_init, mutex_lock, mutex_trylock, mutex_unlock
 from kemu.linux.page import arch
 from kemu.linux.pagemap import folio_pos
+from kemu.linux.port.honesty import port_of
 from kemu.linux.rcupdate import call_rcu, rcu_head, rcu_read_lock, rcu_read_unlock
 from kemu.linux.sched import cond_resched
 from kemu.linux.spinlock import spin_lock, spin_unlock

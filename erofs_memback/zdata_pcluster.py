@@ -15,13 +15,14 @@ from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EINVAL, ENOMEM
 from kemu.linux.fs import SuperBlock
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.goto import Labels
 from kemu.linux.highmem import kmap_local_page, kunmap_local
-from kemu.linux.honesty import port_of
 from kemu.linux.lockref import lockref
 from kemu.linux.mm import PAGE_ALIGN, Page, set_page_private
 from kemu.linux.mutex import mutex
 from kemu.linux.page import arch
+from kemu.linux.port.goto import Labels
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.statics import statics
 from kemu.linux.rcupdate import rcu_head
 from kemu.linux.slab import (
     SLAB_RECLAIM_ACCOUNT,
@@ -32,7 +33,6 @@ from kemu.linux.slab import (
     kmem_cache_zalloc,
 )
 from kemu.linux.smp import num_possible_cpus
-from kemu.linux.statics import statics
 from kemu.linux.types import NULL, Ref
 from kemu.linux.workqueue import WQ_HIGHPRI, WQ_UNBOUND, Workqueue, alloc_workqueue, destroy_workqueue, work_struct
 

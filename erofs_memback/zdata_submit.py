@@ -11,18 +11,13 @@ from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import ENOMEM
 from kemu.linux.fs import AddressSpace, SuperBlock, i_blocksize
 from kemu.linux.gfp import __GFP_NOWARN, GFP_KERNEL, GFP_NOIO
-from kemu.linux.honesty import port_of
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.math import round_down, round_up
 from kemu.linux.mm import folio_put, page_folio
 from kemu.linux.page import arch
-from kemu.linux.page_flags import (
-    PageWorkingset,
-    folio_mark_uptodate,
-    folio_test_private,
-    folio_test_uptodate,
-)
+from kemu.linux.page_flags import PageWorkingset, folio_mark_uptodate, folio_test_private, folio_test_uptodate
 from kemu.linux.pagemap import filemap_add_folio, folio_attach_private, folio_lock, folio_unlock, mapping_gfp_mask
+from kemu.linux.port.honesty import port_of
 from kemu.linux.psi import psi_memstall_enter, psi_memstall_leave
 from kemu.linux.sched import cond_resched, memalloc_noio_restore, memalloc_noio_save, preemptible, rcu_preempt_depth
 from kemu.linux.slab import kvfree, kvzalloc_obj

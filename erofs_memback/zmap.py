@@ -7,11 +7,11 @@ from kemu.linux.bits import BIT, BIT_ULL
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EFSCORRUPTED, EOPNOTSUPP, ERESTARTSYS
 from kemu.linux.fs import Inode, i_blocksize
-from kemu.linux.goto import Labels
-from kemu.linux.honesty import port_of
 from kemu.linux.iomap import IOMAP_HOLE, IOMAP_MAPPED, IOMAP_NULL_ADDR, Iomap, iomap_ops
-from kemu.linux.layout import offsetof
 from kemu.linux.math import ALIGN, check_add_overflow, round_down, round_up
+from kemu.linux.port.goto import Labels
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.layout import offsetof
 from kemu.linux.tracepoint import trace
 from kemu.linux.types import s32, u8, u64, ulong
 from kemu.linux.unaligned import get_unaligned_le64

@@ -5,9 +5,9 @@ from __future__ import annotations
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EFSCORRUPTED, EINVAL, EOPNOTSUPP
 from kemu.linux.fs import Inode
-from kemu.linux.honesty import port_of
-from kemu.linux.layout import sizeof
 from kemu.linux.math import ilog2, round_down, rounddown
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.layout import sizeof
 from kemu.linux.types import s32, u16, u32, u64
 from kemu.linux.unaligned import get_unaligned_le, get_unaligned_le32
 

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 from kemu.linux.async_ import async_synchronize_full
-from kemu.linux.devtmpfs import devtmpfs_mount
-from kemu.linux.early_lookup import driver_probe_done, early_lookup_bdev, printk_all_partitions, wait_for_device_probe
+from kemu.linux.blkdev import early_lookup_bdev, printk_all_partitions
+from kemu.linux.device import devtmpfs_mount, driver_probe_done, wait_for_device_probe
 from kemu.linux.errno import EACCES, EINVAL, ENOMEM
 from kemu.linux.fs import FS_REQUIRES_DEV, FileSystemType, get_fs_type, kill_anon_super, list_bdev_fs_names, put_filesystem
 from kemu.linux.fs_context import FsContext
 from kemu.linux.fs_struct import current_fs
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import custom, port_of
 from kemu.linux.init import __setup, panic
 from kemu.linux.init_syscalls import init_chdir, init_mount, init_pivot_root, init_umount
 from kemu.linux.kconfig import IS_ENABLED
@@ -21,12 +20,13 @@ from kemu.linux.kdev_t import MAJOR, MINOR
 from kemu.linux.kstrtox import kstrtoint, kstrtouint
 from kemu.linux.mount import MNT_DETACH, MS_RDONLY, MS_SILENT
 from kemu.linux.page import arch
+from kemu.linux.port.honesty import custom, port_of
+from kemu.linux.port.statics import statics
 from kemu.linux.printk import KERN_INFO, pr_emerg, pr_err, pr_info, pr_warn, printk
 from kemu.linux.ramfs import ramfs_init_fs_context
 from kemu.linux.sched import jiffies, msleep, ssleep
-from kemu.linux.shmem import shmem_init_fs_context
+from kemu.linux.shmem_fs import shmem_init_fs_context
 from kemu.linux.slab import kfree, kmalloc
-from kemu.linux.statics import statics
 from kemu.linux.string import put_string
 from kemu.linux.super_types import SB_RDONLY, sb_rdonly
 from kemu.linux.types import NULL, Ref

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kemu.linux.file import flush_delayed_fput
-from kemu.linux.honesty import port_of
 from kemu.linux.init_syscalls import init_mknod, init_unlink
 from kemu.linux.kdev_t import MKDEV, new_encode_dev
+from kemu.linux.port.honesty import port_of
 from kemu.linux.stat import S_IFBLK
 from kemu.linux.task_work import task_work_run
 

@@ -2,13 +2,13 @@
 """Port of init/do_mounts_initrd.c (Linux 7.2). The variables of linux/initrd.h live in kemu.linux.initrd."""
 from __future__ import annotations
 
-from kemu.linux.honesty import port_of
 from kemu.linux.init import __setup, early_param
 from kemu.linux.init_syscalls import init_unlink
 from kemu.linux.initrd import initrd
 from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.statics import statics
 from kemu.linux.printk import pr_warn
-from kemu.linux.statics import statics
 from kemu.linux.string_helpers import memparse
 from kemu.linux.types import ulong
 

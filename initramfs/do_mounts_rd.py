@@ -10,16 +10,16 @@ from kemu.linux.fcntl import O_RDONLY, O_RDWR
 from kemu.linux.file import fput
 from kemu.linux.fs import File, filp_open, i_size_read, kernel_read, kernel_write
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.goto import Labels
-from kemu.linux.honesty import port_of
 from kemu.linux.init import __setup, panic
 from kemu.linux.init_syscalls import init_unlink
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kstrtox import kstrtoint
+from kemu.linux.port.goto import Labels
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.statics import statics
 from kemu.linux.printk import KERN_EMERG, KERN_ERR, KERN_NOTICE, pr_cont, pr_emerg, pr_notice, pr_warn, printk
 from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.stat import S_ISBLK
-from kemu.linux.statics import statics
 from kemu.linux.string import mem_read, memset
 from kemu.linux.types import NULL, Ref, u64
 from kemu.linux.unaligned import get_unaligned_be32, get_unaligned_le16, get_unaligned_le32, get_unaligned_le64

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from kemu.linux.bio import REQ_OP_READ, Bio, bio_endio, bio_for_each_segment, bio_io_error, bio_op
 from kemu.linux.blkdev import (
+    GenDisk,
+    QueueLimits,
     add_disk,
     blk_alloc_disk,
     block_device_operations,
@@ -21,13 +23,12 @@ from kemu.linux.bvec import bvec_kmap_local
 from kemu.linux.err import IS_ERR
 from kemu.linux.errno import EEXIST
 from kemu.linux.fs import Kstat
-from kemu.linux.genhd import GenDisk, QueueLimits
 from kemu.linux.highmem import kunmap_local
-from kemu.linux.honesty import port_of
 from kemu.linux.init_syscalls import init_mkdir, init_stat, init_unlink
 from kemu.linux.kdev_t import MAJOR, MINOR, MKDEV
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.statics import statics
 from kemu.linux.printk import pr_err, pr_info
-from kemu.linux.statics import statics
 from kemu.linux.string import memcpy
 from kemu.linux.types import NULL, u64, ulong
 

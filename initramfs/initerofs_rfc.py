@@ -14,19 +14,19 @@ from kemu.linux.async_ import async_schedule_domain
 from kemu.linux.byteorder import le32_to_cpup
 from kemu.linux.errno import EEXIST, ENODEV, ENOMEM
 from kemu.linux.fs import get_fs_type, put_filesystem
-from kemu.linux.goto import Labels
-from kemu.linux.honesty import port_of
 from kemu.linux.init import __setup
 from kemu.linux.init_syscalls import init_chdir, init_chroot, init_mkdir, init_mount, init_rmdir, init_umount
 from kemu.linux.initrd import initrd
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.mount import MS_MOVE, MS_RDONLY
+from kemu.linux.port.goto import Labels
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.series import Series
+from kemu.linux.port.statics import statics
 from kemu.linux.printk import KERN_EMERG, KERN_INFO, pr_err, pr_info, pr_warn, printk
 from kemu.linux.rodata import literal
 from kemu.linux.sched import ktime_get
 from kemu.linux.security import security_initramfs_populated
-from kemu.linux.series import Series
-from kemu.linux.statics import statics
 from kemu.linux.sysfs import firmware_kobj, sysfs_create_bin_file
 from kemu.linux.umh import usermodehelper_enable
 from kemu.machine.initcalls import Entry

@@ -12,17 +12,18 @@ import errno
 import hashlib
 from typing import Any
 
-from kemu.linux import user as sys
-from kemu.linux.brd import ramdisk
+from kemu.linux.binfmts import do_execve
 from kemu.linux.err import IS_ERR, PTR_ERR
-from kemu.linux.exec import do_execve
 from kemu.linux.fcntl import O_RDONLY
 from kemu.linux.init import panic
 from kemu.linux.init_syscalls import init_chdir, init_chroot
 from kemu.linux.mount import MS_MOVE, MS_RDONLY
+from kemu.linux.port import user as sys
+from kemu.linux.port.ramdisk import ramdisk
 from kemu.linux.printk import pr_info
 from kemu.machine.machine import Machine
 
+from initramfs import main
 from initramfs.verify import BLOCK, parse_segment
 
 __role__ = "harness"
@@ -67,8 +68,6 @@ def storage_init(argv: list[str], envp: list[str]) -> int:
 
 def verify_image(path: str) -> int:
     """Compare what the disk holds with the command line. Return: 0, also if that says nothing; -EINVAL, with a message; -EIO."""
-    from initramfs import main
-
     words = [w for w in main.g.saved_command_line.split() if w.startswith(IMAGE_PARAM)]
     if not words:
         return 0

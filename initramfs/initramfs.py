@@ -9,8 +9,6 @@ from kemu.linux.err import IS_ERR
 from kemu.linux.fcntl import O_CREAT, O_LARGEFILE, O_WRONLY
 from kemu.linux.file import fput
 from kemu.linux.fs import filp_open
-from kemu.linux.goto import Labels
-from kemu.linux.honesty import port_of
 from kemu.linux.init import EXPORT_SYMBOL_GPL, __setup, extern, only_if, rootfs_initcall
 from kemu.linux.initrd import initrd
 from kemu.linux.kconfig import IS_ENABLED
@@ -18,6 +16,8 @@ from kemu.linux.kstrtox import kstrtobool
 from kemu.linux.math import round_down, round_up
 from kemu.linux.memblock import __va, free_reserved_area, memblock_is_region_memory, memblock_is_region_reserved, memblock_reserve
 from kemu.linux.page import arch
+from kemu.linux.port.goto import Labels
+from kemu.linux.port.honesty import port_of
 from kemu.linux.printk import KERN_EMERG, KERN_INFO, pr_cont, pr_err, pr_warn_once, printk
 from kemu.linux.security import security_initramfs_populated
 from kemu.linux.string import memset

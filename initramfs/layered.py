@@ -15,11 +15,11 @@ from kemu.linux.errno import EINVAL, EIO, ENOMEM, ENOSPC
 from kemu.linux.initrd import initrd
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.memblock import __va
+from kemu.linux.port.series import Series
+from kemu.linux.port.statics import per_machine, statics
 from kemu.linux.printk import KERN_EMERG, KERN_INFO, pr_err, pr_info, pr_warn, printk
 from kemu.linux.sched import Task, current
 from kemu.linux.security import security_initramfs_populated
-from kemu.linux.series import Series
-from kemu.linux.statics import per_machine, statics
 from kemu.linux.sysfs import firmware_kobj, sysfs_create_bin_file
 from kemu.linux.types import NULL
 from kemu.linux.wait import WaitQueueHead, wait_event, wake_up

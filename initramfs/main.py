@@ -10,15 +10,13 @@ from typing import Any
 from kemu.linux.async_ import async_init, async_synchronize_full
 from kemu.linux.bug import WARN
 from kemu.linux.completion import complete, completion, wait_for_completion
-from kemu.linux.devtmpfs import driver_init
+from kemu.linux.device import driver_init
 from kemu.linux.err import IS_ERR, IS_ERR_OR_NULL
 from kemu.linux.errno import EINVAL, ENOENT, EPERM
 from kemu.linux.fcntl import O_RDWR
 from kemu.linux.file import fput
 from kemu.linux.fs import filp_open
-from kemu.linux.fs_initcalls import shmem_init
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import port_of
 from kemu.linux.init import (
     SYSTEM_FREEING_INITMEM,
     SYSTEM_RUNNING,
@@ -43,10 +41,12 @@ from kemu.linux.kunit import kunit_run_all_tests
 from kemu.linux.mm import page_to_pfn, virt_to_page
 from kemu.linux.moduleparam import core_param, get_option, parameq, parameqn, params, parse_args, parse_takes, sysctl_is_alias
 from kemu.linux.mount import mnt_init
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.statics import per_machine, statics
 from kemu.linux.printk import KERN_DEBUG, pr_crit, pr_err, pr_info, pr_notice, pr_warn, printk
 from kemu.linux.sched import current, ktime_get, preempt_count, preempt_count_set
+from kemu.linux.shmem_fs import shmem_init
 from kemu.linux.slab import kfree, kzalloc
-from kemu.linux.statics import per_machine, statics
 from kemu.linux.string import mem_read
 from kemu.linux.types import NULL, FieldPtr, Ref, ptr_to, u32
 from kemu.linux.unaligned import get_unaligned_le32

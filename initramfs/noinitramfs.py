@@ -2,10 +2,10 @@
 """Port of init/noinitramfs.c (Linux 7.2): the rootfs of a kernel without CONFIG_BLK_DEV_INITRD."""
 from __future__ import annotations
 
-from kemu.linux.honesty import port_of
 from kemu.linux.init import only_if, rootfs_initcall
 from kemu.linux.init_syscalls import init_mkdir, init_mknod
 from kemu.linux.kdev_t import MKDEV, new_encode_dev
+from kemu.linux.port.honesty import port_of
 from kemu.linux.printk import KERN_WARNING, printk
 from kemu.linux.stat import S_IFCHR, S_IRUSR, S_IWUSR
 from kemu.linux.umh import usermodehelper_enable

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from kemu.linux.dcache import d_is_dir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM
-from kemu.linux.fs import SB_RDONLY, Kstat, get_fs_type, put_filesystem, vfs_getattr
+from kemu.linux.fs import MNT_DETACH, SB_RDONLY, Kstat, get_fs_type, put_filesystem, vfs_getattr
 from kemu.linux.fs_context import FsContext, fs_context_for_mount, put_fs_context, vfs_parse_fs_string
 from kemu.linux.fs_struct import copy_fs_struct, current_fs, free_fs_struct
 from kemu.linux.init_syscalls import (
@@ -24,16 +24,14 @@ from kemu.linux.init_syscalls import (
     init_umount,
     kern_path,
 )
-from kemu.linux.mount import path_pivot_root
+from kemu.linux.mount import do_new_mount_fc, path_pivot_root, path_umount
 from kemu.linux.path import Path, path_get, path_put
+from kemu.linux.port.statics import statics
 from kemu.linux.printk import pr_err
 from kemu.linux.sched import current
 from kemu.linux.stat import S_IFCHR, STATX_BASIC_STATS
-from kemu.linux.statics import statics
 from kemu.linux.types import NULL
-from kemu.linux.vfs.namespace import MNT_DETACH, do_new_mount_fc, path_umount
-from kemu.linux.xattr import do_getxattr, listxattr, vfs_listxattr
-from kemu.linux.xattr_set import do_setxattr
+from kemu.linux.xattr import do_getxattr, do_setxattr, listxattr, vfs_listxattr
 
 from erofs_memback import memback
 from initramfs import initramfs as base

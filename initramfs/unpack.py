@@ -14,7 +14,6 @@ from kemu.linux.fcntl import AT_SYMLINK_NOFOLLOW, O_CREAT, O_LARGEFILE, O_TRUNC,
 from kemu.linux.file import fput
 from kemu.linux.fs import File, Kstat, filp_open, kernel_write, vfs_fchmod, vfs_fchown, vfs_truncate, vfs_utimes
 from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import port_of
 from kemu.linux.init import panic
 from kemu.linux.init_syscalls import (
     init_chmod,
@@ -32,10 +31,11 @@ from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MKDEV, new_encode_dev
 from kemu.linux.list import list_add, list_del, list_for_each_entry
 from kemu.linux.path import Path
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.statics import per_machine, statics
 from kemu.linux.printk import pr_debug, pr_err
 from kemu.linux.slab import kfree, kmalloc, kmalloc_obj
 from kemu.linux.stat import S_IFMT, S_ISBLK, S_ISCHR, S_ISDIR, S_ISFIFO, S_ISLNK, S_ISREG, S_ISSOCK
-from kemu.linux.statics import per_machine, statics
 from kemu.linux.string import c_path, get_char, leading_nuls, mem_read, memcpy, put_char, sum_bytes
 from kemu.linux.sysfs import bin_attribute, sysfs_bin_attr_simple_read
 from kemu.linux.time64 import timespec64

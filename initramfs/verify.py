@@ -19,10 +19,10 @@ from kemu.linux.initrd import initrd
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.math import DIV_ROUND_UP
 from kemu.linux.moduleparam import parameqn
+from kemu.linux.port.series import Series
+from kemu.linux.port.statics import statics
 from kemu.linux.printk import pr_err, pr_warn
-from kemu.linux.series import Series
 from kemu.linux.sha256 import SHA256_DIGEST_SIZE, sha256, sha256_ctx, sha256_final, sha256_init, sha256_update
-from kemu.linux.statics import statics
 from kemu.linux.string import mem_read
 from kemu.linux.types import NULL
 

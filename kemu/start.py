@@ -42,6 +42,6 @@ def _compiled_at_installation() -> bool:
 def main() -> int:
     """The console script."""
     keep_bytecode()
-    from kemu.cli import main as command
+    from kemu.cli import main as command  # noqa: PLC0415  (start-up)
 
     return command()

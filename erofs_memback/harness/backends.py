@@ -11,11 +11,11 @@ from typing import Any
 from kemu.linux.err import ERR_CAST, ERR_PTR, IS_ERR
 from kemu.linux.errno import EINVAL, ENOMEM
 from kemu.linux.fs import SB_RDONLY, FileSystemType
+from kemu.linux.fs.namespace import fc_mount
 from kemu.linux.fs_context import fs_context_for_mount, parse_monolithic_mount_data, put_fs_context, vfs_parse_fs_string
 from kemu.linux.mount import VfsMount
-from kemu.linux.series import Series
+from kemu.linux.port.series import Series
 from kemu.linux.types import this
-from kemu.linux.vfs.namespace import fc_mount
 from kemu.machine.region import Region
 from kemu.machine.series import ShortForms
 from kemu.rung.py.backend import Backend, Medium, Placed, Source
@@ -66,7 +66,7 @@ class FileIo(Backend):
     copies = 2              # the page cache of the file is the second one
 
     def short(self) -> list[ShortForms]:
-        from kemu.linux.short.ram_runs import short
+        from kemu.linux.short.ram_runs import short  # noqa: PLC0415  (only this back end needs it)
 
         return [short]              # the files are written
 
@@ -84,7 +84,7 @@ class Memory(Source):
         self.object: Any = None
 
     def mount_type(self, fstype: FileSystemType, options: str | None) -> VfsMount:
-        from erofs_memback.memback import erofs_fc_set_memback
+        from erofs_memback.memback import erofs_fc_set_memback  # noqa: PLC0415  (only this back end needs it)
 
         fc = fs_context_for_mount(fstype, SB_RDONLY)
         if IS_ERR(fc):
@@ -95,7 +95,7 @@ class Memory(Source):
         return mnt
 
     def drop(self) -> None:
-        from erofs_memback.memback import erofs_memback_region_put
+        from erofs_memback.memback import erofs_memback_region_put  # noqa: PLC0415  (only this back end needs it)
 
         region, self.object = self.object, None
         erofs_memback_region_put(region)
@@ -113,12 +113,12 @@ class Memback(Backend):
     devices = False
 
     def series(self) -> list[Series]:
-        from erofs_memback import memback
+        from erofs_memback import memback  # noqa: PLC0415  (only this back end needs it)
 
         return [memback.series]
 
     def open(self, images: Sequence[Placed], medium: Medium) -> Source | int:
-        from erofs_memback.memback import erofs_memback_region_alloc
+        from erofs_memback.memback import erofs_memback_region_alloc  # noqa: PLC0415  (only this back end needs it)
 
         if len(images) > 1:
             return -EINVAL
@@ -139,7 +139,7 @@ class Pending(Source):
         self.region = region
 
     def mount(self, options: str = "") -> VfsMount:
-        from erofs_memback.memback_rfc import erofs_memback_set_pending
+        from erofs_memback.memback_rfc import erofs_memback_set_pending  # noqa: PLC0415  (only this back end needs it)
 
         erofs_memback_set_pending(self.region.addr, self.region.size)
         return super().mount(options)
@@ -151,7 +151,7 @@ class MembackRfc(Backend):
     devices = False
 
     def series(self) -> list[Series]:
-        from erofs_memback import memback_rfc
+        from erofs_memback import memback_rfc  # noqa: PLC0415  (only this back end needs it)
 
         return [memback_rfc.series]
 

@@ -63,13 +63,13 @@ class Case:
 
     def linux(self, **how: Any) -> Seen:
         """What Linux makes of it."""
-        from kemu.rung.uml import differential
+        from kemu.rung.uml import differential  # noqa: PLC0415  (start-up)
 
         return differential.ask(self.data, at=self.place.at, memory=self.place.memory, devices=self.devices, options=self.options, **how)
 
     def here(self, machine: Machine, backend: str) -> Seen:
         """What the port makes of it."""
-        from kemu.rung.uml.differential import CAP, HANG, MOST, Seen, errno_name
+        from kemu.rung.uml.differential import CAP, HANG, MOST, Seen, errno_name  # noqa: PLC0415  (start-up)
 
         entries: list[manifest.Entry] = []
         with machine as m:
@@ -95,7 +95,7 @@ class Case:
 
 def against_linux(run: Run, backend: str, case: Case) -> None:
     """Both answers, compared. The Linux that is asked has no large folios; with some, errors have other positions, which only the log shows."""
-    from kemu.rung.uml import differential
+    from kemu.rung.uml import differential  # noqa: PLC0415  (start-up)
 
     large = run.pick.rare("large folios", 3)
     linux = case.linux()

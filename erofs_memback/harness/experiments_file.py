@@ -17,14 +17,14 @@ from kemu.forge.erofs.writer import build, fix_checksum
 from kemu.forge.pick import Pick
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EIOCBQUEUED
-from kemu.linux.filemap_read import generic_file_read_iter
 from kemu.linux.fs import SB_RDONLY, Kiocb, address_space_operations, file_accessed, file_operations
+from kemu.linux.include.fs.constants import IOCB_DIRECT
 from kemu.linux.init_syscalls import init_mkdir, init_mount, init_rmdir, init_umount
+from kemu.linux.mm.filemap import generic_file_read_iter
 from kemu.linux.namei import LOOKUP_FOLLOW, kern_path
 from kemu.linux.path import Path, path_put
 from kemu.linux.types import this
 from kemu.linux.uio import IovIter
-from kemu.linux.vfs.constants import IOCB_DIRECT
 from kemu.rung.py.backend import Placed
 from kemu.rung.py.trial import errname, log_tail, manifest, walk
 

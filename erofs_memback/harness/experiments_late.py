@@ -15,22 +15,22 @@ from kemu.forge.content import content
 from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
 from kemu.forge.erofs.writer import build, fix_checksum
-from kemu.linux.brd import COMPLETIONS
 from kemu.linux.cred import current_cred
 from kemu.linux.dcache import dput
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_RDONLY
 from kemu.linux.fs import OFFSET_MAX, vfs_read
+from kemu.linux.fs.file_table import __fput_sync as close
+from kemu.linux.fs.namei import lookup_slow
+from kemu.linux.fs.open import dentry_open
 from kemu.linux.gfp import NO_WAIT
+from kemu.linux.include.dcache import Qstr
+from kemu.linux.mm.truncate import invalidate_mapping_pages
 from kemu.linux.mount import VfsMount, mntput
 from kemu.linux.path import Path
+from kemu.linux.port.ramdisk import COMPLETIONS
 from kemu.linux.task_work import task_work_run
-from kemu.linux.truncate import invalidate_mapping_pages
 from kemu.linux.types import Ref, this
-from kemu.linux.vfs.basic import Qstr
-from kemu.linux.vfs.file_table import __fput_sync as close
-from kemu.linux.vfs.open import dentry_open
-from kemu.linux.vfs.walk import lookup_slow
 from kemu.rung.py.trial import errname, log_tail
 
 from erofs_memback.harness.mount import settle

@@ -9,13 +9,13 @@ from kemu.linux.dcache import dput
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_RDONLY
 from kemu.linux.fs import DirContext, iterate_dir, vfs_read
+from kemu.linux.fs.file_table import __fput_sync
+from kemu.linux.fs.namei import lookup_slow
+from kemu.linux.fs.open import dentry_open
+from kemu.linux.include.dcache import Qstr
 from kemu.linux.path import Path
 from kemu.linux.stat import S_ISDIR, S_ISREG
 from kemu.linux.types import Ref
-from kemu.linux.vfs.basic import Qstr
-from kemu.linux.vfs.file_table import __fput_sync
-from kemu.linux.vfs.open import dentry_open
-from kemu.linux.vfs.walk import lookup_slow
 
 CHUNK = 131072
 

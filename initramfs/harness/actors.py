@@ -12,9 +12,9 @@ from typing import Any
 
 from kemu.explore.chooser import Choices
 from kemu.forge.cpio import Member
-from kemu.linux import user as sys
 from kemu.linux.firmware import request_firmware
-from kemu.linux.init import wait_for_initramfs
+from kemu.linux.init import initcalls, wait_for_initramfs
+from kemu.linux.port import user as sys
 from kemu.linux.umh import UMH_NO_WAIT, UMH_WAIT_PROC, call_usermodehelper
 from kemu.linux.workqueue import INIT_WORK, schedule_work, work_struct
 from kemu.machine.current import this
@@ -59,8 +59,6 @@ class Actors:
 
     def install(self, m: Machine) -> None:
         """An initcall at the end of the level that sets them all going."""
-        from kemu.linux.init import initcalls
-
         work: list[Callable[[], None]] = []
         programs = m.parts.setdefault("programs", {})
         for path in (*self.helpers, *self.detached):

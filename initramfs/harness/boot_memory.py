@@ -11,7 +11,10 @@ from typing import Any
 
 from kemu.machine.boot import BootResult
 from kemu.machine.machine import Machine
-from kemu.machine.memory import RELEASED_INIT
+from kemu.machine.shadow import RELEASED_INIT
+
+from erofs_memback import memback
+from initramfs import initerofs_rfc, initramfs, layered, verify
 
 COLUMNS = 64
 LENT = "123456789abcdefghijklmnopqstuvwxyz"       # no r
@@ -23,8 +26,6 @@ class Recorder:
 
     def __init__(self) -> None:
         # not while a machine is there: its series have their functions in the modules' places
-        from erofs_memback import memback
-        from initramfs import initerofs_rfc, initramfs, layered, verify
 
         self._memback, self._rfc, self._initramfs, self._layered, self._verify = memback, initerofs_rfc, initramfs, layered, verify
         self._undo: list[tuple[Any, str, Any]] = []

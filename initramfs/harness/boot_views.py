@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.fs.d_path import __d_path, dentry_path
+from kemu.linux.fs.namespace import g
+from kemu.linux.fs.proc_namespace import show_mountinfo
+from kemu.linux.path import Path
+from kemu.linux.seq_file import SeqFile
 from kemu.machine.boot import BootResult
 
 INITCALL_LINES = ("entering initcall level: ", "calling  ", "initcall ")
@@ -16,11 +21,6 @@ def initcall_lines(result: BootResult) -> list[str]:
 
 def mounts() -> list[dict[str, Any]]:
     """The mount tree of the current machine, as /proc/self/mountinfo has it, from the namespace's root on: nullfs, that no task can see, too."""
-    from kemu.linux.path import Path
-    from kemu.linux.seq_file import SeqFile
-    from kemu.linux.vfs.mounts import g
-    from kemu.linux.vfs.proc_namespace import __d_path, dentry_path, show_mountinfo
-
     ns = g.init_mnt_ns
     if ns is None or ns.root is None:
         return []

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kemu.linux.brd_init import brd_init  # noqa: F401 - an initcall
+from kemu.linux.drivers.block.brd import brd_init  # noqa: F401 - an initcall
+from kemu.linux.drivers.char.mem import chr_dev_init  # noqa: F401 - an initcall
+from kemu.linux.fs.overlayfs.super import ovl_init  # noqa: F401 - an initcall
+from kemu.linux.fs_struct import current_fs
 from kemu.linux.init import initcalls as ported
 from kemu.linux.init import module_init, only_if
-from kemu.linux.overlayfs.super import ovl_init  # noqa: F401 - an initcall
+from kemu.linux.path import Path, path_get, path_put
+from kemu.linux.string_helpers import memparse
 from kemu.machine import boot as machine_boot
 from kemu.machine.boot import BootResult
 from kemu.machine.chooser import Chooser, Watch
@@ -17,6 +21,7 @@ from kemu.machine.machine import Machine
 from kemu.machine.region import image_size
 from kemu.machine.series import ShortForms
 from kemu.report.manifest import Entry
+from kemu.report.walk import CAP, WHOLE, walk
 
 import initramfs.initramfs
 import initramfs.noinitramfs  # noqa: F401 - its initcall
@@ -35,8 +40,6 @@ def effective_cmdline(cmdline: str) -> str:
 
 def mem_limit(cmdline: str) -> int:
     """What ``mem=`` on the command line leaves of the memory, in bytes; 0 without one. What it does not understand it leaves out, as Linux does."""
-    from kemu.linux.string_helpers import memparse
-
     sizes = [memparse(w[4:])[0] for w in cmdline.split() if w.startswith("mem=") and w[4:5].isdigit()]
     return min([n for n in sizes if n], default=0)
 
@@ -122,11 +125,6 @@ def seen_tree(cap: int | None = None, limit: ReadLimit | None = None) -> list[En
     As the Linux rung's agent has it: an mtime between the start of the boot and now, and the root's, is the clock's and null (the clock starts in
     2128, beyond what a cpio archive can say); so is a directory's size.
     """
-    from kemu.linux.fs_struct import current_fs
-    from kemu.linux.path import Path, path_get, path_put
-    from kemu.machine.current import this
-    from kemu.report.walk import CAP, WHOLE, walk
-
     root: Path = current_fs().root.copy()
     path_get(root)
     clock = this.machine.clock

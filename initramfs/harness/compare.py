@@ -15,9 +15,9 @@ from kemu.machine.current import this
 from kemu.machine.initcalls import compare as compare_tables
 from kemu.machine.initcalls import load
 from kemu.machine.machine import Machine
-from kemu.machine.memory import RELEASED_INIT
 from kemu.machine.region import Region
 from kemu.machine.series import ShortForms
+from kemu.machine.shadow import RELEASED_INIT
 
 from initramfs.harness import designs, userspace
 from initramfs.harness.boots import boot_initrd
@@ -57,7 +57,7 @@ def small_archive() -> bytes:
 # ------------------------------------------------------------------------- what is in the page cache, and whose
 
 def _filesystems() -> list[Any]:
-    from kemu.linux.vfs.super import g
+    from kemu.linux.fs.super import g  # noqa: PLC0415  (only these designs need it)
 
     return list(g.super_blocks)
 
@@ -78,7 +78,7 @@ def _cached_bytes(mapping: Any, page_size: int) -> int:
 
 def cached_beside(initrd: Region, kept: Any) -> int:
     """Bytes of the page cache whose contents the initrd's memory, still reserved, has as well: they are in memory twice."""
-    from initramfs import initerofs_blkdev_rfc as rfc
+    from initramfs import initerofs_blkdev_rfc as rfc  # noqa: PLC0415  (only these designs need it)
 
     m = initrd.machine
     total = 0
@@ -114,9 +114,9 @@ def memory_now(m: Machine, initrd: Region) -> dict[str, int]:
 
 def measure(design: str, path: str, short: Sequence[ShortForms] = ()) -> dict[str, Any]:
     """One boot without detectors; numbers are the same every time, also with ``short`` forms."""
-    from kemu.linux.security import lsm_calls
+    from kemu.linux.security import lsm_calls  # noqa: PLC0415  (only these designs need it)
 
-    from initramfs.harness.boot_views import mounts
+    from initramfs.harness.boot_views import mounts  # noqa: PLC0415  (only these designs need it)
 
     d = designs.find(design)
     out: dict[str, Any] = {"design": design, "initrd": path, "kind": kind_of(path), "page_size": 0, "ended": "", "files": 0, "points": {}}

@@ -37,7 +37,7 @@ class Design:
         if table is not None:
             m.parts["initcall_table"] = table
         if self.replaced:
-            from kemu.linux.init import initcalls as ported
+            from kemu.linux.init import initcalls as ported  # noqa: PLC0415  (only this design needs it)
 
             for level in functions(m, ported).values():
                 level[:] = [self.replaced.get(fn.__name__, fn) for fn in level]
@@ -50,15 +50,15 @@ def find(name: str) -> Design:
     if name == "upstream":
         return Design("upstream")
     if name == "initerofs-rfc":
-        from initramfs import initerofs_rfc as rfc
+        from initramfs import initerofs_rfc as rfc  # noqa: PLC0415  (only this design needs it)
 
         return Design(name, (rfc.series,), rfc.config, rfc.initcalls, {"populate_rootfs": rfc.populate_rootfs})
     if name == "layered":
-        from initramfs import layered
+        from initramfs import layered  # noqa: PLC0415  (only this design needs it)
 
         return Design(name, layered.all_series(), layered.config)
     if name == "initoverlayfs":
-        from initramfs import initoverlayfs
+        from initramfs import initoverlayfs  # noqa: PLC0415  (only this design needs it)
 
         return Design(name, (), initoverlayfs.config, image=True, setup=initoverlayfs.prepare)
     raise LookupError(name)
@@ -76,7 +76,7 @@ def for_cmdline(d: Design, cmdline: str) -> Design:
     """
     if not asks_to_verify(cmdline) or d.name == "layered":
         return d
-    from initramfs import verify
+    from initramfs import verify  # noqa: PLC0415  (only this design needs it)
 
     config = {**d.config, **verify.config}
     if d.name != "initerofs-rfc":

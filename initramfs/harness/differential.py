@@ -107,7 +107,7 @@ def packed(run: Run) -> None:
 
 
 def _both(run: Run, archive: CpioArchive) -> None:
-    from kemu.rung.uml import RungError, differential
+    from kemu.rung.uml import RungError, differential  # noqa: PLC0415  (start-up)
 
     run.show(archive.describe())
     port = by_port(archive.data)

@@ -8,9 +8,19 @@ from __future__ import annotations
 
 from kemu.explore.experiment import experiment, known_bad
 from kemu.explore.run import Run
+from kemu.linux.bio import REQ_OP_READ, Bio, bio_init, submit_bio_wait
+from kemu.linux.bvec import BioVec
+from kemu.linux.fs.namespace import mnt_init
+from kemu.linux.gfp import GFP_KERNEL, __free_page, alloc_page
+from kemu.linux.include.blkdev import get_capacity
+from kemu.linux.init_syscalls import init_mkdir
+from kemu.linux.mm import page_address
+from kemu.linux.rodata import Change, changes
+from kemu.linux.string import mem_read
 
 import initramfs.harness.experiments_success
 import initramfs.harness.experiments_undo  # noqa: F401 - registers
+from initramfs import initerofs_blkdev_rfc as blk
 from initramfs.harness.trials import INIT, _file, cpio_archive, erofs_image, run_boot, told  # noqa: F401 - others make inputs of the first two
 
 __role__ = "harness"
@@ -34,8 +44,6 @@ def boots(run: Run, design: str) -> None:
 @experiment("{design}.writes-no-constants", variants=DESIGNS, base="upstream")
 def writes_no_constants(run: Run, design: str) -> None:
     """Constant data of the kernel is after the boot what it was before."""
-    from kemu.linux.rodata import Change, changes
-
     seen: list[Change] = []
     run.show("an EROFS image as initrd")
     run_boot(design, erofs_image("a"), machine=run.machine, end=lambda state: seen.extend(changes()))
@@ -125,10 +133,6 @@ def as_ever(run: Run, design: str) -> None:
 @experiment("initerofs-rfc.disk-has-every-byte", series="initerofs-rfc")
 def disk_has_every_byte(run: Run) -> None:
     """The disk has every byte of the initrd, in its last sector too."""
-    from kemu.linux.genhd import get_capacity
-
-    from initramfs import initerofs_blkdev_rfc as blk
-
     size = 4096 + run.pick.int("size", 0, 1024)
     run.show(f"an initrd of {size} bytes")
     with run.machine(config={"CONFIG_INITEROFS": True}) as m:
@@ -145,14 +149,6 @@ def disk_has_every_byte(run: Run) -> None:
 @experiment("initerofs-rfc.disk-reads-right", series="initerofs-rfc")
 def disk_reads_right(run: Run) -> None:
     """A bio gets the bytes that it asks for, however its pages are cut."""
-    from kemu.linux.bio import REQ_OP_READ, Bio, bio_init, submit_bio_wait
-    from kemu.linux.bvec import BioVec
-    from kemu.linux.gfp import GFP_KERNEL, __free_page, alloc_page
-    from kemu.linux.mm import page_address
-    from kemu.linux.string import mem_read
-
-    from initramfs import initerofs_blkdev_rfc as blk
-
     content = bytes(i * 7 + (i >> 8) & 0xFF for i in range(8192))
     first = run.pick.int("first segment", 1, 1023)
     run.show(f"a bio of 1024 bytes in segments of {first} and {1024 - first}")
@@ -179,8 +175,5 @@ def disk_reads_right(run: Run) -> None:
 
 def _ready() -> None:
     """A root file system, and somewhere for device nodes."""
-    from kemu.linux.init_syscalls import init_mkdir
-    from kemu.linux.vfs.mnt_init import mnt_init
-
     mnt_init()
     init_mkdir("/dev", 0o755)

@@ -8,7 +8,9 @@ from typing import Any
 
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
+from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.forge.cpio_choose import CpioOptions, break_cpio, choose_cpio
+from kemu.linux.fs.namespace import g, next_mnt
 from kemu.linux.fs_struct import current_fs
 from kemu.machine.boot import BootResult
 from kemu.machine.machine import Machine
@@ -160,9 +162,6 @@ def broken_archive(run: Run) -> None:
 @experiment("layered.root-is-alone", series="layered", weight=0.5)
 def root_is_alone(run: Run) -> None:
     """Archives are unpacked into the layers only, whatever their names and links say; every task has the same root, and nothing else is mounted in it."""
-    from kemu.forge.cpio import Member, Segment, encode, trailer
-    from kemu.linux.vfs.mounts import g, next_mnt
-
     pick = run.pick
     members = [Member(b"d", 0o040755, nlink=2), Member(b"away", 0o120777, pick.one_of("target", (b"/d", b"/", b"..", b"../..", b"/.initrd-layers/0")))]
     members += [Member(pick.one_of("name", (b"away/x", b"/x", b"../x", b"d/../../x", b"/d/x", b"d/x")), 0o100644, b"from the archive")]

@@ -11,6 +11,8 @@ from kemu.explore.run import Run
 from kemu.forge import tree
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
+from kemu.linux.fs.namespace import g, next_mnt
+from kemu.linux.fs_struct import current_fs
 from kemu.machine.current import this
 
 from initramfs.harness.trials import INIT, State, cpio_archive, erofs_image, few, files, run_boot, told
@@ -36,8 +38,6 @@ def root_is_the_image(run: Run, design: str) -> None:
     seen: list[tuple[int, int]] = []
 
     def end(state: State) -> None:
-        from kemu.linux.fs_struct import current_fs
-
         inode = current_fs().root.dentry.d_inode
         seen.append((inode.i_mode & 0o7777, inode.i_uid))
 
@@ -87,9 +87,6 @@ def hides_no_mount(run: Run, design: str) -> None:
     hidden: list[str] = []
 
     def end(state: State) -> None:
-        from kemu.linux.fs_struct import current_fs
-        from kemu.linux.vfs.mounts import g, next_mnt
-
         root = current_fs().root.mnt
         for m in next_mnt(g.init_mnt_ns.root):
             above = m

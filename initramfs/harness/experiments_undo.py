@@ -12,7 +12,7 @@ from kemu.explore.run import Run
 from kemu.linux.errno import ENOMEM
 from kemu.linux.init import setup_table
 from kemu.linux.init_syscalls import init_mkdir
-from kemu.linux.series import Series
+from kemu.linux.port.series import Series
 from kemu.machine.boot import default_builtin
 from kemu.machine.current import this
 

@@ -11,10 +11,11 @@ from kemu.check.bootstate import leftovers
 from kemu.explore.chooser import Choices
 from kemu.explore.run import Run
 from kemu.forge.cpio import Member, Segment, encode, trailer
-from kemu.linux.vfs.file_table import g as files
+from kemu.linux.fs.file_table import g as files
+from kemu.linux.sysfs import sysfs_bin_attr_simple_read, sysfs_files
 from kemu.machine.boot import BootResult
 from kemu.machine.machine import Machine
-from kemu.machine.memory import RELEASED_INIT
+from kemu.machine.shadow import RELEASED_INIT
 from kemu.machine.splat import KernelPanic
 from kemu.report import manifest
 
@@ -133,8 +134,6 @@ def boot(design: str | Design, initrd: bytes | None, *, run: Run | None = None, 
             # the page ledger is seen.freed; EROFS keeps buffers as long as the module is there
             seen.left = [x for x in leftovers(m) if "whole pages" not in x and "kmalloc objects" not in x and "exported initrd" not in x]
         if r.initrd is not None and r.initrd.exported:
-            from kemu.linux.sysfs import sysfs_bin_attr_simple_read, sysfs_files
-
             attr = sysfs_files().get("/sys/firmware/initrd")
             seen.exported = bytes(sysfs_bin_attr_simple_read(attr, 0, attr.size)) if attr is not None else None
         if after is not None:

@@ -12,9 +12,18 @@ from kemu.forge import tree
 from kemu.forge.cpio import trailer
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
-from kemu.linux.series import Series
+from kemu.linux.file import fput
+from kemu.linux.fs.namespace import g, mntget, mntput, next_mnt
+from kemu.linux.fs_struct import current_fs, set_fs_pwd, set_fs_root
+from kemu.linux.mount import MNT_DETACH, path_umount
+from kemu.linux.path import Path, path_get
+from kemu.linux.port.series import Series
+from kemu.linux.task_work import task_work_run
 from kemu.machine.boot import BootResult, newc_entry
+from kemu.machine.current import this
 from kemu.machine.machine import Machine
+from kemu.machine.shadow import RELEASED_INIT
+from kemu.report.walk import walk
 
 from initramfs import initramfs as base
 from initramfs.harness import designs
@@ -184,10 +193,6 @@ def _noted(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def read_mounts() -> None:
     """Read every file of every mounted tree: what lends memory must still have it."""
-    from kemu.linux.path import Path
-    from kemu.linux.vfs.mounts import g, mntget, mntput, next_mnt
-    from kemu.report.walk import walk
-
     for m in next_mnt(g.init_mnt_ns.root):
         mntget(m)
         for _ in walk(Path(m, m.mnt_root)):
@@ -197,15 +202,6 @@ def read_mounts() -> None:
 
 def leave(state: State) -> None:
     """Every mount but the first goes, as when a real root has taken over and the old one is let go; what is freed of the initrd then is noted."""
-    from kemu.linux.file import fput
-    from kemu.linux.fs_struct import current_fs, set_fs_pwd, set_fs_root
-    from kemu.linux.mount import MNT_DETACH, path_umount
-    from kemu.linux.path import Path, path_get
-    from kemu.linux.task_work import task_work_run
-    from kemu.linux.vfs.mounts import g, next_mnt
-    from kemu.machine.current import this
-    from kemu.machine.memory import RELEASED_INIT
-
     for files in this.machine.parts.pop("fds", {}).values():        # /dev/console
         for file in files:
             fput(file)

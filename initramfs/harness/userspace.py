@@ -9,13 +9,14 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from kemu.linux import user as sys
 from kemu.linux.fcntl import O_DIRECTORY, O_RDONLY
 from kemu.linux.file import fput
+from kemu.linux.fs_struct import current_fs
+from kemu.linux.include.fs.constants import MNT_DETACH
 from kemu.linux.init_syscalls import init_chdir, init_chroot, init_pivot_root
 from kemu.linux.mount import MS_MOVE
+from kemu.linux.port import user as sys
 from kemu.linux.stat import S_IFDIR, S_IFMT
-from kemu.linux.vfs.namespace import MNT_DETACH
 from kemu.machine.current import this
 
 __role__ = "harness"
@@ -101,7 +102,6 @@ def switch_root() -> dict[str, Any]:
     root, new = sys.sys_stat("/"), sys.sys_stat(NEW_ROOT)
     if isinstance(root, int) or isinstance(new, int):
         return {**out, "error": root if isinstance(root, int) else new}
-    from kemu.linux.fs_struct import current_fs
 
     if current_fs().root.mnt.mnt_sb.s_type.name in ("rootfs", "ramfs", "tmpfs"):
         _remove_all("", root.dev)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from kemu.check.watch import Detector, Detectors
 from kemu.check.where import Site, site
+from kemu.linux.mm import page_folio
+from kemu.linux.page_flags import folio_test_uptodate
 from kemu.machine.current import this
-from kemu.machine.memory import OK, UNINIT
+from kemu.machine.shadow import OK, UNINIT
 from kemu.machine.splat import KernelBug, Splat, call_trace, caller_function
 
 if TYPE_CHECKING:
@@ -37,9 +39,6 @@ class Bios(Detector):
                 _forget(start, n)
 
     def on_bio_endio(self, bio: Any) -> None:
-        from kemu.linux.mm import page_folio
-        from kemu.linux.page_flags import folio_test_uptodate
-
         entry = self.under_way.pop(id(bio), None)
         if bio.bi_status or bio.bi_opf & REQ_OP_MASK:
             return

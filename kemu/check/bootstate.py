@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.atomic import atomic_read
+from kemu.linux.fs.file_table import g as files
+from kemu.linux.fs.namespace import g, next_mnt
+from kemu.linux.fs.namespace import g as mounts
+from kemu.linux.initrd import initrd
 from kemu.machine.machine import Machine
-from kemu.machine.memory import RELEASED_INIT
+from kemu.machine.shadow import RELEASED_INIT
 
 
 def leftovers(m: Machine) -> list[str]:
     """One line for each thing that a boot has left behind; empty for a clean one. ``m`` is the current machine."""
-    from kemu.linux.vfs.file_table import g as files
-    from kemu.linux.vfs.mounts import g as mounts
-
     out = []
     held = {id(f) for fds in m.parts.get("fds", {}).values() for f in fds}
     n = files.nr_files - len(held)
@@ -38,23 +40,18 @@ def _buffers(m: Machine) -> list[str]:
 
 
 def _superblocks() -> set[Any]:
-    from kemu.linux.vfs.mounts import g, next_mnt
-
     ns = g.init_mnt_ns
     return {mnt.mnt_sb for mnt in next_mnt(ns.root)} if ns is not None and ns.root is not None else set()
 
 
 def _async() -> list[str]:
-    from kemu.linux.async_ import g
-    from kemu.linux.atomic import atomic_read
+    from kemu.linux.async_ import g  # noqa: PLC0415  (another one of that name is here)
 
     n = atomic_read(g.entry_count)
     return [f"{n} asynchronous calls have not ended"] if n else []
 
 
 def _initrd(m: Machine) -> list[str]:
-    from kemu.linux.initrd import initrd
-
     out = []
     if initrd.initrd_start:
         out.append("initrd_start is still set")

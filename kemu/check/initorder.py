@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kemu.check.watch import Detector
 from kemu.check.where import port_site
+from kemu.linux.fs.filesystems import find_filesystem
 from kemu.machine.machine import Machine
 
 
@@ -20,8 +21,6 @@ class InitOrder(Detector):
 
     def too_early(self, m: Machine) -> list[str]:
         """One line for each of them that is registered by now. ``m`` is the current machine."""
-        from kemu.linux.vfs.filesystems import find_filesystem
-
         return [f"{fs} used before its initcall has registered it, in {who}" for fs, who in self.missed.items() if find_filesystem(fs) is not None]
 
 

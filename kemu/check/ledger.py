@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from kemu.linux.block.bdev import registry
+from kemu.linux.fs.namespace import g, next_mnt
+from kemu.linux.fs.super import g as supers
+from kemu.linux.fs_struct import current_fs
+from kemu.linux.stat import S_ISDIR
 from kemu.machine.current import this
 
 Ledger = dict[str, dict[str, str]]
@@ -33,11 +38,6 @@ class Entry(NamedTuple):
 
 def take() -> Ledger:
     """Kind -> name -> what else is known, of the current machine as the current task sees it."""
-    from kemu.linux.bdev import registry
-    from kemu.linux.fs_struct import current_fs
-    from kemu.linux.vfs.mounts import g, next_mnt
-    from kemu.linux.vfs.super import g as supers
-
     fs = current_fs()
     disks = registry()
     out: Ledger = {"mounts": {}, "superblocks": {}, "nodes": {},
@@ -76,8 +76,6 @@ def path_of(mnt: Any, dentry: Any) -> str:
 
 
 def _names(dentry: Any, above: str, out: dict[str, str]) -> None:
-    from kemu.linux.stat import S_ISDIR
-
     for name, child in (dentry.d_subdirs or {}).items():
         if child.d_inode is not None:
             path = f"{above}/{name.decode('utf-8', 'surrogateescape')}"

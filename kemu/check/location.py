@@ -8,7 +8,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from kemu.linux import honesty
+from kemu.linux.port import honesty
 
 
 def default_tree() -> Path:

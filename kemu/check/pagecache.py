@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from kemu.check.watch import Detector, Detectors
 from kemu.check.where import Site, filler_site
 from kemu.machine.current import this
-from kemu.machine.memory import UNINIT
 from kemu.machine.pages import Page, page_va
+from kemu.machine.shadow import UNINIT
 from kemu.machine.splat import KernelBug, Splat, call_trace, caller_function
 
 if TYPE_CHECKING:

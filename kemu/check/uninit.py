@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kemu.check.leaks import Leaks
 from kemu.check.watch import Detector, Detectors
 from kemu.machine.current import this
-from kemu.machine.memory import UNINIT
+from kemu.machine.shadow import UNINIT
 from kemu.machine.splat import Splat, call_trace, caller_function
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from kemu.check.watch import Detector, Detectors
 from kemu.check.where import Site, site
-from kemu.machine.memory import KMAP_START, NOT_PRESENT, PAGE_REDZONE, SLAB_REDZONE
+from kemu.machine.memory import KMAP_START
+from kemu.machine.shadow import NOT_PRESENT, PAGE_REDZONE, SLAB_REDZONE
 from kemu.machine.splat import Splat
 from kemu.machine.vmalloc import Kmap
 

@@ -9,7 +9,7 @@ import pkgutil
 
 import kemu.linux
 from kemu.cli.common import EXIT_OK, CommandError
-from kemu.linux import honesty
+from kemu.linux.port import honesty
 from kemu.report import ports
 
 HELP = "list the emulated kernel's symbols: dup (as Linux), custom (changed, and how), stub (does nothing)"

@@ -107,7 +107,7 @@ def select(names: Iterable[str]) -> list[Experiment]:
             loaded = modules.load(name)
             hits = [e for e in registry.values() if e.fn.__module__ in loaded]
         if not hits:
-            import difflib
+            import difflib  # noqa: PLC0415  (start-up)
 
             near = difflib.get_close_matches(name, sorted({*registry, *(e.series for e in registry.values())}), 6, 0.5)
             raise UnknownExperiment(f"no experiment, series or module {name!r}" + modules.hint(name)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kemu.check.location import c_location
 from kemu.explore.operands import is_error_pointer, is_null
-from kemu.machine.memory import NOT_PRESENT
+from kemu.machine.shadow import NOT_PRESENT
 from kemu.machine.splat import Deadlock, HungTask, KernelBug, KernelPanic, Splat, is_ported
 
 MOST_OTHERS = 4         # runs of one cause that are kept beside the smallest

@@ -232,7 +232,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
 
 def replay(exp: Experiment, tok: tokens.Token, **options: Any) -> Outcome:
     """Run a token again."""
-    from kemu.explore.source import SeedSource
+    from kemu.explore.source import SeedSource  # noqa: PLC0415  (start-up)
 
     if tok.seed is not None:
         return execute(exp, SeedSource(tok.seed), **options)

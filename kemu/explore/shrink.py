@@ -55,10 +55,10 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
     reduce([c.offset for c in found.draws], attempt, lambda: over(0.7))
     if over():
         return _whole(best, found, run, cause, options, full)
-    from hypothesis import HealthCheck, Phase, Verbosity, find, settings
-    from hypothesis import strategies as st
-    from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes
-    from hypothesis.errors import HypothesisException, HypothesisWarning
+    from hypothesis import HealthCheck, Phase, Verbosity, find, settings  # noqa: PLC0415  (start-up)
+    from hypothesis import strategies as st  # noqa: PLC0415  (start-up)
+    from hypothesis.database import InMemoryExampleDatabase, choices_to_bytes  # noqa: PLC0415  (start-up)
+    from hypothesis.errors import HypothesisException, HypothesisWarning  # noqa: PLC0415  (start-up)
 
     key = b"kemu"
     db = InMemoryExampleDatabase()

@@ -131,7 +131,7 @@ class HypothesisSource:
         return low + int(self._draw(_integers(high - low)))
 
     def group(self, fn: Callable[[], T]) -> T:
-        from hypothesis import strategies as st
+        from hypothesis import strategies as st  # noqa: PLC0415  (start-up)
 
         return self._draw(st.builds(fn))     # type: ignore[no-any-return]
 
@@ -142,7 +142,7 @@ _strategies: dict[int, Any] = {}
 def _integers(width: int) -> Any:
     s = _strategies.get(width)
     if s is None:
-        from hypothesis import strategies as st
+        from hypothesis import strategies as st  # noqa: PLC0415  (start-up)
 
         s = _strategies[width] = st.integers(0, width)
     return s

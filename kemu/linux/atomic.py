@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom, dup, names
+from kemu.linux.port.honesty import custom, dup, names
+from kemu.machine.splat import KernelBug, caller_function
 
 P = "include/linux/atomic/atomic-instrumented.h"
 
@@ -21,7 +22,6 @@ class atomic_t:
 
 atomic_long_t = atomic_t
 ATOMIC_INIT = atomic_t
-names("dup", "include/linux/types.h", "atomic_long_t", "ATOMIC_INIT")
 
 
 def _s32(x: int) -> int:
@@ -118,9 +118,6 @@ def atomic_long_add(i: int, v: atomic_t) -> None:
     v.counter += i
 
 
-names("dup", P, "atomic_long_read", "atomic_long_set", "atomic_long_inc", "atomic_long_dec")
-
-
 @custom(P, "cmpxchg", "the address is given as object and field name")
 def cmpxchg(obj: Any, field: str, old: Any, new: Any) -> Any:
     """``cmpxchg(&obj->field, old, new)``: what was there."""
@@ -178,7 +175,9 @@ def refcount_dec_and_test(r: refcount_t) -> bool:
 
 
 def _refcount_warn(what: str) -> None:
-    from kemu.machine.splat import KernelBug, caller_function
-
     func = caller_function()[0]
     raise KernelBug(f"refcount_t: {what} in {func}", function=func)
+
+
+names("dup", "include/linux/types.h", "atomic_long_t", "ATOMIC_INIT")
+names("dup", P, "atomic_long_read", "atomic_long_set", "atomic_long_inc", "atomic_long_dec")

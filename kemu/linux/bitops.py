@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.port.honesty import custom, dup
+
+P = "include/asm-generic/bitops/instrumented-atomic.h"
 
 
 @custom("include/linux/types.h", "unsigned long", "a flag word that bit operations can be given by reference")
@@ -25,19 +27,19 @@ def test_bit(nr: int, addr: Bits) -> bool:
     return bool(addr.v >> nr & 1)
 
 
-@custom("include/asm-generic/bitops/instrumented-atomic.h", "set_bit", "one step on a Python int")
+@custom(P, "set_bit", "one step on a Python int")
 def set_bit(nr: int, addr: Bits) -> None:
     """``void set_bit(long nr, unsigned long *addr)``"""
     addr.v |= 1 << nr
 
 
-@custom("include/asm-generic/bitops/instrumented-atomic.h", "clear_bit", "one step on a Python int")
+@custom(P, "clear_bit", "one step on a Python int")
 def clear_bit(nr: int, addr: Bits) -> None:
     """``void clear_bit(long nr, unsigned long *addr)``"""
     addr.v &= ~(1 << nr)
 
 
-@custom("include/asm-generic/bitops/instrumented-atomic.h", "test_and_set_bit", "one step on a Python int")
+@custom(P, "test_and_set_bit", "one step on a Python int")
 def test_and_set_bit(nr: int, addr: Bits) -> bool:
     """``bool test_and_set_bit(long nr, unsigned long *addr)``"""
     old = addr.v
@@ -45,7 +47,7 @@ def test_and_set_bit(nr: int, addr: Bits) -> bool:
     return bool(old >> nr & 1)
 
 
-@custom("include/asm-generic/bitops/instrumented-atomic.h", "test_and_clear_bit", "one step on a Python int")
+@custom(P, "test_and_clear_bit", "one step on a Python int")
 def test_and_clear_bit(nr: int, addr: Bits) -> bool:
     """``bool test_and_clear_bit(long nr, unsigned long *addr)``"""
     old = addr.v

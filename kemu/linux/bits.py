@@ -2,24 +2,28 @@
 """BIT and GENMASK (include/linux/bits.h)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import dup, names
+from kemu.linux.port.honesty import dup, names
+
+P = "include/linux/bits.h"
 
 
-@dup("include/linux/bits.h")
+@dup(P)
 def BIT(nr: int) -> int:
     """``BIT(nr)``"""
     return 1 << nr
 
 
 BIT_ULL = BIT
-names("dup", "include/linux/bits.h", "BIT_ULL")
 
 
-@dup("include/linux/bits.h")
+@dup(P)
 def GENMASK(h: int, l: int) -> int:
     """``GENMASK(h, l)``: bits h down to l."""
     return ((1 << (h - l + 1)) - 1) << l
 
 
 GENMASK_ULL = GENMASK
-names("dup", "include/linux/bits.h", "GENMASK_ULL")
+
+
+names("dup", P, "BIT_ULL")
+names("dup", P, "GENMASK_ULL")

@@ -6,11 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.bvec import BioVec, BvecIter
-from kemu.linux.honesty import custom, dup, names
-from kemu.linux.mapping import AddressSpace
+from kemu.linux.include.fs.types import AddressSpace
+from kemu.linux.port.honesty import custom, dup, names
 from kemu.linux.spinlock import spinlock_t
 
 P = "include/linux/blk_types.h"
+
+
+@custom(P, "bdev_test_flag", "of the whole device")
+def bdev_whole_flags(bdev: BlockDevice) -> int:
+    """The flags of the whole device, which has BD_HAS_SUBMIT_BIO once it was added."""
+    return bdev.bd_disk.part0.bd_flags                           # type: ignore[no-any-return]
+
+
 SECTOR_SHIFT, SECTOR_SIZE = 9, 512
 
 (BLK_STS_OK, BLK_STS_NOTSUPP, BLK_STS_TIMEOUT, BLK_STS_NOSPC, BLK_STS_TRANSPORT, BLK_STS_TARGET, BLK_STS_RESV_CONFLICT, BLK_STS_MEDIUM,

@@ -2,28 +2,29 @@
 """BUG and WARN (include/linux/bug.h, include/linux/build_bug.h)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom, dup
-from kemu.linux.honesty import names as _names
+from kemu.linux.port.honesty import custom, dup, names
 from kemu.linux.printk import printk
 from kemu.machine.current import this
 from kemu.machine.splat import KernelBug, call_trace, caller_function
 
+P = "include/asm-generic/bug.h"
 
-@custom("include/asm-generic/bug.h", "BUG", "raises KernelBug")
+
+@custom(P, "BUG", "raises KernelBug")
 def BUG() -> None:
     """``BUG()``"""
     func, where = caller_function()
     raise KernelBug(f"kernel BUG in {func}", [where, "Call Trace:", *call_trace()], function=func)
 
 
-@custom("include/asm-generic/bug.h", "BUG_ON", "raises KernelBug")
+@custom(P, "BUG_ON", "raises KernelBug")
 def BUG_ON(condition: object) -> None:
     """``BUG_ON(condition)``"""
     if condition:
         BUG()
 
 
-@custom("include/asm-generic/bug.h", "WARN_ON", "logs the warning and tells the watch")
+@custom(P, "WARN_ON", "logs the warning and tells the watch")
 def WARN_ON(condition: object) -> bool:
     """``bool WARN_ON(condition)``"""
     if condition:
@@ -35,7 +36,7 @@ def WARN_ON(condition: object) -> bool:
     return False
 
 
-@custom("include/asm-generic/bug.h", "WARN", "logs the warning and tells the watch")
+@custom(P, "WARN", "logs the warning and tells the watch")
 def WARN(condition: object, fmt: str, *args: object) -> bool:
     """``bool WARN(condition, format, ...)``"""
     if condition:
@@ -45,7 +46,6 @@ def WARN(condition: object, fmt: str, *args: object) -> bool:
 
 WARN_ON_ONCE = WARN_ON
 VM_BUG_ON = BUG_ON
-_names("custom", "include/asm-generic/bug.h", "WARN_ON_ONCE", "VM_BUG_ON", how="as WARN_ON and BUG_ON")
 
 
 @dup("include/linux/build_bug.h")
@@ -53,3 +53,6 @@ def BUILD_BUG_ON(condition: object) -> None:
     """``BUILD_BUG_ON(condition)``: when the port's module is loaded."""
     if condition:
         raise AssertionError("BUILD_BUG_ON")
+
+
+names("custom", P, "WARN_ON_ONCE", "VM_BUG_ON", how="as WARN_ON and BUG_ON")

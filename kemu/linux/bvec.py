@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.highmem import kmap_local_page, memcpy_from_page, memcpy_to_page
-from kemu.linux.honesty import custom, dup
-from kemu.linux.mm import folio_page, offset_in_page, page_address, page_folio, virt_to_page
+from kemu.linux.include.mm import folio_page, offset_in_page, page_address, page_folio, virt_to_page
+from kemu.linux.port.honesty import custom, dup
 from kemu.machine.current import NULL, arch, this
 from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.pages import Page
@@ -165,8 +165,3 @@ def bvec_virt(bvec: BioVec) -> int:
 def bvec_phys(bvec: BioVec) -> int:
     """``phys_addr_t bvec_phys(const struct bio_vec *bvec)``"""
     return (bvec.bv_page.pfn << arch.PAGE_SHIFT) + bvec.bv_offset
-
-
-__all__ = ["BioVec", "BvecIter", "bvec_folio", "bvec_iter_advance", "bvec_iter_advance_single", "bvec_iter_bvec", "bvec_kmap_local", "bvec_phys",
-           "bvec_set_folio", "bvec_set_page", "bvec_set_virt", "bvec_virt", "memcpy_from_bvec", "memcpy_to_bvec", "memzero_bvec", "mp_bvec_iter_bvec",
-           "nth_page"]

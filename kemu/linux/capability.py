@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Capabilities (include/linux/capability.h)."""
-from kemu.linux.cred import (  # noqa: F401
+from kemu.linux.include.cred import (  # noqa: F401
     CAP_CHOWN,
     CAP_DAC_OVERRIDE,
     CAP_DAC_READ_SEARCH,
@@ -11,6 +11,6 @@ from kemu.linux.cred import (  # noqa: F401
     CAP_SYS_CHROOT,
     CAP_SYS_RESOURCE,
     capable,
-    capable_wrt_inode_uidgid,
     ns_capable,
 )
+from kemu.linux.kernel.capability import capable_wrt_inode_uidgid  # noqa: F401

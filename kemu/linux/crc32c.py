@@ -2,8 +2,10 @@
 """CRC32C (include/linux/crc32.h, lib/crc)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom, names
+from kemu.linux.port.honesty import custom, names
 from kemu.machine.current import this
+
+P = "include/linux/crc32c.h"
 
 _POLY = 0x82F63B78
 
@@ -48,10 +50,10 @@ def crc32c_bytes(crc: int, data: bytes) -> int:
     return c
 
 
-@custom("lib/crc/crc32-main.c", "crc32c", "a table in Python")
+@custom(P, "crc32c", "a table in Python")
 def crc32c(crc: int, p: int, length: int) -> int:
     """``u32 crc32c(u32 crc, const void *p, size_t len)``: no final inversion."""
     return crc32c_bytes(crc, this.mem.load(p, length))
 
 
-names("custom", "lib/crc/crc32.h", "crc32c_bytes", how="CRC32C of Python bytes")
+names("custom", P, "crc32c_bytes", how="CRC32C of Python bytes")

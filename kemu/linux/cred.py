@@ -1,154 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Who a task is and what it may do (include/linux/cred.h, include/linux/capability.h)."""
-from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
-from kemu.linux.honesty import custom, dup, names
-from kemu.linux.statics import statics
-from kemu.machine.current import this
-from kemu.machine.machine import should_fail
-
-CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID = range(5)
-CAP_SETGID, CAP_SETUID, CAP_LINUX_IMMUTABLE = 6, 7, 9
-CAP_SYS_MODULE, CAP_SYS_RAWIO, CAP_SYS_CHROOT, CAP_SYS_ADMIN, CAP_SYS_RESOURCE, CAP_MKNOD = 16, 17, 18, 21, 24, 27
-CAP_FULL_SET = (1 << 41) - 1
-
-
-@custom("include/linux/user_namespace.h", "struct user_namespace", "there is one")
-class UserNamespace:
-    """``struct user_namespace``: there is one."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "<init_user_ns>"
-
-
-init_user_ns = UserNamespace()
-
-
-@custom("include/linux/cred.h", "struct cred", "fsuid and fsgid stand for all ids")
-class Cred:
-    """``struct cred``: ``caps`` is a bit set of CAP_*."""
-
-    __slots__ = ("caps", "fsgid", "fsuid", "groups", "usage", "user_ns")
-
-    def __init__(self, fsuid: int = 0, fsgid: int = 0, caps: int = CAP_FULL_SET, groups: tuple[int, ...] = ()):
-        self.fsuid = fsuid
-        self.fsgid = fsgid
-        self.caps = caps
-        self.groups = groups
-        self.usage = 1
-        self.user_ns = init_user_ns
-
-
-g = statics(init_cred=Cred)
-
-
-@dup("include/linux/cred.h")
-def current_cred() -> Cred:
-    """``const struct cred *current_cred(void)``"""
-    cred = this.task.cred
-    return g.init_cred if cred is None else cred            # type: ignore[no-any-return]
-
-
-@dup("include/linux/cred.h")
-def get_cred(cred: Cred) -> Cred:
-    """``const struct cred *get_cred(const struct cred *cred)``"""
-    cred.usage += 1
-    return cred
-
-
-@dup("include/linux/cred.h")
-def put_cred(cred: Cred) -> None:
-    """``void put_cred(const struct cred *cred)``"""
-    cred.usage -= 1
-
-
-@dup("include/linux/cred.h")
-def get_current_cred() -> Cred:
-    """``const struct cred *get_current_cred(void)``"""
-    return get_cred(current_cred())
-
-
-@dup("kernel/cred.c")
-def prepare_creds() -> Cred | None:
-    """``struct cred *prepare_creds(void)``: a copy of the current ones, to be changed. Return: None: -ENOMEM."""
-    if this.chooser is not None and should_fail("failslab", "prepare_creds"):
-        return None
-    old = current_cred()
-    return Cred(old.fsuid, old.fsgid, old.caps, old.groups)
-
-
-@dup("include/linux/cred.h")
-def override_creds(override_cred: Cred) -> Cred:
-    """``const struct cred *override_creds(const struct cred *override_cred)``: returns the ones before."""
-    old = current_cred()
-    this.task.cred = override_cred
-    return old
-
-
-@dup("include/linux/cred.h")
-def revert_creds(revert_cred: Cred) -> Cred:
-    """``const struct cred *revert_creds(const struct cred *revert_cred)``"""
-    return override_creds(revert_cred)
-
-
-@custom("include/linux/cred.h", "scoped_with_creds", "a context manager")
-@contextmanager
-def scoped_with_creds(cred: Cred) -> Iterator[None]:
-    """``scoped_with_creds(cred)``: the body runs with these credentials."""
-    old = override_creds(cred)
-    try:
-        yield
-    finally:
-        revert_creds(old)
-
-
-@dup("include/linux/cred.h")
-def current_user_ns() -> UserNamespace:
-    """``struct user_namespace *current_user_ns(void)``"""
-    return init_user_ns
-
-
-@dup("include/linux/cred.h")
-def current_fsuid() -> int:
-    """``kuid_t current_fsuid(void)``"""
-    return current_cred().fsuid
-
-
-@dup("include/linux/cred.h")
-def current_fsgid() -> int:
-    """``kgid_t current_fsgid(void)``"""
-    return current_cred().fsgid
-
-
-@dup("include/linux/cred.h")
-def in_group_p(grp: int) -> bool:
-    """``int in_group_p(kgid_t grp)``"""
-    cred = current_cred()
-    return grp == cred.fsgid or grp in cred.groups
-
-
-@dup("include/linux/capability.h")
-def capable(cap: int) -> bool:
-    """``bool capable(int cap)``"""
-    return bool(current_cred().caps >> cap & 1)
-
-
-@custom("include/linux/capability.h", "ns_capable", "there is one user namespace")
-def ns_capable(ns: Any, cap: int) -> bool:
-    """``bool ns_capable(struct user_namespace *ns, int cap)``"""
-    return bool(current_cred().caps >> cap & 1)
-
-
-@dup("kernel/capability.c")
-def capable_wrt_inode_uidgid(idmap: Any, inode: Any, cap: int) -> bool:
-    """``bool capable_wrt_inode_uidgid(idmap, inode, cap)``: and the inode's ids are mapped."""
-    return inode.i_uid != 0xFFFF_FFFF and inode.i_gid != 0xFFFF_FFFF and bool(current_cred().caps >> cap & 1)
-
-
-names("custom", "include/linux/cred.h", "UserNamespace", "scoped_with_creds", how="one namespace; a context manager")
+from kemu.linux.include.cred import (  # noqa: F401
+    CAP_CHOWN,
+    CAP_DAC_OVERRIDE,
+    CAP_DAC_READ_SEARCH,
+    CAP_FOWNER,
+    CAP_FSETID,
+    CAP_FULL_SET,
+    CAP_LINUX_IMMUTABLE,
+    CAP_MKNOD,
+    CAP_SETGID,
+    CAP_SETUID,
+    CAP_SYS_ADMIN,
+    CAP_SYS_CHROOT,
+    CAP_SYS_MODULE,
+    CAP_SYS_RAWIO,
+    CAP_SYS_RESOURCE,
+    Cred,
+    UserNamespace,
+    capable,
+    current_cred,
+    current_fsgid,
+    current_fsuid,
+    current_user_ns,
+    get_cred,
+    get_current_cred,
+    in_group_p,
+    init_user_ns,
+    ns_capable,
+    override_creds,
+    put_cred,
+    revert_creds,
+    scoped_with_creds,
+)
+from kemu.linux.kernel.capability import capable_wrt_inode_uidgid  # noqa: F401
+from kemu.linux.kernel.cred import prepare_creds  # noqa: F401

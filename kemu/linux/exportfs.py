@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import dup
+from kemu.linux.port.honesty import dup
 from kemu.linux.super_types import _Ops
+
+P = "include/linux/exportfs.h"
 
 FILEID_ROOT, FILEID_INO32_GEN, FILEID_INO32_GEN_PARENT = 0, 1, 2
 FILEID_INO64_GEN, FILEID_INO64_GEN_PARENT, FILEID_INVALID = 0x81, 0x82, 0xFF
 
 
-@dup("include/linux/exportfs.h")
+@dup(P)
 class fid:
     """``struct fid``: ``raw`` are its 32-bit words."""
 
@@ -21,7 +23,7 @@ class fid:
         self.raw = raw if raw is not None else []
 
 
-@dup("include/linux/exportfs.h")
+@dup(P)
 class export_operations(_Ops):
     """``struct export_operations``"""
 

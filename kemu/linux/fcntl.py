@@ -8,6 +8,7 @@ O_APPEND, O_NONBLOCK, O_DSYNC, FASYNC = 1 << 10, 1 << 11, 1 << 12, 1 << 13
 O_DIRECT, O_LARGEFILE, O_DIRECTORY, O_NOFOLLOW = 1 << 14, 1 << 15, 1 << 16, 1 << 17
 O_NOATIME, O_CLOEXEC, O_SYNC, O_PATH = 1 << 18, 1 << 19, (1 << 20) | (1 << 12), 1 << 21
 O_NDELAY = O_NONBLOCK
+
 # the double-underscore names of C; a leading underscore pair would be mangled inside Python classes only
 __O_SYNC = 1 << 20
 __O_TMPFILE = 1 << 22

@@ -1,90 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reporting extents to user space (include/linux/fiemap.h, fs/ioctl.c)."""
-from __future__ import annotations
-
-from typing import Any, NamedTuple
-
-from kemu.linux.errno import EBADR, EFAULT, EFBIG, EINVAL
-from kemu.linux.filemap import filemap_write_and_wait
-from kemu.linux.honesty import custom, dup
-from kemu.linux.types import Ref
-from kemu.machine.current import this
-from kemu.machine.machine import should_fail
-
-C = "fs/ioctl.c"
-FIEMAP_FLAG_SYNC, FIEMAP_FLAG_XATTR, FIEMAP_FLAG_CACHE = 1, 2, 4
-FIEMAP_FLAGS_COMPAT = FIEMAP_FLAG_SYNC | FIEMAP_FLAG_XATTR
-FIEMAP_EXTENT_LAST, FIEMAP_EXTENT_UNKNOWN, FIEMAP_EXTENT_DELALLOC, FIEMAP_EXTENT_ENCODED = 0x1, 0x2, 0x4, 0x8
-FIEMAP_EXTENT_DATA_ENCRYPTED, FIEMAP_EXTENT_NOT_ALIGNED, FIEMAP_EXTENT_DATA_INLINE, FIEMAP_EXTENT_DATA_TAIL = 0x80, 0x100, 0x200, 0x400
-FIEMAP_EXTENT_UNWRITTEN, FIEMAP_EXTENT_MERGED, FIEMAP_EXTENT_SHARED = 0x800, 0x1000, 0x2000
-FIEMAP_MAX_OFFSET = 0xFFFF_FFFF_FFFF_FFFF
-
-
-@dup("include/uapi/linux/fiemap.h", "fiemap_extent")
-class FiemapExtent(NamedTuple):
-    """``struct fiemap_extent``: bytes."""
-
-    fe_logical: int
-    fe_physical: int
-    fe_length: int
-    fe_flags: int
-
-
-@custom("include/linux/fiemap.h", "fiemap_extent_info", "the user's array is the list fi_extents")
-class FiemapExtentInfo:
-    """``struct fiemap_extent_info``: ``fi_extents_max`` 0 only counts."""
-
-    __slots__ = ("fi_extents", "fi_extents_mapped", "fi_extents_max", "fi_flags")
-
-    def __init__(self, fi_extents_max: int = 0, fi_flags: int = 0):
-        self.fi_flags = fi_flags
-        self.fi_extents_mapped = 0
-        self.fi_extents_max = fi_extents_max
-        self.fi_extents: list[FiemapExtent] = []
-
-
-@dup(C)
-def fiemap_fill_next_extent(fieinfo: FiemapExtentInfo, logical: int, phys: int, len_: int, flags: int) -> int:
-    """``int fiemap_fill_next_extent(struct fiemap_extent_info *fieinfo, u64 logical, u64 phys, u64 len, u32 flags)``: 1 when full or last; 0; -EFAULT."""
-    if fieinfo.fi_extents_max == 0:
-        fieinfo.fi_extents_mapped += 1
-        return 1 if flags & FIEMAP_EXTENT_LAST else 0
-    if fieinfo.fi_extents_mapped >= fieinfo.fi_extents_max:
-        return 1
-    if flags & FIEMAP_EXTENT_DELALLOC:
-        flags |= FIEMAP_EXTENT_UNKNOWN
-    if flags & FIEMAP_EXTENT_DATA_ENCRYPTED:
-        flags |= FIEMAP_EXTENT_ENCODED
-    if flags & (FIEMAP_EXTENT_DATA_TAIL | FIEMAP_EXTENT_DATA_INLINE):
-        flags |= FIEMAP_EXTENT_NOT_ALIGNED
-    if this.chooser is not None and should_fail("fail_usercopy", "fiemap_fill_next_extent"):
-        return -EFAULT
-    fieinfo.fi_extents.append(FiemapExtent(logical, phys, len_, flags))
-    fieinfo.fi_extents_mapped += 1
-    if fieinfo.fi_extents_mapped == fieinfo.fi_extents_max:
-        return 1
-    return 1 if flags & FIEMAP_EXTENT_LAST else 0
-
-
-@dup(C)
-def fiemap_prep(inode: Any, fieinfo: FiemapExtentInfo, start: int, len_: Ref, supported_flags: int) -> int:
-    """``int fiemap_prep(struct inode *inode, struct fiemap_extent_info *fieinfo, u64 start, u64 *len, u32 supported_flags)``
-
-    Return: 0; -EINVAL for no length; -EFBIG beyond the largest file; -EBADR for flags that are not supported.
-    """
-    maxbytes = inode.i_sb.s_maxbytes
-    if len_.v == 0:
-        return -EINVAL
-    if start >= maxbytes:
-        return -EFBIG
-    # Shrink request scope to what the fs can actually handle.
-    if len_.v > maxbytes or maxbytes - len_.v < start:
-        len_.v = maxbytes - start
-    supported_flags = (supported_flags | FIEMAP_FLAG_SYNC) & FIEMAP_FLAGS_COMPAT
-    incompat_flags = fieinfo.fi_flags & ~supported_flags
-    if incompat_flags:
-        fieinfo.fi_flags = incompat_flags
-        return -EBADR
-    if fieinfo.fi_flags & FIEMAP_FLAG_SYNC:
-        return filemap_write_and_wait(inode.i_mapping)
-    return 0
+from kemu.linux.fs.ioctl import fiemap_fill_next_extent, fiemap_prep  # noqa: F401
+from kemu.linux.include.fiemap import (  # noqa: F401
+    FIEMAP_EXTENT_DATA_ENCRYPTED,
+    FIEMAP_EXTENT_DATA_INLINE,
+    FIEMAP_EXTENT_DATA_TAIL,
+    FIEMAP_EXTENT_DELALLOC,
+    FIEMAP_EXTENT_ENCODED,
+    FIEMAP_EXTENT_LAST,
+    FIEMAP_EXTENT_MERGED,
+    FIEMAP_EXTENT_NOT_ALIGNED,
+    FIEMAP_EXTENT_SHARED,
+    FIEMAP_EXTENT_UNKNOWN,
+    FIEMAP_EXTENT_UNWRITTEN,
+    FIEMAP_FLAG_CACHE,
+    FIEMAP_FLAG_SYNC,
+    FIEMAP_FLAG_XATTR,
+    FIEMAP_FLAGS_COMPAT,
+    FIEMAP_MAX_OFFSET,
+    FiemapExtent,
+    FiemapExtentInfo,
+)

@@ -2,11 +2,12 @@
 """A few folios at a time (include/linux/folio_batch.h)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom, dup, names
-from kemu.linux.mm import folio_put
+from kemu.linux.include.mm import folio_put
+from kemu.linux.port.honesty import custom, dup, names
 from kemu.machine.pages import Page
 
 P = "include/linux/folio_batch.h"
+
 FOLIO_BATCH_SIZE = 31
 
 
@@ -32,7 +33,6 @@ def folio_batch_init(fbatch: FolioBatch) -> None:
 
 
 folio_batch_reinit = folio_batch_init
-names("dup", P, "folio_batch_reinit")
 
 
 @dup(P)
@@ -54,3 +54,6 @@ def folio_batch_release(fbatch: FolioBatch) -> None:
     for folio in fbatch.folios:
         folio_put(folio)
     fbatch.folios = []
+
+
+names("dup", P, "folio_batch_reinit")

@@ -2,121 +2,40 @@
 """Page allocation (include/linux/gfp.h)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom, dup
-from kemu.machine.current import NULL, this
-from kemu.machine.machine import should_fail
-from kemu.machine.pages import FROZEN, KERNEL, Page, PG_locked
-from kemu.machine.splat import KernelBug, caller_function
+from kemu.linux.include.gfp import (  # noqa: F401
+    __GFP_DIRECT_RECLAIM,
+    __GFP_HIGHMEM,
+    __GFP_NOFAIL,
+    __GFP_NOMEMALLOC,
+    __GFP_NORETRY,
+    __GFP_NOWARN,
+    __GFP_RECLAIM,
+    __GFP_ZERO,
+    GFP_ATOMIC,
+    GFP_HIGHUSER,
+    GFP_HIGHUSER_MOVABLE,
+    GFP_KERNEL,
+    GFP_KERNEL_ACCOUNT,
+    GFP_NOFS,
+    GFP_NOIO,
+    GFP_NOWAIT,
+    GFP_USER,
+    NO_WAIT,
+    alloc_page,
+    alloc_pages,
+    alloc_pages_bulk,
+    get_zeroed_page,
+    gfpflags_allow_blocking,
+    might_alloc,
+)
+from kemu.linux.mm.swap import put_page_last
+from kemu.linux.port.honesty import dup
+from kemu.machine.pages import Page
 
-__GFP_DMA, __GFP_HIGHMEM, __GFP_MOVABLE, __GFP_RECLAIMABLE = 0x01, 0x02, 0x08, 0x10
-__GFP_HIGH, __GFP_IO, __GFP_FS, __GFP_ZERO = 0x20, 0x40, 0x80, 0x100
-__GFP_DIRECT_RECLAIM, __GFP_KSWAPD_RECLAIM = 0x400, 0x800
-__GFP_WRITE, __GFP_NOWARN, __GFP_RETRY_MAYFAIL, __GFP_NOFAIL = 0x1000, 0x2000, 0x4000, 0x8000
-__GFP_NORETRY, __GFP_MEMALLOC, __GFP_COMP, __GFP_NOMEMALLOC = 0x10000, 0x20000, 0x40000, 0x80000
-__GFP_HARDWALL, __GFP_ACCOUNT = 0x100000, 0x400000
-__GFP_RECLAIM = __GFP_DIRECT_RECLAIM | __GFP_KSWAPD_RECLAIM
-GFP_ATOMIC = __GFP_HIGH | __GFP_KSWAPD_RECLAIM
-GFP_KERNEL = __GFP_RECLAIM | __GFP_IO | __GFP_FS
-GFP_KERNEL_ACCOUNT = GFP_KERNEL | __GFP_ACCOUNT
-GFP_NOWAIT = __GFP_KSWAPD_RECLAIM | __GFP_NOWARN
-GFP_NOIO = __GFP_RECLAIM
-GFP_NOFS = __GFP_RECLAIM | __GFP_IO
-NO_WAIT = "alloc_pages without reclaim"     # what fails first when memory is short
-GFP_USER = GFP_KERNEL | __GFP_HARDWALL
-GFP_HIGHUSER = GFP_USER | __GFP_HIGHMEM
-GFP_HIGHUSER_MOVABLE = GFP_HIGHUSER | __GFP_MOVABLE
-
-
-@dup("include/linux/gfp.h")
-def gfpflags_allow_blocking(gfp: int) -> bool:
-    """``bool gfpflags_allow_blocking(const gfp_t gfp_flags)``"""
-    return bool(gfp & __GFP_DIRECT_RECLAIM)
-
-
-@custom("include/linux/sched/mm.h", "might_alloc", "a scheduling point and the check for sleeping in atomic context")
-def might_alloc(gfp: int) -> None:
-    """``void might_alloc(gfp_t gfp_mask)``"""
-    if gfp & __GFP_DIRECT_RECLAIM:
-        if this.watch is not None:
-            this.watch.event("might_sleep", what="alloc")
-        if this.chooser is not None:
-            this.sched.yield_("alloc")
+P = "include/linux/gfp.h"
 
 
-@dup("include/linux/gfp.h")
-def alloc_pages(gfp: int, order: int, kind: str = KERNEL) -> Page:
-    """``struct page *alloc_pages(gfp_t gfp, unsigned int order)``
-
-    Bytes are uninitialised unless __GFP_ZERO. Context: may sleep with __GFP_DIRECT_RECLAIM. Return: None on failure (fail_page_alloc).
-    """
-    if this.chooser is not None or this.watch is not None:
-        might_alloc(gfp)
-        if not gfp & __GFP_NOFAIL and should_fail("fail_page_alloc", "alloc_pages" if gfp & __GFP_DIRECT_RECLAIM else NO_WAIT):
-            return NULL             # type: ignore[no-any-return]
-    return this.machine.alloc.alloc(order, bool(gfp & __GFP_ZERO), kind)
-
-
-@dup("include/linux/gfp.h")
-def alloc_page(gfp: int) -> Page:
-    """``struct page *alloc_page(gfp_t gfp)``"""
-    return alloc_pages(gfp, 0)
-
-
-@dup("include/linux/gfp.h")
-def get_zeroed_page(gfp: int) -> int:
-    """``unsigned long get_zeroed_page(gfp_t gfp)``: an address, or 0."""
-    page = alloc_pages(gfp | __GFP_ZERO, 0)
-    if page is None:
-        return 0
-    from kemu.machine.pages import page_va
-
-    return page_va(page)
-
-
-@custom("mm/page_alloc.c", "__free_pages", "the machine's page allocator")
-def __free_pages(page: Page, order: int) -> None:
-    """``void __free_pages(struct page *page, unsigned int order)``: drops one reference, frees at zero."""
-    put_page_last(page)
-
-
-@dup("include/linux/gfp.h")
+@dup(P)
 def __free_page(page: Page) -> None:
     """``__free_page(page)``"""
     put_page_last(page)
-
-
-@custom("mm/swap.c", "__folio_put", "the last half of put_page: report misuse, free at zero")
-def put_page_last(page: Page) -> None:
-    """Drop one reference of a page or folio."""
-    head = page.head or page
-    n = head.refcount
-    if n <= 0 or head.kind in FROZEN or head.kind == "reserved" and n == 1:
-        func = caller_function()[0]
-        raise KernelBug(f"BUG: Bad page state: refcount {n} dropped in {func}", [repr(head)], function=func)
-    head.refcount = n - 1
-    if this.watch is not None:
-        this.watch.ref("folio", head, -1)
-    if n == 1:
-        if head.flags & PG_locked:
-            func = caller_function()[0]
-            raise KernelBug(f"BUG: Bad page state: locked folio freed in {func}", [repr(head)], function=func)
-        this.machine.alloc.free(head)
-
-
-@dup("include/linux/gfp.h")
-def alloc_pages_bulk(gfp: int, nr_pages: int, page_array: list[Page]) -> int:
-    """``unsigned long alloc_pages_bulk(gfp_t gfp, int nr_pages, struct page **page_array)``: fills the empty slots.
-
-    Return: number of pages in the array; stops at the first failure, having tried one page at least.
-    """
-    n = 0
-    for i in range(nr_pages):
-        if page_array[i] is None:
-            page = alloc_pages(gfp, 0)
-            if page is None:
-                break
-            page_array[i] = page
-        n += 1
-    return n
-
-

@@ -2,8 +2,8 @@
 """Where the initrd and the built-in archive lie (include/linux/initrd.h). The variables are read and written as ``initrd.initrd_start``."""
 from __future__ import annotations
 
-from kemu.linux.honesty import names
-from kemu.linux.statics import statics
+from kemu.linux.port.honesty import names
+from kemu.machine.statics import statics
 
 
 # initrd_start .. initrd_end are virtual addresses, phys_initrd_start a physical one; __initramfs_start and __initramfs_size are vmlinux's
@@ -20,4 +20,5 @@ class initrd:
     crashk_end = 0
 
 
-names("custom", "include/linux/initrd.h", "initrd", how="initrd_start and its kin, and the linker's __initramfs_start, as attributes")
+names("custom", "include/linux/initrd.h", "initrd",
+      how="initrd_start and its kin, and the linker's __initramfs_start, as attributes")

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Time in ticks (include/linux/jiffies.h)."""
-from kemu.linux.sched import HZ, jiffies
-
-__all__ = ["HZ", "jiffies"]
+from kemu.linux.include.sched import jiffies  # noqa: F401
+from kemu.machine.sched import HZ  # noqa: F401

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from kemu.linux.honesty import custom
+from kemu.linux.port.honesty import custom
 from kemu.machine.current import this
+
+P = "include/linux/kconfig.h"
 
 T = TypeVar("T")
 
 
-@custom("include/linux/kconfig.h", "IS_ENABLED", "asks the machine, so that one process can run several configurations")
+@custom(P, "IS_ENABLED", "asks the machine, so that one process can run several configurations")
 def IS_ENABLED(option: str) -> bool:
     """``IS_ENABLED(CONFIG_X)``; an option that was never named is off."""
     return this.machine.config.get(option, False)                                  # type: ignore[no-any-return]
 
 
-@custom("include/linux/kconfig.h", "CONFIG_", "asks the machine")
+@custom(P, "CONFIG_", "asks the machine")
 def config_value(option: str, default: T) -> T:
     """``CONFIG_X`` of an option that has a number or a text."""
     return this.machine.config.get(option, default)             # type: ignore[no-any-return]

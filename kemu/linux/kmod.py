@@ -4,91 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.async_ import current_is_async
-from kemu.linux.bug import WARN_ON_ONCE
-from kemu.linux.errno import ENAMETOOLONG, ENOENT, ENOMEM
-from kemu.linux.gfp import GFP_KERNEL
-from kemu.linux.honesty import dup, port_of
-from kemu.linux.printk import vsprintf
-from kemu.linux.security import security_kernel_module_request
-from kemu.linux.slab import kfree, kmalloc_obj, kstrdup
-from kemu.linux.statics import statics
-from kemu.linux.umh import (
-    UMH_KILLABLE,
-    UMH_WAIT_EXEC,
-    UMH_WAIT_PROC,
-    call_usermodehelper_exec,
-    call_usermodehelper_setup,
-    subprocess_info,
-)
+from kemu.linux.include.kmod import MODULE_NAME_LEN, request_module  # noqa: F401
+from kemu.linux.kernel.module.kmod import __request_module, call_modprobe, free_modprobe_argv  # noqa: F401
+from kemu.linux.port.honesty import dup
 
-MODULE_NAME_LEN = 64 - 8
-g = statics(modprobe_path="/sbin/modprobe")
+P = "include/linux/kmod.h"
 
 
-@port_of("kernel/module/kmod.c", "free_modprobe_argv")
-def free_modprobe_argv(info: subprocess_info) -> None:
-    """``void free_modprobe_argv(struct subprocess_info *info)``"""
-    kfree(info.data)
-
-
-@dup("kernel/module/kmod.c", "call_modprobe")
-def call_modprobe(orig_module_name: str, wait: int) -> int:
-    """``int call_modprobe(char *orig_module_name, int wait)``: -ENOMEM, or what the helper ended with"""
-    envp = ["HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"]
-
-    argv: Any = kmalloc_obj(_argv, GFP_KERNEL)
-    if argv is None:
-        return -ENOMEM
-
-    module_name = kstrdup(orig_module_name, GFP_KERNEL)
-    if module_name is None:
-        kfree(argv)
-        return -ENOMEM
-
-    info = call_usermodehelper_setup(g.modprobe_path, [g.modprobe_path, "-q", "--", module_name], envp, GFP_KERNEL, None, free_modprobe_argv, argv)
-    if info is None:
-        kfree(argv)
-        return -ENOMEM
-
-    return call_usermodehelper_exec(info, wait | UMH_KILLABLE)
-
-
-class _argv:
-    """``char *[5]``: its life is what counts, the words are Python's."""
-
-    __slots__ = ("__weakref__",)
-
-
-@port_of("kernel/module/kmod.c", "__request_module")
-def __request_module(wait: bool, fmt: str, *args: Any) -> int:
-    # We don't allow synchronous module loading from async.
-    """``int __request_module(bool wait, const char *fmt, ...)``:
-    0 or modprobe's end; -ENOENT without a modprobe, -ENAMETOOLONG, -ETIME, -ENOMEM.
-    """
-    WARN_ON_ONCE(wait and current_is_async())
-
-    if not g.modprobe_path:
-        return -ENOENT
-
-    module_name = vsprintf(fmt, args)
-    if len(module_name) >= MODULE_NAME_LEN:
-        return -ENAMETOOLONG
-
-    ret = security_kernel_module_request(module_name)
-    if ret:
-        return ret
-
-    return call_modprobe(module_name, UMH_WAIT_PROC if wait else UMH_WAIT_EXEC)
-
-
-@dup("include/linux/kmod.h")
-def request_module(fmt: str, *args: Any) -> int:
-    """``request_module(mod...)``: waits until modprobe has ended. Return: its status; -EBUSY while helpers are disabled; -ENOENT without one."""
-    return __request_module(True, fmt, *args)
-
-
-@dup("include/linux/kmod.h")
+@dup(P)
 def request_module_nowait(fmt: str, *args: Any) -> int:
     """``request_module_nowait(mod...)``"""
     return __request_module(False, fmt, *args)

@@ -7,14 +7,16 @@ from typing import Any
 
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import ENOMEM
-from kemu.linux.honesty import dup
-from kemu.linux.printk import vsprintf
+from kemu.linux.port.honesty import dup
 from kemu.machine.current import this
 from kemu.machine.machine import should_fail
+from kemu.machine.printk import vsprintf
 from kemu.machine.sched import PF_KTHREAD
 
+P = "include/linux/kthread.h"
 
-@dup("include/linux/kthread.h")
+
+@dup(P)
 def kthread_run(threadfn: Callable[[Any], int], data: Any, namefmt: str, *args: Any) -> Any:
     """``kthread_run(threadfn, data, namefmt, ...)``: the task, or ERR_PTR(-ENOMEM)."""
     if this.chooser is not None and should_fail("failslab", "kthread_run"):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.port.honesty import custom, dup
 from kemu.linux.types import list_head
 from kemu.machine.splat import KernelBug, caller_function
 
+P = "include/linux/list.h"
 
-@dup("include/linux/list.h")
+
+@dup(P)
 def INIT_LIST_HEAD(head: list_head) -> None:
     """``void INIT_LIST_HEAD(struct list_head *list)``"""
     head.next = head.prev = head
@@ -26,19 +28,19 @@ def _add(new: list_head, prev: list_head, next_: list_head) -> None:
     prev.next = new
 
 
-@dup("include/linux/list.h")
+@dup(P)
 def list_add(new: list_head, head: list_head) -> None:
     """``void list_add(struct list_head *new, struct list_head *head)``"""
     _add(new, head, head.next)
 
 
-@dup("include/linux/list.h")
+@dup(P)
 def list_add_tail(new: list_head, head: list_head) -> None:
     """``void list_add_tail(struct list_head *new, struct list_head *head)``"""
     _add(new, head.prev, head)
 
 
-@dup("include/linux/list.h")
+@dup(P)
 def list_del(entry: list_head) -> None:
     """``void list_del(struct list_head *entry)``"""
     if entry.prev.next is not entry or entry.next.prev is not entry:
@@ -49,33 +51,33 @@ def list_del(entry: list_head) -> None:
     entry.next = entry.prev = list_head()      # LIST_POISON: deleting it again is a corruption
 
 
-@dup("include/linux/list.h")
+@dup(P)
 def list_del_init(entry: list_head) -> None:
     """``void list_del_init(struct list_head *entry)``"""
     list_del(entry)
     entry.next = entry.prev = entry
 
 
-@dup("include/linux/list.h")
+@dup(P)
 def list_move_tail(entry: list_head, head: list_head) -> None:
     """``void list_move_tail(struct list_head *list, struct list_head *head)``"""
     list_del(entry)
     list_add_tail(entry, head)
 
 
-@dup("include/linux/list.h")
+@dup(P)
 def list_empty(head: list_head) -> bool:
     """``int list_empty(const struct list_head *head)``"""
     return head.next is head
 
 
-@dup("include/linux/list.h")
+@dup(P)
 def list_entry(ptr: list_head) -> Any:
     """``list_entry(ptr, type, member)``"""
     return ptr.container
 
 
-@custom("include/linux/list.h", "list_for_each", "a generator; safe against removal of the current entry")
+@custom(P, "list_for_each", "a generator; safe against removal of the current entry")
 def list_for_each(head: list_head) -> Iterator[list_head]:
     """``list_for_each_safe(pos, n, head)``"""
     pos = head.next
@@ -85,7 +87,7 @@ def list_for_each(head: list_head) -> Iterator[list_head]:
         pos = nxt
 
 
-@custom("include/linux/list.h", "list_for_each_entry", "a generator of containers; safe against removal of the current entry")
+@custom(P, "list_for_each_entry", "a generator of containers; safe against removal of the current entry")
 def list_for_each_entry(head: list_head) -> Iterator[Any]:
     """``list_for_each_entry_safe(pos, n, head, member)``"""
     pos = head.next
@@ -95,7 +97,7 @@ def list_for_each_entry(head: list_head) -> Iterator[Any]:
         pos = nxt
 
 
-@dup("include/linux/list.h")
+@dup(P)
 def list_first_entry(head: list_head) -> Any:
     """``list_first_entry(ptr, type, member)``"""
     return head.next.container

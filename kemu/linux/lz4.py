@@ -2,7 +2,7 @@
 """LZ4 decompression in emulated memory (include/linux/lz4.h).
 
 The bytes are decoded by the C library that the ``lz4`` package carries, straight in the arena where source and destination are physically
-contiguous, through one bounce copy where they are not. Linux's own decoder (:mod:`kemu.linux.lz4_decompress`) decides where the library's
+contiguous, through one bounce copy where they are not. Linux's own decoder (:mod:`kemu.linux.lib.lz4.lz4_decompress`) decides where the library's
 answer may not be Linux's: for every result but full success; for a block with a match of offset 0, which both accept and for which Linux
 leaves what was in memory; and where source and destination share page frames and the in-place margin does not hold.
 """
@@ -13,19 +13,21 @@ import importlib
 import re
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
-from kemu.linux.lz4_decompress import LZ4_decompress_generic, Window
+from kemu.linux.lib.lz4.lz4_decompress import LZ4_decompress_generic, Window
+from kemu.linux.port.honesty import custom, dup
 from kemu.machine import hostlib
 from kemu.machine.cdefs import ffi_for
 from kemu.machine.current import this
 from kemu.machine.hostmodule import MissingLibrary, host_module
 from kemu.machine.runs import mark_written, overlapping, window_pieces
 
+P = "include/linux/lz4.h"
+
 lz4_block = host_module("lz4.block", "LZ4")
 LZ4_DISTANCE_MAX = 65535
 
 
-@dup("include/linux/lz4.h")
+@dup(P)
 def LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize: int) -> int:
     """``LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize)``: bytes by which the source must end behind the destination for in-place decoding."""
     return (compressedSize >> 8) + 32
@@ -41,6 +43,7 @@ void *memset(uintptr_t p, int c, size_t n);
 void *memchr(uintptr_t p, int c, size_t n);
 void *memmem(uintptr_t p, size_t n, const char *what, size_t k);
 """)
+
 # inside the lz4 package's extension module, else the system's
 _SYSTEM = ("liblz4.so.1", "liblz4.dylib")
 
@@ -262,7 +265,7 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
     return ret
 
 
-@custom("include/linux/lz4.h", "LZ4_decompress_safe", "decoded by liblz4 where its result is what Linux's decoder gives")
+@custom(P, "LZ4_decompress_safe", "decoded by liblz4 where its result is what Linux's decoder gives")
 def LZ4_decompress_safe(src: int, dst: int, compressedSize: int, maxDecompressedSize: int) -> int:
     """Decompress a whole LZ4 block.
 
@@ -275,7 +278,7 @@ def LZ4_decompress_safe(src: int, dst: int, compressedSize: int, maxDecompressed
     return _decompress(src, dst, compressedSize, maxDecompressedSize, False)
 
 
-@custom("include/linux/lz4.h", "LZ4_decompress_safe_partial", "decoded by liblz4 where its result is what Linux's decoder gives")
+@custom(P, "LZ4_decompress_safe_partial", "decoded by liblz4 where its result is what Linux's decoder gives")
 def LZ4_decompress_safe_partial(src: int, dst: int, compressedSize: int, targetOutputSize: int, dstCapacity: int) -> int:
     """Decompress the beginning of an LZ4 block.
 

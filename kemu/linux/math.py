@@ -2,32 +2,33 @@
 """Rounding, minima, logarithms, checked arithmetic (include/linux/{math,minmax,log2,overflow,align}.h)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom, dup, names
+from kemu.linux.port.honesty import custom, dup, names
+
+P = "include/linux/math.h"
 
 min_ = min
 max_ = max
-names("dup", "include/linux/minmax.h", "min_", "max_")
 
 
-@dup("include/linux/math.h")
+@dup(P)
 def round_up(x: int, y: int) -> int:
     """``round_up(x, y)``: y a power of two."""
     return ((x - 1) | (y - 1)) + 1
 
 
-@dup("include/linux/math.h")
+@dup(P)
 def round_down(x: int, y: int) -> int:
     """``round_down(x, y)``: y a power of two."""
     return x & ~(y - 1)
 
 
-@dup("include/linux/math.h")
+@dup(P)
 def roundup(x: int, y: int) -> int:
     """``roundup(x, y)``: any y."""
     return (x + y - 1) // y * y
 
 
-@dup("include/linux/math.h")
+@dup(P)
 def rounddown(x: int, y: int) -> int:
     """``rounddown(x, y)``: any y."""
     return x - x % y
@@ -51,14 +52,13 @@ def IS_ALIGNED(x: int, a: int) -> bool:
     return not x & (a - 1)
 
 
-@dup("include/linux/math.h")
+@dup(P)
 def DIV_ROUND_UP(n: int, d: int) -> int:
     """``DIV_ROUND_UP(n, d)``"""
     return (n + d - 1) // d
 
 
 DIV_ROUND_UP_POW2 = DIV_ROUND_UP
-names("dup", "include/linux/math.h", "DIV_ROUND_UP_POW2")
 
 
 @dup("include/linux/minmax.h")
@@ -125,3 +125,7 @@ def check_add_overflow_s64(a: int, b: int) -> tuple[bool, int]:
 def div64_u64(a: int, b: int) -> int:
     """``u64 div64_u64(u64 dividend, u64 divisor)``"""
     return a // b
+
+
+names("dup", "include/linux/minmax.h", "min_", "max_")
+names("dup", P, "DIV_ROUND_UP_POW2")

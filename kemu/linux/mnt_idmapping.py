@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom, dup, names
+from kemu.linux.port.honesty import custom, dup, names
+
+P = "include/linux/fs.h"
 
 
 @custom("fs/mnt_idmapping.c", "struct mnt_idmap", "the identity")
@@ -26,13 +28,13 @@ def mnt_idmap(mnt: Any) -> Any:
     return mnt.mnt_idmap
 
 
-@custom("include/linux/fs.h", "i_uid_into_vfsuid", "the identity")
+@custom(P, "i_uid_into_vfsuid", "the identity")
 def i_uid_into_vfsuid(idmap: Any, inode: Any) -> int:
     """``vfsuid_t i_uid_into_vfsuid(struct mnt_idmap *idmap, const struct inode *inode)``"""
     return int(inode.i_uid)
 
 
-@custom("include/linux/fs.h", "i_gid_into_vfsgid", "the identity")
+@custom(P, "i_gid_into_vfsgid", "the identity")
 def i_gid_into_vfsgid(idmap: Any, inode: Any) -> int:
     """``vfsgid_t i_gid_into_vfsgid(struct mnt_idmap *idmap, const struct inode *inode)``"""
     return int(inode.i_gid)

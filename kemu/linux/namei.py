@@ -1,34 +1,66 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From names to places (include/linux/namei.h)."""
-from __future__ import annotations
-
-from kemu.linux.fcntl import AT_FDCWD
-from kemu.linux.honesty import dup
-from kemu.linux.vfs.basic import Path
-from kemu.linux.vfs.dir_ops import *  # noqa: F403
-from kemu.linux.vfs.open import may_open_dev  # noqa: F401
-from kemu.linux.vfs.stat import nd_terminate_link  # noqa: F401
-from kemu.linux.vfs.types import File
-from kemu.linux.vfs.walk import *  # noqa: F403
-from kemu.linux.vfs.walk import filename_lookup, getname
-
-
-@dup("fs/namei.c")
-def kern_path(name: str, flags: int, path: Path) -> int:
-    """``int kern_path(const char *name, unsigned int flags, struct path *path)``: a referenced path; relative to the task's root or pwd.
-
-    Return: 0, -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG, -ENOMEM, or what the file system says.
-    """
-    return filename_lookup(AT_FDCWD, getname(name), flags, path)
-
-
-@dup("fs/namei.c")
-def user_path_at(dfd: int | File, name: str | bytes, flags: int, path: Path) -> int:
-    """``int user_path_at(int dfd, const char __user *name, unsigned flags, struct path *path)``: an empty name is -ENOENT."""
-    return filename_lookup(dfd, getname(name, flags), flags, path)
-
-
-@dup("fs/namei.c")
-def vfs_path_lookup(dentry: object, mnt: object, name: str, flags: int, path: Path) -> int:
-    """``int vfs_path_lookup(dentry, mnt, name, flags, path)``: below a given place, which is the root of the walk."""
-    return filename_lookup(AT_FDCWD, getname(name), flags, path, Path(mnt, dentry))
+from kemu.linux.fs.namei import (  # noqa: F401
+    complete_walk,
+    d_revalidate,
+    end_creating_path,
+    end_dirop,
+    filename_create,
+    filename_linkat,
+    filename_lookup,
+    filename_mkdirat,
+    filename_mknodat,
+    filename_parentat,
+    filename_rmdir,
+    filename_symlinkat,
+    filename_unlinkat,
+    follow_dotdot,
+    getname,
+    handle_dots,
+    handle_lookup_down,
+    is_local_mountpoint,
+    kern_path,
+    kernel_tmpfile_open,
+    link_path_walk,
+    lookup_dcache,
+    lookup_fast,
+    lookup_one_qstr_excl,
+    lookup_slow,
+    may_create_dentry,
+    may_delete_dentry,
+    may_follow_link,
+    may_o_create,
+    may_open_dev,
+    nd_jump_root,
+    path_connected,
+    path_init,
+    path_lookupat,
+    path_parentat,
+    pick_link,
+    put_link,
+    set_root,
+    start_creating_path,
+    start_dirop,
+    step_into,
+    terminate_walk,
+    user_path_at,
+    vfs_create,
+    vfs_link,
+    vfs_mkdir,
+    vfs_mknod,
+    vfs_path_lookup,
+    vfs_prepare_mode,
+    vfs_rmdir,
+    vfs_symlink,
+    vfs_tmpfile,
+    vfs_unlink,
+    walk_component,
+)
+from kemu.linux.include.namei import (  # noqa: F401
+    LOOKUP_BENEATH,
+    LOOKUP_FOLLOW,
+    LOOKUP_IN_ROOT,
+    LOOKUP_NO_SYMLINKS,
+    LOOKUP_NO_XDEV,
+    nd_terminate_link,
+)

@@ -2,8 +2,8 @@
 """Page and folio flags (include/linux/page-flags.h). Locking and end-of-read are in pagemap."""
 from __future__ import annotations
 
-from kemu.linux.honesty import dup
-from kemu.machine.pages import (
+from kemu.linux.port.honesty import dup
+from kemu.machine.pages import (  # noqa: F401
     Page,
     PG_dirty,
     PG_locked,
@@ -125,9 +125,3 @@ def folio_test_large(folio: Page) -> bool:
 def PageReserved(page: Page) -> bool:
     """``bool PageReserved(const struct page *page)``"""
     return bool((page.head or page).flags & PG_reserved)
-
-
-__all__ = ["PG_dirty", "PG_locked", "PG_private", "PG_readahead", "PG_referenced", "PG_reserved", "PG_uptodate", "PG_waiters", "PG_workingset",
-           "PageLocked", "PageReserved", "PageUptodate", "PageWorkingset", "SetPageUptodate", "folio_clear_private", "folio_clear_readahead",
-           "folio_clear_uptodate", "folio_mark_uptodate", "folio_set_private", "folio_set_readahead", "folio_test_dirty", "folio_test_large",
-           "folio_test_locked", "folio_test_private", "folio_test_readahead", "folio_test_uptodate", "folio_test_workingset"]

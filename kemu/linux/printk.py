@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from kemu.linux.honesty import custom, dup, names
+from kemu.linux.port.honesty import custom, dup, names
 from kemu.machine.current import this
-from kemu.machine.printk import VaFormat, vsprintf
+from kemu.machine.printk import VaFormat, vsprintf  # noqa: F401
 from kemu.machine.roles import logs
+
+P = "include/linux/printk.h"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,7 +25,7 @@ def __printf(a: int, b: int) -> Callable[[F], F]:
     return logs
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def printk(fmt: str, *args: Any) -> int:
     """``int printk(const char *fmt, ...)``: level prefixes, C conversions, %pe, %pV, %pd."""
     text = vsprintf(fmt, args)
@@ -31,66 +33,66 @@ def printk(fmt: str, *args: Any) -> int:
     return len(text)
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def printk_get_level(fmt: str) -> str:
     """``int printk_get_level(const char *buffer)``: the level character, or ''."""
     return fmt[1:2] if fmt.startswith(KERN_SOH) else ""
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def printk_skip_level(fmt: str) -> str:
     """``const char *printk_skip_level(const char *buffer)``"""
     return fmt[2:] if fmt.startswith(KERN_SOH) else fmt
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def pr_emerg(fmt: str, *args: Any) -> None:
     """``pr_emerg(fmt, ...)``"""
     printk(KERN_EMERG + fmt, *args)
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def pr_crit(fmt: str, *args: Any) -> None:
     """``pr_crit(fmt, ...)``"""
     printk(KERN_CRIT + fmt, *args)
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def pr_err(fmt: str, *args: Any) -> None:
     """``pr_err(fmt, ...)``"""
     printk(KERN_ERR + fmt, *args)
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def pr_warn(fmt: str, *args: Any) -> None:
     """``pr_warn(fmt, ...)``"""
     printk(KERN_WARNING + fmt, *args)
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def pr_notice(fmt: str, *args: Any) -> None:
     """``pr_notice(fmt, ...)``"""
     printk(KERN_NOTICE + fmt, *args)
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def pr_info(fmt: str, *args: Any) -> None:
     """``pr_info(fmt, ...)``"""
     printk(KERN_INFO + fmt, *args)
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def pr_cont(fmt: str, *args: Any) -> None:
     """``pr_cont(fmt, ...)``: goes on with the last line if that has not ended."""
     printk(KERN_CONT + fmt, *args)
 
 
-@dup("include/linux/printk.h")
+@dup(P)
 def pr_debug(fmt: str, *args: Any) -> None:
     """``pr_debug(fmt, ...)``: as with DYNAMIC_DEBUG off."""
 
 
-@custom("include/linux/printk.h", "pr_warn_once", "once for each machine")
+@custom(P, "pr_warn_once", "once for each machine")
 def pr_warn_once(fmt: str, *args: Any) -> None:
     """``pr_warn_once(fmt, ...)``"""
     once = this.machine.log.once
@@ -111,8 +113,4 @@ def DO_ONCE_LITE_IF(condition: bool, func: Any, *args: Any) -> bool:
     return condition
 
 
-names("custom", "include/linux/printk.h", "VaFormat", "vsprintf", how="C formats and arguments as Python objects")
-
-__all__ = ["DO_ONCE_LITE_IF", "KERN_ALERT", "KERN_CONT", "KERN_CRIT", "KERN_DEBUG", "KERN_DEFAULT", "KERN_EMERG", "KERN_ERR", "KERN_INFO", "KERN_NOTICE",
-           "KERN_SOH", "KERN_WARNING", "VaFormat", "__printf", "pr_cont", "pr_crit", "pr_debug", "pr_emerg", "pr_err", "pr_info", "pr_notice", "pr_warn", "pr_warn_once", "printk",
-           "printk_get_level", "printk_skip_level", "vsprintf"]
+names("custom", P, "VaFormat", "vsprintf", how="C formats and arguments as Python objects")

@@ -2,15 +2,17 @@
 """Pressure stall information (include/linux/psi.h)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import stub
+from kemu.linux.port.honesty import stub
 from kemu.linux.types import Ref
 
+P = "include/linux/psi.h"
 
-@stub("include/linux/psi.h", how="no pressure is accounted")
+
+@stub(P, how="no pressure is accounted")
 def psi_memstall_enter(flags: Ref) -> None:
     """``void psi_memstall_enter(unsigned long *flags)``"""
 
 
-@stub("include/linux/psi.h", how="no pressure is accounted")
+@stub(P, how="no pressure is accounted")
 def psi_memstall_leave(flags: Ref) -> None:
     """``void psi_memstall_leave(unsigned long *flags)``"""

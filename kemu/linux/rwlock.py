@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom
+from kemu.linux.port.honesty import custom
 from kemu.machine.current import this
 from kemu.machine.splat import KernelBug, caller_function
+
+P = "include/linux/rwlock.h"
 
 HOW = "a lock held by another task is waited for, by this task it is a report"
 
@@ -30,7 +32,7 @@ def _spin(lock: rwlock_t, what: str) -> None:
     this.sched.relax(what)
 
 
-@custom("include/linux/rwlock.h", "read_lock", HOW)
+@custom(P, "read_lock", HOW)
 def read_lock(lock: rwlock_t) -> None:
     """``read_lock(lock)``"""
     if this.chooser is not None:
@@ -43,7 +45,7 @@ def read_lock(lock: rwlock_t) -> None:
         this.watch.lock("rwlock-read", lock)
 
 
-@custom("include/linux/rwlock.h", "read_unlock", "reports an unlock without a reader")
+@custom(P, "read_unlock", "reports an unlock without a reader")
 def read_unlock(lock: rwlock_t) -> None:
     """``read_unlock(lock)``"""
     if lock.readers <= 0:
@@ -55,7 +57,7 @@ def read_unlock(lock: rwlock_t) -> None:
         this.watch.unlock("rwlock-read", lock)
 
 
-@custom("include/linux/rwlock.h", "write_lock", HOW)
+@custom(P, "write_lock", HOW)
 def write_lock(lock: rwlock_t) -> None:
     """``write_lock(lock)``"""
     if this.chooser is not None:
@@ -68,7 +70,7 @@ def write_lock(lock: rwlock_t) -> None:
         this.watch.lock("rwlock-write", lock)
 
 
-@custom("include/linux/rwlock.h", "write_unlock", "reports an unlock by a task that does not hold it")
+@custom(P, "write_unlock", "reports an unlock by a task that does not hold it")
 def write_unlock(lock: rwlock_t) -> None:
     """``write_unlock(lock)``"""
     if lock.writer is not this.task:

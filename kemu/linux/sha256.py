@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from kemu.linux.honesty import custom
-from kemu.linux.string import mem_read
+from kemu.linux.include.string import mem_read
+from kemu.linux.port.honesty import custom
+
+P = "include/crypto/sha2.h"
 
 SHA256_DIGEST_SIZE = 32
 _STEP = 1 << 20
 
 
-@custom("include/crypto/sha2.h", "sha256_ctx", "the state is the library's")
+@custom(P, "sha256_ctx", "the state is the library's")
 class sha256_ctx:
     """``struct sha256_ctx``"""
 
@@ -22,13 +24,13 @@ class sha256_ctx:
         self.hash: Any = None
 
 
-@custom("include/crypto/sha2.h", "sha256_init", "by a library")
+@custom(P, "sha256_init", "by a library")
 def sha256_init(ctx: sha256_ctx) -> None:
     """``void sha256_init(struct sha256_ctx *ctx)``"""
     ctx.hash = hashlib.sha256()
 
 
-@custom("include/crypto/sha2.h", "sha256_update", "bytes as well as an address")
+@custom(P, "sha256_update", "bytes as well as an address")
 def sha256_update(ctx: sha256_ctx, data: int | bytes, len_: int) -> None:
     """``void sha256_update(struct sha256_ctx *ctx, const u8 *data, size_t len)``: Context: any."""
     if isinstance(data, bytes):
@@ -38,14 +40,14 @@ def sha256_update(ctx: sha256_ctx, data: int | bytes, len_: int) -> None:
         ctx.hash.update(mem_read(data + at, min(_STEP, len_ - at)))
 
 
-@custom("include/crypto/sha2.h", "sha256_final", "gives the digest")
+@custom(P, "sha256_final", "gives the digest")
 def sha256_final(ctx: sha256_ctx) -> bytes:
     """``void sha256_final(struct sha256_ctx *ctx, u8 out[SHA256_DIGEST_SIZE])``"""
     out: bytes = ctx.hash.digest()
     return out
 
 
-@custom("include/crypto/sha2.h", "sha256", "gives the digest")
+@custom(P, "sha256", "gives the digest")
 def sha256(data: int, len_: int) -> bytes:
     """``void sha256(const u8 *data, size_t len, u8 out[SHA256_DIGEST_SIZE])``"""
     ctx = sha256_ctx()

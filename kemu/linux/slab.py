@@ -6,93 +6,41 @@ calls and by caches, which take the class where C takes a size.
 """
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from kemu.linux.include.gfp import GFP_KERNEL
+from kemu.linux.include.slab import (  # noqa: F401
+    SLAB_ACCOUNT,
+    SLAB_HWCACHE_ALIGN,
+    SLAB_PANIC,
+    SLAB_RECLAIM_ACCOUNT,
+    ZERO_SIZE_PTR,
+    KmemCache,
+    ObjArray,
+    kmalloc,
+    kmalloc_obj,
+    kmem_cache_alloc,
+    kmem_cache_create,
+    kmem_cache_zalloc,
+    kmemdup,
+    kstrdup,
+    kvmalloc,
+    kvmalloc_obj,
+    kvzalloc,
+    kvzalloc_obj,
+    kvzalloc_objs,
+    kzalloc,
+    kzalloc_obj,
+    kzalloc_objs,
+)
+from kemu.linux.mm.slab_common import kfree_sensitive, kmem_cache_destroy  # noqa: F401
+from kemu.linux.mm.slub import kfree, kmem_cache_free, kvfree  # noqa: F401
+from kemu.linux.mm.util import kmemdup_nul, kstrndup  # noqa: F401
+from kemu.linux.port.honesty import dup
+from kemu.machine.current import this
 
-from kemu.linux.gfp import __GFP_NOFAIL, __GFP_ZERO, GFP_KERNEL, might_alloc
-from kemu.linux.honesty import custom, dup, names
-from kemu.machine.current import NULL, this
-from kemu.machine.machine import should_fail
-
-SLAB_HWCACHE_ALIGN, SLAB_RECLAIM_ACCOUNT, SLAB_ACCOUNT, SLAB_PANIC = 0x2000, 0x20000, 0x4000000, 0x40000
-ZERO_SIZE_PTR = 16
-
-T = TypeVar("T")
-
-
-def _fails(gfp: int, what: str) -> bool:
-    """Attached only: scheduling point, atomic-context check and failslab."""
-    might_alloc(gfp)
-    return not gfp & __GFP_NOFAIL and should_fail("failslab", what)
-
-
-@dup("include/linux/slab.h")
-def kmalloc(size: int, gfp: int = GFP_KERNEL) -> int:
-    """``void *kmalloc(size_t size, gfp_t flags)``: an address, 0 on failure; bytes uninitialised unless __GFP_ZERO."""
-    if (this.chooser is not None or this.watch is not None) and _fails(gfp, "kmalloc"):
-        return 0
-    return this.machine.slab.kmalloc(size, bool(gfp & __GFP_ZERO))
-
-
-@dup("include/linux/slab.h")
-def kzalloc(size: int, gfp: int = GFP_KERNEL) -> int:
-    """``void *kzalloc(size_t size, gfp_t flags)``"""
-    return kmalloc(size, gfp | __GFP_ZERO)
-
-
-kvmalloc, kvzalloc = kmalloc, kzalloc
-names("dup", "include/linux/slab.h", "kvmalloc", "kvzalloc")
+P = "include/linux/slab.h"
 
 
-@custom("include/linux/slab.h", "kzalloc_obj", "a Python object of the class, zeroed as its constructor does")
-def kzalloc_obj(cls: Callable[[], T], gfp: int = GFP_KERNEL) -> T:
-    """``kzalloc_obj(*p, gfp)``: a new zeroed structure, None on failure."""
-    if (this.chooser is not None or this.watch is not None) and _fails(gfp, "kzalloc_obj"):
-        return NULL             # type: ignore[no-any-return]
-    obj = cls()
-    if this.watch is not None:
-        this.watch.alloc("slab", obj, 0)
-    return obj
-
-
-kmalloc_obj = kvzalloc_obj = kvmalloc_obj = kzalloc_obj
-names("custom", "include/linux/slab.h", "kmalloc_obj", "kvzalloc_obj", "kvmalloc_obj", how="as kzalloc_obj")
-
-
-@custom("include/linux/slab.h", "kzalloc_objs", "a Python list of None (pointers) or of structures")
-def kzalloc_objs(cls: Callable[[], Any] | None, nr: int, gfp: int = GFP_KERNEL) -> Any:
-    """``kzalloc_objs(*p, nr, gfp)``: a list; ``cls`` None for an array of pointers. None on failure."""
-    if (this.chooser is not None or this.watch is not None) and _fails(gfp, "kzalloc_objs"):
-        return None
-    obj = ObjArray([None] * nr if cls is None else [cls() for _ in range(nr)])
-    if this.watch is not None:
-        this.watch.alloc("slab", obj, 0)
-    return obj
-
-
-kvzalloc_objs = kzalloc_objs
-names("custom", "include/linux/slab.h", "kvzalloc_objs", how="as kzalloc_objs")
-
-
-@custom("include/linux/slab.h", "T *array", "an allocated array: a list that can be freed")
-class ObjArray(list[Any]):
-    """What :func:`kzalloc_objs` gives."""
-
-    __hash__ = object.__hash__      # type: ignore[assignment]
-
-
-@custom("mm/slub.c", "kfree", "the machine's slab allocator")
-def kfree(p: Any) -> None:
-    """``void kfree(const void *p)``: an address or an object; NULL is fine."""
-    if not p and (p is None or type(p) is int):
-        return
-    if type(p) is int:
-        this.machine.slab.kfree(p)
-    elif this.watch is not None:
-        this.watch.free("slab", p)
-
-
-@dup("include/linux/slab.h")
+@dup(P)
 def krealloc(p: int, new_size: int, gfp: int = GFP_KERNEL) -> int:
     """``void *krealloc(const void *p, size_t new_size, gfp_t flags)``: 0 on failure, and then ``p`` is as it was."""
     new = kmalloc(new_size, gfp)
@@ -100,114 +48,3 @@ def krealloc(p: int, new_size: int, gfp: int = GFP_KERNEL) -> int:
         this.mem.copy(new, p, min(new_size, this.machine.slab.live[p].size))
         kfree(p)
     return new
-
-
-kvfree = kfree_sensitive = kfree
-names("custom", "mm/slub.c", "kvfree", how="as kfree(), which takes every kind of memory")
-names("custom", "mm/slab_common.c", "kfree_sensitive", how="as kfree(): the bytes are poisoned, not zeroed")
-
-
-@custom("include/linux/slab.h", "kmem_cache", "objects are Python objects of cls, or buffers if cls is a size")
-class KmemCache:
-    """``struct kmem_cache``"""
-
-    __slots__ = ("cls", "ctor", "name", "live")
-
-    def __init__(self, name: str, cls: Any, ctor: Callable[[Any], None] | None):
-        self.name = name
-        self.cls = cls
-        self.ctor = ctor
-        self.live = 0
-
-
-@dup("include/linux/slab.h")
-def kmem_cache_create(name: str, cls: Any, align: int = 0, flags: int = 0, ctor: Callable[[Any], None] | None = None) -> KmemCache:
-    """``struct kmem_cache *kmem_cache_create(name, size, align, flags, ctor)``: None on failure."""
-    if this.chooser is not None and not flags & SLAB_PANIC and _fails(GFP_KERNEL, "kmem_cache_create"):
-        return NULL         # type: ignore[no-any-return]    # with SLAB_PANIC a kernel does not come up: nothing to explore
-    cache = KmemCache(name, cls, ctor)
-    if this.watch is not None:
-        this.watch.alloc("kmem_cache", cache, 0)
-    return cache
-
-
-@dup("include/linux/slab.h")
-def kmem_cache_alloc(cache: KmemCache, gfp: int = GFP_KERNEL) -> Any:
-    """``void *kmem_cache_alloc(struct kmem_cache *s, gfp_t flags)``: None (0 for buffers) on failure."""
-    cls = cache.cls
-    if type(cls) is int:
-        return kmalloc(cls, gfp)
-    if (this.chooser is not None or this.watch is not None) and _fails(gfp, cache.name):
-        return None
-    obj = cls()
-    if cache.ctor is not None:
-        cache.ctor(obj)
-    cache.live += 1
-    if this.watch is not None:
-        this.watch.alloc(cache.name, obj, 0)
-    return obj
-
-
-@dup("include/linux/slab.h")
-def kmem_cache_zalloc(cache: KmemCache, gfp: int = GFP_KERNEL) -> Any:
-    """``void *kmem_cache_zalloc(struct kmem_cache *s, gfp_t flags)``"""
-    return kmem_cache_alloc(cache, gfp | __GFP_ZERO)
-
-
-@custom("mm/slub.c", "kmem_cache_free", "the machine's slab allocator")
-def kmem_cache_free(cache: KmemCache, obj: Any) -> None:
-    """``void kmem_cache_free(struct kmem_cache *s, void *objp)``"""
-    if type(obj) is int:
-        kfree(obj)
-        return
-    cache.live -= 1
-    if this.watch is not None:
-        this.watch.free(cache.name, obj)
-
-
-@custom("mm/slab_common.c", "kmem_cache_destroy", "the machine's slab allocator")
-def kmem_cache_destroy(cache: KmemCache | None) -> None:
-    """``void kmem_cache_destroy(struct kmem_cache *s)``: warns about objects that are left."""
-    if cache is None:
-        return
-    if cache.live:
-        from kemu.linux.printk import pr_err
-
-        pr_err("kmem_cache_destroy %s: Slab cache still has objects when called\n", cache.name)
-    if this.watch is not None:
-        this.watch.free("kmem_cache", cache)
-
-
-@dup("include/linux/string.h")
-def kmemdup(src: int, n: int, gfp: int = GFP_KERNEL) -> int:
-    """``void *kmemdup(const void *src, size_t len, gfp_t gfp)``"""
-    p = kmalloc(n, gfp)
-    if p:
-        this.mem.copy(p, src, n)
-    return p
-
-
-@dup("mm/util.c")
-def kmemdup_nul(s: int, n: int, gfp: int = GFP_KERNEL) -> int:
-    """``char *kmemdup_nul(const char *s, size_t len, gfp_t gfp)``: len bytes and a NUL."""
-    p = kmalloc(n + 1, gfp)
-    if p:
-        this.mem.copy(p, s, n)
-        this.mem.st8(p + n, 0)
-    return p
-
-
-@dup("mm/util.c")
-def kstrndup(s: int, maxlen: int, gfp: int = GFP_KERNEL) -> int:
-    """``char *kstrndup(const char *s, size_t max, gfp_t gfp)``"""
-    from kemu.linux.string import strnlen
-
-    return kmemdup_nul(s, strnlen(s, maxlen), gfp)
-
-
-@custom("include/linux/string.h", "kstrdup", "strings that never meet the disk are Python str")
-def kstrdup(s: str, gfp: int = GFP_KERNEL) -> str:
-    """``char *kstrdup(const char *s, gfp_t gfp)``: None on failure or for None."""
-    if s is None or ((this.chooser is not None) and _fails(gfp, "kstrdup")):
-        return NULL             # type: ignore[no-any-return]
-    return s

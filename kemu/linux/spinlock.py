@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom, dup, names
+from kemu.linux.port.honesty import custom, dup, names
 from kemu.machine.current import this
 from kemu.machine.splat import KernelBug, caller_function
+
+P = "include/linux/spinlock.h"
 
 
 @dup("include/linux/spinlock_types.h")
@@ -24,7 +26,7 @@ class spinlock_t:
         self.name = name
 
 
-@custom("include/linux/spinlock.h", "spin_lock", "a lock held by another task is waited for, by this task it is a report")
+@custom(P, "spin_lock", "a lock held by another task is waited for, by this task it is a report")
 def spin_lock(lock: spinlock_t) -> None:
     """``void spin_lock(spinlock_t *lock)``"""
     if this.chooser is not None:
@@ -41,7 +43,7 @@ def spin_lock(lock: spinlock_t) -> None:
         this.watch.lock("spinlock", lock)
 
 
-@custom("include/linux/spinlock.h", "spin_unlock", "reports an unlock by a task that does not hold it")
+@custom(P, "spin_unlock", "reports an unlock by a task that does not hold it")
 def spin_unlock(lock: spinlock_t) -> None:
     """``void spin_unlock(spinlock_t *lock)``"""
     task = this.task
@@ -54,7 +56,7 @@ def spin_unlock(lock: spinlock_t) -> None:
         this.watch.unlock("spinlock", lock)
 
 
-@custom("include/linux/spinlock.h", "spin_trylock", "knows who holds it")
+@custom(P, "spin_trylock", "knows who holds it")
 def spin_trylock(lock: spinlock_t) -> bool:
     """``int spin_trylock(spinlock_t *lock)``"""
     if this.chooser is not None:
@@ -74,11 +76,14 @@ def spin_lock_init(lock: spinlock_t) -> None:
     lock.owner = None
 
 
-@dup("include/linux/spinlock.h")
+@dup(P)
 def spin_is_locked(lock: spinlock_t) -> bool:
     """``int spin_is_locked(spinlock_t *lock)``"""
     return lock.owner is not None
 
 
 spin_lock_irq, spin_unlock_irq, spin_lock_bh, spin_unlock_bh = spin_lock, spin_unlock, spin_lock, spin_unlock
-names("custom", "include/linux/spinlock.h", "spin_lock_irq", "spin_unlock_irq", "spin_lock_bh", "spin_unlock_bh", how="as spin_lock; there are no interrupts")
+
+
+names("custom", P, "spin_lock_irq", "spin_unlock_irq", "spin_lock_bh", "spin_unlock_bh",
+      how="as spin_lock; there are no interrupts")

@@ -2,14 +2,16 @@
 """File system statistics (include/linux/statfs.h)."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.port.honesty import custom, dup
+
+P = "include/linux/statfs.h"
 
 ST_RDONLY, ST_NOSUID, ST_NODEV, ST_NOEXEC = 0x0001, 0x0002, 0x0004, 0x0008
 ST_SYNCHRONOUS, ST_VALID, ST_MANDLOCK, ST_NOATIME = 0x0010, 0x0020, 0x0040, 0x0400
 ST_NODIRATIME, ST_RELATIME, ST_NOSYMFOLLOW = 0x0800, 0x1000, 0x2000
 
 
-@dup("include/linux/statfs.h")
+@dup(P)
 class kstatfs:
     """``struct kstatfs``; ``f_fsid`` is a pair of u32."""
 
@@ -25,13 +27,13 @@ class kstatfs:
         self.f_fsid = (0, 0)
 
 
-@dup("include/linux/statfs.h")
+@dup(P)
 def u64_to_fsid(v: int) -> tuple[int, int]:
     """``__kernel_fsid_t u64_to_fsid(u64 v)``"""
     return v & 0xFFFF_FFFF, (v >> 32) & 0xFFFF_FFFF
 
 
-@custom("include/linux/statfs.h", "uuid_to_fsid", "the 16 bytes are Python bytes")
+@custom(P, "uuid_to_fsid", "the 16 bytes are Python bytes")
 def uuid_to_fsid(uuid: bytes) -> tuple[int, int]:
     """``__kernel_fsid_t uuid_to_fsid(__u8 *uuid)``: the two halves folded together."""
     return u64_to_fsid(int.from_bytes(uuid[:8], "little") ^ int.from_bytes(uuid[8:16], "little"))

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
-from kemu.linux.percpu_rwsem import percpu_rw_semaphore
+from kemu.linux.bug import WARN_ON
+from kemu.linux.include.string import mem_read
+from kemu.linux.percpu_rwsem import percpu_down_read, percpu_down_read_trylock, percpu_rw_semaphore, percpu_up_read
+from kemu.linux.port.honesty import custom, dup
 from kemu.linux.spinlock import spinlock_t
 from kemu.linux.time64 import TIME64_MAX, TIME64_MIN
 from kemu.linux.uuid import UUID_SIZE, uuid_t
 from kemu.machine.sched import WaitQueue
+
+P = "include/linux/fs/super.h"
 
 # sb->s_flags
 SB_RDONLY, SB_NOSUID, SB_NODEV, SB_NOEXEC, SB_SYNCHRONOUS = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
 SB_MANDLOCK, SB_DIRSYNC, SB_NOATIME, SB_NODIRATIME = 1 << 6, 1 << 7, 1 << 10, 1 << 11
 SB_SILENT, SB_POSIXACL, SB_INLINECRYPT, SB_KERNMOUNT, SB_I_VERSION, SB_LAZYTIME = 1 << 15, 1 << 16, 1 << 17, 1 << 22, 1 << 23, 1 << 25
 SB_DEAD, SB_DYING, SB_FORCE, SB_NOSEC, SB_BORN, SB_ACTIVE, SB_NOUSER = 1 << 21, 1 << 24, 1 << 27, 1 << 28, 1 << 29, 1 << 30, 1 << 31
+
 # sb->s_iflags
 SB_I_CGROUPWB, SB_I_NOEXEC, SB_I_NODEV, SB_I_STABLE_WRITES = 0x1, 0x2, 0x4, 0x8
 SB_I_RESTRICTED_VARIANT, SB_I_UNTRUSTED_MOUNTER = 0x10, 0x40
@@ -138,18 +143,16 @@ class SuperBlock:
         return f"<superblock {self.s_type.name if self.s_type else '?'} {self.s_id} active:{self.s_active} passive:{self.s_passive}>"
 
 
-@dup("include/linux/fs/super.h")
+@dup(P)
 def sb_rdonly(sb: SuperBlock) -> bool:
     """``bool sb_rdonly(const struct super_block *sb)``"""
     return bool(sb.s_flags & SB_RDONLY)
 
 
-@custom("include/linux/fs/super.h", "super_set_uuid", "takes an address in kernel memory or bytes")
+@custom(P, "super_set_uuid", "takes an address in kernel memory or bytes")
 def super_set_uuid(sb: SuperBlock, uuid: int | bytes, length: int) -> None:
     """``void super_set_uuid(struct super_block *sb, const u8 *uuid, unsigned len)``"""
     if isinstance(uuid, int):
-        from kemu.linux.string import mem_read
-
         uuid = mem_read(uuid, length)
     length = min(length, UUID_SIZE)
     sb.s_uuid_len = length
@@ -165,8 +168,6 @@ def super_set_sysfs_name_bdev(sb: SuperBlock) -> None:
 @dup("include/linux/fs.h")
 def super_set_sysfs_name_uuid(sb: SuperBlock) -> None:
     """``void super_set_sysfs_name_uuid(struct super_block *sb)``"""
-    from kemu.linux.bug import WARN_ON
-
     WARN_ON(sb.s_uuid_len != UUID_SIZE)
     sb.s_sysfs_name = str(sb.s_uuid)
 
@@ -177,10 +178,19 @@ def super_set_sysfs_name_id(sb: SuperBlock) -> None:
     sb.s_sysfs_name = sb.s_id
 
 
-__all__ = ["SB_ACTIVE", "SB_BORN", "SB_DEAD", "SB_DIRSYNC", "SB_DYING", "SB_FORCE", "SB_INLINECRYPT", "SB_I_ALLOW_HSM",
-           "SB_I_CGROUPWB", "SB_I_NODEV", "SB_I_NOEXEC", "SB_I_NOIDMAP", "SB_I_NOUMASK", "SB_I_NO_DATA_INTEGRITY",
-           "SB_I_PERSB_BDI", "SB_I_RESTRICTED_VARIANT", "SB_I_RETIRED", "SB_I_SKIP_SYNC", "SB_I_STABLE_WRITES",
-           "SB_I_TS_EXPIRY_WARNED", "SB_I_UNTRUSTED_MOUNTER", "SB_I_VERSION", "SB_KERNMOUNT", "SB_LAZYTIME", "SB_MANDLOCK",
-           "SB_NOATIME", "SB_NODEV", "SB_NODIRATIME", "SB_NOEXEC", "SB_NOSEC", "SB_NOSUID", "SB_NOUSER", "SB_POSIXACL",
-           "SB_RDONLY", "SB_SILENT", "SB_SYNCHRONOUS", "SuperBlock", "sb_rdonly", "super_operations",
-           "super_set_sysfs_name_bdev", "super_set_sysfs_name_id", "super_set_sysfs_name_uuid", "super_set_uuid"]
+@dup(P)
+def sb_start_write(sb: SuperBlock) -> None:
+    """``void sb_start_write(struct super_block *sb)``. Context: may sleep."""
+    percpu_down_read(sb.s_writers)
+
+
+@dup(P)
+def sb_start_write_trylock(sb: SuperBlock) -> bool:
+    """``bool sb_start_write_trylock(struct super_block *sb)``"""
+    return percpu_down_read_trylock(sb.s_writers)
+
+
+@dup(P)
+def sb_end_write(sb: SuperBlock) -> None:
+    """``void sb_end_write(struct super_block *sb)``"""
+    percpu_up_read(sb.s_writers)

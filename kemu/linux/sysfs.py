@@ -2,81 +2,17 @@
 """Files in sysfs (include/linux/sysfs.h): binary attributes below a kobject, without a mounted sysfs."""
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from kemu.linux.drivers.base.firmware import firmware_init  # noqa: F401
+from kemu.linux.fs.sysfs.file import g as file_g
+from kemu.linux.fs.sysfs.file import sysfs_bin_attr_simple_read, sysfs_create_bin_file, sysfs_files  # noqa: F401
+from kemu.linux.include.kobject import kobject
+from kemu.linux.include.sysfs import bin_attribute  # noqa: F401
+from kemu.linux.port.honesty import custom
 
-from kemu.linux.bug import WARN_ON
-from kemu.linux.errno import EEXIST, EINVAL, ENOMEM
-from kemu.linux.honesty import custom, dup
-from kemu.linux.kobject import kobject
-from kemu.linux.printk import pr_warn
-from kemu.linux.statics import statics
-from kemu.machine.current import this
-from kemu.machine.machine import should_fail
-
-g = statics(files={}, firmware_kobj=None)
+P = "include/linux/firmware.h"
 
 
-@dup("include/linux/sysfs.h")
-class bin_attribute:
-    """``struct bin_attribute``: ``private`` is an address for sysfs_bin_attr_simple_read()."""
-
-    __slots__ = ("mode", "name", "private", "read", "size")
-
-    def __init__(self, name: str, mode: int, read: Callable[[bin_attribute, int, int], bytes] | None = None, size: int = 0):
-        self.name = name
-        self.mode = mode
-        self.read = read
-        self.size = size
-        self.private: Any = 0
-
-
-@custom("include/linux/firmware.h", "firmware_kobj", "made by driver_init() of the machine's boot")
+@custom(P, "firmware_kobj", "made by driver_init() of the machine's boot")
 def firmware_kobj() -> kobject:
     """``firmware_kobj``: None before driver_init()."""
-    return g.firmware_kobj          # type: ignore[no-any-return]
-
-
-@custom("drivers/base/firmware.c", "firmware_init", "the kobject only")
-def firmware_init() -> int:
-    """``int firmware_init(void)``: makes /sys/firmware."""
-    k = kobject()
-    k.name = "firmware"
-    k.refs = 1
-    g.firmware_kobj = k
-    return 0
-
-
-@dup("fs/sysfs/file.c")
-def sysfs_create_bin_file(kobj: kobject | None, attr: bin_attribute) -> int:
-    """``int sysfs_create_bin_file(struct kobject *kobj, const struct bin_attribute *attr)``
-
-    Return: 0; -EINVAL without a kobject; -EEXIST with a splat for a name that is taken; -ENOMEM.
-    """
-    if WARN_ON(kobj is None or attr is None):
-        return -EINVAL
-    assert kobj is not None
-    if this.chooser is not None and should_fail("failslab", "sysfs_create_bin_file"):
-        return -ENOMEM
-    path = f"/sys/{kobj.name}/{attr.name}"
-    if path in g.files:
-        pr_warn("sysfs: cannot create duplicate filename '/%s/%s'\n", kobj.name, attr.name)
-        return -EEXIST
-    g.files[path] = attr
-    for r in this.machine.regions:
-        if isinstance(attr.private, int) and r.contains(attr.private):
-            r.exported = True
-    return 0
-
-
-@dup("fs/sysfs/file.c")
-def sysfs_bin_attr_simple_read(attr: bin_attribute, off: int, count: int) -> bytes:
-    """``ssize_t sysfs_bin_attr_simple_read(file, kobj, attr, buf, off, count)``: the bytes that a reader gets."""
-    n = max(min(count, attr.size - off), 0)
-    return this.mem.give(attr.private + off, n) if n else b""
-
-
-@custom("fs/sysfs/file.c", "", "what a reader of sysfs would find, by path")
-def sysfs_files() -> dict[str, bin_attribute]:
-    """Every file that was made, by its path below /sys."""
-    return dict(g.files)
+    return file_g.firmware_kobj          # type: ignore[no-any-return]

@@ -1,37 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Work that a task does for itself before it returns to user space (include/linux/task_work.h, kernel/task_work.c)."""
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
-
-from kemu.linux.errno import ESRCH
-from kemu.linux.honesty import custom
-from kemu.linux.sched import cond_resched
-from kemu.machine.current import this
-from kemu.machine.sched import Task
-
-TWA_NONE, TWA_RESUME, TWA_SIGNAL = range(3)
-
-
-@custom("kernel/task_work.c", "task_work_add", "takes the function and its argument instead of a callback_head")
-def task_work_add(task: Task, func: Callable[[Any], None], arg: Any, notify: int = TWA_RESUME) -> int:
-    """``int task_work_add(struct task_struct *task, struct callback_head *work, enum task_work_notify_mode notify)``
-
-    Return: 0, or -ESRCH if the task is dead.
-    """
-    if task.state == "dead":
-        return -ESRCH
-    task.task_works.append((func, arg))
-    return 0
-
-
-@custom("kernel/task_work.c", "task_work_run", "nobody cancels work: pi_lock, which waits for task_work_cancel_match(), is not taken")
-def task_work_run() -> None:
-    """``void task_work_run(void)``: the current task's work, the newest first, then what that has added. Context: may sleep."""
-    task = this.task
-    while task.task_works:
-        works, task.task_works = task.task_works, []
-        for func, arg in reversed(works):
-            func(arg)
-            cond_resched()
+from kemu.linux.include.task_work import TWA_NONE, TWA_RESUME, TWA_SIGNAL  # noqa: F401
+from kemu.linux.kernel.task_work import task_work_add, task_work_run  # noqa: F401

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.port.honesty import custom, dup
 from kemu.machine.current import this
+
+P = "include/linux/time64.h"
 
 NSEC_PER_SEC = 1_000_000_000
 TIME64_MAX = (1 << 63) - 1
@@ -13,7 +15,7 @@ TIME64_MIN = -(1 << 63)
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
 
 
-@custom("include/linux/time64.h", "timespec64", "immutable: assignment is C's assignment of the structure")
+@custom(P, "timespec64", "immutable: assignment is C's assignment of the structure")
 class timespec64(NamedTuple):
     """``struct timespec64``"""
 
@@ -21,13 +23,13 @@ class timespec64(NamedTuple):
     tv_nsec: int = 0
 
 
-@dup("include/linux/time64.h")
+@dup(P)
 def timespec64_equal(a: timespec64, b: timespec64) -> bool:
     """``int timespec64_equal(const struct timespec64 *a, const struct timespec64 *b)``"""
     return a == b
 
 
-@dup("include/linux/time64.h")
+@dup(P)
 def timespec64_compare(lhs: timespec64, rhs: timespec64) -> int:
     """``int timespec64_compare(const struct timespec64 *lhs, const struct timespec64 *rhs)``"""
     return (lhs > rhs) - (lhs < rhs)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom
+from kemu.linux.port.honesty import custom
 from kemu.machine.current import this
 
+P = "include/linux/tracepoint.h"
 
-@custom("include/linux/tracepoint.h", "TRACE_EVENT", "one function for all events")
+
+@custom(P, "TRACE_EVENT", "one function for all events")
 def trace(name: str, **facts: Any) -> None:
     """``trace_<name>(...)``. On hot paths test ``this.watch is not None`` before calling."""
     if this.watch is not None:

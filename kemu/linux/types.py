@@ -7,83 +7,83 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom, dup, names
-from kemu.machine.current import NULL, arch, this
+from kemu.linux.port.honesty import custom, dup, names
+from kemu.machine.current import NULL, arch, this  # noqa: F401
+
+P = "include/linux/types.h"
 
 U8_MAX, U16_MAX, U32_MAX, U64_MAX = 0xFF, 0xFFFF, 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF
 INT_MAX, LLONG_MAX, ULLONG_MAX = 0x7FFF_FFFF, 0x7FFF_FFFF_FFFF_FFFF, U64_MAX
 UINT_MAX = U32_MAX
 
 
-@dup("include/linux/types.h")
+@dup(P)
 def u8(x: int) -> int:
     """``(u8)x``"""
     return x & 0xFF
 
 
-@dup("include/linux/types.h")
+@dup(P)
 def u16(x: int) -> int:
     """``(u16)x``"""
     return x & 0xFFFF
 
 
-@dup("include/linux/types.h")
+@dup(P)
 def u32(x: int) -> int:
     """``(u32)x``"""
     return x & 0xFFFF_FFFF
 
 
-@dup("include/linux/types.h")
+@dup(P)
 def u64(x: int) -> int:
     """``(u64)x``"""
     return x & 0xFFFF_FFFF_FFFF_FFFF
 
 
-@dup("include/linux/types.h")
+@dup(P)
 def s8(x: int) -> int:
     """``(s8)x``"""
     return ((x + 0x80) & 0xFF) - 0x80
 
 
-@dup("include/linux/types.h")
+@dup(P)
 def s16(x: int) -> int:
     """``(s16)x``"""
     return ((x + 0x8000) & 0xFFFF) - 0x8000
 
 
-@dup("include/linux/types.h")
+@dup(P)
 def s32(x: int) -> int:
     """``(s32)x``, also ``(int)x``"""
     return ((x + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
 
 
-@dup("include/linux/types.h")
+@dup(P)
 def s64(x: int) -> int:
     """``(s64)x``"""
     return ((x + 0x8000_0000_0000_0000) & 0xFFFF_FFFF_FFFF_FFFF) - 0x8000_0000_0000_0000
 
 
 loff_t = s64
-names("dup", "include/linux/types.h", "loff_t")
 
 
-@dup("include/linux/types.h", "unsigned long")
+@dup(P, "unsigned long")
 def ulong(x: int) -> int:
     """``(unsigned long)x``: as wide as the machine's ``bits``."""
     return x & arch.ULONG_MAX
 
 
 size_t = pgoff_t = ulong
-names("dup", "include/linux/types.h", "size_t", "pgoff_t")
 
 
-@dup("include/linux/types.h")
+@dup(P)
 def sector_t(x: int) -> int:
     """``(sector_t)x``: 64 bits everywhere."""
     return x & 0xFFFF_FFFF_FFFF_FFFF
 
 
-@custom("include/linux/types.h", "T *", "an out-parameter's cell: read and written through .v")
+@custom(P, "T *", "an out-parameter's cell: read and written through .v")
 class Ref:
     """The address of a scalar or of a pointer variable: ``nid = Ref(0); f(nid); nid.v``."""
 
@@ -96,7 +96,7 @@ class Ref:
         return f"Ref({self.v!r})"
 
 
-@custom("include/linux/types.h", "&obj->field", "a field's address: read and written through .v")
+@custom(P, "&obj->field", "a field's address: read and written through .v")
 class FieldPtr(Ref):
     """What :func:`ptr_to` gives."""
 
@@ -115,7 +115,7 @@ class FieldPtr(Ref):
         setattr(self.obj, self.field, value)
 
 
-@custom("include/linux/types.h", "&obj->field", "a FieldPtr")
+@custom(P, "&obj->field", "a FieldPtr")
 def ptr_to(obj: Any, field: str) -> FieldPtr:
     """``&obj->field``"""
     return FieldPtr(obj, field)
@@ -138,8 +138,6 @@ class list_head:
         self.container = container
 
 
-names("dup", "include/linux/types.h", "list_head")
-
-__all__ = ["FieldPtr", "INT_MAX", "LLONG_MAX", "NULL", "Ref", "U16_MAX", "U32_MAX", "U64_MAX", "U8_MAX", "UINT_MAX", "ULLONG_MAX", "arch",
-           "container_of", "list_head", "loff_t", "pgoff_t", "ptr_to", "s16", "s32", "s64", "s8", "sector_t", "size_t", "this", "u16", "u32",
-           "u64", "u8", "ulong"]
+names("dup", P, "loff_t")
+names("dup", P, "size_t", "pgoff_t")
+names("dup", P, "list_head")

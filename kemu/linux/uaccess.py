@@ -2,12 +2,14 @@
 """Copying to user space (include/linux/uaccess.h). A user pointer is a writable Python buffer; what lies behind its end is not mapped."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom
+from kemu.linux.port.honesty import custom
 from kemu.machine.current import this
 from kemu.machine.machine import should_fail
 
+P = "include/linux/uaccess.h"
 
-@custom("include/linux/uaccess.h", "copy_to_user", "the user pointer is a Python buffer, which its copy fills from the start")
+
+@custom(P, "copy_to_user", "the user pointer is a Python buffer, which its copy fills from the start")
 def copy_to_user(to: bytearray | memoryview, from_: int, n: int) -> int:
     """``unsigned long copy_to_user(void __user *to, const void *from, unsigned long n)``
 
@@ -20,7 +22,7 @@ def copy_to_user(to: bytearray | memoryview, from_: int, n: int) -> int:
     return n - fits
 
 
-@custom("include/linux/uaccess.h", "clear_user", "the user pointer is a Python buffer")
+@custom(P, "clear_user", "the user pointer is a Python buffer")
 def clear_user(to: bytearray | memoryview, n: int) -> int:
     """``unsigned long clear_user(void __user *to, unsigned long n)``: bytes that could not be cleared."""
     if should_fail("fail_usercopy", "clear_user"):

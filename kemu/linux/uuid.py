@@ -2,13 +2,15 @@
 """UUIDs (include/linux/uuid.h). A ``uuid_t`` is 16 bytes in ``.b``."""
 from __future__ import annotations
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.port.honesty import custom, dup
+
+P = "include/linux/uuid.h"
 
 UUID_SIZE = 16
 UUID_STRING_LEN = 36
 
 
-@custom("include/linux/uuid.h", "uuid_t", "b is Python bytes")
+@custom(P, "uuid_t", "b is Python bytes")
 class uuid_t:
     """``uuid_t``"""
 
@@ -23,13 +25,13 @@ class uuid_t:
         return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
 
 
-@dup("include/linux/uuid.h")
+@dup(P)
 def uuid_is_null(uuid: uuid_t) -> bool:
     """``bool uuid_is_null(const uuid_t *uuid)``"""
     return uuid.b == bytes(UUID_SIZE)
 
 
-@dup("include/linux/uuid.h")
+@dup(P)
 def uuid_equal(u1: uuid_t, u2: uuid_t) -> bool:
     """``bool uuid_equal(const uuid_t *u1, const uuid_t *u2)``"""
     return u1.b == u2.b

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kemu.linux.honesty import custom, dup, names
+from kemu.linux.port.honesty import custom, dup, names
 from kemu.machine.current import this
 from kemu.machine.sched import NSEC_PER_JIFFY, WaitQueue
 
+P = "include/linux/wait.h"
+
 WaitQueueHead = WaitQueue
 wait_queue_head_t = WaitQueue
-names("custom", "include/linux/wait.h", "wait_queue_head_t", "WaitQueueHead", how="a list of tasks; what it waits for has a name, for reports")
 
 
-@dup("include/linux/wait.h")
+@dup(P)
 def init_waitqueue_head(wq: WaitQueue) -> None:
     """``init_waitqueue_head(wq_head)``"""
     wq.tasks = []
 
 
-@custom("include/linux/wait.h", "wait_event", "the condition is a function")
+@custom(P, "wait_event", "the condition is a function")
 def wait_event(wq: WaitQueue, condition: Callable[[], object]) -> None:
     """``wait_event(wq_head, condition)``. Context: may sleep."""
     might_sleep("wait_event")
@@ -27,7 +28,7 @@ def wait_event(wq: WaitQueue, condition: Callable[[], object]) -> None:
         this.sched.block(wq)
 
 
-@custom("include/linux/wait.h", "wait_event_timeout", "the condition is a function")
+@custom(P, "wait_event_timeout", "the condition is a function")
 def wait_event_timeout(wq: WaitQueue, condition: Callable[[], object], timeout: int) -> int:
     """``wait_event_timeout(wq_head, condition, timeout)``: jiffies left (at least 1), 0 if it timed out with the condition false."""
     end = this.machine.clock.jiffies + timeout
@@ -39,14 +40,13 @@ def wait_event_timeout(wq: WaitQueue, condition: Callable[[], object], timeout: 
     return max(1, end - this.machine.clock.jiffies)
 
 
-@dup("include/linux/wait.h")
+@dup(P)
 def wake_up(wq: WaitQueue) -> None:
     """``wake_up(x)``: all waiters here are non-exclusive."""
     wq.wake()
 
 
 wake_up_all = wake_up
-names("dup", "include/linux/wait.h", "wake_up_all")
 
 
 @custom("include/linux/kernel.h", "might_sleep", "told to the watch, which knows the context")
@@ -54,3 +54,7 @@ def might_sleep(what: str = "") -> None:
     """``might_sleep()``"""
     if this.watch is not None:
         this.watch.event("might_sleep", what=what)
+
+
+names("custom", P, "wait_queue_head_t", "WaitQueueHead", how="a list of tasks; what it waits for has a name, for reports")
+names("dup", P, "wake_up_all")

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
-from kemu.linux.lzma_decode import microlzma_decode
+from kemu.linux.include.slab import kzalloc_obj
+from kemu.linux.mm.slub import kfree
+from kemu.linux.port.honesty import custom, dup
 from kemu.machine import hostlib
 from kemu.machine.cdefs import ffi_for
 from kemu.machine.current import NULL, this
 from kemu.machine.hostmodule import host_module
+
+P = "include/linux/xz.h"
 
 lzma = host_module("lzma", "MicroLZMA")
 
@@ -35,13 +38,12 @@ void lzma_end(lzma_stream *strm);
 """)
 _LZMA_OK, _LZMA_STREAM_END, _LZMA_DATA_ERROR = 0, 1, 9
 
-
 _SYSTEM = ("liblzma.so.5", "liblzma.dylib")
 
 
 def _names() -> tuple[str, ...]:
     try:
-        import _lzma
+        import _lzma  # noqa: PLC0415  (it may be missing)
     except ImportError:
         return _SYSTEM
     return (getattr(_lzma, "__file__", "liblzma.so.5"), *_SYSTEM)
@@ -50,7 +52,7 @@ def _names() -> tuple[str, ...]:
 _lib = hostlib.load(_ffi, _names(), "lzma_microlzma_decoder", "lzma_code", "lzma_end")
 
 
-@dup("include/linux/xz.h")
+@dup(P)
 class xz_buf:
     """``struct xz_buf``: ``in_`` and ``out`` are addresses."""
 
@@ -112,6 +114,8 @@ class _ByLiblzma:
             ret = int(_lib.lzma_code(s, 0))
             done = nout - s.avail_out == self.out_left
             if done:
+                from kemu.linux.lib.xz.xz_dec_lzma2 import microlzma_decode  # noqa: PLC0415  (loaded when such data comes)
+
                 self.seen.append(this.mem.load(b.in_ + b.in_pos, nin, "lzma"))
                 return _LZMA_STREAM_END if microlzma_decode(b"".join(self.seen), self.size, self.dict_size) is not None else _LZMA_DATA_ERROR
         elif last and done:
@@ -181,7 +185,7 @@ class _ByPython:
         return XZ_OK, n, len(out)
 
 
-@custom("include/linux/xz.h", "xz_dec_microlzma", "a decoder of the host for each stream")
+@custom(P, "xz_dec_microlzma", "a decoder of the host for each stream")
 class xz_dec_microlzma:
     """``struct xz_dec_microlzma``"""
 
@@ -193,25 +197,23 @@ class xz_dec_microlzma:
         self.comp_size = 0
 
 
-@custom("include/linux/xz.h", "xz_dec_microlzma_alloc", "the dictionary is not in emulated memory")
+@custom(P, "xz_dec_microlzma_alloc", "the dictionary is not in emulated memory")
 def xz_dec_microlzma_alloc(mode: int, dict_size: int) -> xz_dec_microlzma:
     """``struct xz_dec_microlzma *xz_dec_microlzma_alloc(enum xz_mode mode, uint32_t dict_size)``: None for a size outside 4 KiB..3 GiB, or on
     failure (failslab)."""
-    from kemu.linux.slab import kzalloc_obj
-
     if not 4096 <= dict_size <= 3 << 30:
         return NULL             # type: ignore[no-any-return]
     return kzalloc_obj(lambda: xz_dec_microlzma(dict_size))                        # type: ignore[no-any-return]
 
 
-@custom("lib/xz/xz_dec_lzma2.c", "xz_dec_microlzma_reset", "the host's decoder state")
+@custom(P, "xz_dec_microlzma_reset", "the host's decoder state")
 def xz_dec_microlzma_reset(s: xz_dec_microlzma, comp_size: int, uncomp_size: int, uncomp_size_is_exact: bool) -> None:
     """``void xz_dec_microlzma_reset(struct xz_dec_microlzma *s, uint32_t comp_size, uint32_t uncomp_size, int uncomp_size_is_exact)``"""
     s.comp_size = comp_size
     s.dec = (_ByLiblzma if _lib is not None else _ByPython)(comp_size, uncomp_size, bool(uncomp_size_is_exact), s.dict_size)
 
 
-@custom("include/linux/xz.h", "xz_dec_microlzma_run", "decoded by a library of the host; what would make no progress for ever is a data error")
+@custom(P, "xz_dec_microlzma_run", "decoded by a library of the host; what would make no progress for ever is a data error")
 def xz_dec_microlzma_run(s: xz_dec_microlzma, b: xz_buf) -> int:
     """``enum xz_ret xz_dec_microlzma_run(struct xz_dec_microlzma *s, struct xz_buf *b)``
 
@@ -229,10 +231,8 @@ def xz_dec_microlzma_run(s: xz_dec_microlzma, b: xz_buf) -> int:
     return XZ_DATA_ERROR
 
 
-@custom("lib/xz/xz_dec_lzma2.c", "xz_dec_microlzma_end", "the host's decoder state")
+@custom(P, "xz_dec_microlzma_end", "the host's decoder state")
 def xz_dec_microlzma_end(s: xz_dec_microlzma) -> None:
     """``void xz_dec_microlzma_end(struct xz_dec_microlzma *s)``"""
-    from kemu.linux.slab import kfree
-
     s.dec = None
     kfree(s)

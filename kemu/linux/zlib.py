@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.decompress.inflate_port import MISSING_END, Inflate
-from kemu.linux.honesty import custom
+from kemu.linux.lib.zlib_inflate.inftrees import MISSING_END, Inflate
+from kemu.linux.port.honesty import custom
 from kemu.machine.current import this
 from kemu.machine.hostmodule import host_module
+
+P = "include/linux/zlib.h"
 
 zlib = host_module("zlib", "DEFLATE")
 
@@ -17,7 +19,7 @@ Z_ERRNO, Z_STREAM_ERROR, Z_DATA_ERROR, Z_MEM_ERROR, Z_BUF_ERROR = -1, -2, -3, -4
 MAX_WBITS = 15
 
 
-@custom("include/linux/zlib.h", "z_stream", "the decoder's state is not in the workspace")
+@custom(P, "z_stream", "the decoder's state is not in the workspace")
 class z_stream_s:
     """``struct z_stream_s``: buffers are addresses."""
 
@@ -32,7 +34,7 @@ class z_stream_s:
         self.state: Any = None
 
 
-@custom("lib/zlib_inflate/inflate.c", "zlib_inflate_workspacesize", "the host's zlib")
+@custom(P, "zlib_inflate_workspacesize", "the host's zlib")
 def zlib_inflate_workspacesize() -> int:
     """``int zlib_inflate_workspacesize(void)``: bytes."""
     return 42312
@@ -73,7 +75,7 @@ class _State:
         return out, port.avail_in, rc == Z_STREAM_END
 
 
-@custom("include/linux/zlib.h", "zlib_inflateInit2", "decoded by the host's zlib")
+@custom(P, "zlib_inflateInit2", "decoded by the host's zlib")
 def zlib_inflateInit2(strm: z_stream_s, windowBits: int) -> int:
     """``int zlib_inflateInit2(z_streamp strm, int windowBits)``: negative for a stream without header. Return: Z_OK, Z_STREAM_ERROR."""
     if not strm.workspace:
@@ -82,7 +84,7 @@ def zlib_inflateInit2(strm: z_stream_s, windowBits: int) -> int:
     return Z_OK
 
 
-@custom("include/linux/zlib.h", "zlib_inflate", "decoded by the host's zlib")
+@custom(P, "zlib_inflate", "decoded by the host's zlib")
 def zlib_inflate(strm: z_stream_s, flush: int) -> int:
     """``int zlib_inflate(z_streamp strm, int flush)``
 
@@ -114,7 +116,7 @@ def zlib_inflate(strm: z_stream_s, flush: int) -> int:
     return Z_OK if out or strm.avail_in != n else Z_BUF_ERROR
 
 
-@custom("lib/zlib_inflate/inflate.c", "zlib_inflateEnd", "the host's zlib")
+@custom(P, "zlib_inflateEnd", "the host's zlib")
 def zlib_inflateEnd(strm: z_stream_s) -> int:
     """``int zlib_inflateEnd(z_streamp strm)``"""
     strm.state = None

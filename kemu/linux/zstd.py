@@ -6,11 +6,13 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from kemu.linux.honesty import custom, dup
+from kemu.linux.port.honesty import custom, dup
 from kemu.machine import hostlib
 from kemu.machine.cdefs import ffi_for
 from kemu.machine.current import NULL, this
 from kemu.machine.hostmodule import missing
+
+P = "include/linux/zstd.h"
 
 _ffi = ffi_for("kemu.linux._cdefs_zstd", """
 void *ZSTD_createDStream(void);
@@ -46,7 +48,7 @@ def _lib() -> Any:
     return _state["lib"]
 
 
-@dup("include/linux/zstd.h")
+@dup(P)
 class zstd_in_buffer:
     """``zstd_in_buffer``: ``src`` an address."""
 
@@ -56,7 +58,7 @@ class zstd_in_buffer:
         self.src = self.size = self.pos = 0
 
 
-@dup("include/linux/zstd.h")
+@dup(P)
 class zstd_out_buffer:
     """``zstd_out_buffer``: ``dst`` an address."""
 
@@ -90,13 +92,13 @@ def _frame(head: bytes) -> tuple[int, int, int] | None:
     return window, min(window, _BLOCKSIZE_MAX), size
 
 
-@custom("include/linux/zstd.h", "zstd_dstream_workspace_bound", "what libzstd's estimate comes to, within a few KiB")
+@custom(P, "zstd_dstream_workspace_bound", "what libzstd's estimate comes to, within a few KiB")
 def zstd_dstream_workspace_bound(max_window_size: int) -> int:
     """``size_t zstd_dstream_workspace_bound(size_t max_window_size)``: bytes."""
     return _DCTX + min(max_window_size, _BLOCKSIZE_MAX) + _ring(max_window_size, min(max_window_size, _BLOCKSIZE_MAX))
 
 
-@custom("include/linux/zstd.h", "zstd_dstream", "a decoder of the host; the workspace is what it is known by")
+@custom(P, "zstd_dstream", "a decoder of the host; the workspace is what it is known by")
 class zstd_dstream:
     """``zstd_dstream``"""
 
@@ -110,7 +112,7 @@ class zstd_dstream:
         self.pos = _ffi.new("size_t[2]")
 
 
-@custom("include/linux/zstd.h", "zstd_init_dstream", "the state is not in the workspace, but what does not fit there is refused as if it were")
+@custom(P, "zstd_init_dstream", "the state is not in the workspace, but what does not fit there is refused as if it were")
 def zstd_init_dstream(max_window_size: int, workspace: int, workspace_size: int) -> zstd_dstream:
     """``zstd_dstream *zstd_init_dstream(size_t max_window_size, void *workspace, size_t workspace_size)``: None without a workspace."""
     if not workspace:
@@ -139,7 +141,7 @@ def _fits(dstream: zstd_dstream, frame: tuple[int, int, int], nout: int, src: An
     return max(block, 4) + (min(size, ring) if size >= 0 else ring) <= dstream.room
 
 
-@custom("include/linux/zstd.h", "zstd_decompress_stream", "decoded by the host's libzstd")
+@custom(P, "zstd_decompress_stream", "decoded by the host's libzstd")
 def zstd_decompress_stream(dstream: zstd_dstream, output: zstd_out_buffer, input: zstd_in_buffer) -> int:
     """``size_t zstd_decompress_stream(zstd_dstream *dstream, zstd_out_buffer *output, zstd_in_buffer *input)``
 
@@ -167,14 +169,13 @@ def zstd_decompress_stream(dstream: zstd_dstream, output: zstd_out_buffer, input
     return ret                                                                     # type: ignore[no-any-return]
 
 
-@custom("lib/zstd/zstd_decompress_module.c", "zstd_is_error", "the host's zstd")
+@custom(P, "zstd_is_error", "the host's zstd")
 def zstd_is_error(code: int) -> bool:
     """``unsigned int zstd_is_error(size_t code)``"""
     return bool(_lib().ZSTD_isError(code))
 
 
-@custom("lib/zstd/zstd_decompress_module.c", "zstd_get_error_name", "the host's zstd")
+@custom(P, "zstd_get_error_name", "the host's zstd")
 def zstd_get_error_name(code: int) -> str:
     """``const char *zstd_get_error_name(size_t code)``"""
     return _ffi.string(_lib().ZSTD_getErrorName(code)).decode()              # type: ignore[no-any-return]
-

@@ -35,7 +35,7 @@ def ffi_for(module: str, text: str, packed: bool = False) -> Any:
 
 def parsed(text: str, packed: bool = False) -> Any:
     """The same by cffi's parser."""
-    import cffi
+    import cffi  # noqa: PLC0415  (only where nothing was made)
 
     ffi = cffi.FFI()
     ffi.cdef(text, packed=packed)

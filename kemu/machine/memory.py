@@ -25,6 +25,18 @@ from typing import Any
 
 from kemu.machine.counters import Counters
 from kemu.machine.current import this
+from kemu.machine.shadow import (
+    CONST,
+    FREE_PAGE,
+    NOT_PRESENT,
+    OK,
+    PAGE_REDZONE,
+    RELEASED_INIT,
+    SLAB_FREE,
+    SLAB_REDZONE,
+    STACK_REDZONE,
+    UNINIT,
+)
 from kemu.machine.splat import Splat
 
 PAGE_OFFSET = 0xFFFF_8880_0000_0000
@@ -33,28 +45,6 @@ VMALLOC_END = 0xFFFF_E900_0000_0000
 KMAP_START = 0xFFFF_F100_0000_0000
 ADDR_MASK = (1 << 64) - 1
 
-OK = 0x00
-UNINIT = 0x01
-CONST = 0x02
-FREE_PAGE = 0xFF        # KASAN_PAGE_FREE
-PAGE_REDZONE = 0xFE     # KASAN_PAGE_REDZONE
-SLAB_REDZONE = 0xFC     # KASAN_SLAB_REDZONE
-SLAB_FREE = 0xFB        # KASAN_SLAB_FREE
-GLOBAL_REDZONE = 0xF9   # KASAN_GLOBAL_REDZONE
-STACK_REDZONE = 0xF1    # KASAN_STACK_LEFT
-RELEASED_INIT = 0xE1    # init memory after it was given back
-NOT_PRESENT = 0xE0      # no memory there
-
-BAD_KIND = {
-    FREE_PAGE: "use-after-free",
-    PAGE_REDZONE: "out-of-bounds",
-    SLAB_REDZONE: "slab-out-of-bounds",
-    SLAB_FREE: "slab-use-after-free",
-    GLOBAL_REDZONE: "global-out-of-bounds",
-    STACK_REDZONE: "stack-out-of-bounds",
-    RELEASED_INIT: "use-after-free",
-    NOT_PRESENT: "wild-memory-access",
-}
 
 u16_at = struct.Struct("<H").unpack_from
 u32_at = struct.Struct("<I").unpack_from
@@ -364,7 +354,7 @@ class Memory:
 
     def _bad(self, addr: int, n: int, write: bool, near: int) -> None:
         """Raise the report for an access of which some byte at or after ``near`` is bad."""
-        from kemu.machine.report import bad_access
+        from kemu.machine.report import bad_access  # noqa: PLC0415  (only for a report)
 
         raise bad_access(self, addr, n, write, near)
 

@@ -10,7 +10,8 @@ from collections import deque
 from typing import Any
 
 from kemu.machine.current import NULL, this
-from kemu.machine.memory import OK, PAGE_OFFSET, UNINIT, Memory
+from kemu.machine.memory import PAGE_OFFSET, Memory
+from kemu.machine.shadow import OK, UNINIT
 from kemu.machine.splat import KernelBug, caller_function
 
 # page flags (bit masks; include/linux/page-flags.h)

@@ -10,8 +10,9 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
-from kemu.machine.memory import CONST, NOT_PRESENT, OK, PAGE_OFFSET, PAGE_REDZONE, RELEASED_INIT, SLAB_REDZONE
+from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.pages import RESERVED, VMALLOC, Page
+from kemu.machine.shadow import CONST, NOT_PRESENT, OK, PAGE_REDZONE, RELEASED_INIT, SLAB_REDZONE
 from kemu.machine.splat import KernelBug, caller_function
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kemu.machine.current import this
-from kemu.machine.memory import BAD_KIND, CONST, KMAP_START, NOT_PRESENT, VMALLOC_END, VMALLOC_START, describe_range
+from kemu.machine.memory import KMAP_START, VMALLOC_END, VMALLOC_START, describe_range
+from kemu.machine.shadow import BAD_KIND, CONST, NOT_PRESENT
 from kemu.machine.splat import Splat, call_trace, caller_function
 
 if TYPE_CHECKING:

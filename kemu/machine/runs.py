@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kemu.machine.current import this
-from kemu.machine.memory import CONST, OK, UNINIT, Memory
+from kemu.machine.memory import Memory
 from kemu.machine.pages import Page
+from kemu.machine.shadow import CONST, OK, UNINIT
 
 Runs = list[tuple[int, int]]
 _WRITABLE = frozenset((OK, UNINIT))

@@ -31,7 +31,7 @@ def _source(original: Any) -> str:
     code: CodeType | None = getattr(original, "__code__", None)
     lines = linecache.getlines(code.co_filename, original.__globals__) if code is not None else []
     if code is None or not lines:
-        import inspect
+        import inspect  # noqa: PLC0415  (only where the text is not in the cache)
 
         return textwrap.dedent(inspect.getsource(original))
     return textwrap.dedent("".join(lines[code.co_firstlineno - 1:_last_line(code)]))

@@ -10,8 +10,9 @@ from bisect import bisect_left, bisect_right
 from typing import Any
 
 from kemu.machine.current import this
-from kemu.machine.memory import FREE_PAGE, OK, PAGE_OFFSET, PAGE_REDZONE, SLAB_FREE, SLAB_REDZONE, UNINIT
+from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.pages import LARGE_KMALLOC, SLAB, Page, PageAllocator
+from kemu.machine.shadow import FREE_PAGE, OK, PAGE_REDZONE, SLAB_FREE, SLAB_REDZONE, UNINIT
 from kemu.machine.splat import KernelBug, caller_function
 
 CLASSES = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192)

@@ -13,7 +13,7 @@ import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from kemu.linux import honesty
+from kemu.linux.port import honesty
 from kemu.plugins import ported_packages
 from kemu.report.csource import CFunction, find_function, pin
 

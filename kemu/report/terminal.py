@@ -27,7 +27,7 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def console(stream: TextIO, no_color: bool) -> Any:
     """rich's console for a terminal; it honours NO_COLOR and the terminal's width itself."""
-    from rich.console import Console
+    from rich.console import Console  # noqa: PLC0415  (start-up)
 
     return Console(file=stream, no_color=no_color or bool(os.environ.get("NO_COLOR")), highlight=False, markup=False, emoji=False, soft_wrap=False)
 
@@ -37,8 +37,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], no_color: bo
     if not is_terminal(sys.stdout):
         print("\n".join(table(head, rows, width)))
         return
-    from rich.table import Table
-    from rich.text import Text
+    from rich.table import Table  # noqa: PLC0415  (start-up)
+    from rich.text import Text  # noqa: PLC0415  (start-up)
 
     t = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     for i, name in enumerate(head):
@@ -73,7 +73,7 @@ class Wait:
                 print(f"# {text}", file=self.stream, flush=True)
             return
         if self._shown is None:
-            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415  (start-up)
 
             bar = [BarColumn(bar_width=16)] if total else []
             self._shown = Progress(SpinnerColumn("line"), *bar, TextColumn("{task.description}", markup=False), transient=True, auto_refresh=False,

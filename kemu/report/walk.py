@@ -18,16 +18,17 @@ from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import ENOSYS, EOPNOTSUPP
 from kemu.linux.fcntl import O_DIRECTORY, O_LARGEFILE, O_NOFOLLOW, O_RDONLY
 from kemu.linux.fs import File, Kstat, SuperBlock, vfs_getattr, vfs_read
+from kemu.linux.fs.namei import vfs_readlink
+from kemu.linux.fs.open import file_open_root, filp_close
+from kemu.linux.fs.readdir import getdents64
+from kemu.linux.fs.stat import cp_new_stat
 from kemu.linux.kdev_t import MAJOR, MINOR
+from kemu.linux.mm.truncate import invalidate_mapping_pages
 from kemu.linux.namei import filename_lookup, getname
 from kemu.linux.path import Path, path_put
 from kemu.linux.stat import S_IFMT, S_ISBLK, S_ISCHR, S_ISDIR, S_ISLNK, S_ISREG, STATX_BASIC_STATS
 from kemu.linux.task_work import task_work_run
-from kemu.linux.truncate import invalidate_mapping_pages
 from kemu.linux.types import Ref
-from kemu.linux.vfs.open import file_open_root, filp_close
-from kemu.linux.vfs.readdir import getdents64
-from kemu.linux.vfs.stat import cp_new_stat, vfs_readlink
 from kemu.linux.xattr import do_getxattr, listxattr, vfs_listxattr
 from kemu.machine.current import this
 from kemu.report.manifest import Entry, ManifestError, entry, ordered, type_of_mode

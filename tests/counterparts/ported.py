@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from kemu.linux import honesty
+from kemu.linux.port import honesty
 from kemu.machine.statics import Statics
 from kemu.report import ports
 from kemu.report.samecheck import ctext
@@ -66,7 +66,7 @@ def compare_texts(c: str, python: str) -> list[py_statements.Statement]:
     """The statements of a Python function that a C function has not."""
     fn = ast.parse(textwrap.dedent(python)).body[0]
     assert isinstance(fn, ast.FunctionDef)
-    return _compare(c, fn, "kemu.linux.goto")[1]
+    return _compare(c, fn, "kemu.linux.port.goto")[1]
 
 
 def _compare(c: str, fn: ast.FunctionDef, module: str) -> tuple[int, list[py_statements.Statement]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kemu.linux import honesty
+from kemu.linux.port import honesty
 from kemu.report.samecheck import ctext
 from tests.counterparts.ported import module_tree
 

@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any
 
 from kemu.linux.cred import current_cred
+from kemu.linux.fs.dcache import g as dentries
+from kemu.linux.fs.file_table import g as files
+from kemu.linux.fs.inode import g as inodes
 from kemu.linux.fs_struct import current_fs
-from kemu.linux.vfs.dentry import g as dentries
-from kemu.linux.vfs.file_table import g as files
-from kemu.linux.vfs.inode_alloc import g as inodes
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
 

@@ -21,8 +21,8 @@ from kemu.forge.pick import Pick, SeedValues
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY
 from kemu.linux.fs import fput, vfs_read
+from kemu.linux.fs.open import file_open_root
 from kemu.linux.types import Ref
-from kemu.linux.vfs.open import file_open_root
 from kemu.machine.current import this
 from kemu.report.walk import walk
 from tests.property.left import Told, Unmoved

@@ -26,24 +26,24 @@ from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.forge.cpio_wild import choose_wild, damage
 from kemu.forge.pick import Pick, SeedValues
 from kemu.forge.strategies import broken_cpio_archives, cpio_archives
-from kemu.linux import user as sys
 from kemu.linux.cred import Cred
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_APPEND, O_CREAT, O_EXCL, O_LARGEFILE, O_RDWR, O_TRUNC, O_WRONLY
 from kemu.linux.file import fput
 from kemu.linux.fs import filp_open, kernel_write, register_filesystem, vfs_fchmod, vfs_fchown, vfs_truncate, vfs_utimes
+from kemu.linux.fs.namei import walk_component
 from kemu.linux.fs_struct import current_fs
 from kemu.linux.init_syscalls import init_chdir, init_chmod, init_chown, init_chroot, init_stat, init_utimes
+from kemu.linux.mm.shmem import shmem_fs_type
+from kemu.linux.port import user as sys
+from kemu.linux.port.series import Series
+from kemu.linux.port.user_change import sys_lsetxattr
 from kemu.linux.ramfs import ramfs_fs_type
-from kemu.linux.series import Series
-from kemu.linux.shmem import shmem_fs_type
 from kemu.linux.short.long_paths import link_path_walk_on
 from kemu.linux.short.ram_runs import fill_new
+from kemu.linux.stat import Kstat
 from kemu.linux.time64 import timespec64
 from kemu.linux.types import Ref
-from kemu.linux.user_change import sys_lsetxattr
-from kemu.linux.vfs.types import Kstat
-from kemu.linux.vfs.walk import walk_component
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from kemu.machine.series import ShortForms

@@ -12,15 +12,15 @@ from kemu.linux.completion import complete, completion, wait_for_completion
 from kemu.linux.fs import Inode
 from kemu.linux.gfp import GFP_KERNEL, alloc_page
 from kemu.linux.highmem import kmap_local_page, kunmap_local, memcpy_to_page
-from kemu.linux.mapping import AddressSpace
+from kemu.linux.include.fs.types import AddressSpace
 from kemu.linux.mm import folio_get, folio_put, page_address
 from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
 from kemu.linux.pagemap import filemap_add_folio, filemap_remove_folio, folio_end_read, folio_lock, folio_unlock
+from kemu.linux.port.statics import statics
 from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from kemu.linux.sched import cond_resched
 from kemu.linux.slab import kfree, kmalloc, kzalloc, kzalloc_obj
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
-from kemu.linux.statics import statics
 from kemu.linux.string import memcpy, memset
 from kemu.linux.workqueue import INIT_WORK, alloc_workqueue, destroy_workqueue, queue_work, work_struct
 from kemu.machine.current import this

@@ -13,13 +13,13 @@ from kemu.explore.experiment import registry
 from kemu.explore.finding import Finding
 from kemu.explore.run import replay
 from kemu.explore.search import search
+from kemu.linux.fs.fs_struct import copy_fs_struct
 from kemu.linux.init_syscalls import init_rmdir, init_umount
+from kemu.linux.port.series import Series
 from kemu.linux.printk import pr_warn
 from kemu.linux.rodata import literal
-from kemu.linux.series import Series
 from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.string import mem_read, mem_write
-from kemu.linux.vfs.fs_struct import copy_fs_struct
 from kemu.report.store import tokens
 from tests.quality.test_review import review
 

@@ -9,12 +9,13 @@ import os
 import random
 from pathlib import Path
 
-from kemu.linux import user as sys
-from kemu.linux.fs_initcalls import devlist, shmem_init
+from kemu.linux.drivers.char.mem import devlist
+from kemu.linux.fs.char_dev import cdev_add
+from kemu.linux.fs.namespace import mnt_init
+from kemu.linux.fs.overlayfs.super import ovl_init
 from kemu.linux.kdev_t import MKDEV
-from kemu.linux.overlayfs.super import ovl_init
-from kemu.linux.vfs.char_dev import cdev_add
-from kemu.linux.vfs.mnt_init import mnt_init
+from kemu.linux.mm.shmem import shmem_init
+from kemu.linux.port import user as sys
 from kemu.machine.machine import Machine
 from kemu.rung.uml.agentbin import MODULE
 from kemu.rung.uml.build import Kernel

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from kemu.linux import user as sys
-from kemu.linux.fs_initcalls import init_ramfs_fs, shmem_init
-from kemu.linux.vfs.mnt_init import mnt_init
+from kemu.linux.fs.namespace import mnt_init
+from kemu.linux.fs.ramfs.inode import init_ramfs_fs
+from kemu.linux.mm.shmem import shmem_init
+from kemu.linux.port import user as sys
 from kemu.machine.machine import Machine
 from kemu.rung.uml.build import Kernel
 from tests import fs_script

@@ -30,7 +30,7 @@ def run(args):
     return 0
 '''
 PORT = '''
-from kemu.linux.honesty import port_of
+from kemu.linux.port.honesty import port_of
 
 @port_of("fs/other/inode.c", "other_iget")
 def other_iget():

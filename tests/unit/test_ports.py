@@ -50,7 +50,7 @@ def test_every_dup_is_pinned():
 
 
 def test_a_dup_that_nobody_pinned_is_seen(monkeypatch):
-    from kemu.linux import honesty
+    from kemu.linux.port import honesty
 
     extra = honesty.Symbol("kemu.linux.bug", "nothing_like_it", "dup", "lib/bug.c", "nothing_like_it", "")
     monkeypatch.setitem(honesty.symbols, ("kemu.linux.bug", "nothing_like_it"), extra)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.layout import cdef_views
+from kemu.linux.port.layout import cdef_views
 from kemu.linux.string import mem_read
 from kemu.linux.types import u32
 

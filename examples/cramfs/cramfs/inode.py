@@ -52,26 +52,20 @@ from kemu.linux.fs import (
 from kemu.linux.fs_context import FsContext, errorfc, fs_context_operations, get_tree_bdev, infofc
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.highmem import kmap_local_folio, kunmap_local, memcpy_from_page
-from kemu.linux.honesty import port_of
 from kemu.linux.init import module_init, only_if
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import huge_encode_dev, old_decode_dev
-from kemu.linux.layout import sizeof
 from kemu.linux.mm import Page, flush_dcache_folio, offset_in_page, put_page
 from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
 from kemu.linux.page import arch
-from kemu.linux.pagemap import (
-    FileRaState,
-    file_ra_state_init,
-    folio_end_read,
-    page_cache_sync_readahead,
-    read_mapping_page,
-)
+from kemu.linux.pagemap import FileRaState, file_ra_state_init, folio_end_read, page_cache_sync_readahead, read_mapping_page
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.layout import sizeof
+from kemu.linux.port.statics import per_machine, statics
 from kemu.linux.printk import KERN_DEBUG, pr_err, printk
 from kemu.linux.slab import kfree, kmalloc, kzalloc_obj
 from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK, S_ISDIR
 from kemu.linux.statfs import kstatfs, u64_to_fsid
-from kemu.linux.statics import per_machine, statics
 from kemu.linux.string import get_char, mem_read, memcpy, memset
 from kemu.linux.time64 import timespec64
 from kemu.linux.types import NULL, Ref, s32, u32

@@ -13,9 +13,9 @@ it then is used by multiple filesystems.
 from __future__ import annotations
 
 from kemu.linux.errno import EIO, ENOMEM
-from kemu.linux.honesty import port_of
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.statics import statics
 from kemu.linux.printk import pr_err
-from kemu.linux.statics import statics
 from kemu.linux.vmalloc import vfree, vmalloc
 
 from cramfs.linux.zlib import (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kemu.linux.fs import DirContext
-from kemu.linux.honesty import ports
+from kemu.linux.port.honesty import ports
 from kemu.linux.statfs import kstatfs
 from kemu.report.csource import find_function, pin
 from kemu.report.walk import walk

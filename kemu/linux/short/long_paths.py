@@ -9,20 +9,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.cred import CAP_FULL_SET, current_cred
-from kemu.linux.dcache import DCACHE_DIRECTORY_TYPE, DCACHE_ENTRY_TYPE, DCACHE_MANAGED_DENTRY, Dentry, d_set_mounted, dget, dput
-from kemu.linux.statics import statics
-from kemu.linux.vfs.basic import Path
-from kemu.linux.vfs.dentry import __d_drop, dentry_unlink_inode
-from kemu.linux.vfs.dentry_lookup import __d_move
-from kemu.linux.vfs.libfs import simple_lookup
-from kemu.linux.vfs.nameidata import LOOKUP_IS_SCOPED, ND_JUMPED, Nameidata
-from kemu.linux.vfs.walk import link_path_walk
+from kemu.linux.fs.dcache import __d_drop, __d_move, d_set_mounted, dput
+from kemu.linux.fs.libfs import simple_lookup
+from kemu.linux.fs.namei import ND_JUMPED, Nameidata, link_path_walk
+from kemu.linux.include.cred import CAP_FULL_SET, current_cred
+from kemu.linux.include.dcache import (
+    DCACHE_DIRECTORY_TYPE,
+    DCACHE_ENTRY_TYPE,
+    DCACHE_MANAGED_DENTRY,
+    Dentry,
+    dentry_unlink_inode,
+    dget,
+)
+from kemu.linux.include.namei import LOOKUP_IS_SCOPED
+from kemu.linux.include.path import Path
 from kemu.machine.series import ShortForms
+from kemu.machine.statics import statics
 
 LONG = 128                  # bytes: shorter paths are walked
 
 short = ShortForms("short: long paths", packages=("kemu.linux",), stands_for=("kemu.linux",), title="walks that begin where another has ended")
+
 # where the last long walk began, what of its path, which ends with a slash and begins with none, led to which directory; the count of moves then and now
 g = statics(start=None, prefix=b"", dir=None, then=-1, moved=0)
 
@@ -87,8 +94,6 @@ def link_path_walk_on(name: Any, nd: Nameidata) -> int:
     return err
 
 
-# ------------------------------------------------------------------------- what ends the knowledge
-
 @short.replaces(__d_drop)
 def d_drop_and_count(dentry: Dentry) -> None:
     """__d_drop()"""
@@ -117,6 +122,3 @@ def d_set_mounted_and_count(dentry: Dentry) -> int:
     """d_set_mounted()"""
     g.moved += 1
     return d_set_mounted(dentry)
-
-
-__all__ = ["short"]

@@ -10,10 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kemu.linux.backing_dev import noop_backing_dev_info
-from kemu.linux.cred import CAP_FULL_SET, Cred
-from kemu.linux.cred import g as cred_g
-from kemu.linux.dcache import (
+from kemu.linux.fcntl import O_ACCMODE, O_CREAT, O_LARGEFILE, O_WRONLY
+from kemu.linux.fs.dcache import g as dentry_g
+from kemu.linux.fs.file_table import fput
+from kemu.linux.fs.file_table import g as file_g
+from kemu.linux.fs.inode import timestamp_truncate
+from kemu.linux.fs.libfs import simple_lookup
+from kemu.linux.fs.mount import Mount
+from kemu.linux.fs.namei import vfs_prepare_mode
+from kemu.linux.fs.open import INVALID_ID
+from kemu.linux.fs.ramfs.inode import ramfs_create
+from kemu.linux.include.backing_dev import noop_backing_dev_info
+from kemu.linux.include.cred import CAP_FULL_SET, Cred
+from kemu.linux.include.cred import g as cred_g
+from kemu.linux.include.dcache import (
     DCACHE_DIRECTORY_TYPE,
     DCACHE_DISCONNECTED,
     DCACHE_DONTCACHE,
@@ -21,17 +31,9 @@ from kemu.linux.dcache import (
     DCACHE_MANAGED_DENTRY,
     DCACHE_OP_REVALIDATE,
     Dentry,
+    Qstr,
 )
-from kemu.linux.fcntl import O_ACCMODE, O_CREAT, O_LARGEFILE, O_WRONLY
-from kemu.linux.ramfs import ramfs_create
-from kemu.linux.short.ram_runs import fill_new
-from kemu.linux.stat import S_IALLUGO, S_IFREG, S_ISGID, S_ISUID
-from kemu.linux.super_types import SB_POSIXACL, SB_RDONLY
-from kemu.linux.time64 import timespec64
-from kemu.linux.types import arch
-from kemu.linux.vfs.attr import INVALID_ID
-from kemu.linux.vfs.basic import Path, Qstr
-from kemu.linux.vfs.constants import (
+from kemu.linux.include.fs.constants import (
     FMODE_ATOMIC_POS,
     FMODE_CAN_WRITE,
     FMODE_CREATED,
@@ -45,18 +47,18 @@ from kemu.linux.vfs.constants import (
     S_DEAD,
     S_IMMUTABLE,
 )
-from kemu.linux.vfs.dentry import g as dentry_g
-from kemu.linux.vfs.dir_ops import vfs_prepare_mode
-from kemu.linux.vfs.file_table import fput
-from kemu.linux.vfs.file_table import g as file_g
-from kemu.linux.vfs.fs_struct import current_fs
-from kemu.linux.vfs.inode_attr import timestamp_truncate
-from kemu.linux.vfs.libfs import simple_lookup
-from kemu.linux.vfs.mounts import MNT_READONLY, Mount
-from kemu.linux.vfs.types import File
-from kemu.machine.current import this
+from kemu.linux.include.fs.types import File
+from kemu.linux.include.mount import MNT_READONLY
+from kemu.linux.include.path import Path
+from kemu.linux.include.sched import current_fs
+from kemu.linux.short.ram_runs import fill_new
+from kemu.linux.stat import S_IALLUGO, S_IFREG, S_ISGID, S_ISUID
+from kemu.linux.super_types import SB_POSIXACL, SB_RDONLY
+from kemu.linux.time64 import timespec64
+from kemu.machine.current import arch, this
 
 _NEW = O_WRONLY | O_CREAT | O_LARGEFILE
+
 # OPEN_FMODE(O_WRONLY), and what lookup_open() and do_dentry_open() add for a new file that can be written at any place
 _NEW_MODE = ((_NEW + 1) & O_ACCMODE | FMODE_NONOTIFY_PERM | FMODE_CREATED | FMODE_WRITER | FMODE_ATOMIC_POS | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE
              | FMODE_OPENED | FMODE_CAN_WRITE)
@@ -190,5 +192,3 @@ def new_file(at: Place, last: bytes, mode: int, uid: int, gid: int, mtime: int |
 
 
 _DOTS = (b".", b"..")
-
-__all__ = ["Place", "new_file", "place_of"]

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kemu.linux.mapping import AddressSpace
-from kemu.linux.shmem import shmem_aops, shmem_inode_acct_blocks
-from kemu.linux.types import arch
-from kemu.linux.uio import ITER_KVEC, IovIter, _runs, iov_iter_advance
-from kemu.linux.vfs.ram_pages import generic_perform_write, ram_aops
-from kemu.linux.vfs.types import Inode, Kiocb
-from kemu.machine.current import this
-from kemu.machine.memory import OK, PAGE_OFFSET
+from kemu.linux.fs.libfs import ram_aops
+from kemu.linux.include.fs.types import AddressSpace, Inode, Kiocb
+from kemu.linux.include.uio import ITER_KVEC, IovIter, _runs
+from kemu.linux.lib.iov_iter import iov_iter_advance
+from kemu.linux.mm.filemap import generic_perform_write
+from kemu.linux.mm.shmem import shmem_aops, shmem_inode_acct_blocks
+from kemu.machine.current import arch, this
+from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.pages import PAGECACHE, Page, PG_dirty, PG_locked, PG_uptodate
 from kemu.machine.series import ShortForms
+from kemu.machine.shadow import OK
 
 short = ShortForms("short: whole ranges", packages=("kemu.linux",), stands_for=("kemu.linux",), title="writes of many pages to files in memory")
 
@@ -133,6 +134,3 @@ def generic_perform_write_in_runs(iocb: Kiocb, i: IovIter) -> int:
     iocb.ki_pos += n
     mapping.host.i_size = max(mapping.host.i_size, iocb.ki_pos)
     return n + max(generic_perform_write(iocb, i), 0) if i.count else n
-
-
-__all__ = ["fill_new", "short"]

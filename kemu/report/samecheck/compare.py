@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from kemu.linux import honesty
+from kemu.linux.port import honesty
 from kemu.report import ports
 from kemu.report.samecheck import ctext, pytext, widths
 from kemu.report.samecheck.events import Events

@@ -15,11 +15,11 @@ from typing import Any
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import ENODEV
 from kemu.linux.fs import SB_RDONLY, FileSystemType, get_fs_type, put_filesystem
+from kemu.linux.fs.namespace import vfs_kern_mount
 from kemu.linux.mount import VfsMount
-from kemu.linux.series import Series
+from kemu.linux.port.series import Series
 from kemu.linux.task_work import task_work_run
 from kemu.linux.types import this
-from kemu.linux.vfs.namespace import vfs_kern_mount
 from kemu.machine.region import Region
 from kemu.machine.series import ShortForms
 from kemu.plugins import installed_objects, load_object

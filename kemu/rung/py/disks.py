@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kemu.linux.brd import ramdisk, ramdisk_remove
 from kemu.linux.err import IS_ERR, PTR_ERR
+from kemu.linux.port.ramdisk import ramdisk, ramdisk_remove
 from kemu.linux.types import this
 from kemu.rung.py.backend import Medium, Placed, Source
 

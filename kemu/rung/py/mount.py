@@ -15,14 +15,14 @@ from kemu.linux.cred import current_cred
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_RDONLY
 from kemu.linux.fs import SuperBlock
+from kemu.linux.fs.file_table import __fput_sync
+from kemu.linux.fs.namespace import mnt_init
+from kemu.linux.fs.open import dentry_open
+from kemu.linux.include.sched import current_fs
 from kemu.linux.mount import VfsMount, mntput
 from kemu.linux.path import Path
-from kemu.linux.series import Series
+from kemu.linux.port.series import Series
 from kemu.linux.types import NULL, this
-from kemu.linux.vfs.file_table import __fput_sync
-from kemu.linux.vfs.fs_struct import current_fs
-from kemu.linux.vfs.mnt_init import mnt_init
-from kemu.linux.vfs.open import dentry_open
 from kemu.machine.machine import Machine
 from kemu.machine.region import KINDS, Region, image_size
 from kemu.rung.py.backend import Backend, Image, Medium, Placed, Source, find, settle

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.statics import statics
+from kemu.linux.port.statics import statics
 from kemu.linux.types import u64
 from kemu.machine.series import Series
 from tests.quality.hunt import Mutant

@@ -17,10 +17,11 @@ from kemu.linux.completion import completion, wait_for_completion
 from kemu.linux.fs import Inode
 from kemu.linux.gfp import GFP_KERNEL, alloc_page, put_page_last
 from kemu.linux.highmem import kmap_local_page, kunmap_local, memcpy_to_page
-from kemu.linux.mapping import AddressSpace
+from kemu.linux.include.fs.types import AddressSpace
 from kemu.linux.mm import folio_get, folio_put, page_address
 from kemu.linux.mutex import mutex, mutex_lock, mutex_unlock
 from kemu.linux.pagemap import filemap_add_folio, filemap_remove_folio, folio_end_read, folio_lock, folio_unlock
+from kemu.linux.port.statics import statics
 from kemu.linux.rcupdate import rcu_read_lock, rcu_read_unlock
 from kemu.linux.slab import (
     kfree,
@@ -33,7 +34,6 @@ from kemu.linux.slab import (
     kzalloc_objs,
 )
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
-from kemu.linux.statics import statics
 from kemu.linux.string import memcpy, memset
 from kemu.linux.vmalloc import vm_map_ram, vm_unmap_ram
 from kemu.machine.current import this

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from kemu.check import ledger
-from kemu.linux import user as sys
 from kemu.linux.bio import bio_endio
 from kemu.linux.blkdev import (
     add_disk,
@@ -21,9 +20,10 @@ from kemu.linux.blkdev import (
 )
 from kemu.linux.fs import MNT_DETACH, register_filesystem
 from kemu.linux.fs_struct import current_fs
-from kemu.linux.genhd import QueueLimits
+from kemu.linux.include.blkdev import QueueLimits
 from kemu.linux.init_syscalls import init_chdir, init_mkdir, init_mknod, init_rmdir, init_unlink
 from kemu.linux.mount import mnt_init
+from kemu.linux.port import user as sys
 from kemu.linux.ramfs import ramfs_fs_type
 from kemu.linux.task_work import task_work_run
 from kemu.machine.machine import Machine

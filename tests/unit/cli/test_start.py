@@ -15,7 +15,7 @@ from kemu.machine import cdefs
 from kemu.plugins import installed_modules, installed_version, of_text
 from tests.samples import TOP
 
-USERS = ("erofs_memback.erofs_fs", "kemu.linux.lz4", "kemu.linux.xz", "kemu.linux.zstd", "kemu.linux.decompress.inflate")
+USERS = ("erofs_memback.erofs_fs", "kemu.linux.lz4", "kemu.linux.xz", "kemu.linux.zstd", "kemu.linux.lib.zlib_inflate.inflate")
 
 
 def modules_of(*args: str) -> set[str]:

@@ -11,9 +11,9 @@ from kemu.forge import tree as t
 from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build, fix_checksum
+from kemu.linux.include.sched import current_fs
 from kemu.linux.namei import filename_lookup, getname
 from kemu.linux.path import Path, path_put
-from kemu.linux.vfs.fs_struct import current_fs
 
 from erofs_memback.erofs_fs import erofs_inode_compact, erofs_inode_extended, erofs_super_block
 from erofs_memback.harness.mount import Mounted, machine_for, mount_in, settle, unload_module

@@ -15,11 +15,11 @@ from kemu.forge.pick import Pick, SeedValues
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_DIRECT, O_LARGEFILE, O_RDONLY, SEEK_DATA, SEEK_HOLE
 from kemu.linux.fs import fput, vfs_llseek, vfs_read
+from kemu.linux.fs.open import file_open_root
 from kemu.linux.gfp import GFP_KERNEL, alloc_page
 from kemu.linux.mm import page_ref_count
 from kemu.linux.string import mem_read
 from kemu.linux.types import Ref
-from kemu.linux.vfs.open import file_open_root
 from kemu.report import manifest
 from kemu.report.walk import walk
 from tests.unit.erofs_memback.images import forge, looked_up, mounted, tree_of, with_inode

@@ -12,9 +12,9 @@ from kemu.forge import tree as t
 from kemu.linux.cred import current_cred
 from kemu.linux.fcntl import O_DIRECTORY, O_RDONLY
 from kemu.linux.fs import DirContext, fput, iterate_dir
+from kemu.linux.fs.open import dentry_open
+from kemu.linux.include.dcache import Qstr
 from kemu.linux.types import Ref
-from kemu.linux.vfs.basic import Qstr
-from kemu.linux.vfs.open import dentry_open
 from tests.unit.erofs_memback.images import forge, looked_up, mounted, with_bytes
 
 from erofs_memback.harness.mount import settle

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kemu.linux.layout import offsetof, sizeof
+from kemu.linux.port.layout import offsetof, sizeof
 from kemu.linux.slab import kmalloc
 from kemu.linux.string import mem_write
 

@@ -9,9 +9,9 @@ import pytest
 from kemu.forge import tree as t
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fs import Kstat, iput, vfs_getattr
+from kemu.linux.fs.namei import vfs_readlink
 from kemu.linux.path import Path
 from kemu.linux.stat import STATX_ATTR_IMMUTABLE, STATX_BASIC_STATS, STATX_DIOALIGN
-from kemu.linux.vfs.stat import vfs_readlink
 from kemu.report.walk import walk
 from tests.unit.erofs_memback.images import forge, looked_up, mounted, tree_of, with_inode
 

@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from kemu.check.suite import all_detectors
-from kemu.linux.vfs.fs_struct import current_fs
+from kemu.linux.include.sched import current_fs
 from kemu.report.walk import walk
 from tests.conftest import DATA
 from tests.unit.erofs_memback.images import looked_up

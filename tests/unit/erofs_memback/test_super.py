@@ -13,11 +13,11 @@ from kemu.linux.err import IS_ERR
 from kemu.linux.exportfs import FILEID_INO64_GEN, FILEID_INO64_GEN_PARENT
 from kemu.linux.fcntl import O_RDONLY
 from kemu.linux.fs import fput
+from kemu.linux.fs.open import file_open_root
 from kemu.linux.path import Path
 from kemu.linux.seq_file import SeqFile
 from kemu.linux.statfs import kstatfs
 from kemu.linux.types import Ref
-from kemu.linux.vfs.open import file_open_root
 from kemu.machine.machine import Machine
 from tests.conftest import raises_splat
 from tests.unit.erofs_memback.images import forge, looked_up, mounted, tree_of, with_bytes, with_super
@@ -142,8 +142,8 @@ def test_the_volume_label():
 
 def test_one_device_is_one_superblock():
     from kemu.linux.fs import SB_RDONLY
+    from kemu.linux.fs.namespace import vfs_kern_mount
     from kemu.linux.mount import mntput
-    from kemu.linux.vfs.namespace import vfs_kern_mount
 
     with mounted(plain()) as m:
         again = vfs_kern_mount(es.erofs_fs_type, SB_RDONLY, "/dev/ram0", None)

@@ -9,8 +9,8 @@ import pytest
 from kemu.forge import tree as t
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.linux.err import IS_ERR
+from kemu.linux.port.series import Series
 from kemu.linux.posix_acl import ACL_TYPE_ACCESS
-from kemu.linux.series import Series
 from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.string import mem_read
 from kemu.linux.xattr import do_getxattr, listxattr, vfs_listxattr

@@ -13,7 +13,7 @@ from kemu.linux.gfp import GFP_KERNEL, alloc_page
 from kemu.linux.mm import page_address
 from kemu.linux.types import Ref
 from kemu.machine.machine import Machine
-from kemu.machine.memory import UNINIT
+from kemu.machine.shadow import UNINIT
 
 from erofs_memback import decompressor as d
 from erofs_memback import decompressor_deflate, zutil

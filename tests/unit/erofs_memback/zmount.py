@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux import brd
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_LARGEFILE
 from kemu.linux.fs import SB_RDONLY, file_open_root, fput, vfs_read
+from kemu.linux.fs.namespace import vfs_kern_mount
 from kemu.linux.mount import mntput
 from kemu.linux.path import Path
+from kemu.linux.port import ramdisk as brd
 from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref
-from kemu.linux.vfs.namespace import vfs_kern_mount
 from kemu.machine.machine import Machine
 
 from erofs_memback import super as erofs_super

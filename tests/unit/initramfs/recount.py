@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-import kemu.linux.blk_core as blk_core
-import kemu.linux.brd as brd
+import kemu.linux.block.blk_core as blk_core
+import kemu.linux.port.ramdisk as brd
 from kemu.linux.blk_types import REQ_OP_MASK, REQ_OP_READ
 from kemu.linux.short.new_file import new_file
 from kemu.linux.short.ram_runs import fill_new
@@ -29,10 +29,10 @@ WRITERS = {
     "kemu/machine/hostlib.py": 1,           # scatter: what a decompressor made
     "kemu/machine/pages.py": 1,             # zeroed pages
     "kemu/machine/region.py": 1,            # the boot loader
-    "kemu/linux/memblock.py": 1,            # poison
-    "kemu/linux/lz4_decompress.py": 1,      # a decompressor
+    "kemu/linux/mm/memblock.py": 1,            # poison
+    "kemu/linux/lib/lz4/lz4_decompress.py": 1,      # a decompressor
     "kemu/linux/short/ram_runs.py": 2,        # counted by the results of _write_run and fill_new
-    "kemu/linux/brd.py": 1,                 # counted by bios
+    "kemu/linux/port/ramdisk.py": 1,                 # counted by bios
 }
 
 

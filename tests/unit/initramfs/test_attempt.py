@@ -11,12 +11,12 @@ from kemu.forge import tree as t
 from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
-from kemu.linux import user
 from kemu.linux.errno import EIO
 from kemu.linux.fcntl import O_RDONLY
 from kemu.linux.file import fput
 from kemu.linux.fs import filp_open
-from kemu.linux.overlayfs import super as overlay
+from kemu.linux.fs.overlayfs import super as overlay
+from kemu.linux.port import user
 from kemu.machine.series import Series
 
 from initramfs import stage
@@ -45,14 +45,14 @@ def as_ever(seen: Observed, data: bytes, **kw: Any) -> bool:
 
 
 def test_an_overlay_without_extended_attributes_is_no_root() -> None:
-    plant = Series("no attributes", ("kemu.linux.overlayfs",))
+    plant = Series("no attributes", ("kemu.linux.fs.overlayfs",))
     plant.edits(overlay.ovl_make_workdir, WITHOUT_XATTRS)
     seen = boot(layered(plant), ARCHIVE + IMAGE, builtin=CONSOLE)
     assert seen.said("overlayfs: failed to set xattr on upper") and as_ever(seen, ARCHIVE + IMAGE)
 
     # what it would be like
     plant.edits(stage.mount_overlay, ("    return init_mkdir(probe, 0o700) or init_rmdir(probe)\n", "    return init_rmdir(probe) and 0\n"))
-    plant.packages = ("kemu.linux.overlayfs", "initramfs")
+    plant.packages = ("kemu.linux.fs.overlayfs", "initramfs")
     errors: list[Any] = []
 
     def again(o: Observed, r: Any) -> None:
@@ -64,7 +64,7 @@ def test_an_overlay_without_extended_attributes_is_no_root() -> None:
 
 
 def test_an_overlay_that_is_read_only_is_no_root() -> None:
-    plant = Series("no work directory", ("kemu.linux.overlayfs",))
+    plant = Series("no work directory", ("kemu.linux.fs.overlayfs",))
     plant.replaces(overlay.ovl_workdir_create)(lambda ofs, name: None)
     assert as_ever(boot(layered(plant), IMAGE, builtin=CONSOLE), IMAGE)
 

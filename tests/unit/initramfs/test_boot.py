@@ -9,7 +9,7 @@ import pytest
 
 from kemu.machine import initcalls
 from kemu.machine.machine import Machine
-from kemu.machine.memory import RELEASED_INIT
+from kemu.machine.shadow import RELEASED_INIT
 from tests.unit.initramfs.archive import ELF, archive, record
 
 from initramfs.harness.boots import boot_initrd

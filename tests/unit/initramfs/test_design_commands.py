@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kemu.cli import main
-from kemu.machine.memory import RELEASED_INIT
+from kemu.machine.shadow import RELEASED_INIT
 from tests.unit.initramfs.archive import archive, record
 from tests.unit.initramfs.test_verify import dm_verity, flip, word
 

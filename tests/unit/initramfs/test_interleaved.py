@@ -23,7 +23,7 @@ from kemu.machine.series import Series
 from initramfs import initrd_owner, layered
 from initramfs.harness import experiments_interleaved as _experiments  # noqa: F401
 
-PACKAGES = ("initramfs", "kemu.linux.umh", "kemu.linux.firmware")
+PACKAGES = ("initramfs", "kemu.linux.kernel.umh", "kemu.linux.drivers.base.firmware_loader")
 
 
 def planted(name: str) -> Series:

@@ -39,7 +39,7 @@ def test_an_erofs_disk_as_root() -> None:
         levels = {k: list(v) for k, v in initcalls.functions(m, ported).items()}
 
         def probe() -> int:
-            from kemu.linux.brd import ramdisk
+            from kemu.linux.port.ramdisk import ramdisk
 
             ramdisk(m.place((DATA / "small.erofs").read_bytes(), name="disk"), name="vda", pad=4096)
             return 0
@@ -63,7 +63,8 @@ def test_no_directory_to_mount_on() -> None:
 
 @pytest.fixture
 def root() -> Iterator[Machine]:
-    from kemu.linux.fs_initcalls import init_ramfs_fs, shmem_init
+    from kemu.linux.fs.ramfs.inode import init_ramfs_fs
+    from kemu.linux.mm.shmem import shmem_init
     from kemu.linux.mount import mnt_init
 
     with Machine() as m:

@@ -17,7 +17,7 @@ from kemu.forge import tree as t
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
 from kemu.machine.machine import Machine
-from kemu.machine.memory import OK, PAGE_REDZONE, RELEASED_INIT
+from kemu.machine.shadow import OK, PAGE_REDZONE, RELEASED_INIT
 from tests.unit.initramfs.archive import archive, record
 from tests.unit.initramfs.test_compare import SIZES, lz4_plan, make_tree, text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.blkdev import BLK_OPEN_READ, bdev_file_open_by_path, file_bdev
-from kemu.linux.brd import ramdisk
 from kemu.linux.err import IS_ERR
+from kemu.linux.include.fs.types import File, Inode, Kiocb, address_space_operations
 from kemu.linux.iomap import (
     IOMAP_HOLE,
     IOMAP_INLINE,
@@ -20,9 +20,9 @@ from kemu.linux.iomap import (
     iomap_release_folio,
 )
 from kemu.linux.pagemap import AddressSpace, file_ra_state_init, filemap_read, mapping_set_large_folios
+from kemu.linux.port.ramdisk import ramdisk
 from kemu.linux.super_types import SuperBlock
 from kemu.linux.uio import IovIter, iov_iter_ubuf
-from kemu.linux.vfs.types import File, Inode, Kiocb, address_space_operations
 
 
 class Planned:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kemu.linux.bdev import kill_bdev
 from kemu.linux.blkdev import (
     BLK_OPEN_READ,
     BLK_OPEN_WRITE,
@@ -30,19 +29,20 @@ from kemu.linux.blkdev import (
     set_capacity_and_notify,
     unregister_blkdev,
 )
-from kemu.linux.brd import ramdisk, ramdisk_remove
+from kemu.linux.block.bdev import kill_bdev
 from kemu.linux.buffer_head import folio_buffers
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EACCES, EBUSY, EEXIST, EINVAL, EIO, ENOENT, ENOMEM, ENXIO
+from kemu.linux.include.fs.types import FileSystemType, Kiocb
 from kemu.linux.kdev_t import MKDEV
 from kemu.linux.mm import folio_address, folio_put
 from kemu.linux.mutex import mutex_unlock
 from kemu.linux.pagemap import file_ra_state_init, page_cache_sync_readahead, read_mapping_folio
+from kemu.linux.port.ramdisk import ramdisk, ramdisk_remove
 from kemu.linux.super_types import SuperBlock
 from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref
 from kemu.linux.uio import IovIter, iov_iter_ubuf
-from kemu.linux.vfs.types import FileSystemType, Kiocb
 from kemu.machine.machine import Machine
 from tests.unit.linux.block_files import Planned, folios, open_disk
 

@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from kemu.linux import user as sys
 from kemu.linux.bio import REQ_OP_READ, bio_add_page, bio_alloc, bio_endio, bio_put, submit_bio
-from kemu.linux.blk_core import GD_DEAD, GD_NEED_PART_SCAN, GD_SUPPRESS_PART_SCAN
 from kemu.linux.blk_types import BLK_STS_IOERR
 from kemu.linux.blkdev import (
     BLK_OPEN_READ,
@@ -32,20 +30,22 @@ from kemu.linux.blkdev import (
     set_capacity,
     unregister_blkdev,
 )
-from kemu.linux.brd import ramdisk, ramdisk_remove
-from kemu.linux.devtmpfs import devtmpfs_init
+from kemu.linux.drivers.base.devtmpfs import devtmpfs_init
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EBUSY, ENOENT, ENXIO
+from kemu.linux.fs.namespace import mnt_init
 from kemu.linux.gfp import GFP_KERNEL, alloc_page
+from kemu.linux.include.blkdev import GD_DEAD, GD_NEED_PART_SCAN, GD_SUPPRESS_PART_SCAN
 from kemu.linux.kdev_t import MAJOR, MINOR, MKDEV, new_encode_dev
 from kemu.linux.mount import MS_RDONLY
 from kemu.linux.namei import kern_path
 from kemu.linux.path import Path, path_put
+from kemu.linux.port import user as sys
+from kemu.linux.port.ramdisk import ramdisk, ramdisk_remove
 from kemu.linux.security import lsm_calls
 from kemu.linux.stat import S_IFBLK
 from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref
-from kemu.linux.vfs.mnt_init import mnt_init
 from kemu.machine.machine import Machine
 from kemu.machine.sched import WaitQueue
 from tests.conftest import DATA, raises_splat

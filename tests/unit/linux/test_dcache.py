@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kemu.linux import user as sys
 from kemu.linux.dcache import (
     DCACHE_DISCONNECTED,
     DCACHE_LRU_LIST,
@@ -57,6 +56,7 @@ from kemu.linux.fs import I_NEW, iget_locked, ihold, iput, new_inode, unlock_new
 from kemu.linux.mount import mntput, vfs_kern_mount
 from kemu.linux.namei import kern_path
 from kemu.linux.path import Path, path_put
+from kemu.linux.port import user as sys
 from kemu.linux.stat import S_IFDIR, S_IFREG
 from kemu.linux.task_work import task_work_run
 from kemu.machine.current import this

@@ -12,7 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kemu.linux.decompress import bunzip2, decompress_method, inflate, unlzma, xz_dec
+from kemu.linux.decompress import decompress_method
+from kemu.linux.lib import decompress_bunzip2 as bunzip2
+from kemu.linux.lib import decompress_unlzma as unlzma
+from kemu.linux.lib.xz import xz_dec_stream as xz_dec
+from kemu.linux.lib.zlib_inflate import inflate as zlib_inflate
 from kemu.linux.types import Ref
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
@@ -93,7 +97,7 @@ def test_gzip_without_libz_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     broken = bytearray(gz(NOISE + TEXT))
     broken[60_000] ^= 0x10
     want, cut = run(data)[:4], run(bytes(broken))
-    monkeypatch.setattr(inflate, "_lib", None)
+    monkeypatch.setattr(zlib_inflate, "_lib", None)
     assert run(data)[:4] == want
     again = run(bytes(broken))
     assert again[0] == cut[0] and again[3] == cut[3]
@@ -168,7 +172,7 @@ def test_filters_undo_what_liblzma_does(name: str) -> None:
 ])
 def test_filters_that_are_younger_than_pythons(name: str, size: int, want: str) -> None:
     """Moved by a page, a filter's answer moves by as much: the addresses are relative to where the code is; and in portions it is the same."""
-    from kemu.linux.decompress.xz_bcj import bcj_apply, xz_dec_bcj, xz_dec_bcj_reset
+    from kemu.linux.lib.xz.xz_dec_bcj import bcj_apply, xz_dec_bcj, xz_dec_bcj_reset
 
     with Machine():
         code = bytes.fromhex(want) * 50 + machine_code(9)
@@ -226,7 +230,7 @@ def test_the_randomised_bit_at_every_offset() -> None:
 
 @pytest.mark.parametrize("option", ["X86", "ARM64"])
 def test_filters_are_options(option: str) -> None:
-    from kemu.linux.decompress.xz_bcj import xz_dec_bcj, xz_dec_bcj_reset
+    from kemu.linux.lib.xz.xz_dec_bcj import xz_dec_bcj, xz_dec_bcj_reset
 
     number = {"X86": 4, "ARM64": 10}[option]
     for on in (True, False):

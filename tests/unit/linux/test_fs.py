@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kemu.linux import user as sys
 from kemu.linux.errno import EIO
 from kemu.linux.fs import (
     I_CLEAR,
@@ -59,6 +58,7 @@ from kemu.linux.fs import (
 from kemu.linux.mm import folio_put
 from kemu.linux.mount import mntput, vfs_kern_mount
 from kemu.linux.pagemap import invalidate_mapping_pages, read_mapping_folio
+from kemu.linux.port import user as sys
 from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK
 from kemu.linux.task_work import task_work_run
 from kemu.linux.time64 import timespec64

@@ -7,9 +7,9 @@ import inspect
 import pkgutil
 
 import kemu.linux
-from kemu.linux import honesty
+from kemu.linux.port import honesty
 
-PLUMBING = {"kemu.linux.honesty"}       # what does the tagging
+PLUMBING = {"kemu.linux.port.honesty"}       # what does the tagging
 
 
 def exports() -> list[tuple[str, str, object]]:

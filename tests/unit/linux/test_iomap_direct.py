@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from kemu.linux.blkdev import BLK_OPEN_READ, bdev_file_open_by_path, file_bdev
-from kemu.linux.brd import ramdisk, ramdisk_remove
 from kemu.linux.bvec import BioVec
 from kemu.linux.dax import dax_iomap_rw, fs_dax_get_by_bdev, fs_put_dax
 from kemu.linux.errno import EINVAL, EIO, EIOCBQUEUED, ENXIO
 from kemu.linux.gfp import GFP_KERNEL, alloc_pages
 from kemu.linux.highmem import kmap_local_page, kunmap_local
+from kemu.linux.include.fs.types import Kiocb
 from kemu.linux.iomap import IOMAP_DAX, iomap_dio_rw, iomap_ops
 from kemu.linux.mm import page_address
+from kemu.linux.port.ramdisk import ramdisk, ramdisk_remove
 from kemu.linux.slab import kmalloc
 from kemu.linux.types import Ref
 from kemu.linux.uio import ITER_DEST, IovIter, Kvec, iov_iter_bvec, iov_iter_kvec, iov_iter_ubuf
-from kemu.linux.vfs.types import Kiocb
 from tests.unit.linux.block_files import make_file, open_disk
 
 IMAGE = bytes((i * 13 + (i >> 7)) & 0xFF for i in range(2 << 20))

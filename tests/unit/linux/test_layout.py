@@ -2,7 +2,7 @@
 """Views of on-disk structures."""
 from __future__ import annotations
 
-from kemu.linux.layout import cdef_views, offsetof, sizeof
+from kemu.linux.port.layout import cdef_views, offsetof, sizeof
 from kemu.linux.slab import kmalloc
 from kemu.machine.current import this
 from tests.conftest import raises_splat

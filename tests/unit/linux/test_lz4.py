@@ -11,7 +11,7 @@ from kemu.linux import lz4 as klz4
 from kemu.linux.lz4 import LZ4_DECOMPRESS_INPLACE_MARGIN, LZ4_decompress_safe, LZ4_decompress_safe_partial
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
-from kemu.machine.memory import OK, UNINIT
+from kemu.machine.shadow import OK, UNINIT
 from kemu.machine.splat import Splat
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kemu.linux import user as sys
 from kemu.linux.cred import Cred
 from kemu.linux.err import IS_ERR
 from kemu.linux.errno import EIO
@@ -26,9 +25,10 @@ from kemu.linux.mount import (
 )
 from kemu.linux.namei import kern_path
 from kemu.linux.path import Path, path_put
+from kemu.linux.port import user as sys
+from kemu.linux.port.user import exit_to_user_mode
 from kemu.linux.ramfs import ramfs_fs_type
 from kemu.linux.task_work import task_work_run
-from kemu.linux.user import exit_to_user_mode
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from kemu.machine.sched import PF_KTHREAD

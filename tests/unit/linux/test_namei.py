@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kemu.linux import user as sys
 from kemu.linux.cred import Cred
 from kemu.linux.errno import EIO
 from kemu.linux.fcntl import O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY
@@ -22,6 +21,7 @@ from kemu.linux.namei import (
     user_path_at,
 )
 from kemu.linux.path import Path, path_put
+from kemu.linux.port import user as sys
 from kemu.linux.stat import S_IFIFO
 from kemu.machine.current import this
 from kemu.machine.machine import Machine

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kemu.linux import user as sys
 from kemu.linux.cred import Cred
 from kemu.linux.errno import EIO
 from kemu.linux.fcntl import (
@@ -45,6 +44,7 @@ from kemu.linux.fs import (
     vfs_iocb_iter_read,
 )
 from kemu.linux.gfp import GFP_KERNEL
+from kemu.linux.port import user as sys
 from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK
 from kemu.linux.string import mem_read

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from kemu.check.suite import all_detectors
-from kemu.linux import user as sys
-from kemu.linux.fs_initcalls import shmem_init
-from kemu.linux.overlayfs.super import ovl_init
-from kemu.linux.vfs.mnt_init import mnt_init
+from kemu.linux.fs.namespace import mnt_init
+from kemu.linux.fs.overlayfs.super import ovl_init
+from kemu.linux.mm.shmem import shmem_init
+from kemu.linux.port import user as sys
 from kemu.machine.machine import Machine
 from tests import fs_script
 

@@ -8,6 +8,7 @@ from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EAGAIN, EBUSY, EEXIST, EINTR, EIO, ENOENT, ENOMEM
 from kemu.linux.gfp import GFP_KERNEL, alloc_pages
 from kemu.linux.highmem import folio_zero_range
+from kemu.linux.include.fs.types import Inode, address_space_operations
 from kemu.linux.mm import folio_address, folio_get, folio_page, folio_put
 from kemu.linux.pagemap import (
     AOP_TRUNCATED_PAGE,
@@ -54,7 +55,6 @@ from kemu.linux.pagemap import (
     truncate_inode_pages_range,
 )
 from kemu.linux.super_types import SuperBlock
-from kemu.linux.vfs.types import Inode, address_space_operations
 from kemu.machine.machine import Machine
 from kemu.machine.pages import PG_locked, PG_uptodate
 from tests.conftest import raises_splat

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from kemu.linux.bvec import BioVec
 from kemu.linux.errno import EAGAIN, EFAULT, EINTR, EINVAL, EIO, ENOMEM
 from kemu.linux.gfp import GFP_KERNEL, alloc_pages
+from kemu.linux.include.fs.constants import FMODE_RANDOM, IOCB_NOIO, IOCB_NOWAIT
+from kemu.linux.include.fs.types import Kiocb
 from kemu.linux.mm import folio_put, page_address
 from kemu.linux.pagemap import (
     ReadaheadControl,
@@ -27,8 +29,6 @@ from kemu.linux.slab import kmalloc
 from kemu.linux.splice import PipeInodeInfo, filemap_splice_read
 from kemu.linux.types import Ref
 from kemu.linux.uio import ITER_DEST, IovIter, Kvec, copy_to_iter, iov_iter_advance, iov_iter_bvec, iov_iter_kvec, iov_iter_revert
-from kemu.linux.vfs.constants import FMODE_RANDOM, IOCB_NOIO, IOCB_NOWAIT
-from kemu.linux.vfs.types import Kiocb
 from kemu.machine.machine import Machine
 from kemu.machine.pages import PG_readahead
 from tests.unit.linux.block_files import Planned, folios, make_file, open_disk, read

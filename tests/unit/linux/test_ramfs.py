@@ -7,7 +7,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from kemu.linux import user as sys
 from kemu.linux.cred import Cred
 from kemu.linux.fcntl import O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY
 from kemu.linux.fs import vfs_fchmod, vfs_fchown, vfs_truncate, vfs_utimes
@@ -15,6 +14,7 @@ from kemu.linux.fs_struct import current_fs
 from kemu.linux.kdev_t import MKDEV, new_encode_dev
 from kemu.linux.namei import kern_path
 from kemu.linux.path import Path, path_put
+from kemu.linux.port import user as sys
 from kemu.linux.ramfs import ramfs_fs_type
 from kemu.linux.time64 import timespec64
 from kemu.machine.current import this

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kemu.linux import user as sys
 from kemu.linux.blkdev import BLK_OPEN_READ, bdev_file_open_by_path, bdev_fput, file_bdev
 from kemu.linux.dcache import dget
 from kemu.linux.err import IS_ERR, PTR_ERR
@@ -42,6 +41,7 @@ from kemu.linux.kdev_t import MAJOR
 from kemu.linux.mount import fc_mount, kern_mount, kern_unmount, mntput, vfs_kern_mount
 from kemu.linux.namei import kern_path
 from kemu.linux.path import Path, path_put
+from kemu.linux.port import user as sys
 from kemu.linux.ramfs import ramfs_fs_type
 from kemu.linux.rwsem import up_write
 from kemu.linux.task_work import task_work_run
@@ -436,7 +436,7 @@ def test_a_failed_mount_gives_the_device_back(machine, bfs):
 
 
 def test_a_device_that_is_taken_away_shuts_the_file_system_down(machine, bfs):
-    from kemu.linux.brd import ramdisk
+    from kemu.linux.port.ramdisk import ramdisk
 
     d = ramdisk(machine.place(bytes(8192), 0, "linear", "gone"), name="gone", completion="sync")
     told = []
@@ -505,14 +505,14 @@ def test_what_a_mount_takes_it_gives_back():
 
 
 def disk_for(m):
-    from kemu.linux.brd import ramdisk
+    from kemu.linux.port.ramdisk import ramdisk
 
     m.parts["test_disk"] = ramdisk(m.place(bytes(8192), 0, "linear", "img"), name="img", completion="sync")
     return "/dev/img"
 
 
 def remove_disk(m):
-    from kemu.linux.brd import ramdisk_remove
+    from kemu.linux.port.ramdisk import ramdisk_remove
 
     ramdisk_remove(m.parts.pop("test_disk"))
 

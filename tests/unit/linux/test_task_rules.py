@@ -14,9 +14,15 @@ from kemu.linux import async_, umh
 from kemu.linux.errno import EBUSY, EINVAL, ENOENT, ENOMEM
 from kemu.linux.fcntl import O_CREAT, O_RDWR
 from kemu.linux.file import flush_delayed_fput, fput
-from kemu.linux.fs import filp_open, kernel_write
-from kemu.linux.fs_initcalls import init_ramfs_fs
+from kemu.linux.fs import file_table, filp_open, kernel_write
+from kemu.linux.fs.namespace import g as mounts
+from kemu.linux.fs.namespace import mnt_init
+from kemu.linux.fs.ramfs.inode import init_ramfs_fs
+from kemu.linux.include.fs.constants import MNT_DETACH
+from kemu.linux.include.mount import MS_MOVE
+from kemu.linux.include.sched import current_fs
 from kemu.linux.init_syscalls import init_chdir, init_mkdir, init_mount, init_pivot_root, init_umount
+from kemu.linux.kernel import async_ as kernel_async
 from kemu.linux.kthread import kthread_run
 from kemu.linux.mount import kern_mount, kern_unmount
 from kemu.linux.ramfs import ramfs_fs_type
@@ -25,11 +31,6 @@ from kemu.linux.slab import kmalloc
 from kemu.linux.string import mem_write
 from kemu.linux.task_work import task_work_add, task_work_run
 from kemu.linux.types import Ref
-from kemu.linux.vfs import file_table
-from kemu.linux.vfs.fs_struct import current_fs
-from kemu.linux.vfs.mnt_init import mnt_init
-from kemu.linux.vfs.mounts import g as mounts
-from kemu.linux.vfs.namespace import MNT_DETACH, MS_MOVE
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from tests.unit.initramfs.archive import ELF
@@ -266,7 +267,7 @@ def test_cookies_rise_over_all_domains_and_a_domain_waits_for_its_own(machine: M
 
 
 def test_too_much_pending_runs_in_the_caller(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(async_, "MAX_WORK", 2)
+    monkeypatch.setattr(kernel_async, "MAX_WORK", 2)
     async_.async_init()
     ran: list[tuple[int, bool]] = []
 
@@ -284,7 +285,7 @@ def test_too_much_pending_runs_in_the_caller(machine: Machine, monkeypatch: pyte
 
 
 def test_nocall_gives_up_where_the_others_run_in_the_caller(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(async_, "MAX_WORK", 0)
+    monkeypatch.setattr(kernel_async, "MAX_WORK", 0)
     async_.async_init()
     ran: list[int] = []
     async_.async_schedule(lambda data, cookie: ran.append(data), 1)

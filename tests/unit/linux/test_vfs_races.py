@@ -7,13 +7,13 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kemu.linux import user as sys
 from kemu.linux.dcache import prune_dcache_sb, shrink_dcache_sb
 from kemu.linux.errno import EIO
 from kemu.linux.fs import iterate_supers_type, prune_icache_sb, unregister_filesystem
 from kemu.linux.fs_context import get_tree_single
 from kemu.linux.namei import kern_path
 from kemu.linux.path import Path, path_put
+from kemu.linux.port import user as sys
 from kemu.machine.current import this
 from tests.unit.linux.vfs_files import Link, TreeFs, balanced, mount, name_of, ok
 

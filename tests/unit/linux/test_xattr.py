@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kemu.linux import user as sys
 from kemu.linux.cred import CAP_FULL_SET, Cred
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EIO, ENODATA
@@ -16,6 +15,7 @@ from kemu.linux.fs import SB_POSIXACL
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.namei import kern_path
 from kemu.linux.path import Path, path_put
+from kemu.linux.port import user as sys
 from kemu.linux.posix_acl import (
     ACL_TYPE_ACCESS,
     ACL_TYPE_DEFAULT,

@@ -9,8 +9,6 @@ from typing import Any
 
 from kemu.check.state import GlobalState
 from kemu.check.suite import all_detectors
-from kemu.linux import user as sys
-from kemu.linux.brd import ramdisk, ramdisk_remove
 from kemu.linux.cred import current_cred
 from kemu.linux.dcache import d_make_root, d_splice_alias
 from kemu.linux.err import ERR_PTR, IS_ERR
@@ -46,16 +44,18 @@ from kemu.linux.fs import (
     unlock_new_inode,
     unregister_filesystem,
 )
+from kemu.linux.fs.inode import g as inode_g
+from kemu.linux.fs.namespace import current_mnt_ns
 from kemu.linux.fs_context import FsContext, fs_context_operations
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.mm import folio_address
 from kemu.linux.pagemap import folio_end_read
+from kemu.linux.port import user as sys
+from kemu.linux.port.ramdisk import ramdisk, ramdisk_remove
 from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.stat import S_IFDIR, S_IFLNK, S_IFREG
 from kemu.linux.string import mem_write
 from kemu.linux.task_work import task_work_run
-from kemu.linux.vfs.inode import g as inode_g
-from kemu.linux.vfs.namespace import current_mnt_ns
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
 

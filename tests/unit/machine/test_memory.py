@@ -15,7 +15,7 @@ from kemu.linux.unaligned import get_unaligned_le32
 from kemu.linux.vmalloc import vfree, vm_map_ram, vm_unmap_ram, vmalloc
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
-from kemu.machine.memory import CONST, OK, UNINIT
+from kemu.machine.shadow import CONST, OK, UNINIT
 from tests.conftest import raises_splat
 
 

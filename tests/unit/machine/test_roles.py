@@ -11,9 +11,9 @@ import pytest
 
 import kemu.check.where
 import kemu.explore.run
-import kemu.linux.filemap
-from kemu.linux.filemap import filemap_read_folio
-from kemu.linux.readahead import read_pages
+import kemu.linux.mm.filemap
+from kemu.linux.mm.filemap import filemap_read_folio
+from kemu.linux.mm.readahead import read_pages
 from kemu.machine.roles import Role, fillers, loggers, role_of
 from tests.samples import TOP
 
@@ -39,7 +39,7 @@ def frame_in(module: ModuleType | None, module_name: str = "", **values: object)
 
 
 @pytest.mark.parametrize(("module", "role"), [
-    (erofs_memback.super, Role.PORT), (initramfs.main, Role.PORT), (erofs_memback.harness.experiments, Role.HARNESS), (kemu.linux.filemap, Role.API),
+    (erofs_memback.super, Role.PORT), (initramfs.main, Role.PORT), (erofs_memback.harness.experiments, Role.HARNESS), (kemu.linux.mm.filemap, Role.API),
     (kemu.explore.run, Role.EXPLORER), (kemu.check.where, Role.TOOL), (pytest, Role.TOOL), (json, Role.TOOL), (sys.modules[__name__], Role.PORT)])
 def test_what_a_module_is(module: ModuleType, role: Role) -> None:
     assert role_of(frame_in(module)) is role

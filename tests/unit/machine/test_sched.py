@@ -7,11 +7,11 @@ import pytest
 from kemu.linux.completion import complete, completion, wait_for_completion, wait_for_completion_timeout
 from kemu.linux.kthread import kthread_run
 from kemu.linux.mutex import mutex, mutex_lock, mutex_trylock, mutex_unlock
+from kemu.linux.port.statics import statics
 from kemu.linux.rcupdate import call_rcu, rcu_barrier, rcu_head
 from kemu.linux.rwsem import down_read, down_write, down_write_trylock, rw_semaphore, up_read, up_write
 from kemu.linux.sched import cond_resched, msleep
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
-from kemu.linux.statics import statics
 from kemu.linux.workqueue import INIT_WORK, alloc_workqueue, destroy_workqueue, flush_workqueue, queue_work, work_struct
 from kemu.machine.current import this
 from kemu.machine.machine import Machine

@@ -2,8 +2,8 @@
 """Static variables: one set a machine, declared with their types or without."""
 from __future__ import annotations
 
+from kemu.linux.port.statics import per_machine, statics
 from kemu.linux.spinlock import spinlock_t
-from kemu.linux.statics import per_machine, statics
 from kemu.linux.types import NULL, Ref
 from kemu.machine.machine import Machine
 from kemu.machine.statics import Statics

@@ -7,10 +7,10 @@ from types import FunctionType
 
 import pytest
 
-from kemu.linux import honesty
 from kemu.linux.bug import WARN_ON
 from kemu.linux.errno import EINVAL, EIO
 from kemu.linux.mutex import mutex_lock, mutex_unlock
+from kemu.linux.port import honesty
 from kemu.linux.spinlock import spin_lock, spin_unlock
 from kemu.linux.types import u32, u64
 from kemu.linux.unaligned import get_unaligned_le32

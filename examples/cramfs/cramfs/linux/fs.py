@@ -7,7 +7,7 @@ from typing import Any
 
 from kemu.linux.errno import EINVAL
 from kemu.linux.fs import File, file_operations, generic_file_llseek, generic_file_read_iter
-from kemu.linux.honesty import custom, names
+from kemu.linux.port.honesty import custom, names
 from kemu.linux.splice import filemap_splice_read
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kemu.linux.honesty import custom
+from kemu.linux.port.honesty import custom
 from kemu.linux.types import this
 
 

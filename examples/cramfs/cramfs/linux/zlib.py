@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib as host
 
 from kemu.linux import zlib
-from kemu.linux.honesty import custom
+from kemu.linux.port.honesty import custom
 from kemu.linux.string import mem_read
 from kemu.linux.zlib import (
     MAX_WBITS,

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arch/x86/ of the kernel tree."""

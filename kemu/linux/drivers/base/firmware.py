@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""drivers/base/firmware.c, as far as ported code uses it."""
+from __future__ import annotations
+
+from kemu.linux.fs.sysfs.file import g as file_g
+from kemu.linux.include.kobject import kobject
+from kemu.linux.port.honesty import custom
+
+C = "drivers/base/firmware.c"
+
+
+@custom(C, "firmware_init", "the kobject only")
+def firmware_init() -> int:
+    """``int firmware_init(void)``: makes /sys/firmware."""
+    k = kobject()
+    k.name = "firmware"
+    k.refs = 1
+    file_g.firmware_kobj = k
+    return 0

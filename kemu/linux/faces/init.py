@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What boots: __setup handlers, initcalls, init sections (include/linux/init.h)."""
+from kemu.linux.fs.exec import kernel_execve  # noqa: F401
+from kemu.linux.include.init import (  # noqa: F401
+    EXPORT_SYMBOL_GPL,
+    LEVELS,
+    SYSTEM_BOOTING,
+    SYSTEM_FREEING_INITMEM,
+    SYSTEM_HALT,
+    SYSTEM_RUNNING,
+    SYSTEM_SCHEDULING,
+    Initcall,
+    __init,
+    __setup,
+    arch_initcall,
+    core_initcall,
+    device_initcall,
+    early_initcall,
+    early_param,
+    extern,
+    fs_initcall,
+    initcall_levels,
+    initcall_t,
+    initcalls,
+    late_initcall,
+    module_init,
+    obs_kernel_param,
+    only_if,
+    postcore_initcall,
+    pure_initcall,
+    rootfs_initcall,
+    set_system_state,
+    setup_table,
+    setups,
+    subsys_initcall,
+    system_state,
+    wait_for_initramfs,
+)
+from kemu.linux.kernel.panic import panic  # noqa: F401
+from kemu.linux.mm.page_alloc import free_initmem  # noqa: F401

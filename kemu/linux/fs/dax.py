@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""fs/dax.c, as far as ported code uses it."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.bug import WARN_ON_ONCE
+from kemu.linux.drivers.dax.super import dax_direct_access
+from kemu.linux.errno import EFAULT, EINTR, EIO, EOPNOTSUPP
+from kemu.linux.fs.iomap.iter import iomap_iter, iomap_iter_advance
+from kemu.linux.include.fs.constants import IOCB_NOWAIT
+from kemu.linux.include.iomap import (
+    IOMAP_DAX,
+    IOMAP_F_SHARED,
+    IOMAP_HOLE,
+    IOMAP_MAPPED,
+    IOMAP_NOWAIT,
+    IOMAP_UNWRITTEN,
+    Iomap,
+    IomapIter,
+    iomap_length,
+    iomap_ops,
+)
+from kemu.linux.include.uio import IovIter, iov_iter_rw
+from kemu.linux.lib.iov_iter import copy_to_iter, iov_iter_zero
+from kemu.linux.math import ALIGN
+from kemu.linux.port.honesty import custom, dup, stub
+from kemu.machine.current import arch, this
+
+C = "fs/dax.c"
+
+
+@dup(C)
+def dax_iomap_pgoff(iomap: Iomap, pos: int) -> int:
+    """``static pgoff_t dax_iomap_pgoff(const struct iomap *iomap, loff_t pos)``"""
+    return (iomap.addr + (pos & arch.PAGE_MASK) - iomap.offset & 0xFFFF_FFFF_FFFF_FFFF) >> arch.PAGE_SHIFT
+
+
+@custom(C, "dax_iomap_iter", "reads only")
+def dax_iomap_iter(iomi: IomapIter, iter_: IovIter) -> int:
+    """``static int dax_iomap_iter(struct iomap_iter *iomi, struct iov_iter *iter)``"""
+    iomap = iomi.iomap
+    length = iomap_length(iomi)
+    pos = iomi.pos
+    end = min(pos + length, iomi.inode.i_size)
+    if pos >= end:
+        return 0
+    if iomap.type in (IOMAP_HOLE, IOMAP_UNWRITTEN):
+        return iomap_iter_advance(iomi, iov_iter_zero(min(length, end - pos), iter_))
+    if WARN_ON_ONCE(iomap.type != IOMAP_MAPPED and not iomap.flags & IOMAP_F_SHARED):
+        return -EIO
+    ret = 0
+    while iomi.pos < end:
+        pos = iomi.pos
+        offset = pos & (arch.PAGE_SIZE - 1)
+        size = ALIGN(length + offset, arch.PAGE_SIZE)
+        if this.task.pending_signal:
+            return -EINTR
+        map_len, kaddr = dax_direct_access(iomap.dax_dev, dax_iomap_pgoff(iomap, pos), size >> arch.PAGE_SHIFT)
+        if map_len < 0:
+            return -EIO if map_len == -133 else map_len         # dax_mem2blk_err(): EHWPOISON
+        map_len = min((map_len << arch.PAGE_SHIFT) - offset, end - pos)
+        xfer = copy_to_iter(kaddr + offset, map_len, iter_)
+        ret = iomap_iter_advance(iomi, xfer)
+        if not ret and xfer == 0:
+            ret = -EFAULT
+        if xfer < map_len:
+            break
+        length = iomap_length(iomi)
+    return ret
+
+
+@custom(C, "dax_iomap_rw", "reads only")
+def dax_iomap_rw(iocb: Any, iter_: IovIter, ops: iomap_ops) -> int:
+    """``ssize_t dax_iomap_rw(struct kiocb *iocb, struct iov_iter *iter, const struct iomap_ops *ops)``: bytes, or -errno if there were none."""
+    iomi = IomapIter(iocb.ki_filp.f_mapping.host, iocb.ki_pos, iter_.count, IOMAP_DAX)
+    if not iomi.len:
+        return 0
+    if iov_iter_rw(iter_):
+        return -EOPNOTSUPP
+    if iocb.ki_flags & IOCB_NOWAIT:
+        iomi.flags |= IOMAP_NOWAIT
+    while (ret := iomap_iter(iomi, ops)) > 0:
+        iomi.status = dax_iomap_iter(iomi, iter_)
+    done = iomi.pos - iocb.ki_pos
+    iocb.ki_pos = iomi.pos
+    return done if done else ret
+
+
+@stub(C, how="nothing is ever mapped into user space")
+def dax_break_layout_final(inode: Any) -> None:
+    """``void dax_break_layout_final(struct inode *inode)``"""

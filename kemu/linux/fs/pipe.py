@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pipes, as far as splicing uses them (fs/pipe.c)."""
+from __future__ import annotations
+
+from kemu.linux.errno import EINVAL, ENXIO
+from kemu.linux.fcntl import O_NONBLOCK
+from kemu.linux.include.fs.constants import FMODE_READ, FMODE_WRITE
+from kemu.linux.include.fs.types import File, Inode, file_operations
+from kemu.linux.port.honesty import custom
+from kemu.linux.wait import wait_event
+from kemu.machine.sched import WaitQueue
+from kemu.machine.statics import statics
+
+C = "fs/pipe.c"
+
+g = statics(cdev_map={})
+
+
+def chrdev_open(inode: Inode, filp: File) -> int:
+    fops = g.cdev_map.get(inode.i_rdev)
+    if fops is None:
+        return -ENXIO
+    filp.f_op = fops
+    inode.i_cdev = fops
+    if fops.open is not None:
+        return int(fops.open(inode, filp))
+    return 0
+
+
+def noop_llseek(file: File, offset: int, whence: int) -> int:
+    return file.f_pos
+
+
+@custom(C, "struct pipe_inode_info", "who has a FIFO open; there are no buffers, nothing can be read or written")
+class pipe_inode_info:
+    __slots__ = ("files", "r_counter", "rd_wait", "readers", "w_counter", "wr_wait", "writers")
+
+    def __init__(self) -> None:
+        self.readers = self.writers = self.files = self.r_counter = self.w_counter = 0
+        self.rd_wait = WaitQueue("another side of the FIFO")
+        self.wr_wait = self.rd_wait
+
+
+@custom(C, "fifo_open", "waits for the other side, as the kernel does: for ever, if there is none")
+def fifo_open(inode: Inode, filp: File) -> int:
+    """``int fifo_open(struct inode *inode, struct file *filp)``. Errors: -ENXIO (for writing, with O_NONBLOCK, without readers), -EINVAL."""
+    pipe = inode.i_pipe
+    if pipe is None:
+        pipe = inode.i_pipe = pipe_inode_info()
+    pipe.files += 1
+    mode = filp.f_mode & (FMODE_READ | FMODE_WRITE)
+    if mode == FMODE_WRITE and filp.f_flags & O_NONBLOCK and not pipe.readers or not mode:
+        _put_pipe(inode, pipe)
+        return -ENXIO if mode else -EINVAL
+    filp.private_data = pipe
+    if mode & FMODE_READ:
+        pipe.readers += 1
+        pipe.r_counter += 1
+    if mode & FMODE_WRITE:
+        pipe.writers += 1
+        pipe.w_counter += 1
+    pipe.rd_wait.wake()
+    if mode == FMODE_READ and not pipe.writers and not filp.f_flags & O_NONBLOCK:
+        seen = pipe.w_counter
+        wait_event(pipe.rd_wait, lambda: pipe.w_counter != seen)
+    elif mode == FMODE_WRITE and not pipe.readers:
+        seen = pipe.r_counter
+        wait_event(pipe.wr_wait, lambda: pipe.r_counter != seen)
+    return 0
+
+
+def pipe_release(inode: Inode, file: File) -> int:
+    pipe = file.private_data
+    pipe.readers -= bool(file.f_mode & FMODE_READ)
+    pipe.writers -= bool(file.f_mode & FMODE_WRITE)
+    _put_pipe(inode, pipe)
+    return 0
+
+
+def _put_pipe(inode: Inode, pipe: pipe_inode_info) -> None:
+    pipe.files -= 1
+    if not pipe.files:
+        inode.i_pipe = None
+
+
+def_chr_fops = file_operations(open=chrdev_open, llseek=noop_llseek)
+pipefifo_fops = file_operations(open=fifo_open, release=pipe_release)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""include/linux/posix_acl.h: its types, constants and inline functions."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
+from kemu.linux.errno import ENOMEM, EOPNOTSUPP
+from kemu.linux.include.dcache import Dentry
+from kemu.linux.include.fs.types import Inode
+from kemu.linux.include.gfp import GFP_KERNEL
+from kemu.linux.include.slab import kmalloc_obj
+from kemu.linux.include.xattr import XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT, xattr_handler
+from kemu.linux.mm.slub import kfree
+from kemu.linux.port.honesty import custom, dup
+from kemu.linux.super_types import SB_POSIXACL
+from kemu.machine.current import this
+
+P = "include/linux/posix_acl.h"
+
+ACL_TYPE_ACCESS, ACL_TYPE_DEFAULT = 0x8000, 0x4000
+ACL_USER_OBJ, ACL_USER, ACL_GROUP_OBJ, ACL_GROUP, ACL_MASK, ACL_OTHER = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20
+POSIX_ACL_XATTR_VERSION = 2
+ACL_UNDEFINED_ID = 0xFFFF_FFFF
+_SENTINEL = -5              # uncached, and being read
+
+
+@custom(P, "struct posix_acl", "entries are (tag, perm, id)")
+class PosixAcl:
+    """``struct posix_acl``"""
+
+    __slots__ = ("a_entries", "a_refcount")
+
+    def __init__(self) -> None:
+        self.a_refcount = 1
+        self.a_entries: list[tuple[int, int, int]] = []
+
+
+@dup(P)
+def posix_acl_dup(acl: PosixAcl | None) -> PosixAcl | None:
+    """``struct posix_acl *posix_acl_dup(struct posix_acl *acl)``: one more reference; NULL is fine."""
+    if acl is not None:
+        acl.a_refcount += 1
+        if this.watch is not None:
+            this.watch.ref("posix_acl", acl, 1)
+    return acl
+
+
+@dup(P)
+def posix_acl_release(acl: PosixAcl | None) -> None:
+    """``void posix_acl_release(struct posix_acl *acl)``"""
+    if acl is not None:
+        acl.a_refcount -= 1
+        if this.watch is not None:
+            this.watch.ref("posix_acl", acl, -1)
+        if not acl.a_refcount:
+            kfree(acl)
+
+
+def posix_acl_xattr_list(dentry: Dentry) -> bool:
+    return bool(dentry.d_inode.i_sb.s_flags & SB_POSIXACL)
+
+
+nop_posix_acl_access = xattr_handler(name=XATTR_NAME_POSIX_ACL_ACCESS, list=posix_acl_xattr_list)
+nop_posix_acl_default = xattr_handler(name=XATTR_NAME_POSIX_ACL_DEFAULT, list=posix_acl_xattr_list)
+
+
+@dup(P)
+def cache_no_acl(inode: Inode) -> None:
+    """``void cache_no_acl(struct inode *inode)``: there are no ACLs, no need to ask."""
+    inode.i_acl = None
+    inode.i_default_acl = None
+
+
+@custom(P, "posix_acl_chmod", "ACLs are not validated by posix_acl_valid(); tags other than those of the C are ignored")
+def posix_acl_chmod(idmap: Any, dentry: Dentry, mode: int) -> int:
+    """``int posix_acl_chmod(struct mnt_idmap *idmap, struct dentry *dentry, umode_t mode)``. Return: 0, -EOPNOTSUPP, -ENOMEM, -EIO."""
+    from kemu.linux.fs.posix_acl import get_inode_acl  # noqa: PLC0415  (up into fs/posix_acl.c)
+
+    inode = dentry.d_inode
+    if not inode.i_sb.s_flags & SB_POSIXACL:
+        return 0
+    if inode.i_op.set_acl is None:
+        return -EOPNOTSUPP
+    acl = get_inode_acl(inode, ACL_TYPE_ACCESS)
+    if acl is None or acl == ERR_PTR(-EOPNOTSUPP):
+        return 0
+    if IS_ERR(acl):
+        return PTR_ERR(acl)
+    clone = kmalloc_obj(PosixAcl, GFP_KERNEL)
+    ret = -ENOMEM
+    if clone is not None:
+        from kemu.linux.fs.xattr import _chmod_masq  # noqa: PLC0415  (up into fs/xattr.c)
+
+        clone.a_entries = list(acl.a_entries)
+        ret = _chmod_masq(clone, mode) or int(inode.i_op.set_acl(idmap, dentry, clone, ACL_TYPE_ACCESS))
+        posix_acl_release(clone)
+    posix_acl_release(acl)
+    return ret

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""include/linux/rodata.h: its types, constants and inline functions.
+
+Two kinds of machine (part ``rodata``): "guarded", where writing to a literal or behind it is reported, and "plain", as a real boot has it before
+mark_readonly(): the writes go through, and :func:`changed` tells afterwards.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kemu.linux.port.honesty import custom
+from kemu.machine.current import this
+from kemu.machine.splat import caller_function
+
+P = "include/linux/init.h"
+
+GUARDED, PLAIN = "guarded", "plain"
+
+
+@custom(P, "__initconst", "a string literal's address; the same one for the same text")
+def literal(text: str) -> int:
+    """``"text"`` as a ``char *``. NULL never."""
+    parts = this.machine.parts
+    known: dict[str, int] = parts.setdefault("literals", {})
+    addr = known.get(text)
+    if addr is None:
+        raw = text.encode("utf-8", "surrogateescape") + b"\0"
+        if parts.get("rodata", GUARDED) == PLAIN:
+            # other constant data lies behind it: a page of it may be hit
+            region = this.machine.place(raw.ljust(2 * this.mem.page_size, b"\x5a"), 0, "linear", f"literal \"{text}\" and rodata behind it", True)
+            this.machine.regions.remove(region)
+        else:
+            region = this.machine.place(raw, 0, "linear", f"literal \"{text}\"")
+        addr = known[text] = region.addr
+        parts.setdefault("literal_users", {})[text] = caller_function()
+    return addr
+
+
+@custom("include/asm-generic/sections.h", "Change", "a finding of this module")
+class Change(NamedTuple):
+    """What was written to constant data: in a literal or ``behind`` it; ``user``: who passed the literal on, name and ``file:line``."""
+
+    what: str
+    behind: bool
+    user: tuple[str, str]

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kernel/sched/idle.c, as far as ported code uses it."""
+from __future__ import annotations
+
+from kemu.linux.port.honesty import custom
+from kemu.machine.current import this
+from kemu.machine.sched import WaitQueue
+
+C = "kernel/sched/idle.c"
+
+
+@custom(C, "cpu_startup_entry", "ends when PID 1 has reached user space")
+def cpu_startup_entry() -> None:
+    """``void cpu_startup_entry(enum cpuhp_state state)``: the idle loop of the boot CPU."""
+    done = this.machine.parts["boot_done"] = WaitQueue("PID 1 to reach user space")
+    this.sched.block(done)

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""mm/rodata_test.c, as far as ported code uses it."""
+from __future__ import annotations
+
+from kemu.linux.include.rodata import PLAIN, Change
+from kemu.linux.port.honesty import custom
+from kemu.machine.current import this
+
+C = "mm/rodata_test.c"
+
+
+@custom(C, "rodata_test", "tells what was written, instead of faulting")
+def changes() -> list[Change]:
+    """What was written to constant data of a "plain" machine."""
+    out = []
+    for text, addr in this.machine.parts.get("literals", {}).items():
+        user = this.machine.parts["literal_users"][text]
+        raw = text.encode("utf-8", "surrogateescape") + b"\0"
+        now = bytes(this.mem.raw(addr, len(raw)))
+        if now != raw:
+            out.append(Change(f"literal {text!r} has become {now[:-1].decode('utf-8', 'replace')!r}", False, user))
+        if this.machine.parts.get("rodata") == PLAIN:
+            behind = bytes(this.mem.raw(addr + len(raw), 2 * this.mem.page_size - len(raw)))
+            for i, b in enumerate(behind):
+                if b != 0x5A:
+                    out.append(Change(f"byte {len(raw) + i} behind the start of literal {text!r}, in other constant data, has become {b:#04x}", True, user))
+    return out

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hooks of security modules (include/linux/security.h): no module is loaded; every call is counted, and a watch or a fault may see it."""
+from __future__ import annotations
+
+from typing import Any
+
+from kemu.linux.errno import EPERM
+from kemu.linux.include.sched import current_fs
+from kemu.linux.port.honesty import custom, names
+from kemu.machine.current import this
+from kemu.machine.machine import should_fail
+from kemu.machine.statics import statics
+
+C = "security/security.c"
+
+g = statics(calls={})
+
+
+def _hook(name: str, *args: Any) -> int:
+    g.calls[name] = g.calls.get(name, 0) + 1
+    if this.watch is not None:
+        this.watch.event("lsm", hook=name, args=args)
+    if this.chooser is not None and should_fail("fail_function", f"security_{name}"):
+        return -EPERM
+    return 0
+
+
+@custom(C, "security_initramfs_populated", "counted")
+def security_initramfs_populated() -> None:
+    """``void security_initramfs_populated(void)``: the initramfs has been unpacked."""
+    g.calls["initramfs_populated"] = g.calls.get("initramfs_populated", 0) + 1
+    if this.watch is not None:
+        this.watch.event("lsm", hook="initramfs_populated", args=(current_fs().root,))
+
+
+@custom(C, "security_path_chroot", "counted; may be made to fail")
+def security_path_chroot(path: Any) -> int:
+    """``int security_path_chroot(const struct path *path)``: 0, or what a module says."""
+    return _hook("path_chroot", path)
+
+
+@custom(C, "security_kernel_module_request", "counted; may be made to fail")
+def security_kernel_module_request(name: str) -> int:
+    """``int security_kernel_module_request(char *kmod_name)``"""
+    return _hook("kernel_module_request", name)
+
+
+@custom(C, "", "how often each hook was called")
+def lsm_calls() -> dict[str, int]:
+    """Hook name -> calls, of the current machine."""
+    return dict(g.calls)
+
+
+names("custom", C, "g", how="counters")
