@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import textwrap
 from functools import cache
@@ -62,7 +63,7 @@ def function_events(fn: FunctionType) -> Events:
                 ev.warns[warn] += 1
             elif name:
                 ev.calls.add(name)
-        elif isinstance(n, ast.Name) and isinstance(fn.__globals__.get(n.id), FunctionType) and not tables.lock_word(n.id) and not tables.warn_word(n.id):
+        elif isinstance(n, ast.Name) and isinstance(resolve(fn, n.id), FunctionType) and not tables.lock_word(n.id) and not tables.warn_word(n.id):
             ev.calls.add(n.id)                          # passed on, to be called
         elif isinstance(n, ast.Raise):
             ev.warns["RAISE"] += 1                      # a report of the bench itself, where the C may have BUG_ON()
@@ -71,6 +72,15 @@ def function_events(fn: FunctionType) -> Events:
     return ev
 
 
+@cache
+def imported(fn: FunctionType) -> dict[str, Any]:
+    """What a function imports in its body: names and what they are."""
+    node = tree(fn)
+    found = [n for n in ast.walk(node) if isinstance(n, ast.ImportFrom) and n.module and not n.level] if node is not None else []
+    return {a.asname or a.name: getattr(importlib.import_module(str(n.module)), a.name, None) for n in found for a in n.names}
+
+
 def resolve(fn: FunctionType, name: str) -> Any:
     """What a name that a function calls is."""
-    return fn.__globals__.get(name)
+    own = imported(fn)
+    return own[name] if name in own else fn.__globals__.get(name)

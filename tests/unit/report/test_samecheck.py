@@ -83,6 +83,12 @@ def guards(t):
     mutex_unlock(t.m)
 
 
+def through_an_import_of_its_own(t):
+    from tests.unit.report.test_samecheck import as_c as called
+
+    return called(t)
+
+
 @pytest.fixture
 def checker(tmp_path: Path) -> Checker:
     f = tmp_path / FILE
@@ -97,6 +103,11 @@ def words(checker: Checker, c_name: str, fn: FunctionType) -> list[str]:
 
 def test_a_port_that_locks_as_its_helper_does(checker):
     assert words(checker, "locked", as_c) == []
+
+
+def test_what_a_function_imports_itself_is_looked_at_too(checker):
+    assert words(checker, "locked", through_an_import_of_its_own) == []
+    assert pytext.resolve(through_an_import_of_its_own, "called") is as_c
 
 
 def test_a_port_that_forgot_the_lock_the_warning_and_the_error(checker):
