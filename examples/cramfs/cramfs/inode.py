@@ -68,7 +68,7 @@ from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT,
 from kemu.linux.statfs import kstatfs, u64_to_fsid
 from kemu.linux.string import get_char, mem_read, memcpy, memset
 from kemu.linux.time64 import timespec64
-from kemu.linux.types import NULL, Ref, s32, u32
+from kemu.linux.types import NULL, Ref, s32, u32, ulong
 from kemu.linux.unaligned import get_unaligned_le16, get_unaligned_le32
 
 from cramfs.cramfs_fs import (
@@ -354,7 +354,7 @@ def cramfs_read_super(sb: SuperBlock, fc: FsContext, super: Ref) -> int:
     # correct strange, hard-coded permissions of mkcramfs
     super.v.root.mode |= 0o555
 
-    root_offset = super.v.root.offset << 2
+    root_offset = ulong(super.v.root.offset << 2)
     if super.v.flags & CRAMFS_FLAG_FSID_VERSION_2:
         sbi.size = super.v.size
         sbi.blocks = super.v.fsid.blocks
@@ -465,7 +465,7 @@ def cramfs_readdir(file: File, ctx: DirContext) -> int:
         ino = cramino(de, u32(OFFSET(inode) + offset))
         mode = de.mode
         mutex_unlock(g.read_mutex)
-        nextoffset = offset + sizeof(cramfs_inode) + namelen
+        nextoffset = ulong(offset + sizeof(cramfs_inode) + namelen)
         while True:
             if not namelen:
                 kfree(buf)

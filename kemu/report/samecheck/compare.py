@@ -17,7 +17,6 @@ from kemu.report.samecheck import ctext, pytext, widths
 from kemu.report.samecheck.events import Events
 
 DEPTH = 4
-PACKAGES = ("kemu.linux", "erofs_memback", "initramfs")
 # headers whose inline functions are looked into; the others are of what a machine is made of (lists, XArrays, wait queues)
 HEADERS = ("fs.h", "fs/super.h", "pagemap.h", "dcache.h", "mount.h", "namei.h", "iomap.h", "buffer_head.h", "bio.h", "blkdev.h", "highmem.h", "fs_struct.h")
 
@@ -72,6 +71,8 @@ class Checker:
     def __init__(self, tree: Path):
         self.tree = tree
         ports.load_packages()
+        # the ports' own functions, those of the emulated API, and those of a port that was loaded by hand
+        self.packages = tuple({"kemu.linux", *(p.module.partition(".")[0] for p in honesty.ports if not p.module.startswith("kemu."))})
         self.by_c: dict[str, honesty.Symbol | honesty.Port] = {}
         self.tagged: dict[tuple[str, str], str] = {}
         for p in honesty.ports:
@@ -136,7 +137,7 @@ class Checker:
             new_py: list[tuple[FunctionType, str, bool]] = []
             for f, n, more in py_todo:
                 obj, cn = pytext.resolve(f, n), self._py_name(f, n)
-                if not isinstance(obj, FunctionType) or obj in py_known or not obj.__module__.startswith(PACKAGES):
+                if not isinstance(obj, FunctionType) or obj in py_known or not obj.__module__.startswith(self.packages):
                     continue
                 py_known.add(obj)
                 tagged = (obj.__module__, obj.__name__) in self.tagged
