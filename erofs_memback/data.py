@@ -320,7 +320,6 @@ def erofs_map_dev(sb: SuperBlock, map: struct_erofs_map_dev) -> int:
 # bit 0 - 29: remaining parts to complete this folio
 EROFS_ONLINEFOLIO_EIO = 30
 EROFS_ONLINEFOLIO_DIRTY = 29
-_EIO, _DIRTY = BIT(EROFS_ONLINEFOLIO_EIO), BIT(EROFS_ONLINEFOLIO_DIRTY)
 
 
 @port_of("fs/erofs/data.c", "erofs_onlinefolio_init")
@@ -337,19 +336,18 @@ def erofs_onlinefolio_split(folio: Page) -> None:
 def erofs_onlinefolio_end(folio: Page, err: int, dirty: bool) -> None:
     while True:
         orig = folio.private
-        if orig <= 0:
-            DBG_BUGON(orig <= 0)
+        DBG_BUGON(orig <= 0)
         v = dirty << EROFS_ONLINEFOLIO_DIRTY
         v |= (orig - 1) | ((err != 0) << EROFS_ONLINEFOLIO_EIO)
         if cmpxchg(folio, "private", orig, v) == orig:
             break
 
-    if v & (_DIRTY - 1):
+    if v & (BIT(EROFS_ONLINEFOLIO_DIRTY) - 1):
         return
     folio.private = 0
-    if v & _DIRTY:
+    if v & BIT(EROFS_ONLINEFOLIO_DIRTY):
         flush_dcache_folio(folio)
-    folio_end_read(folio, not v & _EIO)
+    folio_end_read(folio, not (v & BIT(EROFS_ONLINEFOLIO_EIO)))
 
 
 class erofs_iomap_iter_ctx:

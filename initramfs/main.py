@@ -557,7 +557,9 @@ def do_initcalls() -> None:
 
 @port_of("init/main.c", "do_basic_setup")
 def do_basic_setup() -> None:
+    # cpuset_init_smp(), ksysfs_init(): neither is here
     driver_init()
+    # init_irq_proc(), do_ctors(): neither is here
     do_initcalls()
 
 

@@ -185,8 +185,10 @@ def bio_add_page(bio: Bio, page: Page, len_: int, offset: int) -> int:
 @dup(C)
 def bio_add_folio_nofail(bio: Bio, folio: Page, len_: int, off: int) -> None:
     """``void bio_add_folio_nofail(struct bio *bio, struct folio *folio, size_t len, size_t off)``"""
+    nr = off // arch.PAGE_SIZE
+
     WARN_ON_ONCE(len_ > BIO_MAX_SIZE)
-    __bio_add_page(bio, folio_page(folio, off >> arch.PAGE_SHIFT), len_, off & (arch.PAGE_SIZE - 1))
+    __bio_add_page(bio, folio_page(folio, nr), len_, off % arch.PAGE_SIZE)
 
 
 @dup(C)

@@ -95,16 +95,24 @@ def blkdev_llseek(file: File, offset: int, whence: int) -> int:
 def file_to_blk_mode(file: File) -> int:
     """``blk_mode_t file_to_blk_mode(struct file *file)``"""
     mode = 0
+
     if file.f_mode & FMODE_READ:
         mode |= BLK_OPEN_READ
     if file.f_mode & FMODE_WRITE:
         mode |= BLK_OPEN_WRITE
-    if file.private_data or file.f_flags & O_EXCL:
+    # do_dentry_open() clears O_EXCL from f_flags, use file->private_data to determine whether the open was exclusive for already open files.
+    if file.private_data:
+        mode |= BLK_OPEN_EXCL
+    elif file.f_flags & O_EXCL:
         mode |= BLK_OPEN_EXCL
     if file.f_flags & O_NDELAY:
         mode |= BLK_OPEN_NDELAY
-    if file.f_flags & O_ACCMODE == O_RDWR | O_WRONLY:
+
+    # If all bits in O_ACCMODE set (aka O_RDWR | O_WRONLY), the floppy driver has historically allowed ioctls as if the file was opened for
+    # writing, but does not allow and actual reads or writes.
+    if (file.f_flags & O_ACCMODE) == (O_RDWR | O_WRONLY):
         mode |= BLK_OPEN_WRITE_IOCTL
+
     return mode
 
 
@@ -120,10 +128,13 @@ def blkdev_open(inode: Any, filp: File) -> int:
     ret = bdev_permission(inode.i_rdev, mode, filp.private_data)
     if ret:
         return ret
-    bdev = blkdev_get_no_open(inode.i_rdev)
+
+    bdev = blkdev_get_no_open(inode.i_rdev, True)
     if bdev is None:
         return -ENXIO
-    ret = bdev_open(bdev, mode & ~BLK_OPEN_EXCL, filp.private_data, None, filp)
+
+    # bdev_can_atomic_write(), blk_get_integrity(): no disk has either
+    ret = bdev_open(bdev, mode, filp.private_data, None, filp)
     if ret:
         from kemu.linux.block.bdev import blkdev_put_no_open  # noqa: PLC0415  (circle: block/bdev.c needs this)
 

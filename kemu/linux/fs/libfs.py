@@ -94,7 +94,9 @@ def simple_getattr(idmap: Any, path: Path, stat: Kstat, request_mask: int, query
 @dup(C)
 def simple_statfs(dentry: Dentry, buf: kstatfs) -> int:
     """``int simple_statfs(struct dentry *dentry, struct kstatfs *buf)``"""
-    buf.f_fsid = u64_to_fsid(huge_encode_dev(dentry.d_sb.s_dev))
+    id = huge_encode_dev(dentry.d_sb.s_dev)
+
+    buf.f_fsid = u64_to_fsid(id)
     buf.f_type = dentry.d_sb.s_magic
     buf.f_bsize = arch.PAGE_SIZE
     buf.f_namelen = NAME_MAX

@@ -266,8 +266,9 @@ def ovl_lookup_layers(ctx: ovl_lookup_ctx, d: ovl_lookup_data) -> int:
     return 0
 
 
-@port_of(C, "ovl_lookup")
+@custom(C, "ovl_lookup", AS_A_BOOT)
 def ovl_lookup(dir: Inode, dentry: Dentry, flags: int) -> Any:
+    """``struct dentry *ovl_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)``"""
     ofs = OVL_FS(dentry.d_sb)
     poe = OVL_E(dentry.d_parent)
     ctx = ovl_lookup_ctx(dentry)
