@@ -39,7 +39,7 @@ def kernel_thread_fn(fn: Callable[[Any], int], arg: Any, comm: str) -> int:
 
 
 @custom(C, "user_mode_thread", "a task with its own copy of fs_struct; 'comm' names it in reports")
-def user_mode_thread(fn: Callable[[Any], int], arg: Any, comm: str = "kworker/u4") -> int:
+def user_mode_thread(fn: Callable[[Any], int], arg: Any, flags: int = 0, comm: str = "kworker/u4") -> int:
     """``pid_t user_mode_thread(int (*fn)(void *), void *arg, unsigned long flags)``: not PF_KTHREAD. Return: a pid, or -ENOMEM."""
     from kemu.linux.fs.fs_struct import copy_fs_struct  # noqa: PLC0415  (up into fs/fs_struct.c)
 

@@ -22,7 +22,9 @@ from kemu.linux.kernel.exit import kernel_wait
 from kemu.linux.kernel.fork import user_mode_thread
 from kemu.linux.kernel.locking.rwsem import down_read, down_write, up_read, up_write
 from kemu.linux.kernel.sched.completion import complete, wait_for_completion
+from kemu.linux.kernel.signal import SIG_DFL, SIG_IGN, SIGCHLD, kernel_sigaction
 from kemu.linux.port.honesty import dup, port_of
+from kemu.linux.types import ptr_to
 from kemu.linux.wait import WaitQueueHead, wait_event_timeout, wake_up
 from kemu.machine.current import this
 from kemu.machine.statics import statics
@@ -87,13 +89,16 @@ def call_usermodehelper_exec_async(data: subprocess_info) -> int:
 @port_of(C, "call_usermodehelper_exec_sync")
 def call_usermodehelper_exec_sync(sub_info: subprocess_info) -> None:
     """Handles UMH_WAIT_PROC."""
-    pid = user_mode_thread(call_usermodehelper_exec_async, sub_info)
+    # If SIGCLD is ignored do_wait won't populate the status.
+    kernel_sigaction(SIGCHLD, SIG_DFL)
+    pid = user_mode_thread(call_usermodehelper_exec_async, sub_info, SIGCHLD)
     if pid < 0:
         sub_info.retval = pid
     else:
-        stat = kernel_wait(pid)
-        if stat:
-            sub_info.retval = stat
+        kernel_wait(pid, ptr_to(sub_info, "retval"))
+
+    # Restore default kernel sig handler
+    kernel_sigaction(SIGCHLD, SIG_IGN)
     umh_complete(sub_info)
 
 
@@ -105,7 +110,7 @@ def call_usermodehelper_exec_work(work: work_struct) -> None:
     if sub_info.wait & UMH_WAIT_PROC:
         call_usermodehelper_exec_sync(sub_info)
     else:
-        pid = user_mode_thread(call_usermodehelper_exec_async, sub_info)
+        pid = user_mode_thread(call_usermodehelper_exec_async, sub_info, SIGCHLD)
         if pid < 0:
             sub_info.retval = pid
             umh_complete(sub_info)
