@@ -136,9 +136,6 @@ class ovl_inode(Inode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reset()
-
-    def reset(self) -> None:
         self.cache: Any = None
         self.version = 0
         self.flags = 0

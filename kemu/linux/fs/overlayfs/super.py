@@ -92,6 +92,7 @@ from kemu.linux.include.fs_context import FsContext
 from kemu.linux.include.gfp import GFP_KERNEL
 from kemu.linux.include.init import module_init
 from kemu.linux.include.mount import MNT_NOATIME, MNT_NODIRATIME, MNT_READONLY, MNT_RELATIME
+from kemu.linux.include.mutex import mutex, mutex_init
 from kemu.linux.include.namei import end_creating_keep
 from kemu.linux.include.path import Path
 from kemu.linux.include.slab import SLAB_PANIC, kmem_cache_alloc, kmem_cache_create, kzalloc_objs
@@ -180,7 +181,14 @@ def ovl_alloc_inode(sb: SuperBlock) -> Any:
     oi = kmem_cache_alloc(g.ovl_inode_cachep, GFP_KERNEL)
     if oi is None:
         return None
-    oi.reset()
+    oi.cache = NULL
+    oi.version = 0
+    oi.flags = 0
+    oi.upperdentry = NULL
+    oi.oe = NULL
+    oi.lock = mutex("ovl_inode lock")
+    mutex_init(oi.lock)
+
     return oi
 
 
