@@ -11,11 +11,11 @@ import stat
 from typing import Any
 
 from kemu.linux.fcntl import O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY
-from kemu.linux.fs.proc_namespace import mountinfo
 from kemu.linux.include.sched import current_fs
 from kemu.linux.port import user as sys
 from kemu.linux.port import user_change as change
 from kemu.linux.port import user_mount as at_mounts
+from kemu.linux.port.user_mount import mountinfo
 from kemu.machine.current import this
 
 FLAGS = {"c": O_CREAT, "x": O_EXCL, "t": O_TRUNC, "a": O_APPEND}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kemu.linux.include.dcache import Dentry
 from kemu.linux.include.mount import VfsMount
-from kemu.linux.port.honesty import custom, dup
+from kemu.linux.port.honesty import custom, dup, stub
 from kemu.linux.types import list_head
 
 if TYPE_CHECKING:
@@ -70,3 +70,8 @@ def is_mounted(mnt: Mount) -> bool:
     from kemu.linux.fs.namespace import MNT_NS_INTERNAL  # noqa: PLC0415  (circle: fs/namespace.c needs this)
 
     return mnt.mnt_ns is not None and mnt.mnt_ns is not MNT_NS_INTERNAL
+
+
+@stub(C, "mnt_notify_add", "nobody watches a mount namespace: nothing is queued")
+def mnt_notify_add(m: Mount) -> None:
+    """``void mnt_notify_add(struct mount *m)``: what has happened to a mount, for who watches its namespace"""

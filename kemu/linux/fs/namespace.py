@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.atomic import xchg
 from kemu.linux.bug import WARN_ON
 from kemu.linux.err import ERR_CAST, ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EAGAIN, EBUSY, EINVAL, ELOOP, ENODEV, ENOENT, ENOMEM, ENOSPC, ENOTDIR, EPERM, EROFS
@@ -14,7 +15,7 @@ from kemu.linux.fcntl import AT_FDCWD
 from kemu.linux.fs.dcache import __d_drop, d_set_mounted, dput, is_subdir
 from kemu.linux.fs.filesystems import get_fs_type, put_filesystem
 from kemu.linux.fs.fs_context import fs_context_for_mount, fs_context_for_reconfigure, parse_monolithic_mount_data, put_fs_context
-from kemu.linux.fs.mount import Mount, is_mounted, mnt_has_parent
+from kemu.linux.fs.mount import Mount, is_mounted, mnt_has_parent, mnt_notify_add
 from kemu.linux.fs.super import deactivate_super, kill_anon_super, mount_capable, reconfigure_super, vfs_get_tree
 from kemu.linux.include.cred import CAP_SYS_ADMIN, capable, init_user_ns
 from kemu.linux.include.dcache import DCACHE_MOUNTED, DCACHE_NORCU, Dentry, cant_mount, d_is_dir, d_is_symlink, d_unlinked, dget
@@ -78,7 +79,7 @@ from kemu.linux.math import is_power_of_2
 from kemu.linux.mm.slub import kfree, kmem_cache_free
 from kemu.linux.port.goto import Labels
 from kemu.linux.port.honesty import custom, dup, names, port_of
-from kemu.linux.printk import pr_info, pr_warn
+from kemu.linux.printk import pr_info, pr_warn_once
 from kemu.linux.seqlock import (
     read_seqbegin,
     read_seqlock_excl,
@@ -664,12 +665,23 @@ def umount_tree(mnt: Mount, how: int) -> None:
                 umount_mnt(p)
         if disconnect:
             g.unmounted.append(p)
+        mnt_notify_add(p)
 
 
 @dup(C)
 def may_mount() -> bool:
     """``bool may_mount(void)``"""
     return capable(CAP_SYS_ADMIN)
+
+
+@dup(C)
+def warn_mandlock() -> None:
+    """``void warn_mandlock(void)``"""
+    pr_warn_once("=======================================================\n"
+                 "WARNING: The mand mount option has been deprecated and\n"
+                 "         and is ignored by this kernel. Remove the mand\n"
+                 "         option from the mount to silence this warning.\n"
+                 "=======================================================\n")
 
 
 def do_umount_root(sb: Any) -> int:
@@ -689,36 +701,68 @@ def do_umount_root(sb: Any) -> int:
 
 
 def do_umount(mnt: Mount, flags: int) -> int:
+    from kemu.linux.fs.pnode import propagate_mount_busy  # noqa: PLC0415  (circle: fs/pnode.c needs this)
+
     sb = mnt.mnt_sb
+
+    # Allow userspace to request a mountpoint be expired rather than unmounting unconditionally. Unmount only happens if:
+    #  (1) the mark is already set (the mark is cleared by mntput())
+    #  (2) the usage count == 1 [parent vfsmount] + 1 [sys_umount]
     if flags & MNT_EXPIRE:
-        if mnt is current_fs().root.mnt or flags & (MNT_FORCE | MNT_DETACH):
+        if (mnt is current_fs().root.mnt or
+                flags & (MNT_FORCE | MNT_DETACH)):
             return -EINVAL
+
+        # probably don't strictly need the lock here if we examined all race cases, but it's a slowpath.
+        lock_mount_hash()
         if mnt.mnt_mounts or mnt.mnt_count != 2:
+            unlock_mount_hash()
             return -EBUSY
-        marked, mnt.mnt_expiry_mark = mnt.mnt_expiry_mark, 1
-        if not marked:
+        unlock_mount_hash()
+
+        if not xchg(mnt, "mnt_expiry_mark", 1):
             return -EAGAIN
+
+    # If we may have to abort operations to get out of this mount, and they will themselves hold resources we must allow the fs to do things.
     if flags & MNT_FORCE and sb.s_op.umount_begin is not None:
         sb.s_op.umount_begin(sb)
-    if mnt is current_fs().root.mnt and not flags & MNT_DETACH:
+
+    if mnt is current_fs().root.mnt and not (flags & MNT_DETACH):
+        # Special case for "unmounting" root ... we just try to remount it readonly.
         if not capable(CAP_SYS_ADMIN):
             return -EPERM
         return do_umount_root(sb)
-    namespace_lock()
-    retval = -EINVAL
-    if check_mnt(mnt) and not mnt.mnt_flags & MNT_LOCKED and mnt_has_parent(mnt):
-        if flags & MNT_DETACH:
-            umount_tree(mnt, UMOUNT_PROPAGATE)
-            retval = 0
-        else:
-            from kemu.linux.fs.pnode import propagate_mount_busy  # noqa: PLC0415  (circle: fs/pnode.c needs this)
 
-            retval = -EBUSY
-            if not propagate_mount_busy(mnt, 2):
-                umount_tree(mnt, UMOUNT_PROPAGATE | UMOUNT_SYNC)
-                retval = 0
-    namespace_unlock()
-    return retval
+    labels = Labels()
+
+    @labels.label
+    def out() -> None:
+        unlock_mount_hash()
+        namespace_unlock()
+
+    namespace_lock()
+    lock_mount_hash()
+
+    # Repeat the earlier racy checks, now that we are holding the locks
+    retval = -EINVAL
+    if not check_mnt(mnt):
+        return labels.goto(out, retval)
+
+    if mnt.mnt_flags & MNT_LOCKED:
+        return labels.goto(out, retval)
+
+    if not mnt_has_parent(mnt):         # not the absolute root
+        return labels.goto(out, retval)
+
+    if flags & MNT_DETACH:
+        umount_tree(mnt, UMOUNT_PROPAGATE)
+        retval = 0
+    else:
+        retval = -EBUSY
+        if not propagate_mount_busy(mnt, 2):
+            umount_tree(mnt, UMOUNT_PROPAGATE | UMOUNT_SYNC)
+            retval = 0
+    return labels.goto(out, retval)
 
 
 @dup(C)
@@ -971,6 +1015,7 @@ def attach_recursive_mnt(source_mnt: Mount, dest: PinnedMountpoint) -> int:
 
     if moving:
         umount_mnt(source_mnt)
+        mnt_notify_add(source_mnt)
 
     mnt_set_mountpoint(dest_mnt, dest_mp, source_mnt)
     # Now the original copy is in the same state as the secondaries - its root attached to mountpoint, but not hashed and all mounts in it are
@@ -1205,30 +1250,63 @@ def path_mount(dev_name: str | None, path: Path, type_page: str | None, flags: i
     ``data_page`` in memory must be a writable page: its last byte becomes NUL. Return: 0; -EINVAL, -EPERM, -ENODEV (no such type), -EBUSY
     (the same file system is mounted there), what the file system says.
     """
-    if flags & MS_MGC_MSK == MS_MGC_VAL:
+    mnt_flags = 0
+
+    # Discard magic
+    if (flags & MS_MGC_MSK) == MS_MGC_VAL:
         flags &= ~MS_MGC_MSK
+
+    # Basic sanity checks
     if data_page and isinstance(data_page, int):
         this.mem.st8(data_page + arch.PAGE_SIZE - 1, 0)
+
     if flags & MS_NOUSER:
         return -EINVAL
+
+    # security_sb_mount(): no module has that hook here
     if not may_mount():
         return -EPERM
     if flags & SB_MANDLOCK:
-        pr_warn("WARNING: The mand mount option has been deprecated and\n")
-    mnt_flags = 0
-    if not flags & MS_NOATIME:
+        warn_mandlock()
+
+    # Default to relatime unless overriden
+    if not (flags & MS_NOATIME):
         mnt_flags |= MNT_RELATIME
-    for ms, mf in ((MS_NOSUID, MNT_NOSUID), (MS_NODEV, MNT_NODEV), (MS_NOEXEC, MNT_NOEXEC), (MS_NOATIME, MNT_NOATIME),
-                   (MS_NODIRATIME, MNT_NODIRATIME), (MS_RDONLY, MNT_READONLY), (MS_NOSYMFOLLOW, MNT_NOSYMFOLLOW)):
-        if flags & ms:
-            mnt_flags |= mf
+
+    # Separate the per-mountpoint flags
+    if flags & MS_NOSUID:
+        mnt_flags |= MNT_NOSUID
+    if flags & MS_NODEV:
+        mnt_flags |= MNT_NODEV
+    if flags & MS_NOEXEC:
+        mnt_flags |= MNT_NOEXEC
+    if flags & MS_NOATIME:
+        mnt_flags |= MNT_NOATIME
+    if flags & MS_NODIRATIME:
+        mnt_flags |= MNT_NODIRATIME
     if flags & MS_STRICTATIME:
         mnt_flags &= ~(MNT_RELATIME | MNT_NOATIME)
-    if flags & MS_REMOUNT and not flags & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME):
+    if flags & MS_RDONLY:
+        mnt_flags |= MNT_READONLY
+    if flags & MS_NOSYMFOLLOW:
+        mnt_flags |= MNT_NOSYMFOLLOW
+
+    # The default atime for remount is preservation
+    if ((flags & MS_REMOUNT) and
+            (flags & (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)) == 0):
         mnt_flags &= ~MNT_ATIME_MASK
         mnt_flags |= path.mnt.mnt_flags & MNT_ATIME_MASK
-    sb_flags = flags & (SB_RDONLY | SB_SYNCHRONOUS | SB_MANDLOCK | SB_DIRSYNC | SB_SILENT | SB_POSIXACL | SB_LAZYTIME | SB_I_VERSION)
-    if flags & (MS_REMOUNT | MS_BIND) == MS_REMOUNT | MS_BIND:
+
+    sb_flags = flags & (SB_RDONLY |
+                        SB_SYNCHRONOUS |
+                        SB_MANDLOCK |
+                        SB_DIRSYNC |
+                        SB_SILENT |
+                        SB_POSIXACL |
+                        SB_LAZYTIME |
+                        SB_I_VERSION)
+
+    if (flags & (MS_REMOUNT | MS_BIND)) == (MS_REMOUNT | MS_BIND):
         return do_reconfigure_mnt(path, mnt_flags)
     if flags & MS_REMOUNT:
         return do_remount(path, sb_flags, mnt_flags, data_page)
@@ -1238,6 +1316,7 @@ def path_mount(dev_name: str | None, path: Path, type_page: str | None, flags: i
         return do_change_type(path, flags)
     if flags & MS_MOVE:
         return do_move_mount_old(path, dev_name)
+
     return do_new_mount(path, type_page, sb_flags, mnt_flags, dev_name, data_page)
 
 
@@ -1383,6 +1462,8 @@ def path_pivot_root(new: Path, old: Path) -> int:
         umount_mnt(root_mnt)
         attach_mnt(root_mnt, old_mnt, old_mp.mp)
         unlock_mount_hash()
+        mnt_notify_add(root_mnt)
+        mnt_notify_add(new_mnt)
         chroot_fs_refs(root, new)
     unlock_mount(old_mp)
     path_put(root)
@@ -1471,6 +1552,7 @@ def mnt_add_to_ns(ns: Any, mnt: Mount) -> None:
     WARN_ON(mnt.mnt_ns is not None and mnt in mnt.mnt_ns.mounts)
     mnt.mnt_ns = ns
     ns.mounts[mnt] = None
+    mnt_notify_add(mnt)
 
 
 def commit_tree(mnt: Mount) -> None:

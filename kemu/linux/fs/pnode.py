@@ -7,7 +7,7 @@ from typing import Any
 from kemu.linux.bug import BUG_ON
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fs.dcache import is_subdir
-from kemu.linux.fs.mount import Mount, mnt_has_parent
+from kemu.linux.fs.mount import Mount, mnt_has_parent, mnt_notify_add
 from kemu.linux.fs.namespace import (
     T_MARKED,
     T_SHARED,
@@ -546,6 +546,7 @@ def reparent(m: Mount) -> None:
 
     assert mp is not None
     mnt_change_mountpoint(p, mp, m)
+    mnt_notify_add(m)
 
 
 @dup(C, "propagate_umount")

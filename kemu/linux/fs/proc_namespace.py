@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kemu.linux.fs.d_path import __d_path, dentry_path
 from kemu.linux.fs.mount import Mount
-from kemu.linux.fs.namespace import g as namespace_g
 from kemu.linux.fs.pnode import IS_MNT_SHARED, IS_MNT_SLAVE, IS_MNT_UNBINDABLE, get_dominating_id
 from kemu.linux.fs.seq_file import seq_printf, seq_putc, seq_puts
 from kemu.linux.include.mount import (
@@ -20,7 +19,7 @@ from kemu.linux.include.mount import (
 from kemu.linux.include.path import Path
 from kemu.linux.include.seq_file import SeqFile, seq_escape
 from kemu.linux.kdev_t import MAJOR, MINOR
-from kemu.linux.port.honesty import custom, dup, names, port_of
+from kemu.linux.port.honesty import dup, names, port_of
 from kemu.linux.super_types import SB_DIRSYNC, SB_LAZYTIME, SB_MANDLOCK, SB_RDONLY, SB_SYNCHRONOUS, SuperBlock
 
 C = "fs/proc_namespace.c"
@@ -93,18 +92,6 @@ def show_mountinfo(m: SeqFile, mnt: Mount, root: Path) -> int:
         err = sb.s_op.show_options(m, mnt.mnt_root)
     seq_putc(m, "\n")
     return err
-
-
-@custom(C, "mountinfo", "the whole text at once, of the one namespace there is")
-def mountinfo(root: Path) -> str:
-    """What a task with that root reads from /proc/self/mountinfo: the mounts it can see, in the order they were made."""
-    ns = namespace_g.init_mnt_ns
-    out = []
-    for mnt in sorted(ns.mounts, key=lambda p: p.mnt_id_unique) if ns is not None else ():
-        m = SeqFile()
-        if not show_mountinfo(m, mnt, root):
-            out.append(m.text)
-    return "".join(out)
 
 
 names("dup", C, "fs_opts", "mnt_opts")

@@ -6,13 +6,17 @@ from kemu.linux.errno import EPERM
 from kemu.linux.fcntl import AT_FDCWD
 from kemu.linux.fs.fs_struct import set_fs_pwd, set_fs_root
 from kemu.linux.fs.namei import filename_lookup, getname, path_put
+from kemu.linux.fs.namespace import g as namespace_g
 from kemu.linux.fs.namespace import path_pivot_root
+from kemu.linux.fs.proc_namespace import show_mountinfo
 from kemu.linux.include.cred import CAP_SYS_CHROOT, capable
 from kemu.linux.include.fs.constants import MAY_CHDIR, MAY_EXEC
 from kemu.linux.include.init_syscalls import path_permission
 from kemu.linux.include.namei import LOOKUP_DIRECTORY, LOOKUP_FOLLOW
 from kemu.linux.include.path import Path
 from kemu.linux.include.sched import current_fs
+from kemu.linux.include.seq_file import SeqFile
+from kemu.linux.port.honesty import custom
 from kemu.linux.port.user import Name, syscall
 from kemu.linux.security.security import security_path_chroot
 
@@ -67,3 +71,15 @@ def sys_chroot(filename: Name) -> int:
         set_fs_root(current_fs(), path)
     path_put(path)
     return err
+
+
+@custom("fs/proc_namespace.c", "mountinfo_open", "the whole text at once, of the one namespace there is")
+def mountinfo(root: Path) -> str:
+    """What a task with that root reads from /proc/self/mountinfo: the mounts it can see, in the order they were made."""
+    ns = namespace_g.init_mnt_ns
+    out = []
+    for mnt in sorted(ns.mounts, key=lambda p: p.mnt_id_unique) if ns is not None else ():
+        m = SeqFile()
+        if not show_mountinfo(m, mnt, root):
+            out.append(m.text)
+    return "".join(out)
