@@ -9,6 +9,7 @@ from kemu.linux.blk_types import BD_HAS_SUBMIT_BIO
 from kemu.linux.bug import WARN_ON, WARN_ON_ONCE
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EBUSY, EEXIST, EINVAL, ENOMEM
+from kemu.linux.fs.file_table import fput
 from kemu.linux.include.blkdev import (
     BLK_OPEN_EXCL,
     BLK_OPEN_READ,
@@ -157,8 +158,6 @@ def disk_scan_partitions(disk: GenDisk, mode: int) -> int:
     if IS_ERR(file):
         ret = PTR_ERR(file)
     else:
-        from kemu.linux.fs.file_table import fput  # noqa: PLC0415  (up into fs/file_table.c)
-
         fput(file)
     # an open that failed early has left it
     disk.state &= ~(1 << GD_NEED_PART_SCAN)

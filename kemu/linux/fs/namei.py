@@ -62,6 +62,7 @@ from kemu.linux.fs.namespace import (
 from kemu.linux.fs.namespace import (
     g as mounts_g,
 )
+from kemu.linux.fs.posix_acl import get_inode_acl, posix_acl_permission
 from kemu.linux.include.cred import (
     CAP_DAC_OVERRIDE,
     CAP_DAC_READ_SEARCH,
@@ -197,8 +198,6 @@ def getname(filename: str | bytes, flags: int = LOOKUP_EMPTY) -> Any:
 
 
 def check_acl(idmap: Any, inode: Inode, mask: int) -> int:
-    from kemu.linux.fs.posix_acl import get_inode_acl, posix_acl_permission  # noqa: PLC0415  (circle: fs/posix_acl.c needs this)
-
     acl = get_inode_acl(inode, ACL_TYPE_ACCESS)
     if acl is None:
         return -EAGAIN

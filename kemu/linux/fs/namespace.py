@@ -16,6 +16,7 @@ from kemu.linux.fs.dcache import __d_drop, d_set_mounted, dput, is_subdir
 from kemu.linux.fs.filesystems import get_fs_type, put_filesystem
 from kemu.linux.fs.fs_context import fs_context_for_mount, fs_context_for_reconfigure, parse_monolithic_mount_data, put_fs_context
 from kemu.linux.fs.mount import Mount, is_mounted, mnt_has_parent, mnt_notify_add
+from kemu.linux.fs.nullfs import nullfs_fs_type
 from kemu.linux.fs.super import deactivate_super, kill_anon_super, mount_capable, reconfigure_super, vfs_get_tree
 from kemu.linux.include.cred import CAP_SYS_ADMIN, capable, init_user_ns
 from kemu.linux.include.dcache import DCACHE_MOUNTED, DCACHE_NORCU, Dentry, cant_mount, d_is_dir, d_is_symlink, d_unlinked, dget
@@ -1482,7 +1483,6 @@ rootfs_fs_type = FileSystemType(name="rootfs", init_fs_context=rootfs_init_fs_co
 def init_mount_tree(rootfs: FileSystemType, options: Any) -> None:
     from kemu.linux.fs.fs_struct import g as fs_g  # noqa: PLC0415  (circle: fs/fs_struct.c needs this)
     from kemu.linux.fs.fs_struct import set_fs_pwd, set_fs_root  # noqa: PLC0415  (circle: fs/fs_struct.c needs this)
-    from kemu.linux.fs.nullfs import nullfs_fs_type  # noqa: PLC0415  (circle: fs.nullfs needs this)
 
     nullfs_mnt = vfs_kern_mount(nullfs_fs_type, 0, "nullfs", None)
     if IS_ERR(nullfs_mnt):

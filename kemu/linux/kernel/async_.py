@@ -15,6 +15,7 @@ from kemu.linux.include.sched import current
 from kemu.linux.include.slab import kzalloc_obj
 from kemu.linux.include.workqueue import INIT_WORK, WQ_UNBOUND, alloc_workqueue, queue_work, work_struct
 from kemu.linux.list import list_add_tail, list_del_init, list_empty, list_first_entry
+from kemu.linux.mm.slub import kfree
 from kemu.linux.port.honesty import dup, names, port_of
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.types import list_head
@@ -78,8 +79,6 @@ def lowest_in_progress(domain: async_domain | None) -> int:
 @dup(C, "async_run_entry_fn")
 def async_run_entry_fn(work: work_struct) -> None:
     """Pick the first pending entry and run it."""
-    from kemu.linux.mm.slub import kfree  # noqa: PLC0415  (up into mm/slub.c)
-
     entry: async_entry = work.container
     task = current()
 
@@ -142,8 +141,6 @@ def async_schedule_node_domain(func: async_func_t, data: Any, node: int, domain:
 
     # If we're out of memory or if there's too much work pending already, we execute synchronously.
     if entry is None or atomic_read(g.entry_count) > MAX_WORK:
-        from kemu.linux.mm.slub import kfree  # noqa: PLC0415  (up into mm/slub.c)
-
         kfree(entry)
         spin_lock(g.async_lock)
         newcookie = g.next_cookie
@@ -166,8 +163,6 @@ def async_schedule_dev_nocall(func: async_func_t, dev: Any) -> bool:
 
     # Give up if there is no memory or too much work.
     if entry is None or atomic_read(g.entry_count) > MAX_WORK:
-        from kemu.linux.mm.slub import kfree  # noqa: PLC0415  (up into mm/slub.c)
-
         kfree(entry)
         return False
 

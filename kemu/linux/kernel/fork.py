@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.errno import ENOMEM
+from kemu.linux.fs.fs_struct import copy_fs_struct, free_fs_struct
 from kemu.linux.include.sched import current_fs
 from kemu.linux.kernel.task_work import task_work_run
 from kemu.linux.port.honesty import custom
@@ -41,8 +42,6 @@ def kernel_thread_fn(fn: Callable[[Any], int], arg: Any, comm: str) -> int:
 @custom(C, "user_mode_thread", "a task with its own copy of fs_struct; 'comm' names it in reports")
 def user_mode_thread(fn: Callable[[Any], int], arg: Any, flags: int = 0, comm: str = "kworker/u4") -> int:
     """``pid_t user_mode_thread(int (*fn)(void *), void *arg, unsigned long flags)``: not PF_KTHREAD. Return: a pid, or -ENOMEM."""
-    from kemu.linux.fs.fs_struct import copy_fs_struct  # noqa: PLC0415  (up into fs/fs_struct.c)
-
     if this.chooser is not None and should_fail("failslab", "user_mode_thread"):
         return -ENOMEM
     fs = copy_fs_struct(current_fs())
@@ -50,8 +49,6 @@ def user_mode_thread(fn: Callable[[Any], int], arg: Any, flags: int = 0, comm: s
         return -ENOMEM
 
     def body() -> None:
-        from kemu.linux.fs.fs_struct import free_fs_struct  # noqa: PLC0415  (up into fs/fs_struct.c)
-
         me = this.task
         fn(arg)                     # what a program exits with is in exit_code then
         task_work_run()

@@ -10,6 +10,7 @@ from typing import Any
 
 from kemu.linux.atomic import atomic_dec_and_test, atomic_inc, atomic_read, atomic_t, xchg
 from kemu.linux.errno import EAGAIN, EBUSY, EINVAL, ENOMEM
+from kemu.linux.fs.exec import kernel_execve
 from kemu.linux.include.completion import completion
 from kemu.linux.include.gfp import GFP_KERNEL
 from kemu.linux.include.init import wait_for_initramfs
@@ -23,6 +24,7 @@ from kemu.linux.kernel.fork import user_mode_thread
 from kemu.linux.kernel.locking.rwsem import down_read, down_write, up_read, up_write
 from kemu.linux.kernel.sched.completion import complete, wait_for_completion
 from kemu.linux.kernel.signal import SIG_DFL, SIG_IGN, SIGCHLD, kernel_sigaction
+from kemu.linux.mm.slub import kfree
 from kemu.linux.port.honesty import dup, port_of
 from kemu.linux.types import ptr_to
 from kemu.linux.wait import WaitQueueHead, wait_event_timeout, wake_up
@@ -39,8 +41,6 @@ g = statics(umhelper_sem=rw_semaphore, usermodehelper_disabled=UMH_DISABLED, run
 @port_of(C, "call_usermodehelper_freeinfo")
 def call_usermodehelper_freeinfo(info: subprocess_info) -> None:
     """``void call_usermodehelper_freeinfo(struct subprocess_info *info)``"""
-    from kemu.linux.mm.slub import kfree  # noqa: PLC0415  (up into mm/slub.c)
-
     if info.cleanup is not None:
         info.cleanup(info)
     kfree(info)
@@ -68,15 +68,11 @@ def call_usermodehelper_exec_async(data: subprocess_info) -> int:
     retval = -ENOMEM
     new: Any = kzalloc_obj(object, GFP_KERNEL)          # prepare_kernel_cred()
     if new is not None:
-        from kemu.linux.mm.slub import kfree  # noqa: PLC0415  (up into mm/slub.c)
-
         retval = 0
         if sub_info.init is not None:
             retval = sub_info.init(sub_info, new)
         kfree(new)
         if not retval:
-            from kemu.linux.fs.exec import kernel_execve  # noqa: PLC0415  (up into fs/exec.c)
-
             wait_for_initramfs()
             retval = kernel_execve(sub_info.path or "", sub_info.argv, sub_info.envp)
     sub_info.retval = retval

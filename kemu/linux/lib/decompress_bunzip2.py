@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kemu.linux.include.decompress import free, large_malloc, malloc, scratch, view
+from kemu.linux.kernel.panic import panic
 from kemu.linux.lib.decompress import ErrorFn, Fill, Flush, dropping, flush_bytes
 from kemu.linux.port.honesty import custom, dup, port_of
 from kemu.linux.types import Ref, s32, u32
@@ -86,8 +87,6 @@ class bunzip_data:
 
     def overrun(self) -> None:
         """``dbuf[dbufCount++] = uc`` beyond the buffer: a run whose length has wrapped. Ends in a detector's report."""
-        from kemu.linux.kernel.panic import panic  # noqa: PLC0415  (up into kernel/panic.c)
-
         dbuf = large_malloc(self.dbufSize * 4)
         while dbuf:
             this.mem.store(dbuf + self.dbufSize * 4, bytes(this.mem.page_size))

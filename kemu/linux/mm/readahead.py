@@ -2,6 +2,7 @@
 """Read-ahead (mm/readahead.c, include/linux/pagemap.h). Ports import it from kemu.linux.pagemap."""
 from __future__ import annotations
 
+from kemu.linux.block.blk_core import blk_finish_plug, blk_start_plug
 from kemu.linux.bug import BUG_ON
 from kemu.linux.errno import ENOMEM
 from kemu.linux.include.backing_dev import blk_cgroup_congested
@@ -44,8 +45,6 @@ def file_ra_state_init(ra: FileRaState, mapping: AddressSpace) -> None:
 @dup(C)
 def read_pages(rac: ReadaheadControl) -> None:
     """``static void read_pages(struct readahead_control *rac)``: starts the I/O; nothing is left in ``rac`` afterwards."""
-    from kemu.linux.block.blk_core import blk_finish_plug, blk_start_plug  # noqa: PLC0415  (up into block/blk-core.c)
-
     if not rac._nr_pages:
         return
     aops = rac.mapping.a_ops

@@ -12,7 +12,9 @@ from kemu.linux.include.slab import kmalloc_obj, kstrdup
 from kemu.linux.include.umh import UMH_KILLABLE, UMH_WAIT_EXEC, UMH_WAIT_PROC, subprocess_info
 from kemu.linux.kernel.async_ import current_is_async
 from kemu.linux.kernel.umh import call_usermodehelper_exec, call_usermodehelper_setup
+from kemu.linux.mm.slub import kfree
 from kemu.linux.port.honesty import dup, port_of
+from kemu.linux.security.security import security_kernel_module_request
 from kemu.machine.printk import vsprintf
 from kemu.machine.statics import statics
 
@@ -24,16 +26,12 @@ g = statics(modprobe_path="/sbin/modprobe")
 @port_of(C, "free_modprobe_argv")
 def free_modprobe_argv(info: subprocess_info) -> None:
     """``void free_modprobe_argv(struct subprocess_info *info)``"""
-    from kemu.linux.mm.slub import kfree  # noqa: PLC0415  (up into mm/slub.c)
-
     kfree(info.data)
 
 
 @dup(C, "call_modprobe")
 def call_modprobe(orig_module_name: str, wait: int) -> int:
     """``int call_modprobe(char *orig_module_name, int wait)``: -ENOMEM, or what the helper ended with"""
-    from kemu.linux.mm.slub import kfree  # noqa: PLC0415  (up into mm/slub.c)
-
     envp = ["HOME=/", "TERM=linux", "PATH=/sbin:/usr/sbin:/bin:/usr/bin"]
 
     argv: Any = kmalloc_obj(_argv, GFP_KERNEL)
@@ -65,8 +63,6 @@ def __request_module(wait: bool, fmt: str, *args: Any) -> int:
     """``int __request_module(bool wait, const char *fmt, ...)``:
     0 or modprobe's end; -ENOENT without a modprobe, -ENAMETOOLONG, -ETIME, -ENOMEM.
     """
-    from kemu.linux.security.security import security_kernel_module_request  # noqa: PLC0415  (up into security/security.c)
-
     WARN_ON_ONCE(wait and current_is_async())
 
     if not g.modprobe_path:
