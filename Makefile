@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test check test-linux base quality bench campaign cdefs docs docs-samples doctor clean setup
+.PHONY: demo test test-unit check test-linux base quality bench campaign cdefs docs docs-samples doctor clean setup
 
 setup: $(STAMP)
 
@@ -21,7 +21,11 @@ demo: setup
 	@$(BIN)/kemu demo
 
 test: setup
-	@$(BIN)/pytest -n auto --dist worksteal tests/unit tests/property tests/fidelity -m 'not slow and not linux'
+	@$(BIN)/pytest -n auto --dist worksteal tests/unit tests/integration tests/property tests/fidelity -m 'not slow and not linux'
+
+# unit tests of one package (make test-unit PACKAGE=linux/fs) or of all, each on one core, and the processor time that they take
+test-unit: setup
+	@$(BIN)/python -m tests.times $(PACKAGE)
 
 check: setup
 	@$(BIN)/ruff check .

@@ -165,7 +165,7 @@ class Shell:
                 self._change(text)
         argv = ["bash", "-o", "pipefail", "-c", f"(exit {self.code}); {sample.command}"]
         if sample.terminal:
-            from tests.unit.cli.terminal import ESCAPE, on_terminal
+            from tests.integration.cli.terminal import ESCAPE, on_terminal
 
             self.code, out, err = on_terminal(argv, COLUMNS, self.where, self.env)
             return self.code, ESCAPE.sub("", out) + "".join(line + "\n" for line in ESCAPE.sub("", err).split("\n") if line.startswith("kemu: "))

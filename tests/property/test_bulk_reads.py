@@ -25,8 +25,8 @@ from kemu.linux.fs.open import file_open_root
 from kemu.linux.types import Ref
 from kemu.machine.current import this
 from kemu.report.walk import walk
+from tests.integration.erofs_memback.test_compressed_reads import COMPRESSED
 from tests.property.left import Told, Unmoved
-from tests.unit.erofs_memback.test_zread import COMPRESSED
 
 from erofs_memback.harness.mount import MountError, mounted, settle
 

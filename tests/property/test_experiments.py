@@ -2,6 +2,7 @@
 """The experiments as Hypothesis properties: Linux and our memback, a few examples of each; and replay across processes."""
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import HypothesisSource, ListSource
+from kemu.plugins import installed_modules
 
-import erofs_memback.harness.experiments  # noqa: F401 - registers
+for _, _module in installed_modules("kemu.experiments"):        # all are registered, whatever was imported before
+    importlib.import_module(_module)
 
 # what Linux itself makes of damaged images is a matter of `kemu review erofs`
 OURS = sorted(e.name for e in registry.values() if e.series in ("erofs", "erofs-memback") and e.name not in ("bdev.damaged", "bdev.cut-short")

@@ -19,7 +19,7 @@ from kemu.forge.erofs.writer import build
 from kemu.machine.machine import Machine
 from kemu.machine.shadow import OK, PAGE_REDZONE, RELEASED_INIT
 from tests.unit.initramfs.archive import archive, record
-from tests.unit.initramfs.test_compare import SIZES, lz4_plan, make_tree, text
+from tests.unit.initramfs.harness.test_compare import SIZES, lz4_plan, make_tree, text
 
 import initramfs.initoverlayfs as initoverlayfs
 from initramfs import verify

@@ -2,6 +2,7 @@
 """initoverlayfs, and what a review of the designs finds."""
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,15 @@ from kemu.cli import main
 from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import ListSource
+from kemu.plugins import installed_modules
 
 from initramfs.harness import compare
-from initramfs.harness import experiments as _experiments  # noqa: F401
 from initramfs.harness.boot_views import mounts
 from initramfs.harness.boots import boot_initrd
 from initramfs.harness.experiments import erofs_image
+
+for _, _module in installed_modules("kemu.experiments"):        # all are registered, whatever was imported before
+    importlib.import_module(_module)
 
 
 def test_the_storage_init_goes_to_the_large_tree() -> None:

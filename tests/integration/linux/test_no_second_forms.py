@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).resolve().parents[4]
+TOP = Path(__file__).resolve().parents[3]
 ROOM = TOP / "kemu/linux/short"
 ATTACHED = ("watch", "chooser")
 

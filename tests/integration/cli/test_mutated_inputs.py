@@ -15,7 +15,7 @@ import pytest
 from kemu.forge.compressors import available, compress
 from kemu.forge.erofs.writer import fix_checksum
 from tests.conftest import DATA
-from tests.unit.cli.test_odd_lines import CODES, TooLong, run
+from tests.integration.cli.test_odd_lines import CODES, TooLong, run
 
 MUTANTS = int(os.environ.get("KEMU_MUTANTS", "400"))
 SHARDS = 8

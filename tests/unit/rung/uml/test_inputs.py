@@ -11,7 +11,7 @@ import pytest
 
 from kemu.rung.uml.inputs import read_input
 
-TREE = Path(__file__).parent.parent.parent / "data"
+TREE = Path(__file__).parents[3] / "data"
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import pytest
 from kemu.cli import main
 from kemu.cli.common import subcommands
 from tests.conftest import DATA
-from tests.unit.cli import odd
+from tests.integration.cli import odd
 
 CODES = {0, 1, 2, 3, 4, 124, 125, 130, 141, 255}
 FINDS = {"fuzz", "review", "replay", "findings"}            # 1 is a finding, told on standard output

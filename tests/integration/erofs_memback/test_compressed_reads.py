@@ -16,7 +16,7 @@ from kemu.linux.errno import EFAULT, EIO, ENOMEM
 from kemu.linux.shrinker import shrink_slab
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
-from tests.unit.erofs_memback.zmount import ZMount
+from tests.integration.erofs_memback.zmount import ZMount
 
 from erofs_memback.internal import EROFS_SYNC_DECOMPRESS_AUTO, EROFS_SYNC_DECOMPRESS_FORCE_ON
 

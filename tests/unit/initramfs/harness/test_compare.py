@@ -16,13 +16,13 @@ from kemu.forge import compressors, cpio, tree
 from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
 from kemu.forge.erofs.writer import build
 from kemu.machine.series import ShortForms
-from tests.unit.initramfs.recount import WRITERS, Recount
+from tests.unit.initramfs.harness.recount import WRITERS, Recount
 
 from initramfs.harness import compare, compare_views
 from initramfs.harness.short import forms
 from initramfs.harness.trials import INIT
 
-TOP = Path(__file__).resolve().parents[3]
+TOP = Path(__file__).resolve().parents[4]
 PAGE = 4096
 SIZES = (1, 100, 4095, 4096, 4097, 70_000, 130_001)
 

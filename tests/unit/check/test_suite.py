@@ -483,7 +483,7 @@ def test_global_state_that_is_left() -> None:
         assert state is not None
         state.remember()
         g.pending = 0xFFFF888000001000
-        with reports("state left behind: tests.unit.check.test_detectors.pending", "0 before, 0xffff888000001000 after"):
+        with reports("state left behind: tests.unit.check.test_suite.pending", "0 before, 0xffff888000001000 after"):
             state.compare()
         g.pending = 0
         state.compare()

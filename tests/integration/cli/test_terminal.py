@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.unit.cli.terminal import COLOUR, ESCAPE, KEMU, on_terminal
+from tests.integration.cli.terminal import COLOUR, ESCAPE, KEMU, on_terminal
 
 
 @pytest.mark.parametrize("columns", (60, 100, 160))

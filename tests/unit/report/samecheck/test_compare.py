@@ -84,7 +84,7 @@ def guards(t):
 
 
 def through_an_import_of_its_own(t):
-    from tests.unit.report.test_samecheck import as_c as called
+    from tests.unit.report.samecheck.test_compare import as_c as called
 
     return called(t)
 
