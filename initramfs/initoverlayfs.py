@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
-from kemu.linux.binfmts import do_execve
+from kemu.linux.binfmts import Programs, do_execve
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.fcntl import O_RDONLY
 from kemu.linux.init import panic
-from kemu.linux.init_syscalls import init_chdir, init_chroot
+from kemu.linux.init_syscalls import LooksForInit, init_chdir, init_chroot
 from kemu.linux.mount import MS_MOVE, MS_RDONLY
 from kemu.linux.port import user as sys
 from kemu.linux.port.ramdisk import ramdisk
@@ -31,6 +32,13 @@ config: dict[str, bool] = {}
 DISK = "vda"
 IMAGE_PARAM = "initoverlayfs_image="
 STEPS = ("/initoverlayfs", "/initoverlayfs/lower", "/initoverlayfs/rw", "/initoverlayfs/root")
+
+
+@dataclass(slots=True)
+class SecondImage:
+    """What the disk of one machine has: bytes, or a path."""
+
+    image: bytes | str = b""
 
 
 def add_disk(m: Machine, image: bytes | str) -> None:
@@ -108,11 +116,12 @@ def _made(err: int) -> int:
 
 def prepare(m: Machine) -> None:
     """Make ``/init`` of the small archive the storage init: what PID 1 sees is seen when it has gone to the large tree."""
-    look = m.parts.pop("looks_for_init", None)
+    looks, programs, disk = m.part(LooksForInit), m.part(Programs), m.part(SecondImage)
+    look, looks.look = looks.look, None
 
     def program(argv: list[str], envp: list[str]) -> int:
-        m.parts["programs"].clear()
-        add_disk(m, m.parts["second_image"])            # its driver is a module of the small archive
+        programs.at.clear()
+        add_disk(m, disk.image)             # its driver is a module of the small archive
         err = storage_init(argv, envp)
         if look is not None:
             look()
@@ -122,4 +131,4 @@ def prepare(m: Machine) -> None:
         if err:
             panic("Attempted to kill init! exitcode=0x%08x", 1 << 8)        # do_exit() of PID 1
         return err
-    m.parts["programs"] = {"/init": program}
+    programs.at = {"/init": program}

@@ -21,6 +21,13 @@ from kemu.machine.current import this
 FLAGS = {"c": O_CREAT, "x": O_EXCL, "t": O_TRUNC, "a": O_APPEND}
 
 
+class Held:
+    """What one machine's script holds open."""
+
+    def __init__(self) -> None:
+        self.fds: list[Any] = []
+
+
 def _done(ret: Any) -> str:
     return "ok" if not isinstance(ret, int) or ret >= 0 else str(-ret)
 
@@ -162,10 +169,12 @@ def run_line(line: str) -> list[str]:
     if op == "hold":                            # open, and close at the end or by "drop"
         fd = sys.sys_open(a[0], O_WRONLY if a[1] == "w" else O_RDONLY)
         if not isinstance(fd, int):
-            this.machine.parts.setdefault("held", []).append(fd)
+            this.machine.part(Held).fds.append(fd)
         return [_done(fd)]
     if op == "drop":
-        for fd in this.machine.parts.pop("held", ()):
+        held = this.machine.part(Held)
+        held.fds, fds = [], held.fds
+        for fd in fds:
             sys.sys_close(fd)
         return ["ok"]
     if op == "who":                             # what the first line of a file says

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EEXIST, EIO
@@ -66,10 +67,19 @@ def _fill(machine: Machine, file: File, region: Region, data: list[tuple[int, in
     return 0
 
 
+@dataclass(slots=True)
+class _Backing:
+    """The ramfs under a machine's backing files: their number, and the next one's name."""
+
+    mounted: bool = False
+    next: int = 0
+    files: int = 0
+
+
 def backing_files(machine: Machine, regions: Sequence[Region], data: Sequence[list[tuple[int, int]]] = ()) -> list[str] | int:
     """A ramfs file for each region, with its bytes; their paths, or a negative errno. ``data``: where each has any (:func:`data_of`)."""
-    parts = machine.parts
-    if "backing" not in parts:
+    backing = machine.part(_Backing)
+    if not backing.mounted:
         if get_fs_type("ramfs") is None:
             register_filesystem(ramfs_fs_type)
         err = init_mkdir(BACKING_DIR, 0o755)
@@ -78,12 +88,12 @@ def backing_files(machine: Machine, regions: Sequence[Region], data: Sequence[li
         err = init_mount("ramfs", BACKING_DIR, "ramfs", 0, None)
         if err:
             return err
-        parts["backing"] = parts["backing_files"] = 0
+        backing.mounted, backing.next, backing.files = True, 0, 0
     paths = []
     for i, region in enumerate(regions):
-        path = f"{BACKING_DIR}/{parts['backing']}.erofs"
-        parts["backing"] += 1
-        parts["backing_files"] += 1
+        path = f"{BACKING_DIR}/{backing.next}.erofs"
+        backing.next += 1
+        backing.files += 1
         file = filp_open(path, O_CREAT | O_EXCL | O_WRONLY | O_LARGEFILE, 0o600)
         if IS_ERR(file):
             return PTR_ERR(file)
@@ -99,12 +109,13 @@ def backing_files(machine: Machine, regions: Sequence[Region], data: Sequence[li
 
 def drop_backing_files(machine: Machine, paths: Sequence[str]) -> None:
     """Remove the files again; the file system under them goes with the last one."""
+    backing = machine.part(_Backing)
     for path in paths:
         init_unlink(path)
-        machine.parts["backing_files"] -= 1
-    if not machine.parts["backing_files"]:
+        backing.files -= 1
+    if not backing.files:
         init_umount(BACKING_DIR, 0)
         init_rmdir(BACKING_DIR)
-        del machine.parts["backing"], machine.parts["backing_files"]
+        backing.mounted = False
     task_work_run()
     machine.idle()

@@ -12,6 +12,7 @@ from typing import Any
 
 from kemu.explore.chooser import Choices
 from kemu.forge.cpio import Member
+from kemu.linux.binfmts import Programs
 from kemu.linux.firmware import request_firmware
 from kemu.linux.init import initcalls, wait_for_initramfs
 from kemu.linux.port import user as sys
@@ -60,9 +61,9 @@ class Actors:
     def install(self, m: Machine) -> None:
         """An initcall at the end of the level that sets them all going."""
         work: list[Callable[[], None]] = []
-        programs = m.parts.setdefault("programs", {})
+        programs = m.part(Programs).at
         for path in (*self.helpers, *self.detached):
-            programs[path] = lambda argv, envp, p=path: self.saw.append((p, self._look()))
+            programs[path] = lambda argv, envp, p=path: self.saw.append((p, self._look()))      # type: ignore[misc]
         for path in self.helpers:
             work.append(lambda p=path: self.got.__setitem__(p, call_usermodehelper(p, [p], [], UMH_WAIT_PROC)))     # type: ignore[misc]
         for path in self.detached:

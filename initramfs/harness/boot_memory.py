@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kemu.machine.boot import BootResult
+from kemu.machine.boot import Boot, BootResult, InitMemory
 from kemu.machine.machine import Machine
 from kemu.machine.shadow import RELEASED_INIT
 
@@ -38,7 +38,7 @@ class Recorder:
     def install(self, m: Machine) -> None:
         """Wrap, on the machine that is current."""
         def tell(what: str, start: int, end: int, by: str) -> None:
-            m.parts.setdefault("memory_events", []).append((what, start, end, by, m.clock.now_ns))
+            m.part(InitMemory).events.append((what, start, end, by, m.clock.now_ns))
 
         def reads(what: str, by: str, length: bool) -> Callable[[Any], Any]:
             def make(original: Any) -> Any:
@@ -79,7 +79,8 @@ class Recorder:
         def disk_destroy(original: Any) -> Any:
             def call() -> None:
                 original()
-                r = m.parts["initrd_region"]
+                r = m.part(Boot).initrd
+                assert r is not None
                 tell("no disk", r.addr, r.addr + r.size, "initerofs_blkdev_destroy")
             return call
 
@@ -145,7 +146,7 @@ def memory(result: BootResult) -> dict[str, Any]:
     first, last = m.mem.pfn_of(r.addr), m.mem.pfn_of(end - 1)
     pages = last - first + 1
     events: list[dict[str, Any]] = [{"time_ns": 0, "what": "loaded", "start": r.addr, "end": end, "by": "boot loader"}]
-    for what, a, b, by, t in m.parts.get("memory_events", ()):
+    for what, a, b, by, t in m.part(InitMemory).events:
         if a < end and r.addr < b:
             events.append({"time_ns": t, "what": what, "start": a, "end": b, "by": by} | ({"pages": b - a >> m.mem.shift} if what == "freed" else {}))
     if r.exported:

@@ -11,7 +11,9 @@ from kemu.linux.fs.overlayfs.super import ovl_init  # noqa: F401 - an initcall
 from kemu.linux.fs_struct import current_fs
 from kemu.linux.init import initcalls as ported
 from kemu.linux.init import module_init, only_if
+from kemu.linux.init_syscalls import LooksForInit
 from kemu.linux.path import Path, path_get, path_put
+from kemu.linux.rodata import Rodata
 from kemu.linux.string_helpers import memparse
 from kemu.machine import boot as machine_boot
 from kemu.machine.boot import BootResult
@@ -27,6 +29,7 @@ import initramfs.initramfs
 import initramfs.noinitramfs  # noqa: F401 - its initcall
 from erofs_memback.super import erofs_module_init
 from initramfs.harness.designs import Design, find, for_cmdline
+from initramfs.initoverlayfs import SecondImage
 from initramfs.main import start_kernel
 
 if TYPE_CHECKING:
@@ -73,18 +76,18 @@ def boot_initrd(initrd: bytes | str | None, *, design: str | Design = "upstream"
     with machine(memory=ram, page_size=page_size, bits=bits, config={**d.config, **(config or {})}, cmdline=effective_cmdline(cmdline), **more) as m:
         machine_boot.load(m, initrd, archive, at)
         if rodata:
-            m.parts["rodata"] = rodata
+            m.part(Rodata).kind = rodata
         if second_image is not None:
-            m.parts["second_image"] = second_image
+            m.part(SecondImage).image = second_image
         found: list[Entry] = []
         look = looks if looks is not None else (lambda: found.extend(seen_tree(limit=limit))) if tree else None
         if look is not None:
-            m.parts["looks_for_init"] = _Once(m, look)
+            m.part(LooksForInit).look = _Once(m, look)
         d.build(m, initcalls)
         if prepare is not None:
             prepare(m)
         result = machine_boot.run(m, start_kernel)
-        m.parts.pop("looks_for_init", None)
+        m.part(LooksForInit).look = None
         result.tree = found if tree else None
         if after is not None:
             after(result)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kemu.machine.initcalls import Entry, functions, load
+from kemu.machine.initcalls import Entry, Initcalls, functions, load
 from kemu.machine.machine import Machine
 
 __role__ = "harness"
@@ -35,7 +35,7 @@ class Design:
         """Make ``m`` a machine with a kernel of this design."""
         table = self.table(initcalls)
         if table is not None:
-            m.parts["initcall_table"] = table
+            m.part(Initcalls).table = table
         if self.replaced:
             from kemu.linux.init import initcalls as ported  # noqa: PLC0415  (only this design needs it)
 

@@ -20,6 +20,7 @@ from kemu.forge.cpio_choose import CpioArchive, CpioOptions, break_cpio, choose_
 from kemu.forge.cpio_model import CpioModel, Undefined
 from kemu.forge.cpio_wild import choose_wild, damage
 from kemu.forge.erofs.choose import ErofsOptions, choose_image
+from kemu.machine import boot as machine_boot
 from kemu.machine.boot import BootResult
 from kemu.machine.machine import Machine
 from kemu.report import manifest
@@ -49,8 +50,8 @@ class Boot:
 
         def prepare(m: Machine) -> None:
             if crashk is not None:
-                start, size = m.parts["initrd"]
-                m.parts["crashk_res"] = (start + crashk[0], start + crashk[1])
+                b = m.part(machine_boot.Boot)
+                b.crashk_res = (b.initrd_start + crashk[0], b.initrd_start + crashk[1])
 
         def after(seen: Observed, r: BootResult) -> None:
             if r.ok:

@@ -12,7 +12,7 @@ from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.forge.cpio_choose import CpioOptions, break_cpio, choose_cpio
 from kemu.linux.fs.namespace import g, next_mnt
 from kemu.linux.fs_struct import current_fs
-from kemu.machine.boot import BootResult
+from kemu.machine.boot import Boot, BootResult, InitMemory
 from kemu.machine.machine import Machine
 
 from initramfs.harness.observed import REFUSED, UNDONE, Observed, boot, expected_pages, whole_pages
@@ -72,7 +72,7 @@ def pages(run: Run) -> None:
             leave(State())
             last.append(whole_pages(r.machine))
             first, end = r.initrd.addr, r.initrd.addr + r.initrd.size
-            beyond.extend(f"{a - first} to {b - first}" for a, b, _, what, _ in r.machine.parts.get("freed_areas", ()) if what == "initrd" and not first <= a <= b <= end)
+            beyond.extend(f"{a - first} to {b - first}" for a, b, _, what, _ in r.machine.part(InitMemory).freed if what == "initrd" and not first <= a <= b <= end)
 
     seen = _boot(run, parts, cmdline=cmdline, after=after)
     _standing(run, seen)
@@ -101,8 +101,8 @@ def crash_kernel(run: Run) -> None:
     run.show(parts.describe(), f"the crash kernel's memory: bytes {crashk[0]} to {crashk[1]} of it{', retain_initrd' if retain else ''}")
 
     def prepare(m: Machine) -> None:
-        start = m.parts["initrd"][0]
-        m.parts["crashk_res"] = (start + crashk[0], start + crashk[1])
+        b = m.part(Boot)
+        b.crashk_res = (b.initrd_start + crashk[0], b.initrd_start + crashk[1])
 
     options: dict[str, Any] = {"cmdline": "retain_initrd" if retain else "", "config": {"CONFIG_CRASH_RESERVE": True}, "prepare": prepare}
     seen = _boot(run, parts, **options)

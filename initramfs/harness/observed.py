@@ -13,7 +13,7 @@ from kemu.explore.run import Run
 from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.linux.fs.file_table import g as files
 from kemu.linux.sysfs import sysfs_bin_attr_simple_read, sysfs_files
-from kemu.machine.boot import BootResult
+from kemu.machine.boot import Boot, BootResult
 from kemu.machine.machine import Machine
 from kemu.machine.shadow import RELEASED_INIT
 from kemu.machine.splat import KernelPanic
@@ -76,7 +76,7 @@ class Observed:
 
 def whole_pages(m: Machine) -> str:
     """Each whole page of the initrd, as :attr:`Observed.freed` has them."""
-    r = m.parts.get("initrd_region")
+    r = m.part(Boot).initrd
     if r is None:
         return ""
     shift, mask = m.mem.shift, m.mem.mask

@@ -12,14 +12,14 @@ from kemu.forge import tree
 from kemu.forge.cpio import trailer
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
-from kemu.linux.file import fput
 from kemu.linux.fs.namespace import g, mntget, mntput, next_mnt
 from kemu.linux.fs_struct import current_fs, set_fs_pwd, set_fs_root
 from kemu.linux.mount import MNT_DETACH, path_umount
 from kemu.linux.path import Path, path_get
+from kemu.linux.port import user
 from kemu.linux.port.series import Series
 from kemu.linux.task_work import task_work_run
-from kemu.machine.boot import BootResult, newc_entry
+from kemu.machine.boot import Boot, BootResult, newc_entry
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from kemu.machine.shadow import RELEASED_INIT
@@ -202,9 +202,7 @@ def read_mounts() -> None:
 
 def leave(state: State) -> None:
     """Every mount but the first goes, as when a real root has taken over and the old one is let go; what is freed of the initrd then is noted."""
-    for files in this.machine.parts.pop("fds", {}).values():        # /dev/console
-        for file in files:
-            fput(file)
+    user.close_console()
     root = g.init_mnt_ns.root
     nothing = Path(root, root.mnt_root)
     set_fs_root(current_fs(), nothing)
@@ -215,7 +213,8 @@ def leave(state: State) -> None:
         path_umount(at, MNT_DETACH)
     task_work_run()
     this.machine.idle()
-    region = this.machine.parts["initrd_region"]
+    region = this.machine.part(Boot).initrd
+    assert region is not None
     shift = this.mem.shift
     pages = range(region.addr + this.mem.mask >> shift, region.addr + region.size >> shift)
     freed = sum(this.mem.get_state(this.mem.pfn_of(v << shift)) == RELEASED_INIT for v in pages)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from kemu.linux.fcntl import O_DIRECTORY, O_RDONLY
-from kemu.linux.file import fput
 from kemu.linux.fs_struct import current_fs
 from kemu.linux.include.fs.constants import MNT_DETACH
 from kemu.linux.init_syscalls import init_chdir, init_chroot, init_pivot_root
@@ -79,9 +78,7 @@ def _remove_all(top: str, dev: int) -> None:
 
 
 def _close_console() -> None:
-    for files in this.machine.parts.pop("fds", {}).values():
-        for file in files:
-            fput(file)
+    sys.close_console()
     sys.exit_to_user_mode()
 
 

@@ -8,7 +8,9 @@ from kemu.linux.atomic import atomic_read
 from kemu.linux.fs.file_table import g as files
 from kemu.linux.fs.namespace import g, next_mnt
 from kemu.linux.fs.namespace import g as mounts
+from kemu.linux.init_syscalls import Descriptors
 from kemu.linux.initrd import initrd
+from kemu.machine.boot import Boot, InitMemory
 from kemu.machine.machine import Machine
 from kemu.machine.shadow import RELEASED_INIT
 
@@ -16,7 +18,7 @@ from kemu.machine.shadow import RELEASED_INIT
 def leftovers(m: Machine) -> list[str]:
     """One line for each thing that a boot has left behind; empty for a clean one. ``m`` is the current machine."""
     out = []
-    held = {id(f) for fds in m.parts.get("fds", {}).values() for f in fds}
+    held = {id(f) for fds in m.part(Descriptors).of.values() for f in fds}
     n = files.nr_files - len(held)
     if n:
         out.append(f"{n} open file{'s' if n > 1 else ''} that no descriptor holds")
@@ -55,8 +57,9 @@ def _initrd(m: Machine) -> list[str]:
     out = []
     if initrd.initrd_start:
         out.append("initrd_start is still set")
-    r = m.parts.get("initrd_region")
-    if r is None or not any(e for e in m.parts.get("reserved_areas", ())):
+    boot = m.part(Boot)
+    r = boot.initrd
+    if r is None or not m.part(InitMemory).reserved:
         return out
     shift = m.mem.shift
     first, last = (r.addr + m.mem.mask) >> shift, (r.addr + r.size) >> shift
@@ -64,7 +67,7 @@ def _initrd(m: Machine) -> list[str]:
     freed = sum(m.mem.get_state(m.mem.pfn_of(v << shift)) == RELEASED_INIT for v in range(first, last))
     if r.exported and freed:
         out.append(f"{freed} pages of the exported initrd are freed")
-    elif not r.exported and freed != whole and "crashk_res" not in m.parts:
+    elif not r.exported and freed != whole and boot.crashk_res is None:
         out.append(f"{whole - freed} of {whole} whole pages of the initrd belong to no one")
     return out
 

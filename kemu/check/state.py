@@ -104,8 +104,8 @@ def snapshot(machine: Machine) -> dict[str, Any]:
                     out[f"{module}.{name}"] = fingerprint(value)
                 elif isinstance(value, (list, dict, set)):
                     out[f"{module}.{name}"] = f"<{len(value)} entries>"
-    for name, part in machine.parts.items():
-        out[f"table {name}"] = _table(part)
+    for part in machine.made_parts():
+        out[f"table {type(part).__module__}.{type(part).__name__}"] = _table(part)
     return out
 
 

@@ -112,12 +112,21 @@ class zstd_dstream:
         self.pos = _ffi.new("size_t[2]")
 
 
+class _Workspaces:
+    """The decoders of one machine, by the address of their workspace."""
+
+    __slots__ = ("streams",)
+
+    def __init__(self) -> None:
+        self.streams: dict[int, zstd_dstream] = {}
+
+
 @custom(P, "zstd_init_dstream", "the state is not in the workspace, but what does not fit there is refused as if it were")
 def zstd_init_dstream(max_window_size: int, workspace: int, workspace_size: int) -> zstd_dstream:
     """``zstd_dstream *zstd_init_dstream(size_t max_window_size, void *workspace, size_t workspace_size)``: None without a workspace."""
     if not workspace:
         return NULL             # type: ignore[no-any-return]
-    streams = this.machine.parts.setdefault("zstd", {})
+    streams = this.machine.part(_Workspaces).streams
     stream = streams.get(workspace)
     if stream is None:
         stream = streams[workspace] = zstd_dstream()
@@ -126,7 +135,7 @@ def zstd_init_dstream(max_window_size: int, workspace: int, workspace_size: int)
     lib.ZSTD_DCtx_setParameter(stream.zds, _D_WINDOW_LOG_MAX, _WINDOWLOG_LIMIT_DEFAULT)
     stream.room = workspace_size - _DCTX
     stream.head = b""
-    return stream                                                                  # type: ignore[no-any-return]
+    return stream
 
 
 def _fits(dstream: zstd_dstream, frame: tuple[int, int, int], nout: int, src: Any, nin: int) -> bool:

@@ -7,15 +7,37 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.machine.machine import Machine
 from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.region import Region, image_size
-from kemu.machine.splat import KernelPanic, Splat
+from kemu.machine.splat import KernelPanic, Splat, Survived
 
 # usr/default_cpio_list as gen_init_cpio makes it: /dev, /dev/console, /root; mtime 0
 _DEFAULT_LIST = (("/dev", 0o040755, 2, 0, 0), ("/dev/console", 0o020600, 1, 5, 1), ("/root", 0o040700, 2, 0, 0))
+
+
+@dataclass(slots=True)
+class Boot:
+    """What a machine is booted with: what a boot loader or a device tree says, and what is part of the kernel image. Addresses are physical."""
+
+    started: bool = False                                   # a kernel runs, or has run, on this machine
+    builtin: Region | None = None                           # the built-in archive
+    initrd: Region | None = None
+    initrd_start: int = 0
+    initrd_size: int = 0
+    crashk_res: tuple[int, int] | None = None               # the crash kernel's memory: first byte, byte behind the last
+
+
+@dataclass(slots=True)
+class InitMemory:
+    """What was done to memory that the boot has reserved. Addresses are virtual, times nanoseconds."""
+
+    freed: list[tuple[int, int, int, str, int]] = field(default_factory=list)           # start, end, pages, what, when
+    reserved: list[tuple[int, int, str, int]] = field(default_factory=list)             # start, end, by whom, when
+    events: list[tuple[str, int, int, str, int]] = field(default_factory=list)          # what, start, end, by whom, when
 
 
 def newc_entry(name: str, mode: int, nlink: int, rmajor: int, rminor: int, ino: int) -> bytes:
@@ -45,12 +67,13 @@ class BootResult:
         self.ended = ended
         self.error = error
         self.tree: Any = None
-        parts = machine.parts               # they end with the machine
-        self.freed: list[tuple[int, int, int, str, int]] = list(parts.get("freed_areas", ()))
-        self.reserved: list[tuple[int, int, str, int]] = list(parts.get("reserved_areas", ()))
-        self.initrd: Region | None = parts.get("initrd_region")
-        self.builtin: Region | None = parts.get("builtin")
-        self.splats: list[Splat] = list(parts.get("splats", ()))
+        # the machine's parts end with it
+        boot, memory = machine.part(Boot), machine.part(InitMemory)
+        self.freed = list(memory.freed)
+        self.reserved = list(memory.reserved)
+        self.initrd = boot.initrd
+        self.builtin = boot.builtin
+        self.splats = list(machine.part(Survived).splats)
         if error is not None and ended == "splat":
             self.splats.append(error)
 
@@ -88,20 +111,20 @@ def memory_for(size: int) -> int:
 
 def load(m: Machine, initrd: bytes | str | None, builtin: bytes | str | None, at: int = 0) -> None:
     """What the boot loader does: the initrd ``at`` bytes behind a page boundary, the built-in archive as part of the kernel image."""
+    boot = m.part(Boot)
     if builtin is not None and image_size(builtin):
-        m.parts["builtin"] = m.place(builtin, 0, "linear", "built-in initramfs")
+        boot.builtin = m.place(builtin, 0, "linear", "built-in initramfs")
     if initrd is not None and image_size(initrd):
         # the initrd is ordinary memory: the kernel frees, clears (crashkernel) and may write it
-        region: Region = m.place(initrd, at, "linear", "initrd", True)
-        m.parts["initrd"] = (region.addr - PAGE_OFFSET, region.size)
-        m.parts["initrd_region"] = region
+        region = boot.initrd = m.place(initrd, at, "linear", "initrd", True)
+        boot.initrd_start, boot.initrd_size = region.addr - PAGE_OFFSET, region.size
 
 
 def run(m: Machine, start_kernel: Callable[[], Any]) -> BootResult:
     """Boot: the machine's first task becomes the idle task, PID 0; PID 1 and kthreadd are made by the code. ``m`` is the current machine."""
     # no time stamp of the boot is a whole second, as those of an archive are
     m.clock.now_ns = max(m.clock.now_ns, 40_000_000)
-    m.parts["booted"] = True
+    m.part(Boot).started = True
     idle = m.sched.main
     idle.comm, idle.pid = "swapper", 0
     m.sched.next_pid = 1

@@ -28,14 +28,19 @@ def load(ffi: Any, names: Iterable[str], *functions: str) -> Any:
     return None
 
 
+class _Arena:
+    """Where a machine's memory is in the host's."""
+
+    __slots__ = ("host",)
+
+    def __init__(self) -> None:
+        with ffi.from_buffer(this.mem.arena) as cdata:
+            self.host = int(ffi.cast("uintptr_t", cdata))
+
+
 def arena() -> int:
     """Host address of the machine's memory; the address of a checked range is this plus its arena offset."""
-    parts = this.machine.parts
-    addr = parts.get("hostlib")
-    if addr is None:
-        with ffi.from_buffer(this.mem.arena) as cdata:
-            addr = parts["hostlib"] = int(ffi.cast("uintptr_t", cdata))
-    return addr                                                                   # type: ignore[no-any-return]
+    return this.machine.part(_Arena).host
 
 
 def bounce(which: str, n: int) -> tuple[int, Any]:

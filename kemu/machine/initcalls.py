@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -144,17 +145,26 @@ def _stand_in(name: str) -> Callable[[], int]:
 _stand_ins: dict[str, Callable[[], int]] = {}
 
 
+@dataclass(slots=True)
+class Initcalls:
+    """The initcalls of a machine's kernel. ``table``: of its build, in link order (None: UML's); ``levels``: level name -> what is called, once it is known."""
+
+    table: Sequence[Entry] | None = None
+    levels: dict[str, list[Callable[[], int]]] | None = None
+
+
 def functions(machine: Any, ported: dict[str, Any]) -> dict[str, list[Callable[[], int]]]:
-    """Level name -> functions, for one machine (part ``initcall_table``: entries; default UML's); made once for each machine.
+    """Level name -> functions, for one machine (its :class:`Initcalls`); made once for each machine.
 
     An initcall whose file the machine's configuration does not build is left out.
     """
-    done: dict[str, list[Callable[[], int]]] | None = machine.parts.get("initcall_levels")
+    mine: Initcalls = machine.part(Initcalls)
+    done = mine.levels
     if done is None:
         done = {lvl: [] for lvl in LEVELS}
         config = machine.config
         out = {n for n, c in ported.items() if c.config and bool(config.get(c.config.lstrip("!"))) == (c.config[0] == "!")}
-        for e, fn in merged(machine.parts.get("initcall_table") or load(), {n: c for n, c in ported.items() if n not in out} if out else ported):
+        for e, fn in merged(mine.table or load(), {n: c for n, c in ported.items() if n not in out} if out else ported):
             if e.name in out:
                 continue
             if fn is None:
@@ -162,7 +172,7 @@ def functions(machine: Any, ported: dict[str, Any]) -> dict[str, list[Callable[[
                 if fn is None:
                     fn = _stand_ins[e.name] = _stand_in(e.name)
             done[e.level].append(fn)
-        machine.parts["initcall_levels"] = done
+        mine.levels = done
     return done
 
 

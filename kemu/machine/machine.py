@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from kemu.machine import region as region_mod
 from kemu.machine import series as series_mod
@@ -26,6 +27,26 @@ from kemu.machine.vmalloc import Kmap, VmSpace
 # objects after every 700 new ones, nearly always to find them all alive: that was a third of the time an archive took to unpack. While
 # machines run it looks when there are this many.
 YOUNG_OBJECTS = 100_000
+
+P = TypeVar("P")
+
+
+class _Parts(dict[type[Any], Any]):
+    """Type -> the one object of that type which a machine has; made when it is first asked for."""
+
+    __slots__ = ()
+
+    def __missing__(self, of: type[Any]) -> Any:
+        made = self[of] = of()
+        return made
+
+
+@dataclass(slots=True)
+class IdleWork:
+    """What :meth:`Machine.idle` runs when no task has anything to do: the API says it."""
+
+    flush_puts: Callable[[], None] | None = None        # delayed fput() and mntput()
+    drain_rcu: Callable[[], None] | None = None
 
 
 class Machine:
@@ -65,7 +86,7 @@ class Machine:
         self.first_task.state = "running"
         self.sched = Scheduler(clock, self.first_task)
         self.regions: list[Region] = []
-        self.parts: dict[str, Any] = {}             # what the API layer keeps for each machine, by header name
+        self._parts = _Parts()
         self._statics: dict[int, dict[str, Any]] = {}
         self._saved: list[Any] = []
         self._collector: tuple[int, int, int] | None = None
@@ -145,8 +166,22 @@ class Machine:
             for hook in self.exit_hooks:
                 hook()
             self.mem.close()
-            self.parts.clear()
+            self._parts.clear()
             self.regions.clear()
+
+    # ------------------------------------------------------------ state by type
+
+    def part(self, of: type[P]) -> P:
+        """This machine's ``of``: a class, beside the code that owns it, of what that code keeps for each machine. ``of()`` makes it on first use; it ends with the machine."""
+        return self._parts[of]          # type: ignore[no-any-return]
+
+    def made(self, of: type[P]) -> P | None:
+        """This machine's ``of`` if somebody has used it; None otherwise, and none is made."""
+        return self._parts.get(of)
+
+    def made_parts(self) -> Iterable[object]:
+        """Everything that :meth:`part` has made, in that order."""
+        return self._parts.values()
 
     # ------------------------------------------------------------ memory
 
@@ -180,12 +215,11 @@ class Machine:
     def idle(self) -> None:
         """Let everything that is queued run: kworkers, RCU callbacks, delayed puts."""
         self.sched.run_others()
-        flush = self.parts.get("delayed_puts")
-        if flush is not None:
-            flush()
-        run = self.parts.get("rcu")
-        if run is not None:
-            run.drain()
+        work = self.part(IdleWork)
+        if work.flush_puts is not None:
+            work.flush_puts()
+        if work.drain_rcu is not None:
+            work.drain_rcu()
 
 
 def should_fail(kind: str, what: str) -> bool:

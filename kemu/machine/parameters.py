@@ -5,12 +5,16 @@ What is ported acts; of the rest it is known here that somebody takes it. The de
 """
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kemu.machine.initcalls import is_elf
 from kemu.machine.vmlinux import Vmlinux
+
+if TYPE_CHECKING:
+    from kemu.machine.machine import Machine
 
 _DEFAULT = Path(__file__).with_name("parameters-um-7.2.txt")
 
@@ -68,10 +72,16 @@ def load(path: str | None = None) -> Parameters:
     return _default() if path is None or not is_elf(path) else from_vmlinux(path)
 
 
-def of(machine: Any) -> Parameters:
-    """The parameters of one machine's kernel (part ``parameters``)."""
-    found: Parameters | None = machine.parts.get("parameters")
-    return _default() if found is None else found
+@dataclass(slots=True)
+class Build:
+    """What the build of a machine's kernel takes from the command line; whoever makes the machine may set another's."""
+
+    parameters: Parameters = field(default_factory=_default)
+
+
+def of(machine: Machine) -> Parameters:
+    """The parameters of one machine's kernel."""
+    return machine.part(Build).parameters
 
 
 def takes_setup(p: Parameters, line: str, ported: set[str]) -> bool:
@@ -92,4 +102,4 @@ def takes_setup(p: Parameters, line: str, ported: set[str]) -> bool:
     return had_early
 
 
-__all__ = ["Parameters", "canonical", "dump", "from_vmlinux", "load", "of", "parse", "takes_setup"]
+__all__ = ["Build", "Parameters", "canonical", "dump", "from_vmlinux", "load", "of", "parse", "takes_setup"]

@@ -6,6 +6,7 @@ A port never raises or catches these: the machine and the detectors raise them, 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -44,6 +45,13 @@ class Deadlock(Splat):
 
 class HungTask(Splat):
     """A task that loops or waits for longer than the watchdog allows."""
+
+
+@dataclass(slots=True)
+class Survived:
+    """Reports that one machine has logged and gone on from."""
+
+    splats: list[Splat] = field(default_factory=list)
 
 
 def is_ported(frame: FrameType) -> bool:

@@ -33,7 +33,7 @@ from kemu.linux.file import fput
 from kemu.linux.fs import filp_open, kernel_write, register_filesystem, vfs_fchmod, vfs_fchown, vfs_truncate, vfs_utimes
 from kemu.linux.fs.namei import walk_component
 from kemu.linux.fs_struct import current_fs
-from kemu.linux.init_syscalls import init_chdir, init_chmod, init_chown, init_chroot, init_stat, init_utimes
+from kemu.linux.init_syscalls import LooksForInit, init_chdir, init_chmod, init_chown, init_chroot, init_stat, init_utimes
 from kemu.linux.mm.shmem import shmem_fs_type
 from kemu.linux.port import user as sys
 from kemu.linux.port.series import Series
@@ -81,7 +81,7 @@ def unpacked(data: bytes, cmdline: str, at: int, attached: dict[str, Any], confi
     out: dict[str, Any] = {}
 
     def before(m: Machine) -> None:
-        m.parts["looks_for_init"] = lambda: out.update(left=left(m), unpacker=_unpacker())
+        m.part(LooksForInit).look = lambda: out.update(left=left(m), unpacker=_unpacker())
 
     r = boot_initrd(data, builtin="none", config={**CONFIG, **(config or {})}, cmdline=cmdline, at=at, prepare=before, **attached)
     return {**out, "tree": manifest.dump(r.tree), "ended": r.ended, "error": str(r.error), "log": r.log, "freed": r.freed, "counters": r.machine.counters.as_dict()}

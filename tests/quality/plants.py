@@ -243,13 +243,20 @@ def get_page_on_slab(run: Run, n: int, at: int) -> None:
     kfree(p)
 
 
+class Kept:
+    """Pages of one machine that somebody keeps."""
+
+    def __init__(self) -> None:
+        self.pages: list[Any] = []
+
+
 @plant("folio lock still held after the operation, taken in error_path_keeps_the_lock", (0, 0), 1)
 def error_path_keeps_the_lock(run: Run, n: int, at: int) -> None:
     pg = page()
     folio_lock(pg)
     p = kmalloc(8)
     if not p:
-        this.machine.parts["kept"] = pg
+        this.machine.part(Kept).pages.append(pg)
         return
     kfree(p)
     folio_unlock(pg)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kemu.linux.binfmts import Programs
 from kemu.rung.uml.build import Kernel
 from tests.uml import own_init
 from tests.unit.initramfs.archive import archive, record
@@ -102,7 +103,7 @@ def on_py(initrd: bytes, line: str) -> tuple[list[str], list[str]]:
         ran.extend([f"arg {a}" for a in argv] + [f"env {e}" for e in envp])
 
     def prepare(m: Any) -> None:
-        m.parts["programs"] = dict.fromkeys(("/init", "/bin/other", "/link", "init"), program)
+        m.part(Programs).at = dict.fromkeys(("/init", "/bin/other", "/link", "init"), program)
 
     r = boot_initrd(initrd, cmdline="root=0:0 " + line, tree=False, prepare=prepare, config={"CONFIG_INIT_ENV_ARG_LIMIT": 128})
     return told(r.log), ran

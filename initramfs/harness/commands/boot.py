@@ -23,6 +23,7 @@ from kemu.cli.values import (
     parse_config,
 )
 from kemu.cli.views import read_limit
+from kemu.machine import parameters
 from kemu.machine.boot import BootResult
 from kemu.machine.machine import Machine
 
@@ -114,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
     def prepare(m: Machine) -> None:
         check_at(args.at, m.mem.nr_pages * m.mem.page_size)
         if args.table:
-            m.parts["parameters"] = read_parameters(args.table)
+            m.part(parameters.Build).parameters = read_parameters(args.table)
         if recorder is not None:
             recorder.install(m)
         if args.initcalls:

@@ -72,6 +72,7 @@ from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.stat import S_IFBLK, S_IFMT
 from kemu.linux.super_types import SB_I_CGROUPWB, SuperBlock, super_operations
 from kemu.linux.types import Ref
+from kemu.machine.boot import Boot
 from kemu.machine.current import arch, this
 from kemu.machine.machine import should_fail
 from kemu.machine.pages import Page
@@ -273,10 +274,7 @@ class Registry:
 @custom(C, "blockdev_superblock", "the machine's tables of disks, majors and minors")
 def registry() -> Registry:
     """The current machine's :class:`Registry`."""
-    reg = this.machine.parts.get("blkdev")
-    if reg is None:
-        reg = this.machine.parts["blkdev"] = Registry()
-    return reg                                      # type: ignore[no-any-return]
+    return this.machine.part(Registry)
 
 
 def _get_block(inode: Any, iblock: int, bh: Any, create: int) -> int:
@@ -692,7 +690,7 @@ def lookup_bdev(pathname: str | None, dev: Ref) -> int:
         return -EINVAL
     name = pathname[5:] if pathname.startswith("/dev/") else pathname
     disk = registry().disks.get(name)
-    if disk is not None and not this.machine.parts.get("booted"):
+    if disk is not None and not this.machine.part(Boot).started:
         dev.v = disk.part0.bd_dev
         return 0
     path = Path()

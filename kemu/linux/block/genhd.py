@@ -361,5 +361,7 @@ def set_disk_ro(disk: GenDisk, read_only: bool) -> None:
 
 @custom(C, "class_dev_iter_init", "disks that have been added, by name")
 def _disks() -> dict[str, Any]:
-    reg = this.machine.parts.get("blkdev")
+    from kemu.linux.block.bdev import Registry  # noqa: PLC0415  (circle: block/bdev.c needs this)
+
+    reg = this.machine.made(Registry)
     return dict(reg.disks) if reg is not None else {}

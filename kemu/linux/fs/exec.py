@@ -5,6 +5,7 @@ There is no user space: a program that could be started counts as started. What 
 """
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
@@ -31,6 +32,16 @@ C = "fs/exec.c"
 
 BINPRM_BUF_SIZE = 256
 PT_INTERP = 3
+
+
+@custom(C, "exec_binprm", "there is no user space: what stands for a program")
+class Programs:
+    """What runs on one machine for the program ``at`` a path: ``f(argv, envp)`` returns the exit code, or None for 0."""
+
+    __slots__ = ("at",)
+
+    def __init__(self) -> None:
+        self.at: dict[str, Callable[[list[str], list[str]], int | None]] = {}
 
 
 @dup(C)
@@ -159,7 +170,7 @@ def do_execve(filename: str, argv: list[str], envp: list[str]) -> int:
         if ret == 0:
             task = this.task
             task.comm = filename.rpartition("/")[2][:15]
-            program = this.machine.parts.get("programs", {}).get(filename)
+            program = this.machine.part(Programs).at.get(filename)
             if program is not None:
                 code = program(argv, envp)
                 task.exit_code = (code & 0xFF) << 8 if isinstance(code, int) else 0
@@ -167,7 +178,7 @@ def do_execve(filename: str, argv: list[str], envp: list[str]) -> int:
     return -ELOOP
 
 
-@custom(C, "kernel_execve", "looks the program up, checks that it could be run, and runs what the machine's 'programs' have for its path")
+@custom(C, "kernel_execve", "looks the program up, checks that it could be run, and runs what the machine's Programs have for its path")
 def kernel_execve(filename: str, argv: list[str], envp: list[str]) -> int:
     """``int kernel_execve(const char *filename, const char *const *argv, const char *const *envp)``
 

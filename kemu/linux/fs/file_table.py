@@ -39,6 +39,7 @@ from kemu.linux.mm.slub import kmem_cache_free
 from kemu.linux.port.honesty import custom, dup
 from kemu.linux.stat import S_ISDIR
 from kemu.machine.current import this
+from kemu.machine.machine import IdleWork
 from kemu.machine.sched import PF_KTHREAD
 from kemu.machine.splat import KernelBug, caller_function
 from kemu.machine.statics import statics
@@ -54,7 +55,7 @@ def schedule_delayed(name: str, fn: Callable[[], None]) -> None:
     if work is None:
         work = g.works[name] = delayed_work()
         work.func = lambda _: fn()
-        this.machine.parts["delayed_puts"] = flush_all_delayed       # for Machine.idle()
+        this.machine.part(IdleWork).flush_puts = flush_all_delayed
     schedule_delayed_work(work, 1)
 
 

@@ -29,7 +29,7 @@ from kemu.linux.include.cred import CAP_SYS_CHROOT, capable
 from kemu.linux.include.fs.calls import get_file
 from kemu.linux.include.fs.constants import MAY_ACCESS, MAY_CHDIR, MAY_EXEC
 from kemu.linux.include.fs.types import File
-from kemu.linux.include.init_syscalls import UMOUNT_NOFOLLOW, path_permission
+from kemu.linux.include.init_syscalls import UMOUNT_NOFOLLOW, Descriptors, LooksForInit, path_permission
 from kemu.linux.include.namei import LOOKUP_DIRECTORY, LOOKUP_FOLLOW, LOOKUP_MOUNTPOINT
 from kemu.linux.include.path import Path
 from kemu.linux.include.sched import current_fs
@@ -149,9 +149,9 @@ def init_chmod(filename: str, mode: int) -> int:
 @dup(C, "init_eaccess")
 def init_eaccess(filename: str) -> int:
     """``int init_eaccess(const char *filename)``: 0, or -ENOENT, -ENOTDIR, -EACCES"""
-    seen = this.machine.parts.get("looks_for_init")
-    if seen is not None:
-        seen()                  # the initramfs is in place: whoever wants to see the tree sees it now
+    look = this.machine.part(LooksForInit).look
+    if look is not None:
+        look()                  # the initramfs is in place: whoever wants to see the tree sees it now
     path = Path()
     error = kern_path(filename, LOOKUP_FOLLOW, path)
     if error:
@@ -228,6 +228,5 @@ def init_utimes(filename: str, ts: Any) -> int:
 def init_dup(file: File) -> int:
     # get_unused_fd_flags(0), fd_install(): the descriptors of the current task
     """``int init_dup(struct file *file)``: 0, or -EMFILE of get_unused_fd_flags()"""
-    fds = this.machine.parts.setdefault("fds", {}).setdefault(this.task.pid, [])
-    fds.append(get_file(file))
+    this.machine.part(Descriptors).of.setdefault(this.task.pid, []).append(get_file(file))
     return 0

@@ -2,11 +2,35 @@
 """include/linux/init_syscalls.h: its types, constants and inline functions."""
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from kemu.linux.fs.namei import inode_permission
+from kemu.linux.include.fs.types import File
 from kemu.linux.include.path import Path
-from kemu.linux.port.honesty import names
+from kemu.linux.port.honesty import custom, names
 
 UMOUNT_NOFOLLOW = 8
+
+
+@custom("include/linux/fdtable.h", "files_struct", "what init_dup() made, for all tasks")
+class Descriptors:
+    """The open descriptors of one machine's tasks: pid -> files."""
+
+    __slots__ = ("of",)
+
+    def __init__(self) -> None:
+        self.of: dict[int, list[File]] = {}
+
+
+@custom("include/linux/init_syscalls.h", "init_eaccess", "its caller looks for the init program: somebody may be told")
+class LooksForInit:
+    """``look`` of one machine is called when the kernel looks for the init program: by whoever wants to see the tree that it finds."""
+
+    __slots__ = ("look",)
+
+    def __init__(self) -> None:
+        self.look: Callable[[], Any] | None = None
 
 
 def path_permission(path: Path, mask: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kemu.linux.port.honesty import dup
+from kemu.machine.boot import InitMemory
 from kemu.machine.current import this
 from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.splat import KernelBug, caller_function
@@ -30,4 +31,4 @@ def __pa(x: int) -> int:
 
 def _memory_event(what: str, start: int, end: int, by: str) -> None:
     """(what, start, end, by, ns) for who draws the map of the initrd's owners."""
-    this.machine.parts.setdefault("memory_events", []).append((what, start, end, by, this.machine.clock.now_ns))
+    this.machine.part(InitMemory).events.append((what, start, end, by, this.machine.clock.now_ns))

@@ -7,6 +7,7 @@ from typing import Any
 
 from kemu.linux.port.honesty import custom, dup
 from kemu.machine.current import this
+from kemu.machine.machine import IdleWork
 from kemu.machine.splat import KernelBug, caller_function
 
 P = "include/linux/rcupdate.h"
@@ -19,6 +20,7 @@ class _Rcu:
 
     def __init__(self) -> None:
         self.pending: list[tuple[Any, Callable[[Any], None]]] = []
+        this.machine.part(IdleWork).drain_rcu = self.drain
 
     def drain(self) -> None:
         if any(t.rcu_depth for t in this.sched.tasks):
@@ -30,11 +32,7 @@ class _Rcu:
 
 
 def _rcu() -> _Rcu:
-    parts = this.machine.parts
-    rcu = parts.get("rcu")
-    if rcu is None:
-        rcu = parts["rcu"] = _Rcu()
-    return rcu                                          # type: ignore[no-any-return]
+    return this.machine.part(_Rcu)
 
 
 @custom("include/linux/types.h", "rcu_head", "knows its container")

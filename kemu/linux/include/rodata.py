@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """include/linux/rodata.h: its types, constants and inline functions.
 
-Two kinds of machine (part ``rodata``): "guarded", where writing to a literal or behind it is reported, and "plain", as a real boot has it before
+Two kinds of machine (``Rodata.kind``): "guarded", where writing to a literal or behind it is reported, and "plain", as a real boot has it before
 mark_readonly(): the writes go through, and :func:`changed` tells afterwards.
 """
 from __future__ import annotations
@@ -17,22 +17,33 @@ P = "include/linux/init.h"
 GUARDED, PLAIN = "guarded", "plain"
 
 
+@custom("include/asm-generic/sections.h", "__start_rodata", "the literals that were passed on, each a region of its own")
+class Rodata:
+    """Constant data of one machine. ``kind``: GUARDED or PLAIN. ``literals``: text -> address; ``users``: text -> who passed it on, name and ``file:line``."""
+
+    __slots__ = ("kind", "literals", "users")
+
+    def __init__(self) -> None:
+        self.kind = GUARDED
+        self.literals: dict[str, int] = {}
+        self.users: dict[str, tuple[str, str]] = {}
+
+
 @custom(P, "__initconst", "a string literal's address; the same one for the same text")
 def literal(text: str) -> int:
     """``"text"`` as a ``char *``. NULL never."""
-    parts = this.machine.parts
-    known: dict[str, int] = parts.setdefault("literals", {})
-    addr = known.get(text)
+    rodata = this.machine.part(Rodata)
+    addr = rodata.literals.get(text)
     if addr is None:
         raw = text.encode("utf-8", "surrogateescape") + b"\0"
-        if parts.get("rodata", GUARDED) == PLAIN:
+        if rodata.kind == PLAIN:
             # other constant data lies behind it: a page of it may be hit
             region = this.machine.place(raw.ljust(2 * this.mem.page_size, b"\x5a"), 0, "linear", f"literal \"{text}\" and rodata behind it", True)
             this.machine.regions.remove(region)
         else:
             region = this.machine.place(raw, 0, "linear", f"literal \"{text}\"")
-        addr = known[text] = region.addr
-        parts.setdefault("literal_users", {})[text] = caller_function()
+        addr = rodata.literals[text] = region.addr
+        rodata.users[text] = caller_function()
     return addr
 
 

@@ -131,12 +131,17 @@ def queue_work(wq: Workqueue, work: work_struct) -> bool:
     return True
 
 
+class _Events(Workqueue):
+    """``system_wq`` of one machine."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("events", 0, 0)
+
+
 def _system_wq() -> Workqueue:
-    parts = this.machine.parts
-    wq = parts.get("system_wq")
-    if wq is None:
-        wq = parts["system_wq"] = Workqueue("events", 0, 0)
-    return wq                                           # type: ignore[no-any-return]
+    return this.machine.part(_Events)
 
 
 @dup(P)

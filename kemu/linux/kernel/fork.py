@@ -8,6 +8,8 @@ from typing import Any
 from kemu.linux.errno import ENOMEM
 from kemu.linux.fs.fs_struct import copy_fs_struct, free_fs_struct
 from kemu.linux.include.sched import current_fs
+from kemu.linux.kernel.exit import Ended
+from kemu.linux.kernel.sched.idle import BootDone
 from kemu.linux.kernel.task_work import task_work_run
 from kemu.linux.port.honesty import custom
 from kemu.machine.current import this
@@ -31,9 +33,7 @@ def kernel_thread_fn(fn: Callable[[Any], int], arg: Any, comm: str) -> int:
         me.exit_code = fn(arg)
         # return to user mode
         task_work_run()
-        done = this.machine.parts.get("boot_done")
-        if done is not None:
-            done.wake()
+        this.machine.part(BootDone).wait.wake()
         this.sched.block(WaitQueue(f"{comm} is in user space"))
 
     return this.sched.spawn(comm, body, 0).pid
@@ -55,11 +55,9 @@ def user_mode_thread(fn: Callable[[Any], int], arg: Any, flags: int = 0, comm: s
         me.fs, mine = None, me.fs
         free_fs_struct(mine)
         task_work_run()
-        ended = this.machine.parts.setdefault("umh_exits", {})
-        ended[me.pid] = me.exit_code
-        wq = this.machine.parts.get("umh_exit_wq")
-        if wq is not None:
-            wq.wake()
+        ended = this.machine.part(Ended)
+        ended.status[me.pid] = me.exit_code
+        ended.wait.wake()
 
     t = this.sched.spawn(comm, body, 0)
     t.fs = fs

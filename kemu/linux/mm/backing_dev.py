@@ -23,6 +23,16 @@ def bdi_alloc(node_id: int = -1) -> BackingDevInfo | None:
     return BackingDevInfo(pages, pages)
 
 
+@custom(C, "bdi_tree", "by name, not by number")
+class BdiTree:
+    """``bdi_tree`` of one machine: the registered ones."""
+
+    __slots__ = ("by_name",)
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, BackingDevInfo] = {}
+
+
 @custom(C, "bdi_register", "no device is made; the name must be new")
 def bdi_register(bdi: BackingDevInfo, fmt: str, *args: Any) -> int:
     """``int bdi_register(struct backing_dev_info *bdi, const char *fmt, ...)``: 0; -EEXIST if the name is in use; -ENOMEM."""
@@ -31,7 +41,7 @@ def bdi_register(bdi: BackingDevInfo, fmt: str, *args: Any) -> int:
     if this.chooser is not None and should_fail("fail_function", "bdi_register"):
         return -12
     name = vsprintf(fmt, args)
-    used: dict[str, BackingDevInfo] = this.machine.parts.setdefault("bdi", {})
+    used = this.machine.part(BdiTree).by_name
     if name in used:
         return -EEXIST
     used[name] = bdi
@@ -45,7 +55,7 @@ def bdi_unregister(bdi: BackingDevInfo) -> None:
     """``void bdi_unregister(struct backing_dev_info *bdi)``"""
     if bdi.registered:
         bdi.registered = False
-        this.machine.parts["bdi"].pop(bdi.dev_name, None)
+        this.machine.part(BdiTree).by_name.pop(bdi.dev_name, None)
 
 
 @dup(C)

@@ -6,6 +6,7 @@ from kemu.linux.bug import WARN
 from kemu.linux.include.memblock import _POISON_CHUNK, __pa, _memory_event
 from kemu.linux.port.honesty import custom, dup
 from kemu.linux.printk import pr_info
+from kemu.machine.boot import InitMemory
 from kemu.machine.current import arch, this
 from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.region import Region
@@ -85,7 +86,7 @@ def free_reserved_area(start: int, end: int, poison: int, s: str | None) -> int:
         this.counters.pages_freed += pages
     if this.watch is not None:
         this.watch.event("free_reserved_area", start=start, end=end, pages=pages, what=s)
-    this.machine.parts.setdefault("freed_areas", []).append((start, end, pages, s or "", this.machine.clock.now_ns))
+    this.machine.part(InitMemory).freed.append((start, end, pages, s or "", this.machine.clock.now_ns))
     if pages:
         _memory_event("freed", PAGE_OFFSET + (first << arch.PAGE_SHIFT), PAGE_OFFSET + (last << arch.PAGE_SHIFT), caller_function()[0])
     if pages and s:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kemu.linux.mm.swap import put_page_last
 from kemu.linux.port.honesty import custom
+from kemu.machine.boot import Boot
 from kemu.machine.current import this
 from kemu.machine.pages import Page
 
@@ -19,7 +20,7 @@ def __free_pages(page: Page, order: int) -> None:
 @custom(C, "free_initmem", "init memory is not modelled but for the built-in archive, which is poisoned and released")
 def free_initmem() -> None:
     """``void free_initmem(void)``"""
-    builtin = this.machine.parts.get("builtin")
+    builtin = this.machine.part(Boot).builtin
     if builtin is not None and builtin.state != "released":
         builtin.release("free_initmem")
     if this.watch is not None:

@@ -2,7 +2,7 @@
 """mm/rodata_test.c, as far as ported code uses it."""
 from __future__ import annotations
 
-from kemu.linux.include.rodata import PLAIN, Change
+from kemu.linux.include.rodata import PLAIN, Change, Rodata
 from kemu.linux.port.honesty import custom
 from kemu.machine.current import this
 
@@ -13,13 +13,14 @@ C = "mm/rodata_test.c"
 def changes() -> list[Change]:
     """What was written to constant data of a "plain" machine."""
     out = []
-    for text, addr in this.machine.parts.get("literals", {}).items():
-        user = this.machine.parts["literal_users"][text]
+    rodata = this.machine.part(Rodata)
+    for text, addr in rodata.literals.items():
+        user = rodata.users[text]
         raw = text.encode("utf-8", "surrogateescape") + b"\0"
         now = bytes(this.mem.raw(addr, len(raw)))
         if now != raw:
             out.append(Change(f"literal {text!r} has become {now[:-1].decode('utf-8', 'replace')!r}", False, user))
-        if this.machine.parts.get("rodata") == PLAIN:
+        if rodata.kind == PLAIN:
             behind = bytes(this.mem.raw(addr + len(raw), 2 * this.mem.page_size - len(raw)))
             for i, b in enumerate(behind):
                 if b != 0x5A:

@@ -12,8 +12,17 @@ from kemu.machine.current import NULL, this
 C = "mm/shrinker.c"
 
 
+class _Shrinkers:
+    """``shrinker_list`` of one machine."""
+
+    __slots__ = ("all",)
+
+    def __init__(self) -> None:
+        self.all: list[shrinker] = []
+
+
 def _list() -> list[shrinker]:
-    return this.machine.parts.setdefault("shrinkers", [])      # type: ignore[no-any-return]
+    return this.machine.part(_Shrinkers).all
 
 
 @custom(C, "shrinker_alloc", "a list that the machine asks when memory is short")

@@ -11,7 +11,7 @@ from typing import Any
 from kemu.linux.blk_types import BLK_STS_IOERR, REQ_OP_MASK, REQ_OP_READ, REQ_OP_WRITE, Bio
 from kemu.linux.block.bio import bio_endio
 from kemu.linux.block.genhd import del_gendisk, put_disk, set_capacity, set_disk_ro
-from kemu.linux.drivers.dax.super import DaxDevice, dax_add_host, dax_remove_host, kill_dax
+from kemu.linux.drivers.dax.super import DaxDevice, DaxHosts, dax_add_host, dax_remove_host, kill_dax
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import ENOSPC
 from kemu.linux.include.bio import bio_endio_status, bio_for_each_bvec, bio_io_error
@@ -173,6 +173,16 @@ def brd_submit_bio(bio: Bio) -> None:
 brd_fops = block_device_operations(submit_bio=brd_submit_bio)
 
 
+@custom(C, "brd_devices", "the next one's number")
+class RamDisks:
+    """The RAM disks of one machine."""
+
+    __slots__ = ("next",)
+
+    def __init__(self) -> None:
+        self.next = 0
+
+
 @custom(C, "brd_alloc", "makes one disk over a region; read-only unless asked; name, sizes and completion are parameters")
 def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_size: int = 512, writable: bool = False, completion: str = "",
             partscan: bool = False, dax: bool = False, io_opt: int = 0) -> Any:
@@ -197,8 +207,9 @@ def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_siz
     disk = blk_alloc_disk(lim)
     if IS_ERR(disk):
         return disk
-    nr: int = this.machine.parts.get("brd", 0)
-    this.machine.parts["brd"] = nr + 1
+    disks = this.machine.part(RamDisks)
+    nr = disks.next
+    disks.next = nr + 1
     brd = Brd(region, nr, completion)
     brd.disk = disk
     disk.major = RAMDISK_MAJOR
@@ -229,7 +240,7 @@ def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_siz
 def ramdisk_remove(disk: GenDisk) -> None:
     """Remove the disk and give the region back. Open files keep the gendisk, whose bios fail from now on."""
     brd: Brd = disk.private_data
-    dev = this.machine.parts.get("dax_hosts", {}).get(disk)
+    dev = this.machine.part(DaxHosts).of.get(disk)
     if dev is not None:
         kill_dax(dev)
         dax_remove_host(disk)

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EINVAL
 from kemu.linux.fcntl import AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_LARGEFILE, SEEK_HOLE
-from kemu.linux.fs.file_table import __fput_sync
+from kemu.linux.fs.file_table import __fput_sync, fput
 from kemu.linux.fs.namei import (
     filename_linkat,
     filename_lookup,
@@ -34,6 +34,7 @@ from kemu.linux.fs.stat import cp_new_stat, do_readlinkat, vfs_fstat, vfs_fstata
 from kemu.linux.fs.xattr import do_getxattr, listxattr
 from kemu.linux.include.fs.constants import MAX_RW_COUNT, MNT_DETACH, MNT_EXPIRE, MNT_FORCE, PATH_MAX, UMOUNT_NOFOLLOW
 from kemu.linux.include.fs.types import File
+from kemu.linux.include.init_syscalls import Descriptors
 from kemu.linux.include.namei import LOOKUP_FOLLOW, LOOKUP_MOUNTPOINT
 from kemu.linux.include.path import Path
 from kemu.linux.include.xattr import XATTR_LIST_MAX, XATTR_SIZE_MAX
@@ -99,6 +100,16 @@ def sys_close(fd: File) -> int:
         retval = fd.f_op.flush(fd, None)
     __fput_sync(fd)
     return retval
+
+
+@custom("fs/file.c", "exit_files", "of all tasks; only init_dup() gives any")
+def close_console() -> None:
+    """Every task closes the descriptors that it was given by init_dup(): /dev/console as standard input and output."""
+    given = this.machine.part(Descriptors)
+    of, given.of = given.of, {}
+    for files in of.values():
+        for file in files:
+            fput(file)
 
 
 @syscall

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.linux.cred import current_cred
@@ -89,6 +90,13 @@ def plain(image: Image) -> Any:
     return image if isinstance(image, (str, bytes, bytearray, memoryview)) else os.fspath(image)
 
 
+@dataclass(slots=True)
+class Loaded:
+    """The modules that one machine has loaded, by name."""
+
+    modules: set[str] = field(default_factory=set)
+
+
 class FileSystem:
     """A ported file system: its name, its module, and what its kernel is configured with. Its back ends are those that are installed as ``NAME.BACKEND``;
     ``default`` is the one that is meant where none is named."""
@@ -122,7 +130,7 @@ class FileSystem:
 
     def load(self, machine: Machine) -> int:
         """``modprobe``, once a machine. Return: 0 or a negative errno."""
-        loaded: set[str] = machine.parts.setdefault("modules", set())
+        loaded = machine.part(Loaded).modules
         if self.name in loaded:
             return 0
         err = self.init()
@@ -132,7 +140,7 @@ class FileSystem:
 
     def unload(self, machine: Machine) -> None:
         """``rmmod``: nothing may be mounted."""
-        loaded: set[str] = machine.parts.get("modules", set())
+        loaded = machine.part(Loaded).modules
         if self.name in loaded:
             loaded.remove(self.name)
             self.exit()

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from kemu.linux.binfmts import Programs
+from kemu.linux.init_syscalls import Descriptors, LooksForInit
 from kemu.machine import initcalls
+from kemu.machine.boot import Boot
 from kemu.machine.machine import Machine
 from kemu.machine.shadow import RELEASED_INIT
 from tests.unit.initramfs.archive import ELF, archive, record
@@ -42,7 +45,7 @@ def test_init_runs() -> None:
 @pytest.mark.parametrize(("builtin", "count"), [("default", 3), ("none", 0)])
 def test_the_console_is_open_for_init(builtin: str, count: int) -> None:
     fds: list[Any] = []
-    r = boot_initrd(INIT, builtin=builtin, after=lambda r: fds.extend(r.machine.parts.get("fds", {}).get(1, [])))
+    r = boot_initrd(INIT, builtin=builtin, after=lambda r: fds.extend(r.machine.part(Descriptors).of.get(1, [])))
     assert r.ok and len(fds) == count and len(set(fds)) <= 1
     assert ("Warning: unable to open an initial console." in r.log) == (not fds)
     assert all(f.f_ref == 3 for f in fds)               # the opener's own reference is gone
@@ -126,8 +129,8 @@ def test_crashkernel_memory_is_cleared_and_kept() -> None:
     got: dict[str, Any] = {}
 
     def prepare(m: Machine) -> None:
-        start, _ = m.parts["initrd"]
-        m.parts["crashk_res"] = (start + 2 * 4096, start + 4 * 4096)
+        b = m.part(Boot)
+        b.crashk_res = (b.initrd_start + 2 * 4096, b.initrd_start + 4 * 4096)
 
     def after(r: Any) -> None:
         got["codes"] = r.machine.mem.shadow(r.initrd.addr, r.initrd.size)[::4096]
@@ -141,7 +144,7 @@ def test_crashkernel_memory_is_cleared_and_kept() -> None:
 
 def test_an_initrd_outside_of_memory_is_disabled() -> None:
     def prepare(m: Machine) -> None:
-        m.parts["initrd"] = (1 << 50, 4096)
+        m.part(Boot).initrd_start, m.part(Boot).initrd_size = 1 << 50, 4096
 
     r = boot_initrd(INIT, prepare=prepare)
     assert any(re.match(r"INITRD: 0x[0-9a-f]+\+0x00001000 is not a memory region", x) for x in r.log)
@@ -218,8 +221,8 @@ def test_who_does_what() -> None:
             seen["initcall"] = (m.sched.current.pid, m.sched.current.flags)
             return int(real())
 
-        m.parts["looks_for_init"] = lambda: seen.update(pids={t.pid: t.comm for t in m.sched.tasks})
-        m.parts["initcall_levels"] = {k: [populate_rootfs if f is real else f for f in v] for k, v in initcalls.functions(m, ported).items()}
+        m.part(LooksForInit).look = lambda: seen.update(pids={t.pid: t.comm for t in m.sched.tasks})
+        m.part(initcalls.Initcalls).levels = {k: [populate_rootfs if f is real else f for f in v] for k, v in initcalls.functions(m, ported).items()}
 
     boot_initrd(INIT, prepare=prepare, tree=False)
     assert seen["initcall"] == (1, 0)                   # PID 1 is no kernel thread
@@ -271,7 +274,7 @@ def test_a_module_request_waits_for_the_initramfs() -> None:
         from kemu.linux.init import initcalls as ported
         from kemu.linux.kmod import request_module
 
-        m.parts["programs"] = {"/sbin/modprobe": lambda argv, envp: got.setdefault("argv", argv)}
+        m.part(Programs).at = {"/sbin/modprobe": lambda argv, envp: got.setdefault("argv", argv)}
         levels = {k: list(v) for k, v in initcalls.functions(m, ported).items()}
 
         def early() -> int:
@@ -284,7 +287,7 @@ def test_a_module_request_waits_for_the_initramfs() -> None:
 
         levels["subsys"].append(early)
         levels["device"].insert(0, late)
-        m.parts["initcall_levels"] = levels
+        m.part(initcalls.Initcalls).levels = levels
 
     data = archive(record("init", 0o100755, ELF), record("sbin", 0o040755, nlink=2), record("sbin/modprobe", 0o100755, ELF))
     r = boot_initrd(data, prepare=run)
@@ -293,7 +296,7 @@ def test_a_module_request_waits_for_the_initramfs() -> None:
     assert got["after"] == 0 and got["argv"][-1] == "fs-late"
 
 
-def test_waiting_for_the_initramfs_inside_its_own_worker_is_a_deadlock() -> None:
+def test_waiting_for_the_initramfs_inside_its_own_worker_is_a_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
     from kemu.machine.splat import Deadlock
 
     def prepare(m: Machine) -> None:
@@ -302,16 +305,9 @@ def test_waiting_for_the_initramfs_inside_its_own_worker_is_a_deadlock() -> None
         def stuck() -> None:
             initramfs.wait_for_initramfs()
 
-        m.parts["stuck"] = stuck
-        real = initramfs.security_initramfs_populated
-        initramfs.security_initramfs_populated = stuck      # a hook that wants the tree that is being made
-        m.exit_hooks.append(lambda: None)
-        m.parts["restore"] = lambda: setattr(initramfs, "security_initramfs_populated", real)
+        monkeypatch.setattr(initramfs, "security_initramfs_populated", stuck)      # a hook that wants the tree that is being made
 
-    def after(r: Any) -> None:
-        r.machine.parts["restore"]()
-
-    r = boot_initrd(INIT, prepare=prepare, after=after)
+    r = boot_initrd(INIT, prepare=prepare)
     assert r.ended == "splat" and isinstance(r.error, Deadlock)
     assert any("async_done" in line for line in r.error.details)
 

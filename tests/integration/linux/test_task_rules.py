@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kemu.linux import async_, umh
+from kemu.linux.binfmts import Programs
 from kemu.linux.errno import EBUSY, EINVAL, ENOENT, ENOMEM
 from kemu.linux.fcntl import O_CREAT, O_RDWR
 from kemu.linux.file import flush_delayed_fput, fput
@@ -218,7 +219,7 @@ def test_helpers_before_and_after_they_are_allowed(machine: Machine) -> None:
 
 def test_who_waits_for_a_helper_gets_its_exit_status(machine: Machine) -> None:
     """kernel_wait() puts a status that is not 0 over what execve() said; who waits for execve() alone never sees it."""
-    machine.parts["programs"] = {"/bin/three": lambda argv, envp: 3, "/bin/fine": lambda argv, envp: 0}
+    machine.part(Programs).at = {"/bin/three": lambda argv, envp: 3, "/bin/fine": lambda argv, envp: 0}
     umh.usermodehelper_enable()
     init_mkdir("/bin", 0o755)
     image = kmalloc(len(ELF))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kemu.linux.errno import EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, ENOSPC, ENOTDIR, ENOTEMPTY, EROFS
+from kemu.machine.initcalls import Initcalls
 from kemu.machine.machine import Machine
 from tests.conftest import DATA
 
@@ -45,7 +46,7 @@ def test_an_erofs_disk_as_root() -> None:
             return 0
 
         levels["late"].append(probe)
-        m.parts["initcall_levels"] = levels
+        m.part(Initcalls).levels = levels
 
     r = boot_initrd(b"", cmdline="root=/dev/vda rootwait", prepare=prepare, config={"CONFIG_DEVTMPFS_MOUNT": True},
                     after=lambda r: seen.extend(views.mounts()))

@@ -16,6 +16,7 @@ from kemu.explore.source import SeedSource
 from kemu.forge import tree as t
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
+from kemu.machine.boot import Boot
 from kemu.machine.machine import Machine
 from kemu.machine.shadow import OK, PAGE_REDZONE, RELEASED_INIT
 from tests.unit.initramfs.archive import archive, record
@@ -90,7 +91,7 @@ class Guard:
 
     def prepare(self, m: Machine) -> None:
         self.machine = m
-        r = m.parts["initrd_region"]
+        r = m.part(Boot).initrd
         self.set(r.addr, r.size, PAGE_REDZONE)
 
     def wrap(self, fn: Any, first: int) -> Any:
@@ -273,7 +274,7 @@ def test_no_block_is_used_before_it_was_verified(monkeypatch: pytest.MonkeyPatch
 
     def prepare(m: Machine) -> None:
         guard.prepare(m)
-        head = m.parts["initrd_region"].addr
+        head = m.part(Boot).initrd.addr
         original = verify.verify_segments
 
         def then_open(*args: Any) -> int:
@@ -345,7 +346,7 @@ def test_the_tree_is_kept_as_long_as_the_image() -> None:
     kept: list[int] = []
 
     def count(m: Machine) -> int:
-        r = m.parts["initrd_region"]
+        r = m.part(Boot).initrd
         return sum(m.mem.get_state(m.mem.pfn_of(a)) != RELEASED_INIT for a in range(r.addr & -B, r.addr + r.size, B))
 
     def after(result: Any) -> None:

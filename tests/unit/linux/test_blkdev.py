@@ -36,6 +36,7 @@ from kemu.linux.errno import EACCES, EBUSY, EEXIST, EINVAL, EIO, ENOENT, ENOMEM,
 from kemu.linux.include.fs.types import FileSystemType, Kiocb
 from kemu.linux.kdev_t import MKDEV
 from kemu.linux.mm import folio_address, folio_put
+from kemu.linux.mm.backing_dev import BdiTree
 from kemu.linux.mutex import mutex_unlock
 from kemu.linux.pagemap import file_ra_state_init, page_cache_sync_readahead, read_mapping_folio
 from kemu.linux.port.ramdisk import ramdisk, ramdisk_remove
@@ -114,7 +115,7 @@ def test_add_disk_that_fails_leaves_nothing(at):
         disk = bare_disk()
         assert add_disk(disk) == -ENOMEM
         reg = registry()
-        assert (reg.disks, reg.ext_minors, machine.parts.get("bdi", {})) == ({}, set(), {})
+        assert (reg.disks, reg.ext_minors, machine.part(BdiTree).by_name) == ({}, set(), {})
         put_disk(disk)
 
 

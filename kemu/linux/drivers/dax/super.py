@@ -30,10 +30,20 @@ class DaxDevice:
         self.holder_ops: Any = None
 
 
+@custom(C, "dax_hosts", "by the disk itself")
+class DaxHosts:
+    """``dax_hosts`` of one machine: disk -> its device."""
+
+    __slots__ = ("of",)
+
+    def __init__(self) -> None:
+        self.of: dict[Any, DaxDevice] = {}
+
+
 @dup(C)
 def dax_add_host(dax_dev: DaxDevice, disk: Any) -> int:
     """``int dax_add_host(struct dax_device *dax_dev, struct gendisk *disk)``: 0."""
-    this.machine.parts.setdefault("dax_hosts", {})[disk] = dax_dev
+    this.machine.part(DaxHosts).of[disk] = dax_dev
     disk.queue.limits.features |= BLK_FEAT_DAX
     return 0
 
@@ -41,7 +51,7 @@ def dax_add_host(dax_dev: DaxDevice, disk: Any) -> int:
 @dup(C)
 def dax_remove_host(disk: Any) -> None:
     """``void dax_remove_host(struct gendisk *disk)``"""
-    this.machine.parts.get("dax_hosts", {}).pop(disk, None)
+    this.machine.part(DaxHosts).of.pop(disk, None)
 
 
 @custom(C, "kill_dax", "a flag; nobody reads it under SRCU")
@@ -72,7 +82,7 @@ def fs_dax_get_by_bdev(bdev: Any, start_off: Ref, holder: Any = None, ops: Any =
     if start_off.v % arch.PAGE_SIZE or part_size % arch.PAGE_SIZE:
         pr_info("%s: error: unaligned partition for dax\n", str(bdev))
         return NULL             # type: ignore[no-any-return]
-    dax_dev: DaxDevice = this.machine.parts.get("dax_hosts", {}).get(bdev.bd_disk)
+    dax_dev = this.machine.part(DaxHosts).of.get(bdev.bd_disk)
     if dax_dev is None or not dax_dev.alive:
         return NULL             # type: ignore[no-any-return]
     dax_dev.refs += 1

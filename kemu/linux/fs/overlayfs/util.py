@@ -537,8 +537,17 @@ def ovl_start_removing_upper(ofs: ovl_fs, parent: Dentry, name: bytes) -> Any:
     return start_removing(None, parent, Qstr(name))
 
 
-def _inuse(machine_table: str = "ovl_inuse") -> dict[Any, bool]:
-    return this.machine.parts.setdefault(machine_table, {})      # type: ignore[no-any-return]
+class _InUse:
+    """The inodes of one machine that have I_OVL_INUSE."""
+
+    __slots__ = ("inodes",)
+
+    def __init__(self) -> None:
+        self.inodes: dict[Any, bool] = {}
+
+
+def _inuse() -> dict[Any, bool]:
+    return this.machine.part(_InUse).inodes
 
 
 def ovl_inuse_trylock(dentry: Dentry) -> bool:

@@ -9,8 +9,17 @@ from kemu.machine.sched import WaitQueue
 C = "kernel/sched/idle.c"
 
 
+@custom(C, "do_idle", "what the boot CPU waits for")
+class BootDone:
+    """PID 1 of one machine has reached user space."""
+
+    __slots__ = ("wait",)
+
+    def __init__(self) -> None:
+        self.wait = WaitQueue("PID 1 to reach user space")
+
+
 @custom(C, "cpu_startup_entry", "ends when PID 1 has reached user space")
 def cpu_startup_entry() -> None:
     """``void cpu_startup_entry(enum cpuhp_state state)``: the idle loop of the boot CPU."""
-    done = this.machine.parts["boot_done"] = WaitQueue("PID 1 to reach user space")
-    this.sched.block(done)
+    this.sched.block(this.machine.part(BootDone).wait)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kemu.linux.port.honesty import custom
 from kemu.linux.printk import pr_err
 from kemu.machine.current import this
-from kemu.machine.splat import Splat
+from kemu.machine.splat import Splat, Survived
 
 C = "mm/kasan/report.c"
 
@@ -15,6 +15,6 @@ def report_over_read(splat: Splat) -> None:
     """Write a detector's report into the kernel log and tell the watch."""
     for line in str(splat).split("\n"):
         pr_err("%s\n", line)
-    this.machine.parts.setdefault("splats", []).append(splat)
+    this.machine.part(Survived).splats.append(splat)
     if this.watch is not None:
         this.watch.event("splat", splat=splat)

@@ -41,11 +41,12 @@ from kemu.linux.mount import MS_RDONLY
 from kemu.linux.namei import kern_path
 from kemu.linux.path import Path, path_put
 from kemu.linux.port import user as sys
-from kemu.linux.port.ramdisk import ramdisk, ramdisk_remove
+from kemu.linux.port.ramdisk import RamDisks, ramdisk, ramdisk_remove
 from kemu.linux.security import lsm_calls
 from kemu.linux.stat import S_IFBLK
 from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref
+from kemu.machine.boot import Boot
 from kemu.machine.machine import Machine
 from kemu.machine.sched import WaitQueue
 from tests.conftest import DATA, raises_splat
@@ -334,7 +335,7 @@ def test_nodes_come_and_go_with_disks(machine: Machine) -> None:
     st = sys.sys_stat("/dev/d0")
     assert not isinstance(st, int) and (st.mode, st.rdev) == (S_IFBLK | 0o600, MKDEV(240, 0))
     dev = Ref(0)
-    machine.parts["booted"] = True
+    machine.part(Boot).started = True
     assert lookup_bdev("/dev/d0", dev) == 0 and dev.v == MKDEV(240, 0)
     gone(machine, disk)
     assert sys.sys_stat("/dev/d0") == -ENOENT and lookup_bdev("/dev/d0", dev) == -ENOENT
@@ -350,7 +351,7 @@ def test_a_booted_kernel_finds_devices_by_their_nodes_only(machine: Machine) -> 
     ramdisk(machine.place(bytes(4096)))
     assert not IS_ERR(bdev_file_open_by_path("/dev/ram0", BLK_OPEN_READ, None))
     mnt_init()
-    machine.parts["booted"] = True
+    machine.part(Boot).started = True
     assert PTR_ERR(bdev_file_open_by_path("/dev/ram0", BLK_OPEN_READ, None)) == -ENOENT
 
 
@@ -376,7 +377,7 @@ def test_a_superblock_is_found_by_its_device_number(machine: Machine) -> None:
     assert sys.sys_umount("/b") == 0
     ramdisk_remove(disk)
     settle(machine)
-    machine.parts["brd"] = 0                                        # the next one has the same number
+    machine.part(RamDisks).next = 0                                      # the next one has the same number
     other = ramdisk(machine.place(image), name="second")
     assert disk_devt(other) == a.s_dev
     assert mount("second", "/b") is a, "as in Linux: the dead superblock answers for the new disk"

@@ -42,6 +42,7 @@ from kemu.linux.mount import fc_mount, kern_mount, kern_unmount, mntput, vfs_ker
 from kemu.linux.namei import kern_path
 from kemu.linux.path import Path, path_put
 from kemu.linux.port import user as sys
+from kemu.linux.port.ramdisk import ramdisk, ramdisk_remove
 from kemu.linux.ramfs import ramfs_fs_type
 from kemu.linux.rwsem import up_write
 from kemu.linux.task_work import task_work_run
@@ -489,9 +490,9 @@ def test_every_allocation_of_a_mount_may_fail(bdev):
 def test_what_a_mount_takes_it_gives_back():
     with balanced() as m:
         fs, bfs = TreeFs(TREE), TreeFs(TREE, name="b", bdev=True)
-        path = disk_for(m)
+        img = ramdisk(m.place(bytes(8192), 0, "linear", "img"), name="img", completion="sync")
         ok(mount(fs))
-        ok(mount(bfs, "/mnt2", path, 1))
+        ok(mount(bfs, "/mnt2", "/dev/img", 1))
         for p in ("/mnt/d/f", "/mnt2/d/f", "/mnt2/g"):
             f = ok(sys.sys_open(p, 0))
             buf = bytearray(10)
@@ -501,20 +502,7 @@ def test_what_a_mount_takes_it_gives_back():
         ok(sys.sys_umount("/mnt2"))
         ok(unregister(fs))
         ok(unregister(bfs))
-        remove_disk(m)
-
-
-def disk_for(m):
-    from kemu.linux.port.ramdisk import ramdisk
-
-    m.parts["test_disk"] = ramdisk(m.place(bytes(8192), 0, "linear", "img"), name="img", completion="sync")
-    return "/dev/img"
-
-
-def remove_disk(m):
-    from kemu.linux.port.ramdisk import ramdisk_remove
-
-    ramdisk_remove(m.parts.pop("test_disk"))
+        ramdisk_remove(img)
 
 
 def test_a_locked_superblock_can_be_given_up(machine):
