@@ -10,7 +10,6 @@
 
 ``g`` is then an object with these attributes: those with a value, and those that C declares by their type alone, whose type makes them.
 Each machine has its own values: entering a machine exchanges the namespace's ``__dict__``, so reading one costs what an attribute costs.
-``g = statics(count=0, lock=spinlock_t)`` is the same without types.
 """
 from __future__ import annotations
 
@@ -69,12 +68,10 @@ def declared(cls: type) -> dict[str, Any]:
     return own | made
 
 
-def statics(cls: type | None = None, /, **initial: Any) -> Any:
+def statics(cls: type, /) -> Any:
     """Declare the static variables of one ported file. A class or function as value is called to make the initial value."""
-    if cls is not None:
-        initial = declared(cls)
     obj = Statics()
-    values = Initial(initial)
+    values = Initial(declared(cls))
     obj.__dict__ = values.fresh()           # for modules that are imported while a machine runs
     _all.append((obj, values))
     return obj

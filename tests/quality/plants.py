@@ -25,7 +25,10 @@ from kemu.linux.string import memcpy, memset
 from kemu.linux.workqueue import INIT_WORK, alloc_workqueue, destroy_workqueue, queue_work, work_struct
 from kemu.machine.current import this
 
-g = statics(pending=0)
+
+@statics
+class g:
+    pending = 0
 
 
 class request:

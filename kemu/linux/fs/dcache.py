@@ -50,7 +50,7 @@ from kemu.linux.include.fs.constants import I_CREATING, I_DONTCACHE, I_NEW, IOP_
 from kemu.linux.include.fs.types import Inode
 from kemu.linux.include.gfp import GFP_KERNEL
 from kemu.linux.include.mutex import mutex_trylock
-from kemu.linux.include.slab import SLAB_PANIC, kmem_cache_alloc, kmem_cache_create
+from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmem_cache_alloc, kmem_cache_create
 from kemu.linux.kernel.locking.mutex import mutex_unlock
 from kemu.linux.mm.slub import kmem_cache_free
 from kemu.linux.port.honesty import custom, dup, names
@@ -64,7 +64,10 @@ from kemu.machine.statics import statics
 
 C = "fs/dcache.c"
 
-g = statics(dentry_cache=None, in_lookup={})
+@statics
+class g:
+    dentry_cache: KmemCache = NULL
+    in_lookup: dict[tuple[Dentry, bytes], Dentry] = {}             # in_lookup_hashtable
 
 
 def finish_dput(dentry: Dentry) -> None:

@@ -31,14 +31,14 @@ from kemu.linux.include.fs.constants import (
 from kemu.linux.include.fs.types import File, Inode
 from kemu.linux.include.gfp import GFP_KERNEL
 from kemu.linux.include.path import Path
-from kemu.linux.include.slab import SLAB_PANIC, kmem_cache_alloc, kmem_cache_create
+from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmem_cache_alloc, kmem_cache_create
 from kemu.linux.include.workqueue import delayed_work, schedule_delayed_work
 from kemu.linux.kernel.task_work import task_work_add
 from kemu.linux.kernel.workqueue import flush_delayed_work
 from kemu.linux.mm.slub import kmem_cache_free
 from kemu.linux.port.honesty import custom, dup
 from kemu.linux.stat import S_ISDIR
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.machine import IdleWork
 from kemu.machine.sched import PF_KTHREAD
 from kemu.machine.splat import KernelBug, caller_function
@@ -46,7 +46,12 @@ from kemu.machine.statics import statics
 
 C = "fs/file_table.c"
 
-g = statics(filp_cache=None, nr_files=0, delayed_fput_list=[], works={})
+@statics
+class g:
+    filp_cache: KmemCache = NULL
+    nr_files = 0
+    delayed_fput_list: list[File] = []
+    works: dict[str, delayed_work] = {}             # delayed_fput_work, and namespace.c's delayed_mntput_work
 
 
 def schedule_delayed(name: str, fn: Callable[[], None]) -> None:

@@ -12,11 +12,15 @@ from kemu.linux.port.honesty import custom, dup
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.machine.current import NULL, this
 from kemu.machine.machine import should_fail
-from kemu.machine.statics import statics
+from kemu.machine.statics import per_machine, statics
 
 C = "fs/filesystems.c"
 
-g = statics(file_systems=[], module_refs={}, file_systems_lock=lambda: spinlock_t("file_systems_lock"))
+@statics
+class g:
+    file_systems: list[FileSystemType] = []
+    module_refs: dict[FileSystemType, int] = {}
+    file_systems_lock = per_machine(lambda: spinlock_t("file_systems_lock"))
 
 
 @dup(C)

@@ -13,7 +13,9 @@ from kemu.machine.statics import statics
 
 C = "fs/fs_struct.c"
 
-g = statics(init_fs=FsStruct)
+@statics
+class g:
+    init_fs: FsStruct
 
 
 @dup(C)

@@ -46,7 +46,7 @@ from kemu.linux.include.pagemap import mapping_set_stable_writes
 from kemu.linux.include.path import Path
 from kemu.linux.include.posix_acl import posix_acl_release
 from kemu.linux.include.rcupdate import call_rcu, rcu_head, rcu_read_lock, rcu_read_unlock
-from kemu.linux.include.slab import SLAB_PANIC, kmem_cache_create
+from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmem_cache_create
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.mm.slub import kmem_cache_free
 from kemu.linux.mm.truncate import invalidate_mapping_pages, truncate_inode_pages_final
@@ -68,11 +68,18 @@ from kemu.linux.types import Ref, u32
 from kemu.machine.current import NULL, this
 from kemu.machine.sched import WaitQueue
 from kemu.machine.splat import KernelBug, caller_function
-from kemu.machine.statics import statics
+from kemu.machine.statics import per_machine, statics
 
 C = "fs/inode.c"
 
-g = statics(inode_cachep=None, nr_inodes=0, last_ino=0, iunique_counter=0, iunique_lock=lambda: spinlock_t("iunique_lock"), inode_hash_lock=lambda: spinlock_t("inode_hash_lock"))
+@statics
+class g:
+    inode_cachep: KmemCache = NULL
+    nr_inodes = 0
+    last_ino = 0
+    iunique_counter = 0
+    iunique_lock = per_machine(lambda: spinlock_t("iunique_lock"))
+    inode_hash_lock = per_machine(lambda: spinlock_t("inode_hash_lock"))
 
 Test = Callable[[Any, Any], Any]
 FAKE_HASH = -1              # inode_fake_hash(): looks hashed, is on no list

@@ -71,7 +71,7 @@ from kemu.linux.include.path import Path
 from kemu.linux.include.rcupdate import rcu_read_lock, rcu_read_unlock
 from kemu.linux.include.rwsem import rw_semaphore
 from kemu.linux.include.sched import current_fs, preempt_disable, preempt_enable
-from kemu.linux.include.slab import SLAB_PANIC, kmalloc_obj, kmem_cache_create, kmem_cache_zalloc
+from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmalloc_obj, kmem_cache_create, kmem_cache_zalloc
 from kemu.linux.kernel.locking.rwsem import down_read, down_write, up_read, up_write
 from kemu.linux.kernel.rcu.tree import synchronize_rcu
 from kemu.linux.kernel.task_work import task_work_add
@@ -105,10 +105,10 @@ from kemu.linux.super_types import (
     sb_end_write,
     sb_start_write,
 )
-from kemu.machine.current import arch, this
+from kemu.machine.current import NULL, arch, this
 from kemu.machine.sched import PF_KTHREAD
 from kemu.machine.splat import KernelBug, KernelPanic, caller_function
-from kemu.machine.statics import statics
+from kemu.machine.statics import per_machine, statics
 
 C = "fs/namespace.c"
 
@@ -124,7 +124,7 @@ class MntNamespace:
     __slots__ = ("mounts", "nr_mounts", "pending_mounts", "root", "user_ns", "is_anon")
 
     def __init__(self) -> None:
-        self.root: Mount | None = None
+        self.root: Mount = NULL
         self.mounts: dict[Mount, None] = {}
         self.nr_mounts = 0
         self.pending_mounts = 0
@@ -137,12 +137,25 @@ class MntNamespace:
 
 MNT_NS_INTERNAL = MntNamespace()        # only its identity counts
 
-g = statics(mnt_cache=None, mount_hashtable={}, mountpoint_hashtable={}, mnt_id_ida=[0], namespace_sem=rw_semaphore, mount_lock=lambda: seqlock_t("mount_lock"), unmounted=[],
-            ex_mountpoints=[], init_mnt_ns=None, delayed_mntput_list=[], mnt_id_ctr=0)
+@statics
+class g:
+    mnt_cache: KmemCache = NULL
+    mount_hashtable: dict[tuple[Mount, Dentry], Mount] = {}
+    mountpoint_hashtable: dict[Dentry, Mountpoint] = {}
+    mnt_id_ida = [0]                                # ids in use
+    namespace_sem: rw_semaphore
+    mount_lock = per_machine(lambda: seqlock_t("mount_lock"))
+    unmounted: list[Mount] = []
+    ex_mountpoints: list[Dentry] = []
+    init_mnt_ns: MntNamespace = NULL
+    delayed_mntput_list: list[Mount] = []
+    mnt_id_ctr = 0
 
 UMOUNT_SYNC, UMOUNT_PROPAGATE, UMOUNT_CONNECTED = 1, 2, 4
 
-group_ids = statics(mnt_group_ida=set)
+@statics
+class group_ids:
+    mnt_group_ida: set[int] = set()
 
 
 @dup(C)

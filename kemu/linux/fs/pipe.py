@@ -13,7 +13,9 @@ from kemu.machine.statics import statics
 
 C = "fs/pipe.c"
 
-g = statics(cdev_map={})
+@statics
+class g:
+    cdev_map: dict[int, file_operations] = {}
 
 
 def chrdev_open(inode: Inode, filp: File) -> int:

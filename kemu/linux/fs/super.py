@@ -18,6 +18,7 @@ from kemu.linux.include.blkdev import BLK_FEAT_STABLE_WRITES, BLK_OPEN_WRITE, bd
 from kemu.linux.include.cred import CAP_SYS_ADMIN, capable, init_user_ns, ns_capable
 from kemu.linux.include.dcache import dget
 from kemu.linux.include.fs.constants import FS_USERNS_DELEGATABLE, FS_USERNS_MOUNT
+from kemu.linux.include.fs.types import FileSystemType
 from kemu.linux.include.fs_context import GET_TREE_BDEV_QUIET_LOOKUP, FsContext, errorf, errorfc, invalf, warnf, warnfc
 from kemu.linux.include.mount import MS_RMT_MASK
 from kemu.linux.include.mutex import mutex
@@ -49,14 +50,20 @@ from kemu.linux.super_types import (
 )
 from kemu.linux.types import Ref
 from kemu.machine.current import this
-from kemu.machine.statics import statics
+from kemu.machine.statics import per_machine, statics
 
 C = "fs/super.c"
 
 Test = Callable[[SuperBlock, FsContext], Any]
 Fill = Callable[[SuperBlock, FsContext], int]
 
-g = statics(sb_lock=lambda: spinlock_t("sb_lock"), super_blocks={}, fs_supers={}, unnamed_dev_ida=[True], bdi_seq=0)
+@statics
+class g:
+    sb_lock = per_machine(lambda: spinlock_t("sb_lock"))
+    super_blocks: dict[SuperBlock, None] = {}                       # a list: in order, and quick to take one out
+    fs_supers: dict[FileSystemType, list[SuperBlock]] = {}
+    unnamed_dev_ida = [True]                                        # which numbers are taken: 0 is
+    bdi_seq = 0
 
 
 def _wait(sb: SuperBlock, flags: int) -> None:

@@ -46,7 +46,9 @@ class Cred:
         self.user_ns = init_user_ns
 
 
-g = statics(init_cred=Cred)
+@statics
+class g:
+    init_cred: Cred
 
 
 @dup(P)

@@ -22,7 +22,9 @@ initcall_t = Callable[[], int]
 SYSTEM_BOOTING, SYSTEM_SCHEDULING, SYSTEM_FREEING_INITMEM, SYSTEM_RUNNING, SYSTEM_HALT = range(5)
 LEVELS = ("early", "pure", "core", "postcore", "arch", "subsys", "fs", "rootfs", "device", "late")
 
-g = statics(system_state=SYSTEM_BOOTING)
+@statics
+class g:
+    system_state = SYSTEM_BOOTING
 
 _text = str             # the structure has a field of the type's name
 

@@ -13,15 +13,15 @@ from kemu.linux.include.async_ import ASYNC_COOKIE_MAX, ASYNC_DOMAIN, MAX_WORK, 
 from kemu.linux.include.gfp import GFP_ATOMIC, GFP_KERNEL
 from kemu.linux.include.sched import current
 from kemu.linux.include.slab import kzalloc_obj
-from kemu.linux.include.workqueue import INIT_WORK, WQ_UNBOUND, alloc_workqueue, queue_work, work_struct
+from kemu.linux.include.workqueue import INIT_WORK, WQ_UNBOUND, Workqueue, alloc_workqueue, queue_work, work_struct
 from kemu.linux.list import list_add_tail, list_del_init, list_empty, list_first_entry
 from kemu.linux.mm.slub import kfree
 from kemu.linux.port.honesty import dup, names, port_of
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.types import list_head
 from kemu.linux.wait import WaitQueueHead, wait_event, wake_up
-from kemu.machine.current import this
-from kemu.machine.statics import statics
+from kemu.machine.current import NULL, this
+from kemu.machine.statics import per_machine, statics
 
 C = "kernel/async.c"
 
@@ -49,8 +49,15 @@ def async_owner() -> Any:
     return None
 
 
-g = statics(next_cookie=1, async_global_pending=list_head, async_dfl_domain=ASYNC_DOMAIN("async_dfl_domain"), async_lock=lambda: spinlock_t("async_lock"),
-            async_wq=None, async_done=lambda: WaitQueueHead("async_done", async_owner), entry_count=atomic_t)
+@statics
+class g:
+    next_cookie = 1
+    async_global_pending: list_head
+    async_dfl_domain = per_machine(ASYNC_DOMAIN("async_dfl_domain"))
+    async_lock = per_machine(lambda: spinlock_t("async_lock"))
+    async_wq: Workqueue = NULL
+    async_done = per_machine(lambda: WaitQueueHead("async_done", async_owner))
+    entry_count: atomic_t
 
 
 @port_of(C, "lowest_in_progress")

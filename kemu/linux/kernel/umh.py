@@ -29,13 +29,18 @@ from kemu.linux.port.honesty import dup, port_of
 from kemu.linux.types import ptr_to
 from kemu.linux.wait import WaitQueueHead, wait_event_timeout, wake_up
 from kemu.machine.current import this
-from kemu.machine.statics import statics
+from kemu.machine.statics import per_machine, statics
 
 C = "kernel/umh.c"
 
-g = statics(umhelper_sem=rw_semaphore, usermodehelper_disabled=UMH_DISABLED, running_helpers=atomic_t,
-            running_helpers_waitq=lambda: WaitQueueHead("running helpers"), usermodehelper_disabled_waitq=lambda: WaitQueueHead("usermode helpers"),
-            system_dfl_wq=lambda: Workqueue("events_unbound", WQ_UNBOUND, 0))
+@statics
+class g:
+    umhelper_sem: rw_semaphore
+    usermodehelper_disabled = UMH_DISABLED
+    running_helpers: atomic_t
+    running_helpers_waitq = per_machine(lambda: WaitQueueHead("running helpers"))
+    usermodehelper_disabled_waitq = per_machine(lambda: WaitQueueHead("usermode helpers"))
+    system_dfl_wq = per_machine(lambda: Workqueue("events_unbound", WQ_UNBOUND, 0))
 
 
 @port_of(C, "call_usermodehelper_freeinfo")

@@ -16,7 +16,10 @@ from kemu.machine.statics import statics
 
 C = "mm/memblock.c"
 
-g = statics(reserved=[], deferred_pages=False)
+@statics
+class g:
+    reserved: list[tuple[int, int]] = []            # first byte, byte behind the last; physical
+    deferred_pages = False
 
 
 @dup(C)

@@ -84,7 +84,7 @@ from kemu.linux.include.mm import folio_put, totalram_pages
 from kemu.linux.include.pagemap import FGP_CREAT, FGP_LOCK, folio_lock, mapping_set_exiting, mapping_set_unevictable
 from kemu.linux.include.posix_acl import cache_no_acl, posix_acl_chmod
 from kemu.linux.include.seq_file import SeqFile
-from kemu.linux.include.slab import SLAB_PANIC, kmalloc, kmem_cache_alloc, kmem_cache_create, kzalloc_obj
+from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmalloc, kmem_cache_alloc, kmem_cache_create, kzalloc_obj
 from kemu.linux.include.uio import copy_folio_to_iter
 from kemu.linux.include.xattr import xattr_handler
 from kemu.linux.kconfig import IS_ENABLED
@@ -101,7 +101,7 @@ from kemu.linux.stat import S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISDIR,
 from kemu.linux.statfs import kstatfs
 from kemu.linux.super_types import SB_I_VERSION, SB_KERNMOUNT, SB_NOSEC, SB_NOUSER, SB_POSIXACL, SuperBlock, super_operations
 from kemu.linux.types import Ref
-from kemu.machine.current import arch, this
+from kemu.machine.current import NULL, arch, this
 from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.pages import Page, PG_dirty, PG_uptodate
 from kemu.machine.statics import statics
@@ -116,7 +116,9 @@ SGP_READ, SGP_NOALLOC, SGP_CACHE, SGP_WRITE, SGP_FALLOC = range(5)
 SHMEM_SEEN_BLOCKS, SHMEM_SEEN_INODES, SHMEM_SEEN_HUGE, SHMEM_SEEN_INUMS, SHMEM_SEEN_NOSWAP = 1, 2, 4, 8, 16
 LONG_MAX = (1 << 63) - 1
 
-g = statics(shmem_inode_cachep=None)
+@statics
+class g:
+    shmem_inode_cachep: KmemCache = NULL
 
 (Opt_gid, Opt_huge, Opt_mode, Opt_mpol, Opt_nr_blocks, Opt_nr_inodes, Opt_size, Opt_uid, Opt_inode32, Opt_inode64, Opt_noswap) = range(11)
 shmem_param_enums_huge = [constant_table("never", 0), constant_table("always", 1), constant_table("within_size", 2), constant_table("advise", 3)]

@@ -13,7 +13,9 @@ from kemu.machine.statics import statics
 
 C = "security/security.c"
 
-g = statics(calls={})
+@statics
+class g:
+    calls: dict[str, int] = {}      # hook -> how often it was called
 
 
 def _hook(name: str, *args: Any) -> int:

@@ -23,6 +23,7 @@ from kemu.linux.include.dcache import (
 )
 from kemu.linux.include.namei import LOOKUP_IS_SCOPED
 from kemu.linux.include.path import Path
+from kemu.machine.current import NULL
 from kemu.machine.series import ShortForms
 from kemu.machine.statics import statics
 
@@ -30,8 +31,13 @@ LONG = 128                  # bytes: shorter paths are walked
 
 short = ShortForms("short: long paths", packages=("kemu.linux",), stands_for=("kemu.linux",), title="walks that begin where another has ended")
 
-# where the last long walk began, what of its path, which ends with a slash and begins with none, led to which directory; the count of moves then and now
-g = statics(start=None, prefix=b"", dir=None, then=-1, moved=0)
+@statics
+class g:
+    start: Dentry = NULL            # where the last long walk began,
+    prefix = b""                    # what of its path, which ends with a slash and begins with none,
+    dir: Dentry = NULL              # led to which directory;
+    then = -1                       # the count of moves then
+    moved = 0                       # and now
 
 
 def _beginning(start: Dentry, name: bytes) -> tuple[Dentry, int]:

@@ -126,7 +126,10 @@ mutant("zdata-bio-order", ("bdev.ground-truth", "bdev.readers-and-umount"), (zda
 """)))
 
 # the slot is what the posted memback has; here it is put into ours, which has no other fault
-_slot = statics(region=None)
+@statics
+class _slot:
+    region = None
+
 
 mutant("3-pending-slot-overwrite", ("memback.two-mounts",), (memback.erofs_fc_set_memback, ("""\
     sbi.memback = region

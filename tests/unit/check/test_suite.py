@@ -40,7 +40,11 @@ from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from kemu.machine.splat import Splat
 
-g = statics(pending=0, users=0)
+
+@statics
+class g:
+    pending = 0
+    users = 0
 
 
 class thing:

@@ -163,7 +163,11 @@ def test_a_splat_in_a_kworker_surfaces(machine):
 
 
 def test_statics_are_per_machine():
-    g = statics(n=0, seen=list)
+    @statics
+    class g:
+        n = 0
+        seen: list[int] = []
+
     with Machine():
         g.n = 5
         g.seen.append(1)

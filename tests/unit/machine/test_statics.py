@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Static variables: one set a machine, declared with their types or without."""
+"""Static variables: one set a machine, declared with their types."""
 from __future__ import annotations
 
 from kemu.linux.port.statics import per_machine, statics
@@ -19,13 +19,11 @@ class typed:
     on = per_machine(lambda: Ref(True))
 
 
-bare = statics(count=0, lock=spinlock_t, cell=Ref, pages=[], head=None, on=lambda: Ref(True))
-
 
 def test_what_has_no_value_is_made_by_its_type() -> None:
     with Machine():
         assert isinstance(typed, Statics)
-        assert {k: type(v) for k, v in vars(typed).items()} == {k: type(v) for k, v in vars(bare).items()}
+        assert {k: type(v) for k, v in vars(typed).items()} == {"count": int, "lock": spinlock_t, "cell": Ref, "pages": list, "head": type(None), "on": Ref}
         assert typed.lock is not None and typed.cell.v == 0 and typed.head is None and typed.on.v is True
 
 

@@ -15,7 +15,7 @@ from kemu.linux.fs.super import kill_anon_super
 from kemu.linux.include.dcache import QSTR, dget
 from kemu.linux.include.fs.types import FileSystemType
 from kemu.linux.include.fs_context import FsContext, fs_context_operations
-from kemu.linux.include.mount import MS_NOEXEC, MS_NOSUID, MS_SILENT
+from kemu.linux.include.mount import MS_NOEXEC, MS_NOSUID, MS_SILENT, VfsMount
 from kemu.linux.include.namei import LOOKUP_CREATE, LOOKUP_EXCL
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MKDEV
@@ -25,12 +25,17 @@ from kemu.linux.mnt_idmapping import nop_mnt_idmap
 from kemu.linux.port.honesty import custom, dup, names
 from kemu.linux.printk import pr_err, pr_info
 from kemu.linux.stat import S_IFBLK, S_IFMT
-from kemu.machine.statics import statics
+from kemu.machine.current import NULL
+from kemu.machine.statics import per_machine, statics
 
 C = "drivers/base/devtmpfs.c"
 
 DEVTMPFS_MFLAGS = MS_SILENT | MS_NOEXEC | MS_NOSUID
-g = statics(mnt=None, ready=False, mine=object)
+@statics
+class g:
+    mnt: VfsMount = NULL
+    ready = False
+    mine = per_machine(object)                      # &thread: what dev_mynode() knows its own nodes by
 
 
 def _internal_init_fs_context(fc: FsContext) -> int:

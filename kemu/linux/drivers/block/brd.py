@@ -37,13 +37,17 @@ from kemu.linux.printk import pr_info
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.linux.types import Ref
 from kemu.machine.current import arch
-from kemu.machine.statics import statics
+from kemu.machine.statics import per_machine, statics
 
 C = "drivers/block/brd.c"
 
 RAMDISK_MAJOR = 1
 
-g = statics(rd_size=None, brd_devices_mutex=lambda: mutex("brd_devices_mutex"), brd_devices=[])
+@statics
+class g:
+    rd_size: int | None = None                      # None: CONFIG_BLK_DEV_RAM_SIZE
+    brd_devices_mutex = per_machine(lambda: mutex("brd_devices_mutex"))
+    brd_devices: list[brd_device] = []
 
 
 @custom(C, "struct brd_device", "pages in a dict instead of an xarray")

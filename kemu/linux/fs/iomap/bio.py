@@ -18,7 +18,7 @@ from kemu.linux.include.workqueue import INIT_WORK, schedule_work, work_struct
 from kemu.linux.port.honesty import dup
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
 from kemu.machine.current import arch
-from kemu.machine.statics import statics
+from kemu.machine.statics import per_machine, statics
 
 C = "fs/iomap/bio.c"
 
@@ -50,7 +50,11 @@ def iomap_fail_reads(work: Any) -> None:
         cond_resched()
 
 
-g = statics(failed_read_lock=lambda: spinlock_t("failed_read_lock"), failed_read_list=[], failed_read_work=_failed_read_work)
+@statics
+class g:
+    failed_read_lock = per_machine(lambda: spinlock_t("failed_read_lock"))
+    failed_read_list: list[Bio] = []
+    failed_read_work = per_machine(_failed_read_work)
 
 
 @dup(C)

@@ -125,7 +125,9 @@ from kemu.machine.statics import statics
 
 C = "fs/overlayfs/dir.c"
 
-g = statics(temp_id=0)
+@statics
+class g:
+    temp_id = 0                     # static atomic_t temp_id = ATOMIC_INIT(0);
 
 
 @port_of(C, "ovl_cleanup_locked")

@@ -95,7 +95,7 @@ from kemu.linux.include.mount import MNT_NOATIME, MNT_NODIRATIME, MNT_READONLY, 
 from kemu.linux.include.mutex import mutex, mutex_init
 from kemu.linux.include.namei import end_creating_keep
 from kemu.linux.include.path import Path
-from kemu.linux.include.slab import SLAB_PANIC, kmem_cache_alloc, kmem_cache_create, kzalloc_objs
+from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmem_cache_alloc, kmem_cache_create, kzalloc_objs
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kernel.cred import prepare_creds
 from kemu.linux.mm.slub import kfree, kmem_cache_free
@@ -121,7 +121,9 @@ from kemu.machine.statics import statics
 C = "fs/overlayfs/super.c"
 
 OVL_WORKDIR_NAME = b"work"
-g = statics(ovl_inode_cachep=None)
+@statics
+class g:
+    ovl_inode_cachep: KmemCache = NULL
 
 
 @custom(C, "ovl_d_real", AS_A_BOOT)

@@ -8,13 +8,16 @@ from kemu.linux.include.kobject import kobject
 from kemu.linux.include.sysfs import bin_attribute
 from kemu.linux.port.honesty import custom, dup
 from kemu.linux.printk import pr_warn
-from kemu.machine.current import this
+from kemu.machine.current import NULL, this
 from kemu.machine.machine import should_fail
 from kemu.machine.statics import statics
 
 C = "fs/sysfs/file.c"
 
-g = statics(files={}, firmware_kobj=None)
+@statics
+class g:
+    files: dict[str, bin_attribute] = {}
+    firmware_kobj: kobject = NULL
 
 
 @dup(C)

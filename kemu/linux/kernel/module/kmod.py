@@ -20,7 +20,9 @@ from kemu.machine.statics import statics
 
 C = "kernel/module/kmod.c"
 
-g = statics(modprobe_path="/sbin/modprobe")
+@statics
+class g:
+    modprobe_path = "/sbin/modprobe"
 
 
 @port_of(C, "free_modprobe_argv")
