@@ -10,7 +10,6 @@ from kemu.linux.port.layout import View, cdef_views, sizeof
 
 # to allow for x86 boot sectors and other oddities.
 EROFS_SUPER_OFFSET = 1024
-EROFS_SUPER_MAGIC_V1 = 0xE0F5E1E2           # include/uapi/linux/magic.h
 
 EROFS_FEATURE_COMPAT_SB_CHKSUM = 0x00000001
 EROFS_FEATURE_COMPAT_MTIME = 0x00000002

@@ -12,6 +12,7 @@ from kemu.linux.bio import (
     bio_uninit,
     errno_to_blk_status,
 )
+from kemu.linux.blk_types import SECTOR_SHIFT
 from kemu.linux.bvec import BioVec
 from kemu.linux.cred import scoped_with_creds
 from kemu.linux.err import IS_ERR, PTR_ERR
@@ -66,7 +67,6 @@ from erofs_memback.internal import (
 from erofs_memback.ishare import erofs_real_inode
 
 _NR_BVECS = 16
-SECTOR_SHIFT = 9
 
 
 class erofs_fileio_rq:

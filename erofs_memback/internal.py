@@ -24,6 +24,7 @@ from kemu.linux.gfp import __GFP_RECLAIM
 from kemu.linux.idr import idr
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kobject import kobject
+from kemu.linux.magic import EROFS_SUPER_MAGIC_V1
 from kemu.linux.math import round_up
 from kemu.linux.mm import Page, set_page_private
 from kemu.linux.mutex import mutex

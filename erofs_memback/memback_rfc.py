@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from kemu.linux.bio import REQ_OP_READ, Bio, bio_endio, bio_for_each_segment, bio_init, bio_uninit
+from kemu.linux.blk_types import SECTOR_SHIFT
 from kemu.linux.bvec import BioVec, bvec_kmap_local
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EFSCORRUPTED, EINTR
@@ -40,7 +41,6 @@ from erofs_memback.ishare import erofs_real_inode
 
 POSTED = "2026-06-18"
 P = "fs/erofs/memback.c"
-SECTOR_SHIFT = 9
 
 @statics
 class g:

@@ -69,6 +69,7 @@ from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.idr import idr_alloc, idr_destroy, idr_for_each, idr_for_each_entry, idr_init
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MAJOR, MINOR, huge_encode_dev
+from kemu.linux.magic import EROFS_SUPER_MAGIC_V1
 from kemu.linux.math import ilog2, min_t, round_up, roundup_pow_of_two
 from kemu.linux.page import arch
 from kemu.linux.port.goto import Labels

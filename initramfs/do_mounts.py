@@ -29,13 +29,12 @@ from kemu.linux.shmem_fs import shmem_init_fs_context
 from kemu.linux.slab import kfree, kmalloc
 from kemu.linux.string import put_string
 from kemu.linux.super_types import SB_RDONLY, sb_rdonly
-from kemu.linux.types import NULL, Ref
+from kemu.linux.types import INT_MAX, NULL, Ref
 
 from initramfs.do_mounts_h import Root_CIFS, Root_Generic, Root_NFS, Root_RAM0, create_dev, init_flush_fput
 from initramfs.do_mounts_initrd import initrd_load
 
 MSEC_PER_SEC = 1000
-INT_MAX = 0x7FFFFFFF
 
 
 @statics

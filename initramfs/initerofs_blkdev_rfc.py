@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from kemu.linux.bio import REQ_OP_READ, Bio, bio_endio, bio_for_each_segment, bio_io_error, bio_op
 from kemu.linux.blkdev import (
+    BLK_MAX_SEGMENTS,
+    NUMA_NO_NODE,
     GenDisk,
     QueueLimits,
     add_disk,
@@ -30,7 +32,7 @@ from kemu.linux.port.honesty import port_of
 from kemu.linux.port.statics import statics
 from kemu.linux.printk import pr_err, pr_info
 from kemu.linux.string import memcpy
-from kemu.linux.types import NULL, u64, ulong
+from kemu.linux.types import NULL, UINT_MAX, u64, ulong
 
 from initramfs.do_mounts_h import create_dev
 
@@ -38,9 +40,6 @@ POSTED = "2025-12-31"
 P = "init/initerofs_blkdev.c"
 INITEROFS_BLKDEV_NAME = "initerofs"
 INITEROFS_SECTOR_SIZE = 512
-NUMA_NO_NODE = -1
-BLK_MAX_SEGMENTS = 128
-UINT_MAX = 0xFFFF_FFFF
 
 
 @statics

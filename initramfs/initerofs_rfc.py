@@ -18,6 +18,7 @@ from kemu.linux.init import __setup
 from kemu.linux.init_syscalls import init_chdir, init_chroot, init_mkdir, init_mount, init_rmdir, init_umount
 from kemu.linux.initrd import initrd
 from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.magic import EROFS_SUPER_MAGIC_V1
 from kemu.linux.mount import MS_MOVE, MS_RDONLY
 from kemu.linux.port.goto import Labels
 from kemu.linux.port.honesty import port_of
@@ -37,7 +38,6 @@ from initramfs.initerofs_blkdev_rfc import initerofs_blkdev_create, initerofs_bl
 
 POSTED = "2025-12-31"
 P = "init/initerofs.c"
-EROFS_SUPER_MAGIC_V1 = 0xE0F5E1E2
 # EROFS superblock offset from fs/erofs/erofs_fs.h
 INITEROFS_SB_OFFSET = 1024
 

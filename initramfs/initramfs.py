@@ -16,6 +16,7 @@ from kemu.linux.kstrtox import kstrtobool
 from kemu.linux.math import round_down, round_up
 from kemu.linux.memblock import __va, free_reserved_area, memblock_is_region_memory, memblock_is_region_reserved, memblock_reserve
 from kemu.linux.page import arch
+from kemu.linux.poison import POISON_FREE_INITMEM
 from kemu.linux.port.goto import Labels
 from kemu.linux.port.honesty import port_of
 from kemu.linux.printk import KERN_EMERG, KERN_INFO, pr_cont, pr_err, pr_warn_once, printk
@@ -30,7 +31,6 @@ from initramfs.unpack import (  # noqa: F401
     CPIO_HDRLEN,
     N_ALIGN,
     NAME_OFS,
-    PATH_MAX,
     SIZEOF_BUFS,
     SYMLINK_OFS,
     Collect,
@@ -73,8 +73,6 @@ from initramfs.unpack import (  # noqa: F401
     write_buffer,
     xwrite,
 )
-
-POISON_FREE_INITMEM = 0xCC
 
 
 @__setup("retain_initrd", "CONFIG_BLK_DEV_INITRD")

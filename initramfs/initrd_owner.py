@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from kemu.linux.memblock import free_reserved_area
 from kemu.linux.page import arch
+from kemu.linux.poison import POISON_FREE_INITMEM
 from kemu.linux.slab import kfree, kzalloc_obj
 from kemu.linux.types import NULL
 
 from erofs_memback import memback
-from initramfs import initramfs as base
 from initramfs.segments import segment
 
 
@@ -71,7 +71,7 @@ def owner_end(owner: initrd_owner) -> None:
 def owner_free(owner: initrd_owner, start: int, end: int) -> None:
     start, end = max(start, owner.start), min(end, owner.end)
     if start < end and not owner.retain:
-        free_reserved_area(start, end, base.POISON_FREE_INITMEM, "initrd")
+        free_reserved_area(start, end, POISON_FREE_INITMEM, "initrd")
 
 
 def owner_commit(owner: initrd_owner) -> None:

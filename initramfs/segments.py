@@ -13,12 +13,11 @@ from kemu.linux.printk import pr_info
 from kemu.linux.string import get_char, leading_nuls, mem_read
 from kemu.linux.types import Ref
 
+from erofs_memback.erofs_fs import EROFS_FEATURE_INCOMPAT_48BIT, EROFS_FEATURE_INCOMPAT_DEVICE_TABLE, EROFS_SUPER_OFFSET
+from initramfs.unpack import CPIO_HDRLEN
+
 CPIO, EROFS = "cpio", "erofs"
-CPIO_HDRLEN = 110
-EROFS_SUPER_OFFSET = 1024
 EROFS_SUPER_MAGIC = b"\xe2\xe1\xf5\xe0"
-EROFS_FEATURE_INCOMPAT_DEVICE_TABLE = 0x00000008
-EROFS_FEATURE_INCOMPAT_48BIT = 0x00000080
 MAX_SEGMENTS = 64
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from kemu.linux.dcache import d_is_dir
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EEXIST, EINVAL, ENODEV, ENOENT, ENOMEM
-from kemu.linux.fs import MNT_DETACH, SB_RDONLY, Kstat, get_fs_type, put_filesystem, vfs_getattr
+from kemu.linux.fs import MNT_DETACH, SB_RDONLY, WHITEOUT_DEV, Kstat, get_fs_type, put_filesystem, vfs_getattr
 from kemu.linux.fs_context import FsContext, fs_context_for_mount, put_fs_context, vfs_parse_fs_string
 from kemu.linux.fs_struct import copy_fs_struct, current_fs, free_fs_struct
 from kemu.linux.init_syscalls import (
@@ -25,6 +25,7 @@ from kemu.linux.init_syscalls import (
     kern_path,
 )
 from kemu.linux.mount import do_new_mount_fc, path_pivot_root, path_umount
+from kemu.linux.namei import LOOKUP_FOLLOW
 from kemu.linux.path import Path, path_get, path_put
 from kemu.linux.port.statics import statics
 from kemu.linux.printk import pr_err
@@ -39,8 +40,6 @@ from initramfs.do_mounts_h import init_flush_fput
 from initramfs.segments import EROFS, segment
 
 STAGE = "/.initrd-layers"
-LOOKUP_FOLLOW = 1
-WHITEOUT_DEV = 0
 OVERLAY_PREFIX = b"trusted.overlay."
 FILE_SYSTEMS = ("tmpfs", "erofs", "overlay")
 

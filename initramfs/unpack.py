@@ -12,7 +12,7 @@ from kemu.linux.err import IS_ERR
 from kemu.linux.errno import EAGAIN, EINTR
 from kemu.linux.fcntl import AT_SYMLINK_NOFOLLOW, O_CREAT, O_LARGEFILE, O_TRUNC, O_WRONLY
 from kemu.linux.file import fput
-from kemu.linux.fs import File, Kstat, filp_open, kernel_write, vfs_fchmod, vfs_fchown, vfs_truncate, vfs_utimes
+from kemu.linux.fs import PATH_MAX, File, Kstat, filp_open, kernel_write, vfs_fchmod, vfs_fchown, vfs_truncate, vfs_utimes
 from kemu.linux.gfp import GFP_KERNEL
 from kemu.linux.init import panic
 from kemu.linux.init_syscalls import (
@@ -43,7 +43,6 @@ from kemu.linux.types import NULL, Ref, list_head, ptr_to, s32, s64, u32, ulong
 
 CPIO_HDRLEN = 110
 be32_header = Struct(">13I")        # __be32 header[13]
-PATH_MAX = 4096
 
 
 def N_ALIGN(len_: int) -> int:

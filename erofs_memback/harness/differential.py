@@ -31,13 +31,13 @@ from kemu.report.walk import walk
 from kemu.samples import sample
 
 from erofs_memback.harness.mount import EROFS, MountError, mount_in
+from erofs_memback.harness.words import MEMORY
 
 if TYPE_CHECKING:
     from kemu.rung.uml.differential import Seen
 
 __role__ = "harness"
 BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}}
-MEMORY = ("linear", "vmalloc", "slab")
 OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "noacl", "nouser_xattr", "acl,user_xattr", "dax=never", "nonsense")
 IMAGES = ErofsOptions(beyond_fsck=True, flaws=True, suspects=True, block_bits=(12, 9, 10, 11, 13))
 ROOM = 64 << 20

@@ -15,11 +15,11 @@ from kemu.linux.fs.namespace import g, next_mnt
 from kemu.linux.fs_struct import current_fs
 from kemu.machine.current import this
 
+from initramfs.harness.experiments_split import MAGIC
 from initramfs.harness.trials import INIT, State, cpio_archive, erofs_image, few, files, run_boot, told
 
 __role__ = "harness"
 DESIGNS = {"initerofs-rfc": {"design": "initerofs-rfc"}, "layered": {"design": "layered"}}
-MAGIC = (0xE0F5E1E2).to_bytes(4, "little")
 
 
 def runs(run: Run, state: State) -> None:

@@ -18,10 +18,10 @@ from kemu.machine.current import this
 
 from initramfs import initerofs_rfc, layered
 from initramfs.harness import designs
+from initramfs.harness.experiments_success import DESIGNS
 from initramfs.harness.trials import State, cpio_archive, directories, erofs_image, few, leave, place, run_boot, told
 
 __role__ = "harness"
-DESIGNS = {"initerofs-rfc": {"design": "initerofs-rfc"}, "layered": {"design": "layered"}}
 
 
 # ------------------------------------------------------------------------- the attempt

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kemu.linux.fcntl import O_DIRECTORY, O_RDONLY
+from kemu.linux.fs_dirent import DT_DIR, DT_REG
 from kemu.linux.fs_struct import current_fs
 from kemu.linux.include.fs.constants import MNT_DETACH
 from kemu.linux.init_syscalls import init_chdir, init_chroot, init_pivot_root
@@ -19,7 +20,6 @@ from kemu.linux.stat import S_IFDIR, S_IFMT
 from kemu.machine.current import this
 
 __role__ = "harness"
-DT_DIR, DT_REG = 4, 8
 NEW_ROOT = "/sysroot"
 
 

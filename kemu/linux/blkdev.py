@@ -47,6 +47,7 @@ from kemu.linux.include.blkdev import (  # noqa: F401
     BLK_FEAT_NOWAIT,
     BLK_FEAT_SYNCHRONOUS,
     BLK_FEAT_WRITE_CACHE,
+    BLK_MAX_SEGMENTS,
     BLK_OPEN_EXCL,
     BLK_OPEN_NDELAY,
     BLK_OPEN_READ,

@@ -20,4 +20,5 @@ from kemu.linux.fs.init import (  # noqa: F401
     init_utimes,
 )
 from kemu.linux.fs.namei import kern_path  # noqa: F401
-from kemu.linux.include.init_syscalls import UMOUNT_NOFOLLOW, Descriptors, LooksForInit, path_permission  # noqa: F401
+from kemu.linux.include.fs.constants import UMOUNT_NOFOLLOW  # noqa: F401
+from kemu.linux.include.init_syscalls import Descriptors, LooksForInit, path_permission  # noqa: F401

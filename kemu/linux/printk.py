@@ -7,14 +7,13 @@ from typing import Any, TypeVar
 
 from kemu.linux.port.honesty import custom, dup, names
 from kemu.machine.current import this
-from kemu.machine.printk import VaFormat, vsprintf  # noqa: F401
+from kemu.machine.printk import KERN_SOH, VaFormat, vsprintf  # noqa: F401
 from kemu.machine.roles import logs
 
 P = "include/linux/printk.h"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KERN_SOH = "\x01"
 KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INFO, KERN_DEBUG = (f"\x01{i}" for i in range(8))
 KERN_DEFAULT, KERN_CONT = "", "\x01c"
 

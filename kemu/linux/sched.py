@@ -5,6 +5,9 @@ from __future__ import annotations
 from kemu.linux.include.sched import (  # noqa: F401
     PF_MEMALLOC_NOFS,
     PF_MEMALLOC_NOIO,
+    TASK_INTERRUPTIBLE,
+    TASK_KILLABLE,
+    TASK_UNINTERRUPTIBLE,
     cond_resched,
     cpu_relax,
     current,

@@ -65,6 +65,8 @@ from kemu.linux.include.path import Path
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MAJOR, MINOR
 from kemu.linux.kernel.locking.mutex import mutex_unlock
+from kemu.linux.magic import BDEVFS_MAGIC
+from kemu.linux.major import BLOCK_EXT_MAJOR
 from kemu.linux.mm.truncate import invalidate_mapping_pages, truncate_inode_pages
 from kemu.linux.port.honesty import custom, dup
 from kemu.linux.printk import pr_warn
@@ -81,8 +83,6 @@ from kemu.machine.splat import KernelPanic
 
 C = "block/bdev.c"
 
-BDEVFS_MAGIC = 0x62646576
-BLOCK_EXT_MAJOR = 259
 
 buffer_head_aops = address_space_operations(read_folio=blkdev_read_folio, readahead=blkdev_readahead, invalidate_folio=block_invalidate_folio)
 

@@ -130,7 +130,6 @@ from kemu.linux.fs.namei import (  # noqa: F401
     vfs_unlink,
 )
 from kemu.linux.fs.open import (  # noqa: F401
-    INVALID_ID,
     chmod_common,
     chown_common,
     dentry_open,
@@ -408,6 +407,7 @@ from kemu.linux.include.fs.constants import (  # noqa: F401
     I_SYNC_QUEUED,
     I_WB_SWITCH,
     I_WILL_FREE,
+    INVALID_ID,
     IOCB_AIO_RW,
     IOCB_ALLOC_CACHE,
     IOCB_APPEND,
@@ -433,7 +433,6 @@ from kemu.linux.include.fs.constants import (  # noqa: F401
     IOP_MGTIME,
     IOP_NOFOLLOW,
     IOP_XATTR,
-    LLONG_MAX,
     MAX_LFS_FILESIZE,
     MAX_NON_LFS,
     MAX_RW_COUNT,

@@ -27,9 +27,9 @@ from kemu.linux.fs.stat import vfs_getattr
 from kemu.linux.fs.utimes import vfs_utimes
 from kemu.linux.include.cred import CAP_SYS_CHROOT, capable
 from kemu.linux.include.fs.calls import get_file
-from kemu.linux.include.fs.constants import MAY_ACCESS, MAY_CHDIR, MAY_EXEC
+from kemu.linux.include.fs.constants import MAY_ACCESS, MAY_CHDIR, MAY_EXEC, UMOUNT_NOFOLLOW
 from kemu.linux.include.fs.types import File
-from kemu.linux.include.init_syscalls import UMOUNT_NOFOLLOW, Descriptors, LooksForInit, path_permission
+from kemu.linux.include.init_syscalls import Descriptors, LooksForInit, path_permission
 from kemu.linux.include.namei import LOOKUP_DIRECTORY, LOOKUP_FOLLOW, LOOKUP_MOUNTPOINT
 from kemu.linux.include.path import Path
 from kemu.linux.include.sched import current_fs

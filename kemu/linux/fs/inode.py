@@ -84,7 +84,6 @@ class g:
 Test = Callable[[Any, Any], Any]
 FAKE_HASH = -1              # inode_fake_hash(): looks hashed, is on no list
 
-INVALID_ID = 0xFFFF_FFFF
 
 
 def no_open(inode: Inode, file: Any) -> int:

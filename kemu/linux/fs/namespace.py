@@ -1484,13 +1484,13 @@ def path_pivot_root(new: Path, old: Path) -> int:
     return error
 
 
-def rootfs_init_fs_context(fc: FsContext) -> int:
+def _rootfs_init_fs_context(fc: FsContext) -> int:
     from kemu.linux.fs.ramfs.inode import ramfs_init_fs_context  # noqa: PLC0415  (circle: fs/ramfs/inode.c needs this)
 
     return ramfs_init_fs_context(fc)
 
 
-rootfs_fs_type = FileSystemType(name="rootfs", init_fs_context=rootfs_init_fs_context, kill_sb=kill_anon_super)
+_rootfs_fs_type = FileSystemType(name="rootfs", init_fs_context=_rootfs_init_fs_context, kill_sb=kill_anon_super)
 
 
 def init_mount_tree(rootfs: FileSystemType, options: Any) -> None:
@@ -1521,7 +1521,7 @@ def init_mount_tree(rootfs: FileSystemType, options: Any) -> None:
 
 
 @custom(C, "mnt_init", "only the mount tree; the caller says which file system rootfs is")
-def mnt_init(rootfs: FileSystemType = rootfs_fs_type, options: str | None = None) -> None:
+def mnt_init(rootfs: FileSystemType = _rootfs_fs_type, options: str | None = None) -> None:
     """``void mnt_init(void)``: nullfs as mount 1, ``rootfs`` as mount 2, init's root and working directory there."""
     init_mount_tree(rootfs, options)
 

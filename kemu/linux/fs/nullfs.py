@@ -18,11 +18,11 @@ from kemu.linux.fs.super import get_tree_single, kill_anon_super
 from kemu.linux.include.fs.constants import FOP_IMMUTABLE, MAX_LFS_FILESIZE, S_IMMUTABLE, S_NOATIME
 from kemu.linux.include.fs.types import File, FileSystemType, file_operations
 from kemu.linux.include.fs_context import FsContext, fs_context_operations
+from kemu.linux.magic import NULL_FS_MAGIC
 from kemu.linux.port.honesty import names
 from kemu.linux.super_types import SB_I_NODEV, SB_I_NOEXEC, SB_NOUSER, SuperBlock, super_operations
 from kemu.machine.current import arch
 
-NULL_FS_MAGIC = 0x4E554C4C
 nullfs_super_operations = super_operations(statfs=simple_statfs)
 
 

@@ -112,6 +112,7 @@ from kemu.linux.include.fs.constants import (
     FMODE_STREAM,
     FMODE_WRITE,
     FMODE_WRITER,
+    INVALID_ID,
     MAX_NON_LFS,
     MAY_APPEND,
     MAY_EXEC,
@@ -153,7 +154,6 @@ from kemu.linux.stat import (
 
 C = "fs/open.c"
 
-INVALID_ID = 0xFFFF_FFFF
 
 _SPECIAL = (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kemu.linux.errno import EINVAL, ENXIO
 from kemu.linux.fcntl import O_NONBLOCK
+from kemu.linux.fs.read_write import noop_llseek
 from kemu.linux.include.fs.constants import FMODE_READ, FMODE_WRITE
 from kemu.linux.include.fs.types import File, Inode, file_operations
 from kemu.linux.port.honesty import custom
@@ -27,10 +28,6 @@ def chrdev_open(inode: Inode, filp: File) -> int:
     if fops.open is not None:
         return int(fops.open(inode, filp))
     return 0
-
-
-def noop_llseek(file: File, offset: int, whence: int) -> int:
-    return file.f_pos
 
 
 @custom(C, "struct pipe_inode_info", "who has a FIFO open; there are no buffers, nothing can be read or written")

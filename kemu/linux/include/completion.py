@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.port.honesty import dup, names
+from kemu.linux.types import UINT_MAX
 from kemu.machine.current import this
 from kemu.machine.sched import NSEC_PER_JIFFY, WaitQueue
 
 P = "include/linux/completion.h"
-
-UINT_MAX = 0xFFFFFFFF
 
 
 @dup(P)

@@ -2,6 +2,5 @@
 """include/linux/firmware.h: its types, constants and inline functions."""
 from __future__ import annotations
 
-PATH_MAX = 4096
 UTS_RELEASE = "7.2.0"
 fw_path = ("/lib/firmware/updates/" + UTS_RELEASE, "/lib/firmware/updates", "/lib/firmware/" + UTS_RELEASE, "/lib/firmware")

@@ -10,8 +10,6 @@ from kemu.linux.include.fs.types import File
 from kemu.linux.include.path import Path
 from kemu.linux.port.honesty import custom, names
 
-UMOUNT_NOFOLLOW = 8
-
 
 @custom("include/linux/fdtable.h", "files_struct", "what init_dup() made, for all tasks")
 class Descriptors:

@@ -13,6 +13,7 @@ from kemu.linux.include.fs.types import AddressSpace, FileRaState, Inode
 from kemu.linux.include.gfp import __GFP_NORETRY, __GFP_NOWARN, alloc_pages
 from kemu.linux.include.mm import folio_get, folio_page, folio_put
 from kemu.linux.include.rwsem import rw_semaphore
+from kemu.linux.include.sched import TASK_KILLABLE, TASK_UNINTERRUPTIBLE
 from kemu.linux.mmdebug import VM_BUG_ON_FOLIO
 from kemu.linux.page_flags import folio_test_private
 from kemu.linux.port.honesty import custom, dup, names
@@ -53,9 +54,6 @@ def read_mapping_folio(mapping: AddressSpace, index: int, file: Any = None) -> P
 def filemap_write_and_wait(mapping: AddressSpace) -> int:
     """``int filemap_write_and_wait(struct address_space *mapping)``: 0."""
     return 0
-
-
-TASK_UNINTERRUPTIBLE, TASK_KILLABLE = 0x02, 0x102
 
 
 @dup(P)

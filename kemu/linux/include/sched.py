@@ -9,6 +9,7 @@ from kemu.machine.sched import Task
 
 P = "include/linux/sched/mm.h"
 
+TASK_INTERRUPTIBLE, TASK_UNINTERRUPTIBLE, TASK_KILLABLE = 1, 2, 0x102
 PF_MEMALLOC_NOIO, PF_MEMALLOC_NOFS = 0x00080000, 0x00040000
 
 

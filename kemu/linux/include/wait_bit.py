@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from kemu.linux.bitops import Bits
 from kemu.linux.errno import EINTR
+from kemu.linux.include.sched import TASK_UNINTERRUPTIBLE
 from kemu.linux.port.honesty import dup
 from kemu.linux.wait import might_sleep
 from kemu.machine.current import this
 from kemu.machine.sched import WaitQueue
 
 P = "include/linux/wait_bit.h"
-
-TASK_UNINTERRUPTIBLE, TASK_KILLABLE, TASK_INTERRUPTIBLE = 2, 0x102, 1
 
 
 @dup(P)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from kemu.linux.include.moduleparam import _SPACE
-from kemu.linux.include.string_helpers import ULLONG_MAX
 from kemu.linux.lib.vsprintf import simple_strtoull
 from kemu.linux.port.honesty import custom, dup
-from kemu.linux.types import Ref, s32
+from kemu.linux.types import ULLONG_MAX, Ref, s32
 from kemu.machine.current import NULL
 
 C = "lib/cmdline.c"

@@ -12,7 +12,7 @@ from kemu.linux.include.decompress import free, large_malloc, malloc, scratch, v
 from kemu.linux.kernel.panic import panic
 from kemu.linux.lib.decompress import ErrorFn, Fill, Flush, dropping, flush_bytes
 from kemu.linux.port.honesty import custom, dup, port_of
-from kemu.linux.types import Ref, s32, u32
+from kemu.linux.types import INT_MAX, Ref, s32, u32
 from kemu.machine.current import this
 from kemu.machine.hostmodule import host_module
 
@@ -29,7 +29,6 @@ RETVAL_OK, RETVAL_LAST_BLOCK, RETVAL_NOT_BZIP_DATA, RETVAL_UNEXPECTED_INPUT_EOF,
 RETVAL_DATA_ERROR, RETVAL_OUT_OF_MEMORY, RETVAL_OBSOLETE_INPUT = -5, -6, -7
 BZIP2_IOBUF_SIZE = 4096
 SIZEOF_BUNZIP_DATA = 46600
-INT_MAX = 0x7FFFFFFF                # sentinel of limit[]
 CRC32_POLY_BE = 0x04C11DB7
 
 

@@ -24,7 +24,7 @@ from kemu.machine.hostmodule import host_module
 C = "lib/decompress_unlzma.c"
 
 TOP = 1 << 24
-LIT_STATES = 7
+LZMA_NUM_LIT_STATES = 7
 MASK32 = 0xFFFFFFFF
 
 lzma = host_module("lzma", "LZMA")
@@ -308,7 +308,7 @@ class LzmaState:
         probs = self.literal
         at = 0x300 * (((pos & self.lp_mask) << self.lc) + (prev >> (8 - self.lc)))
         sym = 1
-        if self.state >= LIT_STATES:
+        if self.state >= LZMA_NUM_LIT_STATES:
             match = self.out[-1 - self.rep0] if self.rep0 < pos else 0
             while sym < 0x100:
                 match <<= 1
@@ -329,7 +329,7 @@ class LzmaState:
         pos_state = self.history() & self.pb_mask
         if not self.bit(self.is_rep, s):
             self.rep3, self.rep2, self.rep1 = self.rep2, self.rep1, self.rep0
-            self.state = 7 if s < LIT_STATES else 10
+            self.state = 7 if s < LZMA_NUM_LIT_STATES else 10
             n = self.length(self.match_len, pos_state)
             slot = self.tree(self.dist_slot[min(n, 3)], 6)
             if slot < 4:
@@ -348,7 +348,7 @@ class LzmaState:
             return n + 2
         if not self.bit(self.is_rep0, s):
             if not self.bit(self.is_rep0_long, (s << 4) + pos_state):
-                self.state = 9 if s < LIT_STATES else 11
+                self.state = 9 if s < LZMA_NUM_LIT_STATES else 11
                 return 1
         else:
             if not self.bit(self.is_rep1, s):
@@ -362,7 +362,7 @@ class LzmaState:
                 self.rep2 = self.rep1
             self.rep1 = self.rep0
             self.rep0 = dist
-        self.state = 8 if s < LIT_STATES else 11
+        self.state = 8 if s < LZMA_NUM_LIT_STATES else 11
         return self.length(self.rep_len, pos_state) + 2
 
     def copy(self, n: int) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.include.string_helpers import _DIGITS, ULLONG_MAX
+from kemu.linux.include.string_helpers import _DIGITS
 from kemu.linux.port.honesty import custom
+from kemu.linux.types import ULLONG_MAX
 
 C = "lib/vsprintf.c"
 

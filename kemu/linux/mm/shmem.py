@@ -90,6 +90,7 @@ from kemu.linux.include.xattr import xattr_handler
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.lib.cmdline import memparse
 from kemu.linux.lib.iov_iter import iov_iter_zero
+from kemu.linux.magic import TMPFS_MAGIC
 from kemu.linux.mm.filemap import __filemap_get_folio, filemap_get_entry, folio_unlock, generic_file_write_iter
 from kemu.linux.mm.page_writeback import noop_dirty_folio
 from kemu.linux.mm.slub import kfree, kmem_cache_free
@@ -108,7 +109,6 @@ from kemu.machine.statics import statics
 
 C = "mm/shmem.c"
 
-TMPFS_MAGIC = 0x01021994
 BOGO_DIRENT_SIZE = 20
 BOGO_INODE_SIZE = 1024
 SHORT_SYMLINK_LEN = 128

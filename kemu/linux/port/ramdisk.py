@@ -25,6 +25,7 @@ from kemu.linux.include.blkdev import (
     blk_alloc_disk,
     block_device_operations,
 )
+from kemu.linux.major import RAMDISK_MAJOR
 from kemu.linux.math import roundup
 from kemu.linux.port.honesty import custom
 from kemu.machine.current import this
@@ -35,7 +36,6 @@ from kemu.machine.sched import PF_KTHREAD, WaitQueue
 
 C = "drivers/block/brd.c"
 
-RAMDISK_MAJOR = 1
 SOFTIRQ_OFFSET = 0x100
 COMPLETIONS = ("sync", "kworker", "softirq", "mixed")
 
@@ -148,7 +148,7 @@ def _defer(brd: Brd, bio: Bio) -> None:
 
 
 @custom(C, "brd_submit_bio", "the bio may end later, from another task, and is transferred then; the Chooser decides once for each disk")
-def brd_submit_bio(bio: Bio) -> None:
+def ramdisk_submit_bio(bio: Bio) -> None:
     """``static void brd_submit_bio(struct bio *bio)``: reads and writes; anything else ends with BLK_STS_IOERR."""
     brd: Brd = bio.bi_bdev.bd_disk.private_data
     op = bio.bi_opf & REQ_OP_MASK
@@ -170,7 +170,7 @@ def brd_submit_bio(bio: Bio) -> None:
     _finish(brd, bio)
 
 
-brd_fops = block_device_operations(submit_bio=brd_submit_bio)
+ramdisk_fops = block_device_operations(submit_bio=ramdisk_submit_bio)
 
 
 @custom(C, "brd_devices", "the next one's number")
@@ -215,7 +215,7 @@ def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_siz
     disk.major = RAMDISK_MAJOR
     disk.first_minor = nr
     disk.minors = 1
-    disk.fops = brd_fops
+    disk.fops = ramdisk_fops
     disk.private_data = brd
     disk.disk_name = name or f"ram{nr}"
     if not partscan:

@@ -18,7 +18,6 @@ from kemu.linux.fs.inode import timestamp_truncate
 from kemu.linux.fs.libfs import simple_lookup
 from kemu.linux.fs.mount import Mount
 from kemu.linux.fs.namei import vfs_prepare_mode
-from kemu.linux.fs.open import INVALID_ID
 from kemu.linux.fs.ramfs.inode import ramfs_create
 from kemu.linux.include.backing_dev import noop_backing_dev_info
 from kemu.linux.include.cred import CAP_FULL_SET, Cred
@@ -43,6 +42,7 @@ from kemu.linux.include.fs.constants import (
     FMODE_PREAD,
     FMODE_PWRITE,
     FMODE_WRITER,
+    INVALID_ID,
     NAME_MAX,
     S_DEAD,
     S_IMMUTABLE,

@@ -31,6 +31,7 @@ from kemu.linux.kconfig import config_value
 from kemu.linux.kernel.locking.mutex import mutex_unlock
 from kemu.linux.lib.kstrtox import kstrtoull
 from kemu.linux.lib.string import memset
+from kemu.linux.major import RAMDISK_MAJOR
 from kemu.linux.mm.slub import kfree
 from kemu.linux.port.honesty import custom, dup, port_of
 from kemu.linux.printk import pr_info
@@ -41,7 +42,6 @@ from kemu.machine.statics import per_machine, statics
 
 C = "drivers/block/brd.c"
 
-RAMDISK_MAJOR = 1
 
 @statics
 class g:

@@ -61,10 +61,9 @@ from kemu.linux.include.gfp import GFP_KERNEL
 from kemu.linux.include.namei import end_creating
 from kemu.linux.include.path import Path
 from kemu.linux.include.posix_acl import PosixAcl, posix_acl_release
-from kemu.linux.include.sched import current, signal_pending_state
+from kemu.linux.include.sched import TASK_KILLABLE, current, signal_pending_state
 from kemu.linux.include.slab import kmalloc_obj, kvmalloc, kvzalloc
 from kemu.linux.include.string import mem_read
-from kemu.linux.include.wait_bit import TASK_KILLABLE
 from kemu.linux.include.xattr import XATTR_SECURITY_PREFIX, is_posix_acl_xattr
 from kemu.linux.mm.slub import kvfree
 from kemu.linux.port.goto import Labels

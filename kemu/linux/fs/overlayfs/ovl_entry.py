@@ -13,7 +13,6 @@ from kemu.machine.current import NULL
 
 C = "fs/overlayfs/ovl_entry.h"
 
-OVERLAYFS_SUPER_MAGIC = 0x794C7630
 OVL_MAX_STACK = 500
 
 # enum ovl_path_type

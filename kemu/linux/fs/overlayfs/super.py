@@ -17,7 +17,6 @@ from kemu.linux.fs.overlayfs.how import AS_A_BOOT
 from kemu.linux.fs.overlayfs.inode import ovl_get_trap_inode, ovl_inode_init, ovl_lookup_trap_inode, ovl_new_inode
 from kemu.linux.fs.overlayfs.overlayfs import ovl_do_mkdir, ovl_do_notify_change, ovl_do_rename_rd, ovl_do_tmpfile
 from kemu.linux.fs.overlayfs.ovl_entry import (
-    OVERLAYFS_SUPER_MAGIC,
     OVL_E_CONNECTED,
     OVL_FS,
     OVL_I,
@@ -98,6 +97,7 @@ from kemu.linux.include.path import Path
 from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmem_cache_alloc, kmem_cache_create, kzalloc_objs
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kernel.cred import prepare_creds
+from kemu.linux.magic import OVERLAYFS_SUPER_MAGIC
 from kemu.linux.mm.slub import kfree, kmem_cache_free
 from kemu.linux.port.goto import Labels
 from kemu.linux.port.honesty import custom, names, port_of

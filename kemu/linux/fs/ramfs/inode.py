@@ -52,6 +52,7 @@ from kemu.linux.include.init import fs_initcall
 from kemu.linux.include.pagemap import AS_UNEVICTABLE
 from kemu.linux.include.seq_file import SeqFile
 from kemu.linux.include.slab import kzalloc_obj
+from kemu.linux.magic import RAMFS_MAGIC
 from kemu.linux.mm.filemap import generic_file_read_iter, generic_file_write_iter
 from kemu.linux.mm.slub import kfree
 from kemu.linux.mnt_idmapping import nop_mnt_idmap
@@ -62,7 +63,6 @@ from kemu.machine.current import arch
 
 C = "fs/ramfs/inode.c"
 
-RAMFS_MAGIC = 0x858458F6
 RAMFS_DEFAULT_MODE = 0o755
 Opt_mode = 0
 

@@ -12,6 +12,7 @@ from kemu.linux.include.dcache import Dentry
 from kemu.linux.include.fs.constants import (
     FMODE_BACKING,
     I_DIRTY,
+    INVALID_ID,
     IOCB_APPEND,
     IOCB_DIRECT,
     IOCB_DSYNC,
@@ -280,8 +281,6 @@ def i_gid_read(inode: Inode) -> int:
 @custom(P, "HAS_UNMAPPED_ID", "mounts are not idmapped")
 def HAS_UNMAPPED_ID(idmap: Any, inode: Inode) -> bool:
     """``bool HAS_UNMAPPED_ID(struct mnt_idmap *idmap, struct inode *inode)``"""
-    from kemu.linux.fs.inode import INVALID_ID  # noqa: PLC0415  (up into fs/inode.c)
-
     return inode.i_uid == INVALID_ID or inode.i_gid == INVALID_ID
 
 

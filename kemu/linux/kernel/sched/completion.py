@@ -2,8 +2,9 @@
 """kernel/sched/completion.c, as far as ported code uses it."""
 from __future__ import annotations
 
-from kemu.linux.include.completion import UINT_MAX, completion
+from kemu.linux.include.completion import completion
 from kemu.linux.port.honesty import custom, names
+from kemu.linux.types import UINT_MAX
 from kemu.machine.current import this
 from kemu.machine.sched import WaitQueue
 

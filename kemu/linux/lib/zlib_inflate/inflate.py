@@ -12,15 +12,13 @@ from typing import Any
 
 from kemu.linux.lib.zlib_inflate.inftrees import MISSING_END, Inflate
 from kemu.linux.port.honesty import custom
-from kemu.linux.zlib import Z_DATA_ERROR, Z_OK, Z_STREAM_END
+from kemu.linux.zlib import MAX_WBITS, Z_DATA_ERROR, Z_OK, Z_STREAM_END
 from kemu.machine.cdefs import ffi_for
 from kemu.machine.hostmodule import host_module
 
 C = "lib/zlib_inflate/inflate.c"
 
 zlib = host_module("zlib", "gzip")
-
-MAX_WBITS = 15
 
 _ffi = ffi_for("kemu.linux.lib.zlib_inflate._cdefs_inflate", """
 typedef struct { uintptr_t next_in; unsigned avail_in; unsigned long total_in; uintptr_t next_out; unsigned avail_out; unsigned long total_out;

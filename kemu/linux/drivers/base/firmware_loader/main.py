@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kemu.linux.errno import ENAMETOOLONG, ENOENT, ENOMEM
 from kemu.linux.fs.kernel_read_file import kernel_read_file_from_path_initns
-from kemu.linux.include.firmware import PATH_MAX, fw_path
+from kemu.linux.include.firmware import fw_path
+from kemu.linux.include.fs.constants import PATH_MAX
 from kemu.linux.include.init import wait_for_initramfs
 from kemu.linux.include.slab import kmalloc
 from kemu.linux.mm.slub import kfree

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Magic numbers of file systems (include/uapi/linux/magic.h)."""
+BDEVFS_MAGIC = 0x62646576
+EROFS_SUPER_MAGIC_V1 = 0xE0F5E1E2
+NULL_FS_MAGIC = 0x4E554C4C
+OVERLAYFS_SUPER_MAGIC = 0x794C7630
+RAMFS_MAGIC = 0x858458F6
+TMPFS_MAGIC = 0x01021994
