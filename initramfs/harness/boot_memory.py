@@ -37,60 +37,62 @@ class Recorder:
 
     def install(self, m: Machine) -> None:
         """Wrap, on the machine that is current."""
-        def tell(what: str, start: int, end: int, by: str) -> None:
-            m.part(InitMemory).events.append((what, start, end, by, m.clock.now_ns))
+        self._machine = m
+        self._wrap(self._initramfs, "unpack_to_rootfs", self._reads("unpacked", "unpack_to_rootfs", True))
+        self._wrap(self._layered, "split", self._reads("searched", "split", False))
+        self._wrap(self._verify, "verify_segments", self._reads("verified", "verify_segments", False))
+        self._wrap(self._memback, "erofs_memback_region_alloc", self._region_alloc)
+        self._wrap(self._layered, "lend", self._lend)
+        self._wrap(self._rfc, "initerofs_blkdev_create", self._disk_create)
+        self._wrap(self._rfc, "initerofs_blkdev_destroy", self._disk_destroy)
 
-        def reads(what: str, by: str, length: bool) -> Callable[[Any], Any]:
-            def make(original: Any) -> Any:
-                def call(buf: int, n: int, *args: Any) -> Any:
-                    tell(what, buf, buf + n if length else n, by)
-                    return original(buf, n, *args)
-                return call
-            return make
+    def _tell(self, what: str, start: int, end: int, by: str) -> None:
+        m = self._machine
+        m.part(InitMemory).events.append((what, start, end, by, m.clock.now_ns))
 
-        def region_alloc(original: Any) -> Any:
-            def call(data: int, size: int, release: Any, owner: Any = None) -> Any:
-                def given_back(region: Any) -> None:
-                    tell("returned", data, data + size, "an EROFS mount")
-                    if release is not None:
-                        release(region)
-                region = original(data, size, given_back, owner)
-                if region:
-                    tell("lent", data, data + size, "an EROFS mount")
-                return region
+    def _reads(self, what: str, by: str, length: bool) -> Callable[[Any], Any]:
+        def make(original: Any) -> Any:
+            def call(buf: int, n: int, *args: Any) -> Any:
+                self._tell(what, buf, buf + n if length else n, by)
+                return original(buf, n, *args)
             return call
+        return make
 
-        def lend(original: Any) -> Any:
-            def call(owner: Any, seg: Any) -> Any:
-                region = original(owner, seg)
-                if region and region.data + region.size < seg.end:
-                    tell("tree", region.data + region.size, seg.end, "the same mount")
-                return region
-            return call
+    def _region_alloc(self, original: Any) -> Any:
+        def call(data: int, size: int, release: Any, owner: Any = None) -> Any:
+            def given_back(region: Any) -> None:
+                self._tell("returned", data, data + size, "an EROFS mount")
+                if release is not None:
+                    release(region)
+            region = original(data, size, given_back, owner)
+            if region:
+                self._tell("lent", data, data + size, "an EROFS mount")
+            return region
+        return call
 
-        def disk_create(original: Any) -> Any:
-            def call(data: int, size: int) -> Any:
-                path = original(data, size)
-                if path:
-                    tell("disk", data, data + size, path)
-                return path
-            return call
+    def _lend(self, original: Any) -> Any:
+        def call(owner: Any, seg: Any) -> Any:
+            region = original(owner, seg)
+            if region and region.data + region.size < seg.end:
+                self._tell("tree", region.data + region.size, seg.end, "the same mount")
+            return region
+        return call
 
-        def disk_destroy(original: Any) -> Any:
-            def call() -> None:
-                original()
-                r = m.part(Boot).initrd
-                assert r is not None
-                tell("no disk", r.addr, r.addr + r.size, "initerofs_blkdev_destroy")
-            return call
+    def _disk_create(self, original: Any) -> Any:
+        def call(data: int, size: int) -> Any:
+            path = original(data, size)
+            if path:
+                self._tell("disk", data, data + size, path)
+            return path
+        return call
 
-        self._wrap(self._initramfs, "unpack_to_rootfs", reads("unpacked", "unpack_to_rootfs", True))
-        self._wrap(self._layered, "split", reads("searched", "split", False))
-        self._wrap(self._verify, "verify_segments", reads("verified", "verify_segments", False))
-        self._wrap(self._memback, "erofs_memback_region_alloc", region_alloc)
-        self._wrap(self._layered, "lend", lend)
-        self._wrap(self._rfc, "initerofs_blkdev_create", disk_create)
-        self._wrap(self._rfc, "initerofs_blkdev_destroy", disk_destroy)
+    def _disk_destroy(self, original: Any) -> Any:
+        def call() -> None:
+            original()
+            r = self._machine.part(Boot).initrd
+            assert r is not None
+            self._tell("no disk", r.addr, r.addr + r.size, "initerofs_blkdev_destroy")
+        return call
 
     def remove(self) -> None:
         """Put everything back."""

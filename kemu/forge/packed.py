@@ -87,6 +87,37 @@ def _lzma2(odd: _Odd, data: bytes, bcj: int) -> bytes:
     return bytes(out)
 
 
+def _xz_head(odd: _Odd, body: bytes, part: bytes, bcj: int) -> bytearray:
+    """The header of a block, without its CRC."""
+    head = bytearray(2)
+    if odd.rare("compressed size", 3):
+        head[1] |= 0x40
+        head += _vli(odd.field("its value", len(body), (0, len(body) + 1, len(body) - 1, 1 << 62, (1 << 63) - 1)), odd.rare("too long", 20))
+    if odd.rare("uncompressed size", 3):
+        head[1] |= 0x80
+        head += _vli(odd.field("its value", len(part), (0, len(part) + 1, max(len(part) - 1, 0), 1 << 40)), odd.rare("too long", 20))
+    if bcj or odd.done and odd.done[-1] == "a filter":
+        head[1] |= 1
+        props = {3: b"\0"}.get(bcj, b"")
+        if odd.rare("start offset", 4):
+            props = struct.pack("<I", odd.pick.one_of("offset", (0, 16, 4096)))
+        head += _vli(bcj) + bytes((len(props),)) + props
+        if odd.rare("another filter", 8):
+            head[1] = head[1] & ~3 | 2
+            head += b"\x04\0"
+    head[1] |= odd.field("reserved flags", 0, (4, 8, 0x10, 0x20, 0x3C), 20)
+    head += bytes((odd.field("LZMA2's id", 0x21, (0x20, 0x40, 4, 3), 20), odd.field("size of its properties", 1, (0, 2, 4), 20),
+                   odd.field("dictionary", 0, (1, 8, 16, 20, 22, 40, 41, 0x80, 0xFF), 6)))
+    pad = -len(head) % 4 + 4 * odd.pick.one_of("padding", (0, 0, 0, 1, 5))
+    head += bytes(pad)
+    if pad and odd.rare("header padding", 20):
+        head[-1] = 1
+    head[0] = len(head) // 4
+    if odd.rare("size of the header", 30):
+        head[0] = odd.pick.one_of("size", (1, 2, 0xFF, head[0] + 1))
+    return head
+
+
 def xz_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
     """A stream of one to three blocks."""
     odd = _Odd(pick)
@@ -102,32 +133,7 @@ def xz_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
         part = data[i * step:(i + 1) * step]
         bcj = pick.one_of("filter", _FILTERS) if odd.rare("a filter", 2) else 0
         body = _lzma2(odd, part, bcj)
-        head = bytearray(2)
-        if odd.rare("compressed size", 3):
-            head[1] |= 0x40
-            head += _vli(odd.field("its value", len(body), (0, len(body) + 1, len(body) - 1, 1 << 62, (1 << 63) - 1)), odd.rare("too long", 20))
-        if odd.rare("uncompressed size", 3):
-            head[1] |= 0x80
-            head += _vli(odd.field("its value", len(part), (0, len(part) + 1, max(len(part) - 1, 0), 1 << 40)), odd.rare("too long", 20))
-        if bcj or odd.done and odd.done[-1] == "a filter":
-            head[1] |= 1
-            props = {3: b"\0"}.get(bcj, b"")
-            if odd.rare("start offset", 4):
-                props = struct.pack("<I", odd.pick.one_of("offset", (0, 16, 4096)))
-            head += _vli(bcj) + bytes((len(props),)) + props
-            if odd.rare("another filter", 8):
-                head[1] = head[1] & ~3 | 2
-                head += b"\x04\0"
-        head[1] |= odd.field("reserved flags", 0, (4, 8, 0x10, 0x20, 0x3C), 20)
-        head += bytes((odd.field("LZMA2's id", 0x21, (0x20, 0x40, 4, 3), 20), odd.field("size of its properties", 1, (0, 2, 4), 20),
-                       odd.field("dictionary", 0, (1, 8, 16, 20, 22, 40, 41, 0x80, 0xFF), 6)))
-        pad = -len(head) % 4 + 4 * pick.one_of("padding", (0, 0, 0, 1, 5))
-        head += bytes(pad)
-        if pad and odd.rare("header padding", 20):
-            head[-1] = 1
-        head[0] = len(head) // 4
-        if odd.rare("size of the header", 30):
-            head[0] = odd.pick.one_of("size", (1, 2, 0xFF, head[0] + 1))
+        head = _xz_head(odd, body, part, bcj)
         begin = len(out)
         out += head + _crc(bytes(head))
         if odd.rare("CRC of the header", 30):

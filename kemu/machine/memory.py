@@ -289,27 +289,8 @@ class Memory:
                 st = state_get(first)
                 if type(st) is int and st < worst:          # type: ignore[operator]
                     return [(addr - PAGE_OFFSET, n)]
-            try:
-                codes = {*map(state_get, range(first, end))}
-                if None in codes:                       # of a span, if of one only
-                    i = bisect_right(self._spans_at, first) - 1
-                    if i >= 0 and end <= self.spans[i][1]:
-                        codes.discard(None)
-                        codes.add(self.spans[i][2])
-                    else:
-                        codes.add(FREE_PAGE)
-                        codes.discard(None)
-                if max(codes) < worst:                  # type: ignore[type-var, operator]
-                    return [(addr - PAGE_OFFSET, n)]
-            except TypeError:                           # a page with a code for each byte
-                for st in map(state_get, range(first, end)):
-                    if type(st) is int:
-                        if st >= worst:                 # type: ignore[operator]
-                            break
-                    elif st is None or not st.isascii() or write and CONST in st:      # type: ignore[union-attr, operator]
-                        break
-                else:
-                    return [(addr - PAGE_OFFSET, n)]
+            if self._one_run(first, end, worst):
+                return [(addr - PAGE_OFFSET, n)]
         run_off = run_len = -1
         left, a = n, addr
         while left > 0:
@@ -320,26 +301,9 @@ class Memory:
             vpn = a >> shift
             base = fast_get(vpn)
             if base is None:
-                pfn = vpn - dm
-                if not 0 <= pfn < self.nr_pages:
-                    pfn = self.vmap.get(vpn, -1)
-                    if pfn < 0:
-                        self._bad(addr, n, write, a)
-                st = state_get(pfn)
-                if st is None:
-                    st = self.get_state(pfn)
-                    if st == OK and vpn - dm == pfn:
-                        self.fast[vpn] = pfn << shift           # a page of a span: drop_span() takes it back
-                if type(st) is int:
-                    if st >= 0x80 or (write and st == CONST):      # type: ignore[operator]
-                        self._bad(addr, n, write, a)
-                else:
-                    part = st[off:off + step]                      # type: ignore[index]
-                    if not part.isascii():
-                        self._bad(addr, n, write, a)
-                    if write and CONST in part:
-                        self._bad(addr, n, write, a)
-                base = pfn << shift
+                base = self._page_base(vpn, off, step, write)
+                if base < 0:
+                    self._bad(addr, n, write, a)
             base += off
             if base == run_off + run_len:
                 run_len += step
@@ -351,6 +315,45 @@ class Memory:
             left -= step
         out.append((run_off, run_len))
         return out
+
+    def _one_run(self, first: int, end: int, worst: int) -> bool:
+        """Whether every code of pages [first, end) of the direct map is below ``worst``."""
+        state_get = self.state.get
+        try:
+            codes = {*map(state_get, range(first, end))}
+            if None in codes:                           # of a span, if of one only
+                i = bisect_right(self._spans_at, first) - 1
+                codes.discard(None)
+                codes.add(self.spans[i][2] if i >= 0 and end <= self.spans[i][1] else FREE_PAGE)
+            return max(codes) < worst                   # type: ignore[type-var, operator]
+        except TypeError:                               # a page with a code for each byte
+            for st in map(state_get, range(first, end)):
+                if type(st) is int:
+                    if st >= worst:                     # type: ignore[operator]
+                        return False
+                elif st is None or not st.isascii() or worst == CONST and CONST in st:      # type: ignore[union-attr, operator]
+                    return False
+            return True
+
+    def _page_base(self, vpn: int, off: int, step: int, write: bool) -> int:
+        """Arena offset of the page at a virtual page number of which [off, off + step) may be accessed; -1 if it may not."""
+        pfn = vpn - self._dm_vpn
+        direct = 0 <= pfn < self.nr_pages
+        if not direct:
+            pfn = self.vmap.get(vpn, -1)
+            if pfn < 0:
+                return -1
+        st = self.state.get(pfn)
+        if st is None:
+            st = self.get_state(pfn)
+            if st == OK and direct:
+                self.fast[vpn] = pfn << self.shift      # a page of a span: drop_span() takes it back
+        if type(st) is int:
+            bad = st >= 0x80 or write and st == CONST   # type: ignore[operator]
+        else:
+            part = st[off:off + step]                   # type: ignore[index]
+            bad = not part.isascii() or write and CONST in part
+        return -1 if bad else pfn << self.shift
 
     def _bad(self, addr: int, n: int, write: bool, near: int) -> None:
         """Raise the report for an access of which some byte at or after ``near`` is bad."""

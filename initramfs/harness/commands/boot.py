@@ -7,6 +7,7 @@ import functools
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_PANIC, EXIT_USAGE, CommandError
@@ -83,35 +84,22 @@ def read_parameters(path: str) -> Any:
         raise CommandError(f"{path}: {e}") from None
 
 
-def run(args: argparse.Namespace) -> int:
-    if args.compare_table:
-        return compare_tables(args)
-    if args.faults and args.fail_nth:
-        raise CommandError("--fail-nth: --faults fails every call, one after the other", EXIT_USAGE)
-    design = find_design(args)
+def check_inputs(args: argparse.Namespace) -> None:
+    """Refuse files that are none, or that the machine has no memory for."""
+    archive = args.builtin if args.builtin not in ("default", "none") else None
     if args.initrd is not None:
         check_file(args.initrd, "an initrd", null=True)
-    if args.builtin not in ("default", "none"):
-        check_file(args.builtin, "--builtin", null=True)
+    if archive is not None:
+        check_file(archive, "--builtin", null=True)
     if args.image:
         check_file(args.image, "--image", null=True)
-    for path in (args.initrd, args.image, args.builtin if args.builtin not in ("default", "none") else None):
+    for path in (args.initrd, args.image, archive):
         if path is not None:
             check_holes(path, args.memory_size)
-    config = parse_config(args.config)
-    if args.rung == "linux":
-        return run_linux(args)
-    for name in never_asked(config) if config and not args.quiet else ():
-        print(f"kemu: boot: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
-    from kemu.report.manifest import show as manifest_show
 
-    from initramfs.harness import boot_memory
-    from initramfs.harness import boot_views as views
-    from initramfs.harness.boots import boot_initrd
 
-    seen: dict[str, Any] = {}
-    recorder = boot_memory.Recorder() if args.memory else None
-
+def watchers(args: argparse.Namespace, seen: dict[str, Any], recorder: Any) -> tuple[Callable[[Machine], None], Callable[[BootResult], None]]:
+    """What is done to the machine before it boots, and what is looked at afterwards and kept in ``seen``."""
     def prepare(m: Machine) -> None:
         check_at(args.at, m.mem.nr_pages * m.mem.page_size)
         if args.table:
@@ -126,13 +114,39 @@ def run(args: argparse.Namespace) -> int:
     def after(result: BootResult) -> None:
         from kemu.linux.rodata import changed
 
+        from initramfs.harness import boot_memory, boot_views
+
         seen["changed"] = changed()
         m = result.machine
         seen["exhausted"] = m.mem.nr_pages * m.mem.page_size if m.alloc.exhausted and not args.fail_nth else 0
         if args.memory:
             seen["memory"] = boot_memory.memory(result)
         if args.mounts:
-            seen["mounts"] = views.mounts()
+            seen["mounts"] = boot_views.mounts()
+
+    return prepare, after
+
+
+def run(args: argparse.Namespace) -> int:
+    """``kemu boot``; its exit code."""
+    if args.compare_table:
+        return compare_tables(args)
+    if args.faults and args.fail_nth:
+        raise CommandError("--fail-nth: --faults fails every call, one after the other", EXIT_USAGE)
+    design = find_design(args)
+    check_inputs(args)
+    config = parse_config(args.config)
+    if args.rung == "linux":
+        return run_linux(args)
+    for name in never_asked(config) if config and not args.quiet else ():
+        print(f"kemu: boot: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
+    from initramfs.harness import boot_memory
+    from initramfs.harness import boot_views as views
+    from initramfs.harness.boots import boot_initrd
+
+    seen: dict[str, Any] = {}
+    recorder = boot_memory.Recorder() if args.memory else None
+    prepare, after = watchers(args, seen, recorder)
 
     def prepare_and_fail(m: Machine) -> None:
         prepare(m)
@@ -159,6 +173,13 @@ def run(args: argparse.Namespace) -> int:
     show(args, result, seen, views)
     if args.fail_nth:
         print(told_fault(seen["choices"]), file=sys.stderr)
+    return conclude(args, result, seen, limit)
+
+
+def conclude(args: argparse.Namespace, result: BootResult, seen: dict[str, Any], limit: Any) -> int:
+    """Say what was wrong, on stderr; the exit code."""
+    from kemu.report.manifest import show as manifest_show
+
     for line in seen["changed"]:
         print(f"kemu: boot: constant data was written to: {line}", file=sys.stderr)
     wrong = refusals(result)

@@ -116,6 +116,10 @@ class Checker:
         module = getattr(obj, "__module__", "")
         return self.tagged.get((module, getattr(obj, "__name__", name)), self.tagged.get((fn.__module__, name), name))
 
+    def _must_be_called(self, known: honesty.Port | honesty.Symbol, name: str, path: str) -> bool:
+        """Whether a call of what is ported has to be there: it takes locks."""
+        return (isinstance(known, honesty.Port) or known.honesty == "dup") and self._locks(name, path)
+
     def compare(self, s: Subject) -> list[Difference]:
         """The differences of one function."""
         cev = ctext.function_events(self.tree / s.path, s.c_name)
@@ -161,9 +165,8 @@ class Checker:
                 c_known.add(n)
                 if known is not None:
                     told = self._helper(n, path, True)
-                    if isinstance(known, honesty.Port) or known.honesty == "dup":
-                        if not more and self._locks(n, path):
-                            calls.add(n)
+                    if not more and self._must_be_called(known, n, path):
+                        calls.add(n)
                     if told is not None:
                         c_more.add(told)
                         new_c += [(x, known.path, True) for x in sorted(told.calls)]
