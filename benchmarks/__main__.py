@@ -26,6 +26,7 @@ def known() -> dict[str, Callable[[], list[Figure]]]:
 
 
 def main() -> int:
+    """Measure what was asked for and print it; the exit code."""
     table = known()
     p = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure and print; figures, not tests.")
     p.add_argument("name", nargs="*", help=f"one of {', '.join(table)} (default: all)")

@@ -73,7 +73,7 @@ def usr_tree(top: Path, most: int = MOST_FILES) -> tuple[int, int]:
             into = top / Path(here).relative_to("/")
             for name in sorted(names):
                 at = Path(here) / name
-                if files >= most or not at.is_symlink() and (not at.is_file() or at.stat().st_size > 4 << 20):
+                if files >= most or (not at.is_symlink() and (not at.is_file() or at.stat().st_size > 4 << 20)):
                     continue
                 into.mkdir(parents=True, exist_ok=True)
                 if at.is_symlink():

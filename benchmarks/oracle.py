@@ -63,6 +63,7 @@ def rate(action: Callable[[int], object], seconds: float, parts: int = 5) -> Ite
 
 
 def main() -> int:
+    """Measure one kernel for each image against one for many."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=2.0, help="per row")
     parser.add_argument("--flavour", default="fast")

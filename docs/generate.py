@@ -27,6 +27,7 @@ OUT = Path(sys.argv[1])
 
 
 def write(page: str, text: str) -> None:
+    """Write one page of the reference."""
     path = OUT / "reference" / page
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -57,6 +58,7 @@ def options() -> None:
 
 
 def experiments() -> None:
+    """The page of all experiments."""
     load_entry_points()
     out = ["# Experiments", "", "What `kemu fuzz` runs; `kemu fuzz NAME` runs one, `kemu review SERIES` those of a series.", "",
            "| name | series | rungs | what holds |", "|---|---|---|---|"]
@@ -73,6 +75,7 @@ def api() -> None:
 
 
 def ported() -> None:
+    """The page of all ported functions."""
     out = ["# Ported functions", "", "`kemu port diff FUNCTION` shows one beside its C.", "", "| C file | function | port |", "|---|---|---|"]
     out += [f"| {p.path} | `{p.c_name}` | {p.module}{' (as posted ' + p.posted + ')' if p.posted else ''} |" for p in ports.ported()]
     write("ports.md", "\n".join(out) + "\n")

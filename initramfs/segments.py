@@ -71,7 +71,7 @@ def erofs_image_size(sb: int, end: int) -> int:
     # without rootnid_8b the two bytes of blocks_hi are rootnid_2b (erofs_read_superblock())
     if incompat & EROFS_FEATURE_INCOMPAT_48BIT and any(head[112:120]):
         blocks |= int.from_bytes(head[14:16], "little") << 32
-    if not 9 <= blkszbits <= 16 or not blocks or incompat & EROFS_FEATURE_INCOMPAT_DEVICE_TABLE and int.from_bytes(head[86:88], "little"):
+    if not 9 <= blkszbits <= 16 or not blocks or (incompat & EROFS_FEATURE_INCOMPAT_DEVICE_TABLE and int.from_bytes(head[86:88], "little")):
         return -EINVAL
     return blocks << blkszbits
 
@@ -151,7 +151,7 @@ def split(buf: int, end: int) -> list[segment] | int:
         while q < end:
             n = leading_nuls(q, min(end - q, 1 << 20))
             q += n
-            if not n or q < end and get_char(q):
+            if not n or (q < end and get_char(q)):
                 break
         if q >= end:
             break

@@ -72,7 +72,7 @@ def parse_segment(word: str) -> trusted | None:
     value, salt = _hex(text, SHA256_DIGEST_SIZE), _hex(salt_text, SALT_MAX)
     if not size.isascii() or not size.isdigit() or not int(size) or value is None or len(value) != SHA256_DIGEST_SIZE or salt is None:
         return None
-    if alg not in ("sha256", "tree", "verity") or alg == "sha256" and colon or colon and not salt:
+    if alg not in ("sha256", "tree", "verity") or (alg == "sha256" and colon) or (colon and not salt):
         return None
     return trusted(int(size), alg, value, salt)
 

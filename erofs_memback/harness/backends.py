@@ -28,19 +28,25 @@ DISK_PAD = 4096         # as loop devices over padded files are
 
 
 class Bdev(Backend):
+    """The image on a RAM disk."""
+
     name = "bdev"
     help = "a RAM disk"
 
     def open(self, images: Sequence[Placed], medium: Medium) -> Source | int:
+        """The images as a source to mount from, or -errno."""
         return Disks.open(images, medium, pad=DISK_PAD)
 
 
 class Dax(Backend):
+    """The image on a RAM disk whose memory is mapped instead of copied."""
+
     name = "dax"
     help = "a RAM disk with DAX"
     config = {"CONFIG_FS_DAX": True}
 
     def open(self, images: Sequence[Placed], medium: Medium) -> Source | int:
+        """The images as a source to mount from, or -errno."""
         # the file system says itself that it must do without DAX where the memory does not allow it
         disks = Disks.open(images, medium, pad=DISK_PAD, dax=True)
         if isinstance(disks, Disks):
@@ -57,20 +63,25 @@ class Files(Source):
         self.options = [f"device={p}" for p in paths[1:]]
 
     def drop(self) -> None:
+        """Take away what open() has made."""
         drop_backing_files(this.machine, self.paths)
 
 
 class FileIo(Backend):
+    """The image as a file of the emulated kernel."""
+
     name = "fileio"
     help = "a file of the emulated kernel"
     copies = 2              # the page cache of the file is the second one
 
     def short(self) -> list[ShortForms]:
+        """Short forms for what open() does."""
         from kemu.linux.short.ram_runs import short  # noqa: PLC0415  (only this back end needs it)
 
         return [short]              # the files are written
 
     def open(self, images: Sequence[Placed], medium: Medium) -> Source | int:
+        """The images as a source to mount from, or -errno."""
         paths = backing_files(this.machine, [i.region for i in images], [data_of(i.file, i.region.size) for i in images])
         return paths if isinstance(paths, int) else Files(paths)
 
@@ -84,6 +95,7 @@ class Memory(Source):
         self.object: Any = None
 
     def mount_type(self, fstype: FileSystemType, options: str | None) -> VfsMount:
+        """Mount with the region handed over in the context, or ERR_PTR."""
         from erofs_memback.memback import erofs_fc_set_memback  # noqa: PLC0415  (only this back end needs it)
 
         fc = fs_context_for_mount(fstype, SB_RDONLY)
@@ -95,6 +107,7 @@ class Memory(Source):
         return mnt
 
     def drop(self) -> None:
+        """Take away what open() has made."""
         from erofs_memback.memback import erofs_memback_region_put  # noqa: PLC0415  (only this back end needs it)
 
         region, self.object = self.object, None
@@ -108,16 +121,20 @@ class Memory(Source):
 
 
 class Memback(Backend):
+    """The image's own memory, by our memback."""
+
     name = "memback"
     help = "the memory itself"
     devices = False
 
     def series(self) -> list[Series]:
+        """The patches that make it possible."""
         from erofs_memback import memback  # noqa: PLC0415  (only this back end needs it)
 
         return [memback.series]
 
     def open(self, images: Sequence[Placed], medium: Medium) -> Source | int:
+        """The images as a source to mount from, or -errno."""
         from erofs_memback.memback import erofs_memback_region_alloc  # noqa: PLC0415  (only this back end needs it)
 
         if len(images) > 1:
@@ -139,6 +156,7 @@ class Pending(Source):
         self.region = region
 
     def mount(self, options: str = "") -> VfsMount:
+        """Mount with the region that is left pending for the next mount."""
         from erofs_memback.memback_rfc import erofs_memback_set_pending  # noqa: PLC0415  (only this back end needs it)
 
         erofs_memback_set_pending(self.region.addr, self.region.size)
@@ -146,16 +164,20 @@ class Pending(Source):
 
 
 class MembackRfc(Backend):
+    """The image's own memory, by memback as it was posted."""
+
     name = "memback-rfc"
     help = "the memory itself, as posted"
     devices = False
 
     def series(self) -> list[Series]:
+        """The patches that make it possible."""
         from erofs_memback import memback_rfc  # noqa: PLC0415  (only this back end needs it)
 
         return [memback_rfc.series]
 
     def open(self, images: Sequence[Placed], medium: Medium) -> Source | int:
+        """The images as a source to mount from, or -errno."""
         return -EINVAL if len(images) > 1 else Pending(images[0].region)
 
 

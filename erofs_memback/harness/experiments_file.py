@@ -72,7 +72,7 @@ def same(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], lost: 
     for e in want:
         x = a.get(e["path"])
         if x is None or x["error"] is not None:
-            if not lost or x is not None and x["error"] not in lost:
+            if not lost or (x is not None and x["error"] not in lost):
                 run.fail(f"{e['path']}: {'missing' if x is None else x['error']}", *log_tail(), cause=f"error {x and x['error']}", where=run.heard)
             continue
         for name in ("sha256", "target", "size", "mode"):

@@ -61,6 +61,7 @@ class Reader:
         self.wrong: list[str] = []
 
     def __call__(self) -> None:
+        """Read the file, and remember what is wrong."""
         dentry = lookup_slow(Qstr(b"f"), self.mnt.mnt_root, 0)
         if IS_ERR(dentry):
             self.wrong.append(errname(PTR_ERR(dentry)))

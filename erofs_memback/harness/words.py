@@ -72,7 +72,7 @@ def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], lay
                      *log_tail(), cause=f"names differ ({'missing' if x is None else 'invented'})")
             return
         for name in ("error", *FIELDS):
-            if x.get(name) == y.get(name) or (x.get("capped") or y.get("capped")) and name == "sha256":
+            if x.get(name) == y.get(name) or ((x.get("capped") or y.get("capped")) and name == "sha256"):
                 continue
             how = layout(path)
             what = f"{x[name]} instead of {y[name]}" if name == "error" else "differs"

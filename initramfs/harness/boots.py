@@ -135,7 +135,7 @@ def seen_tree(cap: int | None = None, limit: ReadLimit | None = None) -> list[En
     until = since + clock.now_ns // 10**9
     out = []
     for e in walk(root, cap=cap if cap is not None else CAP if limit is None else WHOLE, limit=limit):
-        if e["path"] == "/" or e["mtime"] is not None and since <= e["mtime"][0] <= until:
+        if e["path"] == "/" or (e["mtime"] is not None and since <= e["mtime"][0] <= until):
             e["mtime"] = None
         if e["type"] == "dir":
             e["size"] = None

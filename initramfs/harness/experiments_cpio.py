@@ -78,7 +78,7 @@ class Boot:
         if r.ok:
             return True
         assert r.error is not None
-        if not may_fail or r.ended == "panic" and not any(p in r.error.title for p in PANICS):
+        if not may_fail or (r.ended == "panic" and not any(p in r.error.title for p in PANICS)):
             why = next((line for line in r.log if line.startswith("Failed to execute")), r.error.title)
             self.run.fail(f"the boot ends: {why}", *r.log[-4:], cause=f"boot ends: {why}")
         return False

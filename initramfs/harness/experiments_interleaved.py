@@ -176,8 +176,8 @@ def faults_anywhere(run: Run) -> None:
     if seen.ended and not any(p in seen.ended for p in (*PANICS, *BUGS)):
         run.fail(f"the boot ends: {seen.ended}", *seen.log[-6:], cause=f"boot ends: {seen.ended}")
     # the root may stand, and what fails is what comes after: then a kernel ends as it always would
-    wrong = [w for w in seen.differences(done) if w != "log" and not (seen.ended and w in ("ended", "left") or w in ("tree", "mounts") and not seen.tree
-                                                                      or w == "exported" and seen.said("Failed to create initrd sysfs file"))]
+    wrong = [w for w in seen.differences(done) if w != "log" and not ((seen.ended and w in ("ended", "left")) or (w in ("tree", "mounts") and not seen.tree)
+                                                                      or (w == "exported" and seen.said("Failed to create initrd sysfs file")))]
     if seen.said(DONE) and not wrong:
         run.saw("complete")
         return
@@ -236,7 +236,7 @@ def _unlike(seen: Observed, off: Observed) -> list[str]:
     more = [line for line in (ours - theirs).elements() if not line.startswith(ATTEMPT)]
     less = list((theirs - ours).elements())
     said = [line for line in more if line.startswith((REFUSED, UNDONE))]
-    if len(said) > 1 or len(more) > len(said) or less and not seen.ended:
+    if len(said) > 1 or len(more) > len(said) or (less and not seen.ended):
         wrong.append("log")
     return wrong
 

@@ -44,6 +44,7 @@ class Parts:
         self.at = pick.int("at", 0, 4095)
 
     def describe(self) -> str:
+        """What it is made of, in one line."""
         return f"{', '.join(self.kinds)}: {len(self.data)} bytes, {self.at} bytes behind a page boundary; images at {self.images}"
 
 

@@ -47,6 +47,7 @@ class Part:
 
     @property
     def end(self) -> int:
+        """The byte behind it."""
         return self.start + len(self.data)
 
 
@@ -58,13 +59,16 @@ class Row:
         self.data = bytearray()
 
     def pad(self, n: int) -> None:
+        """Add ``n`` zeros."""
         self.data += bytes(n)
 
     def add(self, kind: str, data: bytes, refused: bool = False, whole: bool = False) -> None:
+        """Add a part and remember what it is."""
         self.parts.append(Part(kind, len(self.data), data, refused, whole))
         self.data += data
 
     def describe(self, at: int) -> str:
+        """What it is made of, in one line."""
         parts = ", ".join(f"{p.kind} [{p.start}, {p.end})" for p in self.parts)
         return f"{len(self.data)} bytes at offset {at} of a page: {parts}"
 
@@ -158,7 +162,7 @@ def _cut(run: Run, row: Row, at: int) -> tuple[list[tuple[str, int, int]] | int,
 def _judge(run: Run, row: Row, got: list[tuple[str, int, int]] | int, log: list[str]) -> None:
     bad = next((p for p in row.parts if p.refused), None)
     if not any(p.kind == "e" for p in row.parts):
-        if not isinstance(got, int) or got != -ENOENT and MAGIC not in row.data:
+        if not isinstance(got, int) or (got != -ENOENT and MAGIC not in row.data):
             run.fail(f"no image is in it, and the answer is {got}", *log, cause="no image")
         return
     if bad is not None:

@@ -106,7 +106,7 @@ _EMPTY = hashlib.sha256().hexdigest()
 @walking.replaces(digest_of)
 def digest_of_what_is_there(w: Any, path: Path, name: bytes) -> tuple[int, str | None]:
     """digest_of(): a file of no bytes in a file system that has nothing behind it need not be opened."""
-    if path.dentry.d_inode.i_size or path.mnt.mnt_sb.s_type.name not in ("rootfs", "ramfs", "tmpfs") or w.limit is not None and w.limit.over:
+    if path.dentry.d_inode.i_size or path.mnt.mnt_sb.s_type.name not in ("rootfs", "ramfs", "tmpfs") or (w.limit is not None and w.limit.over):
         return digest_of(w, path, name)
     return 0, _EMPTY
 

@@ -102,7 +102,7 @@ def _forget(start: int, n: int) -> None:
                 if step == mem.page_size:
                     mem.set_page(pfn, UNINIT)
                 else:
-                    mem._poke(pfn, off, step, UNINIT)
+                    mem.poke(pfn, off, step, UNINIT)
         else:
             st[off:off + step] = st[off:off + step].translate(_FORGET)          # type: ignore[index]
 

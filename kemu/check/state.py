@@ -94,16 +94,14 @@ def _table(value: Any) -> Any:
 def snapshot(machine: Machine) -> dict[str, Any]:
     """Name -> picture of every static variable and table."""
     out: dict[str, Any] = {}
-    for i, (obj, _) in enumerate(statics._all):
-        values = machine._statics.get(i)
-        if values is not None:
-            module = namespace_name(obj)
-            own = module.startswith("kemu.")            # the API's: sequence numbers and caches come and go, entries of its lists do not
-            for name, value in values.items():
-                if not own:
-                    out[f"{module}.{name}"] = fingerprint(value)
-                elif isinstance(value, (list, dict, set)):
-                    out[f"{module}.{name}"] = f"<{len(value)} entries>"
+    for obj, values in statics.used(machine.static_values):
+        module = namespace_name(obj)
+        own = module.startswith("kemu.")                # the API's: sequence numbers and caches come and go, entries of its lists do not
+        for name, value in values.items():
+            if not own:
+                out[f"{module}.{name}"] = fingerprint(value)
+            elif isinstance(value, (list, dict, set)):
+                out[f"{module}.{name}"] = f"<{len(value)} entries>"
     for part in machine.made_parts():
         out[f"table {type(part).__module__}.{type(part).__name__}"] = _table(part)
     return out

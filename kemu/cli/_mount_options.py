@@ -56,7 +56,7 @@ def parse(options: list[str]) -> MountOptions:
                 got.size = n or None            # 0 is losetup's "no limit"
         elif name in _NOT_A_MOUNT:
             raise CommandError(f"-o {option}: changes a mount that exists, and there is none", EXIT_USAGE)
-        elif name in _VFS and not eq or name in _OWN or name.startswith(_PREFIXES):
+        elif (name in _VFS and not eq) or name in _OWN or name.startswith(_PREFIXES):
             continue
         else:
             data.append(option)

@@ -16,6 +16,7 @@ HELP = "list the emulated kernel's symbols: dup (as Linux), custom (changed, and
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu api``."""
     parser.add_argument("name", nargs="?", help="only symbols or modules that contain this")
     parser.add_argument("--honesty", choices=["dup", "custom", "stub"], help="only these")
     parser.add_argument("--json", action="store_true", help="machine-readable")
@@ -29,6 +30,7 @@ def load() -> list[honesty.Symbol]:
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu api``; its exit code."""
     pins: dict[str, str] = json.loads(ports.pins_file("kemu.linux").read_text())
     rows = [s for s in load() if (not args.name or args.name in s.name or args.name in s.module) and (not args.honesty or s.honesty == args.honesty)]
     if args.json:

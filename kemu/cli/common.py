@@ -40,6 +40,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
 
     def error(self, message: str) -> NoReturn:
+        """One line on stderr, and the exit code of a usage error."""
         name = self.prog.split(" ", 1)
         head = "kemu: " + (name[1] + ": " if len(name) > 1 else "")
         message = re.sub(r"^argument (\S+): (['\"])", r"\1 \2", message)       # --at 'here' is not a number ...
@@ -119,7 +120,7 @@ def build_parser(argv: list[str] | None = None, whole: bool = False) -> argparse
     sub = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog="kemu")
     words = sys.argv[1:] if argv is None else argv
     wanted = next((a for a in words if not a.startswith("-")), None)
-    whole = whole or wanted is None and not {"-h", "--help"}.isdisjoint(words)          # what each is for
+    whole = whole or (wanted is None and not {"-h", "--help"}.isdisjoint(words))          # what each is for
     for name, where in subcommands().items():
         if name != wanted and not whole:
             sub.add_parser(name, add_help=False)

@@ -60,6 +60,7 @@ def _module(name: str) -> tuple[bool, str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu doctor``."""
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
@@ -86,6 +87,7 @@ def examine() -> list[dict[str, object]]:
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu doctor``; its exit code."""
     rows = examine()
     broken = [r for r in rows if r["needed"] and not r["found"]]
     if args.json:

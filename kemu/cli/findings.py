@@ -22,6 +22,7 @@ HELP = "what was found, kept on disk: list it, show it, confirm it, export it, f
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu findings``."""
     parser.set_defaults(verb="list", name=[], series=None, json=False, inputs=False)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     p = verbs.add_parser("list", help="a line for each (the default)")
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu findings``; its exit code."""
     verbs: dict[str, Callable[[argparse.Namespace], int]] = {
         "list": _list, "show": _show, "export": _export, "confirm": _confirm, "forget": _forget}
     return verbs[args.verb or "list"](args)

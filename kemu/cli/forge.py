@@ -48,7 +48,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         if recipe.kind != args.kind:
             raise CommandError(f"token {args.token!r} makes {recipe.kind}, not {args.kind}", EXIT_USAGE)
         return recipe
-    if args.kind == "cpio" and set(shaping) - {"damage"} or args.kind == "initrd" and {"damage", "flaws"} & set(shaping):
+    if (args.kind == "cpio" and set(shaping) - {"damage"}) or (args.kind == "initrd" and {"damage", "flaws"} & set(shaping)):
         wrong = next(o for o in shaping if o != "damage" or args.kind == "initrd")
         raise CommandError(f"--{wrong.replace('_', '-')} does not apply to {args.kind}", EXIT_USAGE)
     size = args.block_size or 0

@@ -15,12 +15,14 @@ HELP = "run experiments with generated inputs, faults and schedules"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu fuzz``."""
     parser.add_argument("experiment", nargs="*", metavar="EXPERIMENT", help="name, glob, series, installed module or path of a module (default: all that must hold: not the series that are known to be bad)")
     parser.add_argument("--list", action="store_true", help="list the experiments")
     _search.add_search_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu fuzz``; its exit code."""
     _search.load()
     chosen = _search.choose(experiment.select, [*args.experiment, *_search.of_folder(args.modules)])
     if args.list and args.json:

@@ -26,6 +26,7 @@ HELP = "the real kernel: fetch, config, build, boot, kunit, oracle"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu linux``."""
     common = argparse.ArgumentParser(add_help=False, parents=[globals_parser()])
     common.add_argument("--tree", type=name_of_file, metavar="TREE", help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
     common.add_argument("--series", metavar="NAME", help="a folder of patches/, an mbox or a directory of patches, applied to a copy")
@@ -82,6 +83,7 @@ def globals_parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu linux``; its exit code."""
     verbs: dict[str, Callable[[argparse.Namespace], int]] = {
         "fetch": _fetch, "config": _config, "build": _build, "boot": _boot, "kunit": _kunit, "oracle": _oracle}
     return failures(args.verb, lambda: verbs[args.verb](args))

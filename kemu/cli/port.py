@@ -25,6 +25,7 @@ def default_tree() -> Path:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu port``."""
     parser.add_argument("action", choices=["list", "diff", "drift", "pin", "check"])
     parser.add_argument("function", nargs="?", help="diff, check: the C function")
     parser.add_argument("--all", action="store_true", help="list: what says @dup too; check: what is explained too")
@@ -170,6 +171,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu port``; its exit code."""
     if args.function is not None and args.action not in ("diff", "check"):
         raise CommandError(f"{args.action} takes no function: {args.function!r}", EXIT_USAGE)
     return {"list": _list, "diff": _diff, "drift": _drift, "pin": _pin, "check": _check}[args.action](args)

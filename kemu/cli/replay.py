@@ -20,6 +20,7 @@ HELP = "run a token again"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu replay``."""
     parser.add_argument("token", metavar="TOKEN", help="as printed with a finding, or a file that holds one (kemu findings export)")
     parser.add_argument("module", nargs="*", metavar="MODULE", help="where the experiment is, if it is not installed: a module's path, or an installed module")
     _search.add_module_argument(parser)
@@ -46,6 +47,7 @@ def _from_file(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu replay``; its exit code."""
     try:
         tok = token.decode(tokens.whole(_from_file(args.token)))
     except token.TokenError as e:

@@ -16,12 +16,14 @@ HELP = "find what is wrong with a patch series, and say how to see it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu review``."""
     parser.add_argument("name", metavar="NAME", nargs="?", help="a series (kemu fuzz --list '*' shows them), an installed module, or the path of a module of yours")
     parser.add_argument("--kunit", action="store_true", help="also print a KUnit case skeleton for each finding")
     _search.add_search_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu review``; its exit code."""
     _search.load()
     if (args.name is None) == (not args.modules):
         raise CommandError("what is to be reviewed is one NAME, or -m NAME", EXIT_USAGE)

@@ -19,6 +19,7 @@ HELP = "patch series: list, new, check, test"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu series``."""
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     common = [globals_parser()]
     p = verbs.add_parser("list", help="the series in patches/", parents=common)
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu series``; its exit code."""
     verbs = {"list": _list, "new": _new, "check": _check, "test": _test}
     return failures(args.verb, lambda: verbs[args.verb](args))
 

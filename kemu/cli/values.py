@@ -161,11 +161,11 @@ def config_value(text: str) -> tuple[str, Any]:
         got = value != "n"
     elif _NUMBER.fullmatch(value):
         got = number(value)
-    elif quoted or value and kind is str and '"' not in value:
+    elif quoted or (value and kind is str and '"' not in value):
         got = value[1:-1] if quoted else value
     if kind is None and type(got) in (int, str) and not never_asked([name]):
         kind = bool                                 # what the code asks for and is not in the table is a switch
-    if got is None or kind is not None and type(got) is not kind:
+    if got is None or (kind is not None and type(got) is not kind):
         want = "y or n" if kind is bool else "a number" if kind is int else "a text" if kind is str else 'y, n, a number or a "text"'
         raise CommandError(f"--config {text}: {name} is {want}", EXIT_CONFIG)
     return name, got

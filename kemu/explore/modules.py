@@ -128,7 +128,7 @@ def _with_experiments(name: str, inside: list[str] | None, as_given: str) -> set
 
 
 def _import(action: object, what: str, leave_bytecode: bool = True) -> None:
-    wrote, sys.dont_write_bytecode = sys.dont_write_bytecode, sys.dont_write_bytecode or not leave_bytecode and not sys.pycache_prefix
+    wrote, sys.dont_write_bytecode = sys.dont_write_bytecode, sys.dont_write_bytecode or (not leave_bytecode and not sys.pycache_prefix)
     try:
         action()                                        # type: ignore[operator]
     except Exception as e:

@@ -36,7 +36,7 @@ def operands(exc: BaseException) -> list[Any]:
 def is_null(exc: BaseException) -> bool:
     """Whether NULL was used as an object: of what a call returned it is taken to be so."""
     values = operands(exc)
-    return any(v is None for v in values) or bool(values) and values[0] is UNKNOWN
+    return any(v is None for v in values) or (bool(values) and values[0] is UNKNOWN)
 
 
 def is_error_pointer(exc: BaseException) -> bool:
@@ -106,7 +106,7 @@ def _value(node: ast.expr, names: dict[str, Any]) -> Any:
                 return found.__get__(base)
             except AttributeError:
                 return UNKNOWN
-        return UNKNOWN if isinstance(found, property) or inspect.isroutine(found) and node.attr in dir(type(base)) else found
+        return UNKNOWN if isinstance(found, property) or (inspect.isroutine(found) and node.attr in dir(type(base))) else found
     if isinstance(node, ast.Subscript):
         base, index = _value(node.value, names), _value(node.slice, names)
         if type(base) in (list, tuple, dict) and index is not UNKNOWN:

@@ -172,6 +172,7 @@ class Outcome:
 
     @property
     def token(self) -> str:
+        """The choices of this run as text."""
         return tokens.of_choices(self.experiment.name, self.draws)
 
     def armed(self, name: str) -> bool:

@@ -39,6 +39,7 @@ class SeedSource:
         return z
 
     def draw(self, name: str, low: int, high: int) -> int:
+        """An int in [low, high]: ends, small ones and powers of two more often than the rest."""
         width = high - low + 1
         z = self._next()
         if width <= 24:
@@ -60,6 +61,7 @@ class SeedSource:
         return low + min(max(near, 0), width - 1)
 
     def group(self, fn: Callable[[], T]) -> T:
+        """``fn()``: what it draws belongs together."""
         return fn()
 
 
@@ -76,6 +78,7 @@ class ListSource:
         self.cut: list[int] = []            # numbers of the draws whose recorded value did not fit
 
     def draw(self, name: str, low: int, high: int) -> int:
+        """The next of the listed offsets from ``low``; ``low`` behind their end."""
         i = self.at
         self.at = i + 1
         if i >= len(self.offsets):
@@ -87,6 +90,7 @@ class ListSource:
         return v
 
     def group(self, fn: Callable[[], T]) -> T:
+        """``fn()``: what it draws belongs together."""
         return fn()
 
 
@@ -106,6 +110,7 @@ class PlanSource:
         self._task = 0
 
     def draw(self, name: str, low: int, high: int) -> int:
+        """As planned for faults and preemptions, as the base has it otherwise."""
         if name == "fault":
             return min(self._gaps.pop(0), high) if self._gaps else low
         if name == "preempt":
@@ -118,6 +123,7 @@ class PlanSource:
         return self.base.draw(name, low, high)
 
     def group(self, fn: Callable[[], T]) -> T:
+        """``fn()``: what it draws belongs together."""
         return self.base.group(fn)
 
 
@@ -128,9 +134,11 @@ class HypothesisSource:
         self._draw = draw
 
     def draw(self, name: str, low: int, high: int) -> int:
+        """An int in [low, high], drawn by Hypothesis."""
         return low + int(self._draw(_integers(high - low)))
 
     def group(self, fn: Callable[[], T]) -> T:
+        """``fn()``: what it draws belongs together."""
         from hypothesis import strategies as st  # noqa: PLC0415  (start-up)
 
         return self._draw(st.builds(fn))     # type: ignore[no-any-return]

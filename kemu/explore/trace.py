@@ -19,6 +19,7 @@ class Trace:
         self.machines = 0
 
     def add(self, text: str) -> None:
+        """One more line."""
         self.lines.append(text)
 
     def watch(self) -> Tracer:
@@ -27,9 +28,11 @@ class Trace:
         return Tracer(self, self.machines)
 
     def text(self) -> str:
+        """All lines, each with its newline."""
         return "".join(line + "\n" for line in self.lines)
 
     def digest(self) -> str:
+        """16 hexadecimal digits: equal traces have equal ones."""
         return hashlib.sha256(self.text().encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -44,6 +47,7 @@ class Tracer(Detector):
         self.machine: Machine | None = None
 
     def attach(self, machine: Machine, others: Detectors) -> None:
+        """Begin with what the machine is; its log is traced from now on."""
         self.machine = machine
         self.trace.add(f"machine {self.number}: {machine.mem.nr_pages} pages of {machine.mem.page_size} bytes")
         machine.log.console = self._log
@@ -53,5 +57,6 @@ class Tracer(Detector):
         self.trace.add(f"[{self.machine.clock.now_ns}] <{level}> {line}")
 
     def on_sched_switch(self, prev: Any, next: Any) -> None:
+        """Another task runs."""
         assert self.machine is not None
         self.trace.add(f"[{self.machine.clock.now_ns}] switch {prev.comm}/{prev.pid} -> {next.comm}/{next.pid}")

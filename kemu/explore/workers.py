@@ -119,7 +119,7 @@ def _take(what: tuple[Any, ...], share: _Share, total: Progress, listen: Listene
     elif kind in ("met", "found"):
         finding: Finding = what[1]
         known = total.finding(finding.cause)
-        if known is None or kind == "found" and finding.small and not known.small:
+        if known is None or (kind == "found" and finding.small and not known.small):
             total.add(finding)
             (listen.met if kind == "met" else listen.found)(finding)
         elif known.token != finding.token:

@@ -81,6 +81,7 @@ class CpioChooser:
         self.ino = 0
 
     def segments(self) -> list[Segment]:
+        """A row of archives, compressed or not, with what stands between them."""
         out: list[Segment] = []
         pos = 0
         if self.pick.rare("leading zeros", 12):
@@ -258,7 +259,7 @@ class _Breaker:
             return None
         m = v[2]
         kind = m.mode & 0o170000
-        if kind not in (t.S_IFREG, t.S_IFLNK) and m.data or kind == t.S_IFLNK and len(m.data) > 4096:
+        if (kind not in (t.S_IFREG, t.S_IFLNK) and m.data) or (kind == t.S_IFLNK and len(m.data) > 4096):
             return None                                     # such a member is skipped before its name is looked at
         m.name_pad = b"X" + bytes(-(len(m.name) + 3) % 4)
         self._ends(v[0], v[1], "malformed archive")

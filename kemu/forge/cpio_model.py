@@ -136,7 +136,7 @@ class CpioModel:
             raise Undefined("a header that contradicts its member")
         name = m.name.split(b"\0")[0]
         ifmt = m.mode & S_IFMT
-        if len(m.name) + 1 > PATH_MAX or ifmt == t.S_IFLNK and len(m.data) > PATH_MAX or m.data and ifmt not in (t.S_IFREG, t.S_IFLNK):
+        if len(m.name) + 1 > PATH_MAX or (ifmt == t.S_IFLNK and len(m.data) > PATH_MAX) or (m.data and ifmt not in (t.S_IFREG, t.S_IFLNK)):
             if not self.settled:
                 # do_header() leaves next_state to whoever set it last: before the first complete member that is Start, not Reset
                 raise Undefined("a member to skip before any other")

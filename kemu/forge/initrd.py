@@ -34,6 +34,7 @@ class Part:
 
     @property
     def kind(self) -> str:
+        """"erofs" or "cpio"."""
         return "erofs" if isinstance(self.of, ErofsImage) else "cpio"
 
 

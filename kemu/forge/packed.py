@@ -96,7 +96,7 @@ def _xz_head(odd: _Odd, body: bytes, part: bytes, bcj: int) -> bytearray:
     if odd.rare("uncompressed size", 3):
         head[1] |= 0x80
         head += _vli(odd.field("its value", len(part), (0, len(part) + 1, max(len(part) - 1, 0), 1 << 40)), odd.rare("too long", 20))
-    if bcj or odd.done and odd.done[-1] == "a filter":
+    if bcj or (odd.done and odd.done[-1] == "a filter"):
         head[1] |= 1
         props = {3: b"\0"}.get(bcj, b"")
         if odd.rare("start offset", 4):
@@ -302,7 +302,7 @@ def zstd_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
     size = odd.field("content size", len(data), (len(data) + 1, max(len(data) - 1, 0), 0, 1 << 20), 8)
     if not single and fcs == 0:
         size = -1
-    elif fcs == 0 and size > 255 or fcs == 1 and not 256 <= size < 65792:
+    elif (fcs == 0 and size > 255) or (fcs == 1 and not 256 <= size < 65792):
         fcs = 2
     fhd = fcs << 6 | single << 5 | checksum << 2 | did | odd.field("reserved bits", 0, (8, 16, 24), 12)
     head = bytearray(b"\x28\xb5\x2f\xfd" + bytes((fhd,)))

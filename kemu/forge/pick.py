@@ -44,6 +44,7 @@ class SeedValues:
         return low + z % (high - low + 1)
 
     def group(self, fn: Callable[[], Any]) -> Any:
+        """``fn()``: what it draws belongs together."""
         return fn()
 
 

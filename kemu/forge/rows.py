@@ -51,10 +51,12 @@ class RowPart:
 
     @property
     def kind(self) -> str:
+        """"erofs" or "cpio"."""
         return "erofs" if self.image is not None else "cpio"
 
     @property
     def end(self) -> int:
+        """The byte behind it."""
         return self.offset + self.size
 
 

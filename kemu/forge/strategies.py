@@ -37,9 +37,11 @@ class DrawnValues:
         self.draw = draw
 
     def value(self, name: str, low: int, high: int) -> int:
+        """An int in [low, high], drawn by Hypothesis."""
         return low if low == high else self.draw(_ints(low, high))
 
     def group(self, fn: Callable[[], Any]) -> Any:
+        """``fn()`` within a draw of its own, so that Hypothesis can take it out as a whole."""
         return self.draw(_NOTHING.map(lambda _: fn()))
 
 

@@ -51,6 +51,7 @@ class File(Node):
 
     @property
     def size(self) -> int:
+        """``i_size``, in bytes."""
         return len(self.data)
 
 
@@ -67,6 +68,7 @@ class Symlink(Node):
 
     @property
     def size(self) -> int:
+        """``i_size``, in bytes."""
         return len(self.target)
 
 
@@ -82,10 +84,12 @@ class Device(Node):
 
     @property
     def IFMT(self) -> int:  # type: ignore[override]
+        """S_IFBLK or S_IFCHR."""
         return S_IFBLK if self.block else S_IFCHR
 
     @property
     def FT(self) -> int:  # type: ignore[override]
+        """FT_BLKDEV or FT_CHRDEV."""
         return FT_BLKDEV if self.block else FT_CHRDEV
 
     def rdev(self) -> int:

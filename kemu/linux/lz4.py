@@ -150,7 +150,7 @@ class _Begun:
 
 def _again(sp: int, csize: int, capacity: int, partial: bool) -> bool:
     """Whether this is that block: then its bytes are in "whole"."""
-    return bool(csize == _Begun.size and (capacity == _Begun.length or partial and capacity < _Begun.length) and
+    return bool(csize == _Begun.size and (capacity == _Begun.length or (partial and capacity < _Begun.length)) and
                 not _libc.memcmp(sp, hostlib.bounce("begun", csize)[0], csize))
 
 
@@ -160,7 +160,7 @@ def _not_odd(sp: int, csize: int) -> bool:
 
 def _as_linux(sp: int, dp: int, csize: int, capacity: int, partial: bool) -> bool:
     """Whether Linux decodes this block, which the library has just decoded from ``sp`` to ``dp``, to the same bytes."""
-    if not partial and (_zeros and not _libc.memchr(dp, 0, capacity) or not _libc.memmem(sp, csize, b"\0\0", 2)):
+    if not partial and ((_zeros and not _libc.memchr(dp, 0, capacity)) or not _libc.memmem(sp, csize, b"\0\0", 2)):
         return True                                     # no offset can be 0
     if _lib_fast is None:
         return _not_odd(sp, csize)
@@ -216,7 +216,7 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
     sruns = window_pieces(src, csize, False)
     druns = window_pieces(dst, capacity, True)
     watch = this.watch
-    if watch is not None and mem._init_of(sruns) is not None:
+    if watch is not None and mem.init_of(sruns) is not None:
         watch.uninit_use(src, csize, "decompress")
     overlap = overlapping(sruns, druns, mem)
     if _lib is not None and capacity > 0 and csize > 0 and not (overlap and (partial or not _in_place(src, dst, csize, capacity))):
@@ -243,7 +243,7 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
             ret = _lib.LZ4_decompress_safe_partial(sp, dp, csize, capacity, capacity)
         else:
             ret = _lib.LZ4_decompress_safe(sp, dp, csize, capacity)
-        if again or ret == capacity and _as_linux(sp, dp, csize, capacity, partial):
+        if again or (ret == capacity and _as_linux(sp, dp, csize, capacity, partial)):
             if dview is not None:
                 hostlib.scatter(druns, dview)
             mark_written(mem, druns)
@@ -259,7 +259,7 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
     ret = LZ4_decompress_generic(src, dst, csize, capacity, partial, overlap, window)
     if window.high > dst:
         init = window.never_written(dst, window.high - dst) if window.track else b""
-        mem._mark(mem.pieces(dst, window.high - dst, True), init if 1 in init else None)
+        mem.mark(mem.pieces(dst, window.high - dst, True), init if 1 in init else None)
     if ret > 0:
         mem.counters.bytes_decompressed += ret
     return ret

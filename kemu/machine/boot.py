@@ -79,6 +79,7 @@ class BootResult:
 
     @property
     def ok(self) -> bool:
+        """Whether an init was run."""
         return self.ended == "init"
 
     @property

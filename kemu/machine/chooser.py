@@ -29,12 +29,30 @@ class Chooser(Protocol):
 class Watch(Protocol):
     """What detectors are told. Every method is called after the machine has done the thing named, unless it says otherwise."""
 
-    def alloc(self, what: str, obj: Any, size: int) -> None: ...
-    def free(self, what: str, obj: Any) -> None: ...
-    def page_alloc(self, page: Page) -> None: ...
-    def page_free(self, page: Page) -> None: ...
-    def ref(self, kind: str, obj: Any, delta: int) -> None: ...
-    def lock(self, kind: str, obj: Any) -> None: ...
-    def unlock(self, kind: str, obj: Any) -> None: ...
-    def uninit_use(self, addr: int, size: int, what: str) -> None: ...
-    def event(self, name: str, **facts: Any) -> None: ...
+    def alloc(self, what: str, obj: Any, size: int) -> None:
+        """``obj`` of ``size`` bytes was made; ``what`` says by which call."""
+
+    def free(self, what: str, obj: Any) -> None:
+        """``obj`` is given back."""
+
+    def page_alloc(self, page: Page) -> None:
+        """A page (or the head of several) was allocated."""
+
+    def page_free(self, page: Page) -> None:
+        """A page goes back to the allocator."""
+
+    def ref(self, kind: str, obj: Any, delta: int) -> None:
+        """The count of ``obj`` changed by ``delta``."""
+
+    def lock(self, kind: str, obj: Any) -> None:
+        """The current task holds ``obj`` now."""
+
+    def unlock(self, kind: str, obj: Any) -> None:
+        """The current task holds ``obj`` no more."""
+
+    def uninit_use(self, addr: int, size: int, what: str) -> None:
+        """Bytes that were never written decide something, or leave the kernel."""
+
+    def event(self, name: str, **facts: Any) -> None:
+        """Anything else; detectors get it as ``on_NAME(**facts)``."""
+

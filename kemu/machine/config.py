@@ -36,6 +36,7 @@ class Config(dict[str, Any]):
         self.update(flipped)
 
     def get(self, option: str, default: Any = None) -> Any:
+        """The option's value; that it was asked for is remembered."""
         value = self.asked[option] = self[option] if option in self else default
         return value
 

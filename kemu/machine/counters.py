@@ -29,4 +29,5 @@ class Counters:
             setattr(self, name, 0)
 
     def as_dict(self) -> dict[str, int]:
+        """Name -> count, in their order."""
         return {name: getattr(self, name) for name in self.__slots__}

@@ -70,9 +70,11 @@ class This:
             self.machine.run_long()
 
     def save(self) -> list[Any]:
+        """Everything, for restore()."""
         return [getattr(self, name, None) for name in self.__slots__]
 
     def restore(self, saved: list[Any]) -> None:
+        """What save() gave is current again."""
         values = dict(zip(self.__slots__, saved))
         self.machine = values.pop("machine")                # before those who are attached to it
         for name, value in values.items():

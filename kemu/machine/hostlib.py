@@ -62,7 +62,7 @@ class Source:
         mem = this.mem
         runs = mem.pieces(addr, n, False)
         watch = this.watch
-        if watch is not None and mem._init_of(runs) is not None:
+        if watch is not None and mem.init_of(runs) is not None:
             watch.uninit_use(addr, n, what)
         if len(runs) == 1:
             self.host = arena() + runs[0][0]
@@ -86,13 +86,14 @@ class Sink:
         self.host, self.view = bounce("dst", max(n, 1))
 
     def done(self, n: int) -> None:
+        """The library has written ``n`` bytes."""
         if n <= 0:
             return
         mem = this.mem
         runs = mem.pieces(self.addr, n, True)
         if self.view is not None:
             scatter(runs, self.view)
-        mem._mark(runs, None)
+        mem.mark(runs, None)
         mem.counters.bytes_decompressed += n
 
 

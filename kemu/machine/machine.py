@@ -87,7 +87,7 @@ class Machine:
         self.sched = Scheduler(clock, self.first_task)
         self.regions: list[Region] = []
         self._parts = _Parts()
-        self._statics: dict[int, dict[str, Any]] = {}
+        self.static_values: dict[int, dict[str, Any]] = {}
         self._saved: list[Any] = []
         self._collector: tuple[int, int, int] | None = None
         self.exit_hooks: list[Callable[[], None]] = []
@@ -131,7 +131,7 @@ class Machine:
         if 0 < young[0] < YOUNG_OBJECTS:
             gc.set_threshold(YOUNG_OBJECTS, *young[1:])
             self._collector = young
-        self._saved.append((this.save(), (arch.PAGE_SHIFT, arch.BITS_PER_LONG), statics_mod.enter(self._statics)))
+        self._saved.append((this.save(), (arch.PAGE_SHIFT, arch.BITS_PER_LONG), statics_mod.enter(self.static_values)))
         series_mod.activate([*self.series, *self.short])
         arch.set(self.page_shift, self.bits)
         this.machine = self

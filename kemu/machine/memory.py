@@ -86,6 +86,7 @@ class Memory:
                 self.populate = False       # a Linux before 5.14, or another system
 
     def close(self) -> None:
+        """Give the host's memory back."""
         self.buf.release()
         try:
             self.arena.close()
@@ -114,6 +115,7 @@ class Memory:
             self.fast[vpn] = pfn << self.shift
 
     def unmap_window(self, vpn: int) -> None:
+        """A virtual page maps nothing any more."""
         pfn = self.vmap.pop(vpn)
         a = self.aliases[pfn]
         if len(a) == 1:
@@ -182,6 +184,7 @@ class Memory:
         self._spans_at = [s[0] for s in self.spans]
 
     def drop_span(self, first: int) -> None:
+        """The pages of the span that begins at frame ``first`` have codes of their own again."""
         fast = self.fast
         for start, end, code in self.spans:
             if start == first and code == OK:
@@ -202,7 +205,7 @@ class Memory:
             if step == self.page_size:
                 self.set_page(pfn, code)
             else:
-                self._poke(pfn, off, step, code)
+                self.poke(pfn, off, step, code)
             addr += step
             n -= step
 
@@ -214,7 +217,8 @@ class Memory:
             self._not_fast(pfn)
         return st
 
-    def _poke(self, pfn: int, off: int, n: int, code: int) -> None:
+    def poke(self, pfn: int, off: int, n: int, code: int) -> None:
+        """Give ``n`` bytes of a page a code; the other bytes of the page keep theirs."""
         st = self.get_state(pfn)
         if isinstance(st, int):
             if st == code:
@@ -331,7 +335,7 @@ class Memory:
                 if type(st) is int:
                     if st >= worst:                     # type: ignore[operator]
                         return False
-                elif st is None or not st.isascii() or worst == CONST and CONST in st:      # type: ignore[union-attr, operator]
+                elif st is None or not st.isascii() or (worst == CONST and CONST in st):      # type: ignore[union-attr, operator]
                     return False
             return True
 
@@ -349,10 +353,10 @@ class Memory:
             if st == OK and direct:
                 self.fast[vpn] = pfn << self.shift      # a page of a span: drop_span() takes it back
         if type(st) is int:
-            bad = st >= 0x80 or write and st == CONST   # type: ignore[operator]
+            bad = st >= 0x80 or (write and st == CONST)   # type: ignore[operator]
         else:
             part = st[off:off + step]                   # type: ignore[index]
-            bad = not part.isascii() or write and CONST in part
+            bad = not part.isascii() or (write and CONST in part)
         return -1 if bad else pfn << self.shift
 
     def _bad(self, addr: int, n: int, write: bool, near: int) -> None:
@@ -361,7 +365,7 @@ class Memory:
 
         raise bad_access(self, addr, n, write, near)
 
-    def _init_of(self, runs: list[tuple[int, int]]) -> bytes | None:
+    def init_of(self, runs: list[tuple[int, int]]) -> bytes | None:
         """None if every byte of the runs was written, else their codes masked to OK and UNINIT."""
         shift, mask, size = self.shift, self.mask, self.page_size
         clean = True
@@ -390,7 +394,7 @@ class Memory:
                 n -= step
         return None if clean else b"".join(out)
 
-    def _mark(self, runs: list[tuple[int, int]], init: bytes | None) -> None:
+    def mark(self, runs: list[tuple[int, int]], init: bytes | None) -> None:
         """The bytes of the runs have just been written; ``init`` says which of the written bytes were themselves never written."""
         shift, mask, size = self.shift, self.mask, self.page_size
         state_get = self.state.get
@@ -410,7 +414,7 @@ class Memory:
                             if step == size:
                                 self.set_page(pfn, OK)
                             else:
-                                self._poke(pfn, off, step, OK)
+                                self.poke(pfn, off, step, OK)
                     else:
                         st[off:off + step] = self.zero_page[:step]     # type: ignore[index]
                         if st == self.zero_page:                       # type: ignore[comparison-overlap]
@@ -428,6 +432,7 @@ class Memory:
     # ---------------------------------------------------------------- scalars
 
     def ld8(self, addr: int) -> int:
+        """Read one byte; a bad address is reported."""
         base = self.fast.get(addr >> self.shift)
         if base is None:
             base = self.whole(addr)
@@ -436,6 +441,7 @@ class Memory:
         return self.buf[base + (addr & self.mask)]
 
     def ld16(self, addr: int) -> int:
+        """Read two bytes, little endian."""
         base = self.fast.get(addr >> self.shift)
         if base is not None:
             off = addr & self.mask
@@ -444,6 +450,7 @@ class Memory:
         return int.from_bytes(self.load(addr, 2), "little")
 
     def ld32(self, addr: int) -> int:
+        """Read four bytes, little endian."""
         base = self.fast.get(addr >> self.shift)
         if base is not None:
             off = addr & self.mask
@@ -452,6 +459,7 @@ class Memory:
         return int.from_bytes(self.load(addr, 4), "little")
 
     def ld64(self, addr: int) -> int:
+        """Read eight bytes, little endian."""
         base = self.fast.get(addr >> self.shift)
         if base is not None:
             off = addr & self.mask
@@ -460,15 +468,19 @@ class Memory:
         return int.from_bytes(self.load(addr, 8), "little")
 
     def st8(self, addr: int, v: int) -> None:
+        """Write one byte; a bad address is reported."""
         self.store(addr, bytes((v & 0xFF,)))
 
     def st16(self, addr: int, v: int) -> None:
+        """Write two bytes, little endian."""
         self.store(addr, (v & 0xFFFF).to_bytes(2, "little"))
 
     def st32(self, addr: int, v: int) -> None:
+        """Write four bytes, little endian."""
         self.store(addr, (v & 0xFFFF_FFFF).to_bytes(4, "little"))
 
     def st64(self, addr: int, v: int) -> None:
+        """Write eight bytes, little endian."""
         self.store(addr, (v & ADDR_MASK).to_bytes(8, "little"))
 
     # ---------------------------------------------------------------- ranges
@@ -484,7 +496,7 @@ class Memory:
                 base += off
                 return bytes(self.buf[base:base + n])
         runs = self.pieces(addr, n, False)
-        if this.watch is not None and self._init_of(runs) is not None:
+        if this.watch is not None and self.init_of(runs) is not None:
             this.watch.uninit_use(addr, n, what)
         buf = self.buf
         if len(runs) == 1:
@@ -507,7 +519,7 @@ class Memory:
         for base, k in runs:
             self.buf[base:base + k] = view[pos:pos + k]
             pos += k
-        self._mark(runs, None)
+        self.mark(runs, None)
 
     def fill(self, addr: int, c: int, n: int) -> None:
         """``memset``."""
@@ -516,7 +528,7 @@ class Memory:
         runs = self.pieces(addr, n, True)
         for base, k in runs:
             self.buf[base:base + k] = bytes(k) if c == 0 else bytes((c & 0xFF,)) * k
-        self._mark(runs, None)
+        self.mark(runs, None)
 
     def copy(self, dst: int, src: int, n: int) -> None:
         """``memcpy``/``memmove``: bytes and whether they were ever written."""
@@ -532,7 +544,7 @@ class Memory:
             return
         sruns = self.pieces(src, n, False)
         druns = self.pieces(dst, n, True)
-        init = self._init_of(sruns)
+        init = self.init_of(sruns)
         buf = self.buf
         if len(sruns) == 1 and len(druns) == 1:
             s, d = sruns[0][0], druns[0][0]
@@ -543,7 +555,7 @@ class Memory:
             for b, k in druns:
                 buf[b:b + k] = data[pos:pos + k]
                 pos += k
-        self._mark(druns, init)
+        self.mark(druns, init)
 
     def give(self, addr: int, n: int, what: str = "copy to reader") -> bytes:
         """Bytes that leave the kernel for a reader; like :meth:`load`, but it is here that never-written bytes are an information leak."""
@@ -558,7 +570,7 @@ class Memory:
             runs = [(base + off, n)]
         else:
             runs = self.pieces(addr, n, False)
-            if this.watch is not None and self._init_of(runs) is not None:
+            if this.watch is not None and self.init_of(runs) is not None:
                 this.watch.uninit_use(addr, n, "copy to reader")
         self.counters.bytes_to_reader += n
         for base, k in runs:

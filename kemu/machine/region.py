@@ -51,6 +51,7 @@ class Region:
         return True
 
     def give_back(self, user: str) -> None:
+        """``user`` does not need the region any more; who does not hold it is reported."""
         if user not in self.users:
             raise KernelBug(f"BUG: region {self.name} given back by {user}, who does not hold it", function=caller_function()[0])
         self.users.remove(user)
@@ -70,9 +71,11 @@ class Region:
         mem.set_range(self.addr, self.size, RELEASED_INIT)
 
     def contains(self, addr: int) -> bool:
+        """Whether a byte of the region has this address."""
         return self.addr <= addr < self.addr + self.size
 
     def describe(self, addr: int) -> str:
+        """Where an address is, seen from the region."""
         if addr < self.addr:
             place = f"{self.addr - addr} bytes before"
         elif addr >= self.addr + self.size:
@@ -109,6 +112,7 @@ def _put_linear(machine: Machine, path_or_bytes: bytes | str, addr_off: int, siz
 
 
 def image_size(image: bytes | str) -> int:
+    """Bytes of an image that is given as such or by its path."""
     return os.stat(image).st_size if isinstance(image, str) else len(image)
 
 

@@ -12,7 +12,7 @@ _WRITABLE = frozenset((OK, UNINIT))
 
 
 def mark_written(mem: Memory, runs: Runs) -> None:
-    """``Memory._mark(runs, None)``: these bytes have just been written with what is known."""
+    """``Memory.mark(runs, None)``: these bytes have just been written with what is known."""
     shift, mask, size = mem.shift, mem.mask, mem.page_size
     state, aliases = mem.state, mem.aliases
     for base, n in runs:
@@ -22,17 +22,17 @@ def mark_written(mem: Memory, runs: Runs) -> None:
             continue
         first, end = base + mask >> shift, base + n >> shift
         if end - first < 2:
-            mem._mark([(base, n)], None)
+            mem.mark([(base, n)], None)
             continue
         whole = range(first, end)
         if aliases and not aliases.keys().isdisjoint(whole):
-            mem._mark([(base, n)], None)            # a window shows one of them: it has to learn of it
+            mem.mark([(base, n)], None)            # a window shows one of them: it has to learn of it
             continue
         state.update(dict.fromkeys(whole, OK))
         if base & mask:
-            mem._mark([(base, (first << shift) - base)], None)
+            mem.mark([(base, (first << shift) - base)], None)
         if base + n & mask:
-            mem._mark([(end << shift, base + n - (end << shift))], None)
+            mem.mark([(end << shift, base + n - (end << shift))], None)
 
 
 def window_pieces(addr: int, n: int, write: bool) -> Runs:

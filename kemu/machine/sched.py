@@ -33,6 +33,7 @@ class Clock:
 
     @property
     def jiffies(self) -> int:
+        """The clock in jiffies."""
         return self.now_ns // NSEC_PER_JIFFY
 
 
@@ -127,6 +128,7 @@ class Scheduler:
         return t
 
     def make_runnable(self, t: Task) -> None:
+        """A task that waits goes on as soon as it is chosen."""
         if t.state == "waiting":
             t.state = "runnable"
             t.waiting_on = None

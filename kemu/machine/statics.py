@@ -89,6 +89,12 @@ def enter(own: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
     return before
 
 
+def used(own: dict[int, dict[str, Any]]) -> list[tuple[Statics, dict[str, Any]]]:
+    """The variables of which a machine has values, in the order of their declaration."""
+    return [(obj, own[i]) for i, (obj, _) in enumerate(_all) if i in own]
+
+
 def leave(before: list[dict[str, Any]]) -> None:
+    """The variables of the machine that was current before."""
     for (obj, _), d in zip(_all, before):
         obj.__dict__ = d

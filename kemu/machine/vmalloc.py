@@ -72,6 +72,7 @@ class VmSpace:
         return addr
 
     def unmap(self, addr: int) -> VmArea:
+        """Take an area away; what is none is reported."""
         area = self.areas.pop(addr, None)
         if area is None:
             func = caller_function()[0]
@@ -118,6 +119,7 @@ class VmSpace:
         return self.map_pages([got[i] for i in self.shuffled(nr)], True, size)
 
     def vfree(self, alloc: PageAllocator, addr: int) -> None:
+        """Take an area away and give its pages back. 0 is no area."""
         if not addr:
             return
         for p in self.unmap(addr).pages:
@@ -135,6 +137,7 @@ class Kmap:
         self.stacks: dict[int, list[int]] = {}      # pid -> page frames mapped, innermost last
 
     def map(self, pfn: int) -> int:
+        """Address of a new window on a page, the current task's innermost."""
         pid = this.task.pid
         st = self.stacks.get(pid)
         if st is None:
@@ -158,6 +161,7 @@ class Kmap:
         return vpn << mem.shift
 
     def unmap(self, addr: int) -> None:
+        """Close the current task's innermost window; another one is reported."""
         mem = self.mem
         pid = this.task.pid
         st = self.stacks.get(pid)

@@ -91,6 +91,7 @@ class Vmlinux:
         return self._string(self._at(addr))
 
     def pointer(self, addr: int) -> int:
+        """A pointer of the kernel's word size."""
         return self.number(addr, "Q" if self.wide else "I")
 
     # ------------------------------------------------------------ initcalls

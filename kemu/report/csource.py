@@ -65,7 +65,7 @@ def find_function(source: str, name: str) -> CFunction | None:
         while start > 0:
             prev = bare.rfind("\n", 0, start - 1) + 1
             line = bare[prev:start].strip()
-            if not line or line[-1] in ";}:*/" and line[-1] != "*" or line.startswith("#"):
+            if not line or (line[-1] in ";}:*/" and line[-1] != "*") or line.startswith("#"):
                 break
             start = prev
         fn = CFunction(name, source.count("\n", 0, start) + 1, source[start:end])

@@ -66,6 +66,7 @@ def load_packages(packages: tuple[str, ...] | None = None) -> list[str]:
 
 
 def pins_file(package: str) -> Path:
+    """Where the hashes of a package's functions are kept."""
     pkg = importlib.import_module(package)
     return Path(next(iter(pkg.__path__))) / "pins.json"
 

@@ -209,7 +209,7 @@ def digest_of(w: _Walk, path: Path, name: bytes) -> tuple[int, str | None]:
         n = vfs_read(file, chunk, CHUNK, pos)
         if n <= 0:
             break
-        if pos.v > w.cap or limit is not None and not limit.take(n, name):
+        if pos.v > w.cap or (limit is not None and not limit.take(n, name)):
             filp_close(file, None)
             return 1, None
         digest.update(memoryview(chunk)[:n])

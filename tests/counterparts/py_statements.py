@@ -95,7 +95,7 @@ def _is_idiom(s: ast.stmt) -> bool:
     if not isinstance(s, (ast.Assign, ast.AnnAssign)) or not isinstance(s.value, ast.Call) or not isinstance(s.value.func, ast.Name):
         return False
     args = s.value.args
-    return s.value.func.id == "Labels" or len(args) == 1 and isinstance(args[0], ast.Name) and args[0].id == _target(s) != ""
+    return s.value.func.id == "Labels" or (len(args) == 1 and isinstance(args[0], ast.Name) and args[0].id == _target(s) != "")
 
 
 def _is_label(s: ast.stmt) -> bool:

@@ -21,7 +21,7 @@ def test_the_document_describes_it(entry):
     assert any(c.startswith(entry["row"]) for c in cells), f"{DOCUMENT.name}, {entry['heading']}: no row begins with {entry['row']!r}"
     names = base_experiments()
     for pattern in entry["experiments"]:
-        assert any(n == pattern or pattern.endswith("*") and n.startswith(pattern[:-1]) for n in names), f"no experiment {pattern}"
+        assert any(n == pattern or (pattern.endswith("*") and n.startswith(pattern[:-1])) for n in names), f"no experiment {pattern}"
 
 
 def test_the_base_is_searched_as_a_whole():

@@ -28,7 +28,7 @@ def too_old(fsck: str) -> bool:
 def _same(got: bytes, want: bytes, extents: list[Extent]) -> bool:
     """Equal, but for holes at the end: fsck.erofs leaves those out of what it writes."""
     end = max((e.la + e.length for e in extents if e.pa is not None), default=0)
-    return got == want or len(got) == end and got == want[:end]
+    return got == want or (len(got) == end and got == want[:end])
 
 
 def complaint(fsck: str, image: ErofsImage, folder: Path) -> str | None:

@@ -55,7 +55,7 @@ def test_a_planted_init_is_loaded_and_not_run(kernel: Kernel, program: bytes, tm
     assert not written(tmp_path)
     boot = boot_initrd(initrd, words, kernel=kernel)
     assert {e["path"] for e in boot.entries or []} >= set(PROGRAMS)
-    if "rdinit=/none" in words or "init=/init" in words and init == BROKEN:
+    if "rdinit=/none" in words or ("init=/init" in words and init == BROKEN):
         assert boot.end == "panic"
     else:
         assert boot.end == "init" and boot.init in PROGRAMS and boot.kmsg[-1] == f"Run {boot.init} as init process"

@@ -69,7 +69,7 @@ def differences(kernel: Kernel, ram: bool) -> list[str]:
     every = 1 if os.environ.get("KEMU_ROOTS") == "all" else 7
     for i, (name, data) in enumerate(INITRDS.items()):
         for k, cmdline in enumerate(PLAIN):
-            if (i + k) % every or "/etc/x" in cmdline and name == "none":
+            if (i + k) % every or ("/etc/x" in cmdline and name == "none"):
                 continue
             linux, here = both(kernel, data, cmdline, ram)
             if linux != here:

@@ -24,6 +24,7 @@ COSTS = (("bytes_copied", "bytes copied"), ("bytes_decompressed", "bytes decompr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu demo``."""
     parser.add_argument("image", nargs="?", type=name_of_file, metavar="IMAGE", help="another EROFS image (default: sample:demo.erofs)")
     parser.add_argument("--step", type=count(1, PAGE), default=1, metavar="N", help="only every N-th offset")
     parser.add_argument("--workers", type=count(1, 4096), default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
@@ -96,6 +97,7 @@ def _short(title: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu demo``; its exit code."""
     path = Path(check_file(args.image or sample("demo.erofs"), "an EROFS image"))
     image = path.read_bytes()
     offsets = list(range(0, PAGE, args.step))

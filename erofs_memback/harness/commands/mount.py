@@ -16,6 +16,7 @@ HELP = "mount an EROFS image in the emulated kernel and look into it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu mount``."""
     views.add_image_arguments(parser, "erofs", "an EROFS image (sample:NAME: one that comes with kemu)")
     parser.add_argument("--device", action="append", type=name_of_file, default=[], metavar="FILE", help="an extra device, in the order of the device table")
     parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPTIONS", help="mount options, as for mount(8); its own (loop, ro, noatime, x-...) "
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu mount``; its exit code."""
     from erofs_memback.harness.mount import EROFS
 
     if args.device and not views.find_backend(EROFS, args.backend).devices:

@@ -35,6 +35,7 @@ HELP = "boot an initrd: the tree that PID 1 sees, the log, the initcalls, who ow
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu boot``."""
     parser.add_argument("initrd", type=name_of_file, metavar="INITRD", nargs="?", help="what the boot loader puts into memory: cpio archives, compressed or not, in any row "
                         "(default: no initrd; sample:NAME: one that comes with kemu)")
     parser.add_argument("--design", choices=DESIGNS, default="upstream", help="how the kernel uses it (default: upstream)")
@@ -65,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_table(path: str) -> list[Any]:
+    """The initcalls of a vmlinux, a System.map or a log."""
     from kemu.machine import initcalls
 
     check_file(path, "a table of initcalls", null=True)
@@ -209,6 +211,7 @@ def short_forms(args: argparse.Namespace) -> list[Any]:
 
 
 def told_fault(choices: Any) -> str:
+    """Which call has failed, or that there are not that many."""
     return f"kemu: boot: {choices.faults[0]}" if choices.faults else f"kemu: boot: only {choices.fault_points} calls can fail: none has failed"
 
 
@@ -225,8 +228,8 @@ def faults(args: argparse.Namespace, boot: Any, prepare: Any) -> int:
 
 def refusals(result: BootResult) -> list[str]:
     """What the log says of an initrd or an image that was refused, or turned out to be damaged."""
-    said = [line for line in result.log if line.startswith("initrd: ") and line.endswith((": refused", " is corrupted"))
-            or line.startswith("storage-init: ") and not line.startswith("storage-init: /init of ")]
+    said = [line for line in result.log if (line.startswith("initrd: ") and line.endswith((": refused", " is corrupted")))
+            or (line.startswith("storage-init: ") and not line.startswith("storage-init: /init of "))]
     return list(dict.fromkeys(said))
 
 
@@ -283,6 +286,7 @@ def last_line_tells(result: BootResult) -> list[str]:
 
 
 def compare_tables(args: argparse.Namespace) -> int:
+    """``--compare-table``: what two builds call in another order; the exit code."""
     from kemu.machine import initcalls
 
     a = read_table(args.table) if args.table else list(initcalls.load())

@@ -15,6 +15,7 @@ FORMATS = ("text", "json", "table")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``kemu compare``."""
     parser.add_argument("initrd", type=name_of_file, metavar="INITRD", nargs="+",
                         help="archives boot upstream's way; EROFS images as initerofs-rfc, layered and initoverlayfs; both in a row as layered")
     parser.add_argument("--design", metavar="NAME", action="append", default=[],
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """``kemu compare``; its exit code."""
     from initramfs.harness import compare, compare_views
     from initramfs.harness.designs import DESIGNS
 

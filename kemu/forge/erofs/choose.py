@@ -146,7 +146,7 @@ class _ImageChooser:
         node: t.Node
         if self.options.overlay and pick.rare("whiteout", 8):
             node = t.Device(major=0, minor=0)
-        elif kind <= 4 or depth >= 4 and kind == 6:
+        elif kind <= 4 or (depth >= 4 and kind == 6):
             node = self._file()
         elif kind == 5:
             node = t.Symlink(target=pick_target(pick, self.bs))

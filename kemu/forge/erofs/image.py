@@ -75,6 +75,7 @@ class ErofsImage:
 
     @property
     def block_size(self) -> int:
+        """Bytes of a block."""
         return 1 << self.plan.blkszbits
 
     def mount_error(self, page_size: int = 4096) -> str | None:

@@ -193,7 +193,7 @@ class InodeBuild:
         isdir = isinstance(n, t.Dir)
         nlink1 = not isdir and p.nlink1 and self.nlink == 1 and not self.extended
         fmt = (1 if self.extended else 0) | _LAYOUT_NR[self.layout] << 1
-        if nlink1 or isdir and p.dot_omitted:
+        if nlink1 or (isdir and p.dot_omitted):
             fmt |= 1 << d.EROFS_I_NLINK_1_BIT
         u = self._i_u()
         nb = 0xFFFF if self.layout == "hole" else 0

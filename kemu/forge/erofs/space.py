@@ -60,7 +60,7 @@ class Space:
         """Give ``b`` the next slot that suits it; ``at`` is a wish."""
         bs = self.bs
         tail_off = b.size - b.tail_len
-        if b.tail_len > bs or b.tail_len == bs and tail_off % SLOT:
+        if b.tail_len > bs or (b.tail_len == bs and tail_off % SLOT):
             raise PlanError(f"inline data of {b.tail_len} bytes does not fit a block of {bs}")
         pos = max(_up(self.cursor, SLOT), SLOT) + SLOT * b.gap
         while True:

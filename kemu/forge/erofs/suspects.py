@@ -46,7 +46,7 @@ def _of_inode(i: InodeTruth, bs: int) -> Iterator[tuple[str, int]]:
         if e.how == "interlaced" and e.plen > bs:
             yield "interlaced-over-blocks", e.la
         if e.how == "hole" and i.layout == "full" and before is not None and before.pa is not None and (
-                e.la % i.lcluster or i.big and before.la // i.lcluster == e.la // i.lcluster - 1):
+                e.la % i.lcluster or (i.big and before.la // i.lcluster == e.la // i.lcluster - 1)):
             yield "extent-before-hole", e.la
         before = e
 

@@ -113,7 +113,7 @@ def _encoded(data: bytes, la: int, length: int, kind: str, z: ZPlan, bs: int, ls
     big = z.big & (1 if kind == "1" else 2)
     most = limit if big and _spans_next(la, length, len(data), lsize) else 1
     eof = la + length == len(data)
-    if blocks > most or not eof and length < blocks * bs:
+    if blocks > most or (not eof and length < blocks * bs):
         return None
     encoded = bytes(blocks * bs - len(packed)) + packed
     return ZExtent(la, length, HEAD1 if kind == "1" else HEAD2, blocks, encoded, "lz4")
@@ -130,7 +130,7 @@ def _raw(data: bytes, la: int, length: int, z: ZPlan, bs: int, lsize: int, limit
         blocks = -(-(-(-size // lsize) * lsize - la if la + want == size else want) // bs)
         if (la + want) // lsize == lcn and la + want < size:
             continue
-        if blocks == 1 or blocks <= most and _spans_next(la, want, size, lsize):
+        if blocks == 1 or (blocks <= most and _spans_next(la, want, size, lsize)):
             piece = data[la:la + want]
             rotated = z.interlaced and blocks == 1
             return ZExtent(la, want, PLAIN, blocks, _plain(piece, la, bs, blocks, z.interlaced, slack),
@@ -141,7 +141,7 @@ def _raw(data: bytes, la: int, length: int, z: ZPlan, bs: int, lsize: int, limit
 def _inline_tail(ext: ZExtent, data: bytes, z: ZPlan, bs: int) -> None:
     """Turn the last extent into an inline pcluster if it is small enough."""
     lsize = bs << z.lclusterbits
-    if ext.hole or ext.type == PLAIN and (ext.la // lsize != (len(data) - 1) // lsize or z.interlaced and not z.beyond_fsck):
+    if ext.hole or (ext.type == PLAIN and (ext.la // lsize != (len(data) - 1) // lsize or (z.interlaced and not z.beyond_fsck))):
         return
     piece = data[ext.la:ext.la + ext.length]
     if ext.type == PLAIN:

@@ -113,7 +113,7 @@ def pack_groups(pm: PackMap, clusters: list[LCluster]) -> list[list[ZExtent]]:
 
 def encode_compact(pm: PackMap, clusters: list[LCluster], lclusterbits: int, big: bool) -> bytes:
     """The packs. Raises PlanError where the pclusters of one pack are not consecutive, or where entries are too narrow."""
-    if lclusterbits > 14 or pm.twos and lclusterbits > 12:
+    if lclusterbits > 14 or (pm.twos and lclusterbits > 12):
         raise PlanError(f"compact indexes of lclusters of {1 << lclusterbits} bytes")
     lobits = max(lclusterbits, 12)
     out = bytearray()

@@ -67,9 +67,9 @@ def setattr_prepare(idmap: Any, dentry: Dentry, attr: iattr) -> int:
         return _kill_priv(idmap, dentry) if valid & ATTR_KILL_PRIV else 0
     owner = inode.i_uid == current_fsuid()
     chown = capable_wrt_inode_uidgid(idmap, inode, CAP_CHOWN)
-    if valid & ATTR_UID and not (owner and attr.ia_uid == inode.i_uid or chown):
+    if valid & ATTR_UID and not ((owner and attr.ia_uid == inode.i_uid) or chown):
         return -EPERM
-    if valid & ATTR_GID and not (owner and (attr.ia_gid == inode.i_gid or in_group_p(attr.ia_gid)) or chown):
+    if valid & ATTR_GID and not ((owner and (attr.ia_gid == inode.i_gid or in_group_p(attr.ia_gid))) or chown):
         return -EPERM
     if valid & ATTR_MODE:
         if not inode_owner_or_capable(idmap, inode):
@@ -146,7 +146,7 @@ def notify_change(idmap: Any, dentry: Dentry, attr: iattr, delegated_inode: Any 
     valid = attr.ia_valid
     if not valid & ~(ATTR_KILL_SUID | ATTR_KILL_SGID):
         return 0
-    if not valid & ATTR_UID and inode.i_uid == INVALID_ID or not valid & ATTR_GID and inode.i_gid == INVALID_ID:
+    if (not valid & ATTR_UID and inode.i_uid == INVALID_ID) or (not valid & ATTR_GID and inode.i_gid == INVALID_ID):
         return -EOVERFLOW
     if inode.i_op.setattr is not None:
         return int(inode.i_op.setattr(idmap, dentry, attr))

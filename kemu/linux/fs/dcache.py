@@ -311,7 +311,7 @@ def shrink_dcache_parent(parent: Dentry) -> None:
 def do_one_tree(dentry: Dentry) -> None:
     shrink_dcache_tree(dentry, True)
     for d in [dentry, *_descendants(dentry)]:
-        if d.d_children or d is dentry and d.d_lockref == 1:
+        if d.d_children or (d is dentry and d.d_lockref == 1):
             continue
         WARN(1, "BUG: Dentry %p{i=%llx,n=%pd}  still in use (%d) [unmount of %s %s]\n", 0, d.d_inode.i_ino if d.d_inode is not None else 0, d,
              d.d_lockref, d.d_sb.s_type.name, d.d_sb.s_id)

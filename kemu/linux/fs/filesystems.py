@@ -87,7 +87,7 @@ def get_fs_type(name: str) -> FileSystemType:
     fs = find_filesystem(base)
     if fs is None and this.watch is not None:
         this.watch.event("no_fs_type", fs=base)
-    if fs is None or dot and not fs.fs_flags & FS_HAS_SUBTYPE:
+    if fs is None or (dot and not fs.fs_flags & FS_HAS_SUBTYPE):
         return NULL             # type: ignore[no-any-return]
     return get_filesystem(fs)
 

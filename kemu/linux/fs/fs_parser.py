@@ -168,7 +168,7 @@ def fs_param_is_enum(log: p_log, p: fs_parameter_spec, param: FsParameter, resul
 def fs_param_is_string(log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result) -> int:
     """``fs_param_is_string``: any text. Return: 0, or -EINVAL, logged."""
     """``int fs_param_is_string(struct p_log *log, const struct fs_parameter_spec *p, struct fs_parameter *param, struc...``"""
-    if param.type != fs_value_is_string or not param.string and not p.flags & fs_param_can_be_empty:
+    if param.type != fs_value_is_string or (not param.string and not p.flags & fs_param_can_be_empty):
         return _bad_value(log, param)
     return 0
 
@@ -179,7 +179,7 @@ def fs_param_is_fd(log: p_log, p: fs_parameter_spec, param: FsParameter, result:
     value = Ref(0)
     if param.type == fs_value_is_string:
         s = param.string or ""
-        if not s and p.flags & fs_param_can_be_empty or not s or kstrtouint(s, 0, value) < 0 or value.v > 0x7FFF_FFFF:
+        if (not s and p.flags & fs_param_can_be_empty) or not s or kstrtouint(s, 0, value) < 0 or value.v > 0x7FFF_FFFF:
             return _bad_value(log, param)
         result.value = value.v
         return 0

@@ -963,7 +963,7 @@ def inode_init_owner(idmap: Any, inode: Inode, dir: Inode | None, mode: int) -> 
 @dup(C)
 def inode_owner_or_capable(idmap: Any, inode: Inode) -> bool:
     """``bool inode_owner_or_capable(struct mnt_idmap *idmap, const struct inode *inode)``"""
-    return inode.i_uid == current_fsuid() or inode.i_uid != 0xFFFF_FFFF and capable(CAP_FOWNER)
+    return inode.i_uid == current_fsuid() or (inode.i_uid != 0xFFFF_FFFF and capable(CAP_FOWNER))
 
 
 @dup(C)

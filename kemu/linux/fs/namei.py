@@ -581,7 +581,7 @@ def step_into(nd: Nameidata, flags: int, dentry: Dentry) -> Any:
         return -ENOENT
     else:
         inside, mnt = dentry, path.mnt
-    if not d_is_symlink(inside) or flags & WALK_TRAILING and not nd.flags & LOOKUP_FOLLOW or flags & WALK_NOFOLLOW:
+    if not d_is_symlink(inside) or (flags & WALK_TRAILING and not nd.flags & LOOKUP_FOLLOW) or flags & WALK_NOFOLLOW:
         if (not flags & WALK_NOFOLLOW and not nd.flags & LOOKUP_REVAL and mnt is nd.path.mnt and cant_mount(dentry)
                 and d_unlinked(dentry)):
             dput(inside)                        # unlink_may_reveal()
@@ -1036,7 +1036,7 @@ def _locked_child(rd: renamedata, old_dentry: Dentry) -> tuple[Any, int]:
     trap = lock_rename_child(old_dentry, rd.new_parent)
     if IS_ERR(trap):
         return None, PTR_ERR(trap)
-    if d_unhashed(old_dentry) or rd.old_parent is not None and rd.old_parent is not old_dentry.d_parent:
+    if d_unhashed(old_dentry) or (rd.old_parent is not None and rd.old_parent is not old_dentry.d_parent):
         unlock_rename(old_dentry.d_parent, rd.new_parent)
         return None, -EINVAL                    # removed, or moved and explicit parent requested
     return trap, 0
@@ -1507,13 +1507,13 @@ def vfs_rename(rd: renamedata) -> int:
     else:
         lock_two_nondirectories(source, target)
 
-    if source.i_flags & S_SWAPFILE or target is not None and target.i_flags & S_SWAPFILE:
+    if source.i_flags & S_SWAPFILE or (target is not None and target.i_flags & S_SWAPFILE):
         error = -EPERM
     elif is_local_mountpoint(old_dentry) or is_local_mountpoint(new_dentry):
         error = -EBUSY
     elif max_links and new_dir is not old_dir and (
-            is_dir and not new_is_dir and new_dir.i_nlink >= max_links
-            or flags & RENAME_EXCHANGE and not is_dir and new_is_dir and old_dir.i_nlink >= max_links):
+            (is_dir and not new_is_dir and new_dir.i_nlink >= max_links)
+            or (flags & RENAME_EXCHANGE and not is_dir and new_is_dir and old_dir.i_nlink >= max_links)):
         error = -EMLINK
     else:
         error = old_dir.i_op.rename(rd.mnt_idmap, old_dir, old_dentry, new_dir, new_dentry, flags)
@@ -1568,7 +1568,7 @@ def filename_renameat2(olddfd: int | File, from_: Any, newdfd: int | File, to: A
             if not error:
                 if flags & RENAME_EXCHANGE and not d_is_dir(rd.new_dentry) and new_slash:
                     error = -ENOTDIR
-                elif not d_is_dir(rd.old_dentry) and (old_slash or not flags & RENAME_EXCHANGE and new_slash):
+                elif not d_is_dir(rd.old_dentry) and (old_slash or (not flags & RENAME_EXCHANGE and new_slash)):
                     error = -ENOTDIR
                 else:
                     error = vfs_rename(rd)

@@ -474,7 +474,7 @@ def may_open(idmap: Any, path: Path, acc_mode: int, flag: int) -> int:
     error = inode_permission(idmap, inode, MAY_OPEN | acc_mode)
     if error:
         return error
-    if inode.i_flags & S_APPEND and (flag & O_ACCMODE and not flag & O_APPEND or flag & O_TRUNC):
+    if inode.i_flags & S_APPEND and ((flag & O_ACCMODE and not flag & O_APPEND) or flag & O_TRUNC):
         return -EPERM
     if flag & O_NOATIME and not inode_owner_or_capable(idmap, inode):
         return -EPERM

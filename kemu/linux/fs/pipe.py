@@ -48,7 +48,7 @@ def fifo_open(inode: Inode, filp: File) -> int:
         pipe = inode.i_pipe = pipe_inode_info()
     pipe.files += 1
     mode = filp.f_mode & (FMODE_READ | FMODE_WRITE)
-    if mode == FMODE_WRITE and filp.f_flags & O_NONBLOCK and not pipe.readers or not mode:
+    if (mode == FMODE_WRITE and filp.f_flags & O_NONBLOCK and not pipe.readers) or not mode:
         _put_pipe(inode, pipe)
         return -ENXIO if mode else -EINVAL
     filp.private_data = pipe

@@ -45,7 +45,7 @@ def max_rw_count() -> int:
 @dup(C)
 def vfs_setpos(file: File, offset: int, maxsize: int) -> int:
     """``loff_t vfs_setpos(struct file *file, loff_t offset, loff_t maxsize)``. Return: the offset, or -EINVAL."""
-    if offset < 0 and not file.f_op.fop_flags & FOP_UNSIGNED_OFFSET or offset > maxsize:
+    if (offset < 0 and not file.f_op.fop_flags & FOP_UNSIGNED_OFFSET) or offset > maxsize:
         return -EINVAL
     file.f_pos = offset
     return offset

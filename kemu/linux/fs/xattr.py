@@ -301,7 +301,7 @@ def simple_xattr_set(xattrs: dict[bytes, simple_xattr], name: bytes, value: byte
             return ERR_PTR(-ENOMEM)
         new.name, new.value = name, value
     old = xattrs.get(name)
-    if old is not None and flags & XATTR_CREATE or old is None and flags & XATTR_REPLACE:
+    if (old is not None and flags & XATTR_CREATE) or (old is None and flags & XATTR_REPLACE):
         if new is not None:
             kfree(new)
         return ERR_PTR(-ENODATA if old is None else -EEXIST)

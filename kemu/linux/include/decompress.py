@@ -114,7 +114,7 @@ def view(p: int, n: int) -> memoryview:
     if not runs:
         return memoryview(b"")
     watch = this.watch
-    if watch is not None and mem._init_of(runs) is not None:
+    if watch is not None and mem.init_of(runs) is not None:
         watch.uninit_use(p, n, "decompress")
     if len(runs) == 1:
         base, k = runs[0]

@@ -73,7 +73,7 @@ def decompress_block(src: int, dst: int, csize: int, capacity: int, readable: in
     w.add(dst, capacity)
     ret = LZ4_decompress_generic(src, dst, csize, capacity, False, False, w)
     if w.high > dst:
-        this.mem._mark(this.mem.pieces(dst, w.high - dst, True), None)
+        this.mem.mark(this.mem.pieces(dst, w.high - dst, True), None)
     return ret
 
 

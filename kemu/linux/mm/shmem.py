@@ -731,7 +731,7 @@ def shmem_parse_one(fc: FsContext, param: FsParameter) -> int:
                 value = (value << arch.PAGE_SHIFT) * totalram_pages() // 100
                 rest = rest[1:]
             value = (value + arch.PAGE_SIZE - 1) >> arch.PAGE_SHIFT
-        if rest or opt == Opt_nr_blocks and value > LONG_MAX or opt == Opt_nr_inodes and value > arch.ULONG_MAX // BOGO_INODE_SIZE:
+        if rest or (opt == Opt_nr_blocks and value > LONG_MAX) or (opt == Opt_nr_inodes and value > arch.ULONG_MAX // BOGO_INODE_SIZE):
             return invalfc(fc, "Bad value for '%s'", param.key)
         if opt == Opt_nr_inodes:
             ctx.inodes = value

@@ -15,7 +15,7 @@ def put_page_last(page: Page) -> None:
     """Drop one reference of a page or folio."""
     head = page.head or page
     n = head.refcount
-    if n <= 0 or head.kind in FROZEN or head.kind == "reserved" and n == 1:
+    if n <= 0 or head.kind in FROZEN or (head.kind == "reserved" and n == 1):
         func = caller_function()[0]
         raise KernelBug(f"BUG: Bad page state: refcount {n} dropped in {func}", [repr(head)], function=func)
     head.refcount = n - 1

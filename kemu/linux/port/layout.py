@@ -137,7 +137,7 @@ def _make(ffi: Any, ctype: Any, name: str, made: dict[str, type[View]]) -> type[
             elif t.kind in ("struct", "union"):
                 sub = _make(ffi, t, t.cname.split()[-1], made)
                 view_ns[fname] = _nested(off, sub)
-                value_ns[fname] = _nested_value(off, size, sub._value)       # type: ignore[attr-defined]
+                value_ns[fname] = _nested_value(off, size, sub._value)       # type: ignore[attr-defined]  # noqa: SLF001  (a view in a view)
             else:
                 view_ns[fname] = _address(off)
                 value_ns[fname] = _bytes_value(off, size)

@@ -112,7 +112,7 @@ def place_of(path: bytes) -> Place | None:
 
     # open_last_lookups(), lookup_open()
     sem = inode.i_rwsem
-    if (inode.i_flags & (S_DEAD | S_IMMUTABLE) or op.create is not ramfs_create or sem is not None and (sem.writer is not None or sem.readers)
+    if (inode.i_flags & (S_DEAD | S_IMMUTABLE) or op.create is not ramfs_create or (sem is not None and (sem.writer is not None or sem.readers))
             or file_g.filp_cache is None or dentry_g.dentry_cache is None):
         return None
     return Place(cred, mnt, dir)
@@ -173,7 +173,7 @@ def new_file(at: Place, last: bytes, mode: int, uid: int, gid: int, mtime: int |
     """
     table = at.dir.d_subdirs
     mem, alloc = this.mem, this.machine.alloc
-    if (table is not None and last in table or not 0 < len(last) <= NAME_MAX or last in _DOTS or mode & (S_ISUID | S_ISGID)
+    if ((table is not None and last in table) or not 0 < len(last) <= NAME_MAX or last in _DOTS or mode & (S_ISUID | S_ISGID)
             or uid == INVALID_ID or gid == INVALID_ID or size > 0x7FFF_FFFF & arch.PAGE_MASK or size > at.mnt.mnt_sb.s_maxbytes
             or alloc.next_pfn + (size + mem.mask >> mem.shift) > alloc.top_pfn):
         return None

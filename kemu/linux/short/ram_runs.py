@@ -83,7 +83,7 @@ def _write_run(mapping: AddressSpace, src: int, pos: int, n: int, account: Calla
         else:
             nr = end - index
         pfn = alloc.next_pfn
-        if pfn + nr > alloc.top_pfn or account is not None and not account(mapping.host, nr):
+        if pfn + nr > alloc.top_pfn or (account is not None and not account(mapping.host, nr)):
             break
         k = min((nr << shift) - off, n - done)
         runs = mem.pieces(src + done, k, False)

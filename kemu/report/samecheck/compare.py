@@ -160,7 +160,7 @@ class Checker:
             new_c: list[tuple[str, str, bool]] = []
             for n, path, more in c_todo:
                 known = self.by_c.get(n)
-                if n in c_known or known is not None and n in py_names:
+                if n in c_known or (known is not None and n in py_names):
                     continue
                 c_known.add(n)
                 if known is not None:
@@ -195,7 +195,7 @@ class Checker:
     def _locks(self, name: str, path: str, depth: int = 3) -> bool:
         """Whether a function locks, or one that it calls."""
         known = self.by_c.get(name)
-        if isinstance(known, honesty.Symbol) and known.honesty != "dup" or not depth:
+        if (isinstance(known, honesty.Symbol) and known.honesty != "dup") or not depth:
             return False
         ev = self._helper(name, path)
         if ev is None:

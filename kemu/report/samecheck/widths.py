@@ -41,7 +41,7 @@ def _arithmetic_in_c(text: str) -> set[str]:
     out = set()
     for m in re.finditer(r"\b([a-z_]\w*)\s*(=|\+=|-=|\*=|<<=)(?!=)\s*([^;]*);", body):
         name, op, value = m[1], m[2], m[3]
-        if op != "=" and not re.fullmatch(r"\s*1\s*", value) or op == "=" and re.search(r"[\w)\]]\s*(?:\+(?!\+)|-(?![->])|\*|<<)\s*[\w(]", value):
+        if (op != "=" and not re.fullmatch(r"\s*1\s*", value)) or (op == "=" and re.search(r"[\w)\]]\s*(?:\+(?!\+)|-(?![->])|\*|<<)\s*[\w(]", value)):
             out.add(name)
     return out
 

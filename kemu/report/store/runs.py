@@ -33,6 +33,7 @@ class RunFile:
 
     @property
     def path(self) -> Path:
+        """Its file."""
         return state_dir() / "runs" / f"{self.id}.json"
 
     def note(self, p: Progress) -> None:

@@ -57,6 +57,7 @@ class Mounted:
 
     @property
     def sb(self) -> SuperBlock:
+        """The superblock that is mounted."""
         return self.mnt.mnt_sb
 
     def umount(self) -> None:

@@ -103,7 +103,7 @@ def _names(f: FileDiff, old: bytes, new: bytes) -> None:
     for line in (old, new):
         m = _NAME.match(line[4:])
         name = _text(_unquoted(m[0].strip(b"\r ") if m else b""))
-        names.append(None if name == DEV_NULL or not f.git and _EPOCH.search(line) else name)
+        names.append(None if name == DEV_NULL or (not f.git and _EPOCH.search(line)) else name)
     f.old, f.new = names
     if not f.git and f.old and f.new and f.old != f.new:
         a, b = stripped(f.old, 1), stripped(f.new, 1)

@@ -48,7 +48,7 @@ def _of_file(f: FileDiff, text: Callable[[str], bytes | None], base: Path) -> st
         return ALREADY if there.split(b"\n")[:len(new)] == new else f"{name}: is in the tree already, with other contents"
     have = text(source)
     if have is None:
-        if f.moves == "rename" and text(name) is not None or f.new is None:
+        if (f.moves == "rename" and text(name) is not None) or f.new is None:
             return ALREADY
         return _level(f, base) or f"{source}: no such file in the tree"
     if f.new is not None and f.moves and text(name) is not None:
@@ -99,7 +99,7 @@ def nearest(lines: Sequence[bytes], h: Hunk) -> str:
     best, where = 0, -1
     for i in range(max(len(lines) - len(h.old) + 1, 1)):
         same = sum(a == b for a, b in zip(lines[i:i + len(h.old)], h.old))
-        if same > best or same == best and where >= 0 and abs(i - h.begin + 1) < abs(where - h.begin + 1):
+        if same > best or (same == best and where >= 0 and abs(i - h.begin + 1) < abs(where - h.begin + 1)):
             best, where = same, i
     if best * 2 < len(h.old) or where < 0:
         return "nothing in the file is like its lines"

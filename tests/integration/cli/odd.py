@@ -68,7 +68,7 @@ def needed(parser: argparse.ArgumentParser, without: argparse.Action, image: str
     for a in parser._actions:
         if a.metavar in short:
             continue
-        if a is without or not a.required and a.option_strings or a.nargs in ("?", "*"):
+        if a is without or (not a.required and a.option_strings) or a.nargs in ("?", "*"):
             continue
         value = output if "output" in a.dest else image if is_path(a) else str(next(iter(a.choices))) if a.choices else "x"
         words += [a.option_strings[0], value] if a.option_strings else [value]

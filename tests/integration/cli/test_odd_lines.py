@@ -89,7 +89,7 @@ def wrong(line: list[str], made: Path, before: set[str]) -> str:
         return err
     if code and not lines and not (code == 1 and line[0] in FINDS and out):
         return f"exit code {code} and not a word"
-    if code and not all(text.startswith("kemu: ") for text in lines) or code in (2, 3) and len(lines) != 1:
+    if (code and not all(text.startswith("kemu: ") for text in lines)) or (code in (2, 3) and len(lines) != 1):
         return f"exit code {code} and not one line: {err}"
     if code and lines and line and line[0] in GROUPS[1:] and not lines[-1].startswith((f"kemu: {line[0]}: ", f"kemu: {line[0]} ")):
         return f"does not say which command: {lines[-1]}"

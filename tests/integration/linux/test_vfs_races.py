@@ -76,7 +76,7 @@ def run(seed, tasks, fails):
                     return
                 buf = bytearray(6000)
                 n = sys.sys_read(f, buf, 6000)
-                assert name_of(n) == ("EISDIR" if want == "dir" else n) or name_of(n) == "EIO" and fails
+                assert name_of(n) == ("EISDIR" if want == "dir" else n) or (name_of(n) == "EIO" and fails)
                 if want == "file" and n > 0:
                     data = fs.nodes[f.f_inode.i_ino]
                     assert bytes(buf[:n]) == data[:n] and (n == len(data) or fails)
@@ -85,7 +85,7 @@ def run(seed, tasks, fails):
                 f = sys.sys_open("/mnt/a", 0)
                 if not isinstance(f, int):
                     n, entries = sys.sys_getdents64(f)
-                    assert n > 0 and {e[0] for e in entries} <= {b".", b"..", b"f", b"b"} or fails
+                    assert (n > 0 and {e[0] for e in entries} <= {b".", b"..", b"f", b"b"}) or fails
                     sys.sys_close(f)
             elif op == "umount":
                 assert name_of(sys.sys_umount("/mnt", chooser.random.choice((0, 2)))) in (0, "EBUSY", "EINVAL")

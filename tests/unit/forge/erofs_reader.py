@@ -32,7 +32,7 @@ class Reader:
         self.bits = data[sb + 12]
         self.bs = 1 << self.bits
         self.incompat = self.u32(sb + 80)
-        if self.incompat & (0x100 | 0x40) or self.incompat & 0x20 and self.u64(sb + 96):
+        if self.incompat & (0x100 | 0x40) or (self.incompat & 0x20 and self.u64(sb + 96)):
             raise Unsupported(f"features {self.incompat:#x}")
         slots, count = self.u16(sb + 88) * 128, self.u16(sb + 86) if self.incompat & 8 else 0
         self.uniaddr = [0] + [self.u32(slots + 128 * k + 68) for k in range(count)]
@@ -160,7 +160,7 @@ class Reader:
     def _heads(self, i: dict[str, Any], end: int) -> tuple[list[tuple[int, int, int, int]], int, int, int]:
         header = -(-end // 8) * 8
         idata, advise, algo, cbits = self.u16(header + 2), self.u16(header + 4), self.data[header + 6], self.data[header + 7]
-        if cbits & 0x80 or advise & 0x20 or i["layout"] == 1 and advise & 1 or algo:
+        if cbits & 0x80 or advise & 0x20 or (i["layout"] == 1 and advise & 1) or algo:
             raise Unsupported("fragments, extents or other algorithms")
         lbits = self.bits + (cbits & 15)
         total = -(-i["size"] // (1 << lbits))

@@ -117,7 +117,7 @@ def zlib_inflate(strm: z_stream, flush: int) -> int:
     in_, out = avail_in - strm.avail_in, avail_out - strm.avail_out
     strm.total_in += in_
     strm.total_out += out
-    if ret == Z_OK and (not in_ and not out or flush == Z_FINISH):
+    if ret == Z_OK and ((not in_ and not out) or flush == Z_FINISH):
         ret = Z_BUF_ERROR
     return ret
 

@@ -723,9 +723,9 @@ def ovl_remove_and_whiteout(dentry: Dentry, list_: list[Any]) -> int:
         return labels.goto(out_dput, err)
 
     err = -ESTALE
-    if (opaquedir and upper is not opaquedir or
-            not opaquedir and ovl_dentry_upper(dentry) and
-            not ovl_matches_upper(dentry, upper)):
+    if ((opaquedir and upper is not opaquedir) or
+            (not opaquedir and ovl_dentry_upper(dentry) and
+            not ovl_matches_upper(dentry, upper))):
         return labels.goto(out_dput_upper, err)
 
     err = ovl_cleanup_and_whiteout(ofs, upperdir, upper)
@@ -764,8 +764,8 @@ def ovl_remove_upper(dentry: Dentry, is_dir: bool, list_: list[Any]) -> int:
         return labels.goto(out_dput, err)
 
     err = -ESTALE
-    if (opaquedir and upper is not opaquedir or
-            not opaquedir and not ovl_matches_upper(dentry, upper)):
+    if ((opaquedir and upper is not opaquedir) or
+            (not opaquedir and not ovl_matches_upper(dentry, upper))):
         return labels.goto(out_unlock, err)
 
     if is_dir:

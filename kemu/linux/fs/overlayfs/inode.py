@@ -464,7 +464,7 @@ def ovl_get_inode(sb: SuperBlock, oip: ovl_inode_params) -> Any:
 
     # Check for non-merge dir that may have whiteouts
     if is_dir:
-        if upperdentry and lowerdentry or ovl_numlower(oip.oe) > 1 or ovl_path_check_origin_xattr(ofs, realpath):
+        if (upperdentry and lowerdentry) or ovl_numlower(oip.oe) > 1 or ovl_path_check_origin_xattr(ofs, realpath):
             ovl_set_flag(OVL_WHITEOUTS, inode)
 
     if inode.i_state & I_NEW:

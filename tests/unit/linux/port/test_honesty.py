@@ -44,7 +44,7 @@ def test_every_symbol_has_a_tag():
 def test_tags_name_a_file_of_the_tree_and_how_custom_ones_differ():
     for s in honesty.symbols.values():
         assert s.honesty in ("dup", "custom", "stub")
-        assert "/" in s.path and "." in s.path or s.path.startswith("Documentation"), s
+        assert ("/" in s.path and "." in s.path) or s.path.startswith("Documentation"), s
         assert s.honesty != "custom" or s.how, f"{s.module}.{s.name} does not say what is changed"
 
 
