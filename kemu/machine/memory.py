@@ -30,14 +30,8 @@ from kemu.machine.shadow import (
     FREE_PAGE,
     NOT_PRESENT,
     OK,
-    PAGE_REDZONE,
-    RELEASED_INIT,
-    SLAB_FREE,
-    SLAB_REDZONE,
-    STACK_REDZONE,
     UNINIT,
 )
-from kemu.machine.splat import Splat
 
 PAGE_OFFSET = 0xFFFF_8880_0000_0000
 VMALLOC_START = 0xFFFF_C900_0000_0000
@@ -54,7 +48,7 @@ MADV_POPULATE_WRITE = 23
 
 
 class Memory:
-    """Bytes by kernel address. All public methods take addresses and sizes in bytes and raise :class:`Splat` on a bad access."""
+    """Bytes by kernel address. All public methods take addresses and sizes in bytes and raise :class:`~kemu.machine.splat.Splat` on a bad access."""
 
     __slots__ = ("aliases", "arena", "buf", "counters", "fast", "mask", "nr_pages", "page_size", "populate", "shift", "spans", "state", "vmap", "zero_page",
                  "_dm_vpn", "_spans_at")
@@ -595,19 +589,3 @@ class Memory:
 
 
 _ONLY_UNINIT = bytes(1 if i == UNINIT else 0 for i in range(256))
-
-
-def describe_range(mem: Memory, addr: int, n: int) -> dict[str, Any]:
-    """Facts about an address range for reports: where its first bad byte is and what code it has."""
-    codes = mem.shadow(addr, max(n, 1))
-    for i, c in enumerate(codes):
-        if c >= 0x80:
-            return {"first_bad": addr + i, "code": c}
-    for i, c in enumerate(codes):
-        if c == CONST:
-            return {"first_bad": addr + i, "code": c}
-    return {"first_bad": addr, "code": codes[0] if codes else NOT_PRESENT}
-
-
-__all__ = ["CONST", "FREE_PAGE", "KMAP_START", "Memory", "NOT_PRESENT", "OK", "PAGE_OFFSET", "PAGE_REDZONE", "RELEASED_INIT", "SLAB_FREE",
-           "SLAB_REDZONE", "STACK_REDZONE", "Splat", "UNINIT", "VMALLOC_END", "VMALLOC_START", "describe_range"]

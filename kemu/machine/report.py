@@ -2,10 +2,10 @@
 """The text of a bad memory access, as KASAN or the page fault handler words it."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kemu.machine.current import this
-from kemu.machine.memory import KMAP_START, VMALLOC_END, VMALLOC_START, describe_range
+from kemu.machine.memory import KMAP_START, VMALLOC_END, VMALLOC_START
 from kemu.machine.shadow import BAD_KIND, CONST, NOT_PRESENT
 from kemu.machine.splat import Splat, call_trace, caller_function
 
@@ -47,3 +47,15 @@ def bad_access(mem: Memory, addr: int, n: int, write: bool, near: int) -> Splat:
     details.append("Call Trace:")
     details += call_trace()
     return Splat(title, details, function=func, addr=addr, size=n, first_bad=first, code=code, access="write" if write else "read", line=line)
+
+
+def describe_range(mem: Memory, addr: int, n: int) -> dict[str, Any]:
+    """Facts about an address range for reports: where its first bad byte is and what code it has."""
+    codes = mem.shadow(addr, max(n, 1))
+    for i, c in enumerate(codes):
+        if c >= 0x80:
+            return {"first_bad": addr + i, "code": c}
+    for i, c in enumerate(codes):
+        if c == CONST:
+            return {"first_bad": addr + i, "code": c}
+    return {"first_bad": addr, "code": codes[0] if codes else NOT_PRESENT}
