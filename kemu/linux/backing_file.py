@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""backing_file"""
+"""Files that stand for a file below them (include/linux/backing-file.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/delayed_call.h, as far as ported code uses it."""
+"""A function to be called later, once (include/linux/delayed_call.h): how a symlink's text is given back."""
 from __future__ import annotations
 
 from typing import Any

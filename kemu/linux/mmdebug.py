@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/mmdebug.h, as far as ported code uses it."""
+"""BUGs about a folio (include/linux/mmdebug.h)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/module.h, as far as ported code uses it."""
+"""References to modules (include/linux/module.h): nothing is a module here."""
 from __future__ import annotations
 
 from kemu.linux.fs.filesystems import g as filesystems_g

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/page_ref.h, as far as ported code uses it."""
+"""Reference counts of folios (include/linux/page_ref.h)."""
 from __future__ import annotations
 
 from kemu.linux.include.mm import folio_put

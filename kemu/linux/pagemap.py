@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The page cache (include/linux/pagemap.h): everything that a file system or its caller uses of it.
 
-The code is where Linux has it: mapping (struct address_space), folio_wait (the lock), filemap and filemap_read (mm/filemap.c), readahead
-(mm/readahead.c), truncate (mm/truncate.c).
+The bodies are where Linux has them: mm/filemap.py, mm/readahead.py, mm/truncate.py; what the header has itself is here and in include/pagemap.py.
 """
 from __future__ import annotations
 

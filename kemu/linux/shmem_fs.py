@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/shmem_fs.h, as far as ported code uses it."""
+"""tmpfs (include/linux/shmem_fs.h)."""
 from __future__ import annotations
 
 from kemu.linux.include.fs.types import Inode

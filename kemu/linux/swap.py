@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/swap.h, as far as ported code uses it."""
+"""Marking folios that were used (include/linux/swap.h)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Building and ending bios (include/linux/bio.h, block/bio.c)."""
+"""Building, chaining, splitting and ending bios (block/bio.c)."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""block/blk-core.c, as far as ported code uses it."""
+"""Submitting bios: checks, remapping of partitions, plugs, and the error numbers of the block layer (block/blk-core.c)."""
 from __future__ import annotations
 
 from kemu.linux.blk_types import (

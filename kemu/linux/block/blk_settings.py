@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""block/blk-settings.c, as far as ported code uses it."""
+"""Limits of a request queue (block/blk-settings.c)."""
 from __future__ import annotations
 
 from kemu.linux.block.genhd import BLK_DEF_MAX_SECTORS_CAP

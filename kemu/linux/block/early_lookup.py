@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Block devices by name before there is a /dev (include/linux/blkdev.h, block/early-lookup.c)."""
+"""Block devices by name before there is a /dev (block/early-lookup.c)."""
 from __future__ import annotations
 
 import re

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files, inodes, superblocks (include/linux/fs.h): everything that the header declares, whichever file of vfs/ has it."""
+"""Files, inodes, superblocks (include/linux/fs.h): everything that the header declares, whichever file of fs/ has it."""
 from __future__ import annotations
 
 from kemu.linux.fcntl import SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET  # noqa: F401

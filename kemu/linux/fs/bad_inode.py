@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/bad_inode.c, as far as ported code uses it."""
+"""Inodes whose reading failed: every operation gives -EIO (fs/bad_inode.c)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Buffer heads, as far as the block devices' own page cache reads through them (include/linux/buffer_head.h, fs/buffer.c)."""
+"""Buffer heads, as far as the block devices' own page cache reads through them (fs/buffer.c)."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/d_path.c, as far as ported code uses it."""
+"""Paths as text (fs/d_path.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.dcache import Dentry, d_unlinked

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/dax.c, as far as ported code uses it."""
+"""Reading files straight from a device's memory, by extents (fs/dax.c): read() only, no mmap."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Open files: allocation and the last reference (fs/file_table.c). Ports import it from kemu.linux.file and kemu.linux.fs."""
+"""Open files: allocation and the last reference (fs/file_table.c)."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""File types on disk and in getdents (include/linux/fs_dirent.h)."""
+"""From modes to file types and back (fs/fs_dirent.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.fs_dirent import DT_UNKNOWN, FT_MAX, FT_UNKNOWN, S_DT_SHIFT, _dtype_by_ftype, _ftype_by_dtype

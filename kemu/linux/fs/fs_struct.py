@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A task's root and working directory (include/linux/fs_struct.h, fs/fs_struct.c)."""
+"""A task's root and working directory (fs/fs_struct.c)."""
 from __future__ import annotations
 
 from kemu.linux.fs.namei import path_get, path_put

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/fs-writeback.c, as far as ported code uses it."""
+"""Inodes that were changed, and writing them back (fs/fs-writeback.c): nothing is written later here."""
 from __future__ import annotations
 
 from kemu.linux.include.fs.types import Inode

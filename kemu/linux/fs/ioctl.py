@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reporting extents to user space (include/linux/fiemap.h, fs/ioctl.c)."""
+"""Reporting extents to user space (fs/ioctl.c)."""
 from __future__ import annotations
 
 from typing import Any

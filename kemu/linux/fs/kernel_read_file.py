@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Firmware from the file system (include/linux/firmware.h): what drivers/base/firmware_loader/main.c does first, and fs/kernel_read_file.c."""
+"""A whole file into kernel memory (fs/kernel_read_file.c)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/mount.h, as far as ported code uses it."""
+"""struct mount, and what its neighbours in fs/ ask it (fs/mount.h)."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading folios of block-mapped files in large bios (include/linux/mpage.h, fs/mpage.c)."""
+"""Reading folios of block-mapped files in large bios (fs/mpage.c)."""
 from __future__ import annotations
 
 from kemu.linux.blk_types import REQ_OP_READ, REQ_RAHEAD, Bio, BlockDevice
@@ -8,9 +8,8 @@ from kemu.linux.block.blk_core import submit_bio
 from kemu.linux.fs.buffer import block_read_full_folio
 from kemu.linux.highmem import folio_zero_segment
 from kemu.linux.include.bio import bio_alloc, bio_for_each_folio_all, bio_max_segs
-from kemu.linux.include.buffer_head import BufferHead, GetBlock, folio_buffers
+from kemu.linux.include.buffer_head import BH_Boundary, BH_Mapped, BH_Uptodate, BufferHead, GetBlock, folio_buffers
 from kemu.linux.include.gfp import __GFP_NORETRY, __GFP_NOWARN, GFP_KERNEL
-from kemu.linux.include.mpage import _Boundary, _Mapped, _Uptodate
 from kemu.linux.include.pagemap import ReadaheadControl, readahead_folio
 from kemu.linux.mm.filemap import folio_end_read, folio_unlock
 from kemu.linux.port.honesty import dup
@@ -18,6 +17,8 @@ from kemu.machine.current import arch
 from kemu.machine.pages import Page, PG_locked, PG_uptodate
 
 C = "fs/mpage.c"
+
+_Mapped, _Uptodate, _Boundary = 1 << BH_Mapped, 1 << BH_Uptodate, 1 << BH_Boundary
 
 
 @dup(C)

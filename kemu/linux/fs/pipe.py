@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pipes, as far as splicing uses them (fs/pipe.c)."""
+"""Pipes and FIFOs: opening and closing (fs/pipe.c). There are no buffers: nothing can be read or written."""
 from __future__ import annotations
 
 from kemu.linux.errno import EINVAL, ENXIO

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/pnode.c, as far as ported code uses it."""
+"""How mounts and umounts propagate: peers, masters and slaves (fs/pnode.c)."""
 from __future__ import annotations
 
 from typing import Any

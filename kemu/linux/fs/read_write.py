@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading, writing, seeking (fs/read_write.c). Ports import it from kemu.linux.fs.
+"""Reading, writing, seeking (fs/read_write.c).
 
 A position that C passes by pointer is a Ref. User memory is a Python buffer, kernel memory an address.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Directory entries to who reads them (fs/readdir.c). Ports import it from kemu.linux.fs."""
+"""Directory entries to who reads them (fs/readdir.c)."""
 from __future__ import annotations
 
 from typing import Any

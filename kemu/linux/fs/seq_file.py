@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/seq_file.c, as far as ported code uses it."""
+"""Text for /proc (fs/seq_file.c)."""
 from __future__ import annotations
 
 from typing import Any

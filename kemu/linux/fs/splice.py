@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/splice.c, as far as ported code uses it."""
+"""From one file into another without a buffer of the user's (fs/splice.c)."""
 from __future__ import annotations
 
 from kemu.linux.errno import ENOMEM

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/sync.c, as far as ported code uses it."""
+"""Writing a file system back (fs/sync.c)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

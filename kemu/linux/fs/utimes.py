@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/utimes.c, as far as ported code uses it."""
+"""Setting times (fs/utimes.c)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/async.h: its types, constants and inline functions."""
+"""Domains of asynchronous calls (include/linux/async.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/backing_dev.h: its types, constants and inline functions."""
+"""struct backing_dev_info (include/linux/backing-dev.h, backing-dev-defs.h)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom, dup, stub

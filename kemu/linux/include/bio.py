@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/bio.h: its types, constants and inline functions."""
+"""Going through a bio, its flags and its sets (include/linux/bio.h)."""
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/blkdev.h: its types, constants and inline functions."""
+"""Disks, request queues, limits, and what is asked of a block_device (include/linux/blkdev.h)."""
 from __future__ import annotations
 
 from typing import Any

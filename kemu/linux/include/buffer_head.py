@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/buffer_head.h: its types, constants and inline functions."""
+"""struct buffer_head, its bits and its lock (include/linux/buffer_head.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable

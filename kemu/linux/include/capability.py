@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/capability.h: its types, constants and inline functions."""
+"""File capabilities as an attribute has them (include/uapi/linux/capability.h)."""
 from __future__ import annotations
 
 XATTR_CAPS_SZ_2, XATTR_CAPS_SZ_3 = 20, 24

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/completion.h: its types, constants and inline functions."""
+"""struct completion (include/linux/completion.h)."""
 from __future__ import annotations
 
 from typing import Any

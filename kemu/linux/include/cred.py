@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/cred.h: its types, constants and inline functions."""
+"""struct cred, the current one, and whether it is capable (include/linux/cred.h, include/linux/capability.h)."""
 from __future__ import annotations
 
 from collections.abc import Iterator

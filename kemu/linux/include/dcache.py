@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/dcache.h: its types, constants and inline functions.
+"""struct dentry, its flags, and what is asked of one (include/linux/dcache.h).
 
 d_lock, rename_lock and the hash locks of the C have no counterpart: what they guard has no scheduling point here. A dentry's hashed children are
 in its parent's ``d_subdirs``, by name; ``d_children`` has all of them, the ones being looked up included.

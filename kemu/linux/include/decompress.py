@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/decompress.h: its types, constants and inline functions."""
+"""Memory of decompressors (include/linux/decompress/mm.h): malloc() of early boot, and views over it."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/fiemap.h: its types, constants and inline functions."""
+"""Extents that are reported to user space: structures and flags (include/linux/fiemap.h, include/uapi/linux/fiemap.h)."""
 from __future__ import annotations
 
 from typing import NamedTuple

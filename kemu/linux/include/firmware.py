@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/firmware.h: its types, constants and inline functions."""
+"""Where firmware is looked for (drivers/base/firmware_loader/main.c)."""
 from __future__ import annotations
 
 UTS_RELEASE = "7.2.0"

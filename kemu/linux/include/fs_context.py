@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/fs_context.h: its types, constants and inline functions."""
+"""struct fs_context, its operations and its log (include/linux/fs_context.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable

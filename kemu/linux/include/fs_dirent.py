@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/fs_dirent.h: its types, constants and inline functions."""
+"""File types on disk and in getdents: numbers (include/linux/fs_dirent.h, include/linux/fs_types.h)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import dup

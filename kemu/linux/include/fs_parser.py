@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/fs_parser.h: its types, constants and inline functions."""
+"""Tables of mount options: struct fs_parameter_spec and the fsparam_*() macros (include/linux/fs_parser.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/fs_struct.h: its types, constants and inline functions."""
+"""struct fs_struct (include/linux/fs_struct.h)."""
 from __future__ import annotations
 
 from kemu.linux.include.path import Path

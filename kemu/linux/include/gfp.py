@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/gfp.h: its types, constants and inline functions."""
+"""GFP flags, and pages by them (include/linux/gfp.h, include/linux/gfp_types.h)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom, dup

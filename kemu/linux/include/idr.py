@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/idr.h: its types, constants and inline functions."""
+"""struct idr (include/linux/idr.h)."""
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/init.h: its types, constants and inline functions.
+"""__setup handlers, initcalls and the state of the boot (include/linux/init.h).
 
 Handlers and initcalls are declared when a ported file is loaded, as the linker collects them; the order in which initcalls run comes from the
 table of a real build (kemu.machine.initcalls).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/init_syscalls.h: its types, constants and inline functions."""
+"""What the path calls of early boot share (include/linux/init_syscalls.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/iomap.h: its types, constants and inline functions."""
+"""struct iomap, its iterator and its tables of operations (include/linux/iomap.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/kmod.h: its types, constants and inline functions."""
+"""request_module() (include/linux/kmod.h)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/kobject.h: its types, constants and inline functions."""
+"""struct kobject (include/linux/kobject.h): names and references, no files."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/lockref.h: its types, constants and inline functions."""
+"""struct lockref (include/linux/lockref.h)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import dup

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/memblock.h: its types, constants and inline functions."""
+"""Addresses of early memory, physical and virtual (include/linux/memblock.h)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import dup

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/mm.h: its types, constants and inline functions."""
+"""struct folio and struct page: sizes, addresses, references, contents (include/linux/mm.h, include/linux/highmem.h)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/moduleparam.h: its types, constants and inline functions."""
+"""struct kernel_param (include/linux/moduleparam.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from kemu.linux.lib.kstrtox import kstrtoint, kstrtoll, kstrtouint, kstrtoull
 from kemu.linux.port.honesty import names
 
-_SPACE = " \t\n\v\f\r\xa0\udca0"
 parse_unknown_fn = Callable[[str, str, str, Any], int]
 
 
@@ -25,10 +23,6 @@ class kernel_param:
 
 
 params: list[kernel_param] = []         # __start___param .. __stop___param
-
-_NUMBERS = {"byte": (kstrtouint, 0, 255), "short": (kstrtoint, -32768, 32767), "ushort": (kstrtouint, 0, 65535), "int": (kstrtoint, -1 << 31, (1 << 31) - 1),
-            "uint": (kstrtouint, 0, (1 << 32) - 1), "hexint": (kstrtouint, 0, (1 << 32) - 1), "long": (kstrtoll, -1 << 63, (1 << 63) - 1),
-            "ulong": (kstrtoull, 0, (1 << 64) - 1), "ullong": (kstrtoull, 0, (1 << 64) - 1)}
 
 
 names("custom", "include/linux/moduleparam.h", "kernel_param", how="the setter is a function of the value")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/mount.h: its types, constants and inline functions."""
+"""struct vfsmount and mount flags (include/linux/mount.h, include/uapi/linux/mount.h)."""
 from __future__ import annotations
 
 from kemu.linux.include.dcache import Dentry

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/mutex.h: its types, constants and inline functions."""
+"""struct mutex (include/linux/mutex.h): taking one; giving it back is in kernel/locking/mutex.py."""
 from __future__ import annotations
 
 from typing import Any

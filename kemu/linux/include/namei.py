@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/namei.h: its types, constants and inline functions."""
+"""LOOKUP_* flags, and ends of what namei.c starts (include/linux/namei.h)."""
 from __future__ import annotations
 
 from typing import Any

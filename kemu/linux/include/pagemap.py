@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/pagemap.h: its types, constants and inline functions.
-
-The code is where Linux has it: mapping (struct address_space), folio_wait (the lock), filemap and filemap_read (mm/filemap.c), readahead
-(mm/readahead.c), truncate (mm/truncate.c).
-"""
+"""The page cache's flags, locks and arithmetic: what of include/linux/pagemap.h the bodies in mm/ and fs/ need."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/path.h: its types, constants and inline functions."""
+"""struct path (include/linux/path.h)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/posix_acl.h: its types, constants and inline functions."""
+"""struct posix_acl and its entries (include/linux/posix_acl.h, posix_acl_xattr.h)."""
 from __future__ import annotations
 
 from typing import Any

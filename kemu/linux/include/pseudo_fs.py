@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/pseudo_fs.h: its types, constants and inline functions."""
+"""struct pseudo_fs_context (include/linux/pseudo_fs.h)."""
 from __future__ import annotations
 
 from typing import Any

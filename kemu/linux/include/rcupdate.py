@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/rcupdate.h: its types, constants and inline functions."""
+"""RCU (include/linux/rcupdate.h): callbacks run when every task has passed a quiescent point, here: at the machine's idle points."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/rwsem.h: its types, constants and inline functions."""
+"""struct rw_semaphore (include/linux/rwsem.h): taking and giving back are in kernel/locking/rwsem.py."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/sched.h: its types, constants and inline functions."""
+"""The current task: preemption, signals, memory flags (include/linux/sched.h, include/linux/sched/mm.h, include/linux/preempt.h)."""
 from __future__ import annotations
 
 from kemu.linux.include.fs_struct import FsStruct

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/seq_file.h: its types, constants and inline functions."""
+"""struct seq_file (include/linux/seq_file.h)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/shrinker.h: its types, constants and inline functions."""
+"""struct shrinker (include/linux/shrinker.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable

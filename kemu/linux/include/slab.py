@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/slab.h: its types, constants and inline functions.
+"""kmalloc and its kin (include/linux/slab.h); giving back is in mm/slub.py.
 
 Byte buffers live in emulated memory and are addresses; structures that ported code uses by field are Python objects made by the ``_obj``
 calls and by caches, which take the class where C takes a size.

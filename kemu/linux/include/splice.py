@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/splice.h: its types, constants and inline functions."""
+"""Pipes as splicing sees them (include/linux/splice.h, include/linux/pipe_fs_i.h)."""
 from __future__ import annotations
 
 from kemu.linux.include.mm import put_page

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/string.h: its types, constants and inline functions."""
+"""Memory by address (include/linux/string.h), and strings in it. Addresses are ints; every access is checked."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/sysfs.h: its types, constants and inline functions."""
+"""struct bin_attribute (include/linux/sysfs.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/uio.h: its types, constants and inline functions."""
+"""struct iov_iter (include/linux/uio.h)."""
 from __future__ import annotations
 
 from typing import Any

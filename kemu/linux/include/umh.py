@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/umh.h: its types, constants and inline functions."""
+"""struct subprocess_info (include/linux/umh.h)."""
 from __future__ import annotations
 
 from collections.abc import Callable

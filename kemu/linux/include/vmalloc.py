@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/vmalloc.h: its types, constants and inline functions."""
+"""Memory that is contiguous by virtual address (include/linux/vmalloc.h)."""
 from __future__ import annotations
 
 from kemu.linux.include.gfp import __GFP_ZERO, GFP_KERNEL, might_alloc

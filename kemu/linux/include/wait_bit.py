@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/wait_bit.h: its types, constants and inline functions."""
+"""Waiting on a bit of a flag word (include/linux/wait_bit.h)."""
 from __future__ import annotations
 
 from kemu.linux.bitops import Bits

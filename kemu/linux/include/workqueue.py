@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/workqueue.h: its types, constants and inline functions."""
+"""Work items, delayed ones, and queueing them (include/linux/workqueue.h)."""
 from __future__ import annotations
 
 from collections import deque

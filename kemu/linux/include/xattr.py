@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""include/linux/xattr.h: its types, constants and inline functions."""
+"""struct xattr_handler, and names of attributes (include/linux/xattr.h, include/uapi/linux/xattr.h)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""init/main.c, as far as ported code uses it."""
+"""Whether the kernel has a parameter of some name (init/main.c). The port of the file is initramfs/main.py."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/capability.c, as far as ported code uses it."""
+"""Capabilities with regard to an inode (kernel/capability.c)."""
 from __future__ import annotations
 
 from typing import Any

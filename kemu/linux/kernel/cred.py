@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/cred.c, as far as ported code uses it."""
+"""New credentials (kernel/cred.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.cred import Cred, current_cred

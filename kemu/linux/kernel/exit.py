@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/exit.c, as far as ported code uses it."""
+"""Waiting for a task that ends (kernel/exit.c)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/fork.c, as far as ported code uses it."""
+"""New tasks (kernel/fork.c): the scheduler makes them."""
 from __future__ import annotations
 
 from collections.abc import Callable

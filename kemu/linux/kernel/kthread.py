@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/kthread.c, as far as ported code uses it."""
+"""kthreadd (kernel/kthread.c)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/panic.c, as far as ported code uses it."""
+"""panic() (kernel/panic.c)."""
 from __future__ import annotations
 
 from typing import Any, NoReturn

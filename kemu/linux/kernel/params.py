@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/params.c, as far as ported code uses it."""
+"""The command line: ``param=value`` words and who takes them (kernel/params.c)."""
 from __future__ import annotations
 
 from typing import Any
 
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EINVAL, ENOENT, ENOSPC, ERANGE
-from kemu.linux.include.moduleparam import _NUMBERS, _SPACE, kernel_param, params, parse_unknown_fn
-from kemu.linux.lib.cmdline import next_arg
-from kemu.linux.lib.kstrtox import kstrtobool
+from kemu.linux.include.moduleparam import kernel_param, params, parse_unknown_fn
+from kemu.linux.lib.cmdline import _SPACE, next_arg
+from kemu.linux.lib.kstrtox import kstrtobool, kstrtoint, kstrtoll, kstrtouint, kstrtoull
 from kemu.linux.port.honesty import custom, dup, port_of
 from kemu.linux.printk import pr_err
 from kemu.linux.types import FieldPtr, Ref
@@ -16,6 +16,10 @@ from kemu.machine import parameters
 from kemu.machine.current import this
 
 C = "kernel/params.c"
+
+_NUMBERS = {"byte": (kstrtouint, 0, 255), "short": (kstrtoint, -32768, 32767), "ushort": (kstrtouint, 0, 65535), "int": (kstrtoint, -1 << 31, (1 << 31) - 1),
+            "uint": (kstrtouint, 0, (1 << 32) - 1), "hexint": (kstrtouint, 0, (1 << 32) - 1), "long": (kstrtoll, -1 << 63, (1 << 63) - 1),
+            "ulong": (kstrtoull, 0, (1 << 64) - 1), "ullong": (kstrtoull, 0, (1 << 64) - 1)}
 
 
 @dup(C, "param_set_bool")

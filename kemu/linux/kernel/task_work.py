@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Work that a task does for itself before it returns to user space (include/linux/task_work.h, kernel/task_work.c)."""
+"""Work that a task does for itself before it returns to user space (kernel/task_work.c)."""
 from __future__ import annotations
 
 from collections.abc import Callable

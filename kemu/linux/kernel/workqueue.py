@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/workqueue.c, as far as ported code uses it."""
+"""Waiting for work items, and the end of a queue (kernel/workqueue.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.workqueue import Workqueue, _system_wq, delayed_work, flush_workqueue, queue_work, work_struct

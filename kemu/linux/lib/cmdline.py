@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""lib/cmdline.c, as far as ported code uses it."""
+"""Numbers, sizes and words of the command line (lib/cmdline.c)."""
 from __future__ import annotations
 
-from kemu.linux.include.moduleparam import _SPACE
 from kemu.linux.lib.vsprintf import simple_strtoull
 from kemu.linux.port.honesty import custom, dup
 from kemu.linux.types import ULLONG_MAX, Ref, s32
 from kemu.machine.current import NULL
 
 C = "lib/cmdline.c"
+
+_SPACE = " \t\n\v\f\r\xa0\udca0"
 
 
 @custom(C, "get_option", "the string is not moved on")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""lib/decompress_inflate.c, as far as ported code uses it."""
+"""gzip (lib/decompress_inflate.c over lib/zlib_inflate)."""
 from __future__ import annotations
 
 from kemu.linux.include.decompress import free, malloc, view

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""lib/decompress_unlzma.c, as far as ported code uses it.
+""".lzma files (lib/decompress_unlzma.c).
 
 One decoder serves both of Linux's: lib/decompress_unlzma.c (one range coder over the whole file, a dictionary that is flushed when it is
 full) and lib/xz/xz_dec_lzma2.c (chunks, limits on input and output).

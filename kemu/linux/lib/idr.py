@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ID allocation (include/linux/idr.h)."""
+"""ID allocation (lib/idr.c)."""
 from __future__ import annotations
 
 from collections.abc import Callable

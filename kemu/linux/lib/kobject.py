@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel objects in sysfs (include/linux/kobject.h): names and references, no files."""
+"""Kernel objects (lib/kobject.c): names and references, no files."""
 from __future__ import annotations
 
 from typing import Any

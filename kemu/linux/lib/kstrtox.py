@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Numbers from strings (include/linux/kstrtox.h, lib/kstrtox.c)."""
+"""Numbers from strings (lib/kstrtox.c)."""
 from __future__ import annotations
 
 from kemu.linux.errno import EINVAL, ERANGE
-from kemu.linux.include.kstrtox import _DIGITS
 from kemu.linux.port.honesty import dup
 from kemu.linux.types import Ref
 
 C = "lib/kstrtox.c"
+
+_DIGITS = {c: i for i, c in enumerate("0123456789abcdef")} | {c: i + 10 for i, c in enumerate("ABCDEF")}
 
 
 def _kstrtoull(s: str, base: int) -> int | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A lock and a count in one (include/linux/lockref.h, lib/lockref.c)."""
+"""A lock and a count in one (lib/lockref.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.lockref import lockref

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""lib/radix-tree.c, as far as ported code uses it."""
+"""The end of an idr (lib/radix-tree.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.idr import idr

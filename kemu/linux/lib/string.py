@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""lib/string.c, as far as ported code uses it."""
+"""Memory and strings by address (lib/string.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.string import _readable, _used

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""lib/vsprintf.c, as far as ported code uses it."""
+"""Numbers from text, and names of block devices as text (lib/vsprintf.c)."""
 from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.include.string_helpers import _DIGITS
 from kemu.linux.port.honesty import custom
 from kemu.linux.types import ULLONG_MAX
 
 C = "lib/vsprintf.c"
+
+_DIGITS = "0123456789abcdef"
 
 
 @custom(C, "simple_strtoull", "gives the rest of the string instead of a pointer")

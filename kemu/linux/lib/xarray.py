@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""lib/xarray.c, as far as ported code uses it."""
+"""The XArray: loading, storing, erasing (lib/xarray.c)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""XXH32 (include/linux/xxhash.h, lib/xxhash.c)."""
+"""XXH32 (lib/xxhash.c)."""
 from __future__ import annotations
 
-from kemu.linux.include.xxhash import _M, _P1, _P2, _P3, _P4, _P5
 from kemu.linux.port.honesty import custom, dup
 from kemu.machine.current import this
 
 C = "lib/xxhash.c"
+
+_P1, _P2, _P3, _P4, _P5 = 2654435761, 2246822519, 3266489917, 668265263, 374761393
+_M = 0xFFFF_FFFF
 
 
 def _rotl(x: int, r: int) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Backing device infos (include/linux/backing-dev.h, mm/backing-dev.c): how much to read ahead."""
+"""Backing device infos (mm/backing-dev.c): how much to read ahead."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/folio-compat.c, as far as ported code uses it."""
+"""Page cache calls by struct page (mm/folio-compat.c)."""
 from __future__ import annotations
 
 from kemu.linux.err import IS_ERR

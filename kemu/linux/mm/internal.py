@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/internal.h, as far as ported code uses it."""
+"""What the files of mm/ share (mm/internal.h)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import dup

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Memory before the page allocator, and giving it back later (include/linux/memblock.h, mm/memblock.c)."""
+"""Memory before the page allocator, and giving it back later (mm/memblock.c)."""
 from __future__ import annotations
 
 from kemu.linux.bug import WARN

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/page_alloc.c, as far as ported code uses it."""
+"""Giving pages back (mm/page_alloc.c)."""
 from __future__ import annotations
 
 from kemu.linux.mm.swap import put_page_last

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/page-writeback.c, as far as ported code uses it."""
+"""Dirty folios of file systems that write nothing back (mm/page-writeback.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.fs.types import AddressSpace

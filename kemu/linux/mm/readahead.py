@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read-ahead (mm/readahead.c, include/linux/pagemap.h). Ports import it from kemu.linux.pagemap."""
+"""Read-ahead: how much, and into which folios (mm/readahead.c)."""
 from __future__ import annotations
 
 from kemu.linux.block.blk_core import blk_finish_plug, blk_start_plug

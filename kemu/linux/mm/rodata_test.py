@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/rodata_test.c, as far as ported code uses it."""
+"""Which string literals were changed (mm/rodata_test.c asks the same of one)."""
 from __future__ import annotations
 
 from kemu.linux.include.rodata import PLAIN, Change, Rodata

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Shrinkers (include/linux/shrinker.h): memory pressure is something an experiment makes by calling shrink_slab()."""
+"""Shrinkers (mm/shrinker.c): memory pressure is something an experiment makes by calling shrink_slab()."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/slab_common.c, as far as ported code uses it."""
+"""The end of a slab cache, and of secrets (mm/slab_common.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.slab import KmemCache

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/swap.c, as far as ported code uses it."""
+"""The last reference to a folio (mm/swap.c)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Taking folios out of the page cache (mm/truncate.c). Ports import it from kemu.linux.pagemap or kemu.linux.mm's users."""
+"""Taking folios out of the page cache (mm/truncate.c)."""
 from __future__ import annotations
 
 from typing import Any

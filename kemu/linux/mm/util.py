@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/util.c, as far as ported code uses it."""
+"""Copies of strings, and the mapping of a folio (mm/util.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.fs.types import AddressSpace

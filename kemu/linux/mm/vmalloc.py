@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The vmalloc area (include/linux/vmalloc.h)."""
+"""The vmalloc area: mapping pages, giving back (mm/vmalloc.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.mm import _page_of

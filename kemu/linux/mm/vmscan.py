@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/vmscan.c, as far as ported code uses it."""
+"""Taking a folio from its mapping if nobody else has it (mm/vmscan.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.fs.types import AddressSpace

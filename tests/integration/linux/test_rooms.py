@@ -144,3 +144,13 @@ def test_long_files_follow_one_c_file() -> None:
         if n > 600 and len(tags.get(module, ())) != 1:
             bad.append(f"{path.relative_to(TOP)}: {n} lines")
     assert not bad, "\n".join(bad)
+
+
+def test_a_file_of_a_room_says_which_file_of_linux_it_is() -> None:
+    bad = []
+    for module, path in modules().items():
+        if room(module) in ROOMS and path.name != "__init__.py" and not path.name.startswith("_cdefs"):
+            said = re.findall(rf"\b(?:{'|'.join(ROOMS)})/[\w/.-]+\.[ch]\b", ast.get_docstring(ast.parse(path.read_text())) or "")
+            if module not in map(place, said):
+                bad.append(f"{module}: {said}")
+    assert not bad, "\n".join(bad)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""block/partitions/core.c, as far as ported code uses it."""
+"""Reading a disk's partitions again (block/partitions/core.c)."""
 from __future__ import annotations
 
 from kemu.linux.block.genhd import set_capacity

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""drivers/base/dd.c, as far as ported code uses it."""
+"""Waiting for drivers to probe their devices (drivers/base/dd.c)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import stub

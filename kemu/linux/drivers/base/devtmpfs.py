@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's own /dev (drivers/base/devtmpfs.c) and driver_init() (drivers/base/init.c) as far as a boot sees them."""
+"""The kernel's own /dev (drivers/base/devtmpfs.c): a node for each disk that comes, none for one that goes."""
 from __future__ import annotations
 
 from typing import Any

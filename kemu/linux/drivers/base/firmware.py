@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""drivers/base/firmware.c, as far as ported code uses it."""
+"""/sys/firmware (drivers/base/firmware.c)."""
 from __future__ import annotations
 
 from kemu.linux.fs.sysfs.file import g as file_g

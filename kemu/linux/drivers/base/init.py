@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""drivers/base/init.c, as far as ported code uses it."""
+"""The first things of the driver model (drivers/base/init.c)."""
 from __future__ import annotations
 
 from kemu.linux.drivers.base.devtmpfs import devtmpfs_init

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Initcalls of the small file systems that the emulated kernel has built in."""
+"""/dev/null and its like (drivers/char/mem.c)."""
 from __future__ import annotations
 
 from typing import Any

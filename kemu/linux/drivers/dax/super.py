@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading files straight from a device's memory (include/linux/dax.h, drivers/dax/super.c, fs/dax.c): read() only, no mmap."""
+"""Devices whose memory is read directly (drivers/dax/super.c): read() only, no mmap."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""drivers.tty.tty_io"""
+"""The console as a file (drivers/tty/tty_io.c): what a program writes there is a line of the log."""
 from __future__ import annotations
 
 from typing import Any

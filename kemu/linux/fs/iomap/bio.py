@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading by extents with bios (fs/iomap/bio.c). Ports import it from kemu.linux.iomap."""
+"""Reading by extents with bios (fs/iomap/bio.c)."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading into the page cache by extents (fs/iomap/buffered-io.c). Ports import it from kemu.linux.iomap."""
+"""Reading into the page cache by extents (fs/iomap/buffered-io.c)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Direct I/O by extents (fs/iomap/direct-io.c): reads. Ports import it from kemu.linux.iomap."""
+"""Direct I/O by extents (fs/iomap/direct-io.c): reads."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/iomap/fiemap.c, as far as ported code uses it."""
+"""FIEMAP and bmap by extents (fs/iomap/fiemap.c)."""
 from __future__ import annotations
 
 from typing import Any

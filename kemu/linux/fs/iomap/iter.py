@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/iomap/iter.c, as far as ported code uses it."""
+"""Going through a file extent by extent (fs/iomap/iter.c)."""
 from __future__ import annotations
 
 from kemu.linux.bug import WARN_ON_ONCE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""SEEK_HOLE, SEEK_DATA, FIEMAP and bmap by extents (fs/iomap/seek.c, fs/iomap/fiemap.c). Ports import it from kemu.linux.iomap."""
+"""SEEK_HOLE and SEEK_DATA by extents (fs/iomap/seek.c)."""
 from __future__ import annotations
 
 from typing import Any

@@ -12,9 +12,16 @@ from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY, O_TRUNC, O_WRONLY, SEEK_DATA
 from kemu.linux.fs.dcache import dget_parent, dput
 from kemu.linux.fs.file_table import fput
 from kemu.linux.fs.namei import end_renaming, link_text, start_renaming_dentry, vfs_get_link
-from kemu.linux.fs.overlayfs.how import AS_A_BOOT
 from kemu.linux.fs.overlayfs.overlayfs import ovl_do_link, ovl_do_notify_change, ovl_do_rename_rd, ovl_do_tmpfile
-from kemu.linux.fs.overlayfs.ovl_entry import OVL_FS, OVL_WHITEOUTS, ovl_cattr, ovl_fs, ovl_upper_mnt, ovl_upper_mnt_idmap
+from kemu.linux.fs.overlayfs.ovl_entry import (
+    AS_A_BOOT,
+    OVL_FS,
+    OVL_WHITEOUTS,
+    ovl_cattr,
+    ovl_fs,
+    ovl_upper_mnt,
+    ovl_upper_mnt_idmap,
+)
 from kemu.linux.fs.overlayfs.util import (
     ovl_already_copied_up,
     ovl_copy_up_end,

@@ -13,7 +13,6 @@ from kemu.linux.fs.dcache import d_instantiate, dput
 from kemu.linux.fs.inode import clear_nlink, drop_nlink, ihold, inc_nlink, inode_init_owner, iput
 from kemu.linux.fs.namei import end_renaming, start_removing_dentry, start_renaming, start_renaming_two_dentries
 from kemu.linux.fs.overlayfs.copy_up import ovl_copy_up, ovl_copy_xattr, ovl_set_attr
-from kemu.linux.fs.overlayfs.how import AS_A_BOOT
 from kemu.linux.fs.overlayfs.inode import (
     ovl_get_acl,
     ovl_get_inode,
@@ -39,6 +38,7 @@ from kemu.linux.fs.overlayfs.overlayfs import (
     ovl_do_whiteout,
 )
 from kemu.linux.fs.overlayfs.ovl_entry import (
+    AS_A_BOOT,
     OVL_FS,
     OVL_UPPERDATA,
     OVL_WHITEOUTS,

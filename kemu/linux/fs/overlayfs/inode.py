@@ -21,9 +21,9 @@ from kemu.linux.fs.inode import (
 from kemu.linux.fs.namei import generic_permission, inode_permission, vfs_get_link
 from kemu.linux.fs.overlayfs.copy_up import ovl_copy_up, ovl_copy_up_with_data
 from kemu.linux.fs.overlayfs.file import ovl_file_operations
-from kemu.linux.fs.overlayfs.how import AS_A_BOOT
 from kemu.linux.fs.overlayfs.overlayfs import ovl_copyflags
 from kemu.linux.fs.overlayfs.ovl_entry import (
+    AS_A_BOOT,
     OVL_CONST_INO,
     OVL_FS,
     OVL_I,

@@ -9,9 +9,9 @@ from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, EREMOTE
 from kemu.linux.fs.dcache import __d_drop, d_splice_alias, dput
 from kemu.linux.fs.namei import lookup_one_positive_unlocked, lookup_one_unlocked
-from kemu.linux.fs.overlayfs.how import AS_A_BOOT
 from kemu.linux.fs.overlayfs.inode import ovl_get_inode, ovl_lookup_trap_inode
 from kemu.linux.fs.overlayfs.ovl_entry import (
+    AS_A_BOOT,
     OVL_FS,
     OVL_UPPERDATA,
     ovl_entry,

@@ -13,6 +13,9 @@ from kemu.machine.current import NULL
 
 C = "fs/overlayfs/ovl_entry.h"
 
+# what this overlayfs leaves out
+AS_A_BOOT = "overlayfs as a boot uses it: no index, metacopy, origin, case folding or file attributes, and the layers' answers are not doubted"
+
 OVL_MAX_STACK = 500
 
 # enum ovl_path_type

@@ -8,8 +8,8 @@ from kemu.linux.fs.fs_context import vfs_parse_monolithic_sep
 from kemu.linux.fs.inode import iput
 from kemu.linux.fs.namei import kern_path, path_put
 from kemu.linux.fs.namespace import __mnt_is_readonly, kern_unmount
-from kemu.linux.fs.overlayfs.how import AS_A_BOOT
 from kemu.linux.fs.overlayfs.ovl_entry import (
+    AS_A_BOOT,
     OVL_FS,
     OVL_FSYNC_AUTO,
     OVL_FSYNC_STRICT,

@@ -12,9 +12,8 @@ from kemu.linux.fs.dcache import dput
 from kemu.linux.fs.file_table import fput
 from kemu.linux.fs.libfs import generic_read_dir
 from kemu.linux.fs.namei import lookup_one_positive_unlocked, start_removing_dentry
-from kemu.linux.fs.overlayfs.how import AS_A_BOOT
 from kemu.linux.fs.overlayfs.overlayfs import ovl_do_rmdir
-from kemu.linux.fs.overlayfs.ovl_entry import OVL_I, ovl_fs
+from kemu.linux.fs.overlayfs.ovl_entry import AS_A_BOOT, OVL_I, ovl_fs
 from kemu.linux.fs.overlayfs.util import (
     OVL_TYPE_UPPER,
     ovl_dentry_has_xwhiteouts,

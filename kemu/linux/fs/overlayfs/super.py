@@ -13,10 +13,10 @@ from kemu.linux.fs.inode import inode_just_drop, iput
 from kemu.linux.fs.namei import end_renaming, start_renaming_dentry
 from kemu.linux.fs.namespace import __mnt_is_readonly, clone_private_mount, mnt_drop_write, mnt_want_write
 from kemu.linux.fs.overlayfs.dir import ovl_cleanup, ovl_create_real, ovl_create_temp, ovl_tempname
-from kemu.linux.fs.overlayfs.how import AS_A_BOOT
 from kemu.linux.fs.overlayfs.inode import ovl_get_trap_inode, ovl_inode_init, ovl_lookup_trap_inode, ovl_new_inode
 from kemu.linux.fs.overlayfs.overlayfs import ovl_do_mkdir, ovl_do_notify_change, ovl_do_rename_rd, ovl_do_tmpfile
 from kemu.linux.fs.overlayfs.ovl_entry import (
+    AS_A_BOOT,
     OVL_E_CONNECTED,
     OVL_FS,
     OVL_I,

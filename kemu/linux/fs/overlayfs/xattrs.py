@@ -7,9 +7,9 @@ from typing import Any
 from kemu.linux.errno import EOPNOTSUPP
 from kemu.linux.fs.overlayfs.copy_up import ovl_copy_up
 from kemu.linux.fs.overlayfs.dir import ovl_dir_inode_operations
-from kemu.linux.fs.overlayfs.how import AS_A_BOOT
 from kemu.linux.fs.overlayfs.inode import ovl_file_inode_operations, ovl_special_inode_operations, ovl_symlink_inode_operations
 from kemu.linux.fs.overlayfs.ovl_entry import (
+    AS_A_BOOT,
     OVL_FS,
     OVL_XATTR_ESCAPE_PREFIX,
     OVL_XATTR_TRUSTED_PREFIX,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/proc/proc_sysctl.c, as far as ported code uses it."""
+"""Names of kernel parameters that are sysctls (fs/proc/proc_sysctl.c)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import dup, names

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""ramfs: files in the page cache, names in the dcache (include/linux/ramfs.h, fs/ramfs)."""
+"""ramfs: files in the page cache, names in the dcache (fs/ramfs/inode.c, fs/ramfs/file-mmu.c)."""
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files in sysfs (include/linux/sysfs.h): binary attributes below a kobject, without a mounted sysfs."""
+"""Files in sysfs (fs/sysfs/file.c): binary attributes below a kobject, without a mounted sysfs."""
 from __future__ import annotations
 
 from kemu.linux.bug import WARN_ON

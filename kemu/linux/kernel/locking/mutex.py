@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/locking/mutex.c, as far as ported code uses it."""
+"""Giving a mutex back (kernel/locking/mutex.c); taking one is in include/mutex.py."""
 from __future__ import annotations
 
 from kemu.linux.include.mutex import mutex

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reader/writer semaphores (include/linux/rwsem.h)."""
+"""Reader/writer semaphores (kernel/locking/rwsem.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.rwsem import rw_semaphore

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/rcu/tree.c, as far as ported code uses it."""
+"""Waiting for RCU (kernel/rcu/tree.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.rcupdate import _rcu

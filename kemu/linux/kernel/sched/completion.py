@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/sched/completion.c, as far as ported code uses it."""
+"""Waiting for a completion, and completing it (kernel/sched/completion.c)."""
 from __future__ import annotations
 
 from kemu.linux.include.completion import completion

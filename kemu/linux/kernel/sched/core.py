@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/sched/core.c, as far as ported code uses it."""
+"""migrate_disable() (kernel/sched/core.c): with one CPU, nothing."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/sched/idle.c, as far as ported code uses it."""
+"""Where the boot CPU ends (kernel/sched/idle.c)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

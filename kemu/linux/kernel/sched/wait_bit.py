@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/sched/wait_bit.c, as far as ported code uses it."""
+"""Waking who waits on a bit (kernel/sched/wait_bit.c)."""
 from __future__ import annotations
 
 from kemu.linux.bitops import Bits

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/time/sleep_timeout.c, as far as ported code uses it."""
+"""Sleeping for a time (kernel/time/sleep_timeout.c)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kernel/time/timekeeping.c, as far as ported code uses it."""
+"""The clock (kernel/time/timekeeping.c): the machine's."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

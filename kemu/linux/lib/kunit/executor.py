@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The place of KUnit in a boot (include/kunit/test.h)."""
+"""The place of KUnit in a boot (lib/kunit/executor.c)."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""lib.xz.xz_private"""
+"""What the files of lib/xz share (lib/xz/xz_private.h)."""
 from __future__ import annotations
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""gzip (lib/decompress_inflate.c over lib/zlib_inflate).
+"""inflate() for gunzip() (lib/zlib_inflate/inflate.c).
 
 Inflate itself is zlib's, called through its C interface so that what was decoded before an error is had to the byte, as the kernel has it.
 Where no libz can be opened Python's zlib module stands in: then up to eight bits' worth of output before an error may be missing. A code without

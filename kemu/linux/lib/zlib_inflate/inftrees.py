@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Linux's own inflate (lib/zlib_inflate/inflate.c), for blocks whose code has no end of block: libz refuses them, Linux decodes on."""
+"""Linux's own inflate (lib/zlib_inflate/inftrees.c, inflate.c), for blocks whose code has no end of block: libz refuses them, Linux decodes on."""
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""mm/kasan/report.c, as far as ported code uses it."""
+"""A report of a read behind a buffer, without stopping (mm/kasan/report.c)."""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

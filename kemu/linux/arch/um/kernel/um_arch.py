@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/um/kernel/um_arch.c, as far as ported code uses it."""
+"""What the architecture finds out before anything else (arch/um/kernel/um_arch.c): where the initrd lies."""
 from __future__ import annotations
 
 from kemu.linux.include.init import _exports

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""arch/x86/kernel/e820.c, as far as ported code uses it."""
+"""The ``mem=`` parameter (arch/x86/kernel/e820.c)."""
 from __future__ import annotations
 
 from kemu.linux.errno import EINVAL

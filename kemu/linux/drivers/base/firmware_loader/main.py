@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""drivers/base/firmware_loader/main.c, as far as ported code uses it."""
+"""Firmware from the file system (drivers/base/firmware_loader/main.c): its search path, and no fallback to user space."""
 from __future__ import annotations
 
 from kemu.linux.errno import ENAMETOOLONG, ENOENT, ENOMEM
