@@ -100,14 +100,14 @@ class BdevInode(Inode):
         self.bdev: BlockDevice = BlockDevice()
 
 
-def _alloc_inode(sb: SuperBlock) -> Inode | None:
+def bdev_alloc_inode(sb: SuperBlock) -> Inode | None:
     """``bdev_alloc_inode()``"""
     if this.chooser is not None and should_fail("failslab", "bdev_alloc_inode"):
         return None
     return BdevInode()
 
 
-def _free_inode(inode: Inode) -> None:
+def bdev_free_inode(inode: Inode) -> None:
     """``bdev_free_inode()``: after a grace period; a dynamic minor is free only now."""
     assert isinstance(inode, BdevInode)
     dev = inode.bdev.bd_dev
@@ -115,10 +115,10 @@ def _free_inode(inode: Inode) -> None:
         registry().ext_minors.discard(MINOR(dev))
 
 
-bdev_sops = super_operations(alloc_inode=_alloc_inode, free_inode=_free_inode, drop_inode=inode_just_drop)
+bdev_sops = super_operations(alloc_inode=bdev_alloc_inode, free_inode=bdev_free_inode, drop_inode=inode_just_drop)
 
 
-def _init_fs_context(fc: Any) -> int:
+def bd_init_fs_context(fc: Any) -> int:
     """``bd_init_fs_context()``"""
     ctx = init_pseudo(fc, BDEVFS_MAGIC)
     if ctx is None:
@@ -128,7 +128,7 @@ def _init_fs_context(fc: Any) -> int:
     return 0
 
 
-bd_type = FileSystemType(name="bdev", init_fs_context=_init_fs_context, kill_sb=kill_anon_super)
+bd_type = FileSystemType(name="bdev", init_fs_context=bd_init_fs_context, kill_sb=kill_anon_super)
 
 
 @dup(C)
@@ -355,7 +355,7 @@ def bdev_drop(bdev: BlockDevice) -> None:
     iput(bdev.bd_inode)
 
 
-def _may_claim(bdev: BlockDevice, holder: Any, hops: Any) -> bool:
+def bd_may_claim(bdev: BlockDevice, holder: Any, hops: Any) -> bool:
     """``bd_may_claim()``"""
     whole = bdev_whole(bdev)
     if bdev.bd_holder is not None:
@@ -363,8 +363,8 @@ def _may_claim(bdev: BlockDevice, holder: Any, hops: Any) -> bool:
         if bdev.bd_holder is holder:
             return not WARN_ON_ONCE(bdev.bd_holder_ops is not hops)
         return False
-    # if the whole device's holder is _may_claim, a partition is claimed but not the whole device
-    return whole is bdev or whole.bd_holder is None or whole.bd_holder is _may_claim
+    # if the whole device's holder is bd_may_claim, a partition is claimed but not the whole device
+    return whole is bdev or whole.bd_holder is None or whole.bd_holder is bd_may_claim
 
 
 @dup(C)
@@ -376,7 +376,7 @@ def bd_prepare_to_claim(bdev: BlockDevice, holder: Any, hops: Any) -> int:
     reg = registry()
     while True:
         mutex_lock(reg.lock)
-        if not _may_claim(bdev, holder, hops):
+        if not bd_may_claim(bdev, holder, hops):
             mutex_unlock(reg.lock)
             return -EBUSY
         if whole.bd_claiming is None:
@@ -388,26 +388,26 @@ def bd_prepare_to_claim(bdev: BlockDevice, holder: Any, hops: Any) -> int:
     return 0
 
 
-def _clear_claiming(whole: BlockDevice, holder: Any) -> None:
+def bd_clear_claiming(whole: BlockDevice, holder: Any) -> None:
     BUG_ON(whole.bd_claiming is not holder)
     whole.bd_claiming = None
     registry().claim_waiters.wake()
 
 
-def _finish_claiming(bdev: BlockDevice, holder: Any, hops: Any) -> None:
+def bd_finish_claiming(bdev: BlockDevice, holder: Any, hops: Any) -> None:
     """``bd_finish_claiming()``"""
     whole = bdev_whole(bdev)
     reg = registry()
     mutex_lock(reg.lock)
-    BUG_ON(not _may_claim(bdev, holder, hops))
+    BUG_ON(not bd_may_claim(bdev, holder, hops))
     whole.bd_holders += 1
-    whole.bd_holder = _may_claim
+    whole.bd_holder = bd_may_claim
     bdev.bd_holders += 1
     mutex_lock(bdev.bd_holder_lock)
     bdev.bd_holder = holder
     bdev.bd_holder_ops = hops
     mutex_unlock(bdev.bd_holder_lock)
-    _clear_claiming(whole, holder)
+    bd_clear_claiming(whole, holder)
     mutex_unlock(reg.lock)
 
 
@@ -416,11 +416,11 @@ def bd_abort_claiming(bdev: BlockDevice, holder: Any) -> None:
     """``void bd_abort_claiming(struct block_device *bdev, void *holder)``"""
     reg = registry()
     mutex_lock(reg.lock)
-    _clear_claiming(bdev_whole(bdev), holder)
+    bd_clear_claiming(bdev_whole(bdev), holder)
     mutex_unlock(reg.lock)
 
 
-def _end_claim(bdev: BlockDevice, holder: Any) -> None:
+def bd_end_claim(bdev: BlockDevice, holder: Any) -> None:
     """``bd_end_claim()``"""
     whole = bdev_whole(bdev)
     reg = registry()
@@ -440,7 +440,7 @@ def _end_claim(bdev: BlockDevice, holder: Any) -> None:
     mutex_unlock(reg.lock)
 
 
-def _get_whole(bdev: BlockDevice, mode: int) -> int:
+def blkdev_get_whole(bdev: BlockDevice, mode: int) -> int:
     """``blkdev_get_whole()``"""
     disk = bdev.bd_disk
     if disk.fops.open is not None:
@@ -453,12 +453,12 @@ def _get_whole(bdev: BlockDevice, mode: int) -> int:
     if disk.state & 1 << GD_NEED_PART_SCAN:
         ret = bdev_disk_changed(disk, False)
         if ret and mode & BLK_OPEN_STRICT_SCAN:
-            _put_whole(bdev)
+            blkdev_put_whole(bdev)
             return ret
     return 0
 
 
-def _put_whole(bdev: BlockDevice) -> None:
+def blkdev_put_whole(bdev: BlockDevice) -> None:
     """``blkdev_put_whole()``"""
     bdev.bd_openers -= 1
     if not bdev.bd_openers:
@@ -505,7 +505,7 @@ def blkdev_put_no_open(bdev: BlockDevice) -> None:
     put_disk(bdev.bd_disk)
 
 
-def _may_open(bdev: BlockDevice, mode: int) -> bool:
+def bdev_may_open(bdev: BlockDevice, mode: int) -> bool:
     """``bdev_may_open()``: writing while a mount forbids it needs CONFIG_BLK_DEV_WRITE_MOUNTED."""
     if this.machine.config.get("CONFIG_BLK_DEV_WRITE_MOUNTED", True):
         return True
@@ -532,8 +532,8 @@ def bdev_open(bdev: BlockDevice, mode: int, holder: Any, hops: Any, bdev_file: A
     ret = -ENXIO
     if disk_live(disk):
         ret = -EBUSY
-        if _may_open(bdev, mode):
-            ret = _get_whole(bdev_whole(bdev), mode)
+        if bdev_may_open(bdev, mode):
+            ret = blkdev_get_whole(bdev_whole(bdev), mode)
     if ret:
         if holder is not None:
             bd_abort_claiming(bdev, holder)
@@ -545,7 +545,7 @@ def bdev_open(bdev: BlockDevice, mode: int, holder: Any, hops: Any, bdev_file: A
         elif mode & BLK_OPEN_WRITE:
             bdev.bd_writers += 1
     if holder is not None:
-        _finish_claiming(bdev, holder, hops)
+        bd_finish_claiming(bdev, holder, hops)
     mutex_unlock(disk.open_mutex)
     bdev_file.f_flags |= O_LARGEFILE
     bdev_file.f_mode |= FMODE_CAN_ODIRECT
@@ -559,7 +559,7 @@ def bdev_open(bdev: BlockDevice, mode: int, holder: Any, hops: Any, bdev_file: A
     return 0
 
 
-def _file_flags(mode: int) -> int:
+def blk_to_file_flags(mode: int) -> int:
     """``blk_to_file_flags()``"""
     flags = 0
     if mode & (BLK_OPEN_READ | BLK_OPEN_WRITE) == BLK_OPEN_READ | BLK_OPEN_WRITE:
@@ -605,7 +605,7 @@ def bdev_file_open_by_dev(dev: int, mode: int, holder: Any, hops: Any = None) ->
     bdev = blkdev_get_no_open(dev)
     if bdev is None:
         return ERR_PTR(-ENXIO)
-    file = _alloc_file(bdev.bd_inode, _file_flags(mode) | O_LARGEFILE)
+    file = _alloc_file(bdev.bd_inode, blk_to_file_flags(mode) | O_LARGEFILE)
     if IS_ERR(file):
         blkdev_put_no_open(bdev)
         return file
@@ -636,7 +636,7 @@ def bdev_file_open_by_path(path: str, mode: int, holder: Any, hops: Any = None) 
     return file
 
 
-def _yield_write_access(bdev_file: Any, bdev: BlockDevice) -> None:
+def bdev_yield_write_access(bdev_file: Any, bdev: BlockDevice) -> None:
     """``bdev_yield_write_access()``"""
     if this.machine.config.get("CONFIG_BLK_DEV_WRITE_MOUNTED", True) or bdev_file.private_data is bdev.bd_inode:
         return
@@ -655,10 +655,10 @@ def bdev_release(bdev_file: Any) -> None:
     # We failed to open that block device.
     if not IS_ERR(holder):
         mutex_lock(disk.open_mutex)
-        _yield_write_access(bdev_file, bdev)
+        bdev_yield_write_access(bdev_file, bdev)
         if holder is not None and holder is not bdev.bd_inode:
-            _end_claim(bdev, holder)
-        _put_whole(bdev_whole(bdev))
+            bd_end_claim(bdev, holder)
+        blkdev_put_whole(bdev_whole(bdev))
         mutex_unlock(disk.open_mutex)
     blkdev_put_no_open(bdev)
 
@@ -672,9 +672,9 @@ def bdev_fput(bdev_file: Any) -> None:
         bdev = file_bdev(bdev_file)
         disk = bdev.bd_disk
         mutex_lock(disk.open_mutex)
-        _yield_write_access(bdev_file, bdev)
+        bdev_yield_write_access(bdev_file, bdev)
         if bdev_file.private_data is not bdev.bd_inode:
-            _end_claim(bdev, bdev_file.private_data)
+            bd_end_claim(bdev, bdev_file.private_data)
         bdev_file.private_data = bdev.bd_inode      # release() shall know that the claim is gone
         mutex_unlock(disk.open_mutex)
     fput(bdev_file)

@@ -131,7 +131,7 @@ def bio_put(bio: Bio) -> None:
         this.watch.free("bio", bio)
 
 
-def _try_merge_page(bv: BioVec, page: Page, len_: int, off: int) -> bool:
+def bvec_try_merge_page(bv: BioVec, page: Page, len_: int, off: int) -> bool:
     """``bvec_try_merge_page()``: only what continues the segment physically; struct pages are contiguous wherever frames are."""
     if page.pfn - bv.bv_page.pfn << arch.PAGE_SHIFT != bv.bv_offset + bv.bv_len - off:
         return False
@@ -168,7 +168,7 @@ def bio_add_page(bio: Bio, page: Page, len_: int, offset: int) -> int:
     if it.bi_size > BIO_MAX_SIZE - len_:
         return 0
     n = bio.bi_vcnt
-    if n > 0 and _try_merge_page(bio.bi_io_vec[n - 1], page, len_, offset):
+    if n > 0 and bvec_try_merge_page(bio.bi_io_vec[n - 1], page, len_, offset):
         it.bi_size += len_
         return len_
     if n >= bio.bi_max_vecs:
@@ -262,7 +262,7 @@ def bio_endio(bio: Bio) -> None:
         return
 
 
-def _wait_end_io(bio: Bio) -> None:
+def bio_wait_end_io(bio: Bio) -> None:
     """``bio_wait_end_io()``"""
     complete(bio.bi_private)
 
@@ -272,7 +272,7 @@ def bio_await(bio: Bio, priv: Any, submit: Callable[[Bio, Any], None] | None) ->
     """``void bio_await(struct bio *bio, void *priv, void (*submit)(struct bio *bio, void *priv))``. Context: may sleep."""
     done = completion()
     bio.bi_private = done
-    bio.bi_end_io = _wait_end_io
+    bio.bi_end_io = bio_wait_end_io
     bio.bi_opf |= REQ_SYNC
     if submit is not None:
         submit(bio, priv)

@@ -108,7 +108,7 @@ def should_fail_bio(bio: Bio) -> int:
     return 0
 
 
-def _check_ro(bio: Bio) -> None:
+def bio_check_ro(bio: Bio) -> None:
     """``bio_check_ro()``"""
     bdev = bio.bi_bdev
     if bio.bi_opf & 1 and bdev_read_only(bdev):
@@ -135,7 +135,7 @@ def bio_check_eod(bio: Bio) -> int:
     return 0
 
 
-def _partition_remap(bio: Bio) -> None:
+def blk_partition_remap(bio: Bio) -> None:
     """``blk_partition_remap()``"""
     if bio.bi_iter.bi_size >> 9:
         bio.bi_iter.bi_sector += bio.bi_bdev.bd_start_sect
@@ -232,13 +232,13 @@ def submit_bio_noacct(bio: Bio) -> None:
         _end(bio, status)
         return
     if opf & 1:
-        _check_ro(bio)
+        bio_check_ro(bio)
     if not bio.bi_flags & 1 << BIO_REMAPPED:
         if bio_check_eod(bio):
             _end(bio, status)
             return
         if bdev.bd_flags & BD_PARTNO:
-            _partition_remap(bio)
+            blk_partition_remap(bio)
     op = opf & REQ_OP_MASK
     if opf & (REQ_FUA | REQ_PREFLUSH):
         if WARN_ON_ONCE(op not in (REQ_OP_WRITE, REQ_OP_ZONE_APPEND)):

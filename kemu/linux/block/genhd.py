@@ -233,7 +233,7 @@ def device_add_disk(parent: Any, disk: GenDisk, groups: Any = None) -> int:
     return 0
 
 
-def _mark_disk_dead(disk: GenDisk) -> None:
+def __blk_mark_disk_dead(disk: GenDisk) -> None:
     """``__blk_mark_disk_dead()``"""
     if disk.state & 1 << GD_DEAD:
         return
@@ -243,7 +243,7 @@ def _mark_disk_dead(disk: GenDisk) -> None:
     set_capacity(disk, 0)                           # nothing is dirtied that could not be written
 
 
-def _report_disk_dead(disk: GenDisk, surprise: bool) -> None:
+def blk_report_disk_dead(disk: GenDisk, surprise: bool) -> None:
     """``blk_report_disk_dead()``"""
     from kemu.linux.block.bdev import bdev_mark_dead  # noqa: PLC0415  (circle: block/bdev.c needs this)
 
@@ -265,8 +265,8 @@ def _report_disk_dead(disk: GenDisk, surprise: bool) -> None:
 def blk_mark_disk_dead(disk: GenDisk) -> None:
     """``void blk_mark_disk_dead(struct gendisk *disk)``: surprise removal: bios fail from now on, the holder is told. Context: may sleep."""
     disk.queue.dying = True
-    _mark_disk_dead(disk)
-    _report_disk_dead(disk, True)
+    __blk_mark_disk_dead(disk)
+    blk_report_disk_dead(disk, True)
 
 
 @custom(C, "del_gendisk", "sysfs, partitions and blk-mq are left out")
@@ -284,9 +284,9 @@ def del_gendisk(disk: GenDisk) -> None:
         bdev_unhash(part)
     mutex_unlock(disk.open_mutex)
     if not disk.state & 1 << GD_DEAD:
-        _report_disk_dead(disk, False)
+        blk_report_disk_dead(disk, False)
     mutex_lock(disk.open_mutex)
-    _mark_disk_dead(disk)
+    __blk_mark_disk_dead(disk)
     mutex_unlock(disk.open_mutex)
     if not disk.flags & GENHD_FL_HIDDEN:
         bdi_unregister(disk.bdi)
@@ -303,7 +303,7 @@ def del_gendisk(disk: GenDisk) -> None:
         this.sched.block(queue.frozen)
 
 
-def _probe_dev(devt: int) -> bool:
+def blk_probe_dev(devt: int) -> bool:
     """``blk_probe_dev()``"""
     from kemu.linux.block.bdev import registry  # noqa: PLC0415  (circle: block/bdev.c needs this)
 
@@ -319,14 +319,14 @@ def _probe_dev(devt: int) -> bool:
 @dup(C)
 def blk_request_module(devt: int) -> None:
     """``void blk_request_module(dev_t devt)``: who has the number makes the device, or a module does. Context: may sleep."""
-    if _probe_dev(devt):
+    if blk_probe_dev(devt):
         return
     error = request_module("block-major-%d-%d", MAJOR(devt), MINOR(devt))
     # Make old-style 2.4 aliases work
     if error > 0:
         error = request_module("block-major-%d", MAJOR(devt))
     if not error:
-        _probe_dev(devt)
+        blk_probe_dev(devt)
 
 
 @dup(C)

@@ -245,16 +245,16 @@ def try_to_free_buffers(folio: Page) -> bool:
         return True
     mapping = folio.mapping
     if mapping is None:                                 # can this still happen?
-        return _drop_buffers(folio, head)
+        return drop_buffers(folio, head)
     spin_lock(mapping.i_private_lock)
-    ret = _drop_buffers(folio, head)
+    ret = drop_buffers(folio, head)
     if ret:
         folio_cancel_dirty(folio)
     spin_unlock(mapping.i_private_lock)
     return ret
 
 
-def _drop_buffers(folio: Page, head: BufferHead) -> bool:
+def drop_buffers(folio: Page, head: BufferHead) -> bool:
     """``drop_buffers()``: none of them is on the list of a file's own buffers."""
     bh = head
     while True:

@@ -30,14 +30,14 @@ def mpage_read_end_io(bio: Bio) -> None:
     bio_put(bio)
 
 
-def _submit(bio: Bio) -> None:
+def mpage_bio_submit_read(bio: Bio) -> None:
     """``mpage_bio_submit_read()``"""
     bio.bi_end_io = mpage_read_end_io
     guard_bio_eod(bio)
     submit_bio(bio)
 
 
-class _Args:
+class mpage_readpage_args:
     """``struct mpage_readpage_args``"""
 
     __slots__ = ("bio", "first_logical_block", "folio", "get_block", "is_readahead", "last_block_in_bio", "map_bh", "nr_pages")
@@ -53,10 +53,10 @@ class _Args:
         self.get_block = get_block
 
 
-def _confused(args: _Args) -> None:
+def _confused(args: mpage_readpage_args) -> None:
     """The label ``confused``: leave the folio to block_read_full_folio()."""
     if args.bio is not None:
-        _submit(args.bio)
+        mpage_bio_submit_read(args.bio)
         args.bio = None
     if not args.folio.flags & PG_uptodate:
         block_read_full_folio(args.folio, args.get_block)
@@ -65,7 +65,7 @@ def _confused(args: _Args) -> None:
 
 
 @dup(C)
-def do_mpage_readpage(args: _Args) -> None:
+def do_mpage_readpage(args: mpage_readpage_args) -> None:
     """``static void do_mpage_readpage(struct mpage_readpage_args *args)``: adds a folio to the bio, or reads it in pieces."""
     folio = args.folio
     inode = folio.mapping.host
@@ -147,7 +147,7 @@ def do_mpage_readpage(args: _Args) -> None:
 
     # This folio will go to BIO.  Do we need to send this BIO off first?
     if args.bio is not None and args.last_block_in_bio != first_block - 1:
-        _submit(args.bio)
+        mpage_bio_submit_read(args.bio)
         args.bio = None
     while True:
         if args.bio is None:
@@ -158,13 +158,13 @@ def do_mpage_readpage(args: _Args) -> None:
             args.bio.bi_iter.bi_sector = first_block << (blkbits - 9)
         if bio_add_folio(args.bio, folio, first_hole << blkbits, 0):
             break
-        _submit(args.bio)
+        mpage_bio_submit_read(args.bio)
         args.bio = None
 
     relative_block = block_in_file - args.first_logical_block
     nblocks = map_bh.b_size >> blkbits
     if (map_bh.b_state & _Boundary and relative_block == nblocks) or first_hole != blocks_per_folio:
-        _submit(args.bio)
+        mpage_bio_submit_read(args.bio)
         args.bio = None
     else:
         args.last_block_in_bio = first_block + blocks_per_folio - 1
@@ -173,7 +173,7 @@ def do_mpage_readpage(args: _Args) -> None:
 @dup(C)
 def mpage_readahead(rac: ReadaheadControl, get_block: GetBlock) -> None:
     """``void mpage_readahead(struct readahead_control *rac, get_block_t get_block)``"""
-    args = _Args(get_block, True)
+    args = mpage_readpage_args(get_block, True)
     while (folio := readahead_folio(rac)) is not None:
         args.folio = folio
         args.nr_pages = rac._nr_pages
@@ -182,16 +182,16 @@ def mpage_readahead(rac: ReadaheadControl, get_block: GetBlock) -> None:
         if not folio.flags & (PG_locked | PG_uptodate):
             break
     if args.bio is not None:
-        _submit(args.bio)
+        mpage_bio_submit_read(args.bio)
 
 
 @dup(C)
 def mpage_read_folio(folio: Page, get_block: GetBlock) -> int:
     """``int mpage_read_folio(struct folio *folio, get_block_t get_block)``: 0."""
-    args = _Args(get_block, False)
+    args = mpage_readpage_args(get_block, False)
     args.folio = folio
     args.nr_pages = 1 << folio.order
     do_mpage_readpage(args)
     if args.bio is not None:
-        _submit(args.bio)
+        mpage_bio_submit_read(args.bio)
     return 0

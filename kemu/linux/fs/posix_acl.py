@@ -45,7 +45,7 @@ from kemu.machine.current import NULL, this
 C = "fs/posix_acl.c"
 
 
-def _slot(type: int) -> str:
+def acl_by_type(type: int) -> str:
     """acl_by_type()"""
     if type not in (ACL_TYPE_ACCESS, ACL_TYPE_DEFAULT):
         BUG()
@@ -60,7 +60,7 @@ def is_uncached_acl(acl: Any) -> bool:
 def get_cached_acl(inode: Inode, type: int) -> Any:
     """``struct posix_acl *get_cached_acl(struct inode *inode, int type)``: referenced; None; or a negative int if it is not cached."""
     rcu_read_lock()
-    acl = getattr(inode, _slot(type))
+    acl = getattr(inode, acl_by_type(type))
     if not is_uncached_acl(acl):
         posix_acl_dup(acl)
     rcu_read_unlock()
@@ -70,8 +70,8 @@ def get_cached_acl(inode: Inode, type: int) -> Any:
 @dup(C)
 def set_cached_acl(inode: Inode, type: int, acl: PosixAcl | None) -> None:
     """``void set_cached_acl(struct inode *inode, int type, struct posix_acl *acl)``"""
-    old = getattr(inode, _slot(type))
-    setattr(inode, _slot(type), posix_acl_dup(acl))
+    old = getattr(inode, acl_by_type(type))
+    setattr(inode, acl_by_type(type), posix_acl_dup(acl))
     if not is_uncached_acl(old):
         posix_acl_release(old)
 
@@ -79,10 +79,10 @@ def set_cached_acl(inode: Inode, type: int, acl: PosixAcl | None) -> None:
 @dup(C)
 def forget_cached_acl(inode: Inode, type: int) -> None:
     """``void forget_cached_acl(struct inode *inode, int type)``"""
-    old = getattr(inode, _slot(type))
+    old = getattr(inode, acl_by_type(type))
     if old == ACL_DONT_CACHE:
         return
-    setattr(inode, _slot(type), ACL_NOT_CACHED)
+    setattr(inode, acl_by_type(type), ACL_NOT_CACHED)
     if not is_uncached_acl(old):
         posix_acl_release(old)
 
@@ -100,7 +100,7 @@ def __get_acl(idmap: Any, dentry: Dentry | None, inode: Inode, type: int) -> Any
         return acl
     if not inode.i_sb.s_flags & SB_POSIXACL:
         return None
-    slot = _slot(type)
+    slot = acl_by_type(type)
     if getattr(inode, slot) == ACL_NOT_CACHED:
         setattr(inode, slot, _SENTINEL)
     if dentry is not None and inode.i_op.get_acl is not None:

@@ -484,7 +484,7 @@ def filemap_read_folio(file: Any, filler: Filler, folio: Page) -> int:
     return -EIO
 
 
-def _range_uptodate(mapping: AddressSpace, pos: int, count: int, folio: Page, need_uptodate: bool) -> bool:
+def filemap_range_uptodate(mapping: AddressSpace, pos: int, count: int, folio: Page, need_uptodate: bool) -> bool:
     """``filemap_range_uptodate()``"""
     if folio.flags & PG_uptodate:
         return True
@@ -531,7 +531,7 @@ def filemap_update_page(iocb: Any, mapping: AddressSpace, count: int, folio: Pag
             error = -EIOCBQUEUED
     elif folio.mapping is None:
         error = AOP_TRUNCATED_PAGE
-    elif _range_uptodate(mapping, iocb.ki_pos, count, folio, need_uptodate):
+    elif filemap_range_uptodate(mapping, iocb.ki_pos, count, folio, need_uptodate):
         error = 0
     elif iocb.ki_flags & (IOCB_NOIO | IOCB_NOWAIT | IOCB_WAITQ):
         error = -EAGAIN

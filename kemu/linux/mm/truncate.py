@@ -47,7 +47,7 @@ def folio_invalidate(folio: Page, offset: int, length: int) -> None:
         invalidate(folio, offset, length)
 
 
-def _cleanup(folio: Page) -> None:
+def truncate_cleanup_folio(folio: Page) -> None:
     """``truncate_cleanup_folio()``"""
     if folio_needs_release(folio):
         folio_invalidate(folio, 0, arch.PAGE_SIZE << folio.order)
@@ -59,7 +59,7 @@ def truncate_inode_folio(mapping: AddressSpace, folio: Page) -> int:
     """``int truncate_inode_folio(struct address_space *mapping, struct folio *folio)``: -EIO if it belongs elsewhere by now."""
     if folio.mapping is not mapping:
         return -EIO
-    _cleanup(folio)
+    truncate_cleanup_folio(folio)
     filemap_remove_folio(folio)
     return 0
 
@@ -101,7 +101,7 @@ def truncate_inode_pages_range(mapping: AddressSpace, lstart: int, lend: int) ->
                 continue
             folio_get(folio)
             if folio.mapping is mapping:
-                _cleanup(folio)
+                truncate_cleanup_folio(folio)
                 filemap_remove_folio(folio)     # delete_from_page_cache_batch()
             folio_unlock(folio)
             folio_put(folio)

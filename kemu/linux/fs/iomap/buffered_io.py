@@ -73,7 +73,7 @@ def _next_clear(bits: int, start: int, end: int) -> int:
     return min(start + (rest & -rest).bit_length() - 1, end + 1)
 
 
-def _ifs_set_range(inode: Any, ifs: IomapFolioState, off: int, len_: int) -> bool:
+def ifs_set_range_uptodate(inode: Any, ifs: IomapFolioState, off: int, len_: int) -> bool:
     """``ifs_set_range_uptodate()``"""
     if len_:
         first = off >> inode.i_blkbits
@@ -92,7 +92,7 @@ def iomap_set_range_uptodate(folio: Page, off: int, len_: int) -> None:
     if ifs is not None:
         spin_lock(ifs.state_lock)
         # with a read under way the end of it marks the folio: folio_end_read() flips the bit
-        mark = _ifs_set_range(folio.mapping.host, ifs, off, len_) and not ifs.read_bytes_pending
+        mark = ifs_set_range_uptodate(folio.mapping.host, ifs, off, len_) and not ifs.read_bytes_pending
         spin_unlock(ifs.state_lock)
     if mark:
         folio.flags |= PG_uptodate
@@ -132,7 +132,7 @@ def ifs_free(folio: Page) -> None:
     WARN_ON_ONCE(ifs.full != bool(folio.flags & PG_uptodate))
 
 
-def _bytes_to_truncate(end_pos: int, block_bits: int, blocks_truncated: int) -> int:
+def iomap_bytes_to_truncate(end_pos: int, block_bits: int, blocks_truncated: int) -> int:
     """``iomap_bytes_to_truncate()``"""
     block_offset = end_pos & ((1 << block_bits) - 1)
     if not block_offset:
@@ -169,14 +169,14 @@ def iomap_adjust_read_range(inode: Any, folio: Page, pos: int, length: int) -> t
         if next_ <= last:
             next_ = _next_set(ifs.uptodate, next_, last)
             if next_ <= last:
-                plen -= _bytes_to_truncate(pos + plen, block_bits, last - next_ + 1)
+                plen -= iomap_bytes_to_truncate(pos + plen, block_bits, last - next_ + 1)
                 last = next_ - 1
 
     # handle both halves of i_size separately, so that blocks entirely outside are zeroed
     if orig_pos <= isize < orig_pos + orig_plen:
         end = (isize - 1 & (fsize - 1)) >> block_bits
         if first <= end < last:
-            plen -= _bytes_to_truncate(pos + plen, block_bits, last - end)
+            plen -= iomap_bytes_to_truncate(pos + plen, block_bits, last - end)
     return pos, poff, plen
 
 
@@ -225,7 +225,7 @@ def iomap_finish_folio_read(folio: Page, off: int, len_: int, error: int) -> Non
     if ifs is not None:
         spin_lock(ifs.state_lock)
         if not error:
-            uptodate = _ifs_set_range(folio.mapping.host, ifs, off, len_)
+            uptodate = ifs_set_range_uptodate(folio.mapping.host, ifs, off, len_)
         ifs.read_bytes_pending -= len_
         finished = not ifs.read_bytes_pending
         spin_unlock(ifs.state_lock)

@@ -92,7 +92,7 @@ def iomap_dio_complete(dio: IomapDio) -> int:
     return ret
 
 
-def _complete_work(work: Any) -> None:
+def iomap_dio_complete_work(work: Any) -> None:
     """``iomap_dio_complete_work()``"""
     dio: IomapDio = work.container
     dio.iocb.ki_complete(dio.iocb, iomap_dio_complete(dio))
@@ -103,17 +103,17 @@ def _put(dio: IomapDio) -> bool:
     return dio.ref == 0
 
 
-def _done(dio: IomapDio) -> None:
+def iomap_dio_done(dio: IomapDio) -> None:
     """``iomap_dio_done()``"""
     if dio.waiter is not None:
         dio.waiter.wake()
         return
     # Always run error completions in user context.
     if dio.error:
-        INIT_WORK(dio.work, _complete_work)
+        INIT_WORK(dio.work, iomap_dio_complete_work)
         schedule_work(dio.work)
         return
-    _complete_work(dio.work)
+    iomap_dio_complete_work(dio.work)
 
 
 @custom(C, "iomap_dio_bio_end_io", "a user's buffer is a Python buffer, which is filled from bounce pages here")
@@ -131,7 +131,7 @@ def iomap_dio_bio_end_io(bio: Bio) -> None:
             folio_put(bv.bv_page)
     bio_put(bio)
     if _put(dio):
-        _done(dio)
+        iomap_dio_done(dio)
 
 
 def _get_pages(bio: Bio, it: IovIter, mem_align_mask: int, len_align_mask: int) -> Any:
@@ -195,7 +195,7 @@ def _get_pages(bio: Bio, it: IovIter, mem_align_mask: int, len_align_mask: int) 
     return 0, user
 
 
-def _bio_iter_one(iter_: IomapIter, dio: IomapDio, pos: int, alignment: int, op: int) -> int:
+def iomap_dio_bio_iter_one(iter_: IomapIter, dio: IomapDio, pos: int, alignment: int, op: int) -> int:
     """``iomap_dio_bio_iter_one()``: bytes submitted, or -errno."""
     bdev = iter_.iomap.bdev
     if dio.dops is not None and dio.dops.bio_set is not None:
@@ -219,7 +219,7 @@ def _bio_iter_one(iter_: IomapIter, dio: IomapDio, pos: int, alignment: int, op:
     return n
 
 
-def _bio_iter(iter_: IomapIter, dio: IomapDio) -> int:
+def iomap_dio_bio_iter(iter_: IomapIter, dio: IomapDio) -> int:
     """``iomap_dio_bio_iter()``"""
     length = iomap_length(iter_)
     pos = iter_.pos
@@ -235,7 +235,7 @@ def _bio_iter(iter_: IomapIter, dio: IomapDio) -> int:
         # If completions already occurred and reported errors, give up now and don't bother submitting more bios.
         if dio.error:
             break
-        ret = _bio_iter_one(iter_, dio, pos, alignment, REQ_OP_READ | REQ_SYNC | REQ_IDLE)
+        ret = iomap_dio_bio_iter_one(iter_, dio, pos, alignment, REQ_OP_READ | REQ_SYNC | REQ_IDLE)
         if ret < 0:
             break
         dio.size += ret
@@ -248,14 +248,14 @@ def _bio_iter(iter_: IomapIter, dio: IomapDio) -> int:
     return ret
 
 
-def _hole_iter(iter_: IomapIter, dio: IomapDio) -> int:
+def iomap_dio_hole_iter(iter_: IomapIter, dio: IomapDio) -> int:
     """``iomap_dio_hole_iter()``"""
     length = iov_iter_zero(iomap_length(iter_), dio.iter)
     dio.size += length
     return iomap_iter_advance(iter_, length) if length else -EFAULT
 
 
-def _inline_iter(iomi: IomapIter, dio: IomapDio) -> int:
+def iomap_dio_inline_iter(iomi: IomapIter, dio: IomapDio) -> int:
     """``iomap_dio_inline_iter()``"""
     inline_data = iomap_inline_data(iomi.iomap, iomi.pos)
     if WARN_ON_ONCE(not inline_data):
@@ -265,15 +265,15 @@ def _inline_iter(iomi: IomapIter, dio: IomapDio) -> int:
     return iomap_iter_advance(iomi, copied) if copied else -EFAULT
 
 
-def _dio_iter(iter_: IomapIter, dio: IomapDio) -> int:
+def iomap_dio_iter(iter_: IomapIter, dio: IomapDio) -> int:
     """``iomap_dio_iter()``"""
     kind = iter_.iomap.type
     if kind in (IOMAP_HOLE, IOMAP_UNWRITTEN):
-        return _hole_iter(iter_, dio)
+        return iomap_dio_hole_iter(iter_, dio)
     if kind == IOMAP_MAPPED:
-        return _bio_iter(iter_, dio)
+        return iomap_dio_bio_iter(iter_, dio)
     if kind == IOMAP_INLINE:
-        return _inline_iter(iter_, dio)
+        return iomap_dio_inline_iter(iter_, dio)
     WARN_ON_ONCE(True)
     return -EIO
 
@@ -305,7 +305,7 @@ def __iomap_dio_rw(iocb: Any, iter_: IovIter, ops: iomap_ops, dops: iomap_dio_op
     if wait_for_completion:
         dio.waiter = WaitQueue("direct I/O")
     while (ret := iomap_iter(iomi, ops)) > 0:
-        iomi.status = _dio_iter(iomi, dio)
+        iomi.status = iomap_dio_iter(iomi, dio)
     blk_finish_plug(plug)
     # We only report that we've read data up to i_size.
     if iomi.pos >= dio.i_size:

@@ -406,7 +406,7 @@ def ovl_set_impure(dentry: Dentry, upperdentry: Dentry) -> int:
     return err
 
 
-def _dir_xattr_val(ofs: ovl_fs, path: Path, ox: bytes) -> bytes:
+def ovl_get_dir_xattr_val(ofs: ovl_fs, path: Path, ox: bytes) -> bytes:
     """ovl_get_dir_xattr_val(): the attribute's one byte, b"" if there is none or more of it."""
     if not d_is_dir(path.dentry):
         return b""
@@ -419,12 +419,12 @@ def _dir_xattr_val(ofs: ovl_fs, path: Path, ox: bytes) -> bytes:
 
 
 def ovl_get_opaquedir_val(ofs: ovl_fs, path: Path) -> bytes:
-    return _dir_xattr_val(ofs, path, OVL_XATTR_OPAQUE)
+    return ovl_get_dir_xattr_val(ofs, path, OVL_XATTR_OPAQUE)
 
 
 def ovl_is_impuredir(sb: SuperBlock, upperdentry: Dentry) -> bool:
     ofs = OVL_FS(sb)
-    return _dir_xattr_val(ofs, Path(ovl_upper_mnt(ofs), upperdentry), OVL_XATTR_IMPURE) == b"y"
+    return ovl_get_dir_xattr_val(ofs, Path(ovl_upper_mnt(ofs), upperdentry), OVL_XATTR_IMPURE) == b"y"
 
 
 def ovl_path_check_origin_xattr(ofs: ovl_fs, path: Path) -> bool:
