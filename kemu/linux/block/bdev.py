@@ -6,18 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.blk_types import BD_HAS_SUBMIT_BIO, BlockDevice, bdev_whole
-from kemu.linux.block.fops import blkdev_iomap_begin, blkdev_read_folio, blkdev_readahead, def_blk_aops, def_blk_fops
+from kemu.linux.block.fops import def_blk_aops, def_blk_fops
 from kemu.linux.block.genhd import blk_request_module, put_disk
 from kemu.linux.block.partitions.core import bdev_disk_changed
 from kemu.linux.bug import BUG_ON, WARN_ON_ONCE
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EACCES, EBUSY, EINVAL, EIO, ENOMEM, ENOTBLK, ENXIO
 from kemu.linux.fcntl import O_LARGEFILE, O_NDELAY, O_RDONLY, O_RDWR, O_WRONLY
-from kemu.linux.fs.buffer import block_invalidate_folio
 from kemu.linux.fs.dcache import d_alloc_pseudo, d_instantiate
 from kemu.linux.fs.file_table import alloc_empty_file_noaccount, file_init_path, fput
 from kemu.linux.fs.inode import ihold, ilookup, inode_just_drop, iput, new_inode
-from kemu.linux.fs.iomap.buffered_io import iomap_invalidate_folio, iomap_is_partially_uptodate, iomap_release_folio
 from kemu.linux.fs.libfs import init_pseudo
 from kemu.linux.fs.namei import kern_path, may_open_dev, path_put
 from kemu.linux.fs.namespace import kern_mount, mntget
@@ -49,18 +47,12 @@ from kemu.linux.include.fs.calls import (
     remove_inode_hash,
 )
 from kemu.linux.include.fs.constants import FMODE_CAN_ODIRECT, FMODE_NOWAIT, FMODE_WRITE, FMODE_WRITE_RESTRICTED, FS_LBS
-from kemu.linux.include.fs.types import FileSystemType, Inode, address_space_operations
+from kemu.linux.include.fs.types import FileSystemType, Inode
 from kemu.linux.include.gfp import GFP_USER
-from kemu.linux.include.iomap import iomap_bio_read_folio, iomap_bio_readahead, iomap_ops
 from kemu.linux.include.mm import get_order
 from kemu.linux.include.mutex import mutex, mutex_lock
 from kemu.linux.include.namei import LOOKUP_FOLLOW
-from kemu.linux.include.pagemap import (
-    ReadaheadControl,
-    mapping_set_folio_min_order,
-    mapping_set_gfp_mask,
-    mapping_set_stable_writes,
-)
+from kemu.linux.include.pagemap import mapping_set_folio_min_order, mapping_set_gfp_mask, mapping_set_stable_writes
 from kemu.linux.include.path import Path
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kdev_t import MAJOR, MINOR
@@ -77,16 +69,11 @@ from kemu.linux.types import Ref
 from kemu.machine.boot import Boot
 from kemu.machine.current import arch, this
 from kemu.machine.machine import should_fail
-from kemu.machine.pages import Page
 from kemu.machine.sched import WaitQueue
 from kemu.machine.splat import KernelPanic
 
 C = "block/bdev.c"
 
-
-buffer_head_aops = address_space_operations(read_folio=blkdev_read_folio, readahead=blkdev_readahead, invalidate_folio=block_invalidate_folio)
-
-blkdev_iomap_ops = iomap_ops(iomap_begin=blkdev_iomap_begin)
 
 
 @dup(C, "bdev_inode")
@@ -275,29 +262,6 @@ class Registry:
 def registry() -> Registry:
     """The current machine's :class:`Registry`."""
     return this.machine.part(Registry)
-
-
-def _get_block(inode: Any, iblock: int, bh: Any, create: int) -> int:
-    """``blkdev_get_block()``"""
-    bh.b_bdev = inode.bdev
-    bh.b_blocknr = iblock
-    bh.b_state |= 1 << 4                            # set_buffer_mapped()
-    return 0
-
-
-def _iomap_read_folio(file: Any, folio: Page) -> int:
-    """``blkdev_read_folio()`` without CONFIG_BUFFER_HEAD: a folio that reaches behind the end of the device is an error."""
-    iomap_bio_read_folio(folio, blkdev_iomap_ops)
-    return 0
-
-
-def _iomap_readahead(rac: ReadaheadControl) -> None:
-    """``blkdev_readahead()`` without CONFIG_BUFFER_HEAD"""
-    iomap_bio_readahead(rac, blkdev_iomap_ops)
-
-
-iomap_aops = address_space_operations(read_folio=_iomap_read_folio, readahead=_iomap_readahead, release_folio=iomap_release_folio,
-                                      invalidate_folio=iomap_invalidate_folio, is_partially_uptodate=iomap_is_partially_uptodate)
 
 
 @dup(C)

@@ -9,8 +9,9 @@ from kemu.linux.block.bio import bdev_rw_virt
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EFAULT, EIO, ENOSPC, ENXIO, EPERM
 from kemu.linux.fcntl import O_ACCMODE, O_EXCL, O_NDELAY, O_RDWR, O_WRONLY
-from kemu.linux.fs.buffer import block_read_full_folio
+from kemu.linux.fs.buffer import block_invalidate_folio, block_read_full_folio
 from kemu.linux.fs.inode import file_update_time
+from kemu.linux.fs.iomap.buffered_io import iomap_invalidate_folio, iomap_is_partially_uptodate, iomap_release_folio
 from kemu.linux.fs.mpage import mpage_readahead
 from kemu.linux.fs.read_write import fixed_size_llseek
 from kemu.linux.include.blkdev import (
@@ -26,7 +27,7 @@ from kemu.linux.include.blkdev import (
 from kemu.linux.include.fs.calls import inode_lock, inode_lock_shared, inode_unlock, inode_unlock_shared
 from kemu.linux.include.fs.constants import FMODE_READ, FMODE_WRITE
 from kemu.linux.include.fs.types import File, address_space_operations, file_operations
-from kemu.linux.include.iomap import IOMAP_MAPPED, Iomap
+from kemu.linux.include.iomap import IOMAP_MAPPED, Iomap, iomap_bio_read_folio, iomap_bio_readahead, iomap_ops
 from kemu.linux.include.mm import flush_dcache_folio, folio_address, folio_put, folio_size
 from kemu.linux.include.pagemap import ReadaheadControl, folio_lock, read_mapping_folio
 from kemu.linux.include.uio import IovIter, iov_iter_reexpand, iov_iter_truncate
@@ -56,28 +57,49 @@ def blkdev_iomap_begin(inode: Any, offset: int, length: int, flags: int, iomap: 
     return 0
 
 
-@custom(C, "def_blk_aops", "a function, because CONFIG_BUFFER_HEAD is a parameter of the machine")
-def def_blk_aops() -> address_space_operations:
-    """``def_blk_aops``: with CONFIG_BUFFER_HEAD (any of ext4, fat, isofs, ... selects it) reading behind the end gives zeros, without it -EIO."""
-    from kemu.linux.block.bdev import buffer_head_aops, iomap_aops  # noqa: PLC0415  (circle: block/bdev.c needs this)
+blkdev_iomap_ops = iomap_ops(iomap_begin=blkdev_iomap_begin)
 
-    return buffer_head_aops if IS_ENABLED("CONFIG_BUFFER_HEAD") else iomap_aops
+
+def blkdev_get_block(inode: Any, iblock: int, bh: Any, create: int) -> int:
+    """``blkdev_get_block()``"""
+    bh.b_bdev = inode.bdev
+    bh.b_blocknr = iblock
+    bh.b_state |= 1 << 4                            # set_buffer_mapped()
+    return 0
 
 
 @dup(C)
 def blkdev_read_folio(file: Any, folio: Page) -> int:
     """``static int blkdev_read_folio(struct file *file, struct folio *folio)``, with CONFIG_BUFFER_HEAD."""
-    from kemu.linux.block.bdev import _get_block  # noqa: PLC0415  (circle: block/bdev.c needs this)
-
-    return block_read_full_folio(folio, _get_block)
+    return block_read_full_folio(folio, blkdev_get_block)
 
 
 @dup(C)
 def blkdev_readahead(rac: ReadaheadControl) -> None:
     """``static void blkdev_readahead(struct readahead_control *rac)``, with CONFIG_BUFFER_HEAD."""
-    from kemu.linux.block.bdev import _get_block  # noqa: PLC0415  (circle: block/bdev.c needs this)
+    mpage_readahead(rac, blkdev_get_block)
 
-    mpage_readahead(rac, _get_block)
+
+def _iomap_read_folio(file: Any, folio: Page) -> int:
+    """``blkdev_read_folio()`` without CONFIG_BUFFER_HEAD: a folio that reaches behind the end of the device is an error."""
+    iomap_bio_read_folio(folio, blkdev_iomap_ops)
+    return 0
+
+
+def _iomap_readahead(rac: ReadaheadControl) -> None:
+    """``blkdev_readahead()`` without CONFIG_BUFFER_HEAD"""
+    iomap_bio_readahead(rac, blkdev_iomap_ops)
+
+
+buffer_head_aops = address_space_operations(read_folio=blkdev_read_folio, readahead=blkdev_readahead, invalidate_folio=block_invalidate_folio)
+iomap_aops = address_space_operations(read_folio=_iomap_read_folio, readahead=_iomap_readahead, release_folio=iomap_release_folio,
+                                      invalidate_folio=iomap_invalidate_folio, is_partially_uptodate=iomap_is_partially_uptodate)
+
+
+@custom(C, "def_blk_aops", "a function, because CONFIG_BUFFER_HEAD is a parameter of the machine")
+def def_blk_aops() -> address_space_operations:
+    """``def_blk_aops``: with CONFIG_BUFFER_HEAD (any of ext4, fat, isofs, ... selects it) reading behind the end gives zeros, without it -EIO."""
+    return buffer_head_aops if IS_ENABLED("CONFIG_BUFFER_HEAD") else iomap_aops
 
 
 @dup(C)

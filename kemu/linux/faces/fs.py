@@ -6,7 +6,11 @@ from kemu.linux.fcntl import SEEK_CUR, SEEK_DATA, SEEK_END, SEEK_HOLE, SEEK_SET 
 from kemu.linux.fs.attr import inode_newsize_ok, notify_change, setattr_copy, setattr_prepare  # noqa: F401
 from kemu.linux.fs.backing_file import backing_file_open  # noqa: F401
 from kemu.linux.fs.bad_inode import iget_failed, is_bad_inode, make_bad_inode  # noqa: F401
-from kemu.linux.fs.char_dev import cdev_add, cdev_del  # noqa: F401
+from kemu.linux.fs.char_dev import (  # noqa: F401
+    cdev_add,
+    cdev_del,
+    def_chr_fops,
+)
 from kemu.linux.fs.exec import path_noexec  # noqa: F401
 from kemu.linux.fs.file_table import alloc_empty_file, flush_delayed_fput, fput, get_nr_files  # noqa: F401
 from kemu.linux.fs.filesystems import (  # noqa: F401
@@ -149,7 +153,6 @@ from kemu.linux.fs.open import (  # noqa: F401
     vfs_open,
     vfs_truncate,
 )
-from kemu.linux.fs.pipe import def_chr_fops  # noqa: F401
 from kemu.linux.fs.read_write import (  # noqa: F401
     SSIZE_MAX,
     fixed_size_llseek,

@@ -8,8 +8,9 @@ from typing import Any
 from kemu.linux.bug import BUG_ON, WARN, WARN_ON, WARN_ON_ONCE
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EBUSY, EINVAL, ENXIO, ESTALE
+from kemu.linux.fs.char_dev import def_chr_fops
 from kemu.linux.fs.fs_writeback import __mark_inode_dirty, write_inode_now
-from kemu.linux.fs.pipe import def_chr_fops, pipefifo_fops
+from kemu.linux.fs.pipe import pipefifo_fops
 from kemu.linux.include.cred import CAP_FOWNER, capable, current_cred, current_fsuid
 from kemu.linux.include.fs.calls import (
     HAS_UNMAPPED_ID,

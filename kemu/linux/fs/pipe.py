@@ -4,30 +4,13 @@ from __future__ import annotations
 
 from kemu.linux.errno import EINVAL, ENXIO
 from kemu.linux.fcntl import O_NONBLOCK
-from kemu.linux.fs.read_write import noop_llseek
 from kemu.linux.include.fs.constants import FMODE_READ, FMODE_WRITE
 from kemu.linux.include.fs.types import File, Inode, file_operations
 from kemu.linux.port.honesty import custom
 from kemu.linux.wait import wait_event
 from kemu.machine.sched import WaitQueue
-from kemu.machine.statics import statics
 
 C = "fs/pipe.c"
-
-@statics
-class g:
-    cdev_map: dict[int, file_operations] = {}
-
-
-def chrdev_open(inode: Inode, filp: File) -> int:
-    fops = g.cdev_map.get(inode.i_rdev)
-    if fops is None:
-        return -ENXIO
-    filp.f_op = fops
-    inode.i_cdev = fops
-    if fops.open is not None:
-        return int(fops.open(inode, filp))
-    return 0
 
 
 @custom(C, "struct pipe_inode_info", "who has a FIFO open; there are no buffers, nothing can be read or written")
@@ -82,5 +65,4 @@ def _put_pipe(inode: Inode, pipe: pipe_inode_info) -> None:
         inode.i_pipe = None
 
 
-def_chr_fops = file_operations(open=chrdev_open, llseek=noop_llseek)
 pipefifo_fops = file_operations(open=fifo_open, release=pipe_release)

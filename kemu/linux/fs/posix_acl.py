@@ -183,12 +183,62 @@ def posix_acl_permission(idmap: Any, inode: Inode, acl: PosixAcl, want: int) -> 
     return -EIO
 
 
+def posix_acl_create_masq(acl: PosixAcl, mode: int) -> tuple[bool, int]:
+    """``int posix_acl_create_masq(struct posix_acl *acl, umode_t *mode_p)``: (whether the mode does not say it all, the mode); cuts entries to the mode."""
+    entries, more = [], False
+    mask = any(tag == ACL_MASK for tag, _, _ in acl.a_entries)
+    shift = {ACL_USER_OBJ: 6, ACL_OTHER: 0, ACL_MASK if mask else ACL_GROUP_OBJ: 3}
+    for tag, perm, id in acl.a_entries:
+        if tag in shift:
+            perm &= mode >> shift[tag] & 7
+            mode = mode & ~(7 << shift[tag]) | perm << shift[tag]
+        entries.append((tag, perm, id))
+        more = more or tag not in (ACL_USER_OBJ, ACL_GROUP_OBJ, ACL_OTHER)
+    acl.a_entries = entries
+    return more, mode
+
+
+def __posix_acl_chmod_masq(acl: PosixAcl, mode: int) -> int:
+    """``int __posix_acl_chmod_masq(struct posix_acl *acl, umode_t mode)``: owner, mask (or group) and others become the mode's.
+
+    Return: 0, -EIO for a list that makes no sense.
+    """
+    tags = {tag for tag, _, _ in acl.a_entries}
+    middle = ACL_MASK if ACL_MASK in tags else ACL_GROUP_OBJ
+    if middle not in tags or tags - {ACL_USER_OBJ, ACL_USER, ACL_GROUP_OBJ, ACL_GROUP, ACL_MASK, ACL_OTHER}:
+        return -EIO
+    shift = {ACL_USER_OBJ: 6, middle: 3, ACL_OTHER: 0}
+    acl.a_entries = [(tag, mode >> shift[tag] & 7 if tag in shift else perm, id) for tag, perm, id in acl.a_entries]
+    return 0
+
+
+@custom(C, "posix_acl_chmod", "ACLs are not validated by posix_acl_valid(); tags other than those of the C are ignored")
+def posix_acl_chmod(idmap: Any, dentry: Dentry, mode: int) -> int:
+    """``int posix_acl_chmod(struct mnt_idmap *idmap, struct dentry *dentry, umode_t mode)``. Return: 0, -EOPNOTSUPP, -ENOMEM, -EIO."""
+    inode = dentry.d_inode
+    if not inode.i_sb.s_flags & SB_POSIXACL:
+        return 0
+    if inode.i_op.set_acl is None:
+        return -EOPNOTSUPP
+    acl = get_inode_acl(inode, ACL_TYPE_ACCESS)
+    if acl is None or acl == ERR_PTR(-EOPNOTSUPP):
+        return 0
+    if IS_ERR(acl):
+        return PTR_ERR(acl)
+    clone = kmalloc_obj(PosixAcl, GFP_KERNEL)
+    ret = -ENOMEM
+    if clone is not None:
+        clone.a_entries = list(acl.a_entries)
+        ret = __posix_acl_chmod_masq(clone, mode) or int(inode.i_op.set_acl(idmap, dentry, clone, ACL_TYPE_ACCESS))
+        posix_acl_release(clone)
+    posix_acl_release(acl)
+    return ret
+
+
 @custom(C, "posix_acl_create", "gives (error, mode, default_acl, acl)")
 def posix_acl_create(dir: Inode, mode: int) -> tuple[int, int, PosixAcl | None, PosixAcl | None]:
     """``int posix_acl_create(struct inode *dir, umode_t *mode, struct posix_acl **default_acl, struct posix_acl **acl)``: the umask, or what the
     directory's default list says. Return: the error is 0, -ENOMEM."""
-    from kemu.linux.fs.xattr import _create_masq  # noqa: PLC0415  (circle: fs/xattr.c needs this)
-
     if S_ISLNK(mode) or not dir.i_sb.s_flags & SB_POSIXACL:
         return 0, mode, None, None
     p = get_inode_acl(dir, ACL_TYPE_DEFAULT)
@@ -201,7 +251,7 @@ def posix_acl_create(dir: Inode, mode: int) -> tuple[int, int, PosixAcl | None, 
         posix_acl_release(p)
         return -ENOMEM, mode, None, None
     clone.a_entries = list(p.a_entries)
-    more, mode = _create_masq(clone, mode)
+    more, mode = posix_acl_create_masq(clone, mode)
     acl: PosixAcl | None = clone
     if not more:
         posix_acl_release(clone)

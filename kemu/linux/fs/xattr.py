@@ -16,7 +16,7 @@ from kemu.linux.include.fs.calls import inode_lock, inode_unlock
 from kemu.linux.include.fs.constants import IOP_XATTR, MAY_READ, MAY_WRITE, S_APPEND, S_IMMUTABLE, S_NOSEC
 from kemu.linux.include.fs.types import Inode
 from kemu.linux.include.gfp import GFP_KERNEL
-from kemu.linux.include.posix_acl import ACL_GROUP, ACL_GROUP_OBJ, ACL_MASK, ACL_OTHER, ACL_USER, ACL_USER_OBJ, PosixAcl
+from kemu.linux.include.posix_acl import PosixAcl
 from kemu.linux.include.slab import kmalloc_obj, kvmalloc, kvzalloc, kzalloc
 from kemu.linux.include.string import mem_read, mem_write
 from kemu.linux.include.xattr import (
@@ -200,32 +200,6 @@ def vfs_removexattr(idmap: Any, dentry: Dentry, name: bytes) -> int:
     error = _locked(idmap, dentry, name, None, XATTR_REPLACE)
     inode_unlock(dentry.d_inode)
     return error
-
-
-def _create_masq(acl: PosixAcl, mode: int) -> tuple[bool, int]:
-    """posix_acl_create_masq(): (whether the mode does not say it all, the mode); the entries are cut to the mode."""
-    entries, more = [], False
-    mask = any(tag == ACL_MASK for tag, _, _ in acl.a_entries)
-    shift = {ACL_USER_OBJ: 6, ACL_OTHER: 0, ACL_MASK if mask else ACL_GROUP_OBJ: 3}
-    for tag, perm, id in acl.a_entries:
-        if tag in shift:
-            perm &= mode >> shift[tag] & 7
-            mode = mode & ~(7 << shift[tag]) | perm << shift[tag]
-        entries.append((tag, perm, id))
-        more = more or tag not in (ACL_USER_OBJ, ACL_GROUP_OBJ, ACL_OTHER)
-    acl.a_entries = entries
-    return more, mode
-
-
-def _chmod_masq(acl: PosixAcl, mode: int) -> int:
-    """__posix_acl_chmod_masq(): owner, mask (or group) and others become the mode's. Return: 0, -EIO for a list that makes no sense."""
-    tags = {tag for tag, _, _ in acl.a_entries}
-    middle = ACL_MASK if ACL_MASK in tags else ACL_GROUP_OBJ
-    if middle not in tags or tags - {ACL_USER_OBJ, ACL_USER, ACL_GROUP_OBJ, ACL_GROUP, ACL_MASK, ACL_OTHER}:
-        return -EIO
-    shift = {ACL_USER_OBJ: 6, middle: 3, ACL_OTHER: 0}
-    acl.a_entries = [(tag, mode >> shift[tag] & 7 if tag in shift else perm, id) for tag, perm, id in acl.a_entries]
-    return 0
 
 
 @custom(C, "do_setxattr", "value is bytes; no context structure")

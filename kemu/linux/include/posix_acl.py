@@ -2,14 +2,8 @@
 """struct posix_acl and its entries (include/linux/posix_acl.h, posix_acl_xattr.h)."""
 from __future__ import annotations
 
-from typing import Any
-
-from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import ENOMEM, EOPNOTSUPP
 from kemu.linux.include.dcache import Dentry
 from kemu.linux.include.fs.types import Inode
-from kemu.linux.include.gfp import GFP_KERNEL
-from kemu.linux.include.slab import kmalloc_obj
 from kemu.linux.include.xattr import XATTR_NAME_POSIX_ACL_ACCESS, XATTR_NAME_POSIX_ACL_DEFAULT, xattr_handler
 from kemu.linux.mm.slub import kfree
 from kemu.linux.port.honesty import custom, dup
@@ -71,29 +65,3 @@ def cache_no_acl(inode: Inode) -> None:
     inode.i_acl = None
     inode.i_default_acl = None
 
-
-@custom(P, "posix_acl_chmod", "ACLs are not validated by posix_acl_valid(); tags other than those of the C are ignored")
-def posix_acl_chmod(idmap: Any, dentry: Dentry, mode: int) -> int:
-    """``int posix_acl_chmod(struct mnt_idmap *idmap, struct dentry *dentry, umode_t mode)``. Return: 0, -EOPNOTSUPP, -ENOMEM, -EIO."""
-    from kemu.linux.fs.posix_acl import get_inode_acl  # noqa: PLC0415  (up into fs/posix_acl.c)
-
-    inode = dentry.d_inode
-    if not inode.i_sb.s_flags & SB_POSIXACL:
-        return 0
-    if inode.i_op.set_acl is None:
-        return -EOPNOTSUPP
-    acl = get_inode_acl(inode, ACL_TYPE_ACCESS)
-    if acl is None or acl == ERR_PTR(-EOPNOTSUPP):
-        return 0
-    if IS_ERR(acl):
-        return PTR_ERR(acl)
-    clone = kmalloc_obj(PosixAcl, GFP_KERNEL)
-    ret = -ENOMEM
-    if clone is not None:
-        from kemu.linux.fs.xattr import _chmod_masq  # noqa: PLC0415  (up into fs/xattr.c)
-
-        clone.a_entries = list(acl.a_entries)
-        ret = _chmod_masq(clone, mode) or int(inode.i_op.set_acl(idmap, dentry, clone, ACL_TYPE_ACCESS))
-        posix_acl_release(clone)
-    posix_acl_release(acl)
-    return ret

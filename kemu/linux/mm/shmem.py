@@ -36,7 +36,7 @@ from kemu.linux.fs.libfs import (
     simple_unlink,
 )
 from kemu.linux.fs.open import finish_open
-from kemu.linux.fs.posix_acl import simple_acl_create, simple_set_acl
+from kemu.linux.fs.posix_acl import posix_acl_chmod, simple_acl_create, simple_set_acl
 from kemu.linux.fs.read_write import generic_file_llseek
 from kemu.linux.fs.seq_file import seq_printf
 from kemu.linux.fs.stat import generic_fillattr
@@ -82,7 +82,7 @@ from kemu.linux.include.fs_parser import (
 from kemu.linux.include.gfp import GFP_KERNEL
 from kemu.linux.include.mm import folio_put, totalram_pages
 from kemu.linux.include.pagemap import FGP_CREAT, FGP_LOCK, folio_lock, mapping_set_exiting, mapping_set_unevictable
-from kemu.linux.include.posix_acl import cache_no_acl, posix_acl_chmod
+from kemu.linux.include.posix_acl import cache_no_acl
 from kemu.linux.include.seq_file import SeqFile
 from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmalloc, kmem_cache_alloc, kmem_cache_create, kzalloc_obj
 from kemu.linux.include.uio import copy_folio_to_iter

@@ -5,15 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.errno import ENOENT
-from kemu.linux.fs.ioctl import fiemap_prep
+from kemu.linux.fs.ioctl import fiemap_fill_next_extent, fiemap_prep
 from kemu.linux.fs.iomap.iter import iomap_iter
-from kemu.linux.fs.iomap.seek import _to_fiemap
-from kemu.linux.include.fiemap import FIEMAP_EXTENT_LAST, FiemapExtentInfo
+from kemu.linux.include.fiemap import (
+    FIEMAP_EXTENT_DATA_INLINE,
+    FIEMAP_EXTENT_DELALLOC,
+    FIEMAP_EXTENT_LAST,
+    FIEMAP_EXTENT_MERGED,
+    FIEMAP_EXTENT_SHARED,
+    FIEMAP_EXTENT_UNKNOWN,
+    FIEMAP_EXTENT_UNWRITTEN,
+    FiemapExtentInfo,
+)
 from kemu.linux.include.fs.types import AddressSpace
 from kemu.linux.include.iomap import (
+    IOMAP_DELALLOC,
+    IOMAP_F_MERGED,
+    IOMAP_F_SHARED,
     IOMAP_HOLE,
+    IOMAP_INLINE,
     IOMAP_MAPPED,
+    IOMAP_NULL_ADDR,
     IOMAP_REPORT,
+    IOMAP_UNWRITTEN,
     Iomap,
     IomapIter,
     iomap_iter_advance_full,
@@ -25,6 +39,23 @@ from kemu.linux.port.honesty import dup
 from kemu.linux.types import Ref
 
 C = "fs/iomap/fiemap.c"
+
+
+def iomap_to_fiemap(fi: FiemapExtentInfo, iomap: Iomap, flags: int) -> int:
+    """``iomapiomap_to_fiemap()``"""
+    if iomap.type == IOMAP_HOLE:
+        return 0
+    if iomap.type == IOMAP_DELALLOC:
+        flags |= FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_UNKNOWN
+    elif iomap.type == IOMAP_UNWRITTEN:
+        flags |= FIEMAP_EXTENT_UNWRITTEN
+    elif iomap.type == IOMAP_INLINE:
+        flags |= FIEMAP_EXTENT_DATA_INLINE
+    if iomap.flags & IOMAP_F_MERGED:
+        flags |= FIEMAP_EXTENT_MERGED
+    if iomap.flags & IOMAP_F_SHARED:
+        flags |= FIEMAP_EXTENT_SHARED
+    return fiemap_fill_next_extent(fi, iomap.offset, iomap.addr if iomap.addr != IOMAP_NULL_ADDR else 0, iomap.length, flags)
 
 
 @dup(C)
@@ -39,7 +70,7 @@ def iomap_fiemap(inode: Any, fi: FiemapExtentInfo, start: int, len_: int, ops: i
     while (ret := iomap_iter(iter_, ops)) > 0:
         # iomap_fiemap_iter()
         if iter_.iomap.type != IOMAP_HOLE:
-            ret = _to_fiemap(fi, prev, 0)
+            ret = iomap_to_fiemap(fi, prev, 0)
             prev = iter_.iomap.copy()
             if ret < 0:
                 iter_.status = ret
@@ -49,7 +80,7 @@ def iomap_fiemap(inode: Any, fi: FiemapExtentInfo, start: int, len_: int, ops: i
                 continue
         iter_.status = iomap_iter_advance_full(iter_)
     if prev.type != IOMAP_HOLE:
-        ret = _to_fiemap(fi, prev, FIEMAP_EXTENT_LAST)
+        ret = iomap_to_fiemap(fi, prev, FIEMAP_EXTENT_LAST)
         if ret < 0:
             return ret
     # inode with no (attribute) mapping will give ENOENT

@@ -5,31 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.errno import ENXIO
-from kemu.linux.fs.ioctl import fiemap_fill_next_extent
 from kemu.linux.fs.iomap.iter import iomap_iter, iomap_iter_advance
-from kemu.linux.include.fiemap import (
-    FIEMAP_EXTENT_DATA_INLINE,
-    FIEMAP_EXTENT_DELALLOC,
-    FIEMAP_EXTENT_MERGED,
-    FIEMAP_EXTENT_SHARED,
-    FIEMAP_EXTENT_UNKNOWN,
-    FIEMAP_EXTENT_UNWRITTEN,
-    FiemapExtentInfo,
-)
-from kemu.linux.include.iomap import (
-    IOMAP_DELALLOC,
-    IOMAP_F_MERGED,
-    IOMAP_F_SHARED,
-    IOMAP_HOLE,
-    IOMAP_INLINE,
-    IOMAP_NULL_ADDR,
-    IOMAP_REPORT,
-    IOMAP_UNWRITTEN,
-    Iomap,
-    IomapIter,
-    iomap_length,
-    iomap_ops,
-)
+from kemu.linux.include.iomap import IOMAP_HOLE, IOMAP_REPORT, IOMAP_UNWRITTEN, IomapIter, iomap_length, iomap_ops
 from kemu.linux.port.honesty import custom
 
 C = "fs/iomap/seek.c"
@@ -70,19 +47,3 @@ def iomap_seek_data(inode: Any, pos: int, ops: iomap_ops) -> int:
         return ret
     return pos if iter_.len else -ENXIO             # the end of the file without finding data
 
-
-def _to_fiemap(fi: FiemapExtentInfo, iomap: Iomap, flags: int) -> int:
-    """``iomap_to_fiemap()``"""
-    if iomap.type == IOMAP_HOLE:
-        return 0
-    if iomap.type == IOMAP_DELALLOC:
-        flags |= FIEMAP_EXTENT_DELALLOC | FIEMAP_EXTENT_UNKNOWN
-    elif iomap.type == IOMAP_UNWRITTEN:
-        flags |= FIEMAP_EXTENT_UNWRITTEN
-    elif iomap.type == IOMAP_INLINE:
-        flags |= FIEMAP_EXTENT_DATA_INLINE
-    if iomap.flags & IOMAP_F_MERGED:
-        flags |= FIEMAP_EXTENT_MERGED
-    if iomap.flags & IOMAP_F_SHARED:
-        flags |= FIEMAP_EXTENT_SHARED
-    return fiemap_fill_next_extent(fi, iomap.offset, iomap.addr if iomap.addr != IOMAP_NULL_ADDR else 0, iomap.length, flags)
