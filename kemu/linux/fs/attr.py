@@ -6,10 +6,16 @@ from typing import Any
 
 from kemu.linux.bug import BUG, WARN_ON_ONCE
 from kemu.linux.errno import EFBIG, EINVAL, EOPNOTSUPP, EOVERFLOW, EPERM
-from kemu.linux.fs.inode import current_time, inode_owner_or_capable, inode_set_ctime_to_ts, timestamp_truncate
+from kemu.linux.fs.inode import (
+    current_time,
+    in_group_or_capable,
+    inode_owner_or_capable,
+    inode_set_ctime_to_ts,
+    timestamp_truncate,
+)
 from kemu.linux.fs.libfs import simple_setattr
 from kemu.linux.fs.namei import inode_permission
-from kemu.linux.fs.open import _kill_priv, _need_killpriv, in_group_or_capable
+from kemu.linux.fs.open import _kill_priv, _need_killpriv
 from kemu.linux.include.cred import CAP_CHOWN, current_fsuid, in_group_p
 from kemu.linux.include.dcache import Dentry
 from kemu.linux.include.fs.calls import inode_is_locked, inode_set_atime_to_ts, inode_set_mtime_to_ts

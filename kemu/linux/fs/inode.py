@@ -11,7 +11,7 @@ from kemu.linux.errno import EBUSY, EINVAL, ENXIO, ESTALE
 from kemu.linux.fs.char_dev import def_chr_fops
 from kemu.linux.fs.fs_writeback import __mark_inode_dirty, write_inode_now
 from kemu.linux.fs.pipe import pipefifo_fops
-from kemu.linux.include.cred import CAP_FOWNER, capable, current_cred, current_fsuid
+from kemu.linux.include.cred import CAP_FOWNER, CAP_FSETID, capable, current_cred, current_fsuid, in_group_p
 from kemu.linux.include.fs.calls import (
     HAS_UNMAPPED_ID,
     alloc_inode_sb,
@@ -49,6 +49,7 @@ from kemu.linux.include.posix_acl import posix_acl_release
 from kemu.linux.include.rcupdate import call_rcu, rcu_head, rcu_read_lock, rcu_read_unlock
 from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmem_cache_create
 from kemu.linux.kconfig import IS_ENABLED
+from kemu.linux.kernel.capability import capable_wrt_inode_uidgid
 from kemu.linux.mm.slub import kmem_cache_free
 from kemu.linux.mm.truncate import invalidate_mapping_pages, truncate_inode_pages_final
 from kemu.linux.port.honesty import custom, dup
@@ -1018,6 +1019,16 @@ def inode_set_ctime_current(inode: Inode) -> timespec64:
     """``struct timespec64 inode_set_ctime_current(struct inode *inode)``"""
     inode.i_ctime_sec, inode.i_ctime_nsec = now = current_time(inode)
     return now
+
+
+@dup(C)
+def in_group_or_capable(idmap: Any, inode: Inode, gid: int) -> bool:
+    """``bool in_group_or_capable(struct mnt_idmap *idmap, const struct inode *inode, vfsgid_t vfsgid)``"""
+    if in_group_p(gid):
+        return True
+    if capable_wrt_inode_uidgid(idmap, inode, CAP_FSETID):
+        return True
+    return False
 
 
 def _hash_del(inode: Inode) -> None:

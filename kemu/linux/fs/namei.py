@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from kemu.linux.bug import BUG_ON
+from kemu.linux.bug import BUG_ON, WARN_ON
 from kemu.linux.delayed_call import delayed_call, do_delayed_call, set_delayed_call
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import (
@@ -27,6 +27,7 @@ from kemu.linux.errno import (
     ENOMEM,
     ENOTDIR,
     ENOTEMPTY,
+    EOPENSTALE,
     EOPNOTSUPP,
     EOVERFLOW,
     EPERM,
@@ -34,7 +35,20 @@ from kemu.linux.errno import (
     ESTALE,
     EXDEV,
 )
-from kemu.linux.fcntl import AT_FDCWD, AT_SYMLINK_FOLLOW, O_EXCL
+from kemu.linux.fcntl import (
+    __O_TMPFILE,
+    AT_FDCWD,
+    AT_SYMLINK_FOLLOW,
+    O_ACCMODE,
+    O_APPEND,
+    O_CREAT,
+    O_EXCL,
+    O_NOATIME,
+    O_PATH,
+    O_RDWR,
+    O_TRUNC,
+    O_WRONLY,
+)
 from kemu.linux.fs.dcache import (
     d_alloc,
     d_alloc_parallel,
@@ -48,20 +62,11 @@ from kemu.linux.fs.dcache import (
     is_subdir,
     shrink_dcache_parent,
 )
-from kemu.linux.fs.inode import atime_needs_update, ihold, iput, touch_atime
+from kemu.linux.fs.inode import atime_needs_update, ihold, in_group_or_capable, inode_owner_or_capable, iput, touch_atime
+from kemu.linux.fs.internal import OpenFlags
 from kemu.linux.fs.mount import Mount, mnt_has_parent
-from kemu.linux.fs.namespace import (
-    detach_mounts,
-    lookup_mnt,
-    mnt_drop_write,
-    mnt_want_write,
-    mntget,
-    mntput,
-    path_is_under,
-)
-from kemu.linux.fs.namespace import (
-    g as mounts_g,
-)
+from kemu.linux.fs.namespace import detach_mounts, lookup_mnt, mnt_drop_write, mnt_want_write, mntget, mntput, path_is_under
+from kemu.linux.fs.namespace import g as mounts_g
 from kemu.linux.fs.posix_acl import get_inode_acl, posix_acl_permission
 from kemu.linux.include.cred import (
     CAP_DAC_OVERRIDE,
@@ -70,6 +75,7 @@ from kemu.linux.include.cred import (
     CAP_MKNOD,
     Cred,
     capable,
+    current_cred,
     current_fsuid,
     in_group_p,
 )
@@ -88,6 +94,7 @@ from kemu.linux.include.dcache import (
     d_in_lookup,
     d_is_dir,
     d_is_negative,
+    d_is_reg,
     d_is_symlink,
     d_lookup_done,
     d_mountpoint,
@@ -97,8 +104,20 @@ from kemu.linux.include.dcache import (
     dont_mount,
     slash_name,
 )
-from kemu.linux.include.fs.calls import inode_lock, inode_lock_shared, inode_unlock, inode_unlock_shared, mark_inode_dirty
+from kemu.linux.include.fs.calls import (
+    get_write_access,
+    inode_lock,
+    inode_lock_shared,
+    inode_unlock,
+    inode_unlock_shared,
+    mark_inode_dirty,
+)
 from kemu.linux.include.fs.constants import (
+    ATTR_CTIME,
+    ATTR_MTIME,
+    ATTR_OPEN,
+    FMODE_CREATED,
+    FMODE_OPENED,
     FS_RENAME_DOES_D_MOVE,
     I_LINKABLE,
     IOP_CACHED_LINK,
@@ -106,6 +125,7 @@ from kemu.linux.include.fs.constants import (
     IOP_FASTPERM,
     IOP_FASTPERM_MAY_EXEC,
     MAY_EXEC,
+    MAY_OPEN,
     MAY_READ,
     MAY_WRITE,
     PATH_MAX,
@@ -137,6 +157,7 @@ from kemu.linux.include.namei import (
     LOOKUP_MOUNTPOINT,
     LOOKUP_NO_SYMLINKS,
     LOOKUP_NO_XDEV,
+    LOOKUP_OPEN,
     LOOKUP_PARENT,
     LOOKUP_RENAME_TARGET,
     LOOKUP_REVAL,
@@ -161,6 +182,7 @@ from kemu.linux.stat import (
     S_IFCHR,
     S_IFDIR,
     S_IFIFO,
+    S_IFLNK,
     S_IFMT,
     S_IFREG,
     S_IFSOCK,
@@ -905,8 +927,6 @@ def may_delete_dentry(idmap: Any, dir: Inode, victim: Dentry, isdir: bool) -> in
 
 
 def vfs_prepare_mode(idmap: Any, dir: Inode, mode: int, mask_perms: int, type: int) -> int:
-    from kemu.linux.fs.open import in_group_or_capable  # noqa: PLC0415  (circle: fs/open.c needs this)
-
     if mode & (S_ISGID | 0o010) == S_ISGID | 0o010 and not S_ISDIR(mode) and dir.i_mode & S_ISGID and not in_group_or_capable(idmap, dir, dir.i_gid):
         mode &= ~S_ISGID                        # mode_strip_sgid()
     if not dir.i_sb.s_flags & SB_POSIXACL and not dir.i_sb.s_iflags & SB_I_NOUMASK:
@@ -1110,11 +1130,188 @@ def may_open_dev(path: Path) -> bool:
     return not path.mnt.mnt_flags & MNT_NODEV and not path.mnt.mnt_sb.s_iflags & SB_I_NODEV
 
 
+def may_open(idmap: Any, path: Path, acc_mode: int, flag: int) -> int:
+    from kemu.linux.fs.exec import path_noexec  # noqa: PLC0415  (circle: fs/exec.c needs this)
+
+    inode = path.dentry.d_inode
+    if inode is None:
+        return -ENOENT
+    kind = inode.i_mode & S_IFMT
+    if kind == S_IFLNK:
+        return -ELOOP
+    if kind == S_IFDIR:
+        if acc_mode & MAY_WRITE:
+            return -EISDIR
+        if acc_mode & MAY_EXEC:
+            return -EACCES
+    elif kind in (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
+        if kind in (S_IFBLK, S_IFCHR) and not may_open_dev(path):
+            return -EACCES
+        if acc_mode & MAY_EXEC:
+            return -EACCES
+        flag &= ~O_TRUNC
+    elif acc_mode & MAY_EXEC and path_noexec(path):
+        return -EACCES
+    error = inode_permission(idmap, inode, MAY_OPEN | acc_mode)
+    if error:
+        return error
+    if inode.i_flags & S_APPEND and ((flag & O_ACCMODE and not flag & O_APPEND) or flag & O_TRUNC):
+        return -EPERM
+    if flag & O_NOATIME and not inode_owner_or_capable(idmap, inode):
+        return -EPERM
+    return 0
+
+
+def lookup_open(nd: Nameidata, file: File, op: OpenFlags, got_write: bool) -> Any:
+    """Look up, and maybe create, the last component; the directory is locked."""
+    dir = nd.path.dentry
+    dir_inode = dir.d_inode
+    open_flag = op.open_flag
+    create_error = 0
+    if dir_inode.i_flags & S_DEAD:
+        return ERR_PTR(-ENOENT)
+    file.f_mode &= ~FMODE_CREATED
+    name = Qstr(nd.last)
+    dentry: Any = d_lookup(dir, name)
+    while True:
+        if dentry is None:
+            dentry = d_alloc_parallel(dir, name)
+            if IS_ERR(dentry):
+                return dentry
+        if d_in_lookup(dentry):
+            break
+        error = d_revalidate(dir_inode, nd.last, dentry, nd.flags)
+        if error > 0:
+            break
+        if error:
+            dput(dentry)
+            return ERR_PTR(error)
+        d_invalidate(dentry)
+        dput(dentry)
+        dentry = None
+    if dentry.d_inode is not None:
+        return dentry
+    mode = op.mode
+    if open_flag & O_CREAT:
+        mode = vfs_prepare_mode(None, dir_inode, mode, mode, mode)
+        create_error = may_o_create(nd.path, mode) if got_write else -EROFS
+        if create_error:
+            open_flag &= ~O_CREAT
+    if d_in_lookup(dentry):
+        res = dir_inode.i_op.lookup(dir_inode, dentry, nd.flags)
+        d_lookup_done(dentry)
+        if res is not None:
+            dput(dentry)
+            if IS_ERR(res):
+                return res
+            dentry = res
+    if dentry.d_inode is None:
+        error = 0
+        if open_flag & O_CREAT:
+            file.f_mode |= FMODE_CREATED
+            if dir_inode.i_op.create is None:
+                error = -EACCES
+            else:
+                error = dir_inode.i_op.create(nd.path.mnt.mnt_idmap, dir_inode, dentry, mode, bool(open_flag & O_EXCL))
+        elif create_error:
+            error = create_error
+        if error:
+            dput(dentry)
+            return ERR_PTR(error)
+    return dentry
+
+
+def open_last_lookups(nd: Nameidata, file: File, op: OpenFlags) -> Any:
+    """The last component of an open: None when nd.path is there, a symlink's text, or an error."""
+    open_flag = op.open_flag
+    nd.flags |= op.intent
+    if nd.last_type != LAST_NORM:
+        if nd.stack:
+            put_link(nd)
+        return handle_dots(nd, nd.last_type)
+    dentry: Any = None
+    if open_flag & O_CREAT and nd.last_slash:
+        return -EISDIR
+    if not (open_flag & O_CREAT and open_flag & O_EXCL):
+        if nd.last_slash:
+            nd.flags |= LOOKUP_FOLLOW | LOOKUP_DIRECTORY
+        dentry = lookup_fast(nd)
+        if type(dentry) is int:
+            return PTR_ERR(dentry)
+        if dentry is not None and open_flag & O_CREAT and dentry.d_inode is None:
+            dput(dentry)
+            dentry = None
+    if dentry is None:
+        dir_inode = nd.path.dentry.d_inode
+        mnt = nd.path.mnt
+        got_write = bool(open_flag & (O_CREAT | O_TRUNC | O_WRONLY | O_RDWR)) and not mnt_want_write(mnt)
+        if open_flag & O_CREAT:
+            inode_lock(dir_inode)
+            dentry = lookup_open(nd, file, op, got_write)
+            inode_unlock(dir_inode)
+        else:
+            inode_lock_shared(dir_inode)
+            dentry = lookup_open(nd, file, op, got_write)
+            inode_unlock_shared(dir_inode)
+        if got_write:
+            mnt_drop_write(mnt)
+        if IS_ERR(dentry):
+            return PTR_ERR(dentry)
+        if file.f_mode & (FMODE_OPENED | FMODE_CREATED):
+            dput(nd.path.dentry)
+            nd.path.dentry = dentry
+            return None
+    if nd.stack:
+        put_link(nd)
+    res = step_into(nd, WALK_TRAILING, dentry)
+    if res is not None:
+        nd.flags &= ~(LOOKUP_OPEN | LOOKUP_CREATE | LOOKUP_EXCL)
+    return res
+
+
+def do_open(nd: Nameidata, file: File, op: OpenFlags) -> int:
+    from kemu.linux.fs.open import do_truncate, vfs_open  # noqa: PLC0415  (circle: fs/open.c needs this)
+
+    open_flag = op.open_flag
+    if not file.f_mode & (FMODE_OPENED | FMODE_CREATED):
+        error = complete_walk(nd)
+        if error:
+            return error
+    dentry = nd.path.dentry
+    if open_flag & O_CREAT:
+        if open_flag & O_EXCL and not file.f_mode & FMODE_CREATED:
+            return -EEXIST
+        if d_is_dir(dentry):
+            return -EISDIR
+    if nd.flags & LOOKUP_DIRECTORY and not d_can_lookup(dentry):
+        return -ENOTDIR
+    do_truncate_ = False
+    acc_mode = op.acc_mode
+    if file.f_mode & FMODE_CREATED:
+        open_flag &= ~O_TRUNC
+        acc_mode = 0
+    elif d_is_reg(dentry) and open_flag & O_TRUNC:
+        error = mnt_want_write(nd.path.mnt)
+        if error:
+            return error
+        do_truncate_ = True
+    mnt = nd.path.mnt
+    error = may_open(mnt.mnt_idmap, nd.path, acc_mode, open_flag)
+    if not error and not file.f_mode & FMODE_OPENED:
+        error = vfs_open(nd.path, file)
+    if not error and do_truncate_:
+        error = get_write_access(file.f_inode)
+        if not error:
+            error = do_truncate(mnt.mnt_idmap, file.f_path.dentry, 0, ATTR_MTIME | ATTR_CTIME | ATTR_OPEN, file)
+            file.f_inode.i_writecount -= 1
+    if do_truncate_:
+        mnt_drop_write(mnt)
+    return error
+
+
 @dup(C)
 def vfs_tmpfile(idmap: Any, parentpath: Path, file: File, mode: int) -> int:
     """``int vfs_tmpfile(idmap, parentpath, file, mode)``. Return: 0, -EOPNOTSUPP, -EACCES, ..."""
-    from kemu.linux.fs.open import may_open  # noqa: PLC0415  (circle: fs/open.c needs this)
-
     dir = parentpath.dentry.d_inode
     open_flag = file.f_flags
     error = inode_permission(idmap, dir, MAY_WRITE | MAY_EXEC)
@@ -1147,7 +1344,7 @@ def vfs_tmpfile(idmap: Any, parentpath: Path, file: File, mode: int) -> int:
 def kernel_tmpfile_open(idmap: Any, parentpath: Path, mode: int, open_flag: int, cred: Cred) -> Any:
     """``struct file *kernel_tmpfile_open(struct mnt_idmap *idmap, const struct path *parentpath, umode_t mode, int open_flag,
     const struct cred *cred)``: ERR_PTR() of what vfs_tmpfile() returns, -ENFILE, -ENOMEM."""
-    from kemu.linux.fs.file_table import alloc_empty_file_noaccount  # noqa: PLC0415  (circle: fs/file_table.c needs this)
+    from kemu.linux.fs.file_table import alloc_empty_file_noaccount, fput  # noqa: PLC0415  (circle: fs/file_table.c needs this)
 
     file = alloc_empty_file_noaccount(open_flag, cred)
     if IS_ERR(file):
@@ -1155,11 +1352,60 @@ def kernel_tmpfile_open(idmap: Any, parentpath: Path, mode: int, open_flag: int,
 
     error = vfs_tmpfile(idmap, parentpath, file, mode)
     if error:
-        from kemu.linux.fs.file_table import fput  # noqa: PLC0415  (circle: fs/file_table.c needs this)
-
         fput(file)
         file = ERR_PTR(error)
     return file
+
+
+def path_openat(nd: Nameidata, op: OpenFlags, flags: int) -> Any:
+    from kemu.linux.fs.file_table import alloc_empty_file, fput  # noqa: PLC0415  (circle: fs/file_table.c needs this)
+    from kemu.linux.fs.open import vfs_open  # noqa: PLC0415  (circle: fs/open.c needs this)
+
+    file = alloc_empty_file(op.open_flag, current_cred())
+    if IS_ERR(file):
+        return file
+    if op.open_flag & (__O_TMPFILE | O_PATH):
+        path = Path()
+        error = path_lookupat(nd, flags | (LOOKUP_DIRECTORY if op.open_flag & __O_TMPFILE else 0), path)
+        if not error:
+            if op.open_flag & O_PATH:
+                error = vfs_open(path, file)
+            else:
+                error = mnt_want_write(path.mnt)
+                if not error:
+                    error = vfs_tmpfile(path.mnt.mnt_idmap, path, file, op.mode)
+                    mnt_drop_write(path.mnt)
+            path_put(path)
+    else:
+        s = path_init(nd, flags)
+        while True:
+            error = link_path_walk(s, nd)
+            if error:
+                break
+            s = open_last_lookups(nd, file, op)
+            if s is None:
+                break
+        if not error:
+            error = do_open(nd, file, op)
+        terminate_walk(nd)
+    if not error:
+        if file.f_mode & FMODE_OPENED:
+            return file
+        WARN_ON(1)
+        error = -EINVAL
+    fput(file)
+    if error == -EOPENSTALE:
+        error = -ESTALE
+    return ERR_PTR(error)
+
+
+def do_file_open(dfd: int | File, name: Any, op: OpenFlags, root: Path | None = None) -> Any:
+    if type(name) is int:
+        return ERR_PTR(name)
+    filp = path_openat(Nameidata(dfd, name, root), op, op.lookup_flags)
+    if filp == ERR_PTR(-ESTALE):
+        filp = path_openat(Nameidata(dfd, name, root), op, op.lookup_flags | LOOKUP_REVAL)
+    return filp
 
 
 @dup(C)

@@ -6,27 +6,12 @@ from typing import Any
 
 from kemu.linux.bug import BUG_ON, WARN_ON
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import (
-    EACCES,
-    EEXIST,
-    EINVAL,
-    EISDIR,
-    ELOOP,
-    ENODEV,
-    ENOENT,
-    ENOTDIR,
-    EOPENSTALE,
-    EOVERFLOW,
-    EPERM,
-    EROFS,
-    ESTALE,
-)
+from kemu.linux.errno import EINVAL, EISDIR, ELOOP, ENODEV, EOVERFLOW, EPERM
 from kemu.linux.fcntl import (
     __O_REGULAR,
     __O_SYNC,
     __O_TMPFILE,
     AT_FDCWD,
-    O_ACCMODE,
     O_APPEND,
     O_CLOEXEC,
     O_CREAT,
@@ -36,54 +21,19 @@ from kemu.linux.fcntl import (
     O_EMPTYPATH,
     O_EXCL,
     O_LARGEFILE,
-    O_NOATIME,
     O_NOCTTY,
     O_NOFOLLOW,
     O_PATH,
-    O_RDWR,
     O_TRUNC,
-    O_WRONLY,
     VALID_OPEN_FLAGS,
 )
-from kemu.linux.fs.dcache import d_alloc_parallel, d_invalidate, d_lookup, dput
-from kemu.linux.fs.exec import path_noexec
 from kemu.linux.fs.file_table import alloc_empty_file, alloc_empty_file_noaccount, fput, put_file_access
-from kemu.linux.fs.inode import inode_owner_or_capable
-from kemu.linux.fs.namei import (
-    LAST_NORM,
-    WALK_TRAILING,
-    Nameidata,
-    complete_walk,
-    d_revalidate,
-    getname,
-    handle_dots,
-    inode_permission,
-    link_path_walk,
-    lookup_fast,
-    may_o_create,
-    may_open_dev,
-    path_get,
-    path_init,
-    path_lookupat,
-    path_put,
-    put_link,
-    step_into,
-    terminate_walk,
-    vfs_prepare_mode,
-    vfs_tmpfile,
-)
+from kemu.linux.fs.internal import OpenFlags
+from kemu.linux.fs.namei import do_file_open, getname, inode_permission, path_get, path_put
 from kemu.linux.fs.namespace import mnt_drop_write, mnt_get_write_access, mnt_put_write_access, mnt_want_write
-from kemu.linux.include.cred import CAP_FSETID, Cred, current_cred, in_group_p
-from kemu.linux.include.dcache import Dentry, Qstr, d_can_lookup, d_in_lookup, d_is_dir, d_is_reg, d_is_symlink, d_lookup_done
-from kemu.linux.include.fs.calls import (
-    ACC_MODE,
-    get_write_access,
-    inode_lock,
-    inode_lock_shared,
-    inode_unlock,
-    inode_unlock_shared,
-    iocb_flags,
-)
+from kemu.linux.include.cred import CAP_FSETID, Cred
+from kemu.linux.include.dcache import Dentry, d_is_symlink
+from kemu.linux.include.fs.calls import ACC_MODE, get_write_access, inode_lock, inode_unlock, iocb_flags
 from kemu.linux.include.fs.constants import (
     ATTR_CTIME,
     ATTR_FILE,
@@ -93,8 +43,6 @@ from kemu.linux.include.fs.constants import (
     ATTR_KILL_SGID,
     ATTR_KILL_SUID,
     ATTR_MODE,
-    ATTR_MTIME,
-    ATTR_OPEN,
     ATTR_SIZE,
     ATTR_UID,
     FMODE_ATOMIC_POS,
@@ -102,7 +50,6 @@ from kemu.linux.include.fs.constants import (
     FMODE_CAN_ODIRECT,
     FMODE_CAN_READ,
     FMODE_CAN_WRITE,
-    FMODE_CREATED,
     FMODE_LSEEK,
     FMODE_OPENED,
     FMODE_PATH,
@@ -115,51 +62,23 @@ from kemu.linux.include.fs.constants import (
     INVALID_ID,
     MAX_NON_LFS,
     MAY_APPEND,
-    MAY_EXEC,
-    MAY_OPEN,
     MAY_WRITE,
     S_APPEND,
-    S_DEAD,
     S_NOSEC,
 )
 from kemu.linux.include.fs.types import File, Inode, empty_fops, iattr
-from kemu.linux.include.namei import (
-    LOOKUP_CREATE,
-    LOOKUP_DIRECTORY,
-    LOOKUP_EMPTY,
-    LOOKUP_EXCL,
-    LOOKUP_FOLLOW,
-    LOOKUP_OPEN,
-    LOOKUP_REVAL,
-)
+from kemu.linux.include.namei import LOOKUP_CREATE, LOOKUP_DIRECTORY, LOOKUP_EMPTY, LOOKUP_EXCL, LOOKUP_FOLLOW, LOOKUP_OPEN
 from kemu.linux.include.path import Path
 from kemu.linux.kernel.capability import capable_wrt_inode_uidgid
 from kemu.linux.mm.readahead import file_ra_state_init
 from kemu.linux.port.honesty import dup
 from kemu.linux.security.commoncap import cap_inode_killpriv, cap_inode_need_killpriv
-from kemu.linux.stat import (
-    S_IALLUGO,
-    S_IFBLK,
-    S_IFCHR,
-    S_IFDIR,
-    S_IFIFO,
-    S_IFLNK,
-    S_IFMT,
-    S_IFREG,
-    S_IFSOCK,
-    S_ISDIR,
-    S_ISGID,
-    S_ISUID,
-)
+from kemu.linux.stat import S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_ISDIR, S_ISGID, S_ISUID
 
 C = "fs/open.c"
 
 
 _SPECIAL = (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK)
-
-
-def in_group_or_capable(idmap: Any, inode: Inode, gid: int) -> bool:
-    return in_group_p(gid) or capable_wrt_inode_uidgid(idmap, inode, CAP_FSETID)
 
 
 def _kill_priv(idmap: Any, dentry: Dentry) -> int:
@@ -407,15 +326,6 @@ def kernel_file_open(path: Path, flags: int, cred: Cred) -> Any:
     return _open(alloc_empty_file_noaccount(flags, cred), path)
 
 
-class OpenFlags:
-    """``struct open_flags``"""
-
-    __slots__ = ("acc_mode", "intent", "lookup_flags", "mode", "open_flag")
-
-    def __init__(self) -> None:
-        self.open_flag = self.mode = self.acc_mode = self.intent = self.lookup_flags = 0
-
-
 def build_open_flags(flags: int, mode: int, op: OpenFlags) -> int:
     """build_open_how() and build_open_flags() for open() and openat()."""
     flags &= VALID_OPEN_FLAGS
@@ -449,229 +359,6 @@ def build_open_flags(flags: int, mode: int, op: OpenFlags) -> int:
     op.lookup_flags = ((LOOKUP_DIRECTORY if flags & O_DIRECTORY else 0) | (0 if flags & O_NOFOLLOW else LOOKUP_FOLLOW)
                        | (LOOKUP_EMPTY if flags & O_EMPTYPATH else 0))
     return 0
-
-
-def may_open(idmap: Any, path: Path, acc_mode: int, flag: int) -> int:
-    inode = path.dentry.d_inode
-    if inode is None:
-        return -ENOENT
-    kind = inode.i_mode & S_IFMT
-    if kind == S_IFLNK:
-        return -ELOOP
-    if kind == S_IFDIR:
-        if acc_mode & MAY_WRITE:
-            return -EISDIR
-        if acc_mode & MAY_EXEC:
-            return -EACCES
-    elif kind in _SPECIAL:
-        if kind in (S_IFBLK, S_IFCHR) and not may_open_dev(path):
-            return -EACCES
-        if acc_mode & MAY_EXEC:
-            return -EACCES
-        flag &= ~O_TRUNC
-    elif acc_mode & MAY_EXEC and path_noexec(path):
-        return -EACCES
-    error = inode_permission(idmap, inode, MAY_OPEN | acc_mode)
-    if error:
-        return error
-    if inode.i_flags & S_APPEND and ((flag & O_ACCMODE and not flag & O_APPEND) or flag & O_TRUNC):
-        return -EPERM
-    if flag & O_NOATIME and not inode_owner_or_capable(idmap, inode):
-        return -EPERM
-    return 0
-
-
-def lookup_open(nd: Nameidata, file: File, op: OpenFlags, got_write: bool) -> Any:
-    """Look up, and maybe create, the last component; the directory is locked."""
-    dir = nd.path.dentry
-    dir_inode = dir.d_inode
-    open_flag = op.open_flag
-    create_error = 0
-    if dir_inode.i_flags & S_DEAD:
-        return ERR_PTR(-ENOENT)
-    file.f_mode &= ~FMODE_CREATED
-    name = Qstr(nd.last)
-    dentry: Any = d_lookup(dir, name)
-    while True:
-        if dentry is None:
-            dentry = d_alloc_parallel(dir, name)
-            if IS_ERR(dentry):
-                return dentry
-        if d_in_lookup(dentry):
-            break
-        error = d_revalidate(dir_inode, nd.last, dentry, nd.flags)
-        if error > 0:
-            break
-        if error:
-            dput(dentry)
-            return ERR_PTR(error)
-        d_invalidate(dentry)
-        dput(dentry)
-        dentry = None
-    if dentry.d_inode is not None:
-        return dentry
-    mode = op.mode
-    if open_flag & O_CREAT:
-        mode = vfs_prepare_mode(None, dir_inode, mode, mode, mode)
-        create_error = may_o_create(nd.path, mode) if got_write else -EROFS
-        if create_error:
-            open_flag &= ~O_CREAT
-    if d_in_lookup(dentry):
-        res = dir_inode.i_op.lookup(dir_inode, dentry, nd.flags)
-        d_lookup_done(dentry)
-        if res is not None:
-            dput(dentry)
-            if IS_ERR(res):
-                return res
-            dentry = res
-    if dentry.d_inode is None:
-        error = 0
-        if open_flag & O_CREAT:
-            file.f_mode |= FMODE_CREATED
-            if dir_inode.i_op.create is None:
-                error = -EACCES
-            else:
-                error = dir_inode.i_op.create(nd.path.mnt.mnt_idmap, dir_inode, dentry, mode, bool(open_flag & O_EXCL))
-        elif create_error:
-            error = create_error
-        if error:
-            dput(dentry)
-            return ERR_PTR(error)
-    return dentry
-
-
-def open_last_lookups(nd: Nameidata, file: File, op: OpenFlags) -> Any:
-    """The last component of an open: None when nd.path is there, a symlink's text, or an error."""
-    open_flag = op.open_flag
-    nd.flags |= op.intent
-    if nd.last_type != LAST_NORM:
-        if nd.stack:
-            put_link(nd)
-        return handle_dots(nd, nd.last_type)
-    dentry: Any = None
-    if open_flag & O_CREAT and nd.last_slash:
-        return -EISDIR
-    if not (open_flag & O_CREAT and open_flag & O_EXCL):
-        if nd.last_slash:
-            nd.flags |= LOOKUP_FOLLOW | LOOKUP_DIRECTORY
-        dentry = lookup_fast(nd)
-        if type(dentry) is int:
-            return PTR_ERR(dentry)
-        if dentry is not None and open_flag & O_CREAT and dentry.d_inode is None:
-            dput(dentry)
-            dentry = None
-    if dentry is None:
-        dir_inode = nd.path.dentry.d_inode
-        mnt = nd.path.mnt
-        got_write = bool(open_flag & (O_CREAT | O_TRUNC | O_WRONLY | O_RDWR)) and not mnt_want_write(mnt)
-        if open_flag & O_CREAT:
-            inode_lock(dir_inode)
-            dentry = lookup_open(nd, file, op, got_write)
-            inode_unlock(dir_inode)
-        else:
-            inode_lock_shared(dir_inode)
-            dentry = lookup_open(nd, file, op, got_write)
-            inode_unlock_shared(dir_inode)
-        if got_write:
-            mnt_drop_write(mnt)
-        if IS_ERR(dentry):
-            return PTR_ERR(dentry)
-        if file.f_mode & (FMODE_OPENED | FMODE_CREATED):
-            dput(nd.path.dentry)
-            nd.path.dentry = dentry
-            return None
-    if nd.stack:
-        put_link(nd)
-    res = step_into(nd, WALK_TRAILING, dentry)
-    if res is not None:
-        nd.flags &= ~(LOOKUP_OPEN | LOOKUP_CREATE | LOOKUP_EXCL)
-    return res
-
-
-def do_open(nd: Nameidata, file: File, op: OpenFlags) -> int:
-    open_flag = op.open_flag
-    if not file.f_mode & (FMODE_OPENED | FMODE_CREATED):
-        error = complete_walk(nd)
-        if error:
-            return error
-    dentry = nd.path.dentry
-    if open_flag & O_CREAT:
-        if open_flag & O_EXCL and not file.f_mode & FMODE_CREATED:
-            return -EEXIST
-        if d_is_dir(dentry):
-            return -EISDIR
-    if nd.flags & LOOKUP_DIRECTORY and not d_can_lookup(dentry):
-        return -ENOTDIR
-    do_truncate_ = False
-    acc_mode = op.acc_mode
-    if file.f_mode & FMODE_CREATED:
-        open_flag &= ~O_TRUNC
-        acc_mode = 0
-    elif d_is_reg(dentry) and open_flag & O_TRUNC:
-        error = mnt_want_write(nd.path.mnt)
-        if error:
-            return error
-        do_truncate_ = True
-    mnt = nd.path.mnt
-    error = may_open(mnt.mnt_idmap, nd.path, acc_mode, open_flag)
-    if not error and not file.f_mode & FMODE_OPENED:
-        error = vfs_open(nd.path, file)
-    if not error and do_truncate_:
-        error = get_write_access(file.f_inode)
-        if not error:
-            error = do_truncate(mnt.mnt_idmap, file.f_path.dentry, 0, ATTR_MTIME | ATTR_CTIME | ATTR_OPEN, file)
-            file.f_inode.i_writecount -= 1
-    if do_truncate_:
-        mnt_drop_write(mnt)
-    return error
-
-
-def path_openat(nd: Nameidata, op: OpenFlags, flags: int) -> Any:
-    file = alloc_empty_file(op.open_flag, current_cred())
-    if IS_ERR(file):
-        return file
-    if op.open_flag & (__O_TMPFILE | O_PATH):
-        path = Path()
-        error = path_lookupat(nd, flags | (LOOKUP_DIRECTORY if op.open_flag & __O_TMPFILE else 0), path)
-        if not error:
-            if op.open_flag & O_PATH:
-                error = vfs_open(path, file)
-            else:
-                error = mnt_want_write(path.mnt)
-                if not error:
-                    error = vfs_tmpfile(path.mnt.mnt_idmap, path, file, op.mode)
-                    mnt_drop_write(path.mnt)
-            path_put(path)
-    else:
-        s = path_init(nd, flags)
-        while True:
-            error = link_path_walk(s, nd)
-            if error:
-                break
-            s = open_last_lookups(nd, file, op)
-            if s is None:
-                break
-        if not error:
-            error = do_open(nd, file, op)
-        terminate_walk(nd)
-    if not error:
-        if file.f_mode & FMODE_OPENED:
-            return file
-        WARN_ON(1)
-        error = -EINVAL
-    fput(file)
-    if error == -EOPENSTALE:
-        error = -ESTALE
-    return ERR_PTR(error)
-
-
-def do_file_open(dfd: int | File, name: Any, op: OpenFlags, root: Path | None = None) -> Any:
-    if type(name) is int:
-        return ERR_PTR(name)
-    filp = path_openat(Nameidata(dfd, name, root), op, op.lookup_flags)
-    if filp == ERR_PTR(-ESTALE):
-        filp = path_openat(Nameidata(dfd, name, root), op, op.lookup_flags | LOOKUP_REVAL)
-    return filp
 
 
 @dup(C)

@@ -8,7 +8,7 @@ from kemu.linux.bug import BUG
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EACCES, EINVAL, EIO, ENODATA, ENOMEM, EOPNOTSUPP, EPERM, ERANGE
 from kemu.linux.fs.bad_inode import is_bad_inode
-from kemu.linux.fs.inode import inode_owner_or_capable, inode_set_ctime_current
+from kemu.linux.fs.inode import in_group_or_capable, inode_owner_or_capable, inode_set_ctime_current
 from kemu.linux.include.cred import current_fsuid, in_group_p
 from kemu.linux.include.dcache import Dentry
 from kemu.linux.include.fs.calls import inode_lock, inode_unlock
@@ -325,8 +325,6 @@ def simple_set_acl(idmap: Any, dentry: Dentry, acl: PosixAcl | None, type: int) 
     """``int simple_set_acl(idmap, dentry, acl, type)``: 0."""
     inode = dentry.d_inode
     if type == ACL_TYPE_ACCESS and acl is not None:
-        from kemu.linux.fs.open import in_group_or_capable  # noqa: PLC0415  (circle: fs/open.c needs this)
-
         more, mode = posix_acl_equiv_mode(acl, inode.i_mode)
         if not more:
             acl = None
