@@ -13,6 +13,7 @@ from kemu.linux.errno import EACCES, EIO, ELOOP, ENOEXEC, ENOMEM
 from kemu.linux.fcntl import AT_FDCWD, O_LARGEFILE, O_RDONLY
 from kemu.linux.fs.file_table import fput
 from kemu.linux.fs.namei import filename_lookup, getname, inode_permission, path_put
+from kemu.linux.fs.open import filp_open
 from kemu.linux.fs.read_write import kernel_read
 from kemu.linux.include.fs.calls import allow_write_access, deny_write_access
 from kemu.linux.include.fs.constants import MAY_EXEC, MAY_OPEN
@@ -64,8 +65,6 @@ def _read(file: Any, pos: int, size: int) -> bytes | int:
 def do_open_execat(filename: str) -> Any:
     """``static struct file *do_open_execat(int fd, struct filename *name, int flags)``. Return: ERR_PTR of -ENOENT, -EACCES, -ELOOP,
     -ETXTBSY (someone has it open for writing), ..."""
-    from kemu.linux.fs.open import filp_open  # noqa: PLC0415  (circle: fs/open.c needs this)
-
     path = Path()
     err = filename_lookup(AT_FDCWD, getname(filename), LOOKUP_FOLLOW, path)
     if err:
