@@ -13,6 +13,7 @@ from typing import Any
 from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, cache_home
 from kemu.cli.values import name_of_file
 from kemu.report import ports
+from kemu.report.beside import beside
 from kemu.report.csource import pin
 
 HELP = "list the ported functions, show one beside its C, or what has changed in a newer tree"
@@ -98,10 +99,8 @@ def _diff(args: argparse.Namespace) -> int:
     right = text.splitlines()
     width = max(40, (shutil.get_terminal_size((160, 40)).columns - 3) // 2)
     print(f"{p.path + ':' + str(fn.line):<{width}} | {p.module}:{line}")
-    for i in range(max(len(left), len(right))):
-        a = left[i] if i < len(left) else ""
-        b = right[i] if i < len(right) else ""
-        print(f"{a[:width]:<{width}} | {b[:width]}".rstrip())
+    for row in beside(left, right, width):
+        print(row)
     return EXIT_OK
 
 
