@@ -66,7 +66,7 @@ from kemu.linux.fs.inode import atime_needs_update, ihold, in_group_or_capable, 
 from kemu.linux.fs.internal import OpenFlags
 from kemu.linux.fs.mount import Mount, mnt_has_parent
 from kemu.linux.fs.namespace import detach_mounts, lookup_mnt, mnt_drop_write, mnt_want_write, mntget, mntput, path_is_under
-from kemu.linux.fs.namespace import g as mounts_g
+from kemu.linux.fs.namespace import g as namespace_g
 from kemu.linux.fs.posix_acl import get_inode_acl, posix_acl_permission
 from kemu.linux.include.cred import (
     CAP_DAC_OVERRIDE,
@@ -309,14 +309,14 @@ def path_put(path: Path) -> None:
 def follow_up(path: Path) -> int:
     """``int follow_up(struct path *path)``: to the mountpoint in the parent mount. Return: 1, or 0 at the root."""
     mnt = path.mnt
-    read_seqlock_excl(mounts_g.mount_lock)
+    read_seqlock_excl(namespace_g.mount_lock)
     parent = mnt.mnt_parent
     if parent is mnt:
-        read_sequnlock_excl(mounts_g.mount_lock)
+        read_sequnlock_excl(namespace_g.mount_lock)
         return 0
     mntget(parent)
     mountpoint = dget(mnt.mnt_mountpoint)
-    read_sequnlock_excl(mounts_g.mount_lock)
+    read_sequnlock_excl(namespace_g.mount_lock)
     dput(path.dentry)
     path.dentry = mountpoint
     mntput(path.mnt)
@@ -800,7 +800,7 @@ def filename_lookup(dfd: int | File, name: Any, flags: int, path: Path, root: Pa
 
 
 def is_local_mountpoint(dentry: Dentry) -> bool:
-    return d_mountpoint(dentry) and any(m.mnt_mountpoint is dentry for m in mounts_g.init_mnt_ns.mounts)
+    return d_mountpoint(dentry) and any(m.mnt_mountpoint is dentry for m in namespace_g.init_mnt_ns.mounts)
 
 
 @dup(C)

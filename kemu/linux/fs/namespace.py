@@ -1494,7 +1494,7 @@ _rootfs_fs_type = FileSystemType(name="rootfs", init_fs_context=_rootfs_init_fs_
 
 
 def init_mount_tree(rootfs: FileSystemType, options: Any) -> None:
-    from kemu.linux.fs.fs_struct import g as fs_g  # noqa: PLC0415  (circle: fs/fs_struct.c needs this)
+    from kemu.linux.fs.fs_struct import g as fs_struct_g  # noqa: PLC0415  (circle: fs/fs_struct.c needs this)
     from kemu.linux.fs.fs_struct import set_fs_pwd, set_fs_root  # noqa: PLC0415  (circle: fs/fs_struct.c needs this)
 
     nullfs_mnt = vfs_kern_mount(nullfs_fs_type, 0, "nullfs", None)
@@ -1516,8 +1516,8 @@ def init_mount_tree(rootfs: FileSystemType, options: Any) -> None:
         mnt_add_to_ns(ns, p)
         ns.nr_mounts += 1
     root = Path(mnt, mnt.mnt_root)
-    set_fs_pwd(fs_g.init_fs, root)
-    set_fs_root(fs_g.init_fs, root)
+    set_fs_pwd(fs_struct_g.init_fs, root)
+    set_fs_root(fs_struct_g.init_fs, root)
 
 
 @custom(C, "mnt_init", "only the mount tree; the caller says which file system rootfs is")

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kemu.linux.fcntl import O_ACCMODE, O_CREAT, O_LARGEFILE, O_WRONLY
-from kemu.linux.fs.dcache import g as dentry_g
+from kemu.linux.fs.dcache import g as dcache_g
 from kemu.linux.fs.file_table import fput
-from kemu.linux.fs.file_table import g as file_g
+from kemu.linux.fs.file_table import g as file_table_g
 from kemu.linux.fs.inode import timestamp_truncate
 from kemu.linux.fs.libfs import simple_lookup
 from kemu.linux.fs.mount import Mount
@@ -93,7 +93,7 @@ def place_of(path: bytes) -> Place | None:
     mnt, dir = start.mnt, start.dentry
     sb = mnt.mnt_sb
     if (mnt.mnt_expiry_mark or mnt.mnt_flags & MNT_READONLY or sb.s_flags & (SB_RDONLY | SB_POSIXACL) or sb.s_readonly_remount or sb.s_d_op is not None
-            or sb.s_xattr is not None or sb.s_op.dirty_inode is not None or dentry_g.in_lookup):
+            or sb.s_xattr is not None or sb.s_op.dirty_inode is not None or dcache_g.in_lookup):
         return None
     dirname = path[:-len(last)].rstrip(b"/")
 
@@ -113,7 +113,7 @@ def place_of(path: bytes) -> Place | None:
     # open_last_lookups(), lookup_open()
     sem = inode.i_rwsem
     if (inode.i_flags & (S_DEAD | S_IMMUTABLE) or op.create is not ramfs_create or (sem is not None and (sem.writer is not None or sem.readers))
-            or file_g.filp_cache is None or dentry_g.dentry_cache is None):
+            or file_table_g.filp_cache is None or dcache_g.dentry_cache is None):
         return None
     return Place(cred, mnt, dir)
 
@@ -124,13 +124,13 @@ def _create(at: Place, last: bytes, mode: int) -> File:
     sb = mnt.mnt_sb
     table = dir.d_subdirs
     inode = dir.d_inode
-    file_g.filp_cache.live += 1
-    file_g.nr_files += 1
+    file_table_g.filp_cache.live += 1
+    file_table_g.nr_files += 1
     cred.usage += 1
     f = File()
     f.f_cred = cred
     mode = vfs_prepare_mode(None, inode, mode & 0o7777 | S_IFREG, 0o7777, S_IFREG)
-    dentry_g.dentry_cache.live += 1
+    dcache_g.dentry_cache.live += 1
     dentry = Dentry()
     dentry.d_name = Qstr(last)
     dentry.d_sb = sb

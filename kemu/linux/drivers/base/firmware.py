@@ -2,7 +2,7 @@
 """/sys/firmware (drivers/base/firmware.c)."""
 from __future__ import annotations
 
-from kemu.linux.fs.sysfs.file import g as file_g
+from kemu.linux.fs.sysfs.file import g as sysfs_g
 from kemu.linux.include.kobject import kobject
 from kemu.linux.port.honesty import custom
 
@@ -15,5 +15,5 @@ def firmware_init() -> int:
     k = kobject()
     k.name = "firmware"
     k.refs = 1
-    file_g.firmware_kobj = k
+    sysfs_g.firmware_kobj = k
     return 0
