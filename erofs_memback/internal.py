@@ -15,7 +15,7 @@ from kemu.linux.bits import GENMASK, GENMASK_ULL
 from kemu.linux.blk_types import BlockDevice
 from kemu.linux.bug import BUG_ON
 from kemu.linux.completion import completion
-from kemu.linux.dax import DaxDevice
+from kemu.linux.dax import dax_device
 from kemu.linux.dcache import Dentry
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import EOPNOTSUPP
@@ -99,7 +99,7 @@ class erofs_device_info:
     def __init__(self) -> None:
         self.path: str = NULL
         self.file: File = NULL
-        self.dax_dev: DaxDevice = NULL
+        self.dax_dev: dax_device = NULL
         self.fsoff = self.dax_part_off = 0
         self.blocks = 0
         self.uniaddr = 0

@@ -34,7 +34,7 @@ from kemu.linux.slab import (
 )
 from kemu.linux.smp import num_possible_cpus
 from kemu.linux.types import NULL, Ref
-from kemu.linux.workqueue import WQ_HIGHPRI, WQ_UNBOUND, Workqueue, alloc_workqueue, destroy_workqueue, work_struct
+from kemu.linux.workqueue import WQ_HIGHPRI, WQ_UNBOUND, alloc_workqueue, destroy_workqueue, work_struct, workqueue_struct
 
 from erofs_memback.compress import Z_EROFS_SHORTLIVED_PAGE, z_erofs_crypto_disable_all_engines
 from erofs_memback.decompressor import z_erofs_exit_decompressor, z_erofs_init_decompressor
@@ -164,7 +164,7 @@ def pcluster_pool() -> list[z_erofs_pcluster_slab]:
 @statics
 class g:
     pcluster_pool: list[z_erofs_pcluster_slab] = []
-    z_erofs_workqueue: Workqueue = NULL
+    z_erofs_workqueue: workqueue_struct = NULL
     # what the bvset pages hold: bvecs point to struct page, which is no address here, so the page's bytes stay as they are
     bvset_pages: dict[Page, z_erofs_bvset] = {}
 

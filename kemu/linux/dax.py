@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reading files straight from a device's memory (include/linux/dax.h, drivers/dax/super.c, fs/dax.c): read() only, no mmap."""
 from kemu.linux.drivers.dax.super import (  # noqa: F401
-    DaxDevice,
     dax_add_host,
+    dax_device,
     dax_direct_access,
     dax_remove_host,
     fs_dax_get_by_bdev,

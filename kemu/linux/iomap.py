@@ -2,8 +2,8 @@
 """Files by extents (include/linux/iomap.h)."""
 from kemu.linux.fs.iomap.bio import iomap_bio_read_folio_range, iomap_bio_read_ops, iomap_bio_submit_read_endio  # noqa: F401
 from kemu.linux.fs.iomap.buffered_io import (  # noqa: F401
-    IomapFolioState,
     iomap_finish_folio_read,
+    iomap_folio_state,
     iomap_invalidate_folio,
     iomap_is_partially_uptodate,
     iomap_read_folio,

@@ -9,7 +9,6 @@ from kemu.linux.include.workqueue import (  # noqa: F401
     WQ_MEM_RECLAIM,
     WQ_SYSFS,
     WQ_UNBOUND,
-    Workqueue,
     alloc_workqueue,
     delayed_work,
     flush_workqueue,
@@ -17,5 +16,6 @@ from kemu.linux.include.workqueue import (  # noqa: F401
     schedule_delayed_work,
     schedule_work,
     work_struct,
+    workqueue_struct,
 )
 from kemu.linux.kernel.workqueue import destroy_workqueue, flush_delayed_work, flush_work  # noqa: F401

@@ -77,7 +77,7 @@ C = "block/bdev.c"
 
 
 @dup(C, "bdev_inode")
-class BdevInode(Inode):
+class bdev_inode(Inode):
     """``struct bdev_inode``: a block_device and its inode."""
 
     __slots__ = ("bdev",)
@@ -91,12 +91,12 @@ def bdev_alloc_inode(sb: SuperBlock) -> Inode | None:
     """``bdev_alloc_inode()``"""
     if this.chooser is not None and should_fail("failslab", "bdev_alloc_inode"):
         return None
-    return BdevInode()
+    return bdev_inode()
 
 
 def bdev_free_inode(inode: Inode) -> None:
     """``bdev_free_inode()``: after a grace period; a dynamic minor is free only now."""
-    assert isinstance(inode, BdevInode)
+    assert isinstance(inode, bdev_inode)
     dev = inode.bdev.bd_dev
     if MAJOR(dev) == BLOCK_EXT_MAJOR:
         registry().ext_minors.discard(MINOR(dev))
@@ -270,7 +270,7 @@ def bdev_alloc(disk: Any, partno: int) -> BlockDevice | None:
     inode = new_inode(registry().sb)
     if inode is None:
         return None
-    assert isinstance(inode, BdevInode)
+    assert isinstance(inode, bdev_inode)
     inode.i_mode = S_IFBLK
     inode.i_data.a_ops = def_blk_aops()
     mapping_set_gfp_mask(inode.i_data, GFP_USER)

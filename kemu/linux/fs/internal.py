@@ -8,7 +8,7 @@ C = "fs/internal.h"
 
 
 @dup(C, "struct open_flags")
-class OpenFlags:
+class open_flags:
     """``struct open_flags``"""
 
     __slots__ = ("acc_mode", "intent", "lookup_flags", "mode", "open_flag")

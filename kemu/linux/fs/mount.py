@@ -10,7 +10,7 @@ from kemu.linux.port.honesty import custom, dup, stub
 from kemu.linux.types import list_head
 
 if TYPE_CHECKING:
-    from kemu.linux.fs.namespace import MntNamespace, Mountpoint
+    from kemu.linux.fs.namespace import mnt_namespace, mountpoint
 
 C = "fs/mount.h"
 
@@ -31,8 +31,8 @@ class Mount(VfsMount):
         self.mnt_writers = 0
         self.mnt_mounts: dict[Mount, None] = {}
         self.mnt_devname = "none"
-        self.mnt_ns: MntNamespace | None = None
-        self.mnt_mp: Mountpoint | None = None
+        self.mnt_ns: mnt_namespace | None = None
+        self.mnt_mp: mountpoint | None = None
         self.mnt_id = 0
         self.mnt_expiry_mark = 0
         self.mnt_id_unique = 0

@@ -63,7 +63,7 @@ from kemu.linux.fs.dcache import (
     shrink_dcache_parent,
 )
 from kemu.linux.fs.inode import atime_needs_update, ihold, in_group_or_capable, inode_owner_or_capable, iput, touch_atime
-from kemu.linux.fs.internal import OpenFlags
+from kemu.linux.fs.internal import open_flags
 from kemu.linux.fs.mount import Mount, mnt_has_parent
 from kemu.linux.fs.namespace import detach_mounts, lookup_mnt, mnt_drop_write, mnt_want_write, mntget, mntput, path_is_under
 from kemu.linux.fs.namespace import g as namespace_g
@@ -386,7 +386,7 @@ def follow_down(path: Path, flags: int) -> int:
     return ret
 
 
-def terminate_walk(nd: Nameidata) -> None:
+def terminate_walk(nd: nameidata) -> None:
     for _, done in reversed(nd.stack):
         do_delayed_call(done)
     if nd.path.dentry is not None:
@@ -410,7 +410,7 @@ def d_revalidate(dir: Inode, name: bytes, dentry: Dentry, flags: int) -> int:
     return 1
 
 
-def complete_walk(nd: Nameidata) -> int:
+def complete_walk(nd: nameidata) -> int:
     dentry = nd.path.dentry
     if nd.flags & LOOKUP_IS_SCOPED and not path_is_under(nd.path, nd.root):
         return -EXDEV
@@ -420,12 +420,12 @@ def complete_walk(nd: Nameidata) -> int:
     return 0 if status > 0 else int(status) or -ESTALE
 
 
-def set_root(nd: Nameidata) -> None:
+def set_root(nd: nameidata) -> None:
     get_fs_root(current_fs(), nd.root)
     nd.state |= ND_ROOT_GRABBED
 
 
-def nd_jump_root(nd: Nameidata) -> int:
+def nd_jump_root(nd: nameidata) -> int:
     if nd.flags & LOOKUP_BENEATH:
         return -EXDEV
     if nd.flags & LOOKUP_NO_XDEV and nd.path.mnt is not None and nd.path.mnt is not nd.root.mnt:
@@ -441,13 +441,13 @@ def nd_jump_root(nd: Nameidata) -> int:
     return 0
 
 
-def put_link(nd: Nameidata) -> None:
+def put_link(nd: nameidata) -> None:
     link, done = nd.stack.pop()
     do_delayed_call(done)
     path_put(link)
 
 
-def may_follow_link(nd: Nameidata, inode: Inode) -> int:
+def may_follow_link(nd: nameidata, inode: Inode) -> int:
     """fs.protected_symlinks is 1."""
     if inode.i_uid == current_fsuid() or nd.dir_mode & 0o1002 != 0o1002 or nd.dir_uid == inode.i_uid:
         return 0
@@ -491,7 +491,7 @@ def lookup_one_qstr_excl(name: Qstr, base: Dentry, flags: int) -> Any:
     return dentry
 
 
-def lookup_fast(nd: Nameidata) -> Any:
+def lookup_fast(nd: nameidata) -> Any:
     table = nd.path.dentry.d_subdirs
     if table is None:
         return None
@@ -545,7 +545,7 @@ def lookup_slow(name: Qstr, dir: Dentry, flags: int) -> Any:
     return res
 
 
-def pick_link(nd: Nameidata, link: Path, inode: Inode, flags: int) -> Any:
+def pick_link(nd: nameidata, link: Path, inode: Inode, flags: int) -> Any:
     """Push a symlink; its text, None if there is nothing left to walk, or an error."""
     if link.mnt is nd.path.mnt:
         mntget(link.mnt)
@@ -583,7 +583,7 @@ def pick_link(nd: Nameidata, link: Path, inode: Inode, flags: int) -> Any:
     return None
 
 
-def step_into(nd: Nameidata, flags: int, dentry: Dentry) -> Any:
+def step_into(nd: nameidata, flags: int, dentry: Dentry) -> Any:
     """Go to ``dentry`` (a reference is given): None, a symlink's text, or an error."""
     d_flags = dentry.d_flags
     path = nd.path
@@ -617,7 +617,7 @@ def step_into(nd: Nameidata, flags: int, dentry: Dentry) -> Any:
     return pick_link(nd, Path(mnt, inside), inside.d_inode, flags)
 
 
-def follow_dotdot(nd: Nameidata) -> Any:
+def follow_dotdot(nd: nameidata) -> Any:
     path = nd.path
     in_root = path.dentry is nd.root.dentry and path.mnt is nd.root.mnt
     if not in_root and path.dentry is path.mnt.mnt_root:
@@ -639,7 +639,7 @@ def follow_dotdot(nd: Nameidata) -> Any:
     return parent
 
 
-def handle_dots(nd: Nameidata, type: int) -> Any:
+def handle_dots(nd: nameidata, type: int) -> Any:
     if type == LAST_DOTDOT:
         if nd.root.mnt is None:
             set_root(nd)
@@ -650,7 +650,7 @@ def handle_dots(nd: Nameidata, type: int) -> Any:
     return None
 
 
-def walk_component(nd: Nameidata, flags: int) -> Any:
+def walk_component(nd: nameidata, flags: int) -> Any:
     if nd.last_type != LAST_NORM:
         if nd.stack and not flags & WALK_MORE:
             put_link(nd)
@@ -665,7 +665,7 @@ def walk_component(nd: Nameidata, flags: int) -> Any:
     return step_into(nd, flags, dentry)
 
 
-def link_path_walk(name: Any, nd: Nameidata) -> int:
+def link_path_walk(name: Any, nd: nameidata) -> int:
     """All components but the last one, which ends up in nd.last; nested symlinks are followed."""
     nd.last_type = LAST_ROOT
     nd.flags |= LOOKUP_PARENT
@@ -721,7 +721,7 @@ def link_path_walk(name: Any, nd: Nameidata) -> int:
 
 
 @custom(C, "path_init", "walks with references from the start: there is no RCU walk")
-def path_init(nd: Nameidata, flags: int) -> Any:
+def path_init(nd: nameidata, flags: int) -> Any:
     s = nd.pathname
     nd.flags = flags
     nd.state |= ND_JUMPED
@@ -753,13 +753,13 @@ def path_init(nd: Nameidata, flags: int) -> Any:
     return s
 
 
-def handle_lookup_down(nd: Nameidata) -> int:
+def handle_lookup_down(nd: nameidata) -> int:
     dget(nd.path.dentry)
     err = step_into(nd, WALK_NOFOLLOW, nd.path.dentry)
     return err or 0
 
 
-def path_lookupat(nd: Nameidata, flags: int, path: Path) -> int:
+def path_lookupat(nd: nameidata, flags: int, path: Path) -> int:
     s = path_init(nd, flags)
     if flags & LOOKUP_DOWN and type(s) is not int:
         err = handle_lookup_down(nd)
@@ -793,9 +793,9 @@ def filename_lookup(dfd: int | File, name: Any, flags: int, path: Path, root: Pa
     """``int filename_lookup(int dfd, struct filename *name, unsigned flags, struct path *path, const struct path *root)``"""
     if type(name) is int:
         return int(name)
-    retval = path_lookupat(Nameidata(dfd, name, root), flags, path)
+    retval = path_lookupat(nameidata(dfd, name, root), flags, path)
     if retval == -ESTALE:
-        retval = path_lookupat(Nameidata(dfd, name, root), flags | LOOKUP_REVAL, path)
+        retval = path_lookupat(nameidata(dfd, name, root), flags | LOOKUP_REVAL, path)
     return retval
 
 
@@ -1162,7 +1162,7 @@ def may_open(idmap: Any, path: Path, acc_mode: int, flag: int) -> int:
     return 0
 
 
-def lookup_open(nd: Nameidata, file: File, op: OpenFlags, got_write: bool) -> Any:
+def lookup_open(nd: nameidata, file: File, op: open_flags, got_write: bool) -> Any:
     """Look up, and maybe create, the last component; the directory is locked."""
     dir = nd.path.dentry
     dir_inode = dir.d_inode
@@ -1221,7 +1221,7 @@ def lookup_open(nd: Nameidata, file: File, op: OpenFlags, got_write: bool) -> An
     return dentry
 
 
-def open_last_lookups(nd: Nameidata, file: File, op: OpenFlags) -> Any:
+def open_last_lookups(nd: nameidata, file: File, op: open_flags) -> Any:
     """The last component of an open: None when nd.path is there, a symlink's text, or an error."""
     open_flag = op.open_flag
     nd.flags |= op.intent
@@ -1269,7 +1269,7 @@ def open_last_lookups(nd: Nameidata, file: File, op: OpenFlags) -> Any:
     return res
 
 
-def do_open(nd: Nameidata, file: File, op: OpenFlags) -> int:
+def do_open(nd: nameidata, file: File, op: open_flags) -> int:
     from kemu.linux.fs.open import do_truncate, vfs_open  # noqa: PLC0415  (circle: fs/open.c needs this)
 
     open_flag = op.open_flag
@@ -1357,7 +1357,7 @@ def kernel_tmpfile_open(idmap: Any, parentpath: Path, mode: int, open_flag: int,
     return file
 
 
-def path_openat(nd: Nameidata, op: OpenFlags, flags: int) -> Any:
+def path_openat(nd: nameidata, op: open_flags, flags: int) -> Any:
     from kemu.linux.fs.file_table import alloc_empty_file, fput  # noqa: PLC0415  (circle: fs/file_table.c needs this)
     from kemu.linux.fs.open import vfs_open  # noqa: PLC0415  (circle: fs/open.c needs this)
 
@@ -1399,12 +1399,12 @@ def path_openat(nd: Nameidata, op: OpenFlags, flags: int) -> Any:
     return ERR_PTR(error)
 
 
-def do_file_open(dfd: int | File, name: Any, op: OpenFlags, root: Path | None = None) -> Any:
+def do_file_open(dfd: int | File, name: Any, op: open_flags, root: Path | None = None) -> Any:
     if type(name) is int:
         return ERR_PTR(name)
-    filp = path_openat(Nameidata(dfd, name, root), op, op.lookup_flags)
+    filp = path_openat(nameidata(dfd, name, root), op, op.lookup_flags)
     if filp == ERR_PTR(-ESTALE):
-        filp = path_openat(Nameidata(dfd, name, root), op, op.lookup_flags | LOOKUP_REVAL)
+        filp = path_openat(nameidata(dfd, name, root), op, op.lookup_flags | LOOKUP_REVAL)
     return filp
 
 
@@ -1924,7 +1924,7 @@ def link_text(link: Any) -> bytes:
     return os.fsencode(link).partition(b"\0")[0]
 
 
-class Nameidata:
+class nameidata:
     """``struct nameidata``. ``last_slash``: the last component has something behind it, if only a slash."""
 
     __slots__ = ("depth", "dfd", "dir_mode", "dir_uid", "flags", "inode", "last", "last_slash", "last_type", "path", "pathname", "root", "stack",
@@ -1957,7 +1957,7 @@ def lookup_inode_permission_may_exec(idmap: Any, inode: Inode) -> int:
     return 0
 
 
-def path_parentat(nd: Nameidata, flags: int, parent: Path) -> int:
+def path_parentat(nd: nameidata, flags: int, parent: Path) -> int:
     err = link_path_walk(path_init(nd, flags), nd)
     if not err:
         err = complete_walk(nd)
@@ -1969,13 +1969,13 @@ def path_parentat(nd: Nameidata, flags: int, parent: Path) -> int:
 
 
 def filename_parentat(dfd: int | File, name: Any, flags: int, parent: Path, last: Any) -> int:
-    """The parent of a path; ``last`` (a Nameidata slot holder) gets ``(name, has something behind it, type)`` in .v."""
+    """The parent of a path; ``last`` (a nameidata slot holder) gets ``(name, has something behind it, type)`` in .v."""
     if type(name) is int:
         return int(name)
-    nd = Nameidata(dfd, name, None)
+    nd = nameidata(dfd, name, None)
     retval = path_parentat(nd, flags, parent)
     if retval == -ESTALE:
-        nd = Nameidata(dfd, name, None)
+        nd = nameidata(dfd, name, None)
         retval = path_parentat(nd, flags | LOOKUP_REVAL, parent)
     if not retval:
         last.v = (nd.last, nd.last_slash, nd.last_type)

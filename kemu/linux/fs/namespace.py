@@ -118,7 +118,7 @@ T_SHARED, T_UNBINDABLE, T_MARKED, T_UMOUNT_CANDIDATE = 1, 2, 4, 8
 T_SHARED_MASK = T_UNBINDABLE
 
 
-class MntNamespace:
+class mnt_namespace:
     """``struct mnt_namespace``: ``mounts`` in the order of their ids."""
 
     __slots__ = ("mounts", "nr_mounts", "pending_mounts", "root", "user_ns", "is_anon")
@@ -135,19 +135,19 @@ class MntNamespace:
         return f"<mnt_namespace of {self.nr_mounts} mounts>"
 
 
-MNT_NS_INTERNAL = MntNamespace()        # only its identity counts
+MNT_NS_INTERNAL = mnt_namespace()        # only its identity counts
 
 @statics
 class g:
     mnt_cache: KmemCache = NULL
     mount_hashtable: dict[tuple[Mount, Dentry], Mount] = {}
-    mountpoint_hashtable: dict[Dentry, Mountpoint] = {}
+    mountpoint_hashtable: dict[Dentry, mountpoint] = {}
     mnt_id_ida = [0]                                # ids in use
     namespace_sem: rw_semaphore
     mount_lock = per_machine(lambda: seqlock_t("mount_lock"))
     unmounted: list[Mount] = []
     ex_mountpoints: list[Dentry] = []
-    init_mnt_ns: MntNamespace = NULL
+    init_mnt_ns: mnt_namespace = NULL
     delayed_mntput_list: list[Mount] = []
     mnt_id_ctr = 0
 
@@ -322,13 +322,13 @@ def legitimize_mnt(bastard: Mount | None, seq: int) -> bool:
     return False
 
 
-def get_mountpoint(dentry: Dentry, m: PinnedMountpoint) -> int:
+def get_mountpoint(dentry: Dentry, m: pinned_mountpoint) -> int:
     """Make a dentry a mountpoint, or pin it as one."""
     mp = g.mountpoint_hashtable.get(dentry)
     if mp is not None and d_unlinked(dentry):
         return -ENOENT
     if mp is None:
-        mp = kmalloc_obj(Mountpoint)
+        mp = kmalloc_obj(mountpoint)
         if mp is None:
             return -ENOMEM
         ret = d_set_mounted(dentry)
@@ -343,7 +343,7 @@ def get_mountpoint(dentry: Dentry, m: PinnedMountpoint) -> int:
 
 
 @custom(C, "maybe_free_mountpoint", "the dentry's flag is cleared without d_lock")
-def maybe_free_mountpoint(mp: Mountpoint, lst: list[Dentry]) -> None:
+def maybe_free_mountpoint(mp: mountpoint, lst: list[Dentry]) -> None:
     if not mp.m_list:
         mp.m_dentry.d_flags &= ~DCACHE_MOUNTED
         lst.append(mp.m_dentry)
@@ -537,7 +537,7 @@ def mntput(mnt: Any) -> None:
         mntput_no_expire(mnt)
 
 
-class Mountpoint:
+class mountpoint:
     """``struct mountpoint``: a dentry that something is mounted on; ``m_list`` are the mounts and those who pin it."""
 
     __slots__ = ("m_dentry", "m_list")
@@ -547,13 +547,13 @@ class Mountpoint:
         self.m_list: dict[Any, None] = {}
 
 
-class PinnedMountpoint:
+class pinned_mountpoint:
     """``struct pinned_mountpoint``: where something is about to be mounted; ``parent`` may be an error."""
 
     __slots__ = ("mp", "parent")
 
     def __init__(self) -> None:
-        self.mp: Mountpoint | None = None
+        self.mp: mountpoint | None = None
         self.parent: Any = None
 
 
@@ -787,7 +787,7 @@ def detach_mounts(dentry: Dentry) -> None:
     namespace_lock()
     mp = g.mountpoint_hashtable.get(dentry)
     if mp is not None:
-        pin = PinnedMountpoint()
+        pin = pinned_mountpoint()
         mp.m_list[pin] = None
         pin.mp = mp
         __d_drop(dentry)
@@ -900,7 +900,7 @@ def where_to_mount(path: Path) -> tuple[Mount, Dentry]:
     return path.mnt, path.dentry
 
 
-def do_lock_mount(path: Path, res: PinnedMountpoint) -> None:
+def do_lock_mount(path: Path, res: pinned_mountpoint) -> None:
     """Pin the place where something can be mounted on ``path``, whatever is mounted there already; res.parent says the error."""
     while True:
         m, dentry = where_to_mount(path)
@@ -930,7 +930,7 @@ def do_lock_mount(path: Path, res: PinnedMountpoint) -> None:
             return
 
 
-def unlock_mount(m: PinnedMountpoint) -> None:
+def unlock_mount(m: pinned_mountpoint) -> None:
     if not IS_ERR(m.parent):
         assert m.mp is not None
         inode_unlock(m.mp.m_dentry.d_inode)
@@ -964,7 +964,7 @@ def invent_group_ids(mnt: Mount, recurse: bool) -> int:
 
 
 @dup(C, "attach_recursive_mnt")
-def attach_recursive_mnt(source_mnt: Mount, dest: PinnedMountpoint) -> int:
+def attach_recursive_mnt(source_mnt: Mount, dest: pinned_mountpoint) -> int:
     """``int attach_recursive_mnt(struct mount *source_mnt, const struct pinned_mountpoint *dest)``
 
     Attach a tree, new or moved, and copies of it wherever what is mounted there propagates to; what was mounted at the place before goes on top
@@ -977,7 +977,7 @@ def attach_recursive_mnt(source_mnt: Mount, dest: PinnedMountpoint) -> int:
     tree_list: list[Mount] = []
     ns = dest_mnt.mnt_ns
     assert ns is not None and dest_mp is not None
-    root = PinnedMountpoint()
+    root = pinned_mountpoint()
     moving = mnt_has_parent(source_mnt)
     labels = Labels()
 
@@ -1122,7 +1122,7 @@ def __do_loopback(old_path: Path, recurse: bool, copy_flags: int) -> Any:
     return clone_mnt(old, old_path.dentry, copy_flags)
 
 
-def graft_tree(mnt: Mount, mp: PinnedMountpoint) -> int:
+def graft_tree(mnt: Mount, mp: pinned_mountpoint) -> int:
     if mnt.mnt_sb.s_flags & SB_NOUSER:
         return -EINVAL
     assert mp.mp is not None
@@ -1131,7 +1131,7 @@ def graft_tree(mnt: Mount, mp: PinnedMountpoint) -> int:
     return attach_recursive_mnt(mnt, mp)
 
 
-def do_add_mount(newmnt: Mount, mp: PinnedMountpoint, mnt_flags: int) -> int:
+def do_add_mount(newmnt: Mount, mp: pinned_mountpoint, mnt_flags: int) -> int:
     parent = mp.parent
     if IS_ERR(parent):
         return PTR_ERR(parent)
@@ -1152,7 +1152,7 @@ def do_new_mount_fc(fc: FsContext, mountpoint: Path, mnt_flags: int) -> int:
     mnt = fc_mount(fc)
     if IS_ERR(mnt):
         return PTR_ERR(mnt)
-    mp = PinnedMountpoint()
+    mp = pinned_mountpoint()
     do_lock_mount(mountpoint, mp)
     error = do_add_mount(mnt, mp, mnt_flags)
     unlock_mount(mp)
@@ -1362,7 +1362,7 @@ def do_loopback(path: Path, old_name: str | None, recurse: bool) -> int:
     err = _kern_path(old_name, 1 | 4, old_path)             # LOOKUP_FOLLOW | LOOKUP_AUTOMOUNT
     if err:
         return err
-    mp = PinnedMountpoint()
+    mp = pinned_mountpoint()
     do_lock_mount(path, mp)
     if IS_ERR(mp.parent):
         path_put(old_path)
@@ -1396,7 +1396,7 @@ def do_move_mount(old_path: Path, new_path: Path) -> int:
     old: Mount = old_path.mnt
     if not path_mounted(old_path) or d_is_dir(new_path.dentry) != d_is_dir(old_path.dentry):
         return -EINVAL
-    mp = PinnedMountpoint()
+    mp = pinned_mountpoint()
     do_lock_mount(new_path, mp)
     if IS_ERR(mp.parent):
         return PTR_ERR(mp.parent)
@@ -1442,7 +1442,7 @@ def path_pivot_root(new: Path, old: Path) -> int:
         return -EPERM
     root = Path()
     get_fs_root(current_fs(), root)
-    old_mp = PinnedMountpoint()
+    old_mp = pinned_mountpoint()
     do_lock_mount(old, old_mp)
     if IS_ERR(old_mp.parent):
         path_put(root)
@@ -1503,10 +1503,10 @@ def init_mount_tree(rootfs: FileSystemType, options: Any) -> None:
     mnt = vfs_kern_mount(rootfs, 0, "rootfs", options)
     if IS_ERR(mnt):
         raise KernelPanic("Kernel panic - not syncing: Can't create rootfs")
-    ns = g.init_mnt_ns = MntNamespace()
+    ns = g.init_mnt_ns = mnt_namespace()
     ns.user_ns = init_user_ns
     ns.root = nullfs_mnt
-    mp = PinnedMountpoint()
+    mp = pinned_mountpoint()
     if get_mountpoint(nullfs_mnt.mnt_root, mp) or mp.mp is None:
         raise KernelPanic("Kernel panic - not syncing: VFS: Failed to mount rootfs on nullfs")
     attach_mnt(mnt, nullfs_mnt, mp.mp)
@@ -1605,7 +1605,7 @@ def _clone_private_mount(path: Path) -> Any:
     return new_mnt
 
 
-def unpin_mountpoint(m: PinnedMountpoint) -> None:
+def unpin_mountpoint(m: pinned_mountpoint) -> None:
     if m.mp is not None:
         del m.mp.m_list[m]
         maybe_free_mountpoint(m.mp, g.ex_mountpoints)
@@ -1632,7 +1632,7 @@ def umount_mnt(mnt: Mount) -> None:
     __umount_mnt(mnt, g.ex_mountpoints)
 
 
-def mnt_set_mountpoint(mnt: Mount, mp: Mountpoint, child_mnt: Mount) -> None:
+def mnt_set_mountpoint(mnt: Mount, mp: mountpoint, child_mnt: Mount) -> None:
     child_mnt.mnt_mountpoint = mp.m_dentry
     child_mnt.mnt_parent = mnt
     child_mnt.mnt_mp = mp
@@ -1647,12 +1647,12 @@ def make_visible(mnt: Mount) -> None:
     parent.mnt_mounts[mnt] = None
 
 
-def attach_mnt(mnt: Mount, parent: Mount, mp: Mountpoint) -> None:
+def attach_mnt(mnt: Mount, parent: Mount, mp: mountpoint) -> None:
     mnt_set_mountpoint(parent, mp, mnt)
     make_visible(mnt)
 
 
-def mnt_change_mountpoint(parent: Mount, mp: Mountpoint, mnt: Mount) -> None:
+def mnt_change_mountpoint(parent: Mount, mp: mountpoint, mnt: Mount) -> None:
     old_mp, old_parent = mnt.mnt_mp, mnt.mnt_parent
     if old_parent.overmount is mnt:
         old_parent.overmount = None

@@ -28,7 +28,7 @@ from kemu.linux.fcntl import (
     VALID_OPEN_FLAGS,
 )
 from kemu.linux.fs.file_table import alloc_empty_file, alloc_empty_file_noaccount, fput, put_file_access
-from kemu.linux.fs.internal import OpenFlags
+from kemu.linux.fs.internal import open_flags
 from kemu.linux.fs.namei import do_file_open, getname, inode_permission, path_get, path_put
 from kemu.linux.fs.namespace import mnt_drop_write, mnt_get_write_access, mnt_put_write_access, mnt_want_write
 from kemu.linux.include.cred import CAP_FSETID, Cred
@@ -326,7 +326,7 @@ def kernel_file_open(path: Path, flags: int, cred: Cred) -> Any:
     return _open(alloc_empty_file_noaccount(flags, cred), path)
 
 
-def build_open_flags(flags: int, mode: int, op: OpenFlags) -> int:
+def build_open_flags(flags: int, mode: int, op: open_flags) -> int:
     """build_open_how() and build_open_flags() for open() and openat()."""
     flags &= VALID_OPEN_FLAGS
     mode &= S_IALLUGO
@@ -364,7 +364,7 @@ def build_open_flags(flags: int, mode: int, op: OpenFlags) -> int:
 @dup(C)
 def filp_open(filename: str, flags: int, mode: int) -> File:
     """``struct file *filp_open(const char *filename, int flags, umode_t mode)``: relative to the task's root or pwd. Return: or ERR_PTR()."""
-    op = OpenFlags()
+    op = open_flags()
     err = build_open_flags(flags, mode, op)
     if err:
         return ERR_PTR(err)
@@ -374,7 +374,7 @@ def filp_open(filename: str, flags: int, mode: int) -> File:
 @dup(C)
 def file_open_root(root: Path, filename: str, flags: int, mode: int) -> Any:
     """``struct file *file_open_root(const struct path *root, const char *filename, int flags, umode_t mode)``. Return: or ERR_PTR()."""
-    op = OpenFlags()
+    op = open_flags()
     err = build_open_flags(flags, mode, op)
     if err:
         return ERR_PTR(err)

@@ -15,6 +15,8 @@ C = "fs/pipe.c"
 
 @custom(C, "struct pipe_inode_info", "who has a FIFO open; there are no buffers, nothing can be read or written")
 class pipe_inode_info:
+    """``struct pipe_inode_info``: of a FIFO."""
+
     __slots__ = ("files", "r_counter", "rd_wait", "readers", "w_counter", "wr_wait", "writers")
 
     def __init__(self) -> None:

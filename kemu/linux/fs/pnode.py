@@ -14,7 +14,6 @@ from kemu.linux.fs.namespace import (
     T_SHARED_MASK,
     T_UMOUNT_CANDIDATE,
     T_UNBINDABLE,
-    Mountpoint,
     __lookup_mnt,
     copy_tree,
     count_mounts,
@@ -22,6 +21,7 @@ from kemu.linux.fs.namespace import (
     mnt_change_mountpoint,
     mnt_release_group_id,
     mnt_set_mountpoint,
+    mountpoint,
 )
 from kemu.linux.fs.namespace import (
     g as namespace_g,
@@ -233,7 +233,7 @@ def next_group(m: Mount, origin: Mount) -> Mount | None:
 
 
 @port_of(C, "need_secondary")
-def need_secondary(m: Mount, dest_mp: Mountpoint) -> bool:
+def need_secondary(m: Mount, dest_mp: mountpoint) -> bool:
     """``bool need_secondary(struct mount *m, struct mountpoint *dest_mp)``"""
     # skip ones added by this propagate_mnt()
     if IS_MNT_NEW(m):
@@ -267,7 +267,7 @@ def find_master(m: Mount, last_copy: Mount, original: Mount) -> Mount:
 
 
 @dup(C, "propagate_mnt")
-def propagate_mnt(dest_mnt: Mount, dest_mp: Mountpoint, source_mnt: Mount, tree_list: list[Mount]) -> int:
+def propagate_mnt(dest_mnt: Mount, dest_mp: mountpoint, source_mnt: Mount, tree_list: list[Mount]) -> int:
     """``int propagate_mnt(struct mount *dest_mnt, struct mountpoint *dest_mp, struct mount *source_mnt, struct hlist_head *tree_list)``
 
     Copies of ``source_mnt``'s tree for whoever receives what is mounted at the place, the newest first in ``tree_list``. Return: 0, -ENOMEM, -ENOSPC.

@@ -61,7 +61,7 @@ def verify_dirent_name(name: bytes, length: int) -> int:
     return 0
 
 
-class GetdentsCallback64:
+class getdents_callback64:
     """``struct getdents_callback64``: ``entries`` stand for what the C writes to user memory."""
 
     __slots__ = ("ctx", "entries", "error", "prev_reclen")
@@ -74,7 +74,7 @@ class GetdentsCallback64:
 
 
 def filldir64(ctx: DirContext, name: bytes, namlen: int, offset: int, ino: int, d_type: int) -> bool:
-    buf: GetdentsCallback64 = ctx.container
+    buf: getdents_callback64 = ctx.container
     reclen = (19 + namlen + 1 + 7) & ~7
     buf.error = verify_dirent_name(name, namlen)
     if buf.error:
@@ -96,7 +96,7 @@ def getdents64(file: File, count: int) -> tuple[int, list[tuple[bytes, int, int,
 
     An error after some entries is reported by the next call.
     """
-    buf = GetdentsCallback64(count)
+    buf = getdents_callback64(count)
     error = iterate_dir(file, buf.ctx)
     if error >= 0:
         error = buf.error

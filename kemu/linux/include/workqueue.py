@@ -29,7 +29,7 @@ class work_struct:
         self.func: Callable[[Any], None] | None = None
         self.pending = False
         self.running: Task | None = None
-        self.wq: Workqueue | None = None
+        self.wq: workqueue_struct | None = None
 
 
 @dup(P)
@@ -44,7 +44,7 @@ class delayed_work(work_struct):
 
 
 @custom(P, "workqueue_struct", "items and the kworkers that serve them")
-class Workqueue:
+class workqueue_struct:
     """``struct workqueue_struct``"""
 
     __slots__ = ("destroyed", "flags", "idle", "items", "max_active", "name", "running", "waiters", "workers")
@@ -62,11 +62,11 @@ class Workqueue:
 
 
 @dup(P)
-def alloc_workqueue(fmt: str, flags: int = 0, max_active: int = 0, *args: Any) -> Workqueue:
+def alloc_workqueue(fmt: str, flags: int = 0, max_active: int = 0, *args: Any) -> workqueue_struct:
     """``struct workqueue_struct *alloc_workqueue(const char *fmt, unsigned int flags, int max_active, ...)``: None on failure."""
     if this.chooser is not None and should_fail("failslab", "alloc_workqueue"):
         return NULL             # type: ignore[no-any-return]
-    wq = Workqueue(fmt % args if args else fmt, flags, max_active)
+    wq = workqueue_struct(fmt % args if args else fmt, flags, max_active)
     if this.watch is not None:
         this.watch.alloc("workqueue", wq, 0)
     return wq
@@ -81,7 +81,7 @@ def INIT_WORK(work: work_struct, func: Callable[[Any], None]) -> None:
     work.func = func
 
 
-def _worker(wq: Workqueue) -> None:
+def _worker(wq: workqueue_struct) -> None:
     sched = this.sched
     me = this.task
     while True:
@@ -109,7 +109,7 @@ def _worker(wq: Workqueue) -> None:
 
 
 @dup(P)
-def queue_work(wq: Workqueue, work: work_struct) -> bool:
+def queue_work(wq: workqueue_struct, work: work_struct) -> bool:
     """``bool queue_work(struct workqueue_struct *wq, struct work_struct *work)``: False if it is already queued."""
     if work.pending:
         return False
@@ -131,7 +131,7 @@ def queue_work(wq: Workqueue, work: work_struct) -> bool:
     return True
 
 
-class _Events(Workqueue):
+class _Events(workqueue_struct):
     """``system_wq`` of one machine."""
 
     __slots__ = ()
@@ -140,7 +140,7 @@ class _Events(Workqueue):
         super().__init__("events", 0, 0)
 
 
-def _system_wq() -> Workqueue:
+def _system_wq() -> workqueue_struct:
     return this.machine.part(_Events)
 
 
@@ -170,7 +170,7 @@ def schedule_delayed_work(work: delayed_work, delay: int) -> bool:
 
 
 @dup(P)
-def flush_workqueue(wq: Workqueue) -> None:
+def flush_workqueue(wq: workqueue_struct) -> None:
     """``flush_workqueue(wq)``. Context: may sleep."""
     while wq.items or wq.running:
         this.sched.block(wq.waiters)

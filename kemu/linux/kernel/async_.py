@@ -13,7 +13,7 @@ from kemu.linux.include.async_ import ASYNC_COOKIE_MAX, ASYNC_DOMAIN, MAX_WORK, 
 from kemu.linux.include.gfp import GFP_ATOMIC, GFP_KERNEL
 from kemu.linux.include.sched import current
 from kemu.linux.include.slab import kzalloc_obj
-from kemu.linux.include.workqueue import INIT_WORK, WQ_UNBOUND, Workqueue, alloc_workqueue, queue_work, work_struct
+from kemu.linux.include.workqueue import INIT_WORK, WQ_UNBOUND, alloc_workqueue, queue_work, work_struct, workqueue_struct
 from kemu.linux.list import list_add_tail, list_del_init, list_empty, list_first_entry
 from kemu.linux.mm.slub import kfree
 from kemu.linux.port.honesty import dup, names, port_of
@@ -55,7 +55,7 @@ class g:
     async_global_pending: list_head
     async_dfl_domain = per_machine(ASYNC_DOMAIN("async_dfl_domain"))
     async_lock = per_machine(lambda: spinlock_t("async_lock"))
-    async_wq: Workqueue = NULL
+    async_wq: workqueue_struct = NULL
     async_done = per_machine(lambda: WaitQueueHead("async_done", async_owner))
     entry_count: atomic_t
 

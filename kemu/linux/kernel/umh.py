@@ -18,7 +18,7 @@ from kemu.linux.include.rwsem import rw_semaphore
 from kemu.linux.include.sched import current_fs
 from kemu.linux.include.slab import kzalloc_obj
 from kemu.linux.include.umh import RUNNING_HELPERS_TIMEOUT, UMH_DISABLED, UMH_ENABLED, UMH_NO_WAIT, UMH_WAIT_PROC, subprocess_info
-from kemu.linux.include.workqueue import INIT_WORK, WQ_UNBOUND, Workqueue, queue_work, work_struct
+from kemu.linux.include.workqueue import INIT_WORK, WQ_UNBOUND, queue_work, work_struct, workqueue_struct
 from kemu.linux.kernel.exit import kernel_wait
 from kemu.linux.kernel.fork import user_mode_thread
 from kemu.linux.kernel.locking.rwsem import down_read, down_write, up_read, up_write
@@ -40,7 +40,7 @@ class g:
     running_helpers: atomic_t
     running_helpers_waitq = per_machine(lambda: WaitQueueHead("running helpers"))
     usermodehelper_disabled_waitq = per_machine(lambda: WaitQueueHead("usermode helpers"))
-    system_dfl_wq = per_machine(lambda: Workqueue("events_unbound", WQ_UNBOUND, 0))
+    system_dfl_wq = per_machine(lambda: workqueue_struct("events_unbound", WQ_UNBOUND, 0))
 
 
 @port_of(C, "call_usermodehelper_freeinfo")

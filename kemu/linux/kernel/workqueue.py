@@ -2,7 +2,7 @@
 """Waiting for work items, and the end of a queue (kernel/workqueue.c)."""
 from __future__ import annotations
 
-from kemu.linux.include.workqueue import Workqueue, _system_wq, delayed_work, flush_workqueue, queue_work, work_struct
+from kemu.linux.include.workqueue import _system_wq, delayed_work, flush_workqueue, queue_work, work_struct, workqueue_struct
 from kemu.linux.port.honesty import custom
 from kemu.machine.current import this
 
@@ -31,7 +31,7 @@ def flush_delayed_work(work: delayed_work) -> bool:
 
 
 @custom(C, "destroy_workqueue", "kworkers are tasks of the machine's scheduler")
-def destroy_workqueue(wq: Workqueue) -> None:
+def destroy_workqueue(wq: workqueue_struct) -> None:
     """``void destroy_workqueue(struct workqueue_struct *wq)``: drains it first."""
     flush_workqueue(wq)
     wq.destroyed = True

@@ -25,7 +25,7 @@ def bdi_alloc(node_id: int = -1) -> BackingDevInfo | None:
 
 @custom(C, "bdi_tree", "by name, not by number")
 class BdiTree:
-    """``bdi_tree`` of one machine: the registered ones."""
+    """What ``bdi_tree`` of one machine has: the registered ones."""
 
     __slots__ = ("by_name",)
 

@@ -11,7 +11,7 @@ from typing import Any
 from kemu.linux.blk_types import BLK_STS_IOERR, REQ_OP_MASK, REQ_OP_READ, REQ_OP_WRITE, Bio
 from kemu.linux.block.bio import bio_endio
 from kemu.linux.block.genhd import del_gendisk, put_disk, set_capacity, set_disk_ro
-from kemu.linux.drivers.dax.super import DaxDevice, DaxHosts, dax_add_host, dax_remove_host, kill_dax
+from kemu.linux.drivers.dax.super import DaxHosts, dax_add_host, dax_device, dax_remove_host, kill_dax
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import ENOSPC
 from kemu.linux.include.bio import bio_endio_status, bio_for_each_bvec, bio_io_error
@@ -227,7 +227,7 @@ def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_siz
         put_disk(disk)
         return ERR_PTR(-ENOSPC)
     if dax:
-        dax_add_host(DaxDevice(region.addr, region.size), disk)
+        dax_add_host(dax_device(region.addr, region.size), disk)
     err = add_disk(disk)
     if err:
         region.give_back(disk.disk_name)

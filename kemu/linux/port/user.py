@@ -27,7 +27,7 @@ from kemu.linux.fs.namei import (
     path_put,
 )
 from kemu.linux.fs.namespace import path_mount, path_umount
-from kemu.linux.fs.open import OpenFlags, build_open_flags, do_file_open
+from kemu.linux.fs.open import build_open_flags, do_file_open, open_flags
 from kemu.linux.fs.read_write import vfs_llseek, vfs_read, vfs_write
 from kemu.linux.fs.readdir import getdents64
 from kemu.linux.fs.stat import cp_new_stat, do_readlinkat, vfs_fstat, vfs_fstatat
@@ -78,7 +78,7 @@ def _user(name: Name) -> Any:
 @syscall
 def sys_openat(dfd: int | File, filename: Name, flags: int, mode: int = 0) -> int | File:
     """``openat(dfd, filename, flags, mode)``"""
-    op = OpenFlags()
+    op = open_flags()
     err = build_open_flags(flags | O_LARGEFILE, mode, op)
     if err:
         return err

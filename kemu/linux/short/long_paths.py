@@ -11,7 +11,7 @@ from typing import Any
 
 from kemu.linux.fs.dcache import __d_drop, __d_move, d_set_mounted, dput
 from kemu.linux.fs.libfs import simple_lookup
-from kemu.linux.fs.namei import ND_JUMPED, Nameidata, link_path_walk
+from kemu.linux.fs.namei import ND_JUMPED, link_path_walk, nameidata
 from kemu.linux.include.cred import CAP_FULL_SET, current_cred
 from kemu.linux.include.dcache import (
     DCACHE_DIRECTORY_TYPE,
@@ -75,7 +75,7 @@ def _leads(at: Dentry, names: bytes, dir: Dentry) -> bool:
 
 
 @short.replaces(link_path_walk)
-def link_path_walk_on(name: Any, nd: Nameidata) -> int:
+def link_path_walk_on(name: Any, nd: nameidata) -> int:
     """link_path_walk(): the part of a long path that an earlier walk has gone is not gone again."""
     if type(name) is int or len(name) <= LONG or nd.flags & LOOKUP_IS_SCOPED or current_cred().caps != CAP_FULL_SET:
         return link_path_walk(name, nd)

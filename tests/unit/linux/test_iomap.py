@@ -20,10 +20,10 @@ from kemu.linux.gfp import GFP_KERNEL, alloc_page
 from kemu.linux.highmem import kmap_local_page, kunmap_local
 from kemu.linux.iomap import (
     IOMAP_MAPPED,
-    IomapFolioState,
     IomapIter,
     iomap_bmap,
     iomap_fiemap,
+    iomap_folio_state,
     iomap_is_partially_uptodate,
     iomap_iter,
     iomap_iter_advance,
@@ -146,7 +146,7 @@ def test_a_failed_mapping_fails_the_folio(machine):
     assert PTR_ERR(read_mapping_folio(file.f_mapping, 0, file)) == -EIO
     folio = file.f_mapping.i_pages[0]
     assert not folio.flags & (PG_locked | PG_uptodate)
-    assert isinstance(folio.private, IomapFolioState) and folio.private.read_bytes_pending == 0
+    assert isinstance(folio.private, iomap_folio_state) and folio.private.read_bytes_pending == 0
     assert folio.private.uptodate == 0b111111               # the blocks of the first extent have been read
 
 

@@ -16,7 +16,7 @@ C = "drivers/dax/super.c"
 
 
 @custom(C, "dax_device", "one run of the direct map")
-class DaxDevice:
+class dax_device:
     """``struct dax_device``: ``size`` bytes at the page-aligned address ``base``. ``refs`` counts its users."""
 
     __slots__ = ("alive", "base", "holder_data", "holder_ops", "refs", "size")
@@ -32,16 +32,16 @@ class DaxDevice:
 
 @custom(C, "dax_hosts", "by the disk itself")
 class DaxHosts:
-    """``dax_hosts`` of one machine: disk -> its device."""
+    """What ``dax_hosts`` of one machine has: disk -> its device."""
 
     __slots__ = ("of",)
 
     def __init__(self) -> None:
-        self.of: dict[Any, DaxDevice] = {}
+        self.of: dict[Any, dax_device] = {}
 
 
 @dup(C)
-def dax_add_host(dax_dev: DaxDevice, disk: Any) -> int:
+def dax_add_host(dax_dev: dax_device, disk: Any) -> int:
     """``int dax_add_host(struct dax_device *dax_dev, struct gendisk *disk)``: 0."""
     this.machine.part(DaxHosts).of[disk] = dax_dev
     disk.queue.limits.features |= BLK_FEAT_DAX
@@ -55,14 +55,14 @@ def dax_remove_host(disk: Any) -> None:
 
 
 @custom(C, "kill_dax", "a flag; nobody reads it under SRCU")
-def kill_dax(dax_dev: DaxDevice | None) -> None:
+def kill_dax(dax_dev: dax_device | None) -> None:
     """``void kill_dax(struct dax_device *dax_dev)``: every access fails from now on."""
     if dax_dev is not None:
         dax_dev.alive = False
 
 
 @custom(C, "put_dax", "nothing is counted")
-def put_dax(dax_dev: DaxDevice | None) -> None:
+def put_dax(dax_dev: dax_device | None) -> None:
     """``void put_dax(struct dax_device *dax_dev)``"""
     if dax_dev is not None:
         dax_dev.refs -= 1
@@ -70,7 +70,7 @@ def put_dax(dax_dev: DaxDevice | None) -> None:
 
 
 @custom(C, "fs_dax_get_by_bdev", "a disk says whether it has direct access: no dax_device is looked up under SRCU")
-def fs_dax_get_by_bdev(bdev: Any, start_off: Ref, holder: Any = None, ops: Any = None) -> DaxDevice:
+def fs_dax_get_by_bdev(bdev: Any, start_off: Ref, holder: Any = None, ops: Any = None) -> dax_device:
     """``struct dax_device *fs_dax_get_by_bdev(struct block_device *bdev, u64 *start_off, void *holder, const struct dax_holder_operations *ops)``
 
     Return: None if the disk has no memory of its own, is not page aligned, or another holder has it. ``start_off``: bytes.
@@ -95,7 +95,7 @@ def fs_dax_get_by_bdev(bdev: Any, start_off: Ref, holder: Any = None, ops: Any =
 
 
 @dup(C)
-def fs_put_dax(dax_dev: DaxDevice | None, holder: Any = None) -> None:
+def fs_put_dax(dax_dev: dax_device | None, holder: Any = None) -> None:
     """``void fs_put_dax(struct dax_device *dax_dev, void *holder)``: None is fine."""
     if dax_dev is not None and holder is not None:
         dax_dev.holder_ops = None
@@ -106,7 +106,7 @@ def fs_put_dax(dax_dev: DaxDevice | None, holder: Any = None) -> None:
 
 
 @custom(C, "dax_direct_access", "gives (pages, address)")
-def dax_direct_access(dax_dev: DaxDevice | None, pgoff: int, nr_pages: int) -> tuple[int, int]:
+def dax_direct_access(dax_dev: dax_device | None, pgoff: int, nr_pages: int) -> tuple[int, int]:
     """``long dax_direct_access(struct dax_device *dax_dev, pgoff_t pgoff, long nr_pages, mode, void **kaddr, unsigned long *pfn)``
 
     Pages: how many can be had at the address; -EOPNOTSUPP no device, -ENXIO dead, -EINVAL, -ERANGE behind its end.

@@ -37,7 +37,7 @@ C = "fs/iomap/buffered-io.c"
 
 
 @custom(C, "iomap_folio_state", "the uptodate bits are one int; nothing is dirty")
-class IomapFolioState:
+class iomap_folio_state:
     """``struct iomap_folio_state``: which blocks of a folio are uptodate, when blocks are smaller than the folio."""
 
     __slots__ = ("blocks", "read_bytes_pending", "state_lock", "uptodate")
@@ -54,9 +54,9 @@ class IomapFolioState:
         return self.uptodate == (1 << self.blocks) - 1
 
 
-def _state(folio: Page) -> IomapFolioState | None:
+def _state(folio: Page) -> iomap_folio_state | None:
     ifs = folio.private
-    return ifs if type(ifs) is IomapFolioState else None
+    return ifs if type(ifs) is iomap_folio_state else None
 
 
 def _next_set(bits: int, start: int, end: int) -> int:
@@ -73,7 +73,7 @@ def _next_clear(bits: int, start: int, end: int) -> int:
     return min(start + (rest & -rest).bit_length() - 1, end + 1)
 
 
-def ifs_set_range_uptodate(inode: Any, ifs: IomapFolioState, off: int, len_: int) -> bool:
+def ifs_set_range_uptodate(inode: Any, ifs: iomap_folio_state, off: int, len_: int) -> bool:
     """``ifs_set_range_uptodate()``"""
     if len_:
         first = off >> inode.i_blkbits
@@ -99,7 +99,7 @@ def iomap_set_range_uptodate(folio: Page, off: int, len_: int) -> None:
 
 
 @dup(C)
-def ifs_alloc(inode: Any, folio: Page, flags: int) -> IomapFolioState | None:
+def ifs_alloc(inode: Any, folio: Page, flags: int) -> iomap_folio_state | None:
     """``static struct iomap_folio_state *ifs_alloc(struct inode *inode, struct folio *folio, unsigned int flags)``: None if one block is all."""
     ifs = _state(folio)
     nr_blocks = arch.PAGE_SIZE << folio.order >> inode.i_blkbits
@@ -108,7 +108,7 @@ def ifs_alloc(inode: Any, folio: Page, flags: int) -> IomapFolioState | None:
     gfp = GFP_NOWAIT if flags & IOMAP_NOWAIT else GFP_NOFS
     if gfp == GFP_NOWAIT and this.chooser is not None and should_fail("failslab", "ifs_alloc"):
         return None
-    ifs = IomapFolioState(nr_blocks)
+    ifs = iomap_folio_state(nr_blocks)
     if folio.flags & PG_uptodate:
         ifs.uptodate = (1 << nr_blocks) - 1
     folio_get(folio)                                # folio_attach_private()

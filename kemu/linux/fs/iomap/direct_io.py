@@ -50,7 +50,7 @@ C = "fs/iomap/direct-io.c"
 
 
 @dup(C)
-class IomapDio:
+class iomap_dio:
     """``struct iomap_dio``: one direct read. ``ref`` is a plain int."""
 
     __slots__ = ("done_before", "dops", "error", "flags", "i_size", "iocb", "iter", "ref", "size", "waiter", "work")
@@ -70,7 +70,7 @@ class IomapDio:
 
 
 @dup(C)
-def iomap_dio_complete(dio: IomapDio) -> int:
+def iomap_dio_complete(dio: iomap_dio) -> int:
     """``ssize_t iomap_dio_complete(struct iomap_dio *dio)``: bytes read, or the first error."""
     iocb = dio.iocb
     offset = iocb.ki_pos
@@ -94,16 +94,16 @@ def iomap_dio_complete(dio: IomapDio) -> int:
 
 def iomap_dio_complete_work(work: Any) -> None:
     """``iomap_dio_complete_work()``"""
-    dio: IomapDio = work.container
+    dio: iomap_dio = work.container
     dio.iocb.ki_complete(dio.iocb, iomap_dio_complete(dio))
 
 
-def _put(dio: IomapDio) -> bool:
+def _put(dio: iomap_dio) -> bool:
     dio.ref -= 1
     return dio.ref == 0
 
 
-def iomap_dio_done(dio: IomapDio) -> None:
+def iomap_dio_done(dio: iomap_dio) -> None:
     """``iomap_dio_done()``"""
     if dio.waiter is not None:
         dio.waiter.wake()
@@ -195,7 +195,7 @@ def _get_pages(bio: Bio, it: IovIter, mem_align_mask: int, len_align_mask: int) 
     return 0, user
 
 
-def iomap_dio_bio_iter_one(iter_: IomapIter, dio: IomapDio, pos: int, alignment: int, op: int) -> int:
+def iomap_dio_bio_iter_one(iter_: IomapIter, dio: iomap_dio, pos: int, alignment: int, op: int) -> int:
     """``iomap_dio_bio_iter_one()``: bytes submitted, or -errno."""
     bdev = iter_.iomap.bdev
     if dio.dops is not None and dio.dops.bio_set is not None:
@@ -219,7 +219,7 @@ def iomap_dio_bio_iter_one(iter_: IomapIter, dio: IomapDio, pos: int, alignment:
     return n
 
 
-def iomap_dio_bio_iter(iter_: IomapIter, dio: IomapDio) -> int:
+def iomap_dio_bio_iter(iter_: IomapIter, dio: iomap_dio) -> int:
     """``iomap_dio_bio_iter()``"""
     length = iomap_length(iter_)
     pos = iter_.pos
@@ -248,14 +248,14 @@ def iomap_dio_bio_iter(iter_: IomapIter, dio: IomapDio) -> int:
     return ret
 
 
-def iomap_dio_hole_iter(iter_: IomapIter, dio: IomapDio) -> int:
+def iomap_dio_hole_iter(iter_: IomapIter, dio: iomap_dio) -> int:
     """``iomap_dio_hole_iter()``"""
     length = iov_iter_zero(iomap_length(iter_), dio.iter)
     dio.size += length
     return iomap_iter_advance(iter_, length) if length else -EFAULT
 
 
-def iomap_dio_inline_iter(iomi: IomapIter, dio: IomapDio) -> int:
+def iomap_dio_inline_iter(iomi: IomapIter, dio: iomap_dio) -> int:
     """``iomap_dio_inline_iter()``"""
     inline_data = iomap_inline_data(iomi.iomap, iomi.pos)
     if WARN_ON_ONCE(not inline_data):
@@ -265,7 +265,7 @@ def iomap_dio_inline_iter(iomi: IomapIter, dio: IomapDio) -> int:
     return iomap_iter_advance(iomi, copied) if copied else -EFAULT
 
 
-def iomap_dio_iter(iter_: IomapIter, dio: IomapDio) -> int:
+def iomap_dio_iter(iter_: IomapIter, dio: iomap_dio) -> int:
     """``iomap_dio_iter()``"""
     kind = iter_.iomap.type
     if kind in (IOMAP_HOLE, IOMAP_UNWRITTEN):
@@ -290,7 +290,7 @@ def __iomap_dio_rw(iocb: Any, iter_: IovIter, ops: iomap_ops, dops: iomap_dio_op
         return ERR_PTR(-EOPNOTSUPP)
     if this.chooser is not None and should_fail("failslab", "__iomap_dio_rw"):
         return ERR_PTR(-ENOMEM)
-    dio = IomapDio(iocb, iter_, dops, dio_flags & (IOMAP_DIO_FSBLOCK_ALIGNED | IOMAP_DIO_BOUNCE), done_before)
+    dio = iomap_dio(iocb, iter_, dops, dio_flags & (IOMAP_DIO_FSBLOCK_ALIGNED | IOMAP_DIO_BOUNCE), done_before)
     dio.i_size = inode.i_size
     if iocb.ki_flags & IOCB_NOWAIT:
         iomi.flags |= IOMAP_NOWAIT

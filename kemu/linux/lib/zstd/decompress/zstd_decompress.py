@@ -24,7 +24,7 @@ class ZstdError(Exception):
     """``size_t ret`` that is an error: zstd's text for it."""
 
 
-class FrameHeader:
+class ZSTD_frameHeader:
     """``ZSTD_frameHeader``"""
 
     __slots__ = ("block_max", "checksum", "content_size", "size", "window")
@@ -38,7 +38,7 @@ class FrameHeader:
 
 
 @custom(C, "ZSTD_getFrameHeader_advanced", "gives the header, or how many bytes it takes")
-def zstd_get_frame_header(data: memoryview) -> FrameHeader | int:
+def zstd_get_frame_header(data: memoryview) -> ZSTD_frameHeader | int:
     """``size_t zstd_get_frame_header(zstd_frame_header *params, const void *src, size_t src_size)``; ZstdError for a bad one."""
     start = bytes(data[:18])
     if len(start) < 5:
@@ -76,14 +76,14 @@ def zstd_get_frame_header(data: memoryview) -> FrameHeader | int:
         content = int.from_bytes(start[pos:pos + (4 if fcs_id == 2 else 8)], "little")
     if single:
         window = content
-    return FrameHeader(size, window, content, bool(fhd & 4))
+    return ZSTD_frameHeader(size, window, content, bool(fhd & 4))
 
 
 @custom(C, "ZSTD_DStream", "libzstd decodes the blocks")
 class ZstdStream:
     """``ZSTD_DStream`` over one frame: :meth:`call` is ZSTD_decompressStream() with all input and room for 128 KiB."""
 
-    def __init__(self, data: memoryview, header: FrameHeader):
+    def __init__(self, data: memoryview, header: ZSTD_frameHeader):
         self.data = data
         self.header = header
         self.pos = 0
