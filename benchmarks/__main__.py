@@ -55,8 +55,10 @@ def write(figures: list[Figure]) -> None:
                 rows[line.split("|")[1].strip()] = line
     for f in figures:
         rows[f.name] = f"| {f.name} | {f.value} | {f.aim} | `{f.how}` |"
-    text = ["# Figures", "", "Measured on a shared and noisy machine (two cores); medians of several runs, ratios against a peer in the same run.",
-            f"Python {platform.python_version()}.", "", "| figure | measured | aim | command |", "|---|---|---|---|", *rows.values(), ""]
+    text = ["# Figures", "",
+            "Measured on a shared and noisy machine (two cores); medians of several runs, ratios against a peer in the same run.",
+            f"Python {platform.python_version()}.", "", "| figure | measured | aim | command |", "|---|---|---|---|",
+            *rows.values(), ""]
     RESULTS.write_text("\n".join(text))
 
 

@@ -17,12 +17,14 @@ HOW = "python -m benchmarks"
 
 def _record(name: str, mode: int, data: bytes = b"", nlink: int = 1, ino: int = 0) -> bytes:
     raw = name.encode() + b"\0"
-    out = b"070701" + b"".join(b"%08X" % f for f in (ino, mode, 0, 0, nlink, 1_600_000_000, len(data), 3, 1, 0, 0, len(raw), 0)) + raw
+    out = (b"070701" + b"".join(b"%08X" % f for f in (ino, mode, 0, 0, nlink, 1_600_000_000, len(data), 3, 1, 0, 0, len(raw), 0))
+           + raw)
     return out + bytes(-len(out) % 4) + data + bytes(-len(data) % 4)
 
 
 def _small() -> bytes:
-    return b"".join([_record("dev", 0o40755, nlink=2), *(_record(f"f{i}", 0o100644, b"x" * 100 * i, ino=i) for i in range(20)), _record("TRAILER!!!", 0)])
+    return b"".join([_record("dev", 0o40755, nlink=2), *(_record(f"f{i}", 0o100644, b"x" * 100 * i, ino=i) for i in range(20)),
+                     _record("TRAILER!!!", 0)])
 
 
 def _large(path: Path) -> None:
@@ -57,7 +59,8 @@ def boot() -> list[Figure]:
 
     data = _small()
     best, median = times(lambda: boot_initrd(data, tree=False, short=forms()), 30)
-    return [Figure("a boot with a cpio of 22 entries", f"{median * 1e3:.1f} ms (best {best * 1e3:.1f})", "< 10 ms", f"{HOW} boot")]
+    return [Figure("a boot with a cpio of 22 entries", f"{median * 1e3:.1f} ms (best {best * 1e3:.1f})", "< 10 ms",
+                   f"{HOW} boot")]
 
 
 def boot_sweep() -> list[Figure]:
@@ -73,7 +76,8 @@ def boot_sweep() -> list[Figure]:
         if chooser.count < n:
             break
         n += 1
-    return [Figure("every single fault of a boot", f"{n - 1} boots in {time.perf_counter() - t:.1f} s", "< 20 s", f"{HOW} boot_sweep")]
+    return [Figure("every single fault of a boot", f"{n - 1} boots in {time.perf_counter() - t:.1f} s", "< 20 s",
+                   f"{HOW} boot_sweep")]
 
 
 def boot_large() -> list[Figure]:
@@ -95,7 +99,8 @@ def boot_large() -> list[Figure]:
             with open(big, "rb") as f:
                 subprocess.run(["cpio", "-idm", "--quiet"], stdin=f, cwd=out, check=True)
             peer = f"cpio -idm {time.perf_counter() - t:.2f} s"
-    return [Figure("a boot with a cpio of 250 MB in 10,000 files", f"{ours:.2f} s, {cpu:.2f} s CPU; {peer}", "as cpio -idm to tmpfs", f"{HOW} boot_large")]
+    return [Figure("a boot with a cpio of 250 MB in 10,000 files", f"{ours:.2f} s, {cpu:.2f} s CPU; {peer}",
+                   "as cpio -idm to tmpfs", f"{HOW} boot_large")]
 
 
 ALL = {"boot": boot, "boot_sweep": boot_sweep, "boot_large": boot_large}

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Figures of the designs of an initial root: a layered boot, every single fault of an initerofs boot, what a real tree costs in each."""
+"""Figures of the designs of an initial root: a layered boot, every single fault of an initerofs boot, what a real tree costs in
+each.
+"""
 from __future__ import annotations
 
 import json
@@ -35,7 +37,8 @@ def layered4() -> list[Figure]:
     best, median = times(lambda: ends.append(boot_initrd(data, design="layered", tree=False)), 30)
     line = "initrd: 4 segments, 2 of them mounted from memory"
     assert all(r.ok and line in r.log for r in ends), ends[0].log[-5:]
-    return [Figure("a layered boot with 4 segments", f"{median * 1e3:.1f} ms (best {best * 1e3:.1f})", "< 20 ms", f"{HOW} layered4")]
+    return [Figure("a layered boot with 4 segments", f"{median * 1e3:.1f} ms (best {best * 1e3:.1f})", "< 20 ms",
+                   f"{HOW} layered4")]
 
 
 def initerofs_sweep() -> list[Figure]:
@@ -55,7 +58,8 @@ def initerofs_sweep() -> list[Figure]:
             break
         n += 1
     how = ", ".join(f"{k} {v}" for k, v in sorted(ends.items()))
-    return [Figure("every single fault of a boot of initerofs as posted", f"{n - 1} boots in {time.perf_counter() - t:.1f} s ({how})", "< 20 s",
+    return [Figure("every single fault of a boot of initerofs as posted",
+                   f"{n - 1} boots in {time.perf_counter() - t:.1f} s ({how})", "< 20 s",
                    f"{HOW} initerofs_sweep")]
 
 
@@ -95,13 +99,15 @@ def roots_of(tree: Path, into: Path) -> list[str]:
     if cpio:
         names = b"\0".join(sorted(os.fsencode(str(p.relative_to(tree))) for p in tree.rglob("*")))
         with open(into / "usr.cpio", "wb") as f:
-            subprocess.run([cpio, "-0", "-o", "-H", "newc", "--quiet", "--reproducible"], cwd=tree, input=names, stdout=f, check=True)
+            subprocess.run([cpio, "-0", "-o", "-H", "newc", "--quiet", "--reproducible"], cwd=tree, input=names, stdout=f,
+                           check=True)
         made.append("usr.cpio")
         if zstd:
             subprocess.run([zstd, "-q", "-3", "-T1", "usr.cpio", "-o", "usr.cpio.zst"], cwd=into, check=True)
             made.append("usr.cpio.zst")
     for z in ("lz4", "zstd") if mkfs else ():
-        p = subprocess.run([mkfs, "--quiet", f"-T{STAMP}", "-U00000000-0000-0000-0000-000000000001", f"-z{z}", "-C65536", f"usr.{z}.erofs", str(tree)],
+        p = subprocess.run([mkfs, "--quiet", f"-T{STAMP}", "-U00000000-0000-0000-0000-000000000001", f"-z{z}", "-C65536",
+                            f"usr.{z}.erofs", str(tree)],
                            cwd=into, capture_output=True, check=False)
         if p.returncode == 0:
             made.append(f"usr.{z}.erofs")
@@ -131,19 +137,25 @@ def compare_usr() -> list[Figure]:
         seconds = time.perf_counter() - t
         same = json.dumps(compare.measure_all(roots, short=forms())) == json.dumps(results)
         print("\n".join(compare_views.table(results)))
-        figures = [Figure(f"compare: {files} files of /usr, {_mib(size)} MiB", f"{seconds:.1f} s for {len(results)} designs and formats; "
+        figures = [Figure(f"compare: {files} files of /usr, {_mib(size)} MiB",
+                          f"{seconds:.1f} s for {len(results)} designs and formats; "
                           f"a second time {'the same to the byte' if same else 'DIFFERENT'}", "the same to the byte", how)]
         for r in results:
             name = f"compare: /usr as {os.path.basename(r['initrd'])}, {r['design']}"
             if not compare_views.complete(r):
                 figures.append(Figure(name, f"no boot: {r.get('error')}", "", how))
                 continue
-            at = {p: {k: compare_views.value(r, p, *c) for k, c in (("copied", ("bytes_copied", False)), ("decompressed", ("bytes_decompressed", False)),
-                                                                    ("allocated", ("pages_allocated", True)))} for p in compare.POINTS}
+            at = {p: {k: compare_views.value(r, p, *c) for k, c in (("copied", ("bytes_copied", False)),
+                                                                    ("decompressed", ("bytes_decompressed", False)),
+                                                                    ("allocated", ("pages_allocated", True)))}
+                  for p in compare.POINTS}
             s = r["switch_root"]
-            what = "; ".join(f"{k} {' / '.join(_mib(at[p][k]) for p in compare.POINTS)}" for k in ("copied", "decompressed", "allocated"))
+            what = "; ".join(f"{k} {' / '.join(_mib(at[p][k]) for p in compare.POINTS)}"
+                             for k in ("copied", "decompressed", "allocated"))
             stays = s["initrd"] + s["page_cache"] + s["page_cache_in_ram"]
-            figures.append(Figure(name, f"MiB until /init, 10 %, 50 %, all: {what}; cached twice {_mib(r['memory']['cached_beside_the_initrd'])}; "
+            figures.append(Figure(name,
+                                  f"MiB until /init, 10 %, 50 %, all: {what}; cached twice "
+                                  f"{_mib(r['memory']['cached_beside_the_initrd'])}; "
                                   f"stays after switch_root {_mib(stays)}; initcalls moved {r['initcalls_moved']}", "", how))
         return figures
 

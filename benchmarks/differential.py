@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Figures of the differential campaign: an image is chosen, mounted and walked by Linux and by the emulation, and both are compared."""
+"""Figures of the differential campaign: an image is chosen, mounted and walked by Linux and by the emulation, and both are
+compared.
+"""
 from __future__ import annotations
 
 import itertools
@@ -39,9 +41,11 @@ def differential() -> list[Figure]:
                 assert finding is None, finding
             rates.append(60 / (time.perf_counter() - begin))
         everything += 1 / statistics.median(rates[1:])
-        out.append(Figure(f"py against linux, {name.removesuffix('.linux')}", f"{statistics.median(rates[1:]):.0f} cases/s ({min(rates[1:]):.0f} to {max(rates[1:]):.0f})",
+        out.append(Figure(f"py against linux, {name.removesuffix('.linux')}",
+                          f"{statistics.median(rates[1:]):.0f} cases/s ({min(rates[1:]):.0f} to {max(rates[1:]):.0f})",
                           "thousands a minute", _HOW))
-    out.append(Figure("py against linux, all kinds alike", f"{len(names) / everything * 60:.0f} cases a minute", "thousands a minute", _HOW))
+    out.append(Figure("py against linux, all kinds alike", f"{len(names) / everything * 60:.0f} cases a minute",
+                      "thousands a minute", _HOW))
     uml.close()
     return out
 

@@ -38,7 +38,8 @@ def machine() -> list[Figure]:
                 pass
 
     best, median = times(many)
-    return [Figure("making a Machine", f"{median / 500 * 1e6:.0f} us (best {best / 500 * 1e6:.0f})", "< 200 us", "python -m benchmarks machine")]
+    return [Figure("making a Machine", f"{median / 500 * 1e6:.0f} us (best {best / 500 * 1e6:.0f})", "< 200 us",
+                   "python -m benchmarks machine")]
 
 
 def mounts() -> list[Figure]:
@@ -59,7 +60,8 @@ def mounts() -> list[Figure]:
             with mounted(image, backend=backend) as m:
                 inodes = read_tree(m.path, count=True)
             out.append(Figure(f"mounts with full read, {name} ({len(image) // 1024} KiB, {inodes} inodes), {backend}",
-                              f"{100 / median:.0f}/s (best {100 / best:.0f})", "1,000/s for 8-16 KiB", "python -m benchmarks mounts"))
+                              f"{100 / median:.0f}/s (best {100 / best:.0f})", "1,000/s for 8-16 KiB",
+                              "python -m benchmarks mounts"))
     return out
 
 
@@ -88,7 +90,8 @@ def lz4() -> list[Figure]:
     """Reading all files of a 100 MB LZ4 image, against fsck.erofs --extract of the same image in the same run."""
     mkfs, fsck = tool("mkfs.erofs"), tool("fsck.erofs")
     if not mkfs or not fsck:
-        return [Figure("100 MB LZ4 image", "not measured: no erofs-utils here", "within 3x of fsck.erofs --extract", "python -m benchmarks lz4")]
+        return [Figure("100 MB LZ4 image", "not measured: no erofs-utils here", "within 3x of fsck.erofs --extract",
+                       "python -m benchmarks lz4")]
     out = []
     with tempfile.TemporaryDirectory() as tmp:
         root = Path(tmp, "root")
@@ -113,7 +116,8 @@ def lz4() -> list[Figure]:
             rates.sort()
             how = f", read ahead by {2 * ahead >> 10} KiB" if ahead else ""
             out.append(Figure(f"reading all files, {size >> 20} MiB image, mkfs.erofs -zlz4 {opts}{how}",
-                              f"{rates[1]:.0f} MB/s; {ratios[1]:.1f} times fsck.erofs --extract ({ratios[0]:.1f} to {ratios[2]:.1f})",
+                              f"{rates[1]:.0f} MB/s; {ratios[1]:.1f} times fsck.erofs --extract ({ratios[0]:.1f} to "
+                              f"{ratios[2]:.1f})",
                               "within 3 times", "python -m benchmarks lz4"))
     return out
 
@@ -128,10 +132,13 @@ def sparse() -> list[Figure]:
             f.write(image)
             f.truncate(10 << 30)
         for backend, at in (("bdev", "0"), ("memback", "1536")):
-            base = int(in_child("import resource, erofs_memback.harness.mount; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")[0])
+            base = int(in_child("import resource, erofs_memback.harness.mount; "
+                                "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")[0])
             runs = sorted(float(in_child(_READ_ALL, str(big), backend, at, "x").split()[0]) for _ in range(5))
             peak = int(in_child(_READ_ALL, str(big), backend, at, "x").split()[3])
-            out.append(Figure(f"mounting a 10 GB sparse image, {backend} at {at}", f"{runs[2] * 1e3:.1f} ms, {peak / 1024:.0f} MB ({(peak - base) / 1024:.0f} MB over the bare imports)",
+            out.append(Figure(f"mounting a 10 GB sparse image, {backend} at {at}",
+                              f"{runs[2] * 1e3:.1f} ms, {peak / 1024:.0f} MB ({(peak - base) / 1024:.0f} MB over the bare "
+                              f"imports)",
                               "< 50 ms, < 100 MB", "python -m benchmarks sparse"))
     return out
 

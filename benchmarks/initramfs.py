@@ -88,13 +88,17 @@ def unpack() -> list[Figure]:
         size = archive.stat().st_size
     ratios = sorted(a / b for a, b in zip(ours, peers))
     mid = len(ours) // 2
-    return [Figure(name, f"{sorted(ours)[mid]:.2f} s ({size / sorted(ours)[mid] / 1e6:.0f} MB/s), {ratios[mid]:.1f} times cpio -idm ({sorted(peers)[mid]:.2f} s; "
-                         f"{ratios[0]:.1f} to {ratios[-1]:.1f}; of processor time {sorted(cpus)[mid]:.1f} times); the whole boot {sorted(boots)[mid]:.2f} s, {peak // 1024} MB", aim, how)]
+    return [Figure(name,
+                   f"{sorted(ours)[mid]:.2f} s ({size / sorted(ours)[mid] / 1e6:.0f} MB/s), {ratios[mid]:.1f} times cpio -idm "
+                   f"({sorted(peers)[mid]:.2f} s; "
+                         f"{ratios[0]:.1f} to {ratios[-1]:.1f}; of processor time {sorted(cpus)[mid]:.1f} times); the whole "
+                         f"boot {sorted(boots)[mid]:.2f} s, {peak // 1024} MB", aim, how)]
 
 
 def archives() -> list[Figure]:
     """Forged archives through the port and through Linux, compared."""
-    name, how, aim = "forged archives through the port and Linux, compared", "python -m benchmarks archives", "20,000 within minutes"
+    name, how, aim = ("forged archives through the port and Linux, compared", "python -m benchmarks archives",
+                      "20,000 within minutes")
     try:
         from kemu.rung.uml import Oracle
 
@@ -107,7 +111,9 @@ def archives() -> list[Figure]:
         t = time.perf_counter()
         known = [d.known for d in differences(range(1000), oracle)]
         rate = 1000 / (time.perf_counter() - t)
-    return [Figure(name, f"{rate:.0f}/s; of 1000, {sum(map(bool, known))} with a known difference, {known.count('')} with another", aim, how)]
+    return [Figure(name,
+                   f"{rate:.0f}/s; of 1000, {sum(map(bool, known))} with a known difference, {known.count('')} with another", aim,
+                   how)]
 
 
 ALL = {"unpack": unpack, "archives": archives}

@@ -45,9 +45,11 @@ def small_image(n: int, files: int = 4) -> bytes:
 def small_archive(n: int, files: int = 4) -> bytes:
     """A newc archive of a few small files."""
     def member(name: bytes, mode: int, data: bytes) -> bytes:
-        head = b"070701" + b"".join(b"%08X" % f for f in (0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)) + name + b"\0"
+        head = (b"070701" + b"".join(b"%08X" % f for f in (0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)) + name
+                + b"\0")
         return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
-    return b"".join(member(b"file%d" % i, 0o100644, b"archive %d file %d\n" % (n, i)) for i in range(files)) + member(b"TRAILER!!!", 0, b"")
+    return (b"".join(member(b"file%d" % i, 0o100644, b"archive %d file %d\n" % (n, i)) for i in range(files))
+            + member(b"TRAILER!!!", 0, b""))
 
 
 def rate(action: Callable[[int], object], seconds: float, parts: int = 5) -> Iterator[float]:
@@ -64,7 +66,7 @@ def rate(action: Callable[[int], object], seconds: float, parts: int = 5) -> Ite
 
 def main() -> int:
     """Measure one kernel for each image against one for many."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--seconds", type=float, default=2.0, help="per row")
     parser.add_argument("--flavour", default="fast")
     parser.add_argument("--json", action="store_true")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a command costs before it does anything: processor time of whole processes, with and without the bytecode that earlier ones left."""
+"""What a command costs before it does anything: processor time of whole processes, with and without the bytecode that earlier
+ones left.
+"""
 from __future__ import annotations
 
 import os
@@ -11,14 +13,16 @@ import tempfile
 from benchmarks.measure import Figure
 
 RUNS = 10
-COMMANDS = (("mount sample:demo.erofs", "< 0.1 s"), ("mount sample:demo.erofs --backend memback", "< 0.1 s"), ("boot sample:root.cpio", "< 0.15 s"),
+COMMANDS = (("mount sample:demo.erofs", "< 0.1 s"), ("mount sample:demo.erofs --backend memback", "< 0.1 s"),
+            ("boot sample:root.cpio", "< 0.15 s"),
             ("fuzz memback.ground-truth --examples 1", "< 0.25 s"), ("--version", "< 0.1 s"))
 
 
 def processor_time(argv: list[str], env: dict[str, str], cwd: str) -> float:
     """Seconds of user and system time of one process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=env, cwd=cwd, check=False)
+    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=env, cwd=cwd,
+                   check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -27,13 +31,15 @@ def start() -> list[Figure]:
     """As in a container: Python is told to write no bytecode, and nothing is there at the first time."""
     out = []
     with tempfile.TemporaryDirectory() as folder:
-        env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": os.path.join(folder, "cache"), "XDG_STATE_HOME": os.path.join(folder, "state")}
+        env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": os.path.join(folder, "cache"),
+               "XDG_STATE_HOME": os.path.join(folder, "state")}
         for command, aim in COMMANDS:
             argv = [sys.executable, "-m", "kemu", *command.split()]
             first = processor_time(argv, env, folder)
             rest = sorted(processor_time(argv, env, folder) for _ in range(RUNS))
             bare = min(processor_time([sys.executable, "-c", "pass"], env, folder) for _ in range(RUNS))
-            out.append(Figure(f"start: kemu {command}, PYTHONDONTWRITEBYTECODE", f"{rest[0] * 1e3:.0f} ms of processor time (median {rest[len(rest) // 2] * 1e3:.0f}; the first "
+            out.append(Figure(f"start: kemu {command}, PYTHONDONTWRITEBYTECODE",
+                              f"{rest[0] * 1e3:.0f} ms of processor time (median {rest[len(rest) // 2] * 1e3:.0f}; the first "
                               f"time {first * 1e3:.0f}; python -c pass {bare * 1e3:.0f})", aim, "python -m benchmarks start"))
     return out
 

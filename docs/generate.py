@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The pages of the reference that are made from the code: options, experiments, the API with its honesty, ported functions, modules.
+"""The pages of the reference that are made from the code: options, experiments, the API with its honesty, ported functions,
+modules.
 
-    python docs/generate.py FOLDER      writes them, and copies the written pages beside them: what sphinx-build reads (``make docs``)
+    python docs/generate.py FOLDER      writes them, and copies the written pages beside them: what sphinx-build reads
+                                        (``make docs``)
 """
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from kemu.report import ports
 
 TOP = Path(__file__).resolve().parents[1]
 GROUPS = {
-    "The emulated kernel's API": "kemu.linux", "The machine": "kemu.machine", "Detectors": "kemu.check", "Search and tokens": "kemu.explore",
+    "The emulated kernel's API": "kemu.linux", "The machine": "kemu.machine", "Detectors": "kemu.check",
+    "Search and tokens": "kemu.explore",
     "Inputs": "kemu.forge", "The real kernel": "kemu.rung", "Reports": "kemu.report",
 }
 
@@ -68,16 +71,20 @@ def experiments() -> None:
 
 def api() -> None:
     """The table of ``kemu api``."""
-    out = ["# The emulated API and its honesty", "", "`dup`: as Linux. `stub`: does nothing. `custom`: changed, and says how. The same as `kemu api`.", "",
+    out = ["# The emulated API and its honesty", "",
+           "`dup`: as Linux. `stub`: does nothing. `custom`: changed, and says how. The same as `kemu api`.", "",
            "| symbol | module | | C file | how it differs |", "|---|---|---|---|---|"]
-    out += [f"| `{s.name}` | {s.module.removeprefix('kemu.linux.')} | {s.honesty} | {s.path} | {cell(s.how)} |" for s in symbols()]
+    out += [f"| `{s.name}` | {s.module.removeprefix('kemu.linux.')} | {s.honesty} | {s.path} | {cell(s.how)} |"
+            for s in symbols()]
     write("api.md", "\n".join(out) + "\n")
 
 
 def ported() -> None:
     """The page of all ported functions."""
-    out = ["# Ported functions", "", "`kemu port diff FUNCTION` shows one beside its C.", "", "| C file | function | port |", "|---|---|---|"]
-    out += [f"| {p.path} | `{p.c_name}` | {p.module}{' (as posted ' + p.posted + ')' if p.posted else ''} |" for p in ports.ported()]
+    out = ["# Ported functions", "", "`kemu port diff FUNCTION` shows one beside its C.", "", "| C file | function | port |",
+           "|---|---|---|"]
+    out += [f"| {p.path} | `{p.c_name}` | {p.module}{' (as posted ' + p.posted + ')' if p.posted else ''} |"
+            for p in ports.ported()]
     write("ports.md", "\n".join(out) + "\n")
 
 
@@ -92,7 +99,9 @@ def modules() -> None:
                 continue
             name = ".".join(p for p in parts if p != "__init__")
             first = next((line.strip('"').strip() for line in path.read_text().splitlines()[1:3] if line.startswith('"""')), "")
-            write(f"modules/{name}.rst", f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n   :members:\n   :undoc-members:\n   :ignore-module-all:\n")
+            write(f"modules/{name}.rst",
+                  f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n   :members:\n   :undoc-members:\n   "
+                  f":ignore-module-all:\n")
             index.append(f"- [{name}](modules/{name}.rst): {first}")
         index.append("")
     index += ["```{toctree}", ":hidden:", ":glob:", "", "modules/*", "```", ""]

@@ -21,7 +21,8 @@ from typing import Any
 
 @lru_cache(maxsize=2)
 def _found(path: tuple[str, ...]) -> dict[str, str]:
-    """Normalised name -> folder of everything that is installed. Of two of one name the first on sys.path counts, as in an import; but what a
+    """Normalised name -> folder of everything that is installed. Of two of one name the first on sys.path counts, as in an
+    import; but what a
     build left in a source tree (.egg-info) counts only where nothing is installed: it may be of another day."""
     out: dict[str, str] = {}
     for ending in (".dist-info", ".egg-info"):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where the ``kemu`` command begins: before anything else is imported, it is settled where compiled modules are kept.
 
-With PYTHONDONTWRITEBYTECODE, as in many containers, Python would compile hundreds of modules at every command. What that variable protects
-is the folder of the sources; this process keeps its bytecode in ``$XDG_CACHE_HOME/kemu/bytecode`` instead, where Python checks it against the
-sources as it always does. Nothing changes where that folder cannot be made, is not the user's own, or where others could write to it.
+With PYTHONDONTWRITEBYTECODE, as in many containers, Python would compile hundreds of modules at every command. What that variable
+protects is the folder of the sources; this process keeps its bytecode in ``$XDG_CACHE_HOME/kemu/bytecode`` instead, where Python
+checks it against the sources as it always does. Nothing changes where that folder cannot be made, is not the user's own, or where
+others could write to it.
 """
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, settings
 from kemu.machine.machine import Machine
 from kemu.machine.splat import Splat
 
-settings.register_profile("kemu", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+settings.register_profile("kemu", deadline=None, max_examples=60,
+                          suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
                           database=None, derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "kemu"))
 

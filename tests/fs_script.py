@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A script of file system operations, one a line, words separated by a tab: run on the emulated kernel, and (tests/uml/fs_script.c) on Linux.
+"""A script of file system operations, one a line, words separated by a tab: run on the emulated kernel, and
+(tests/uml/fs_script.c) on Linux.
 
 Each line gives one line: ``ok``, an errno's number, or what was asked for. ``tree PATH`` gives one line for each name below PATH.
 """
@@ -111,15 +112,19 @@ def _tree(path: str) -> list[str]:
 
 
 def _mountinfo() -> list[str]:
-    """Without what differs from boot to boot or from build to build: ids and devices are numbered in the order in which the list has them."""
+    """Without what differs from boot to boot or from build to build: ids and devices are numbered in the order in which the list
+    has them.
+    """
     ids: dict[str, int] = {}
     devices: dict[str, int] = {}
     out = []
     for line in mountinfo(current_fs().root).splitlines():
         words = line.split(" ")
         dash = words.index("-")
-        head = [str(ids.setdefault(words[0], len(ids))), str(ids.get(words[1], -1)), str(devices.setdefault(words[2], len(devices)))]
-        out.append(" ".join(head + words[3:dash + 3] + [",".join(o for o in words[-1].split(",") if o not in ("inode32", "inode64"))]))
+        head = [str(ids.setdefault(words[0], len(ids))), str(ids.get(words[1], -1)),
+                str(devices.setdefault(words[2], len(devices)))]
+        out.append(" ".join(head + words[3:dash + 3] + [",".join(o for o in words[-1].split(",")
+                                                                 if o not in ("inode32", "inode64"))]))
     return out
 
 

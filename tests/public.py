@@ -24,7 +24,8 @@ ARCHIVES: list[tuple[str, dict[str, bool], str | None, list[str]]] = [
 
 def mtimes() -> dict[str, list[int]]:
     """Of mtimes.cpio: a file tN has mtime N."""
-    seconds = (0, 1, 1500000000, 1700000000, 1764000000, 1780000000, 1796000000, 1796500000, 1800000000, 2147483647, 2147483648, 4294967295)
+    seconds = (0, 1, 1500000000, 1700000000, 1764000000, 1780000000, 1796000000, 1796500000, 1800000000, 2147483647, 2147483648,
+               4294967295)
     return {"/big": [0, 0], **{f"/t{n}": [n, 0] for n in seconds}}
 
 

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the README and docs/ print, made from what the commands print: ``python -m tests.samples [--write] [PAGE...]`` (``make docs-samples``).
+"""What the README and docs/ print, made from what the commands print: ``python -m tests.samples [--write] [PAGE...]``
+(``make docs-samples``).
 
-Two kinds of samples. An indented line ``$ command`` is run with its output in a pipe; a fenced block (```text, ```console) whose lines begin
-with ``$ `` is run on a terminal of 130 columns. The lines below a command must appear in its output in this order, one behind the other;
-a line ``...`` stands for any lines, ``...`` within a line for any text. A fenced block without a command shows more of the output before it.
+Two kinds of samples. An indented line ``$ command`` is run with its output in a pipe; a fenced block (```text, ```console) whose
+lines begin with ``$ `` is run on a terminal of 130 columns. The lines below a command must appear in its output in this order,
+one behind the other; a line ``...`` stands for any lines, ``...`` within a line for any text. A fenced block without a command
+shows more of the output before it.
 
-A comment behind a command, or an HTML comment above a fenced block, says ``exit N`` (0 if not said), ``slow`` (not part of `make test`),
-``linux`` (needs a kernel tree). What a page tells the reader to write is written first: ```python file=NAME blocks are files, ```diff blocks
-change them.
+A comment behind a command, or an HTML comment above a fenced block, says ``exit N`` (0 if not said), ``slow`` (not part of `make
+test`), ``linux`` (needs a kernel tree). What a page tells the reader to write is written first:
+```python file=NAME blocks are files, ```diff blocks change them.
 """
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ MOST = 40               # lines of a sample that is made anew
 
 @dataclass
 class Sample:
-    """A command of a page. ``lines``: the range of the page's lines that its output has; ``more``: of further blocks that show it."""
+    """A command of a page. ``lines``: the range of the page's lines that its output has; ``more``: of further blocks that show
+    it.
+    """
 
     page: Path
     command: str
@@ -89,7 +93,8 @@ def samples(page: Path) -> list[Sample]:
     return out
 
 
-def _fenced(out: list[Sample], page: Path, text: list[str], first: int, end: int, said: str, pending: list[tuple[str, str]]) -> None:
+def _fenced(out: list[Sample], page: Path, text: list[str], first: int, end: int, said: str,
+            pending: list[tuple[str, str]]) -> None:
     starts = [j for j in range(first, end) if text[j].startswith("$ ")]
     if not starts:
         if out:
@@ -168,8 +173,10 @@ class Shell:
             from tests.integration.cli.terminal import ESCAPE, on_terminal
 
             self.code, out, err = on_terminal(argv, COLUMNS, self.where, self.env)
-            return self.code, ESCAPE.sub("", out) + "".join(line + "\n" for line in ESCAPE.sub("", err).split("\n") if line.startswith("kemu: "))
-        p = subprocess.run(argv, cwd=self.where, env=self.env, capture_output=True, text=True, timeout=900, stdin=subprocess.DEVNULL)
+            return (self.code, ESCAPE.sub("", out) + "".join(line + "\n" for line in ESCAPE.sub("", err).split("\n")
+                                                             if line.startswith("kemu: ")))
+        p = subprocess.run(argv, cwd=self.where, env=self.env, capture_output=True, text=True, timeout=900,
+                           stdin=subprocess.DEVNULL)
         self.code = p.returncode
         return p.returncode, p.stdout + p.stderr
 
@@ -203,7 +210,9 @@ def _likeness(start: str, line: str) -> float:
 
 
 def renewed(old: list[str], got: str) -> list[str]:
-    """``old`` with its lines taken from ``got``: each from the line that is most like it behind the one before; what is left out stays so."""
+    """``old`` with its lines taken from ``got``: each from the line that is most like it behind the one before; what is left out
+    stays so.
+    """
     if matches(old, got):
         return old
     lines = [line.rstrip() for line in got.splitlines()]
@@ -252,7 +261,8 @@ def write(page: Path, where: Path, wanted: object) -> int:
 
 def main() -> int:
     """See the module's text."""
-    p = argparse.ArgumentParser(prog="python -m tests.samples", description="Compare what the pages show with what the commands print.")
+    p = argparse.ArgumentParser(prog="python -m tests.samples",
+                                description="Compare what the pages show with what the commands print.")
     p.add_argument("--write", action="store_true", help="make what differs anew")
     p.add_argument("--slow", action="store_true", help="those that take long too")
     p.add_argument("--linux", action="store_true", help="those that need a kernel tree too")

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The unit tests of each package on one core, and the processor time that they take.
 
-    python -m tests.times [PACKAGE...]      a package is a folder of tests/unit: linux, linux/fs, machine, ...; all of them without a word
+    python -m tests.times [PACKAGE...]      a package is a folder of tests/unit: linux, linux/fs, machine, ...; all of them
+                                            without a word
 
-Exit code 1 if tests fail or a package takes more than LIMIT seconds (user and system, processes that the tests start included), 2 for a package that has none.
+Exit code 1 if tests fail or a package takes more than LIMIT seconds (user and system, processes that the tests start included), 2
+for a package that has none.
 """
 from __future__ import annotations
 
@@ -26,12 +28,14 @@ def measure(package: str) -> tuple[int, str, float]:
     """Exit code of pytest, its last line, and seconds of processor time."""
     what = [str(UNIT / package)] if package != "." else sorted(map(str, UNIT.glob("test_*.py")))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-m", "not slow and not linux", *what], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-m", "not slow and not linux", *what],
+                          capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         print(done.stdout + done.stderr, file=sys.stderr)
     lines = [line for line in done.stdout.splitlines() if re.search(r"\d (passed|failed|error)", line)]
-    return done.returncode, lines[-1].strip("= ") if lines else "", after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return (done.returncode, lines[-1].strip("= ") if lines else "",
+            after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime)
 
 
 def main(names: list[str]) -> int:

@@ -101,7 +101,8 @@ class Memory(Source):
         fc = fs_context_for_mount(fstype, SB_RDONLY)
         if IS_ERR(fc):
             return ERR_CAST(fc)
-        err = vfs_parse_fs_string(fc, "source", self.name) or parse_monolithic_mount_data(fc, options) or erofs_fc_set_memback(fc, self.object)
+        err = (vfs_parse_fs_string(fc, "source", self.name) or parse_monolithic_mount_data(fc, options)
+               or erofs_fc_set_memback(fc, self.object))
         mnt = fc_mount(fc) if not err else ERR_PTR(err)
         put_fs_context(fc)
         return mnt

@@ -25,7 +25,9 @@ CHUNK = 1 << 20
 
 
 def data_of(file: str, size: int) -> list[tuple[int, int]]:
-    """Where an image has data: [start, end) of each run; the holes of the ``file`` that it was read from are left out ("": it was none)."""
+    """Where an image has data: [start, end) of each run; the holes of the ``file`` that it was read from are left out ("": it was
+    none).
+    """
     if not file:
         return [(0, size)]
     out = []
@@ -77,7 +79,9 @@ class _Backing:
 
 
 def backing_files(machine: Machine, regions: Sequence[Region], data: Sequence[list[tuple[int, int]]] = ()) -> list[str] | int:
-    """A ramfs file for each region, with its bytes; their paths, or a negative errno. ``data``: where each has any (:func:`data_of`)."""
+    """A ramfs file for each region, with its bytes; their paths, or a negative errno. ``data``: where each has any
+    (:func:`data_of`).
+    """
     backing = machine.part(_Backing)
     if not backing.mounted:
         if get_fs_type("ramfs") is None:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 __role__ = "harness"
 BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}}
-OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "noacl", "nouser_xattr", "acl,user_xattr", "dax=never", "nonsense")
+OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "noacl", "nouser_xattr", "acl,user_xattr", "dax=never",
+           "nonsense")
 IMAGES = ErofsOptions(beyond_fsck=True, flaws=True, suspects=True, block_bits=(12, 9, 10, 11, 13))
 ROOM = 64 << 20
 AT_A_PAGE = Placement()
@@ -65,7 +66,8 @@ class Case:
         """What Linux makes of it."""
         from kemu.rung.uml import differential  # noqa: PLC0415  (start-up)
 
-        return differential.ask(self.data, at=self.place.at, memory=self.place.memory, devices=self.devices, options=self.options, **how)
+        return differential.ask(self.data, at=self.place.at, memory=self.place.memory, devices=self.devices, options=self.options,
+                                **how)
 
     def here(self, machine: Machine, backend: str) -> Seen:
         """What the port makes of it."""
@@ -94,7 +96,9 @@ class Case:
 
 
 def against_linux(run: Run, backend: str, case: Case) -> None:
-    """Both answers, compared. The Linux that is asked has no large folios; with some, errors have other positions, which only the log shows."""
+    """Both answers, compared. The Linux that is asked has no large folios; with some, errors have other positions, which only the
+    log shows.
+    """
     from kemu.rung.uml import differential  # noqa: PLC0415  (start-up)
 
     large = run.pick.rare("large folios", 3)
@@ -102,8 +106,10 @@ def against_linux(run: Run, backend: str, case: Case) -> None:
     here = case.here(run.machine(memory=ROOM, series=EROFS.backend(backend).series(), config={**CONFIG, LARGE: large}), backend)
     run.saw(f"mount {linux.mount_error}", *(f"{e['type']}:{e['error']}" for e in linux.entries))
     if backend != "bdev" and linux.splat is not None and linux.splat.startswith("WARNING: fs/iomap/"):
-        linux.splat, linux.log = None, [line for line in linux.log if not line.startswith("WARNING:")]       # the page cache of the block device warns; this back end has none
-    differential.judge(run, linux, here, "kemu", lambda zeroed: case.linux(afresh=True, args=() if zeroed else ("init_on_alloc=0",)),
+        # the page cache of the block device warns; this back end has none
+        linux.splat, linux.log = None, [line for line in linux.log if not line.startswith("WARNING:")]
+    differential.judge(run, linux, here, "kemu", lambda zeroed: case.linux(afresh=True,
+                                                                           args=() if zeroed else ("init_on_alloc=0",)),
                        lambda: case.uninitialised(backend), log=not large)
 
 
@@ -192,7 +198,8 @@ def real_images(most: int = 1 << 17) -> list[tuple[str, bytes]]:
 
 
 def spoil(pick: Pick, image: bytes) -> tuple[bytes, list[str]]:
-    """One to three changes that know nothing of the format but where the superblock is; its checksum is mostly made good again."""
+    """One to three changes that know nothing of the format but where the superblock is; its checksum is mostly made good again.
+    """
     data = bytearray(image)
     notes: list[str] = []
 
@@ -220,7 +227,8 @@ def spoil(pick: Pick, image: bytes) -> tuple[bytes, list[str]]:
             old = int.from_bytes(raw, "little")
             top = (1 << 8 * len(raw)) - 1
             how = pick.int("how", 0, 2)
-            new = (old ^ 1 << pick.int("bit", 0, 8 * len(raw) - 1) if how == 0 else old + pick.one_of("step", (1, -1, 8, -8, 4096)) if how == 1
+            new = (old ^ 1 << pick.int("bit", 0, 8 * len(raw) - 1) if how == 0
+                   else old + pick.one_of("step", (1, -1, 8, -8, 4096)) if how == 1
                    else pick.one_of("value", (0, 1, top, top >> 1))) & top
             data[at:at + len(raw)] = new.to_bytes(len(raw), "little")
             notes.append(f"{len(raw)} bytes at {at:#x}: {old:#x} -> {new:#x}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What must hold for EROFS through every back end, whatever the image, its place in memory, failing calls and schedules.
 
-Each experiment has a variant per series: ``bdev`` is Linux 7.2 itself on a block device, ``memback`` our memory-backed mount, ``memback-rfc`` the
-posted one.
+Each experiment has a variant per series: ``bdev`` is Linux 7.2 itself on a block device, ``memback`` our memory-backed mount,
+``memback-rfc`` the posted one.
 """
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from erofs_memback.harness.words import as_disk, compare, describe, kernel, layo
 
 __role__ = "harness"
 known_bad("erofs-memback-rfc", "posted 2026-06-18")
-BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}, "erofs-memback-rfc": {"backend": "memback-rfc"}}
+BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"},
+            "erofs-memback-rfc": {"backend": "memback-rfc"}}
 SMALL = ErofsOptions(max_nodes=4, max_blocks=3, max_bytes=1 << 16)
 NORMAL = ErofsOptions(max_nodes=6, max_blocks=5, max_bytes=1 << 17)
 def features(run: Run, image: ErofsImage) -> None:
@@ -61,7 +62,8 @@ def ground_truth(run: Run, backend: str) -> None:
         want = image.mount_error(place.page_size)
         mnt = mounted(run, source)
         if (mnt is None) != (want is not None):
-            run.fail(f"mount: {'fails' if mnt is None else 'works'}, expected: {want or 'mounted'}", *log_tail(), cause="mount result", where=run.heard)
+            run.fail(f"mount: {'fails' if mnt is None else 'works'}, expected: {want or 'mounted'}", *log_tail(),
+                     cause="mount result", where=run.heard)
         if mnt is not None:
             got = manifest(mnt)
             note(run, got)
@@ -80,7 +82,8 @@ def _same_as_disk(run: Run, backend: str, data: bytes, place: Placement, layout:
             found = manifest(mnt)
             umount(mnt)
         if got != want:
-            run.fail(f"mount: {got}, from a disk: {want}", *log_tail(), cause=f"mount {got} instead of {want}", severity="medium", where=run.heard)
+            run.fail(f"mount: {got}, from a disk: {want}", *log_tail(), cause=f"mount {got} instead of {want}", severity="medium",
+                     where=run.heard)
         note(run, found)
         compare(run, found, entries, layout, "a disk", by_layout=False)
 
@@ -119,14 +122,17 @@ def damaged(run: Run, backend: str) -> None:
 
 @experiment("{backend}.ends-early", variants=BACKENDS, base="erofs", weight=0.5)
 def ends_early(run: Run, backend: str) -> None:
-    """A file whose inode says that it ends inside one of its extents gives what is there or an error, from memory as from a disk."""
+    """A file whose inode says that it ends inside one of its extents gives what is there or an error, from memory as from a disk.
+    """
     pick = run.pick
     blocks = pick.int("blocks", 1, 16)
     layout = pick.one_of("layout", ("extents", "full", "compact", "plain", "chunk"))
     kind = pick.one_of("content", ("mixed", "text", "ruler"))
     file = tree.File(data=content(kind, 1, blocks * 4096))
     z = ZPlan(cuts=(blocks * 4096,), big=3, max_blocks=16) if layout in ("extents", "full", "compact") else None
-    image = build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data=layout, extended=bool(pick.int("extended", 0, 1)), z=z)}))
+    image = build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data=layout,
+                                                                                        extended=bool(pick.int("extended", 0, 1)),
+                                                                                        z=z)}))
     size = pick.int("size", 0, blocks * 4096)
     data = bytearray(image.data)
     inode = image.inodes[id(file)]
@@ -154,7 +160,8 @@ def failing_calls(run: Run, backend: str) -> None:
         image = _tail_alone(run.pick.int("size", 1, 4096))
     else:
         image = _ids_apart() if run.pick.rare("ids apart", 8) else choose_image(run.pick, SMALL)
-    other = choose_image(run.pick, ErofsOptions(max_nodes=1, max_blocks=1, max_devices=0, odd=False, xattrs=False, block_bits=(12,)))
+    other = choose_image(run.pick, ErofsOptions(max_nodes=1, max_blocks=1, max_devices=0, odd=False, xattrs=False,
+                                                block_bits=(12,)))
     place = choose_placement(run.pick, (4096,), ("linear",))
     run.show(*describe(place, image))
     with kernel(run, backend, image.data, other.data, place=place) as [first, second]:
@@ -183,7 +190,8 @@ def failing_calls(run: Run, backend: str) -> None:
 @experiment("{backend}.two-mounts", variants=BACKENDS, base="erofs")
 def two_mounts(run: Run, backend: str) -> None:
     """Two tasks that mount two images at the same time each get their own."""
-    simple = ErofsOptions(max_nodes=2, max_blocks=2, max_devices=0, odd=False, xattrs=False, block_bits=(12,), layouts=("plain", "inline", "full"))
+    simple = ErofsOptions(max_nodes=2, max_blocks=2, max_devices=0, odd=False, xattrs=False, block_bits=(12,),
+                          layouts=("plain", "inline", "full"))
     images = [run.pick.group(lambda: choose_image(run.pick, simple)) for _ in range(2)]
     if images[0].data == images[1].data:        # else nobody could tell them apart
         images[1].root.uid ^= 1
@@ -208,13 +216,17 @@ def two_mounts(run: Run, backend: str) -> None:
         run.chooser.disarm_schedule()
         for i in range(2):
             if not isinstance(results[i], list):
-                run.fail(f"task {i} cannot mount its image: {results[i]}", *log_tail(), cause=f"concurrent mount: {results[i]}", where=run.heard)
-            compare(run, results[i], images[i].manifest(), functools.partial(layout_of, images[i]), "the image that this task mounted")
+                run.fail(f"task {i} cannot mount its image: {results[i]}", *log_tail(), cause=f"concurrent mount: {results[i]}",
+                         where=run.heard)
+            compare(run, results[i], images[i].manifest(), functools.partial(layout_of, images[i]),
+                    "the image that this task mounted")
 
 
 @experiment("{backend}.readers-and-umount", variants=BACKENDS, base="erofs")
 def readers_and_umount(run: Run, backend: str) -> None:
-    """Tasks that read the same files at the same time, through failing allocations too, get right bytes or ENOMEM; the umount waits for nobody."""
+    """Tasks that read the same files at the same time, through failing allocations too, get right bytes or ENOMEM; the umount
+    waits for nobody.
+    """
     image = choose_image(run.pick, SMALL)
     readers = run.pick.int("readers", 2, 3)
     run.show(*describe(Placement(), image), f"{readers} readers")
@@ -253,11 +265,12 @@ def readers_and_umount(run: Run, backend: str) -> None:
 
 # ------------------------------------------------------------------------- cost
 
-# What the series say of themselves: how often a byte is copied on its way from the image to the page cache, for data stored as it is
-# and for compressed data. The posted series says two things: its cover letter speaks of "true zero-copy access", which is what is
-# counted here; the message of its patch 1 says zero-copy of metadata only, and one copy of file data, which does hold. Ours claims one
-# copy. Both copy equally often: this variant judges the words of a cover letter, not the code against ours.
-CLAIMS = {"erofs-memback": {"backend": "memback", "plain": 1.0, "compressed": 1.0}, "erofs-memback-rfc": {"backend": "memback-rfc", "plain": 0.0, "compressed": 0.0}}
+# What the series say of themselves: how often a byte is copied on its way from the image to the page cache, for data stored as it
+# is and for compressed data. The posted series says two things: its cover letter speaks of "true zero-copy access", which is what
+# is counted here; the message of its patch 1 says zero-copy of metadata only, and one copy of file data, which does hold. Ours
+# claims one copy. Both copy equally often: this variant judges the words of a cover letter, not the code against ours.
+CLAIMS = {"erofs-memback": {"backend": "memback", "plain": 1.0, "compressed": 1.0},
+          "erofs-memback-rfc": {"backend": "memback-rfc", "plain": 0.0, "compressed": 0.0}}
 
 
 @experiment("{backend}.copies-as-claimed", variants=CLAIMS, weight=0.3)
@@ -282,8 +295,10 @@ def copies_as_claimed(run: Run, backend: str, plain: float, compressed: float) -
         umount(mnt)
         slack = 3 * 4096                    # inodes, the root directory, the index
         if copied > claim * stored + slack:
-            run.fail(f"{copied} bytes copied for {stored} bytes stored ({layout}): {copied / stored:.1f} copies of each, claimed: {claim:g}",
-                     f"to the reader: {to_reader} bytes", f"counters: {this.counters.as_dict()}", cause=f"more copies than claimed ({layout})", severity="low",
+            run.fail(f"{copied} bytes copied for {stored} bytes stored ({layout}): {copied / stored:.1f} copies of each, "
+                     f"claimed: {claim:g}",
+                     f"to the reader: {to_reader} bytes", f"counters: {this.counters.as_dict()}",
+                     cause=f"more copies than claimed ({layout})", severity="low",
                      where=run.filled())
 
 
@@ -291,7 +306,8 @@ def copies_as_claimed(run: Run, backend: str, plain: float, compressed: float) -
 def _tail_alone(size: int) -> ErofsImage:
     """A compressed file whose inline tail is on another page than its inode and index, so that reading it can fail by itself."""
     file = tree.File(data=content("text", 1, 4096 + size))
-    return build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data="full", at="edge", z=ZPlan(cuts=(4096,), tail=True))}))
+    return build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data="full", at="edge",
+                                                                                       z=ZPlan(cuts=(4096,), tail=True))}))
 
 
 @functools.cache
@@ -300,7 +316,8 @@ def _ids_apart() -> ErofsImage:
     image = None
     for gap in range(128):
         file = tree.File(data=b"x", xattrs={b"user.%d" % n: b"value" for n in range(12)})
-        image = build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data="plain", gap=gap, xattr_shared=True)}))
+        image = build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data="plain", gap=gap,
+                                                                                            xattr_shared=True)}))
         if image.inodes[id(file)].pos % image.block_size == image.block_size - 64:
             break
     assert image is not None
@@ -311,7 +328,8 @@ def _ids_apart() -> ErofsImage:
 def _one_file(layout: str, size: int) -> ErofsImage:
     file = tree.File(data=content("ruler", 1, size))
     root = tree.Dir(entries={b"f": file})
-    return build(root, ImagePlan(inodes={id(file): InodePlan(data=layout, z=ZPlan(cuts=(16384,)) if layout != "plain" else None)}))
+    return build(root, ImagePlan(inodes={id(file): InodePlan(data=layout,
+                                                             z=ZPlan(cuts=(16384,)) if layout != "plain" else None)}))
 
 
 # ------------------------------------------------------------------------- lifetime

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold for EROFS in a file: files that end early, that are read directly and answer later, files on other EROFS, and files that share a page cache."""
+"""What must hold for EROFS in a file: files that end early, that are read directly and answer later, files on other EROFS, and
+files that share a page cache.
+"""
 from __future__ import annotations
 
 import hashlib
@@ -39,7 +41,9 @@ SHARE = CONFIG | {"CONFIG_EROFS_FS_PAGE_CACHE_SHARE": True}
 # ------------------------------------------------------------------------- words of the experiments
 
 def answer_later(path: str) -> None:
-    """Direct reads of this file end in a kworker, and the read method looks at the iocb once more when it has handed it on, as those of file systems do."""
+    """Direct reads of this file end in a kworker, and the read method looks at the iocb once more when it has handed it on, as
+    those of file systems do.
+    """
     at = Path()
     assert not kern_path(path, LOOKUP_FOLLOW, at)
     inode = at.dentry.d_inode
@@ -73,18 +77,22 @@ def same(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], lost: 
         x = a.get(e["path"])
         if x is None or x["error"] is not None:
             if not lost or (x is not None and x["error"] not in lost):
-                run.fail(f"{e['path']}: {'missing' if x is None else x['error']}", *log_tail(), cause=f"error {x and x['error']}", where=run.heard)
+                run.fail(f"{e['path']}: {'missing' if x is None else x['error']}", *log_tail(), cause=f"error {x and x['error']}",
+                         where=run.heard)
             continue
         for name in ("sha256", "target", "size", "mode"):
             if x.get(name) != e.get(name):
-                run.fail(f"{e['path']}: {name} differs", f"here: {x[name]}", f"written: {e[name]}", cause=f"{name} differs", severity="critical", where=run.filled())
+                run.fail(f"{e['path']}: {name} differs", f"here: {x[name]}", f"written: {e[name]}", cause=f"{name} differs",
+                         severity="critical", where=run.filled())
 
 
 # ------------------------------------------------------------------------- one file
 
 @experiment("file.same-bytes", series="erofs-file")
 def same_bytes(run: Run) -> None:
-    """An image in a file gives what was put into it, read directly or not, whoever is quicker; one that ends early what a disk gives, or EIO."""
+    """An image in a file gives what was put into it, read directly or not, whoever is quicker; one that ends early what a disk
+    gives, or EIO.
+    """
     pick = run.pick
     image = choose_image(pick, SMALL) if pick.int("any image", 0, 1) else _one_file(pick)
     cut = pick.int("cut", 0, len(image.data) - 1) if pick.rare("cut short", 2) else 0
@@ -126,9 +134,11 @@ def _one_file(pick: Pick) -> ErofsImage:
     """A file of some blocks, which may lie here and there."""
     layout = pick.one_of("layout", ("chunk", "full", "plain", "inline", "extents"))
     file = tree.File(data=content(pick.one_of("content", ("mixed", "ruler", "noise")), 1, pick.int("size", 1, 8 * 4096)))
-    z = ZPlan(cuts=(4096, 9000), big=3, max_blocks=4, tail=bool(pick.int("tail", 0, 1))) if layout in ("full", "extents") else None
+    z = (ZPlan(cuts=(4096, 9000), big=3, max_blocks=4, tail=bool(pick.int("tail", 0, 1))) if layout in ("full", "extents")
+         else None)
     plan = InodePlan(data=layout, scatter=bool(pick.int("scattered", 0, 1)), chunk_indexes=True, z=z)
-    return build(tree.Dir(entries={b"f": file}), ImagePlan(order=pick.one_of("order", ("meta-first", "shuffled", "data-reverse")), keys=(3, 1, 4, 1, 5, 9, 2, 6),
+    return build(tree.Dir(entries={b"f": file}), ImagePlan(order=pick.one_of("order", ("meta-first", "shuffled", "data-reverse")),
+                                                           keys=(3, 1, 4, 1, 5, 9, 2, 6),
                                                            inodes={id(file): plan}))
 
 
@@ -143,7 +153,9 @@ def _around(data: bytes, layout: str) -> bytes:
 
 @experiment("file.nested", series="erofs-file", weight=0.5)
 def nested(run: Run) -> None:
-    """An image in a file of a disk's EROFS is mounted and gives its bytes; an image in a file of a file's EROFS is refused (ENOTBLK): stacks are small."""
+    """An image in a file of a disk's EROFS is mounted and gives its bytes; an image in a file of a file's EROFS is refused
+    (ENOTBLK): stacks are small.
+    """
     pick = run.pick
     levels = pick.int("levels", 1, 3)
     on_disk = not pick.int("in a file", 0, 1)
@@ -152,7 +164,8 @@ def nested(run: Run) -> None:
     data = _around(body, "plain")
     for _ in range(levels):
         data = _around(data, pick.one_of("layout", ("plain", "chunk", "full")))
-    run.show(f"an image in {levels} other{'s' if levels > 1 else ''}, the outermost {'on a disk' if on_disk else 'in a file'}{', directio' if direct else ''}")
+    run.show(f"an image in {levels} other{'s' if levels > 1 else ''}, the outermost "
+             f"{'on a disk' if on_disk else 'in a file'}{', directio' if direct else ''}")
     with kernel(run, "bdev" if on_disk else "fileio", data) as [source]:
         at = source.name
         results, read = [], ""
@@ -182,21 +195,26 @@ def nested(run: Run) -> None:
         most = 2 if on_disk else 1          # file systems one above the other
         want = ["mounted"] * min(levels + 1, most) + ["ENOTBLK"] * (levels + 1 > most)
         if results != want:
-            run.fail(f"mounts one above the other: {', '.join(results)}; expected: {', '.join(want)}", *log_tail(), cause=f"nesting: {results[len(want) - 1:]}", where=run.heard)
+            run.fail(f"mounts one above the other: {', '.join(results)}; expected: {', '.join(want)}", *log_tail(),
+                     cause=f"nesting: {results[len(want) - 1:]}", where=run.heard)
         if stood == levels + 1 and read != hashlib.sha256(body).hexdigest():
-            run.fail(f"the innermost file is not what was written: {read}", *log_tail(), cause="nested bytes", severity="critical")
+            run.fail(f"the innermost file is not what was written: {read}", *log_tail(), cause="nested bytes",
+                     severity="critical")
 
 
 # ------------------------------------------------------------------------- shared page cache
 
 def shared_image(files: dict[bytes, tuple[bytes, str]]) -> bytes:
-    """An image with files (contents, layout) that have fingerprints of their contents, as mkfs.erofs --xattr-inode-digest writes them."""
+    """An image with files (contents, layout) that have fingerprints of their contents, as mkfs.erofs --xattr-inode-digest writes
+    them.
+    """
     entries: dict[bytes, tree.Node] = {}
     plan = ImagePlan()
     for name, (data, layout) in files.items():
         file = tree.File(data=data, xattrs={b"trusted.erofs.fingerprint": b"sha256:" + hashlib.sha256(data).digest()})
         entries[name] = file
-        plan.inodes[id(file)] = InodePlan(data=layout, z=ZPlan(cuts=(16384,), big=3, max_blocks=4) if layout in ("full", "compact", "extents") else None)
+        plan.inodes[id(file)] = InodePlan(data=layout, z=ZPlan(cuts=(16384,), big=3, max_blocks=4)
+                                          if layout in ("full", "compact", "extents") else None)
     image = bytearray(build(tree.Dir(entries=entries), plan).data)
     prefix = b"\x04erofs.fingerprint"           # EROFS_XATTR_INDEX_TRUSTED
     image[512:514 + len(prefix)] = struct.pack("<H", len(prefix)) + prefix
@@ -210,18 +228,23 @@ def shared_image(files: dict[bytes, tuple[bytes, str]]) -> bytes:
 
 @experiment("file.shared", series="erofs-file", run_seconds=8)
 def shared(run: Run) -> None:
-    """Files of equal contents on several mounts give their bytes, whichever mount is read first or goes first, however each stores them and wherever it is."""
+    """Files of equal contents on several mounts give their bytes, whichever mount is read first or goes first, however each
+    stores them and wherever it is.
+    """
     pick = run.pick
     bodies = [content(pick.one_of("content", ("ruler", "text", "mixed")), tag, pick.int("size", 1, 5 * 4096)) for tag in range(2)]
     mounts = []
     for _ in range(pick.int("mounts", 2, 3)):
-        files = {name: (bodies[pick.int("body", 0, 1)], pick.one_of("layout", ("plain", "full", "chunk", "compact"))) for name in (b"f", b"g")}
+        files = {name: (bodies[pick.int("body", 0, 1)], pick.one_of("layout", ("plain", "full", "chunk", "compact")))
+                 for name in (b"f", b"g")}
         mounts.append((files, pick.one_of("where", ("disk", "file")), pick.one_of("domain", ("d", "d", "e"))))
     gone = pick.int("goes first", 0, len(mounts) - 1)
     before = pick.int("read before that", 0, len(mounts))
-    run.show(*[f"{where}, domain {domain}: " + ", ".join(f"{n.decode()} {len(d)} bytes {layout}" for n, (d, layout) in files.items()) for files, where, domain in mounts])
+    run.show(*[f"{where}, domain {domain}: " + ", ".join(f"{n.decode()} {len(d)} bytes {layout}"
+                                                         for n, (d, layout) in files.items()) for files, where, domain in mounts])
     with kernel(run, "bdev", config=SHARE):
-        sources = [EROFS.open("bdev" if where == "disk" else "fileio", Placed(this.machine.place(shared_image(files))), completion="sync")
+        sources = [EROFS.open("bdev" if where == "disk" else "fileio", Placed(this.machine.place(shared_image(files))),
+                              completion="sync")
                    for files, where, _ in mounts]
         mnts: list[Any] = []
         for s, (_, _, domain) in zip(sources, mounts):
@@ -235,7 +258,8 @@ def shared(run: Run) -> None:
             for name, (data, layout) in mounts[i][0].items():
                 e = got.get("/" + name.decode())
                 if e is None or e["error"] is not None or e["sha256"] != hashlib.sha256(data).hexdigest():
-                    run.fail(f"/{name.decode()} ({layout}) of mount {i}: {e and (e['error'] or 'other bytes')}", *log_tail(), cause=f"shared: {e and e['error']}",
+                    run.fail(f"/{name.decode()} ({layout}) of mount {i}: {e and (e['error'] or 'other bytes')}", *log_tail(),
+                             cause=f"shared: {e and e['error']}",
                              severity="critical", where=run.filled())
 
         for mnt in mnts:                    # all inodes are there, none of their bytes

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold for compressed files when bios end later, in whatever context: several readers of neighbouring parts, the umount close behind them, and
+"""What must hold for compressed files when bios end later, in whatever context: several readers of neighbouring parts, the umount
+close behind them, and
 allocations that fail only where nobody may wait."""
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def _compressed(blocks: int, cut: int, blkszbits: int, layout: str, kind: str) -
     data = content(kind, 1, blocks * PAGE)
     file = tree.File(data=data)
     z = ZPlan(cuts=(cut,), big=3, max_blocks=16)
-    return build(tree.Dir(entries={b"f": file}), ImagePlan(blkszbits=blkszbits, inodes={id(file): InodePlan(data=layout, z=z)})), data
+    return build(tree.Dir(entries={b"f": file}), ImagePlan(blkszbits=blkszbits,
+                                                           inodes={id(file): InodePlan(data=layout, z=z)})), data
 
 
 class Reader:
@@ -97,7 +99,8 @@ def _file(run: Run) -> tuple[bytes, bytes, int]:
     pick = run.pick
     extent = pick.one_of("pages of an extent", (4, 2, 8, 16))
     blocks = extent * pick.int("extents", 2, 5)
-    image, data = _compressed(blocks, extent * PAGE, pick.one_of("block bits", (12, 9)), pick.one_of("layout", ("full", "compact", "extents")),
+    image, data = _compressed(blocks, extent * PAGE, pick.one_of("block bits", (12, 9)),
+                              pick.one_of("layout", ("full", "compact", "extents")),
                               pick.one_of("content", ("text", "mixed")))
     return image.data, data, blocks
 
@@ -119,7 +122,8 @@ def _forget(mnt: VfsMount, data: bytes, mask: int) -> None:
 
 def _readers(run: Run, blocks: int, most: int) -> list[tuple[list[tuple[int, int]], bool]]:
     pick = run.pick
-    return [([(pick.int("first page", 0, blocks - 1), pick.int("pages", 1, most))], not pick.int("no readahead", 0, 1)) for _ in range(pick.int("readers", 1, 3))]
+    return [([(pick.int("first page", 0, blocks - 1), pick.int("pages", 1, most))], not pick.int("no readahead", 0, 1))
+            for _ in range(pick.int("readers", 1, 3))]
 
 
 def _run_all(readers: list[Reader], end: Callable[[], None] | None = None) -> None:
@@ -146,13 +150,16 @@ def _judge(run: Run, readers: list[Reader]) -> None:
 
 @experiment("bdev.late-bios", series="erofs")
 def late_bios(run: Run) -> None:
-    """Readers whose bios end later get right bytes, and who is last unmounts at once: nobody may look at anything that goes with it."""
+    """Readers whose bios end later get right bytes, and who is last unmounts at once: nobody may look at anything that goes with
+    it.
+    """
     image, data, blocks = _file(run)
     completion = run.pick.one_of("where bios end", ("softirq", "kworker", "mixed"))
     assert completion in COMPLETIONS
     plans = _readers(run, blocks, 16)
     mask = run.pick.int("not cached", 0, 4095)
-    run.show(f"a file of {blocks} pages, readers of (first page, pages), readahead: {plans}; cached but for: {mask:b}; bios end in: {completion}")
+    run.show(f"a file of {blocks} pages, readers of (first page, pages), readahead: {plans}; cached but for: {mask:b}; bios end "
+             f"in: {completion}")
     with _mounted(run, image, completion) as mnt:
         _forget(mnt, data, mask)
         readers = [Reader(mnt, data, p, ahead) for p, ahead in plans]
@@ -174,7 +181,8 @@ def short_of_memory(run: Run) -> None:
     completion = run.pick.one_of("where bios end", ("kworker", "softirq"))
     plans = _readers(run, blocks, 8)
     mask = run.pick.int("not cached", 0, 4095)
-    run.show(f"a file of {blocks} pages, readers of (first page, pages), readahead: {plans}; cached but for: {mask:b}; bios end in: {completion}")
+    run.show(f"a file of {blocks} pages, readers of (first page, pages), readahead: {plans}; cached but for: {mask:b}; bios end "
+             f"in: {completion}")
     with _mounted(run, image, completion) as mnt:
         _forget(mnt, data, mask)
         readers = [Reader(mnt, data, p, ahead) for p, ahead in plans]
@@ -191,7 +199,9 @@ def short_of_memory(run: Run) -> None:
 
 @experiment("bdev.overlapping", series="erofs", weight=0.5)
 def overlapping(run: Run) -> None:
-    """Extents whose compressed bytes lie over each other's end no reader's read in a hang; whoever comes first, all read the same."""
+    """Extents whose compressed bytes lie over each other's end no reader's read in a hang; whoever comes first, all read the
+    same.
+    """
     pick = run.pick
     blocks = 16
     whole, data = _compressed(blocks, 4 * PAGE, 12, "extents", pick.one_of("content", ("noise", "mixed")))
@@ -203,7 +213,8 @@ def overlapping(run: Run) -> None:
         return
     struct.pack_into("<I", image, at, places[0] + PAGE * pick.int("pages apart", 1, 3))
     fix_checksum(image)
-    plans = [[(pick.int("first page", 0, blocks - 1), pick.int("pages", 1, 16)) for _ in range(pick.int("reads", 1, 3))] for _ in range(pick.int("readers", 1, 2))]
+    plans = [[(pick.int("first page", 0, blocks - 1), pick.int("pages", 1, 16)) for _ in range(pick.int("reads", 1, 3))]
+             for _ in range(pick.int("readers", 1, 2))]
     run.show(f"extents of 4 pages, the second over the first; readers of (first page, pages): {plans}")
     with _mounted(run, bytes(image), pick.one_of("where bios end", ("kworker", "softirq", "sync"))) as mnt:
         readers = [Reader(mnt, data, p) for p in plans]

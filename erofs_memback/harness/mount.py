@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""EROFS as a file system that is mounted in a machine: ``with mounted("x.erofs", backend="memback") as m:``. See :mod:`kemu.rung.py.mount`. Not a port."""
+"""EROFS as a file system that is mounted in a machine: ``with mounted("x.erofs", backend="memback") as m:``. See
+:mod:`kemu.rung.py.mount`. Not a port.
+"""
 from __future__ import annotations
 
 from kemu.rung.py.backend import settle
@@ -18,4 +20,5 @@ mounted = EROFS.mounted
 load_module = EROFS.load
 unload_module = EROFS.unload
 
-__all__ = ["EROFS", "MountError", "Mounted", "last_message", "load_module", "machine_for", "mount_in", "mounted", "settle", "start", "umount", "unload_module"]
+__all__ = ["EROFS", "MountError", "Mounted", "last_message", "load_module", "machine_for", "mount_in", "mounted", "settle",
+           "start", "umount", "unload_module"]

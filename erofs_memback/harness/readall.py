@@ -21,7 +21,9 @@ CHUNK = 131072
 
 
 def read_tree(root: Path, count: bool = False) -> int:
-    """Read every regular file below ``root`` to its end; returns the bytes read, or the number of inodes. Raises OSError on the first error."""
+    """Read every regular file below ``root`` to its end; returns the bytes read, or the number of inodes. Raises OSError on the
+    first error.
+    """
     total, inodes = 0, 0
     buf = bytearray(CHUNK)
     stack = [root]

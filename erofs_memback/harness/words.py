@@ -22,7 +22,8 @@ from erofs_memback import memback, memback_rfc  # noqa: F401 - their hunks are a
 from erofs_memback.harness.mount import EROFS, MountError
 
 __role__ = "harness"
-CONFIG = {"CONFIG_BUFFER_HEAD": False}      # metadata behind the end of the device is an error, not zeros: the stricter of Linux's two answers
+# metadata behind the end of the device is an error, not zeros: the stricter of Linux's two answers
+CONFIG = {"CONFIG_BUFFER_HEAD": False}
 MEMORY = ("linear", "vmalloc", "slab")
 
 
@@ -33,7 +34,9 @@ def kernel(run: Run, backend: str, *images: bytes, place: Placement = Placement(
 
 
 def somewhere(run: Run, page_sizes: tuple[int, ...] = (4096,)) -> Placement:
-    """A place for the image: every other time the plainest one, so that what is wrong elsewhere does not hide what is wrong everywhere."""
+    """A place for the image: every other time the plainest one, so that what is wrong elsewhere does not hide what is wrong
+    everywhere.
+    """
     return choose_placement(run.pick, page_sizes, MEMORY) if run.pick.rare("somewhere", 2) else Placement()
 
 
@@ -58,7 +61,8 @@ def short(path: str) -> str:
     return text if len(text) <= 48 else text[:44] + "..." + text[-1]
 
 
-def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], layout: Callable[[str], str], truth: str, by_layout: bool = True) -> None:
+def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], layout: Callable[[str], str], truth: str,
+            by_layout: bool = True) -> None:
     """Entry by entry; the first difference is the finding, named by field and layout so that equal causes count once.
 
     ``by_layout`` False: differences of errors count once for each pair of errors, however the data lies.
@@ -68,7 +72,8 @@ def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], lay
     for path in sorted(a.keys() | b.keys(), key=os.fsencode):
         x, y = a.get(path), b.get(path)
         if x is None or y is None:
-            run.fail(f"{short(path)}: {'missing' if x is None else 'only'} here, {truth} has {'it' if x is None else 'no such name'}",
+            run.fail(f"{short(path)}: {'missing' if x is None else 'only'} here, {truth} has "
+                     f"{'it' if x is None else 'no such name'}",
                      *log_tail(), cause=f"names differ ({'missing' if x is None else 'invented'})")
             return
         for name in ("error", *FIELDS):
@@ -77,7 +82,8 @@ def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], lay
             how = layout(path)
             what = f"{x[name]} instead of {y[name]}" if name == "error" else "differs"
             data = name in ("sha256", "target")
-            run.fail(f"{short(path)} ({how}): {name} {what}", f"here:  {str(x[name])[:100]}", f"{truth}: {str(y[name])[:100]}", *log_tail(),
+            run.fail(f"{short(path)} ({how}): {name} {what}", f"here:  {str(x[name])[:100]}", f"{truth}: {str(y[name])[:100]}",
+                     *log_tail(),
                      cause=f"{name} {what} ({how if by_layout or data else 'any'})", severity="critical" if data else "high",
                      where=run.filled() if data else run.heard)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who else is there while a kernel boots: a driver that asks for firmware, usermode helpers that somebody starts. Each says what it got and saw.
+"""Who else is there while a kernel boots: a driver that asks for firmware, usermode helpers that somebody starts. Each says what
+it got and saw.
 
 They are work that an initcall queues, as drivers and subsystems do it, so that they run beside PID 1 and the worker that unpacks.
 """
@@ -65,9 +66,13 @@ class Actors:
         for path in (*self.helpers, *self.detached):
             programs[path] = lambda argv, envp, p=path: self.saw.append((p, self._look()))      # type: ignore[misc]
         for path in self.helpers:
-            work.append(lambda p=path: self.got.__setitem__(p, call_usermodehelper(p, [p], [], UMH_WAIT_PROC)))     # type: ignore[misc]
+            work.append(lambda p=path: self.got.__setitem__(p,
+                                                            call_usermodehelper(p, [p], [],
+                                                                                UMH_WAIT_PROC)))     # type: ignore[misc]
         for path in self.detached:
-            work.append(lambda p=path: self.got.__setitem__(p, call_usermodehelper(p, [p], [], UMH_NO_WAIT)))       # type: ignore[misc]
+            work.append(lambda p=path: self.got.__setitem__(p,
+                                                            call_usermodehelper(p, [p], [],
+                                                                                UMH_NO_WAIT)))       # type: ignore[misc]
         if self.firmware:
             work.append(lambda: self.got.__setitem__("firmware", request_firmware("card.bin")))
 

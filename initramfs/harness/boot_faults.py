@@ -40,7 +40,8 @@ class One:
         self.calls = made[0].fault_points
         self.fault: Fault | None = made[0].faults[0] if made[0].faults else None
         self.tree = result.tree
-        self.log = [line for _, level, line in result.entries if level < 7 and not line.startswith(("FAULT_INJECTION", "name fail"))]
+        self.log = [line for _, level, line in result.entries if level < 7
+                    and not line.startswith(("FAULT_INJECTION", "name fail"))]
         self.reports = [s.title for s in result.splats]
         self.ended = result.ended
         self.end = result.error.title.rstrip() if result.error is not None else self.log[-1]
@@ -53,7 +54,8 @@ class One:
         return {"n": f.number, "kind": f.kind, "call": f.what, "via": f.via, "site": f.site, "ended": self.ended, "end": self.end,
                 "tree": "the same" if manifest.equal(self.tree, without.tree) else "another" if self.tree else "none",
                 "said": [line for line in self.log if line not in known and line.rstrip() != self.end],
-                "left": [x for x in self.left if x not in without.left] if self.ended == "init" else [], "reports": [r for r in self.reports if r not in without.reports]}
+                "left": [x for x in self.left if x not in without.left] if self.ended == "init" else [],
+                "reports": [r for r in self.reports if r not in without.reports]}
 
 
 def sweep(boot: Boot, prepare: Callable[[Machine], Any]) -> Iterator[dict[str, Any]]:
@@ -69,7 +71,8 @@ def sweep(boot: Boot, prepare: Callable[[Machine], Any]) -> Iterator[dict[str, A
 
 
 def bad(row: dict[str, Any]) -> bool:
-    """Neither a fallback that leaves nothing behind nor a panic: a detector's report (the kernel's own BUG_ON() is a panic), or something left by a
+    """Neither a fallback that leaves nothing behind nor a panic: a detector's report (the kernel's own BUG_ON() is a panic), or
+    something left by a
     boot that came to init."""
     return any(not r.startswith("kernel BUG in ") for r in row["reports"]) or bool(row["ended"] == "init" and row["left"])
 
@@ -81,7 +84,8 @@ def lines(rows: list[dict[str, Any]], seconds: float, verbose: bool) -> list[str
     for r in rows:
         key = (not bad(r), r["ended"] != "init", r["end"], r["tree"], tuple(r["said"][:1]), tuple(r["left"]), tuple(r["reports"]))
         groups.setdefault(key, []).append(r)
-    for (fine, _, end, tree, said, left, reports), members in sorted(groups.items(), key=lambda x: (x[0][0], x[0][1], -len(x[1]))):
+    for (fine, _, end, tree, said, left, reports), members in sorted(groups.items(),
+                                                                     key=lambda x: (x[0][0], x[0][1], -len(x[1]))):
         out.append(f"{'' if fine else 'BAD '}{len(members)} x {end}; tree: {tree}")
         out += [f"    says   {s}" for s in said] + [f"    report {s}" for s in reports] + [f"    left   {s}" for s in left]
         calls: dict[str, list[int]] = {}

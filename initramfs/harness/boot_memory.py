@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Who owns which page of the initrd, over time: what ``kemu boot --memory`` shows.
 
-Reserving and freeing are told by the machine; whoever reads the initrd's memory for longer (a mount, a disk) is seen by a recorder around the designs'
-own functions. The last row is compared with the state of the pages themselves.
+Reserving and freeing are told by the machine; whoever reads the initrd's memory for longer (a mount, a disk) is seen by a
+recorder around the designs' own functions. The last row is compared with the state of the pages themselves.
 """
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Recorder:
     def __init__(self) -> None:
         # not while a machine is there: its series have their functions in the modules' places
 
-        self._memback, self._rfc, self._initramfs, self._layered, self._verify = memback, initerofs_rfc, initramfs, layered, verify
+        self._memback, self._rfc, self._initramfs, self._layered, self._verify = (memback, initerofs_rfc, initramfs, layered,
+                                                                                  verify)
         self._undo: list[tuple[Any, str, Any]] = []
 
     def _wrap(self, module: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -150,14 +151,17 @@ def memory(result: BootResult) -> dict[str, Any]:
     events: list[dict[str, Any]] = [{"time_ns": 0, "what": "loaded", "start": r.addr, "end": end, "by": "boot loader"}]
     for what, a, b, by, t in m.part(InitMemory).events:
         if a < end and r.addr < b:
-            events.append({"time_ns": t, "what": what, "start": a, "end": b, "by": by} | ({"pages": b - a >> m.mem.shift} if what == "freed" else {}))
+            events.append({"time_ns": t, "what": what, "start": a, "end": b,
+                           "by": by} | ({"pages": b - a >> m.mem.shift} if what == "freed" else {}))
     if r.exported:
         events.append({"time_ns": m.clock.now_ns, "what": "exported", "start": r.addr, "end": end, "by": "/sys/firmware/initrd"})
     rows = _rows(events, r.addr, pages, size)
     ledger = [m.mem.get_state(pfn) == RELEASED_INIT for pfn in range(first, last + 1)]
     final = rows[-1]
-    out["initrd"] = {"start": r.addr, "size": r.size, "offset": r.addr & (size - 1), "pages": pages, "state": r.state, "events": events,
-                     "map": final, "history": [{"event": i, "map": row} for i, row in enumerate(rows) if not i or row != rows[i - 1]],
+    out["initrd"] = {"start": r.addr, "size": r.size, "offset": r.addr & (size - 1), "pages": pages, "state": r.state,
+                     "events": events,
+                     "map": final, "history": [{"event": i, "map": row} for i, row in enumerate(rows) if not i
+                                               or row != rows[i - 1]],
                      "freed_pages": final.count("F"), "kept_pages": pages - final.count("F"),
                      "disagree": [i for i, freed in enumerate(ledger) if freed != (final[i] == "F")]}
     return out
@@ -215,11 +219,13 @@ def memory_lines(d: dict[str, Any]) -> list[str]:
     """The events, what the pages were after each, and the map at the end."""
     i = d["initrd"]
     c = d["counters"]
-    tail = [f"page cache: {c['folios_cached']} folios; pages in use {c['pages_in_use']}, at most {c['pages_peak']}; bytes copied {c['bytes_copied']}, "
+    tail = [f"page cache: {c['folios_cached']} folios; pages in use {c['pages_in_use']}, at most {c['pages_peak']}; bytes "
+            f"copied {c['bytes_copied']}, "
             f"decompressed {c['bytes_decompressed']}"]
     if i is None:
         return ["no initrd", *tail]
-    out = [f"initrd [{i['start']:016x}, {i['start'] + i['size']:016x}): {i['size']} bytes at offset {i['offset']} of a page, {i['pages']} pages, {i['state']}"]
+    out = [f"initrd [{i['start']:016x}, {i['start'] + i['size']:016x}): {i['size']} bytes at offset {i['offset']} of a page, "
+           f"{i['pages']} pages, {i['state']}"]
     for e in i["events"]:
         more = f" ({_pages(e['pages'])})" if "pages" in e else f" ({e['mark']})" if "mark" in e else ""
         who = {"lent": "to", "tree": "for", "disk": "as"}.get(e["what"], "by")
@@ -233,5 +239,6 @@ def memory_lines(d: dict[str, Any]) -> list[str]:
         out += ["at the end, a character for each page:", *_runs(i["map"])]
     out += _why(i)
     if i["disagree"]:
-        out.append(f"the map is wrong: {_pages(len(i['disagree']))}, from page {i['disagree'][0]} on, are not in the state that the events say")
+        out.append(f"the map is wrong: {_pages(len(i['disagree']))}, from page {i['disagree'][0]} on, are not in the state that "
+                   f"the events say")
     return out + tail

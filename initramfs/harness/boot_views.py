@@ -20,7 +20,9 @@ def initcall_lines(result: BootResult) -> list[str]:
 
 
 def mounts() -> list[dict[str, Any]]:
-    """The mount tree of the current machine, as /proc/self/mountinfo has it, from the namespace's root on: nullfs, that no task can see, too."""
+    """The mount tree of the current machine, as /proc/self/mountinfo has it, from the namespace's root on: nullfs, that no task
+    can see, too.
+    """
     ns = g.init_mnt_ns
     if ns is None or ns.root is None:
         return []
@@ -33,8 +35,10 @@ def mounts() -> list[dict[str, Any]]:
         words = line.split(" ")
         dash = words.index("-")
         sb = m.mnt_sb
-        out.append({"id": m.mnt_id, "parent": m.mnt_parent.mnt_id, "dev": [sb.s_dev >> 20, sb.s_dev & 0xFFFFF], "root": dentry_path(m.mnt_root),
-                    "mountpoint": __d_path(Path(m, m.mnt_root), root), "options": words[5].split(","), "tags": words[6:dash], "type": sb.s_type.name,
+        out.append({"id": m.mnt_id, "parent": m.mnt_parent.mnt_id, "dev": [sb.s_dev >> 20, sb.s_dev & 0xFFFFF],
+                    "root": dentry_path(m.mnt_root),
+                    "mountpoint": __d_path(Path(m, m.mnt_root), root), "options": words[5].split(","), "tags": words[6:dash],
+                    "type": sb.s_type.name,
                     "source": m.mnt_devname, "super": words[dash + 3].split(","), "count": m.mnt_count, "line": line})
     return out
 

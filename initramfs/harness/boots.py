@@ -42,26 +42,36 @@ def effective_cmdline(cmdline: str) -> str:
 
 
 def mem_limit(cmdline: str) -> int:
-    """What ``mem=`` on the command line leaves of the memory, in bytes; 0 without one. What it does not understand it leaves out, as Linux does."""
+    """What ``mem=`` on the command line leaves of the memory, in bytes; 0 without one. What it does not understand it leaves out,
+    as Linux does.
+    """
     sizes = [memparse(w[4:])[0] for w in cmdline.split() if w.startswith("mem=") and w[4:5].isdigit()]
     return min([n for n in sizes if n], default=0)
 
 
-def boot_initrd(initrd: bytes | str | None, *, design: str | Design = "upstream", cmdline: str = "", builtin: bytes | str | None = "default", at: int = 0,
-                config: dict[str, bool] | None = None, page_size: int = 4096, bits: int = 64, memory: int = 0, initcalls: Iterable[Any] | None = None,
-                second_image: bytes | str | None = None, rodata: str = "", machine: Callable[..., Machine] = Machine, chooser: Chooser | None = None,
-                watch: Watch | None = None, prepare: Callable[[Machine], Any] | None = None, looks: Callable[[], Any] | None = None, tree: bool = True,
-                limit: ReadLimit | None = None, after: Callable[[BootResult], Any] | None = None, short: Sequence[ShortForms] = ()) -> BootResult:
+def boot_initrd(initrd: bytes | str | None, *, design: str | Design = "upstream", cmdline: str = "",
+                builtin: bytes | str | None = "default", at: int = 0,
+                config: dict[str, bool] | None = None, page_size: int = 4096, bits: int = 64, memory: int = 0,
+                initcalls: Iterable[Any] | None = None,
+                second_image: bytes | str | None = None, rodata: str = "", machine: Callable[..., Machine] = Machine,
+                chooser: Chooser | None = None,
+                watch: Watch | None = None, prepare: Callable[[Machine], Any] | None = None,
+                looks: Callable[[], Any] | None = None, tree: bool = True,
+                limit: ReadLimit | None = None, after: Callable[[BootResult], Any] | None = None,
+                short: Sequence[ShortForms] = ()) -> BootResult:
     """Boot ``initrd`` (bytes or a path) once. This is where all boots of the port are made.
 
-    ``design``: its name, or a Design (a name also gets what the command line asks for). ``builtin``: "default", "none" (or None), or an archive (bytes or a
-    path). ``initcalls``: another build's table. ``second_image``: of a design that takes one. ``rodata``: what a write to constants is, see
-    :mod:`kemu.linux.rodata`. ``machine`` makes the machine (an experiment's own has detectors and its chooser), or it gets ``chooser`` and ``watch``;
+    ``design``: its name, or a Design (a name also gets what the command line asks for). ``builtin``: "default", "none" (or None),
+    or an archive (bytes or a path). ``initcalls``: another build's table. ``second_image``: of a design that takes one.
+    ``rodata``: what a write to constants is, see
+    :mod:`kemu.linux.rodata`. ``machine`` makes the machine (an experiment's own has detectors and its chooser), or it gets
+    ``chooser`` and ``watch``;
     ``short``: its short forms, where nobody looks into it.
 
-    Called with the machine current: ``prepare`` when everything is in place, last of all before the first instruction; ``looks`` when the kernel looks for the
-    init program, once, and with nothing failing and nobody preempted meanwhile; ``after`` at the end. ``tree``: the manifest of the tree that PID 1 sees
-    then is put into the result (unless there is a ``looks``); ``limit``: of what that reads.
+    Called with the machine current: ``prepare`` when everything is in place, last of all before the first instruction; ``looks``
+    when the kernel looks for the init program, once, and with nothing failing and nobody preempted meanwhile; ``after`` at the
+    end. ``tree``: the manifest of the tree that PID 1 sees then is put into the result (unless there is a ``looks``); ``limit``:
+    of what that reads.
     """
     register_initcalls()
     d = for_cmdline(find(design), cmdline) if isinstance(design, str) else design
@@ -73,7 +83,8 @@ def boot_initrd(initrd: bytes | str | None, *, design: str | Design = "upstream"
         more["series"] = list(d.series)
     if short:
         more["short"] = short
-    with machine(memory=ram, page_size=page_size, bits=bits, config={**d.config, **(config or {})}, cmdline=effective_cmdline(cmdline), **more) as m:
+    with machine(memory=ram, page_size=page_size, bits=bits, config={**d.config, **(config or {})},
+                 cmdline=effective_cmdline(cmdline), **more) as m:
         machine_boot.load(m, initrd, archive, at)
         if rodata:
             m.part(Rodata).kind = rodata
@@ -125,8 +136,8 @@ class _Once:
 def seen_tree(cap: int | None = None, limit: ReadLimit | None = None) -> list[Entry]:
     """What PID 1 sees at / now. Files of more than ``cap`` bytes, and what is beyond ``limit``, are not read.
 
-    As the Linux rung's agent has it: an mtime between the start of the boot and now, and the root's, is the clock's and null (the clock starts in
-    2128, beyond what a cpio archive can say); so is a directory's size.
+    As the Linux rung's agent has it: an mtime between the start of the boot and now, and the root's, is the clock's and null (the
+    clock starts in 2128, beyond what a cpio archive can say); so is a directory's size.
     """
     root: Path = current_fs().root.copy()
     path_get(root)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a root costs, counted: from the first instruction until /init can be opened, until 10 %, 50 % and all of the files have been read, and
-what of it stays when the init program has gone to another root.
+"""What a root costs, counted: from the first instruction until /init can be opened, until 10 %, 50 % and all of the files have
+been read, and what of it stays when the init program has gone to another root.
 """
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from initramfs.segments import EROFS_SUPER_MAGIC, split
 
 __role__ = "harness"
 POINTS = ("init", "10%", "50%", "all")
-COUNTED = ("bytes_copied", "bytes_decompressed", "pages_allocated", "kmalloc_bytes", "folios_cached", "block_crossings", "bios", "bytes_to_reader")
+COUNTED = ("bytes_copied", "bytes_decompressed", "pages_allocated", "kmalloc_bytes", "folios_cached", "block_crossings", "bios",
+           "bytes_to_reader")
 IN_RAM = ("rootfs", "ramfs", "tmpfs", "devtmpfs")       # their page cache is the only copy: it cannot be dropped
 
 
@@ -89,14 +90,17 @@ def cached_beside(initrd: Region, kept: Any) -> int:
         else:
             memback = getattr(sb.s_fs_info, "memback", None)
             disk = sb.s_bdev.bd_disk if sb.s_bdev is not None else None
-            at = memback.data if memback is not None else rfc.g.initerofs_data if disk is not None and disk.fops is rfc.initerofs_fops else 0
+            at = (memback.data if memback is not None else rfc.g.initerofs_data if disk is not None
+                  and disk.fops is rfc.initerofs_fops else 0)
         if at and initrd.contains(at) and kept(m.mem.pfn_of(at)):
             total += _cached_bytes(mapping, m.mem.page_size)
     return total
 
 
 def memory_now(m: Machine, initrd: Region) -> dict[str, int]:
-    """What is in use: of the initrd, in the page cache (that of ramfs and tmpfs apart, which cannot be dropped), elsewhere; in bytes."""
+    """What is in use: of the initrd, in the page cache (that of ramfs and tmpfs apart, which cannot be dropped), elsewhere; in
+    bytes.
+    """
     def kept(pfn: int) -> bool:
         return m.mem.get_state(pfn) != RELEASED_INIT
 
@@ -119,7 +123,8 @@ def measure(design: str, path: str, short: Sequence[ShortForms] = ()) -> dict[st
     from initramfs.harness.boot_views import mounts  # noqa: PLC0415  (only these designs need it)
 
     d = designs.find(design)
-    out: dict[str, Any] = {"design": design, "initrd": path, "kind": kind_of(path), "page_size": 0, "ended": "", "files": 0, "points": {}}
+    out: dict[str, Any] = {"design": design, "initrd": path, "kind": kind_of(path), "page_size": 0, "ended": "", "files": 0,
+                           "points": {}}
 
     def mark(m: Machine, point: str) -> None:
         now = m.counters.as_dict()
@@ -154,11 +159,13 @@ def measure(design: str, path: str, short: Sequence[ShortForms] = ()) -> dict[st
         assert result.initrd is not None
         out["memory"] = memory_now(m, result.initrd)
         done = userspace.switch_root()
-        out["switch_root"] = {**done, **memory_now(m, result.initrd), "mounts": [f"{x['type']} {x['mountpoint']}" for x in mounts()]}
+        out["switch_root"] = {**done, **memory_now(m, result.initrd),
+                              "mounts": [f"{x['type']} {x['mountpoint']}" for x in mounts()]}
 
     # a boot of its own finds the files' names: reading directories shall not be among what their contents cost
     files: list[str] = []
-    boot = functools.partial(boot_initrd, small_archive() if d.image else path, design=d, rodata="plain", second_image=path if d.image else None, looks=looks, tree=False,
+    boot = functools.partial(boot_initrd, small_archive() if d.image else path, design=d, rodata="plain",
+                             second_image=path if d.image else None, looks=looks, tree=False,
                              short=short)
     boot(after=lambda result: files.extend(userspace.regular_files() if result.ok else ()))
     out["points"].clear()

@@ -13,10 +13,13 @@ Result = dict[str, Any]
 WIDTH = 75
 HEADS = {"init": ("until", "/init"), "10%": ("10 % of", "files"), "50%": ("50 % of", "files"), "all": ("all", "files")}
 # label, counter, in pages
-COUNTED = (("bytes copied", "bytes_copied", False), ("bytes decompressed", "bytes_decompressed", False), ("bytes of pages allocated", "pages_allocated", True),
+COUNTED = (("bytes copied", "bytes_copied", False), ("bytes decompressed", "bytes_decompressed", False),
+           ("bytes of pages allocated", "pages_allocated", True),
            ("bytes of kmalloc", "kmalloc_bytes", False), ("bytes put into the page cache", "folios_cached", True),
-           ("block layer crossings", "block_crossings", False), ("bios", "bios", False), ("bytes given to the reader", "bytes_to_reader", False))
-MEMORY = (("initrd", "initrd"), ("page cache that can be dropped", "page_cache"), ("files in ramfs and tmpfs", "page_cache_in_ram"),
+           ("block layer crossings", "block_crossings", False), ("bios", "bios", False),
+           ("bytes given to the reader", "bytes_to_reader", False))
+MEMORY = (("initrd", "initrd"), ("page cache that can be dropped", "page_cache"),
+          ("files in ramfs and tmpfs", "page_cache_in_ram"),
           ("other pages", "other"), ("cached beside the initrd", "cached_beside_the_initrd"))
 
 
@@ -42,7 +45,8 @@ def text(results: Sequence[Result]) -> list[str]:
             continue
         out.append(f"  {r['files']} files, {r['bytes_read']} bytes")
         out.append(f"  {'':32}" + "".join(f"{' '.join(HEADS[p]):>15}" for p in POINTS))
-        out += [f"  {label:32}" + "".join(f"{value(r, p, counter, pages):>15}" for p in POINTS) for label, counter, pages in COUNTED]
+        out += [f"  {label:32}" + "".join(f"{value(r, p, counter, pages):>15}" for p in POINTS)
+                for label, counter, pages in COUNTED]
         s = r["switch_root"]
         out.append(f"  {'bytes in memory':32}{'all files':>15}{'switch_root':>15}")
         out += [f"  {label:32}{r['memory'][key]:>15}{s[key]:>15}" for label, key in MEMORY]
@@ -69,7 +73,8 @@ def _names(results: Sequence[Result], width: int) -> list[str]:
     return out
 
 
-def _section(title: str, heads: Sequence[tuple[str, str]], results: Sequence[Result], cells: Callable[[Result], list[str]]) -> list[str]:
+def _section(title: str, heads: Sequence[tuple[str, str]], results: Sequence[Result],
+             cells: Callable[[Result], list[str]]) -> list[str]:
     column = 10
     left = WIDTH - column * len(heads)
     first, second = ("".join(f"{h[i]:>{column}}" for h in heads) for i in (0, 1))
@@ -83,7 +88,8 @@ def table(results: Sequence[Result]) -> list[str]:
     """For a cover letter: plain text, 75 columns, KiB rounded up."""
     points = [HEADS[p] for p in POINTS]
     good = next((r for r in results if complete(r)), None)
-    what = f"{good['files']} files, {_kib(good['bytes_read'])} KiB; " if good is not None and len({(r.get('files'), r.get('bytes_read')) for r in results}) == 1 else ""
+    what = (f"{good['files']} files, {_kib(good['bytes_read'])} KiB; " if good is not None
+            and len({(r.get('files'), r.get('bytes_read')) for r in results}) == 1 else "")
     out = [f"{what}counted by kemu, KiB unless said otherwise"]
     for title, counter, pages in (("copied", "bytes_copied", False), ("decompressed", "bytes_decompressed", False),
                                   ("pages allocated", "pages_allocated", True)):
@@ -96,8 +102,11 @@ def table(results: Sequence[Result]) -> list[str]:
         return [_kib(s[k]) for k in ("initrd", "page_cache_in_ram", "page_cache", "other")]
 
     def rest(r: Result) -> list[str]:
-        return [_kib(r["memory"]["cached_beside_the_initrd"]), str(value(r, "all", "block_crossings", False)), str(r["initcalls_moved"]),
+        return [_kib(r["memory"]["cached_beside_the_initrd"]), str(value(r, "all", "block_crossings", False)),
+                str(r["initcalls_moved"]),
                 str(sum(r["hooks"].values()))]
-    out += ["", *_section("stays after switch_root", [("", "initrd"), ("files in", "tmpfs"), ("page", "cache"), ("other", "pages")], results, after)]
-    out += ["", *_section("all files read", [("cached", "twice"), ("block", "layer (n)"), ("initcalls", "moved (n)"), ("hooks", "run (n)")], results, rest)]
+    out += ["", *_section("stays after switch_root", [("", "initrd"), ("files in", "tmpfs"), ("page", "cache"),
+                                                      ("other", "pages")], results, after)]
+    out += ["", *_section("all files read", [("cached", "twice"), ("block", "layer (n)"), ("initcalls", "moved (n)"),
+                                             ("hooks", "run (n)")], results, rest)]
     return out

@@ -86,4 +86,5 @@ def for_cmdline(d: Design, cmdline: str) -> Design:
     def populate_rootfs() -> int:
         verify.drop_refused()
         return populate()
-    return replace(d, series=(*d.series, verify.series), config=config, replaced={**d.replaced, "populate_rootfs": populate_rootfs})
+    return replace(d, series=(*d.series, verify.series), config=config,
+                   replaced={**d.replaced, "populate_rootfs": populate_rootfs})

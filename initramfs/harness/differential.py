@@ -33,7 +33,9 @@ BUILTIN = trailer().encode()
 
 @dataclass(slots=True)
 class Answer:
-    """What one side made of an archive. ``end``: "" or how it died ("panic", "hang", a detector's title); ``message``: of unpack_to_rootfs()."""
+    """What one side made of an archive. ``end``: "" or how it died ("panic", "hang", a detector's title); ``message``: of
+    unpack_to_rootfs().
+    """
 
     message: str | None
     entries: list[dict[str, Any]]
@@ -59,7 +61,8 @@ def by_port(data: bytes, **kw: Any) -> Answer:
     """A whole boot of the port, with a built-in archive that holds nothing."""
     found: list[dict[str, Any]] = []
 
-    r = boot_initrd(data, builtin=BUILTIN, tree=False, looks=lambda: found.extend(seen_tree(CAP)), config={"CONFIG_EROFS_FS": False}, **kw)
+    r = boot_initrd(data, builtin=BUILTIN, tree=False, looks=lambda: found.extend(seen_tree(CAP)),
+                    config={"CONFIG_EROFS_FS": False}, **kw)
     end = next((s.title for s in r.splats), "") or next((line for line in r.log if line.startswith("WARNING: ")), "")
     return Answer(r.unpack_error, found, end or ("" if found or r.ok else str(r.error)), r.log)
 
@@ -67,8 +70,10 @@ def by_port(data: bytes, **kw: Any) -> Answer:
 def by_linux(oracle: Oracle, data: bytes, at: int | None = None) -> Answer:
     """The kernel's own unpack_to_rootfs() in a fresh tmpfs."""
     r = oracle.cpio(data, cap=CAP) if at is None else oracle.cpio(data, at=at, cap=CAP)
-    entries = [{**e, "size": None, "mtime": e["mtime"] if e["path"] != "/" else None} if e["type"] == "dir" else e for e in r.entries]
-    return Answer(None if r.crash else r.message, entries, r.crash or "", [r.message or "", *(r.console.splitlines() if r.crash else r.kmsg)])
+    entries = [{**e, "size": None, "mtime": e["mtime"] if e["path"] != "/" else None} if e["type"] == "dir" else e
+               for e in r.entries]
+    return Answer(None if r.crash else r.message, entries, r.crash or "",
+                  [r.message or "", *(r.console.splitlines() if r.crash else r.kmsg)])
 
 
 def disagreement(port: Answer, linux: Answer) -> str:
@@ -89,7 +94,8 @@ def known(oracle: Oracle, data: bytes, port: Answer, linux: Answer) -> str:
         return "over-read"          # what lies behind the archive decides what Linux says: with nothing there, it panics
     if linux.end == "panic" and not port.end and any("strscpy" in line for line in linux.detail):
         return "strscpy"            # ARCH=um only
-    if not port.end and not linux.end and any("vmalloc error" in line for line in linux.detail) and linux.message == "decompressor failed":
+    if (not port.end and not linux.end and any("vmalloc error" in line for line in linux.detail)
+        and linux.message == "decompressor failed"):
         return "memory"             # the window that an lzma header asks for: how much memory is free
     return ""
 
@@ -124,7 +130,8 @@ def _both(run: Run, archive: CpioArchive) -> None:
         raise differential.Unanswered(e) from None
     run.saw(port.message or "unpacked", port.end, why, *(e["type"] for e in port.entries))
     if text and not why:
-        run.fail(text.split("\n")[0], *text.split("\n"), *(f"Linux said: {line}" for line in linux.detail[-3:]), cause=f"{port.message} / {linux.message}")
+        run.fail(text.split("\n")[0], *text.split("\n"), *(f"Linux said: {line}" for line in linux.detail[-3:]),
+                 cause=f"{port.message} / {linux.message}")
 
 
 _hangs: list[bytes] = []
@@ -144,7 +151,8 @@ class Difference:
 
 def differences(seeds: Iterable[int], oracle: Oracle, *, hangs: int = MOST_HANGS,
                 make: Callable[[Pick, str], CpioArchive] = choose) -> Iterator[Difference]:
-    """Both answers for the archive that ``make`` makes of each seed; yields where they differ, known or not. Of those on which the port hangs
+    """Both answers for the archive that ``make`` makes of each seed; yields where they differ, known or not. Of those on which
+    the port hangs
     only ``hangs`` are given to Linux: each costs its timeout and a boot."""
     for seed in seeds:
         archive = make(Pick(SeedValues(seed)), f"seed {seed}")

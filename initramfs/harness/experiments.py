@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What must hold of a design of the initial root file system: the posted initerofs and ours under the same experiments.
 
-The measure is upstream: with the feature off, or with an initrd that is not for it, nothing may differ; where an attempt fails, the kernel must be as
-if it had never tried; where it succeeds, the new root is complete.
+The measure is upstream: with the feature off, or with an initrd that is not for it, nothing may differ; where an attempt fails,
+the kernel must be as if it had never tried; where it succeeds, the new root is complete.
 """
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from initramfs.harness.trials import INIT, _file, cpio_archive, erofs_image, run
 
 __role__ = "harness"
 known_bad("initerofs-rfc", "as posted")
-DESIGNS = {name: {"design": name} for name in ("upstream", "initerofs-rfc", "layered")}        # upstream is the measure: it is judged by detectors only
+# upstream is the measure: it is judged by detectors only
+DESIGNS = {name: {"design": name} for name in ("upstream", "initerofs-rfc", "layered")}
 
 
 # ------------------------------------------------------------------------- success
@@ -49,7 +50,8 @@ def writes_no_constants(run: Run, design: str) -> None:
     run_boot(design, erofs_image("a"), machine=run.machine, end=lambda state: seen.extend(changes()))
     if seen:
         which = seen[run.pick.int("which", 0, 1) % len(seen)]
-        run.fail(f"constant data was written to: {which.what}", *[c.what for c in seen], cause="constants: " + ("behind" if which.behind else "text"),
+        run.fail(f"constant data was written to: {which.what}", *[c.what for c in seen],
+                 cause="constants: " + ("behind" if which.behind else "text"),
                  severity="critical", where=which.user)
 
 
@@ -63,7 +65,8 @@ def says_nothing_new(run: Run, design: str) -> None:
     new = [text for level, text in state.log if text not in known and (level <= 4 or "called before" in text)]
     if new and design != "upstream":
         which = new[run.pick.int("which", 0, 3) % len(new)]
-        run.fail(f"a warning that upstream does not give: {which}", *new, cause=f"warning: {which}", severity="medium", where=state.by)
+        run.fail(f"a warning that upstream does not give: {which}", *new, cause=f"warning: {which}", severity="medium",
+                 where=state.by)
 
 
 @experiment("{design}.keeps-the-built-in", variants=DESIGNS, base="upstream")
@@ -75,7 +78,8 @@ def keeps_the_builtin(run: Run, design: str) -> None:
     have = state.paths()
     gone = [p for p in upstream.paths() if p not in have]
     if gone and design != "upstream":
-        run.fail(f"{', '.join(gone)} of the built-in archive {'is' if len(gone) == 1 else 'are'} not in the root", *gone, cause="built-in archive gone",
+        run.fail(f"{', '.join(gone)} of the built-in archive {'is' if len(gone) == 1 else 'are'} not in the root", *gone,
+                 cause="built-in archive gone",
                  where=state.by)
 
 
@@ -116,13 +120,15 @@ def as_ever(run: Run, design: str) -> None:
     cmdline = "retain_initrd" if retain else ""
     data = erofs_image("a", blocks=5) if erofs else cpio_archive("a") + bytes(9000)
     config = {"CONFIG_INITRAMFS_FORCE": force}
-    run.show(f"{'an image' if erofs else 'an archive'}, CONFIG_INITRAMFS_FORCE={'y' if force else 'n'}{', retain_initrd' if retain else ''}")
+    run.show(f"{'an image' if erofs else 'an archive'}, "
+             f"CONFIG_INITRAMFS_FORCE={'y' if force else 'n'}{', retain_initrd' if retain else ''}")
     _, upstream = run_boot("upstream", data, config=config, cmdline=cmdline)
     _, state = run_boot(design, data, machine=run.machine, config=config, cmdline=cmdline)
     if design == "upstream":
         return
     for what in upstream.differences(state):
-        run.fail(f"not as upstream: {what}: {', '.join(state.values[what]) or 'none'} instead of {', '.join(upstream.values[what]) or 'none'}",
+        run.fail(f"not as upstream: {what}: {', '.join(state.values[what]) or 'none'} instead of "
+                 f"{', '.join(upstream.values[what]) or 'none'}",
                  *state.lines(upstream), cause=f"as ever: {what}", where=state.by)
     if [t for _, t in state.log] != [t for _, t in upstream.log]:
         run.fail("the log differs from upstream's", cause="as ever: log", severity="low", where=state.by)
@@ -143,7 +149,8 @@ def disk_has_every_byte(run: Run) -> None:
         have = get_capacity(blk.g.initerofs_disk) * 512
         blk.initerofs_blkdev_destroy()
         if have < size:
-            run.fail(f"the disk ends {size - have} byte{'s' if size - have > 1 else ''} before the initrd", cause="capacity", severity="low", where=("initerofs_blkdev_create", ""))
+            run.fail(f"the disk ends {size - have} byte{'s' if size - have > 1 else ''} before the initrd", cause="capacity",
+                     severity="low", where=("initerofs_blkdev_create", ""))
 
 
 @experiment("initerofs-rfc.disk-reads-right", series="initerofs-rfc")
@@ -170,7 +177,8 @@ def disk_reads_right(run: Run) -> None:
         blk.initerofs_blkdev_destroy()
         if not err and got != content[1024:2048]:
             at = next(i for i, (a, b) in enumerate(zip(got, content[1024:2048])) if a != b)
-            run.fail(f"a bio of two segments gets other bytes than it asks for, from byte {at} on", cause="segments", where=("initerofs_submit_bio", ""))
+            run.fail(f"a bio of two segments gets other bytes than it asks for, from byte {at} on", cause="segments",
+                     where=("initerofs_submit_bio", ""))
 
 
 def _ready() -> None:

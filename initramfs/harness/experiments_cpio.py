@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold for every boot with an archive: the tree, the message, who owns the memory, and that nothing is left behind; whatever the
-archive, its place, failing calls and schedules.
+"""What must hold for every boot with an archive: the tree, the message, who owns the memory, and that nothing is left behind;
+whatever the archive, its place, failing calls and schedules.
 
 The program that PID 1 runs is in the built-in archive, so that every boot comes to its end.
 """
@@ -31,8 +31,10 @@ __role__ = "harness"
 SMALL = CpioOptions(max_segments=2, max_members=5, max_size=200)
 CONFIG = {"CONFIG_EROFS_FS": False}         # whose buffers stay as long as the module
 # how a boot ends when memory is short (init/main.c, init/initramfs.c, fs/namespace.c), and what no one gets round to reporting
-PANICS = ("VFS: Failed to create nullfs", "Can't create rootfs", "VFS: Failed to mount rootfs on nullfs", "can't allocate buffers",
-          "can't allocate link hash entry", "can't allocate dir_entry buffer", "do_initcalls: Failed to allocate", "VFS: Unable to mount root fs",
+PANICS = ("VFS: Failed to create nullfs", "Can't create rootfs", "VFS: Failed to mount rootfs on nullfs",
+          "can't allocate buffers",
+          "can't allocate link hash entry", "can't allocate dir_entry buffer", "do_initcalls: Failed to allocate",
+          "VFS: Unable to mount root fs",
           "No working init found.", "write error")        # the last: of the built-in archive
 BUGS = ("kernel BUG in kernel_init_freeable",)         # BUG_ON(!async_wq)
 
@@ -42,8 +44,10 @@ BUGS = ("kernel BUG in kernel_init_freeable",)         # BUG_ON(!async_wq)
 class Boot:
     """One boot that has ended."""
 
-    def __init__(self, run: Run, initrd: bytes | None, *, builtin: list[Member] | None = None, cmdline: str = "", at: int = 0, page_size: int = 4096,
-                 config: dict[str, bool] | None = None, faults: bool = False, schedule: bool = False, crashk: tuple[int, int] | None = None):
+    def __init__(self, run: Run, initrd: bytes | None, *, builtin: list[Member] | None = None, cmdline: str = "", at: int = 0,
+                 page_size: int = 4096,
+                 config: dict[str, bool] | None = None, faults: bool = False, schedule: bool = False,
+                 crashk: tuple[int, int] | None = None):
         self.run = run
         self.left: list[str] = []
         self.early: list[str] = []
@@ -59,7 +63,8 @@ class Boot:
             order = run.watches[-1].get(InitOrder) if run.watches else None
             self.early = order.too_early(r.machine) if order is not None else []
 
-        seen = boot("upstream", initrd, run=run, builtin=builtin or (), cmdline=cmdline, at=at, page_size=page_size, config=CONFIG | (config or {}), faults=faults,
+        seen = boot("upstream", initrd, run=run, builtin=builtin or (), cmdline=cmdline, at=at, page_size=page_size,
+                    config=CONFIG | (config or {}), faults=faults,
                     schedule=schedule, most=(1, 2), prepare=prepare, after=after, ends=BUGS if faults else ())
         assert seen.result is not None
         self.result = seen.result
@@ -89,7 +94,8 @@ class Boot:
         if left:
             self.run.fail(f"after the boot: {left[0]}", *left, cause=f"left: {left[0].lstrip('0123456789 ')}", severity="medium")
         if self.open_files:
-            self.run.fail(f"PID 1 looks for its program while {self.open_files} unpacked files are still open for writing (-ETXTBSY)", cause="open for writing")
+            self.run.fail(f"PID 1 looks for its program while {self.open_files} unpacked files are still open for writing "
+                          f"(-ETXTBSY)", cause="open for writing")
         if self.early:
             self.run.fail(self.early[0], *self.early, cause="used before registered")
 
@@ -102,7 +108,8 @@ class Boot:
         if text:
             field = next((f[0] for a, b in zip(manifest.ordered(truth), manifest.ordered(self.tree)) if a["path"] == b["path"]
                           for f in manifest.entry_differences(a, b)), "names")
-            run.fail(f"the tree differs: {field}", *text.split("\n"), cause=f"tree: {field}", severity="critical" if field == "sha256" else "high")
+            run.fail(f"the tree differs: {field}", *text.split("\n"), cause=f"tree: {field}",
+                     severity="critical" if field == "sha256" else "high")
 
 
 def unpackers_objects(run: Run) -> list[str]:
@@ -156,7 +163,8 @@ def links(run: Run) -> None:
 
     def member() -> Member:
         ifmt = pick.one_of("type", (0o100000, 0o100000, 0o040000, 0o020000, 0o140000, 0o120000))
-        m = Member(pick.one_of("name", (b"a", b"b", b"c", b"d", b"d/e")), ifmt | 0o644, ino=pick.int("ino", 1, 2), nlink=pick.int("nlink", 1, 3),
+        m = Member(pick.one_of("name", (b"a", b"b", b"c", b"d", b"d/e")), ifmt | 0o644, ino=pick.int("ino", 1, 2),
+                   nlink=pick.int("nlink", 1, 3),
                    major=pick.int("major", 0, 1), minor=pick.int("minor", 0, 1), mtime=pick.int("mtime", 0, 3))
         if ifmt in (0o100000, 0o120000):
             m.data = b"0123456789"[:pick.int("size", 0, 10)] or (b"x" if ifmt == 0o120000 else b"")
@@ -215,11 +223,14 @@ def damaged(run: Run) -> None:
 
 @experiment("initramfs.sizes", series="initramfs", weight=0.5)
 def sizes(run: Run) -> None:
-    """Names and targets as long as the buffers for them, and longer: nothing behind a buffer is touched, and nothing is left behind."""
+    """Names and targets as long as the buffers for them, and longer: nothing behind a buffer is touched, and nothing is left
+    behind.
+    """
     pick = run.pick
     n = pick.one_of("bytes", (4095, 4096, 4097, 1, 0, 5000, 12300, 65536)) + pick.int("more", 0, 3)
     long = pick.one_of("which", ("name", "target", "data"))
-    member = Member(b"n" * n if long == "name" else b"m", 0o120777 if long == "target" else 0o100644, b"" if long == "name" else b"t" * n)
+    member = Member(b"n" * n if long == "name" else b"m", 0o120777 if long == "target" else 0o100644,
+                    b"" if long == "name" else b"t" * n)
     run.show(f"a {long} of {n} bytes")
     b = Boot(run, encode([Segment(members=[member, trailer()], method=pick.one_of("method", ("", *available())))]))
     b.check_end()
@@ -240,7 +251,9 @@ def cut_short(run: Run) -> None:
 
 @experiment("initramfs.memory", series="initramfs", weight=0.5)
 def memory(run: Run) -> None:
-    """The initrd's memory: its whole pages are freed once, or kept and shown in sysfs unchanged, or trimmed to what is the crash kernel's."""
+    """The initrd's memory: its whole pages are freed once, or kept and shown in sysfs unchanged, or trimmed to what is the crash
+    kernel's.
+    """
     pick = run.pick
     data = encode([Segment(members=[Member(b"f", 0o100644, bytes(range(256)) * pick.int("content", 0, 90)), trailer()])])
     data += bytes(pick.one_of("zeros", (0, 1, 511, 4096)))
@@ -254,7 +267,8 @@ def memory(run: Run) -> None:
         first = pick.int("first page", -2, 4) * 4096 - at
         crashk = (first, first + pick.int("pages", 1, 4) * 4096)
     ram = pick.rare("ram disk", 2)
-    run.show(f"{len(data)} bytes at {at}{', retain_initrd' if retain else ''}{'' if archive else ', no archive'}{f', crashkernel {crashk}' if crashk else ''}"
+    run.show(f"{len(data)} bytes at {at}{', retain_initrd' if retain else ''}{'' if archive else ', no archive'}"
+             f"{f', crashkernel {crashk}' if crashk else ''}"
              f"{', BLK_DEV_RAM' if ram else ''}")
     b = Boot(run, data, at=at, cmdline="retain_initrd" if retain else "", crashk=crashk,
              config={"CONFIG_CRASH_RESERVE": crashk is not None, "CONFIG_BLK_DEV_RAM": ram})
@@ -311,7 +325,8 @@ def order(run: Run) -> None:
     """Nothing is used before its initcall has run, whatever the initrd is."""
     pick = run.pick
     what = pick.int("initrd", 0, 2)
-    data = (EVERYTHING, b"\xeb" + EVERYTHING, choose_image(pick, ErofsOptions(max_nodes=2, max_blocks=2, max_bytes=1 << 14)).data)[what]
+    data = (EVERYTHING, b"\xeb" + EVERYTHING, choose_image(pick,
+                                                           ErofsOptions(max_nodes=2, max_blocks=2, max_bytes=1 << 14)).data)[what]
     run.show(("an archive", "no archive", "an EROFS image")[what])
     b = Boot(run, data, config={"CONFIG_EROFS_FS": True, "CONFIG_BLK_DEV_RAM": pick.rare("ram disk", 2)},
              cmdline=pick.one_of("command line", ("", "initramfs_async=0")), schedule=True)
@@ -320,8 +335,10 @@ def order(run: Run) -> None:
 
 
 EVERYTHING_MEMBERS = [
-    Member(b"d", 0o040755, nlink=2, mtime=1), Member(b"d/f", 0o100644, bytes(range(256)) * 20, mtime=2), Member(b"d/g", 0o100644, ino=7, nlink=2, mtime=3),
-    Member(b"h", 0o100644, b"both", ino=7, nlink=2, mtime=4), Member(b"l", 0o120777, b"d/f", mtime=5), Member(b"n", 0o020600, rmajor=1, rminor=3, mtime=6),
+    Member(b"d", 0o040755, nlink=2, mtime=1), Member(b"d/f", 0o100644, bytes(range(256)) * 20, mtime=2),
+    Member(b"d/g", 0o100644, ino=7, nlink=2, mtime=3),
+    Member(b"h", 0o100644, b"both", ino=7, nlink=2, mtime=4), Member(b"l", 0o120777, b"d/f", mtime=5),
+    Member(b"n", 0o020600, rmajor=1, rminor=3, mtime=6),
     Member(b"p", 0o010600, mtime=7), trailer()]
 EVERYTHING = encode([Segment(members=EVERYTHING_MEMBERS)])
 

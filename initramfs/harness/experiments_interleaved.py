@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold of a boot whoever runs when: PID 1, the async worker, usermode helpers, a driver that wants its firmware; and if a call fails as well.
+"""What must hold of a boot whoever runs when: PID 1, the async worker, usermode helpers, a driver that wants its firmware; and if
+a call fails as well.
 
 Nobody who waits for the initramfs may see a part of it.
 """
@@ -27,7 +28,8 @@ from initramfs.harness.observed import CONSOLE, PROGRAM, REFUSED, UNDONE, Observ
 
 __role__ = "harness"
 HELPER, LATE = "/sbin-helper", "/late-helper"
-UPSTREAM = encode([Segment(members=[*EVERYTHING_MEMBERS[:-1], *firmware_members(), Member(b"last", 0o100644, b"z"), helper_member(LATE[1:].encode(), 700),
+UPSTREAM = encode([Segment(members=[*EVERYTHING_MEMBERS[:-1], *firmware_members(), Member(b"last", 0o100644, b"z"),
+                                    helper_member(LATE[1:].encode(), 700),
                                     trailer()])])
 BUILTIN = [*CONSOLE, helper_member(HELPER[1:].encode(), 701)]
 MARKS = ("/d", "/h", "/p", "/lib/firmware/card.bin", "/last")
@@ -39,7 +41,8 @@ def _actors(run: Run, marks: tuple[str, ...]) -> Actors:
     pick = run.pick
     level = pick.one_of("level", LEVELS)
     absent = pick.int("absent", 0, 3)
-    return Actors(marks, helpers=[HELPER, LATE][:2 if absent != 1 else 0], detached=[LATE] if pick.rare("detached", 3) else [], firmware=absent != 2,
+    return Actors(marks, helpers=[HELPER, LATE][:2 if absent != 1 else 0], detached=[LATE] if pick.rare("detached", 3) else [],
+                  firmware=absent != 2,
                   driver=absent != 3, level=level)
 
 
@@ -51,14 +54,17 @@ def interleavings(run: Run) -> None:
     actors = _actors(run, MARKS)
     cmdline = run.pick.one_of("command line", ("", "initramfs_async=0", "retain_initrd"))
     run.show(f"actors from level {actors.level} on{', ' + cmdline if cmdline else ''}")
-    seen = boot("upstream", UPSTREAM, run=run, builtin=BUILTIN, cmdline=cmdline, schedule=True, newest=run.pick.rare("newest first", 2), prepare=actors.install, config={"CONFIG_EROFS_FS": False})
+    seen = boot("upstream", UPSTREAM, run=run, builtin=BUILTIN, cmdline=cmdline, schedule=True,
+                newest=run.pick.rare("newest first", 2), prepare=actors.install, config={"CONFIG_EROFS_FS": False})
     if seen.ended:
         run.fail(f"the boot ends: {seen.ended}", *seen.log[-4:], cause=f"boot ends: {seen.ended}")
     for who, got in actors.got.items():
         if got != (FIRMWARE if who == "firmware" else 0):
-            run.fail(f"{who} gets {got if isinstance(got, int) else 'other bytes'}: it did not wait, or not long enough", cause=f"early: {who}", severity="critical")
+            run.fail(f"{who} gets {got if isinstance(got, int) else 'other bytes'}: it did not wait, or not long enough",
+                     cause=f"early: {who}", severity="critical")
     _nobody_saw_a_part(run, actors, MARKS)
-    truth = truth_of([*BUILTIN, PROGRAM, trailer()], [*EVERYTHING_MEMBERS[:-1], *firmware_members(), Member(b"last", 0o100644, b"z"),
+    truth = truth_of([*BUILTIN, PROGRAM, trailer()], [*EVERYTHING_MEMBERS[:-1], *firmware_members(),
+                                                      Member(b"last", 0o100644, b"z"),
                                                       helper_member(LATE[1:].encode(), 700), trailer()])
     assert truth is not None
     paths = [e["path"] for e in seen.tree]
@@ -69,24 +75,28 @@ def interleavings(run: Run) -> None:
         run.fail(f"after the boot: {seen.left[0]}", *seen.left, cause="left behind")
     if seen.twice or set(seen.freed) != {"r" if cmdline == "retain_initrd" else "F"}:
         run.fail(f"pages of the initrd: {seen.freed}", cause="pages", severity="critical")
-    run.saw(*(f"{who} {got if isinstance(got, int) else 'ok'}" for who, got in actors.got.items()), *(f"{who} {len(what)}" for who, what in actors.saw))
+    run.saw(*(f"{who} {got if isinstance(got, int) else 'ok'}" for who, got in actors.got.items()),
+            *(f"{who} {len(what)}" for who, what in actors.saw))
 
 
 def _nobody_saw_a_part(run: Run, actors: Actors, *allowed: tuple[str, ...]) -> None:
     for who, what in actors.saw:
         if what not in allowed:
             missing = next((m for m in allowed[0] if m not in what), "nothing")
-            run.fail(f"{who} sees a part of the root: without {missing}", f"seen: {what}", cause="a part of the root", severity="critical")
+            run.fail(f"{who} sees a part of the root: without {missing}", f"seen: {what}", cause="a part of the root",
+                     severity="critical")
 
 
 # ------------------------------------------------------------------------- layered
 
 def _image() -> bytes:
-    entries: dict[bytes, tree.Node] = {b"of-image": tree.File(data=b"i" * 9000), b"both": tree.Dir(entries={b"i": tree.File(data=b"1")})}
+    entries: dict[bytes, tree.Node] = {b"of-image": tree.File(data=b"i" * 9000),
+                                       b"both": tree.Dir(entries={b"i": tree.File(data=b"1")})}
     return bytes(build(tree.Dir(entries=entries), ImagePlan()).data)
 
 
-FIRST = encode([Segment(members=[Member(b"both", 0o040755, nlink=2, ino=1), Member(b"both/c", 0o100644, b"2", ino=2), *firmware_members(), trailer()])])
+FIRST = encode([Segment(members=[Member(b"both", 0o040755, nlink=2, ino=1), Member(b"both/c", 0o100644, b"2", ino=2),
+                                 *firmware_members(), trailer()])])
 LAST = encode([Segment(members=[Member(b"both/i", 0o100600, b"new", ino=3), Member(b"of-archive", 0o100644, b"a" * 5000, ino=4),
                                 helper_member(LATE[1:].encode(), 702), trailer()])])
 ROW = FIRST + _image() + LAST
@@ -106,15 +116,18 @@ def _plain(design: str, cmdline: str) -> Observed:
 
 @experiment("layered.interleavings", series="layered", weight=1.5)
 def layered_interleavings(run: Run) -> None:
-    """Whoever runs first, PID 1 finds the complete new root; a helper or a driver finds it, or the built-in tree: never a part."""
+    """Whoever runs first, PID 1 finds the complete new root; a helper or a driver finds it, or the built-in tree: never a part.
+    """
     actors = _actors(run, ALL)
     cmdline = run.pick.one_of("command line", ("", "initramfs_async=0", "retain_initrd"))
     run.show(f"an archive, an image, an archive; actors from level {actors.level} on{', ' + cmdline if cmdline else ''}")
-    seen = boot("layered", ROW, run=run, builtin=BUILTIN, cmdline=cmdline, schedule=True, newest=run.pick.rare("newest first", 2), prepare=actors.install, limit=400, preempt=400)
+    seen = boot("layered", ROW, run=run, builtin=BUILTIN, cmdline=cmdline, schedule=True, newest=run.pick.rare("newest first", 2),
+                prepare=actors.install, limit=400, preempt=400)
     done = _plain("layered", cmdline)
     for what in seen.differences(done):
         if what != "log":
-            run.fail(f"{what}: not the complete new root", *seen.describe(what, done), cause=f"not complete: {what}", severity="critical")
+            run.fail(f"{what}: not the complete new root", *seen.describe(what, done), cause=f"not complete: {what}",
+                     severity="critical")
     extra = [line for line in seen.log if line not in done.log and not line.startswith("wait_for_initramfs() called")]
     if extra:
         run.fail(f"the log has something new: {extra[0]}", *extra, cause="log", severity="low")
@@ -122,7 +135,8 @@ def layered_interleavings(run: Run) -> None:
         if got not in ((-ENOENT, FIRMWARE) if who == "firmware" else (0,) if who == HELPER else (0, -ENOENT)):
             run.fail(f"{who} gets {got if isinstance(got, int) else 'other bytes'}", cause=f"odd: {who}", severity="critical")
     _nobody_saw_a_part(run, actors, ALL, NONE)
-    run.saw(*(f"{who} {got if isinstance(got, int) else 'ok'}" for who, got in actors.got.items()), *(f"{who} {len(what)}" for who, what in actors.saw))
+    run.saw(*(f"{who} {got if isinstance(got, int) else 'ok'}" for who, got in actors.got.items()),
+            *(f"{who} {len(what)}" for who, what in actors.saw))
 
 
 def failing_one_by_one(data: bytes, **kw: Any) -> Iterator[tuple[str, str, Observed]]:
@@ -140,7 +154,8 @@ def failing_one_by_one(data: bytes, **kw: Any) -> Iterator[tuple[str, str, Obser
 def upstream_failing(cmdline: str) -> list[tuple[str, str, Observed]]:
     """The same with ROW, remembered."""
     if cmdline not in _failing:
-        _failing[cmdline] = list(failing_one_by_one(ROW, builtin=BUILTIN, cmdline=cmdline, prepare=Actors(ALL, [HELPER, LATE]).install))
+        _failing[cmdline] = list(failing_one_by_one(ROW, builtin=BUILTIN, cmdline=cmdline,
+                                                    prepare=Actors(ALL, [HELPER, LATE]).install))
     return _failing[cmdline]
 
 
@@ -156,12 +171,15 @@ def _boot_anyhow(design: str, data: bytes, **kw: Any) -> Observed:
 
 @experiment("layered.faults-anywhere", series="layered", weight=3.0)
 def faults_anywhere(run: Run) -> None:
-    """Whichever call of a boot fails, whoever runs when: the complete new root, or what upstream makes of the same failure, and one line that says so."""
+    """Whichever call of a boot fails, whoever runs when: the complete new root, or what upstream makes of the same failure, and
+    one line that says so.
+    """
     actors = _actors(run, ALL)
     # without the async domain PID 1 comes to the attempt while the others still have everything to do
     cmdline = run.pick.one_of("command line", ("initramfs_async=0", "", "retain_initrd"))
     run.show(f"an archive, an image, an archive; actors from level {actors.level} on{', ' + cmdline if cmdline else ''}")
-    seen = _boot_anyhow("layered", ROW, builtin=BUILTIN, cmdline=cmdline, prepare=actors.install, run=run, schedule=True, newest=run.pick.rare("newest first", 2), limit=1500, preempt=400)
+    seen = _boot_anyhow("layered", ROW, builtin=BUILTIN, cmdline=cmdline, prepare=actors.install, run=run, schedule=True,
+                        newest=run.pick.rare("newest first", 2), limit=1500, preempt=400)
     fault = run.chooser.faults[0] if run.chooser.faults else None
     objects = unpackers_objects(run)
     if seen.said(UNDONE) and not seen.ended and objects:
@@ -171,13 +189,16 @@ def faults_anywhere(run: Run) -> None:
         _nobody_saw_a_part(run, actors, marks, NONE)
         got = actors.got.get("firmware", FIRMWARE)
         if got not in (FIRMWARE, -ENOENT, -ENOMEM):
-            run.fail(f"firmware: {got if isinstance(got, int) else 'other bytes'}", cause="a part of the firmware", severity="critical")
+            run.fail(f"firmware: {got if isinstance(got, int) else 'other bytes'}", cause="a part of the firmware",
+                     severity="critical")
     done = _plain("layered", cmdline)
     if seen.ended and not any(p in seen.ended for p in (*PANICS, *BUGS)):
         run.fail(f"the boot ends: {seen.ended}", *seen.log[-6:], cause=f"boot ends: {seen.ended}")
     # the root may stand, and what fails is what comes after: then a kernel ends as it always would
-    wrong = [w for w in seen.differences(done) if w != "log" and not ((seen.ended and w in ("ended", "left")) or (w in ("tree", "mounts") and not seen.tree)
-                                                                      or (w == "exported" and seen.said("Failed to create initrd sysfs file")))]
+    wrong = [w for w in seen.differences(done) if w != "log"
+             and not ((seen.ended and w in ("ended", "left")) or (w in ("tree", "mounts") and not seen.tree)
+                                                                      or (w == "exported"
+                                                                          and seen.said("Failed to create initrd sysfs file")))]
     if seen.said(DONE) and not wrong:
         run.saw("complete")
         return
@@ -188,13 +209,16 @@ def faults_anywhere(run: Run) -> None:
     wrong = _unlike(seen, best)
     run.saw(seen.ended or ("undone" if seen.said(UNDONE) else "as ever"))
     if wrong:
-        run.fail(f"neither the complete new root nor as if the feature were off: {wrong[0]}", *seen.describe(wrong[0], best), *seen.log[-8:],
+        run.fail(f"neither the complete new root nor as if the feature were off: {wrong[0]}", *seen.describe(wrong[0], best),
+                 *seen.log[-8:],
                  cause=f"neither: {wrong[0]}", severity="critical", where=run.heard)
 
 
 @experiment("layered.rows-and-faults", series="layered", weight=2.0)
 def rows_and_faults(run: Run) -> None:
-    """Of any row, wherever it lies, whichever call of the boot fails, whoever runs when: the complete new root, or what upstream makes of the same failure."""
+    """Of any row, wherever it lies, whichever call of the boot fails, whoever runs when: the complete new root, or what upstream
+    makes of the same failure.
+    """
     row = a_row(run, SMALL, builtin=[*BASE, PROGRAM])
     if row is None:
         return
@@ -205,12 +229,14 @@ def rows_and_faults(run: Run) -> None:
     seen = _boot_anyhow("layered", row.data, run=run, schedule=True, prepare=actors.install, limit=1000, preempt=200, **where)
     if seen.ended and not any(p in seen.ended for p in (*PANICS, *BUGS)):
         run.fail(f"the boot ends: {seen.ended}", *seen.log[-6:], cause=f"boot ends: {seen.ended}")
-    if row.layered and seen.said("initrd: ") and not seen.said(UNDONE) and not seen.said(REFUSED) and not seen.said("initrd: unpacking"):
+    if (row.layered and seen.said("initrd: ") and not seen.said(UNDONE) and not seen.said(REFUSED)
+        and not seen.said("initrd: unpacking")):
         if seen.tree:
             check_root(run, row, seen)
         images = [(p.offset, p.end) for p in row.parts if p.image is not None]
         if seen.freed != expected_pages(images, len(row.data), at) or seen.twice or seen.left:
-            run.fail(f"the root is complete, but pages or other things are left: {seen.freed}", *seen.left, cause="complete, not clean", severity="critical")
+            run.fail(f"the root is complete, but pages or other things are left: {seen.freed}", *seen.left,
+                     cause="complete, not clean", severity="critical")
         run.saw("complete")
         return
     plain = boot("upstream", row.data, prepare=Actors((), firmware=actors.firmware).install, **where)
@@ -222,7 +248,8 @@ def rows_and_faults(run: Run) -> None:
             if (kind, what) == (fault.kind, fault.what) and not _unlike(seen, off):
                 return
     if wrong:
-        run.fail(f"neither the complete new root nor as if the feature were off: {wrong[0]}", *seen.describe(wrong[0], plain), *seen.log[-8:],
+        run.fail(f"neither the complete new root nor as if the feature were off: {wrong[0]}", *seen.describe(wrong[0], plain),
+                 *seen.log[-8:],
                  cause=f"neither: {wrong[0]}", severity="critical", where=run.heard)
 
 

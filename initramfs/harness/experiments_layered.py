@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold of the layered initrd for every row of segments (docs/explanation/layered.md): it is cut where its parts truly begin and end, or
-refused where something is wrong with it; its root is what the parts' makers say; its memory has one owner.
+"""What must hold of the layered initrd for every row of segments (docs/explanation/layered.md): it is cut where its parts truly
+begin and end, or refused where something is wrong with it; its root is what the parts' makers say; its memory has one owner.
 """
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def a_row(run: Run, options: RowOptions = RowOptions(), builtin: list[Member] | 
 
 @experiment("layered.offsets", series="layered")
 def offsets(run: Run) -> None:
-    """A row of up to eight segments is cut where they truly begin and end, or refused, with one message, where something is wrong."""
+    """A row of up to eight segments is cut where they truly begin and end, or refused, with one message, where something is
+    wrong.
+    """
     row = a_row(run, RowOptions(beyond=True))
     if row is None:
         return
@@ -63,7 +65,8 @@ def check_cut(run: Run, row: Row, error: int, found: list[tuple[str, int, int]],
         run.fail(f"a row with nothing wrong is refused: {error}", *log, cause="cut: refused")
     starts = [p.offset for p in row.parts]
     if [s for _, s, _ in found] != starts or [k for k, _, _ in found] != [p.kind for p in row.parts]:
-        run.fail(f"segments begin elsewhere: {found}", *[f"{p.kind} at {p.offset}" for p in row.parts], cause="cut: beginnings", severity="critical")
+        run.fail(f"segments begin elsewhere: {found}", *[f"{p.kind} at {p.offset}" for p in row.parts], cause="cut: beginnings",
+                 severity="critical")
     for p, (_, _, end), behind in zip(row.parts, found, [*starts[1:], len(row.data)]):
         # a decompressor may take a few of the NULs behind its data
         if end != p.end and not (p.method and p.end < end <= behind):
@@ -89,7 +92,9 @@ def check_root(run: Run, row: Row, seen: Observed) -> None:
 
 @experiment("layered.merge", series="layered", weight=3.0)
 def merge(run: Run) -> None:
-    """The root of every row is what its parts' makers say, wherever the row lies; what no image touches is freed, once; a row that is refused boots as ever."""
+    """The root of every row is what its parts' makers say, wherever the row lies; what no image touches is freed, once; a row
+    that is refused boots as ever.
+    """
     row = a_row(run, builtin=[*BASE, PROGRAM])
     if row is None:
         return
@@ -118,7 +123,8 @@ def merge(run: Run) -> None:
         if seen.exported != row.data:
             run.fail("the retained initrd is not what it was", cause="retained")
     if seen.freed != pages or seen.twice:
-        run.fail(f"pages of the initrd (F: free): {seen.freed}", f"expected:                       {pages}", cause="pages", severity="critical")
+        run.fail(f"pages of the initrd (F: free): {seen.freed}", f"expected:                       {pages}", cause="pages",
+                 severity="critical")
     check_root(run, row, seen)
     run.saw(*{p.method or p.kind for p in row.parts}, f"{len(row.parts)} segments")
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold of the memory of a layered initrd, page by page: what no image touches is free when the root stands, the rest when it is left, each
-page once, and what is the crash kernel's never.
+"""What must hold of the memory of a layered initrd, page by page: what no image touches is free when the root stands, the rest
+when it is left, each page once, and what is the crash kernel's never.
 """
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def _standing(run: Run, seen: Observed) -> None:
 
 @experiment("layered.pages", series="layered")
 def pages(run: Run) -> None:
-    """Pages that no image touches are free when the root stands, the others when its last mount has gone, all of them once; or, retained, none."""
+    """Pages that no image touches are free when the root stands, the others when its last mount has gone, all of them once; or,
+    retained, none.
+    """
     parts = Parts(run)
     cmdline = run.pick.one_of("command line", ("", "retain_initrd", "initramfs_async=0"))
     retain = cmdline == "retain_initrd"
@@ -73,18 +75,21 @@ def pages(run: Run) -> None:
             leave(State())
             last.append(whole_pages(r.machine))
             first, end = r.initrd.addr, r.initrd.addr + r.initrd.size
-            beyond.extend(f"{a - first} to {b - first}" for a, b, _, what, _ in r.machine.part(InitMemory).freed if what == "initrd" and not first <= a <= b <= end)
+            beyond.extend(f"{a - first} to {b - first}" for a, b, _, what, _ in r.machine.part(InitMemory).freed
+                          if what == "initrd" and not first <= a <= b <= end)
 
     seen = _boot(run, parts, cmdline=cmdline, after=after)
     _standing(run, seen)
     want = expected_pages(parts.images, len(parts.data), parts.at)
     want, end = ("r" * len(want),) * 2 if retain else (want, "F" * len(want))
     if seen.freed != want:
-        run.fail(f"pages when the root stands (F: free): {seen.freed}", f"expected: {want}", cause="pages: root stands", severity="critical")
+        run.fail(f"pages when the root stands (F: free): {seen.freed}", f"expected: {want}", cause="pages: root stands",
+                 severity="critical")
     if last != [end]:
         run.fail(f"pages when the root is left (F: free): {last}", f"expected: {end}", cause="pages: root left", severity="high")
     if beyond:
-        run.fail(f"freed beyond the initrd's {len(parts.data)} bytes: {', '.join(beyond)}", cause="freed beyond", severity="critical")
+        run.fail(f"freed beyond the initrd's {len(parts.data)} bytes: {', '.join(beyond)}", cause="freed beyond",
+                 severity="critical")
     if retain and seen.exported != parts.data:
         run.fail("/sys/firmware/initrd is not the initrd", cause="exported")
     if seen.left:
@@ -93,34 +98,42 @@ def pages(run: Run) -> None:
 
 @experiment("layered.crash-kernel", series="layered", weight=0.5)
 def crash_kernel(run: Run) -> None:
-    """An initrd that overlaps the crash kernel's memory is not lent, and nothing of that memory is freed; one beside it is as ever."""
+    """An initrd that overlaps the crash kernel's memory is not lent, and nothing of that memory is freed; one beside it is as
+    ever.
+    """
     parts = Parts(run)
     size = len(parts.data)
     first = run.pick.int("first page", -3, 8) * 4096 - parts.at
     crashk = (first, first + 4096 * run.pick.int("pages", 1, 4))
     retain = run.pick.rare("retain_initrd", 4)
-    run.show(parts.describe(), f"the crash kernel's memory: bytes {crashk[0]} to {crashk[1]} of it{', retain_initrd' if retain else ''}")
+    run.show(parts.describe(),
+             f"the crash kernel's memory: bytes {crashk[0]} to {crashk[1]} of it{', retain_initrd' if retain else ''}")
 
     def prepare(m: Machine) -> None:
         b = m.part(Boot)
         b.crashk_res = (b.initrd_start + crashk[0], b.initrd_start + crashk[1])
 
-    options: dict[str, Any] = {"cmdline": "retain_initrd" if retain else "", "config": {"CONFIG_CRASH_RESERVE": True}, "prepare": prepare}
+    options: dict[str, Any] = {"cmdline": "retain_initrd" if retain else "", "config": {"CONFIG_CRASH_RESERVE": True},
+                               "prepare": prepare}
     seen = _boot(run, parts, **options)
     if crashk[0] < size and crashk[1] > 0:
         ever = boot("upstream", parts.data, at=parts.at, **options)
         for what in seen.differences(ever, but=("initrd: overlaps",)):
-            run.fail(f"overlaps the crash kernel's memory, and is not as ever: {what}", *seen.describe(what, ever), cause=f"crash kernel: {what}", severity="critical")
+            run.fail(f"overlaps the crash kernel's memory, and is not as ever: {what}", *seen.describe(what, ever),
+                     cause=f"crash kernel: {what}", severity="critical")
         return
     _standing(run, seen)
     want = expected_pages(parts.images, size, parts.at)
     if seen.freed != ("r" * len(want) if retain else want):
-        run.fail(f"pages when the root stands (F: free): {seen.freed}", f"expected: {want}", cause="crash kernel: pages", severity="high")
+        run.fail(f"pages when the root stands (F: free): {seen.freed}", f"expected: {want}", cause="crash kernel: pages",
+                 severity="high")
 
 
 @experiment("layered.schedules", series="layered", weight=0.5)
 def schedules(run: Run) -> None:
-    """Whoever runs first while the layers are made, kworkers that close files later among them: the root stands, and it is the same."""
+    """Whoever runs first while the layers are made, kworkers that close files later among them: the root stands, and it is the
+    same.
+    """
     data = erofs_image("a", False) + cpio_archive("c", False)
     data += bytes(-len(data) % 512) + erofs_image("b", False)
     run.show("an image, an archive, an image")
@@ -130,7 +143,8 @@ def schedules(run: Run) -> None:
         _plain[data] = boot("layered", data)
     for what in seen.differences(_plain[data]):
         if what != "log":
-            run.fail(f"depends on who runs first: {what}", *seen.describe(what, _plain[data]), cause=f"schedule: {what}", severity="critical")
+            run.fail(f"depends on who runs first: {what}", *seen.describe(what, _plain[data]), cause=f"schedule: {what}",
+                     severity="critical")
 
 
 _plain: dict[bytes, Observed] = {}
@@ -157,15 +171,21 @@ def broken_archive(run: Run) -> None:
     ever = boot("upstream", data)
     for what in seen.differences(ever, but=("initrd: ",)):
         if what != "log":
-            run.fail(f"the unpacker says '{archive.messages[0]}', and it is not as ever: {what}", *seen.describe(what, ever), cause=f"broken archive: {what}")
+            run.fail(f"the unpacker says '{archive.messages[0]}', and it is not as ever: {what}", *seen.describe(what, ever),
+                     cause=f"broken archive: {what}")
 
 
 @experiment("layered.root-is-alone", series="layered", weight=0.5)
 def root_is_alone(run: Run) -> None:
-    """Archives are unpacked into the layers only, whatever their names and links say; every task has the same root, and nothing else is mounted in it."""
+    """Archives are unpacked into the layers only, whatever their names and links say; every task has the same root, and nothing
+    else is mounted in it.
+    """
     pick = run.pick
-    members = [Member(b"d", 0o040755, nlink=2), Member(b"away", 0o120777, pick.one_of("target", (b"/d", b"/", b"..", b"../..", b"/.initrd-layers/0")))]
-    members += [Member(pick.one_of("name", (b"away/x", b"/x", b"../x", b"d/../../x", b"/d/x", b"d/x")), 0o100644, b"from the archive")]
+    members = [Member(b"d", 0o040755, nlink=2), Member(b"away", 0o120777,
+                                                       pick.one_of("target",
+                                                                   (b"/d", b"/", b"..", b"../..", b"/.initrd-layers/0")))]
+    members += [Member(pick.one_of("name", (b"away/x", b"/x", b"../x", b"d/../../x", b"/d/x", b"d/x")), 0o100644,
+                       b"from the archive")]
     archive = encode([Segment(members=[*members, trailer()])])
     data = erofs_image("a", False) + archive + (erofs_image("b", False) if pick.int("image behind", 0, 1) else b"")
     run.show(f"an image, and an archive with {members[1].data.decode()} behind a link and {members[2].name.decode()}")
@@ -175,13 +195,15 @@ def root_is_alone(run: Run) -> None:
         if not r.ok:
             return
         root = current_fs().root
-        other.extend(t.comm for t in r.machine.sched.tasks if t.fs is not None and (t.fs.root.dentry is not root.dentry or t.fs.root.mnt is not root.mnt))
+        other.extend(t.comm for t in r.machine.sched.tasks if t.fs is not None
+                     and (t.fs.root.dentry is not root.dentry or t.fs.root.mnt is not root.mnt))
         other.extend(str(m.mnt_sb.s_type.name) for m in next_mnt(g.init_mnt_ns.root) if m.mnt_sb.s_type.name == "rootfs")
 
     seen = boot("layered", data, run=run, after=after)
     _standing(run, seen)
     # the same members over the same tree, by upstream's unpacker
-    ever = boot("upstream", cpio_archive("a", False) + archive + (cpio_archive("b", False) if data.endswith(erofs_image("b", False)) else b""))
+    ever = boot("upstream", cpio_archive("a", False) + archive
+                + (cpio_archive("b", False) if data.endswith(erofs_image("b", False)) else b""))
 
     def names(o: Observed) -> list[tuple[str, ...]]:
         return sorted((e["path"], e["type"], e["sha256"]) for e in o.tree)

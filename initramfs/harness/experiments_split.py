@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold of the cut of an initrd into segments (initramfs/segments.py): where the true offsets are known, whatever lies between the
-segments and whatever is damaged.
+"""What must hold of the cut of an initrd into segments (initramfs/segments.py): where the true offsets are known, whatever lies
+between the segments and whatever is damaged.
 
 Only the initrd's memory may be read, to the byte. Nothing is booted, so that many rows can be tried.
 """
@@ -77,11 +77,14 @@ class Row:
 
 @functools.lru_cache(maxsize=64)
 def _plain(mark: str, blkszbits: int = 12) -> bytes:
-    return bytes(build(tree.Dir(entries={mark.encode(): tree.File(data=mark.encode() * 50)}), ImagePlan(blkszbits=blkszbits)).data)
+    return bytes(build(tree.Dir(entries={mark.encode(): tree.File(data=mark.encode() * 50)}),
+                       ImagePlan(blkszbits=blkszbits)).data)
 
 
 def _image(pick: Pick, mark: str) -> tuple[bytes, bool]:
-    """An image, and whether it needs other devices. Its first KiB may hold something: a boot sector, a byte, text up to the superblock."""
+    """An image, and whether it needs other devices. Its first KiB may hold something: a boot sector, a byte, text up to the
+    superblock.
+    """
     devices = False
     if pick.rare("any image", 4):
         image = choose_image(pick, IMAGE)
@@ -110,7 +113,8 @@ def _archive(pick: Pick, mark: str) -> tuple[bytes, bool]:
         lead = SUPER - 112 if pick.rare("at the begin", 2) else 0
         members.insert(0, Member(b"i", 0o100644, bytes(lead) + _plain("inside")[SUPER if lead else 0:]))
     if pick.rare("nearly a trailer", 4):
-        members.insert(0, Member(pick.one_of("name", (b"TRAILER!!!x", b"TRAILER!!", b"TRAILER!!!/", b"xTRAILER!!!")), 0o100644, b"x"))
+        members.insert(0, Member(pick.one_of("name", (b"TRAILER!!!x", b"TRAILER!!", b"TRAILER!!!/", b"xTRAILER!!!")), 0o100644,
+                                 b"x"))
     whole = not pick.rare("no trailer", 4)
     if whole:
         members.append(trailer())
@@ -167,7 +171,8 @@ def _judge(run: Run, row: Row, got: list[tuple[str, int, int]] | int, log: list[
         return
     if bad is not None:
         if got != -EINVAL:
-            run.fail(f"segment at {bad.start} must be refused, and the answer is {got}", *log, cause="not refused", severity="critical")
+            run.fail(f"segment at {bad.start} must be refused, and the answer is {got}", *log, cause="not refused",
+                     severity="critical")
         if not log or f"offset {bad.start}:" not in log[-1]:
             run.fail(f"segment at {bad.start} is what is wrong, and the log says: {log[-1:]}", cause="refused elsewhere")
         return
@@ -178,7 +183,8 @@ def _judge(run: Run, row: Row, got: list[tuple[str, int, int]] | int, log: list[
     have = [(a, b) for kind, a, b in got if kind == "erofs"]
     if have != want:
         missed = [w for w in want if w not in have]
-        run.fail(f"images at {have}, put at {want}", cause="an image is lost" if missed else "an image that is none", severity="critical")
+        run.fail(f"images at {have}, put at {want}", cause="an image is lost" if missed else "an image that is none",
+                 severity="critical")
     at = 0
     for kind, a, b in [*got, ("end", len(row.data), len(row.data))]:
         if a < at or b < a:
@@ -208,7 +214,9 @@ def splits(run: Run) -> None:
 # ------------------------------------------------------------------------- damage
 
 def _blocks(lo: int, union: int, bits48: bool, rootnid_8b: int) -> int:
-    """Blocks of the primary device: the 16 bits beside the extension slots are their upper half only where the root has its 64 bits elsewhere."""
+    """Blocks of the primary device: the 16 bits beside the extension slots are their upper half only where the root has its 64
+    bits elsewhere.
+    """
     return lo + (union << 32) if bits48 and rootnid_8b else lo
 
 
@@ -219,7 +227,9 @@ def _room(blkszbits: int, blocks: int, devices: int, room: int) -> bool:
 
 @experiment("layered.splits-damaged", series="layered", weight=0.5)
 def splits_damaged(run: Run) -> None:
-    """A superblock of any size, a member or a stream that does not end, bytes that are nothing: refused, and by that segment's offset."""
+    """A superblock of any size, a member or a stream that does not end, bytes that are nothing: refused, and by that segment's
+    offset.
+    """
     pick = run.pick
     row = Row()
     if pick.int("before", 0, 1):
@@ -235,7 +245,8 @@ def splits_damaged(run: Run) -> None:
         root8 = pick.one_of("rootnid_8b", (0, 36, 1 << 40))
         devices = pick.one_of("devices", (0, 1))
         incompat = struct.unpack_from("<I", data, SUPER + 80)[0]
-        incompat = incompat & ~(INCOMPAT_48BIT | INCOMPAT_DEVICE_TABLE) | (INCOMPAT_48BIT if bits48 else 0) | (INCOMPAT_DEVICE_TABLE if devices else 0)
+        incompat = (incompat & ~(INCOMPAT_48BIT | INCOMPAT_DEVICE_TABLE) | (INCOMPAT_48BIT if bits48 else 0)
+                    | (INCOMPAT_DEVICE_TABLE if devices else 0))
         data[SUPER + 12] = bits
         struct.pack_into("<H", data, SUPER + 14, hi)
         struct.pack_into("<I", data, SUPER + 36, lo)
@@ -249,7 +260,8 @@ def splits_damaged(run: Run) -> None:
         row.add("e", bytes(data[:used]), not good)
         if used < len(data):                        # what the image does not need is not its own
             if data[used:].strip(b"\0"):
-                row.parts.append(Part("rest", used + next(i for i, b in enumerate(data[used:]) if b) + row.parts[-1].start, b"", True))
+                row.parts.append(Part("rest", used + next(i for i, b in enumerate(data[used:]) if b) + row.parts[-1].start, b"",
+                                      True))
             row.data += data[used:]
     elif how == "cut":
         row.pad(-len(row.data) % 4)
@@ -261,15 +273,19 @@ def splits_damaged(run: Run) -> None:
         if how == "junk":
             row.pad(4 * pick.int("words of padding", 0, 64))
             superblock = pick.rare("a superblock alone", 2)         # nothing is 1 KiB before it
-            row.add("junk", image[SUPER:SUPER + 128] if superblock else bytes(pick.int("junk", 1, 255) for _ in range(pick.int("bytes", 1, 8))), True)
+            row.add("junk", image[SUPER:SUPER + 128] if superblock
+                    else bytes(pick.int("junk", 1, 255) for _ in range(pick.int("bytes", 1, 8))), True)
             row.pad(pick.one_of("zeros", (0, 1 << 16)) if superblock else 0)
         elif how == "member":
-            member = Member(b"f", 0o100644, b"data", filesize=pick.one_of("filesize", (1 << 20, 1 << 16, 0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFFF0, 200)))
+            member = Member(b"f", 0o100644, b"data", filesize=pick.one_of("filesize",
+                                                                          (1 << 20, 1 << 16, 0x7FFFFFFF, 0xFFFFFFFF, 0xFFFFFFF0,
+                                                                           200)))
             row.add("c", encode([Segment(members=[member])]), True)
         else:
             method = pick.one_of("method", [m for m in ("gzip", "bzip2", "xz") if m in available()])
             whole = bytearray(compress(method, _archive(pick, "z")[0]))
-            del whole[-pick.int("last bytes", 1, 8) if pick.int("nearly whole", 0, 1) else pick.int("left", 12, max(12, len(whole) // 2)):]
+            del whole[-pick.int("last bytes", 1, 8) if pick.int("nearly whole", 0, 1)
+                      else pick.int("left", 12, max(12, len(whole) // 2)):]
             row.add("z", bytes(whole), True)
     at = pick.int("at", 0, 4095)
     run.show(how, row.describe(at))

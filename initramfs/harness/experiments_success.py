@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold of a boot from an image that goes well: the root is the image's tree, what the command line says of the initrd counts, and nothing
-is left lying about. And of an archive that only looks like an image somewhere.
+"""What must hold of a boot from an image that goes well: the root is the image's tree, what the command line says of the initrd
+counts, and nothing is left lying about. And of an archive that only looks like an image somewhere.
 """
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def root_is_the_image(run: Run, design: str) -> None:
     _, state = run_boot(design, bytes(image), machine=run.machine, end=end)
     runs(run, state)
     if seen != [(mode, uid)]:
-        run.fail(f"the root directory has mode {seen[0][0]:o} and owner {seen[0][1]} instead of {mode:o} and {uid}", cause="attributes of the root",
+        run.fail(f"the root directory has mode {seen[0][0]:o} and owner {seen[0][1]} instead of {mode:o} and {uid}",
+                 cause="attributes of the root",
                  severity="medium", where=state.by)
 
 
@@ -57,7 +58,8 @@ def retains(run: Run, design: str) -> None:
     _, state = run_boot(design, data, machine=run.machine, cmdline="retain_initrd")
     runs(run, state)
     if state.values["exported initrd"] != [f"{len(data)} bytes"]:
-        run.fail(f"retain_initrd is given, and {', '.join(state.values['exported initrd']) or 'nothing'} of {len(data)} bytes is exported",
+        run.fail(f"retain_initrd is given, and {', '.join(state.values['exported initrd']) or 'nothing'} of {len(data)} bytes "
+                 f"is exported",
                  *state.values["freed initrd"], cause="retain_initrd", severity="medium", where=state.by)
 
 
@@ -68,7 +70,8 @@ def leaves_nothing(run: Run, design: str) -> None:
 
     def look(name: str) -> None:
         # a mount has memory of its own; whose the initrd's is: other experiments
-        left[name] += [line for line in leftovers(this.machine) if " of the initrd " not in line and " kmalloc objects" not in line]
+        left[name] += [line for line in leftovers(this.machine) if " of the initrd " not in line
+                       and " kmalloc objects" not in line]
 
     run.show("the same tree as an archive and as an image")
     run_boot("upstream", cpio_archive("a"), end=lambda state: look("upstream"))
@@ -77,7 +80,8 @@ def leaves_nothing(run: Run, design: str) -> None:
     new = [line for line in left[design] if line not in left["upstream"]]
     if new:
         which = new[run.pick.int("which", 0, 3) % len(new)]
-        run.fail(f"after the boot: {which}", *new, cause=f"after the boot: {which}", severity="medium", where=state.by, detector="ledger")
+        run.fail(f"after the boot: {which}", *new, cause=f"after the boot: {which}", severity="medium", where=state.by,
+                 detector="ledger")
 
 
 @experiment("{design}.hides-no-mount", variants=DESIGNS)
@@ -98,7 +102,8 @@ def hides_no_mount(run: Run, design: str) -> None:
     _, state = run_boot(design, erofs_image("a"), machine=run.machine, end=end)
     runs(run, state)
     if hidden:
-        run.fail(f"mounted below the root, where nobody can reach or unmount it: {', '.join(hidden)}", cause="hidden mounts", severity="medium",
+        run.fail(f"mounted below the root, where nobody can reach or unmount it: {', '.join(hidden)}", cause="hidden mounts",
+                 severity="medium",
                  where=state.by, detector="ledger")
 
 
@@ -108,7 +113,8 @@ def looks_like_an_image(run: Run, design: str) -> None:
     at = run.pick.one_of("the magic is at", (1024, 512, 2048, 4096, 5120)) + 4 * run.pick.int("words further", 0, 64)
     name = "a"
     head = len(files({name: b""}))
-    data = files({name: bytes(max(0, at - head)) + MAGIC + bytes(128)}) + cpio_archive("b") + bytes(run.pick.one_of("zeros behind", (9000, 0)))
+    data = (files({name: bytes(max(0, at - head)) + MAGIC + bytes(128)}) + cpio_archive("b")
+            + bytes(run.pick.one_of("zeros behind", (9000, 0))))
     at = data.index(MAGIC)
     run.show(f"an archive with a file that has EROFS's magic number in it, {at} bytes behind the archive's beginning")
     _, upstream = run_boot("upstream", data)
@@ -117,4 +123,5 @@ def looks_like_an_image(run: Run, design: str) -> None:
     if lines:
         run.fail(f"not as upstream: {few(lines)}", *lines, *told(state), cause="magic in an archive", where=state.by)
     if [t for _, t in state.log] != [t for _, t in upstream.log]:
-        run.fail(f"the log is not as upstream's: {told(state)[0]!r}", *told(state), cause="magic in an archive: log", severity="medium", where=state.by)
+        run.fail(f"the log is not as upstream's: {told(state)[0]!r}", *told(state), cause="magic in an archive: log",
+                 severity="medium", where=state.by)

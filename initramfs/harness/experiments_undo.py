@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold where an attempt at a new root fails, and when it is over: nothing is left behind, nothing is taken that was there before."""
+"""What must hold where an attempt at a new root fails, and when it is over: nothing is left behind, nothing is taken that was
+there before.
+"""
 from __future__ import annotations
 
 import errno
@@ -97,7 +99,8 @@ class Attempt:
                 return instead()
 
 
-ATTEMPTS = {"initerofs-rfc": Attempt(initerofs_rfc.initerofs_mount_root, unpacked=2), "layered": Attempt(layered.layered_initrd_setup, layered.populate_initrd)}
+ATTEMPTS = {"initerofs-rfc": Attempt(initerofs_rfc.initerofs_mount_root, unpacked=2),
+            "layered": Attempt(layered.layered_initrd_setup, layered.populate_initrd)}
 
 
 def boot_with(design: str, plan: Plan, data: bytes, **kw: Any) -> State:
@@ -132,7 +135,8 @@ def _log() -> list[str]:
 
 def _grouped(entries: list[ledger.Entry]) -> str:
     kinds = [k for k in (*ledger.LASTING, "nodes") if any(e.kind == k for e in entries)]
-    return "; ".join(f"{k}: " + ", ".join(e.name + (f" ({e.about})" if e.about and k == "mounts" else "") for e in entries if e.kind == k) for k in kinds)
+    return "; ".join(f"{k}: " + ", ".join(e.name + (f" ({e.about})" if e.about and k == "mounts" else "") for e in entries
+                                          if e.kind == k) for k in kinds)
 
 
 # ------------------------------------------------------------------------- failing calls
@@ -146,8 +150,10 @@ def undoes(run: Run, design: str) -> None:
         lasting = [e for e in entries if e.kind in ledger.LASTING]
         if entries:
             kinds = ", ".join(sorted({f"{'+' if e.new else '-'}{e.kind}" for e in lasting or entries}))
-            run.fail(f"{attempt.where[0]} {how} and leaves behind {_grouped(entries)}", *ledger.report(entries), *_log(), cause=f"left by {attempt.where[0]}: {kinds}",
-                     severity="low" if not lasting else "high" if {e.kind for e in lasting} == {"superblocks"} else "critical", where=attempt.where, detector="ledger")
+            run.fail(f"{attempt.where[0]} {how} and leaves behind {_grouped(entries)}", *ledger.report(entries), *_log(),
+                     cause=f"left by {attempt.where[0]}: {kinds}",
+                     severity="low" if not lasting else "high" if {e.kind for e in lasting} == {"superblocks"} else "critical",
+                     where=attempt.where, detector="ledger")
 
     boot_with(design, Plan(run, 1, judge), _input(run, design), machine=run.machine)
 
@@ -160,17 +166,20 @@ def takes_only_its_own(run: Run, design: str) -> None:
     plan = Plan(None)
     boot_with(design, plan, data)
     made = plan.made[:len(plan.made) - run.pick.int("not of the last", 0, max(len(plan.made) - 1, 0))]
-    run.show(f"the built-in archive has directories with the names of {'those' if made == plan.made else f'the first {len(made)}'} that the attempt makes")
+    run.show(f"the built-in archive has directories with the names of "
+             f"{'those' if made == plan.made else f'the first {len(made)}'} that the attempt makes")
     if attempt.unpacked > 1:
         run.show(f"{attempt.where[0]} is called for the {attempt.unpacked}nd time, the first has failed with ENOMEM")
 
     def judge(how: str, entries: list[ledger.Entry]) -> None:
         gone = [e for e in entries if not e.new and e.kind == "nodes"]
         if gone:
-            run.fail(f"{attempt.where[0]} {how} and removes {', '.join(e.name for e in gone)} of the built-in archive", *ledger.report(entries),
+            run.fail(f"{attempt.where[0]} {how} and removes {', '.join(e.name for e in gone)} of the built-in archive",
+                     *ledger.report(entries),
                      *_log(), cause=f"removed by {attempt.where[0]}", severity="medium", where=attempt.where, detector="ledger")
 
-    boot_with(design, Plan(run, attempt.unpacked, judge), data, machine=run.machine, builtin=default_builtin() + directories(made))
+    boot_with(design, Plan(run, attempt.unpacked, judge), data, machine=run.machine,
+              builtin=default_builtin() + directories(made))
 
 
 @experiment("{design}.failing-calls", variants=DESIGNS, weight=2.0)
@@ -218,11 +227,13 @@ def leaves_nothing_unused(run: Run, design: str) -> None:
     def end(state: State) -> None:
         now = ledger.take()
         on = {name.partition(" [")[0] for name in now["mounts"]}
-        left.extend(n for n in plan.made if now["nodes"].get(n) == "directory" and n not in on and not any(o.startswith(n + "/") for o in now["nodes"]))
+        left.extend(n for n in plan.made if now["nodes"].get(n) == "directory" and n not in on
+                    and not any(o.startswith(n + "/") for o in now["nodes"]))
 
     state = boot_with(design, plan, _input(run, design), machine=run.machine, end=end)
     if left and state.values["end"] == ["init runs"]:
-        run.fail(f"{', '.join(left)}: made, and left over in rootfs with nothing in {'it' if len(left) == 1 else 'them'} and nothing mounted there",
+        run.fail(f"{', '.join(left)}: made, and left over in rootfs with nothing in {'it' if len(left) == 1 else 'them'} and "
+                 f"nothing mounted there",
                  *left, cause="left over", severity="low", where=ATTEMPTS[design].where, detector="ledger")
 
 
@@ -234,7 +245,8 @@ def gives_memory_back(run: Run, design: str) -> None:
     _, state = run_boot(design, data, machine=run.machine, end=leave)
     free, of = (int(w) for w in state.values["initrd at last"][0].split() if w.isdigit())
     if free != of:
-        run.fail(f"{of - free} of {of} whole pages of the initrd are never freed", *state.values["freed initrd"], cause="initrd never freed",
+        run.fail(f"{of - free} of {of} whole pages of the initrd are never freed", *state.values["freed initrd"],
+                 cause="initrd never freed",
                  severity="medium", where=state.by, detector="ledger")
 
 
@@ -248,7 +260,8 @@ def parameters(run: Run, design: str) -> None:
         return
     p = own[run.pick.int("parameter", 0, len(own) - 1)]
     given = p.str + ("1" if p.str.endswith("=") else "")
-    run.show(f"an EROFS image as initrd, and an archive; with {given} on the command line and without; everything is unmounted in the end")
+    run.show(f"an EROFS image as initrd, and an archive; with {given} on the command line and without; everything is unmounted "
+             f"in the end")
     last: State | None = None
     for data in (erofs_image("a"), cpio_archive("a") + bytes(9000)):
         _, without = run_boot(design, data, end=leave)
@@ -256,7 +269,8 @@ def parameters(run: Run, design: str) -> None:
         if last.differences(without) or _said(last) != _said(without):
             return
     assert last is not None
-    run.fail(f"the parameter {given} changes nothing: not the root, the mounts, the log, nor what becomes of the initrd's memory", cause=f"{p.str} changes nothing",
+    run.fail(f"the parameter {given} changes nothing: not the root, the mounts, the log, nor what becomes of the initrd's memory",
+             cause=f"{p.str} changes nothing",
              severity="medium", where=place(p.setup_func))
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What must hold of verified segments (docs/explanation/verification.md), with detectors and with failing calls: the complete root or none, and no changed byte in it."""
+"""What must hold of verified segments (docs/explanation/verification.md), with detectors and with failing calls: the complete
+root or none, and no changed byte in it.
+"""
 from __future__ import annotations
 
 import hashlib
@@ -48,9 +50,12 @@ def _reference(what: str, data: bytes, line: str) -> State:
 
 @experiment("layered.verified", series="layered")
 def verified(run: Run) -> None:
-    """Right segments become the root, or after a failed call what failed calls come to; a changed bit is refused, or an error where it is read."""
+    """Right segments become the root, or after a failed call what failed calls come to; a changed bit is refused, or an error
+    where it is read.
+    """
     alg = ("sha256", "tree", "verity")[run.pick.int("how the image is verified", 0, 2)]
-    parts = [segment(HEAD, ("sha256", "tree")[run.pick.int("how the archive is verified", 0, 1)]), segment(erofs_image("a", blocks=12), alg)]
+    parts = [segment(HEAD, ("sha256", "tree")[run.pick.int("how the archive is verified", 0, 1)]),
+             segment(erofs_image("a", blocks=12), alg)]
     whole = b"".join(data for data, _ in parts)
     line = "initrd_segments=" + ",".join(word for _, word in parts)
     at = run.pick.int("at", 0, BLOCK - 1)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A boot as everybody can see it when it is over: the tree, the log, the mounts, the initrd's memory page by page, and what was left behind."""
+"""A boot as everybody can see it when it is over: the tree, the log, the mounts, the initrd's memory page by page, and what was
+left behind.
+"""
 from __future__ import annotations
 
 import functools
@@ -28,7 +30,8 @@ INIT = b"kemu-init"
 # one program header of no kind: a program that needs no interpreter
 ELF = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x3e\x00" + bytes(12) + b"\x40" + bytes(21) + b"\x38\x00\x01\x00" + bytes(62)
 PROGRAM = Member(INIT, 0o100755, ELF, ino=9999, major=255, minor=255)
-CONSOLE = [Member(b"dev", 0o040755, nlink=2, ino=9990, major=255), Member(b"dev/console", 0o020600, rmajor=5, rminor=1, ino=9991, major=255),
+CONSOLE = [Member(b"dev", 0o040755, nlink=2, ino=9990, major=255),
+           Member(b"dev/console", 0o020600, rmajor=5, rminor=1, ino=9991, major=255),
            Member(b"root", 0o040700, nlink=2, ino=9992, major=255)]
 REFUSED = "initrd: offset "
 UNDONE = "initrd: layers cannot be mounted"
@@ -37,7 +40,8 @@ FAULT = ("FAULT_INJECTION: forcing a failure.", "name fail")
 
 @dataclass
 class Observed:
-    """``freed``: whether each whole page of the initrd was given back, "F", or not, "r"; ``twice``: ranges that were freed more than once;
+    """``freed``: whether each whole page of the initrd was given back, "F", or not, "r"; ``twice``: ranges that were freed more
+    than once;
     ``open_files``: how many files of the unpacker were still open when the kernel looked for the init program."""
 
     ended: str = ""
@@ -61,7 +65,8 @@ class Observed:
         def lines(o: Observed) -> list[str]:
             return [line for line in o.log if not line.startswith((*FAULT, *but))]
 
-        out = [k for k in ("ended", "tree", "mounts", "freed", "twice", "exported", "left") if getattr(self, k) != getattr(other, k)]
+        out = [k for k in ("ended", "tree", "mounts", "freed", "twice", "exported", "left")
+               if getattr(self, k) != getattr(other, k)]
         return out + ["log"] if lines(self) != lines(other) else out
 
     def describe(self, what: str, other: Observed) -> list[str]:
@@ -70,7 +75,8 @@ class Observed:
             return manifest.diff(other.tree, self.tree, "expected", "seen", lines=12).split("\n")
         if what == "log":
             ours, theirs = self.log, other.log
-            return [f"+ {line}" for line in ours if line not in theirs][:8] + [f"- {line}" for line in theirs if line not in ours][:8]
+            return ([f"+ {line}" for line in ours if line not in theirs][:8]
+                    + [f"- {line}" for line in theirs if line not in ours][:8])
         return [f"expected: {getattr(other, what)!r}"[:300], f"seen:     {getattr(self, what)!r}"[:300]]
 
 
@@ -85,7 +91,9 @@ def whole_pages(m: Machine) -> str:
 
 
 def expected_pages(images: Sequence[tuple[int, int]], size: int, at: int, page: int = 4096) -> str:
-    """What an owner keeps who lends ``images`` (first byte, byte behind the last, from the initrd's start) and gives back the rest."""
+    """What an owner keeps who lends ``images`` (first byte, byte behind the last, from the initrd's start) and gives back the
+    rest.
+    """
     out = []
     for v in range((at + page - 1) // page, (at + size) // page):
         first = v * page - at
@@ -93,15 +101,19 @@ def expected_pages(images: Sequence[tuple[int, int]], size: int, at: int, page: 
     return "".join(out)
 
 
-def boot(design: str | Design, initrd: bytes | None, *, run: Run | None = None, builtin: Sequence[Member] = (), cmdline: str = "", at: int = 0,
-         config: dict[str, bool] | None = None, faults: bool = False, schedule: bool = False, newest: bool = False, limit: int = 1000, preempt: int = 200,
+def boot(design: str | Design, initrd: bytes | None, *, run: Run | None = None, builtin: Sequence[Member] = (), cmdline: str = "",
+         at: int = 0,
+         config: dict[str, bool] | None = None, faults: bool = False, schedule: bool = False, newest: bool = False,
+         limit: int = 1000, preempt: int = 200,
          most: tuple[int, int] = (1, 3), ends: Sequence[str] = (),
-         prepare: Callable[[Machine], Any] | None = None, after: Callable[[Observed, BootResult], Any] | None = None, chooser: Choices | None = None,
+         prepare: Callable[[Machine], Any] | None = None, after: Callable[[Observed, BootResult], Any] | None = None,
+         chooser: Choices | None = None,
          **kw: Any) -> Observed:
-    """Boot once, on the machine of ``run`` if there is one; a detector's report is raised, but for those with one of ``ends`` in their title: what a
-    kernel may end in.
+    """Boot once, on the machine of ``run`` if there is one; a detector's report is raised, but for those with one of ``ends`` in
+    their title: what a kernel may end in.
 
-    ``faults``, ``schedule``: armed from the first call of the boot to the last, up to ``most`` of each within ``limit`` and ``preempt``.
+    ``faults``, ``schedule``: armed from the first call of the boot to the last, up to ``most`` of each within ``limit`` and
+    ``preempt``.
     """
     seen = Observed()
     chooser = run.chooser if run is not None else chooser
@@ -132,7 +144,8 @@ def boot(design: str | Design, initrd: bytes | None, *, run: Run | None = None, 
         if r.ok:
             m.idle()
             # the page ledger is seen.freed; EROFS keeps buffers as long as the module is there
-            seen.left = [x for x in leftovers(m) if "whole pages" not in x and "kmalloc objects" not in x and "exported initrd" not in x]
+            seen.left = [x for x in leftovers(m) if "whole pages" not in x and "kmalloc objects" not in x
+                         and "exported initrd" not in x]
         if r.initrd is not None and r.initrd.exported:
             attr = sysfs_files().get("/sys/firmware/initrd")
             seen.exported = bytes(sysfs_bin_attr_simple_read(attr, 0, attr.size)) if attr is not None else None
@@ -141,7 +154,8 @@ def boot(design: str | Design, initrd: bytes | None, *, run: Run | None = None, 
 
     archive = encode([Segment(members=[*builtin, PROGRAM, trailer()])])
     machine = run.machine if run is not None else functools.partial(Machine, chooser=chooser)
-    r = boot_initrd(initrd, design=design, cmdline=f"root=0:0 rdinit=/{INIT.decode()} {cmdline}".rstrip(), builtin=archive, at=at, config=config, tree=False, looks=looks,
+    r = boot_initrd(initrd, design=design, cmdline=f"root=0:0 rdinit=/{INIT.decode()} {cmdline}".rstrip(), builtin=archive, at=at,
+                    config=config, tree=False, looks=looks,
                     prepare=ready, after=over, machine=machine, **kw)
     seen.result = r
     for s in (r.error, *r.splats):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Short forms for a boot that nobody looks into: new regular files of an archive, member by member; and all the short forms there are.
+"""Short forms for a boot that nobody looks into: new regular files of an archive, member by member; and all the short forms there
+are.
 
 ``forms()`` is what the commands give to a machine; ``--no-short`` gives it none.
 """
@@ -26,8 +27,10 @@ from initramfs.unpack import CPIO_HDRLEN, N_ALIGN, Reset, Start, be32_header, g,
 __role__ = "harness"
 WHOLE_NAME = 256                    # longer names are left to the unpacker
 
-short = ShortForms("short: whole files", packages=("initramfs",), stands_for=("kemu.linux", "initramfs.unpack"), title="new regular files of an archive in one step")
-walking = ShortForms("short: empty files", packages=("kemu.report",), stands_for=("kemu.linux",), title="files of no bytes are not opened to be read")
+short = ShortForms("short: whole files", packages=("initramfs",), stands_for=("kemu.linux", "initramfs.unpack"),
+                   title="new regular files of an archive in one step")
+walking = ShortForms("short: empty files", packages=("kemu.report",), stands_for=("kemu.linux",),
+                     title="files of no bytes are not opened to be read")
 
 
 @short.replaces(write_buffer)
@@ -42,10 +45,12 @@ def write_buffer_of_whole_files(buf: int, len_: int) -> int:
 
 
 def _whole_files() -> None:
-    """Stands for do_start(), do_header(), do_name(), do_copy() and do_skip() of each member, for do_reset() and the callers' next ``state = Start`` between
-    two of them, and for the calls of the VFS in them. ``g`` is as it would be before the last do_reset().
+    """Stands for do_start(), do_header(), do_name(), do_copy() and do_skip() of each member, for do_reset() and the callers' next
+    ``state = Start`` between two of them, and for the calls of the VFS in them. ``g`` is as it would be before the last
+    do_reset().
 
-    A member that is unusual in any way, and the one behind it, is left to write_buffer()'s own loop: nothing of it has been done then.
+    A member that is unusual in any way, and the one behind it, is left to write_buffer()'s own loop: nothing of it has been done
+    then.
     """
     mem = this.mem
     buf = mem.buf
@@ -65,7 +70,8 @@ def _whole_files() -> None:
         name_end = CPIO_HDRLEN + name_len
         body = CPIO_HDRLEN + N_ALIGN(name_len)
         size = body + body_len + 3 & ~3
-        if mode & 0xF000 != S_IFREG or nlink >= 2 or not 1 < name_len <= WHOLE_NAME or size > left or raw[name_end - 1:name_end] != b"\0":
+        if (mode & 0xF000 != S_IFREG or nlink >= 2 or not 1 < name_len <= WHOLE_NAME or size > left
+            or raw[name_end - 1:name_end] != b"\0"):
             break
         name = raw[CPIO_HDRLEN:raw.index(0, CPIO_HDRLEN)]
         last = name[name.rfind(b"/") + 1:]
@@ -106,7 +112,8 @@ _EMPTY = hashlib.sha256().hexdigest()
 @walking.replaces(digest_of)
 def digest_of_what_is_there(w: Any, path: Path, name: bytes) -> tuple[int, str | None]:
     """digest_of(): a file of no bytes in a file system that has nothing behind it need not be opened."""
-    if path.dentry.d_inode.i_size or path.mnt.mnt_sb.s_type.name not in ("rootfs", "ramfs", "tmpfs") or (w.limit is not None and w.limit.over):
+    if (path.dentry.d_inode.i_size or path.mnt.mnt_sb.s_type.name not in ("rootfs", "ramfs", "tmpfs")
+        or (w.limit is not None and w.limit.over)):
         return digest_of(w, path, name)
     return 0, _EMPTY
 

@@ -30,7 +30,9 @@ from initramfs.harness import designs
 from initramfs.harness.boots import boot_initrd
 
 __role__ = "harness"
-ELF = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x3e\x00" + bytes(12) + (64).to_bytes(8, "little") + bytes(14) + b"\x38\x00\x01\x00" + bytes(6)
+ELF = (b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\x3e\x00" + bytes(12) + (64).to_bytes(8,
+                                                                                           "little") + bytes(14)
+       + b"\x38\x00\x01\x00" + bytes(6))
 INIT = ELF.ljust(64, b"\0") + bytes(56)
 
 
@@ -48,7 +50,8 @@ def erofs_image(mark: str, init: bool = True, blocks: int = 1) -> bytes:
 
 def cpio_archive(mark: str, init: bool = True) -> bytes:
     """An archive with the same."""
-    out = _file(mark, mark.encode() * 700, 0o100644, 10) + newc_entry("etc", 0o040755, 2, 0, 0, 11) + _file("etc/of-" + mark, b"x", 0o100644, 12)
+    out = (_file(mark, mark.encode() * 700, 0o100644, 10) + newc_entry("etc", 0o040755, 2, 0, 0,
+                                                                       11) + _file("etc/of-" + mark, b"x", 0o100644, 12))
     if init:
         out += _file("init", INIT, 0o100755, 13)
     return out + trailer().encode()
@@ -130,9 +133,12 @@ def observe(state: State) -> None:
     state.values["exported initrd"] = [f"{base.g.bin_attr_initrd.size} bytes"] if base.g.bin_attr_initrd.size else []
 
 
-def run_boot(design: str, initrd: bytes, *, machine: Callable[..., Machine] = Machine, rodata: str = "plain", probe: Series | None = None,
+def run_boot(design: str, initrd: bytes, *, machine: Callable[..., Machine] = Machine, rodata: str = "plain",
+             probe: Series | None = None,
              read_all: bool = False, end: Callable[[State], None] | None = None, **kw: Any) -> tuple[BootResult, State]:
-    """One boot; a detector's report is raised. ``probe``: on top of the design's series. ``end``: called last, with the machine current."""
+    """One boot; a detector's report is raised. ``probe``: on top of the design's series. ``end``: called last, with the machine
+    current.
+    """
     state = State()
 
     def after(result: BootResult) -> None:
@@ -145,12 +151,14 @@ def run_boot(design: str, initrd: bytes, *, machine: Callable[..., Machine] = Ma
 
     d = designs.find(design)
     noting, d = _noting(d, state)
-    d = designs.for_cmdline(replace(d, series=(*d.series, *noting, *([probe] if probe is not None else []))), kw.get("cmdline", ""))
+    d = designs.for_cmdline(replace(d, series=(*d.series, *noting, *([probe] if probe is not None else []))),
+                            kw.get("cmdline", ""))
     result = boot_initrd(initrd, design=d, rodata=rodata, after=after, machine=machine, **kw)
     if result.ended == "splat" and result.error is not None:
         raise result.error
     region = result.initrd
-    state.values["root"] = [f"{e['path']} {e['type']} {e['mode'] or 0:o}" + (f" {e['sha256'][:8]}" if e["sha256"] else "") + (f" {e['error']}" if e["error"] else "")
+    state.values["root"] = [f"{e['path']} {e['type']} {e['mode'] or 0:o}" + (f" {e['sha256'][:8]}" if e["sha256"] else "")
+                            + (f" {e['error']}" if e["error"] else "")
                             for e in result.tree or []]
     state.values["end"] = ["init runs" if result.ok else str(result.error).split("\n")[0]]
     first = region.addr if region is not None else 0
@@ -201,7 +209,9 @@ def read_mounts() -> None:
 
 
 def leave(state: State) -> None:
-    """Every mount but the first goes, as when a real root has taken over and the old one is let go; what is freed of the initrd then is noted."""
+    """Every mount but the first goes, as when a real root has taken over and the old one is let go; what is freed of the initrd
+    then is noted.
+    """
     user.close_console()
     root = g.init_mnt_ns.root
     nothing = Path(root, root.mnt_root)
@@ -221,4 +231,5 @@ def leave(state: State) -> None:
     state.values["initrd at last"] = [f"{freed} of {len(pages)} whole pages are free"]
 
 
-__all__ = ["INIT", "State", "cpio_archive", "directories", "erofs_image", "few", "files", "leave", "observe", "place", "read_mounts", "run_boot", "told"]
+__all__ = ["INIT", "State", "cpio_archive", "directories", "erofs_image", "few", "files", "leave", "observe", "place",
+           "read_mounts", "run_boot", "told"]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the programs of an initramfs do: read the files of the root, and leave it for another root as switch_root(8) does. No ports.
+"""What the programs of an initramfs do: read the files of the root, and leave it for another root as switch_root(8) does. No
+ports.
 
 PID 1 calls these as a program would; nothing of them is kernel code.
 """
@@ -86,8 +87,8 @@ def switch_root() -> dict[str, Any]:
     """Leave the root for a new one (a tmpfs stands for the disk's), as the programs of real initramfs do.
 
     Standard input and output are closed, for /dev/console lies on the old root. If that is ramfs or tmpfs, its files are
-    deleted, so that their memory comes back even where the mount stays; then ``pivot_root(".", ".")`` and ``umount2(".", MNT_DETACH)``, and where
-    the kernel refuses that, the new root is moved over the old one.
+    deleted, so that their memory comes back even where the mount stays; then ``pivot_root(".", ".")`` and
+    ``umount2(".", MNT_DETACH)``, and where the kernel refuses that, the new root is moved over the old one.
     Return: what was done, and the errno of the step that failed (0: none).
     """
     out: dict[str, Any] = {"deleted": False, "way": "", "error": 0}

@@ -43,7 +43,8 @@ class Bios(Detector):
         if bio.bi_status or bio.bi_opf & REQ_OP_MASK:
             return
         if bio.bi_end_io is None and not any(folio_test_uptodate(page_folio(v.bv_page)) for v in bio.bi_io_vec[:bio.bi_vcnt]):
-            return                                  # nobody is told how it ended: what it read has been judged by folio, and is not believed
+            # nobody is told how it ended: what it read has been judged by folio, and is not believed
+            return
         runs = entry[1] if entry is not None and entry[0] is bio else _runs(bio, -1)
         for start, n in runs:
             bad = _unwritten(start, n)
@@ -52,7 +53,8 @@ class Bios(Detector):
                 at, count = bad
                 raise Splat(f"BUG: KMSAN: uninit-value in {func}: bio ends without error, but bytes of it were never written",
                             [repr(bio), f"The first is byte {at} of a segment of {n}; {count} bytes are missing",
-                             f"Virtual time: {this.machine.clock.now_ns} ns", "Call Trace:", *call_trace()], function=func, line=line)
+                             f"Virtual time: {this.machine.clock.now_ns} ns", "Call Trace:", *call_trace()], function=func,
+                            line=line)
 
     def free(self, what: str, obj: Any) -> None:
         self.under_way.pop(id(obj), None)
@@ -61,7 +63,8 @@ class Bios(Detector):
         for bio, _, where in self.under_way.values():
             func = where.function if where else "?"
             self.under_way = {}
-            raise KernelBug(f"BUG: bio never ended, submitted in {func}", [repr(bio), f"submitted in {where or '?'}"], function=func)
+            raise KernelBug(f"BUG: bio never ended, submitted in {func}", [repr(bio), f"submitted in {where or '?'}"],
+                            function=func)
 
 
 def _runs(bio: Any, size: int) -> list[tuple[int, int]]:

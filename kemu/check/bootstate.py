@@ -38,7 +38,8 @@ def leftovers(m: Machine) -> list[str]:
 def _buffers(m: Machine) -> list[str]:
     links = {i.i_link for sb in _superblocks() for i in sb.s_inodes if type(i.i_link) is int}
     left = [o for a, o in m.slab.live.items() if a not in links]
-    return [f"{len(left)} kmalloc objects, the first of {left[0].size} bytes" + (f" by {left[0].allocated_by}" if left[0].allocated_by else "")] if left else []
+    return ([f"{len(left)} kmalloc objects, the first of {left[0].size} bytes"
+             + (f" by {left[0].allocated_by}" if left[0].allocated_by else "")] if left else [])
 
 
 def _superblocks() -> set[Any]:

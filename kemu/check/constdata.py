@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 class LentMemory(Detector):
-    """Stores are caught by the shadow where they happen; this compares the bytes, which also sees a device or a decompressor write past it."""
+    """Stores are caught by the shadow where they happen; this compares the bytes, which also sees a device or a decompressor
+    write past it.
+    """
 
     name = "lent memory"
 
@@ -38,6 +40,8 @@ class LentMemory(Detector):
             if r.state == "released":
                 continue
             if self._digest(r) != digest:
-                raise Splat(f"BUG: KASAN: write to const memory: region {r.name} changed while it was lent", [r.describe(r.addr)], function="")
+                raise Splat(f"BUG: KASAN: write to const memory: region {r.name} changed while it was lent", [r.describe(r.addr)],
+                            function="")
             if r.users != users:
-                raise Splat(f"BUG: region {r.name} still lent after the operation", [f"users before: {users}", f"users now: {r.users}"], function="")
+                raise Splat(f"BUG: region {r.name} still lent after the operation",
+                            [f"users before: {users}", f"users now: {r.users}"], function="")

@@ -21,7 +21,8 @@ class InitOrder(Detector):
 
     def too_early(self, m: Machine) -> list[str]:
         """One line for each of them that is registered by now. ``m`` is the current machine."""
-        return [f"{fs} used before its initcall has registered it, in {who}" for fs, who in self.missed.items() if find_filesystem(fs) is not None]
+        return [f"{fs} used before its initcall has registered it, in {who}" for fs, who in self.missed.items()
+                if find_filesystem(fs) is not None]
 
 
 __all__ = ["InitOrder"]

@@ -57,7 +57,8 @@ class Leaks(Detector):
         self._check_areas()
 
     def _splat(self, what: str, function: str, details: list[str], **facts: Any) -> Splat:
-        return Splat(f"BUG: memory leak in {function}: {what}", [*details, f"Virtual time: {this.machine.clock.now_ns} ns"], function=function, **facts)
+        return Splat(f"BUG: memory leak in {function}: {what}", [*details, f"Virtual time: {this.machine.clock.now_ns} ns"],
+                     function=function, **facts)
 
     def _check_objects(self) -> None:
         if self.objects is None:
@@ -76,7 +77,8 @@ class Leaks(Detector):
         if len(left) > 8:
             lines.append(f"... and {len(left) - 8} more objects")
         what = first.label if type(first.obj) is not int else f"{first.size} bytes"
-        raise self._splat(f"unreferenced object ({what})", func, lines, line=first.allocated_in.place if first.allocated_in else "", count=len(left))
+        raise self._splat(f"unreferenced object ({what})", func, lines,
+                          line=first.allocated_in.place if first.allocated_in else "", count=len(left))
 
     def _check_pages(self) -> None:
         left = [(p, s, n) for p, s, n in self.pages.values() if n > self._pages_before and p.kind != SLAB]
@@ -93,7 +95,8 @@ class Leaks(Detector):
         if len(left) > 8:
             lines.append(f"... and {len(left) - 8} more pages")
         owner = self.refs.holder(page) if self.refs is not None else ""
-        raise self._splat("page never freed", owner or func, lines, line=where.place if where and not owner else "", count=len(left))
+        raise self._splat("page never freed", owner or func, lines, line=where.place if where and not owner else "",
+                          count=len(left))
 
     def _check_areas(self) -> None:
         assert self.machine is not None
@@ -106,9 +109,11 @@ class Leaks(Detector):
         held = {pid: [p for p in st if p >= 0] for pid, st in self.machine.kmap.stacks.items() if any(p >= 0 for p in st)}
         if held:
             raise Splat("WARNING: kmap_local window still held after the operation",
-                        [f"task {pid} holds {len(st)} windows, the innermost on pfn {st[-1]:#x}" for pid, st in held.items()], function="kmap_local_page")
+                        [f"task {pid} holds {len(st)} windows, the innermost on pfn {st[-1]:#x}" for pid, st in held.items()],
+                        function="kmap_local_page")
 
 
 def _kept_by_api(r: Record) -> bool:
     """A cache or workqueue that the API itself made when it was first needed, as the kernel does at boot."""
-    return r.kind in ("kmem_cache", "workqueue") and r.allocated_in is not None and r.allocated_in.api not in ("kmem_cache_create", "alloc_workqueue")
+    return (r.kind in ("kmem_cache", "workqueue") and r.allocated_in is not None
+            and r.allocated_in.api not in ("kmem_cache_create", "alloc_workqueue"))

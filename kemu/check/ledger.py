@@ -20,7 +20,8 @@ LASTING = ("mounts", "working directory", "root directory", "disks", "block majo
 
 
 class Entry(NamedTuple):
-    """One thing that is there and was not (``new``), or was there and is not: of what kind, its name, what else is known of it."""
+    """One thing that is there and was not (``new``), or was there and is not: of what kind, its name, what else is known of it.
+    """
 
     kind: str
     new: bool
@@ -41,7 +42,8 @@ def take() -> Ledger:
     fs = current_fs()
     disks = registry()
     out: Ledger = {"mounts": {}, "superblocks": {}, "nodes": {},
-                   "working directory": {path_of(fs.pwd.mnt, fs.pwd.dentry): ""}, "root directory": {path_of(fs.root.mnt, fs.root.dentry): ""},
+                   "working directory": {path_of(fs.pwd.mnt, fs.pwd.dentry): ""},
+                   "root directory": {path_of(fs.root.mnt, fs.root.dentry): ""},
                    "disks": {name: "" for name in disks.disks}, "block majors": {}}
     for name in disks.majors.values():
         _add(out["block majors"], name, "")

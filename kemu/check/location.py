@@ -45,7 +45,8 @@ def c_location(function: str, line: str = "") -> str:
         return ""
     python = line.rpartition(":")[0]
     module = re.match(r"<[^:]*: (.*)\.\w+>$", python)             # a function that a series edited
-    same = [p for p in ports if (p.module == module[1] if module else getattr(sys.modules.get(p.module), "__file__", "") == python)]
+    same = [p for p in ports if (p.module == module[1] if module
+                                 else getattr(sys.modules.get(p.module), "__file__", "") == python)]
     ports = same or [p for p in ports if not p.posted] or ports
     p = ports[-1]
     if p.posted:

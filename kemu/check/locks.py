@@ -52,7 +52,8 @@ class HeldLocks(Detector):
         assert first is not None
         what, where = first
         func = where.function if where else "?"
-        raise Splat(f"WARNING: {what} still held after the operation, taken in {func}", [*lines[:8], f"Virtual time: {this.machine.clock.now_ns} ns"],
+        raise Splat(f"WARNING: {what} still held after the operation, taken in {func}",
+                    [*lines[:8], f"Virtual time: {this.machine.clock.now_ns} ns"],
                     function=func)
 
     def explain(self, splat: Splat) -> list[str]:
@@ -134,7 +135,8 @@ class LockOrder(Detector):
         return []
 
     def _report(self, held: str, name: str, where: Site | None, here: Site | None, path: list[str]) -> None:
-        lines = [f"{this.task.comm}/{this.task.pid} is trying to acquire {name} in {here or '?'}", f"but already holds {held}, taken in {where or '?'}",
+        lines = [f"{this.task.comm}/{this.task.pid} is trying to acquire {name} in {here or '?'}",
+                 f"but already holds {held}, taken in {where or '?'}",
                  "the existing order is:"]
         for a, b in zip(path, path[1:]):
             w, h = self.after[a][b]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """History of kernel objects, and use after free of those that are Python objects.
 
-The shadow guards bytes. A structure that ported code uses by field is a Python object: when it is freed its class is exchanged for one of
-the same layout that reports every access, and the object itself is kept (quarantine), so nothing else can take its place.
+The shadow guards bytes. A structure that ported code uses by field is a Python object: when it is freed its class is exchanged
+for one of the same layout that reports every access, and the object itself is kept (quarantine), so nothing else can take its
+place.
 """
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class Record:
     """One object's life."""
 
-    __slots__ = ("allocated_at", "allocated_by", "allocated_in", "freed_at", "freed_by", "freed_in", "kind", "label", "number", "obj", "parts", "size")
+    __slots__ = ("allocated_at", "allocated_by", "allocated_in", "freed_at", "freed_by", "freed_in", "kind", "label", "number",
+                 "obj", "parts", "size")
 
     def __init__(self, number: int, kind: str, obj: Any, size: int, now: int):
         self.number = number
@@ -44,7 +46,8 @@ class Record:
         return out
 
 
-# handles of the API that its own tasks still look at while they wind down; what ported code does with them then the API itself reports
+# handles of the API that its own tasks still look at while they wind down; what ported code does with them then the API itself
+# reports
 _HANDLES = ("work_struct", "delayed_work", "rcu_head", "callback_head")
 _OWN_AFTERLIFE = ("kmem_cache", "workqueue", "shrinker")
 
@@ -80,7 +83,8 @@ def _poison_class(cls: type) -> type:
         def put(self: Any, name: str, value: Any) -> None:
             raise _report(self, f"Write to {name}")
 
-        ns: dict[str, Any] = {"__slots__": (), "__getattribute__": get, "__setattr__": put, "__repr__": lambda self: f"<freed {cls.__name__}>"}
+        ns: dict[str, Any] = {"__slots__": (), "__getattribute__": get, "__setattr__": put,
+                              "__repr__": lambda self: f"<freed {cls.__name__}>"}
         for name in ("__getitem__", "__setitem__", "__iter__", "__len__"):
             if hasattr(cls, name):
                 ns[name] = lambda self, *args, _what=name: _raise(_report(self, _what))
@@ -100,7 +104,9 @@ def _poison(obj: Any) -> None:
 
 
 def _embedded(obj: Any) -> list[Any]:
-    """The structures that are a part of ``obj`` in C: those that name it as their container. Not what the API's own queues still look at."""
+    """The structures that are a part of ``obj`` in C: those that name it as their container. Not what the API's own queues still
+    look at.
+    """
     return [v for cls in type(obj).__mro__ for name in cls.__dict__.get("__slots__", ())
             if name != "container" and _container(v := getattr(obj, name, None)) is obj and type(v).__name__ not in _HANDLES]
 
@@ -153,7 +159,8 @@ class Objects(Detector):
         if rec is None:
             if not is_int and key in self.freed:
                 func, line = caller_function()
-                raise KernelBug(f"BUG: KASAN: double-free in {func}", [f"Free of {self.freed[key].label}", *self.freed[key].lines(),
+                raise KernelBug(f"BUG: KASAN: double-free in {func}",
+                                [f"Free of {self.freed[key].label}", *self.freed[key].lines(),
                                 "Call Trace:", *call_trace()], function=func, line=line)
             return
         rec.freed_in = site()

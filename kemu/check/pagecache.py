@@ -32,19 +32,22 @@ class PageCache(Detector):
         known = self.where.get(id(folio))
         func = caller_function()[0]
         if known is not None and known[0] is folio:
-            raise KernelBug(f"BUG: Bad page cache in {func}: folio added to a second mapping", [repr(folio), "Call Trace:", *call_trace()], function=func)
+            raise KernelBug(f"BUG: Bad page cache in {func}: folio added to a second mapping",
+                            [repr(folio), "Call Trace:", *call_trace()], function=func)
         self.where[id(folio)] = (folio, folio.mapping, folio.index)
 
     def on_mm_filemap_delete_from_page_cache(self, folio: Page) -> None:
         known = self.where.pop(id(folio), None)
         if known is not None and folio.index != known[2]:
             func = caller_function()[0]
-            raise KernelBug(f"BUG: Bad page cache in {func}: index {known[2]:#x} became {folio.index:#x} while cached", [repr(folio)], function=func)
+            raise KernelBug(f"BUG: Bad page cache in {func}: index {known[2]:#x} became {folio.index:#x} while cached",
+                            [repr(folio)], function=func)
 
     def page_free(self, page: Page) -> None:
         if id(page) in self.where and self.where[id(page)][0] is page:
             func = caller_function()[0]
-            raise KernelBug(f"BUG: Bad page state in {func}: freed while in the page cache", [repr(page), "Call Trace:", *call_trace()], function=func)
+            raise KernelBug(f"BUG: Bad page state in {func}: freed while in the page cache",
+                            [repr(page), "Call Trace:", *call_trace()], function=func)
 
     def on_folio_end_read(self, folio: Page, success: bool) -> None:
         if not success:
@@ -57,7 +60,8 @@ class PageCache(Detector):
                 func, line = caller_function()
                 at = 0 if type(state) is int else state.index(UNINIT)                   # type: ignore[union-attr]
                 raise Splat(f"BUG: KMSAN: uninit-value in {func}: read of folio ends with bytes that nobody wrote",
-                            [repr(folio), f"The first is byte {(i << mem.shift) + at} of {mem.page_size << folio.order}", "Call Trace:", *call_trace()],
+                            [repr(folio), f"The first is byte {(i << mem.shift) + at} of {mem.page_size << folio.order}",
+                             "Call Trace:", *call_trace()],
                             function=func, line=line, addr=page_va(folio) + (i << mem.shift) + at)
 
     def finish(self) -> None:

@@ -10,20 +10,23 @@ from kemu.machine.splat import KernelBug, caller_function
 
 
 class FrozenPages(Detector):
-    """A reference taken on a page whose count stays 0, because it belongs to slab or a large kmalloc: Linux warns and takes none."""
+    """A reference taken on a page whose count stays 0, because it belongs to slab or a large kmalloc: Linux warns and takes none.
+    """
 
     name = "frozen pages"
 
     def on_frozen_reference(self, folio: Any) -> None:
         func, line = caller_function()
-        raise KernelBug(f"BUG: Bad page state: reference taken on {folio.kind} folio with refcount {folio.refcount} in {func}", [repr(folio)],
+        raise KernelBug(f"BUG: Bad page state: reference taken on {folio.kind} folio with refcount {folio.refcount} in {func}",
+                        [repr(folio)],
                         function=func, line=line)
 
 
 class References(Detector):
     """For every folio and inode: net references per call site. It accuses nobody; a leak report quotes it.
 
-    References of dentries, files and mounts come and go with every path walk: they are left out, as noting them doubles the cost of a run.
+    References of dentries, files and mounts come and go with every path walk: they are left out, as noting them doubles the cost
+    of a run.
     """
 
     name = "refs"

@@ -36,5 +36,6 @@ class StackDepth(Detector):
             if used > self.limit:
                 func, line = caller_function()
                 raise Splat(f"BUG: kernel stack overflow in {func}",
-                            [f"about {used} of {THREAD_SIZE} bytes used by task {this.task.comm}/{this.task.pid}", "Call Trace:", *call_trace(24)],
+                            [f"about {used} of {THREAD_SIZE} bytes used by task {this.task.comm}/{this.task.pid}", "Call Trace:",
+                             *call_trace(24)],
                             function=func, line=line)

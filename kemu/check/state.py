@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Global state: what a call that failed, or an operation that was undone, left different from before.
 
-Compared are the ported files' static variables and the tables that the API keeps for a machine (file systems, disks, mounts, ...).
+Compared are the ported files' static variables and the tables that the API keeps for a machine (file systems, disks, mounts,
+...).
 """
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def namespace_name(obj: Any) -> str:
 
 
 def fingerprint(value: Any, depth: int = 3) -> Any:
-    """A comparable picture of a value: numbers and text as they are, containers by their contents, objects by class and fields."""
+    """A comparable picture of a value: numbers and text as they are, containers by their contents, objects by class and fields.
+    """
     if isinstance(value, _SIMPLE):
         return value
     if is_freed(value):
@@ -44,7 +46,8 @@ def fingerprint(value: Any, depth: int = 3) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)) or type(value).__name__ == "deque":
         if depth == 0 or len(value) > 64:
             return f"<{len(value)} entries>"
-        return tuple(fingerprint(v, depth - 1) for v in value) if not isinstance(value, (set, frozenset)) else f"<{len(value)} entries>"
+        return (tuple(fingerprint(v, depth - 1) for v in value) if not isinstance(value, (set, frozenset))
+                else f"<{len(value)} entries>")
     if isinstance(value, dict):
         if depth == 0 or len(value) > 64:
             return f"<{len(value)} entries>"
@@ -64,7 +67,8 @@ def fingerprint(value: Any, depth: int = 3) -> Any:
         for attr in ((s,) if isinstance(s, str) else s):
             if not attr.startswith("__") and attr not in ("container", "wq", "waiters"):
                 v = getattr(value, attr, None)
-                fields.append((attr, fingerprint(v, depth - 1) if isinstance(v, _SIMPLE) or type(v).__name__ in ("atomic_t", "refcount_t", "list_head")
+                fields.append((attr, fingerprint(v, depth - 1) if isinstance(v, _SIMPLE)
+                               or type(v).__name__ in ("atomic_t", "refcount_t", "list_head")
                                else f"<{type(v).__name__}>"))
     return (name, tuple(fields))
 
@@ -96,7 +100,8 @@ def snapshot(machine: Machine) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for obj, values in statics.used(machine.static_values):
         module = namespace_name(obj)
-        own = module.startswith("kemu.")                # the API's: sequence numbers and caches come and go, entries of its lists do not
+        # the API's: sequence numbers and caches come and go, entries of its lists do not
+        own = module.startswith("kemu.")
         for name, value in values.items():
             if not own:
                 out[f"{module}.{name}"] = fingerprint(value)

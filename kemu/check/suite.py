@@ -20,6 +20,9 @@ from kemu.check.windows import Windows
 
 
 def all_detectors() -> Detectors:
-    """One of each. In the order in which they judge the end of an operation: who waits, what is held, what is left, what is different."""
-    return Detectors([Waits(), Objects(), References(), FrozenPages(), HeldLocks(), Leaks(), LockOrder(), PageCache(), Uninitialised(), Bios(), AtomicSleep(),
+    """One of each. In the order in which they judge the end of an operation: who waits, what is held, what is left, what is
+    different.
+    """
+    return Detectors([Waits(), Objects(), References(), FrozenPages(), HeldLocks(), Leaks(), LockOrder(), PageCache(),
+                      Uninitialised(), Bios(), AtomicSleep(),
                       LentMemory(), StackDepth(), Windows(), InitOrder(), GlobalState()])

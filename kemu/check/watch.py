@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What attaches detectors to a machine: one Watch that tells each detector only what it listens to.
 
-A detector is a small class with some of the Watch's methods (``alloc``, ``free``, ``ref``, ...), ``on_NAME`` methods for events, and, if it
-judges a whole operation, ``mark()`` before and ``finish()`` after it. It raises :class:`~kemu.machine.splat.Splat` when it sees a fault, and
-``explain()`` adds what it knows to a report that another raised.
+A detector is a small class with some of the Watch's methods (``alloc``, ``free``, ``ref``, ...), ``on_NAME`` methods for events,
+and, if it judges a whole operation, ``mark()`` before and ``finish()`` after it. It raises :class:`~kemu.machine.splat.Splat`
+when it sees a fault, and ``explain()`` adds what it knows to a report that another raised.
 """
 from __future__ import annotations
 

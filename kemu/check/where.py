@@ -45,7 +45,9 @@ def _kind(frame: FrameType) -> int:
 
 
 def site() -> Site | None:
-    """The innermost frame of ported code; None if there is none. A harness (see caller_function) counts only if nothing else is there."""
+    """The innermost frame of ported code; None if there is none. A harness (see caller_function) counts only if nothing else is
+    there.
+    """
     frame: FrameType | None = sys._getframe(1)
     api = None
     fallback: Site | None = None
@@ -99,7 +101,8 @@ def port_site() -> str:
 
 
 def port_chain(limit: int = 5, kernel: int = 8) -> tuple[tuple[CodeType, int], ...]:
-    """The innermost ported functions and where they stand, and of the ``kernel``'s own code between them and here: what tells one call of an
+    """The innermost ported functions and where they stand, and of the ``kernel``'s own code between them and here: what tells one
+    call of an
     allocator from another."""
     frame: FrameType | None = sys._getframe(1)
     out: list[tuple[CodeType, int]] = []

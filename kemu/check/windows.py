@@ -29,7 +29,8 @@ class _NotedKmap(Kmap):
 
 
 class Windows(Detector):
-    """Names the function that mapped the page, in reports of accesses that run over its edge or over the edge of what it shows."""
+    """Names the function that mapped the page, in reports of accesses that run over its edge or over the edge of what it shows.
+    """
 
     name = "windows"
 
@@ -48,7 +49,8 @@ class Windows(Detector):
 
     def explain(self, splat: Splat) -> list[str]:
         addr = splat.facts.get("first_bad")
-        if self.machine is None or not isinstance(addr, int) or addr < KMAP_START or splat.facts.get("code") not in (NOT_PRESENT, PAGE_REDZONE, SLAB_REDZONE):
+        if (self.machine is None or not isinstance(addr, int) or addr < KMAP_START
+            or splat.facts.get("code") not in (NOT_PRESENT, PAGE_REDZONE, SLAB_REDZONE)):
             return []
         shift = self.machine.mem.shift
         noted = _sites.get(id(self.machine.kmap), {})

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The ``kemu`` command: one module per subcommand, found by name in this package.
 
-A subcommand module has ``HELP`` (one line), ``add_arguments(parser)`` and ``run(args) -> int`` (the exit code). It prints results on
-stdout and one line ``kemu: NAME: ...`` on stderr when it fails; see :mod:`kemu.cli.common`.
+A subcommand module has ``HELP`` (one line), ``add_arguments(parser)`` and ``run(args) -> int`` (the exit code). It prints results
+on stdout and one line ``kemu: NAME: ...`` on stderr when it fails; see :mod:`kemu.cli.common`.
 """
 from __future__ import annotations
 

@@ -37,7 +37,8 @@ class Keeper:
             action()
         except OSError as e:
             if not self.failed:
-                print(f"kemu: {self.command}: what is found cannot be kept on disk: {e.filename or ''}: {e.strerror}", file=sys.stderr)
+                print(f"kemu: {self.command}: what is found cannot be kept on disk: {e.filename or ''}: {e.strerror}",
+                      file=sys.stderr)
             self.failed = True
 
     def first(self) -> dict[str, list[list[int]]]:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``-o`` as mount(8) takes it: what is for the VFS, what is for mount(8) itself, and what is left for the file system (libmount's maps)."""
+"""``-o`` as mount(8) takes it: what is for the VFS, what is for mount(8) itself, and what is left for the file system (libmount's
+maps).
+"""
 from __future__ import annotations
 
 import re
@@ -7,18 +9,23 @@ import re
 from kemu.cli.common import EXIT_USAGE, CommandError
 
 # flags of the mount or of the superblock: the file system never sees them
-_VFS = frozenset("""ro rw exec noexec suid nosuid dev nodev sync async dirsync atime noatime diratime nodiratime relatime norelatime strictatime
-nostrictatime lazytime nolazytime symfollow nosymfollow mand nomand iversion noiversion silent loud defaults""".split())
+_VFS = frozenset("""ro rw exec noexec suid nosuid dev nodev sync async dirsync atime noatime diratime nodiratime
+    relatime norelatime strictatime nostrictatime lazytime nolazytime symfollow nosymfollow mand nomand iversion
+    noiversion silent loud defaults""".split())
 # mount(8)'s and fstab's own
-_OWN = frozenset("auto noauto user nouser users nousers owner noowner group nogroup _netdev nofail comment uhelper helper loop encryption".split())
+_OWN = frozenset("auto noauto user nouser users nousers owner noowner group nogroup _netdev nofail comment uhelper helper loop "
+                 "encryption".split())
 _PREFIXES = ("x-", "X-", "verity.")
 # what changes a mount that exists
-_NOT_A_MOUNT = frozenset("""remount bind rbind move private rprivate shared rshared slave rslave unbindable runbindable""".split())
+_NOT_A_MOUNT = frozenset("""remount bind rbind move private rprivate shared rshared slave rslave unbindable
+    runbindable""".split())
 _NUMBER = re.compile(r"(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})(?:([KMGTPE])(iB|B)?)?", re.ASCII | re.IGNORECASE)
 
 
 class MountOptions:
-    """What ``-o`` says. ``data``: for the file system. ``offset``, ``size``: the part of the image that the loop device has (``size`` None: to its end)."""
+    """What ``-o`` says. ``data``: for the file system. ``offset``, ``size``: the part of the image that the loop device has
+    (``size`` None: to its end).
+    """
 
     __slots__ = ("data", "offset", "size")
 

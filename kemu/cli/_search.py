@@ -31,14 +31,16 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="where the seeds begin (default: 0)")
     parser.add_argument("--rung", choices=["py", "c", "linux"], default="py", help="where the code under test runs (default: py)")
     parser.add_argument("--resume", action="store_true", help="go on with the last search like this one that was interrupted")
-    parser.add_argument("--fresh", action="store_true", help="do not begin with the inputs and findings that earlier searches have kept")
+    parser.add_argument("--fresh", action="store_true",
+                        help="do not begin with the inputs and findings that earlier searches have kept")
     parser.add_argument("--ktap", action="store_true", help="KTAP version 1 (the default when stdout is not a terminal)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     add_module_argument(parser)
 
 
 def add_module_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-m", dest="modules", action="append", default=[], metavar="NAME", help="import the module NAME from the working folder; "
+    parser.add_argument("-m", dest="modules", action="append", default=[], metavar="NAME",
+                        help="import the module NAME from the working folder; "
                         "a path to it (./NAME.py) does the same")
 
 
@@ -108,7 +110,8 @@ class Teller:
 
     def __call__(self, p: Progress) -> None:
         done, total = (p.examples, self.examples) if self.examples else (p.seconds, self.seconds)
-        self.wait(f"{p.seconds:.0f} s: {p.examples} examples, {len(p.behaviours)} behaviours, {len(p.findings)} findings ({p.current})", done, total)
+        self.wait(f"{p.seconds:.0f} s: {p.examples} examples, {len(p.behaviours)} behaviours, {len(p.findings)} findings "
+                  f"({p.current})", done, total)
 
     def clear(self) -> None:
         self.wait.clear()
@@ -142,12 +145,15 @@ def run_search(args: argparse.Namespace, command: str, experiments: list[Experim
     first = {} if args.fresh else keeper.first()
     try:
         with on_rung(args.rung, args.quiet or args.json) as how, on_signals(
-                listen.stop, lambda name: note(f"{name}: the example under way ends first, then what was found is shown (once more: at once)")):
+                listen.stop, lambda name: note(f"{name}: the example under way ends first, then what was found is shown "
+                                   "(once more: at once)")):
             if command == "review" and not args.examples:
-                review_on(run.workers, experiments, args.seconds or most, seed=args.seed, listen=listen, progress=p, first=first, **how)
+                review_on(run.workers, experiments, args.seconds or most, seed=args.seed, listen=listen, progress=p, first=first,
+                          **how)
             else:
                 left = max(0.1, (args.seconds or most) - p.seconds)
-                search_on(run.workers, experiments, seconds=0.0 if args.examples else left, examples=args.examples or 0, seed=args.seed,
+                search_on(run.workers, experiments, seconds=0.0 if args.examples else left, examples=args.examples or 0,
+                          seed=args.seed,
                           listen=listen, progress=p, first=first, **how)
     except KeyboardInterrupt:
         p.interrupted = True
@@ -160,7 +166,8 @@ def run_search(args: argparse.Namespace, command: str, experiments: list[Experim
 
 def _begin(args: argparse.Namespace, command: str, experiments: list[Experiment], workers: int) -> tuple[runs.RunFile, Progress]:
     """The record of this search, and where it begins: anew, or where the last like it was interrupted."""
-    asked: dict[str, object] = {"command": command, "experiments": sorted(e.name for e in experiments), "rung": args.rung, "seed": args.seed}
+    asked: dict[str, object] = {"command": command, "experiments": sorted(e.name for e in experiments), "rung": args.rung,
+                                "seed": args.seed}
     if not args.resume:
         return runs.begin(asked, workers), Progress()
     run = runs.last_like(asked)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Standard input, output and error as the caller left them: closed, full, gone, or of an encoding that has not every character."""
+"""Standard input, output and error as the caller left them: closed, full, gone, or of an encoding that has not every character.
+"""
 from __future__ import annotations
 
 import codecs
@@ -10,7 +11,8 @@ from typing import Any
 
 
 def prepare() -> None:
-    """Make the three streams usable. A closed one stays closed to the command, but no file that is opened later gets its number."""
+    """Make the three streams usable. A closed one stays closed to the command, but no file that is opened later gets its number.
+    """
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)

@@ -32,9 +32,11 @@ def load() -> list[honesty.Symbol]:
 def run(args: argparse.Namespace) -> int:
     """``kemu api``; its exit code."""
     pins: dict[str, str] = json.loads(ports.pins_file("kemu.linux").read_text())
-    rows = [s for s in load() if (not args.name or args.name in s.name or args.name in s.module) and (not args.honesty or s.honesty == args.honesty)]
+    rows = [s for s in load() if (not args.name or args.name in s.name or args.name in s.module)
+            and (not args.honesty or s.honesty == args.honesty)]
     if args.json:
-        print(json.dumps([{**s._asdict(), "pin": pins.get(f"{s.path}:{s.c_name}", "") if s.honesty == "dup" else None} for s in rows]))
+        print(json.dumps([{**s._asdict(), "pin": pins.get(f"{s.path}:{s.c_name}", "") if s.honesty == "dup" else None}
+                          for s in rows]))
         return EXIT_OK
     if not rows:
         raise CommandError(f"no symbol or module contains {args.name!r}" if args.name else f"no symbol is {args.honesty}")

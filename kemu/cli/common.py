@@ -57,11 +57,13 @@ class Parser(argparse.ArgumentParser):
         got, rest = self.parse_known_args(args, namespace)
         if rest:
             words = [getattr(got, name, None) for name in ("command", "verb")]
-            Parser(prog=" ".join([self.prog, *(w for w in words if w)]), add_help=False).error(f"unrecognized arguments: {' '.join(rest)}")
+            Parser(prog=" ".join([self.prog, *(w for w in words if w)]),
+                   add_help=False).error(f"unrecognized arguments: {' '.join(rest)}")
         return got
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        if action.option_strings and action.nargs is None and arg_strings == ["--"]:      # --option=-- is a value, which argparse before 3.13 loses
+        # --option=-- is a value, which argparse before 3.13 loses
+        if action.option_strings and action.nargs is None and arg_strings == ["--"]:
             value = self._get_value(action, "--")
             self._check_value(action, value)
             return value
@@ -71,7 +73,8 @@ class Parser(argparse.ArgumentParser):
 class _Tell(argparse.Action):
     """Prints what it is asked for, and that is all."""
 
-    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
+                 option_string: str | None = None) -> None:
         from kemu.cli import _about
 
         print(_about.version() if self.dest == "version" else _about.completion(values))
@@ -101,22 +104,28 @@ def cache_home() -> str:
 
 
 def subcommands() -> dict[str, str]:
-    """Every command and its module, sorted by name: those of this package, and those that ports bring (entry points ``kemu.commands``)."""
+    """Every command and its module, sorted by name: those of this package, and those that ports bring (entry points
+    ``kemu.commands``).
+    """
     names = (name.removesuffix(".py") for name in os.listdir(os.path.dirname(os.path.abspath(__file__))) if name.endswith(".py"))
     own = {name: f"kemu.cli.{name}" for name in names if name not in SHARED and not name.startswith("_")}
     return dict(sorted({**dict(installed_modules("kemu.commands")), **own}.items()))
 
 
 def build_parser(argv: list[str] | None = None, whole: bool = False) -> argparse.ArgumentParser:
-    """The parser of the whole command line; subcommand modules are imported only for the command that is given (``whole``: all of them)."""
+    """The parser of the whole command line; subcommand modules are imported only for the command that is given (``whole``: all of
+    them).
+    """
     glob = Parser(add_help=False)
     glob.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="say less")
     glob.add_argument("-v", "--verbose", action="count", default=argparse.SUPPRESS, help="say more")
     glob.add_argument("--no-color", action="store_true", default=argparse.SUPPRESS, help="plain text (also: NO_COLOR)")
 
-    parser = Parser(prog="kemu", parents=[glob], description="A workbench for Linux kernel patches: emulated, fuzzed, compared with the real kernel.")
+    parser = Parser(prog="kemu", parents=[glob],
+                    description="A workbench for Linux kernel patches: emulated, fuzzed, compared with the real kernel.")
     parser.add_argument("--version", action=_Tell, nargs=0, help="print the version")
-    parser.add_argument("--print-completion", action=_Tell, choices=SHELLS, metavar="|".join(SHELLS), help="print the completion script of a shell")
+    parser.add_argument("--print-completion", action=_Tell, choices=SHELLS, metavar="|".join(SHELLS),
+                        help="print the completion script of a shell")
     sub = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, prog="kemu")
     words = sys.argv[1:] if argv is None else argv
     wanted = next((a for a in words if not a.startswith("-")), None)
@@ -179,7 +188,8 @@ def guarded(action: Callable[[], int], name: Callable[[], str], verbose: Callabl
             return failed(internal_error(e, verbose()))
         return failed(f"the Python package {e.name} is missing: kemu doctor says how to get it", EXIT_CONFIG)
     except OSError as e:
-        what = f"{os.fsdecode(e.filename)}: " if isinstance(e.filename, (str, bytes)) else "standard output: " if e.filename is None and output_failed(e) else ""
+        what = (f"{os.fsdecode(e.filename)}: " if isinstance(e.filename, (str, bytes)) else "standard output: "
+                if e.filename is None and output_failed(e) else "")
         return failed(f"{what}{errno_text(e.errno or 5)}")
     except MemoryError as e:
         return failed(f"{errno_text(12)}" + (f": {e}" if str(e) else ""))

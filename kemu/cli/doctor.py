@@ -79,7 +79,8 @@ def examine() -> list[dict[str, object]]:
         path = shutil.which(tool)
         row(tool, path is not None, False, path or "", what, how)
     mkfs = _erofs_utils()
-    row("mkfs.erofs", mkfs is not None, False, mkfs or "", "fresh images from mkfs and the check of forged ones by fsck (1.9 is wanted)", "apt-get install erofs-utils")
+    row("mkfs.erofs", mkfs is not None, False, mkfs or "",
+        "fresh images from mkfs and the check of forged ones by fsck (1.9 is wanted)", "apt-get install erofs-utils")
     tree = _cache() / "linux" / "linux-source-7.2"
     row("kernel tree", (tree / "Makefile").is_file(), False, str(tree) if (tree / "Makefile").is_file() else "",
         "the Linux rung, kemu port diff and drift", "kemu linux fetch, or --tree with your own")
@@ -96,9 +97,11 @@ def run(args: argparse.Namespace) -> int:
         if is_terminal(sys.stdout):
             print_table(["", "what", "where, or what its absence disables"],
                         [["ok" if r["found"] else "MISSING" if r["needed"] else "absent", str(r["name"]),
-                          str(r["detail"]) if r["found"] else f"disables: {r['disables']}; {r['remedy']}"] for r in rows], args.no_color)
+                          str(r["detail"]) if r["found"] else f"disables: {r['disables']}; {r['remedy']}"] for r in rows],
+                        args.no_color)
         for r in rows if not is_terminal(sys.stdout) else ():
             mark = "ok     " if r["found"] else "MISSING" if r["needed"] else "absent "
-            print(f"{mark} {r['name']:<12} {r['detail']}" if r["found"] else f"{mark} {r['name']:<12} disables: {r['disables']}; {r['remedy']}")
+            print(f"{mark} {r['name']:<12} {r['detail']}" if r["found"]
+                  else f"{mark} {r['name']:<12} disables: {r['disables']}; {r['remedy']}")
         print("everything needed is here" if not broken else f"{len(broken)} needed things are missing")
     return EXIT_CONFIG if broken else EXIT_OK

@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     p = verbs.add_parser("list", help="a line for each (the default)")
     p.add_argument("--series", metavar="NAME", help="only those of a series")
-    p.add_argument("--inputs", action="store_true", help="instead, the runs that reached something new, which the next search begins with")
+    p.add_argument("--inputs", action="store_true",
+                   help="instead, the runs that reached something new, which the next search begins with")
     p.add_argument("--json", action="store_true", help="one JSON array")
     p = verbs.add_parser("show", help="the whole report")
     p.add_argument("name", metavar="ID", help="ID, its beginning, or a token")
@@ -96,7 +97,8 @@ def _show(args: argparse.Namespace) -> int:
     print()
     for t in k.finding.also:
         print(f"seen otherwise: {k.finding.ref(t)}")
-    print(f"{k.id}: {k.finding.severity}, series {k.series}, experiment {k.finding.experiment}, {k.rung} rung; first seen {k.first_seen}, last shown {k.confirmed} by {k.version}"
+    print(f"{k.id}: {k.finding.severity}, series {k.series}, experiment {k.finding.experiment}, {k.rung} rung; first seen "
+          f"{k.first_seen}, last shown {k.confirmed} by {k.version}"
           + (f"; not shown by a replay at {k.gone}" if k.gone else ""))
     return EXIT_OK
 
@@ -121,7 +123,8 @@ def _confirm(args: argparse.Namespace) -> int:
     for k in kept:
         e = experiment.registry.get(k.finding.experiment)
         if e is None:
-            said = f"not tried: the experiment {k.finding.experiment} is not here" + (f" (-m {k.finding.module})" if k.finding.module else "")
+            said = (f"not tried: the experiment {k.finding.experiment} is not here"
+                    + (f" (-m {k.finding.module})" if k.finding.module else ""))
             shown = None
         else:
             tok = token.decode(tokens.whole(k.finding.token))

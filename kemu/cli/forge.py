@@ -21,12 +21,16 @@ HELP = "make an EROFS image, a cpio archive or a layered initrd from a seed or a
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See :mod:`kemu.cli`."""
     parser.add_argument("kind", choices=tuple(KINDS), metavar="erofs|cpio|initrd", help="what to make")
-    parser.add_argument("-o", "--output", type=name_of_file, required=True, metavar="FILE", help="where to write it (- for stdout); what exists is not overwritten")
+    parser.add_argument("-o", "--output", type=name_of_file, required=True, metavar="FILE",
+                        help="where to write it (- for stdout); what exists is not overwritten")
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    parser.add_argument("--seed", type=seed, metavar="N", help="a number from 0 to 2**64-1 (default: a fresh one, told afterwards)")
+    parser.add_argument("--seed", type=seed, metavar="N",
+                        help="a number from 0 to 2**64-1 (default: a fresh one, told afterwards)")
     parser.add_argument("--token", metavar="T", help="make again what a token stands for")
-    parser.add_argument("--block-size", type=byte_size(512, 65536), metavar="N", help="erofs, initrd: 512 to 65536 (default: one of 512 to 4096)")
-    parser.add_argument("--layout", choices=LAYOUTS, metavar="L", help=f"erofs, initrd: one data layout for everything: {', '.join(LAYOUTS)}")
+    parser.add_argument("--block-size", type=byte_size(512, 65536), metavar="N",
+                        help="erofs, initrd: 512 to 65536 (default: one of 512 to 4096)")
+    parser.add_argument("--layout", choices=LAYOUTS, metavar="L",
+                        help=f"erofs, initrd: one data layout for everything: {', '.join(LAYOUTS)}")
     parser.add_argument("--nodes", type=count(1, 1000), metavar="N", help="erofs, initrd: at most this many names")
     parser.add_argument("--like-mkfs", action="store_true", help="erofs, initrd: nothing that mkfs.erofs would never make")
     parser.add_argument("--flaws", action="store_true", help="erofs: some inodes that lookup must refuse")
@@ -55,7 +59,8 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     if size & (size - 1):
         raise CommandError(f"--block-size {args.block_size} is not a power of two", EXIT_USAGE)
     first = args.seed if args.seed is not None else int.from_bytes(os.urandom(5), "big")
-    return Recipe(args.kind, first, size.bit_length() - 1 if size else 0, args.layout or "", args.damage or 0, args.nodes or 0, args.flaws, False, args.like_mkfs)
+    return Recipe(args.kind, first, size.bit_length() - 1 if size else 0, args.layout or "", args.damage or 0, args.nodes or 0,
+                  args.flaws, False, args.like_mkfs)
 
 
 def _truth(made: Forged) -> list[dict[str, Any]]:
@@ -69,7 +74,8 @@ def _truth(made: Forged) -> list[dict[str, Any]]:
 def run(args: argparse.Namespace) -> int:
     """See :mod:`kemu.cli`."""
     if args.output == "-" and (args.manifest or args.describe):
-        raise CommandError(f"-o -: standard output is taken, and {'--manifest' if args.manifest else '--describe'} needs it too", EXIT_USAGE)
+        raise CommandError(f"-o -: standard output is taken, and {'--manifest' if args.manifest else '--describe'} needs it too",
+                           EXIT_USAGE)
     recipe = _recipe(args)
     made = recipe.forge()
     if args.output == "-":

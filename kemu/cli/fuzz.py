@@ -16,7 +16,9 @@ HELP = "run experiments with generated inputs, faults and schedules"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu fuzz``."""
-    parser.add_argument("experiment", nargs="*", metavar="EXPERIMENT", help="name, glob, series, installed module or path of a module (default: all that must hold: not the series that are known to be bad)")
+    parser.add_argument("experiment", nargs="*", metavar="EXPERIMENT",
+                        help="name, glob, series, installed module or path of a module (default: all that must hold: not the "
+                             "series that are known to be bad)")
     parser.add_argument("--list", action="store_true", help="list the experiments")
     _search.add_search_arguments(parser)
 
@@ -26,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     _search.load()
     chosen = _search.choose(experiment.select, [*args.experiment, *_search.of_folder(args.modules)])
     if args.list and args.json:
-        print(json.dumps([{"name": e.name, "series": e.series, "holds": e.doc, "rungs": list(e.rungs), "known_bad": experiment.bad_series.get(e.series)}
+        print(json.dumps([{"name": e.name, "series": e.series, "holds": e.doc, "rungs": list(e.rungs),
+                           "known_bad": experiment.bad_series.get(e.series)}
                           for e in chosen]))
         return EXIT_OK
     if args.list:
@@ -39,5 +42,6 @@ def run(args: argparse.Namespace) -> int:
     chosen = _search.check_rung(chosen, args.rung)
     p = _search.run_search(args, "fuzz", chosen, 20.0, args.workers or 1)
     if not _search.print_machine_readable(args, "fuzz", chosen, p):
-        print(f"{p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(p.behaviours)} behaviours, {len(p.findings)} findings")
+        print(f"{p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(p.behaviours)} "
+              f"behaviours, {len(p.findings)} findings")
     return _search.finish(p, "fuzz")

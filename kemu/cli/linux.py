@@ -28,8 +28,10 @@ HELP = "the real kernel: fetch, config, build, boot, kunit, oracle"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu linux``."""
     common = argparse.ArgumentParser(add_help=False, parents=[globals_parser()])
-    common.add_argument("--tree", type=name_of_file, metavar="TREE", help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
-    common.add_argument("--series", metavar="NAME", help="a folder of patches/, an mbox or a directory of patches, applied to a copy")
+    common.add_argument("--tree", type=name_of_file, metavar="TREE",
+                        help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
+    common.add_argument("--series", metavar="NAME",
+                        help="a folder of patches/, an mbox or a directory of patches, applied to a copy")
     common.add_argument("--flavour", choices=kconfig.flavours(), default="fast", help="default: fast")
     common.add_argument("--config", metavar="CONFIG_X=y", action="append", default=[], help="more configuration lines")
     common.add_argument("--jobs", type=count(1, 4096), default=0, metavar="N", help="for make; default: all CPUs")
@@ -64,13 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     p.add_argument("--at", type=page_offset, default=None, metavar="N", help="page offset of the image or archive in memory")
     p.add_argument("--memory", choices=["linear", "vmalloc", "slab"], help="kind of memory that it is placed in")
     p.add_argument("--backend", choices=["disk", "loop", "file"], default="disk", help="what EROFS is mounted from")
-    p.add_argument("--device", action="append", type=name_of_file, default=[], metavar="FILE", help="an extra device of the image")
+    p.add_argument("--device", action="append", type=name_of_file, default=[], metavar="FILE",
+                   help="an extra device of the image")
     p.add_argument("-o", dest="options", default="", metavar="OPTIONS", help="mount options")
     p.add_argument("--as", dest="kind", choices=["erofs", "cpio"], help="take the files for images or for archives")
     p.add_argument("--check", action="store_true", help="compare with the manifests NAME.jsonl beside the images")
     p.add_argument("--dmesg", action="store_true", help="the kernel's lines instead of the manifest")
     p.add_argument("--coverage", metavar="FILE", nargs="?", const="", default=None,
-                   help="instead of manifests, how much of the C was reached (flavour gcov); with FILE, which of its lines were not")
+                   help="instead of manifests, how much of the C was reached (flavour gcov); with FILE, which of its lines were "
+                        "not")
 
 
 def globals_parser() -> argparse.ArgumentParser:
@@ -176,8 +180,10 @@ def _boot(args: argparse.Namespace) -> int:
     boot = boot_initrd(initrd, args.cmdline, args.at, "none" if args.builtin == "none" else "default", kernel=kernel_of(args),
                        timeout=args.timeout or 30.0)
     if args.json:
-        print(json.dumps({"end": boot.end, "init": boot.init, "panic": boot.panic, "splat": boot.splat, "unpack_error": boot.unpack_error,
-                          "seconds": round(boot.seconds, 3), "dmesg": boot.kmsg, "manifest": boot.entries, "no_tree": boot.no_tree}))
+        print(json.dumps({"end": boot.end, "init": boot.init, "panic": boot.panic, "splat": boot.splat,
+                          "unpack_error": boot.unpack_error,
+                          "seconds": round(boot.seconds, 3), "dmesg": boot.kmsg, "manifest": boot.entries,
+                          "no_tree": boot.no_tree}))
     elif args.manifest:
         sys.stdout.write(manifest.dump(boot.entries or []))
     if live:
@@ -189,9 +195,12 @@ def _boot(args: argparse.Namespace) -> int:
 
 
 def verdict_of(boot: Boot, wants_tree: bool, timeout: float, verb: str = "") -> int:
-    """0 for a boot that came to an init program, with its whole tree if that was asked for; else the one line that says what is wrong."""
+    """0 for a boot that came to an init program, with its whole tree if that was asked for; else the one line that says what is
+    wrong.
+    """
     why = {"panic": f"Kernel panic - not syncing: {boot.panic}" if not verb else f"kernel panic: {boot.panic}", "init": "",
-           "hang": f"the boot did not finish within {timeout:g} s"}.get(boot.end, "the kernel ended before it came to an init program")
+           "hang": f"the boot did not finish within {timeout:g} s"}.get(boot.end,
+                                                                        "the kernel ended before it came to an init program")
     tree = boot.no_tree if wants_tree else None
     if not why and not tree:
         return EXIT_OK
@@ -203,7 +212,8 @@ def _kunit(args: argparse.Namespace) -> int:
     result = run_kunit(kernel_of(args), tree_of(args).path, args.glob, timeout=args.timeout or 120.0)
     check(result)
     if args.json:
-        print(json.dumps({"cases": [vars(c) for c in result.outcome.cases], "summary": result.outcome.summary, "splat": result.splat}))
+        print(json.dumps({"cases": [vars(c) for c in result.outcome.cases], "summary": result.outcome.summary,
+                          "splat": result.splat}))
     elif args.ktap or not sys.stdout.isatty():
         lines = result.console.splitlines()
         first = next((i for i, line in enumerate(lines) if line.lstrip().startswith("KTAP version")), len(lines))
@@ -308,7 +318,8 @@ def _show(args: argparse.Namespace, case: dict[str, Any], result: Result, alone:
     if args.check:
         return _compare(path, result)
     if not alone:
-        print(json.dumps({"image": str(path), "mount_error": result.mount_error, "message": result.message, "crash": result.crash}))
+        print(json.dumps({"image": str(path), "mount_error": result.mount_error, "message": result.message,
+                          "crash": result.crash}))
     if args.dmesg:
         print("\n".join(result.kmsg))
     else:
@@ -347,7 +358,8 @@ def _compare(path: Path, result: Result) -> int:
             print(f"{path}: {result.message or result.mount_error}, but there is a manifest")
             return EXIT_FAILED
         return EXIT_OK
-    text = manifest.diff(manifest.load(beside), result.entries, beside.name, "linux") if beside.exists() else "no manifest beside it"
+    text = (manifest.diff(manifest.load(beside), result.entries, beside.name, "linux") if beside.exists()
+            else "no manifest beside it")
     if text:
         print(f"{path}:\n{text}")
         return EXIT_FAILED

@@ -54,7 +54,8 @@ def _list(args: argparse.Namespace) -> int:
     tree = _tree(args) if args.tree else None           # then: what it has of each
     states = {p: _state(p, tree) for p in rows if not p.posted} if tree else {}
     if args.json:
-        print(json.dumps([{"path": p.path, "c_name": p.c_name, "module": p.module, "name": p.name, "hash": p.hash, "posted": p.posted,
+        print(json.dumps([{"path": p.path, "c_name": p.c_name, "module": p.module, "name": p.name, "hash": p.hash,
+                           "posted": p.posted,
                            **({"state": states.get(p, "")} if tree else {})} for p in rows]))
         return EXIT_OK
     last = ""
@@ -62,15 +63,18 @@ def _list(args: argparse.Namespace) -> int:
         if p.path != last:
             print(("\n" if last else "") + p.path)
             last = p.path
-        print(f"  {p.c_name:<44} {p.hash or ('posted ' + p.posted if p.posted else 'not pinned'):<18} {p.module}" + (f"  ({states[p]})" if states.get(p) else ""))
-    print(f"\n{len(rows)} functions, {len({p.path for p in rows})} files" + (f"; {sum(map(bool, states.values()))} are not so in {tree}" if tree else ""))
+        print(f"  {p.c_name:<44} {p.hash or ('posted ' + p.posted if p.posted else 'not pinned'):<18} {p.module}"
+              + (f"  ({states[p]})" if states.get(p) else ""))
+    print(f"\n{len(rows)} functions, {len({p.path for p in rows})} files"
+          + (f"; {sum(map(bool, states.values()))} are not so in {tree}" if tree else ""))
     dups = ports.cited()
     if args.all:
         for d in dups:
             print(f"  @dup {d.path + ': ' + d.c_name:<70} {PIN_WORDS.get(d.hash, d.hash):<14} {d.module}")
     n = sum(d.hash not in ("", ports.NO_FUNCTION) for d in dups)
     loose = sum(not d.hash for d in dups)
-    print(f"{len(dups)} more symbols say @dup: {n} pinned, {len(dups) - n - loose} whose C is a type, a constant or a table, {loose} not pinned")
+    print(f"{len(dups)} more symbols say @dup: {n} pinned, {len(dups) - n - loose} whose C is a type, a constant or a table, "
+          f"{loose} not pinned")
     return EXIT_OK
 
 
@@ -92,7 +96,8 @@ def _diff(args: argparse.Namespace) -> int:
         raise CommandError(f"{p.c_name} is not in {p.path} of {tree}")
     text, line = ports.python_source(p)
     if args.json:
-        print(json.dumps({"c": fn.text, "c_line": fn.line, "path": p.path, "python": text, "python_line": line, "module": p.module,
+        print(json.dumps({"c": fn.text, "c_line": fn.line, "path": p.path, "python": text, "python_line": line,
+                          "module": p.module,
                           "drifted": bool(p.hash) and pin(fn.text) != p.hash}))
         return EXIT_OK
     left = [ln.expandtabs(4) for ln in fn.text.splitlines()]
@@ -150,7 +155,8 @@ def _check(args: argparse.Namespace) -> int:
         v.new = [d for d in v.new if d.c_name in names or d.name in names]
     if args.json:
         rows = [{**asdict(d), "kind": d.kind, "state": "explained", "reason": why} for d, why in v.explained]
-        rows += [{**asdict(d), "kind": d.kind, "state": "open"} for d in v.open] + [{**asdict(d), "kind": d.kind, "state": "new"} for d in v.new]
+        rows += ([{**asdict(d), "kind": d.kind, "state": "open"} for d in v.open]
+                 + [{**asdict(d), "kind": d.kind, "state": "new"} for d in v.new])
         print(json.dumps({"checked": len(subjects), "differences": rows, "stale": v.stale}))
         return EXIT_FAILED if v.new or v.stale else EXIT_OK
     if args.all or args.function:

@@ -21,8 +21,10 @@ HELP = "run a token again"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu replay``."""
-    parser.add_argument("token", metavar="TOKEN", help="as printed with a finding, or a file that holds one (kemu findings export)")
-    parser.add_argument("module", nargs="*", metavar="MODULE", help="where the experiment is, if it is not installed: a module's path, or an installed module")
+    parser.add_argument("token", metavar="TOKEN",
+                        help="as printed with a finding, or a file that holds one (kemu findings export)")
+    parser.add_argument("module", nargs="*", metavar="MODULE",
+                        help="where the experiment is, if it is not installed: a module's path, or an installed module")
     _search.add_module_argument(parser)
     parser.add_argument("--trace", action="store_true", help="also print every choice, log line and task switch")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -58,14 +60,16 @@ def run(args: argparse.Namespace) -> int:
         _search.choose(experiment.select, args.module)
     hits = [e for e in experiment.registry.values() if token.experiment_id(e.name) == tok.experiment]
     if not hits:
-        raise CommandError(f"no experiment belongs to {tok.experiment!r}; name the module that it is in: kemu replay {args.token} MODULE", EXIT_USAGE)
+        raise CommandError(f"no experiment belongs to {tok.experiment!r}; name the module that it is in: kemu replay "
+                           f"{args.token} MODULE", EXIT_USAGE)
     with on_rung(rung_of(hits[0]), args.json) as how:
         out = replay(hits[0], tok, trace=args.trace or args.json, **how)
         if out.finding is not None:
             out.finding.offsets = out.offsets
             out.finding.config = depends_on(out.finding, hits[0], **how)
     if args.json:
-        print(json.dumps({"experiment": hits[0].name, "finding": out.finding.as_json() if out.finding else None, "diverged": out.diverged or None,
+        print(json.dumps({"experiment": hits[0].name, "finding": out.finding.as_json() if out.finding else None,
+                          "diverged": out.diverged or None,
                           "trace": out.trace.digest() if out.trace else None}))
     else:
         if args.trace and out.trace is not None:

@@ -17,7 +17,8 @@ HELP = "find what is wrong with a patch series, and say how to see it"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu review``."""
-    parser.add_argument("name", metavar="NAME", nargs="?", help="a series (kemu fuzz --list '*' shows them), an installed module, or the path of a module of yours")
+    parser.add_argument("name", metavar="NAME", nargs="?",
+                        help="a series (kemu fuzz --list '*' shows them), an installed module, or the path of a module of yours")
     parser.add_argument("--kunit", action="store_true", help="also print a KUnit case skeleton for each finding")
     _search.add_search_arguments(parser)
 
@@ -50,8 +51,10 @@ def _print(args: argparse.Namespace, p: Progress) -> None:
         if args.kunit:
             print("\n".join(kunit_case.skeleton(f)) + "\n")
     if findings:
-        rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.ref(f.token), f.title + (f" [{_short(f.trigger)}]" if f.trigger else "")] for f in findings]
+        rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.ref(f.token),
+                 f.title + (f" [{_short(f.trigger)}]" if f.trigger else "")] for f in findings]
         print_table(["severity", "detector", "where in C", "token", "what, with the smallest trigger"], rows, args.no_color)
     if p.of_base:
         print(f"{len(p.of_base)} more that the kernel below shows as well: " + "; ".join(f.title for f in p.of_base))
-    print(f"{args.name}: {p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(findings)} findings")
+    print(f"{args.name}: {p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(findings)} "
+          f"findings")

@@ -28,20 +28,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     p = verbs.add_parser("new", help="make a folder in patches/", parents=common)
     p.add_argument("name", metavar="NAME")
 
-    for verb, text in (("check", "does it apply, and what does checkpatch say"), ("test", "apply to a copy of the tree, build, run, compare")):
+    for verb, text in (("check", "does it apply, and what does checkpatch say"),
+                       ("test", "apply to a copy of the tree, build, run, compare")):
         p = verbs.add_parser(verb, help=text, parents=common)
         p.add_argument("name", metavar="NAME", help="a folder of patches/, an mbox, or a directory of format-patch files")
-        p.add_argument("--tree", type=name_of_file, metavar="TREE", help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
+        p.add_argument("--tree", type=name_of_file, metavar="TREE",
+                       help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
         if verb == "check":
             p.add_argument("--json", action="store_true", help="as b4 wants it from a check hook")
             continue
         p.add_argument("--bisectable", action="store_true", help="build after each patch of the series too")
-        p.add_argument("--configs", action="store_true", help="does it link without what its Kconfig does not ask for, and on 32 bits")
+        p.add_argument("--configs", action="store_true",
+                       help="does it link without what its Kconfig does not ask for, and on 32 bits")
         p.add_argument("--flavour", choices=kconfig.flavours(), default="fast")
         p.add_argument("--images", type=name_of_file, metavar="DIR", action="append", default=[],
                        help="EROFS images and archives for which nothing may change; default: tests/data, where there is one")
         p.add_argument("--examples", type=count(0, 1 << 20), default=2000, metavar="N",
-                       help="about how many inputs are made and compared besides these (2000; 0: none): sound and damaged images, odd streams, archives")
+                       help="about how many inputs are made and compared besides these (2000; 0: none): sound and damaged "
+                            "images, odd streams, archives")
         p.add_argument("--seed", type=seed, default=0, metavar="N", help="where the generator of these begins (0)")
         p.add_argument("--ktap", action="store_true", help="KTAP even on a terminal")
         p.add_argument("--jobs", type=count(1, 4096), default=0, metavar="N")
@@ -91,7 +95,8 @@ def _images(args: argparse.Namespace) -> list[Path]:
         if not folder.exists():
             raise CommandError(f"test: {folder}: no such folder")
         for path in sorted(folder.rglob("*") if folder.is_dir() else [folder]):
-            if path.is_file() and path.suffix not in (".jsonl", ".json", ".md", ".py", ".txt") and path.stat().st_size <= 64 << 20:
+            if (path.is_file() and path.suffix not in (".jsonl", ".json", ".md", ".py", ".txt")
+                and path.stat().st_size <= 64 << 20):
                 if kind_of(head(path, 1028)):
                     out.append(path)
     return out
@@ -104,7 +109,8 @@ def _test(args: argparse.Namespace) -> int:
     if ktap:
         print(f"KTAP version 1\n1..{planned(series, args.bisectable, images, args.configs, args.examples)}", flush=True)
     count, worst = 0, EXIT_OK
-    steps = run_steps(series, tree_of(args), args.flavour, args.bisectable, images, say_of(args), args.jobs, args.timeout, args.configs, args.examples, args.seed)
+    steps = run_steps(series, tree_of(args), args.flavour, args.bisectable, images, say_of(args), args.jobs, args.timeout,
+                      args.configs, args.examples, args.seed)
     for step in steps:
         count += 1
         _show(step, count, ktap)
@@ -122,7 +128,8 @@ def _show(step: Step, number: int, ktap: bool) -> None:
     if ktap:
         for line in details:
             print(f"# {line}")
-        print(f"{'ok' if step.status != 'not ok' else 'not ok'} {number} {step.name}{f' # SKIP {step.why}' if step.status == 'skip' else ''}")
+        print(f"{'ok' if step.status != 'not ok' else 'not ok'} {number} "
+              f"{step.name}{f' # SKIP {step.why}' if step.status == 'skip' else ''}")
     else:
         word = {"ok": "PASSED", "not ok": "FAILED", "skip": "SKIPPED"}[step.status]
         print(f"[{word}] {step.name}{f' ({step.seconds:.1f} s)' if step.status != 'skip' else ''}")

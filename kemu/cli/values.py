@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the options of every command take: one argparse type for each kind of value, and the checks of files that are read or written.
+"""What the options of every command take: one argparse type for each kind of value, and the checks of files that are read or
+written.
 
 A type says in one line what is wrong with a value (argparse makes it a usage error, exit code 2); what is wrong with a file is an
 operation that failed (exit code 1, with the errno); what is wrong with a kernel option is a configuration error (3).
@@ -44,7 +45,8 @@ def _ranged(read: Callable[[str], int], what: str, low: int, high: int) -> Calla
         except ValueError:
             raise argparse.ArgumentTypeError(f"{text!r} is not {what} {limits}") from None
         if not low <= n <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {what} {limits}" + ("" if n < low or high < 1 << 32 else f" and at most {high}"))
+            raise argparse.ArgumentTypeError(f"{text!r} is not {what} {limits}"
+                                             + ("" if n < low or high < 1 << 32 else f" and at most {high}"))
         return n
     return convert
 
@@ -107,7 +109,9 @@ def path_inside(text: str) -> str:
 
 
 def check_file(path: str | os.PathLike[str], what: str = "", null: bool = False) -> str:
-    """``path`` if it is a regular file that can be read (``null``: or /dev/null, an empty one), else one clear line. Never waits for a writer."""
+    """``path`` if it is a regular file that can be read (``null``: or /dev/null, an empty one), else one clear line. Never waits
+    for a writer.
+    """
     name = os.fspath(path)
     name, real = shown(name), name
     kind = f": {what} is a regular file" if what else ": not a regular file"
@@ -125,12 +129,16 @@ HOLES = 512 << 20           # bytes of a file that is mostly holes
 
 
 def check_holes(path: str, memory_size: int, option: bool = True) -> None:
-    """A file whose size is a number and nothing more is not to be filled with work: it may have 512M, or four bytes for each that is on disk."""
+    """A file whose size is a number and nothing more is not to be filled with work: it may have 512M, or four bytes for each that
+    is on disk.
+    """
     st = os.stat(path)
     limit = max(HOLES, 4 * 512 * st.st_blocks)
     if st.st_size > (memory_size or limit):
-        what = f"--memory-size is {memory_size}" if memory_size else f"{st.st_blocks * 512} of them on disk, and the limit is then {limit}"
-        raise CommandError(f"{shown(path)}: {errno_text(27)}: {st.st_size} bytes, {what}" + (": --memory-size SIZE raises that" if option else ""))
+        what = (f"--memory-size is {memory_size}" if memory_size
+                else f"{st.st_blocks * 512} of them on disk, and the limit is then {limit}")
+        raise CommandError(f"{shown(path)}: {errno_text(27)}: {st.st_size} bytes, {what}"
+                           + (": --memory-size SIZE raises that" if option else ""))
 
 
 def check_at(at: int, memory: int) -> int:
@@ -141,11 +149,13 @@ def check_at(at: int, memory: int) -> int:
 
 
 # kernel options that are no tristate
-_TYPED: dict[str, type] = {"CONFIG_BLK_DEV_RAM_COUNT": int, "CONFIG_BLK_DEV_RAM_SIZE": int, "CONFIG_INIT_ENV_ARG_LIMIT": int, "CONFIG_DEFAULT_INIT": str}
+_TYPED: dict[str, type] = {"CONFIG_BLK_DEV_RAM_COUNT": int, "CONFIG_BLK_DEV_RAM_SIZE": int, "CONFIG_INIT_ENV_ARG_LIMIT": int,
+                           "CONFIG_DEFAULT_INIT": str}
 
 
 def config_value(text: str) -> tuple[str, Any]:
-    """``CONFIG_X=y``, ``CONFIG_X=n``, ``CONFIG_X`` (y), ``CONFIG_X=12``, ``CONFIG_X=0xc``, ``CONFIG_X="text"``: name and value, as the emulated kernel has it.
+    """``CONFIG_X=y``, ``CONFIG_X=n``, ``CONFIG_X`` (y), ``CONFIG_X=12``, ``CONFIG_X=0xc``, ``CONFIG_X="text"``: name and value,
+    as the emulated kernel has it.
 
     There are no modules here: m is refused. Exit code 3 for what no kernel configuration has.
     """
@@ -166,7 +176,8 @@ def config_value(text: str) -> tuple[str, Any]:
     if kind is None and type(got) in (int, str) and not never_asked([name]):
         kind = bool                                 # what the code asks for and is not in the table is a switch
     if got is None or (kind is not None and type(got) is not kind):
-        want = "y or n" if kind is bool else "a number" if kind is int else "a text" if kind is str else 'y, n, a number or a "text"'
+        want = ("y or n" if kind is bool else "a number" if kind is int else "a text" if kind is str
+                else 'y, n, a number or a "text"')
         raise CommandError(f"--config {text}: {name} is {want}", EXIT_CONFIG)
     return name, got
 
@@ -203,7 +214,8 @@ def _asked() -> frozenset[str]:
 
 
 def write_new(path: str, data: bytes, force: bool = False) -> None:
-    """Write a file as a whole or not at all: beside it first, then under its name. Never through a link, and never in the place of something else than a file.
+    """Write a file as a whole or not at all: beside it first, then under its name. Never through a link, and never in the place
+    of something else than a file.
 
     What exists is replaced with ``force`` only; a file that has these bytes already is left as it is. ``OSError`` names the file.
     """

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Commands that mount an image of some file system in the emulated kernel and look into it: their arguments, their views, their errors.
+"""Commands that mount an image of some file system in the emulated kernel and look into it: their arguments, their views, their
+errors.
 
 A port's command says which file system it is, and what it takes besides::
 
@@ -36,18 +37,24 @@ JSON_LIMIT = 32 << 20           # a file as one text takes many times its size
 
 # ------------------------------------------------------------------------- arguments
 
-def add_image_arguments(parser: argparse.ArgumentParser, filesystem: str, image: str, *, default: str = "bdev", pages: str = "") -> None:
-    """IMAGE, --backend, --at and --page-size. ``image``: what IMAGE is; ``default``: of the back ends; ``pages``: what there is to say of the page size."""
+def add_image_arguments(parser: argparse.ArgumentParser, filesystem: str, image: str, *, default: str = "bdev",
+                        pages: str = "") -> None:
+    """IMAGE, --backend, --at and --page-size. ``image``: what IMAGE is; ``default``: of the back ends; ``pages``: what there is
+    to say of the page size.
+    """
     names, told = backends(filesystem)
     parser.add_argument("image", type=name_of_file, metavar="IMAGE", help=image)
-    parser.add_argument("--backend", choices=names, default=default, help=f"what the image is read through: {told} (default: {default})")
+    parser.add_argument("--backend", choices=names, default=default,
+                        help=f"what the image is read through: {told} (default: {default})")
     parser.add_argument("--at", type=byte_offset, default=0, metavar="N", help="place the image N bytes behind a page boundary")
-    parser.add_argument("--page-size", type=page_size, default=4096, metavar="4096|16384|65536", help="PAGE_SIZE of the emulated kernel" + pages)
+    parser.add_argument("--page-size", type=page_size, default=4096, metavar="4096|16384|65536",
+                        help="PAGE_SIZE of the emulated kernel" + pages)
 
 
 def add_view_arguments(parser: argparse.ArgumentParser) -> None:
     """--read-limit, one of the views, --no-short and --json."""
-    parser.add_argument("--read-limit", type=byte_size(), default=0, metavar="SIZE", help="bytes of files that a view reads at most (default: 1G, or 16 for each byte that a "
+    parser.add_argument("--read-limit", type=byte_size(), default=0, metavar="SIZE",
+                        help="bytes of files that a view reads at most (default: 1G, or 16 for each byte that a "
                         "larger image has on disk; 32M for --json --cat)")
     view = parser.add_mutually_exclusive_group()
     view.add_argument("--manifest", action="store_true", help="every inode, as JSON lines")
@@ -55,12 +62,15 @@ def add_view_arguments(parser: argparse.ArgumentParser) -> None:
     view.add_argument("--cat", type=path_inside, metavar="PATH", help="the contents of a file")
     view.add_argument("--stats", action="store_true", help="statfs, and what the mount has cost")
     view.add_argument("--dmesg", action="store_true", help="the kernel's log")
-    parser.add_argument("--no-short", action="store_true", help="run every function itself, and none in its short form: the same result, later")
+    parser.add_argument("--no-short", action="store_true",
+                        help="run every function itself, and none in its short form: the same result, later")
     parser.add_argument("--json", action="store_true", help="one JSON object or array instead of text")
 
 
 def backends(filesystem: str) -> tuple[list[str], str]:
-    """The names of the back ends that are installed, and what each is, as one text. One that cannot be imported says so here; it stops those who ask for it."""
+    """The names of the back ends that are installed, and what each is, as one text. One that cannot be imported says so here; it
+    stops those who ask for it.
+    """
     from kemu.rung.py.backend import find, names_of
 
     names = names_of(filesystem)
@@ -173,7 +183,8 @@ def read_limit(given: int, files: Sequence[str], most: int = 1 << 62) -> ReadLim
 def _too_much(limit: ReadLimit) -> CommandError:
     from kemu.report.manifest import show as printable
 
-    return CommandError(f"{errno_text(27)}: {printable(limit.over)}: more than {limit.limit} bytes of files; the rest was not read: --read-limit SIZE raises that")
+    return CommandError(f"{errno_text(27)}: {printable(limit.over)}: more than {limit.limit} bytes of files; the rest was not "
+                        f"read: --read-limit SIZE raises that")
 
 
 def _lookup(m: Mounted, name: str, follow: bool) -> Path:
@@ -225,7 +236,8 @@ def ls(args: argparse.Namespace, m: Mounted) -> None:
             size = "{}, {}".format(*e["rdev"]) if e["rdev"] else str(e["size"])
             target = f" -> {printable(e['target'])}" if e["target"] is not None else ""
             name = printable(e["path"]) + target + (f" ({e['error']})" if e["error"] else "")
-            print(f"{_mode_text(e)} {e['nlink']:>3} {e['uid']:>5} {e['gid']:>5} {size:>10} {e['mtime'][0]}.{e['mtime'][1]:09d} {name}")
+            print(f"{_mode_text(e)} {e['nlink']:>3} {e['uid']:>5} {e['gid']:>5} {size:>10} {e['mtime'][0]}.{e['mtime'][1]:09d} "
+                  f"{name}")
     if err:
         raise CommandError(f"{errno_text(err)}: {_kernel_said(m, args.ls)}")
 
@@ -300,4 +312,5 @@ def summary(args: argparse.Namespace, m: Mounted) -> None:
     if args.json:
         _print_json(info)
     else:
-        print(f"{image}: mounted as {m.sb.s_id} ({backend}), {info['blocks']} blocks of {info['block_size']} bytes, {info['inodes']} inodes")
+        print(f"{image}: mounted as {m.sb.s_id} ({backend}), {info['blocks']} blocks of {info['block_size']} bytes, "
+              f"{info['inodes']} inodes")

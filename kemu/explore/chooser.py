@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The Chooser of a run: task, fault and value from one source.
 
-Faults and preemptions are not asked for one by one. The run draws how far away the next one is (0: there is none), so that a run without
-any costs nothing, a token stays short, and a shrinker moves one number to find the first call whose failure matters.
+Faults and preemptions are not asked for one by one. The run draws how far away the next one is (0: there is none), so that a run
+without any costs nothing, a token stays short, and a shrinker moves one number to find the first call whose failure matters.
 """
 from __future__ import annotations
 
@@ -115,12 +115,15 @@ class Choices:
         if isinstance(source, ListSource) and source.cut and source.cut[-1] == i:
             self.diverged = f"choice {i + 1}: {c.name!r} takes {c.low}..{c.high} here, the token has {c.low + source.offsets[i]}"
         elif i < len(self._expect) and self._expect[i] >= 0 and self._expect[i] != shape(c):
-            self.diverged = f"choice {i + 1}: the run asks for {c.name!r} in {c.low}..{c.high}, the token was made where it asked for something else"
+            self.diverged = (f"choice {i + 1}: the run asks for {c.name!r} in {c.low}..{c.high}, the token was made where it "
+                             f"asked for something else")
 
     # ------------------------------------------------------------ faults
 
     def arm_faults(self, limit: int = 1000, most: int = 1, kinds: tuple[str, ...] | None = None) -> None:
-        """From here on, up to ``most`` fallible calls fail: the first within the next ``limit``. ``kinds``: only those (failslab, ...), or those calls."""
+        """From here on, up to ``most`` fallible calls fail: the first within the next ``limit``. ``kinds``: only those (failslab,
+        ...), or those calls.
+        """
         self._faults_on = True
         self._fault_kinds = kinds
         self._fault_limit = limit
@@ -143,7 +146,8 @@ class Choices:
 
     def fault(self, kind: str, what: str) -> bool:
         """See :class:`kemu.machine.chooser.Chooser`."""
-        if not self._faults_on or (self._fault_kinds is not None and kind not in self._fault_kinds and what not in self._fault_kinds):
+        if (not self._faults_on or (self._fault_kinds is not None and kind not in self._fault_kinds
+                                    and what not in self._fault_kinds)):
             return False
         n = self.fault_points = self.fault_points + 1
         self.fault_keys.append((kind, what, port_chain()))
@@ -162,9 +166,11 @@ class Choices:
     # ------------------------------------------------------------ tasks
 
     def arm_schedule(self, limit: int = 200, most: int = 2, newest: bool = False) -> None:
-        """From here on, up to ``most`` scheduling questions are answered with another task than the default: the first within ``limit``.
+        """From here on, up to ``most`` scheduling questions are answered with another task than the default: the first within
+        ``limit``.
 
-        ``newest``: where a task sleeps, the default is the one that became runnable last, not first: chains of tasks run through at once.
+        ``newest``: where a task sleeps, the default is the one that became runnable last, not first: chains of tasks run through
+        at once.
         """
         self._schedule_on = True
         self._newest = newest

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Worker processes that may be killed at any moment: each has a pipe of its own, so that none can take the others' messages with it."""
+"""Worker processes that may be killed at any moment: each has a pipe of its own, so that none can take the others' messages with
+it.
+"""
 from __future__ import annotations
 
 import ctypes

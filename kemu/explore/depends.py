@@ -17,8 +17,8 @@ SECONDS = 3.0           # for all options of one finding
 def depends_on(finding: Finding, exp: Experiment, seconds: float = SECONDS, **options: Any) -> list[str]:
     """``["CONFIG_BUFFER_HEAD=n", ...]``: without this value the same choices do not show the same cause.
 
-    Switches only; options whose turn does not come in ``seconds`` are not said to matter. [] where another kernel is asked as well: it has the
-    configuration that it was built with.
+    Switches only; options whose turn does not come in ``seconds`` are not said to matter. [] where another kernel is asked as
+    well: it has the configuration that it was built with.
     """
     if options.get("rung", "py") != "py":
         return []
@@ -27,7 +27,8 @@ def depends_on(finding: Finding, exp: Experiment, seconds: float = SECONDS, **op
     if base.finding is None or base.finding.cause != finding.cause:
         return []
     out = []
-    for option, value in sorted(base.asked.items(), key=lambda x: (x[0] in config.DEFAULT_CONFIG, x)):      # what is seldom named comes first
+    # what is seldom named comes first
+    for option, value in sorted(base.asked.items(), key=lambda x: (x[0] in config.DEFAULT_CONFIG, x)):
         if not isinstance(value, bool):
             continue
         if time.monotonic() > end:

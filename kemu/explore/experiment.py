@@ -7,8 +7,8 @@
         image = choose_image(run.pick)
         with run.machine() as m: ...
 
-An experiment may have variants, one per series that it judges: ``variants={"erofs-memback": {"backend": "memback"}, ...}``; the name then is a
-format (``"{backend}.same-bytes"``) and the parameters come as keyword arguments.
+An experiment may have variants, one per series that it judges: ``variants={"erofs-memback": {"backend": "memback"}, ...}``; the
+name then is a format (``"{backend}.same-bytes"``) and the parameters come as keyword arguments.
 
 They are found in the packages that declare the entry point group ``kemu.experiments``, and in modules given by name.
 """
@@ -28,7 +28,9 @@ GROUP = "kemu.experiments"
 
 @dataclass(frozen=True)
 class Experiment:
-    """One property for one series. ``run_seconds``: the watchdog's limit for one example; ``weight``: share of the time of a search."""
+    """One property for one series. ``run_seconds``: the watchdog's limit for one example; ``weight``: share of the time of a
+    search.
+    """
 
     name: str
     series: str
@@ -42,12 +44,13 @@ class Experiment:
     @property
     def below(self) -> Experiment | None:
         """The same property of the base series."""
-        return next((e for e in registry.values() if e.fn is self.fn and e.series == self.base and e is not self), None) if self.base else None
+        return (next((e for e in registry.values() if e.fn is self.fn and e.series == self.base and e is not self), None)
+                if self.base else None)
 
     @property
     def doc(self) -> str:
-        """First line of the docstring: what holds."""
-        return (self.fn.__doc__ or "").strip().split("\n")[0]
+        """First paragraph of the docstring, as one line: what holds."""
+        return " ".join((self.fn.__doc__ or "").strip().split("\n\n")[0].split())
 
 
 registry: dict[str, Experiment] = {}
@@ -59,7 +62,8 @@ class UnknownExperiment(LookupError):
     """No experiment, module or series of that name; the message says what there is."""
 
 
-def experiment(name: str, *, series: str = "", variants: dict[str, dict[str, Any]] | None = None, run_seconds: float = 20.0, weight: float = 1.0,
+def experiment(name: str, *, series: str = "", variants: dict[str, dict[str, Any]] | None = None, run_seconds: float = 20.0,
+               weight: float = 1.0,
                rungs: tuple[str, ...] = ("py",), base: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register the decorated function; see the module's text. ``base``: the series that the other variants stand on."""
     def deco(fn: Callable[..., None]) -> Callable[..., None]:
@@ -111,7 +115,8 @@ def select(names: Iterable[str]) -> list[Experiment]:
 
             near = difflib.get_close_matches(name, sorted({*registry, *(e.series for e in registry.values())}), 6, 0.5)
             raise UnknownExperiment(f"no experiment, series or module {name!r}" + modules.hint(name)
-                                    + (f"; near: {', '.join(near[:6])}" if near else f"; there are: {', '.join(sorted(registry)[:8]) or 'none'}"))
+                                    + (f"; near: {', '.join(near[:6])}" if near
+                                       else f"; there are: {', '.join(sorted(registry)[:8]) or 'none'}"))
         for e in sorted(hits, key=lambda e: e.name):
             out[e.name] = e
     return list(out.values())

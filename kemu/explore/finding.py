@@ -39,9 +39,12 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
 
 
 class Disagreement(Splat):
-    """A property does not hold: what was expected, what came. ``cause`` names the kind of disagreement for deduplication, ``detector`` how it shows."""
+    """A property does not hold: what was expected, what came. ``cause`` names the kind of disagreement for deduplication,
+    ``detector`` how it shows.
+    """
 
-    def __init__(self, title: str, details: list[str] | None = None, *, function: str = "", cause: str = "", severity: str = "high",
+    def __init__(self, title: str, details: list[str] | None = None, *, function: str = "", cause: str = "",
+                 severity: str = "high",
                  detector: str = "difference", **facts: Any):
         super().__init__(title, details, function=function, **facts)
         self.cause = cause or title
@@ -90,10 +93,13 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """The object of ``kemu review --json``."""
-        return {"title": self.title, "severity": self.severity, "detector": self.detector, "function": self.function, "c_location": self.c_location,
-                "trigger": self.trigger, "report": "\n".join(self.report), "token": self.ref(self.token), "experiment": self.experiment,
+        return {"title": self.title, "severity": self.severity, "detector": self.detector, "function": self.function,
+                "c_location": self.c_location,
+                "trigger": self.trigger, "report": "\n".join(self.report), "token": self.ref(self.token),
+                "experiment": self.experiment,
                 "config": self.config,
-                "also": [self.ref(t) for t in self.also], "confirmed": {"c": None, "linux": None, "why": "not tried on another rung"}}
+                "also": [self.ref(t) for t in self.also], "confirmed": {"c": None, "linux": None,
+                                                                        "why": "not tried on another rung"}}
 
 
 def classify(title: str) -> tuple[str, str]:
@@ -126,7 +132,8 @@ def of_splat(experiment: str, splat: Splat) -> Finding:
     line = str(facts.get("line", ""))
     where = c_location(splat.function, line) if splat.function else ""
     if isinstance(splat, Disagreement):
-        return Finding(experiment, splat.title, splat.detector, splat.severity, splat.function, where, [splat.title, *splat.details], splat.cause,
+        return Finding(experiment, splat.title, splat.detector, splat.severity, splat.function, where,
+                       [splat.title, *splat.details], splat.cause,
                        line=line)
     detector, severity = classify(splat.title)
     mapped = str(facts.get("mapped_in", ""))
@@ -138,7 +145,8 @@ def of_splat(experiment: str, splat: Splat) -> Finding:
         cause = f"{experiment}: {normal(splat.title)} {splat.function}"
     else:
         cause = normal(splat.title)
-    return Finding(experiment, splat.title, detector, severity, splat.function, where, [splat.title, *splat.details], cause, line=line)
+    return Finding(experiment, splat.title, detector, severity, splat.function, where, [splat.title, *splat.details], cause,
+                   line=line)
 
 
 def of_exception(exc: BaseException) -> Splat:
@@ -153,11 +161,13 @@ def of_exception(exc: BaseException) -> Splat:
             function, line = frame.f_code.co_name, f"{frame.f_code.co_filename}:{lineno}"
     text = str(exc)
     details = [f"{type(exc).__name__}: {text}", f"at {'/'.join((line or own).split('/')[-2:])}"]
-    details += [f" {f.name} ({'/'.join(f.filename.split('/')[-2:])}:{f.lineno})" for f in reversed(traceback.extract_tb(exc.__traceback__)[-12:])]
+    details += [f" {f.name} ({'/'.join(f.filename.split('/')[-2:])}:{f.lineno})"
+                for f in reversed(traceback.extract_tb(exc.__traceback__)[-12:])]
     if isinstance(exc, (AttributeError, TypeError)) and is_null(exc):
         return KernelBug(f"BUG: kernel NULL pointer dereference in {function}", details, function=function, line=line)
     if is_error_pointer(exc):
-        return KernelBug(f"BUG: unable to handle page fault in {function}: an error pointer is used as an object", details, function=function, line=line)
+        return KernelBug(f"BUG: unable to handle page fault in {function}: an error pointer is used as an object", details,
+                         function=function, line=line)
     if isinstance(exc, IndexError):
         return KernelBug(f"UBSAN: array-index-out-of-bounds in {function}", details, function=function, line=line)
     if isinstance(exc, ZeroDivisionError):
@@ -165,7 +175,8 @@ def of_exception(exc: BaseException) -> Splat:
     if isinstance(exc, RecursionError):
         return KernelBug(f"BUG: kernel stack overflow in {function}", details[:6], function=function, line=line)
     if isinstance(exc, AssertionError):
-        return Disagreement(f"the property does not hold: {text or 'assertion failed'}", details[1:], function=function, cause=f"assertion at {line}", line=line)
+        return Disagreement(f"the property does not hold: {text or 'assertion failed'}", details[1:], function=function,
+                            cause=f"assertion at {line}", line=line)
     return KernelBug(f"BUG: {type(exc).__name__} in {function or own}", details, function=function, line=line)
 
 

@@ -21,7 +21,8 @@ class ModuleProblem(ValueError):
 
 
 def load(name: str) -> set[str]:
-    """Import what ``name`` stands for: a path to a .py file or a package's folder, or an installed module (its ``experiments`` too).
+    """Import what ``name`` stands for: a path to a .py file or a package's folder, or an installed module (its ``experiments``
+    too).
 
     Return: names of the modules whose experiments are meant; empty if there is no such module.
     """
@@ -99,7 +100,8 @@ def _load_path(path: Path, as_given: str) -> set[str]:
     if known is not None:
         if getattr(known, "__file__", None) == str(file):
             return _with_experiments(name, inside, as_given)
-        raise ModuleProblem(f"{file}: a module {name!r} is imported already ({getattr(known, '__file__', None) or 'of Python'}): give the file another name")
+        raise ModuleProblem(f"{file}: a module {name!r} is imported already "
+                            f"({getattr(known, '__file__', None) or 'of Python'}): give the file another name")
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))               # what stands beside it, behind everything that is installed
     spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=inside)
@@ -128,7 +130,8 @@ def _with_experiments(name: str, inside: list[str] | None, as_given: str) -> set
 
 
 def _import(action: object, what: str, leave_bytecode: bool = True) -> None:
-    wrote, sys.dont_write_bytecode = sys.dont_write_bytecode, sys.dont_write_bytecode or (not leave_bytecode and not sys.pycache_prefix)
+    wrote, sys.dont_write_bytecode = (sys.dont_write_bytecode,
+                                      sys.dont_write_bytecode or (not leave_bytecode and not sys.pycache_prefix))
     try:
         action()                                        # type: ignore[operator]
     except Exception as e:

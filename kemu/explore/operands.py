@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What an expression that Python refused was about: the values of its operands, where it failed.
 
-A NULL pointer is None here, and an error pointer an int: a member of them, a subscript, a call or a sum raises AttributeError or TypeError. Which of
-the values it was is read from the frame that failed, at the place that its code object gives; nothing is called to find it.
+A NULL pointer is None here, and an error pointer an int: a member of them, a subscript, a call or a sum raises AttributeError or
+TypeError. Which of the values it was is read from the frame that failed, at the place that its code object gives; nothing is
+called to find it.
 """
 from __future__ import annotations
 

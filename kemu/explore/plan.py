@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The order in which one experiment's choices are tried: the simplest run, what was kept of earlier searches, sweeps, then seeds and variations of what was new."""
+"""The order in which one experiment's choices are tried: the simplest run, what was kept of earlier searches, sweeps, then seeds
+and variations of what was new.
+"""
 from __future__ import annotations
 
 import math
@@ -25,15 +27,18 @@ class Done(NamedTuple):
 class Plan:
     """The order in which one experiment's choices are tried.
 
-    ``shard``: (number, of how many): seeds are dealt out. ``first``: recorded choices that are run before the seeds. ``done``: what need not be done again.
+    ``shard``: (number, of how many): seeds are dealt out. ``first``: recorded choices that are run before the seeds. ``done``:
+    what need not be done again.
     """
 
-    def __init__(self, exp: Experiment, seed: int, shard: tuple[int, int], options: dict[str, Any], first: Sequence[Sequence[int]] = (), done: Done = Done()):
+    def __init__(self, exp: Experiment, seed: int, shard: tuple[int, int], options: dict[str, Any],
+                 first: Sequence[Sequence[int]] = (), done: Done = Done()):
         self.exp = exp
         self.first = first
         self.done = done
         self.spent = 0.0
-        self.urgent = True                  # each run is of a kind that has not been tried: before seeds, and when the time is over
+        # each run is of a kind that has not been tried: before seeds, and when the time is over
+        self.urgent = True
         self.options = options
         self.seen: set[str] = set()
         self.kept: list[list[int]] = []
@@ -60,7 +65,8 @@ class Plan:
             self.done = self.done._replace(swept=True)
         if not simplest.draws:
             return
-        if math.prod(c.high - c.low + 1 for c in simplest.draws) <= FEW and not (simplest.armed("fault") or simplest.armed("preempt")):
+        if (math.prod(c.high - c.low + 1 for c in simplest.draws) <= FEW
+            and not (simplest.armed("fault") or simplest.armed("preempt"))):
             # each run there is, once
             self.urgent = True
             runs = exhaustive(exp, widest=FEW, **options)

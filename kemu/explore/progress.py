@@ -60,8 +60,10 @@ def _nobody(*args: object) -> None:
 class Listener:
     """Who is told, and who may end the search (``stop``, asked between examples).
 
-    ``begin``: the experiment that runs next; ``example``: after every example; ``met``: a finding at once; ``found``: the same when it has been shrunk;
-    ``base``: what the base shows as well; ``novel``: a run that behaved as none before (experiment, token, what was new); ``trouble``: a line about a worker.
+    ``begin``: the experiment that runs next; ``example``: after every example; ``met``: a finding at once; ``found``: the same
+    when it has been shrunk;
+    ``base``: what the base shows as well; ``novel``: a run that behaved as none before (experiment, token, what was new);
+    ``trouble``: a line about a worker.
     """
 
     begin: Callable[[str], None] = _nobody

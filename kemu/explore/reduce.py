@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A quick first pass of shrinking: most choices of a failing run can be made simple at once, before Hypothesis works on what is left.
+"""A quick first pass of shrinking: most choices of a failing run can be made simple at once, before Hypothesis works on what is
+left.
 
-Zero is the simplest value of every choice. Only the choices that are not zero are worth attempts, so a run of hundreds of choices is reduced
-in some dozens of them.
+Zero is the simplest value of every choice. Only the choices that are not zero are worth attempts, so a run of hundreds of choices
+is reduced in some dozens of them.
 """
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ Attempt = Callable[[list[int]], "list[int] | None"]
 
 
 def reduce(offsets: list[int], attempt: Attempt, done: Callable[[], bool]) -> list[int]:
-    """The smallest list found. ``attempt(list)`` gives the choices that the run then made if it fails in the same way, else None."""
+    """The smallest list found. ``attempt(list)`` gives the choices that the run then made if it fails in the same way, else None.
+    """
     best = _trim(list(offsets))
     changed = True
     while changed and not done():

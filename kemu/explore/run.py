@@ -101,11 +101,14 @@ class Run:
     def fail(self, title: str, *details: str, cause: str = "", severity: str = "high", where: tuple[str, str] = ("", ""),
              detector: str = "difference") -> None:
         """The property does not hold. ``where``: function and file:line that it is about (:attr:`heard`, :meth:`filled`)."""
-        raise Disagreement(title, list(details), cause=cause, severity=severity, detector=detector, function=where[0], line=where[1])
+        raise Disagreement(title, list(details), cause=cause, severity=severity, detector=detector, function=where[0],
+                           line=where[1])
 
     @contextmanager
     def unchanged(self, m: Machine) -> Iterator[None]:
-        """What happens inside must leave every static variable and table as it was. Things that are made once and kept are to be made before."""
+        """What happens inside must leave every static variable and table as it was. Things that are made once and kept are to be
+        made before.
+        """
         state = m.watch.get(GlobalState) if isinstance(m.watch, Detectors) else None
         if state is not None:
             m.idle()
@@ -141,7 +144,9 @@ class _Observed(Machine):
 
 
 class RungLost(BaseException):
-    """What the examples run on is gone (a kernel that could not be built, or does not answer): no run is possible. ``exit_code``: of the command."""
+    """What the examples run on is gone (a kernel that could not be built, or does not answer): no run is possible. ``exit_code``:
+    of the command.
+    """
 
     exit_code = 1
 
@@ -189,7 +194,8 @@ def watchdog(seconds: float) -> Iterator[None]:
 
     def bark(signum: int, frame: Any) -> None:
         func, line = caller_function()
-        raise HungTask(f"watchdog: BUG: soft lockup - stuck for {seconds:.0f}s in {func}", ["Call Trace:", *call_trace()], function=func, line=line)
+        raise HungTask(f"watchdog: BUG: soft lockup - stuck for {seconds:.0f}s in {func}", ["Call Trace:", *call_trace()],
+                       function=func, line=line)
 
     old = signal.signal(signal.SIGALRM, bark)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -200,9 +206,13 @@ def watchdog(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, old)
 
 
-def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None, trace: bool = False, detect: bool = True, rung: str = "py",
-            detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = (), config: dict[str, Any] | None = None) -> Outcome:
-    """Run ``exp`` once with choices from ``source``; ``series``: on top of those that it asks for itself, ``config``: whatever it asks for. Never raises for what the experiment does wrong: that is the outcome's finding."""
+def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None, trace: bool = False, detect: bool = True,
+            rung: str = "py",
+            detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = (),
+            config: dict[str, Any] | None = None) -> Outcome:
+    """Run ``exp`` once with choices from ``source``; ``series``: on top of those that it asks for itself, ``config``: whatever it
+    asks for. Never raises for what the experiment does wrong: that is the outcome's finding.
+    """
     t = Trace() if trace else None
     chooser = Choices(source, expect=expect)
     if t is not None:
@@ -227,7 +237,8 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         finding.token = tokens.of_choices(exp.name, chooser.draws)
         if t is not None:
             t.add(finding.title)
-    return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, chooser.fault_keys, list(chooser.task_points), t, splat,
+    return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, chooser.fault_keys,
+                   list(chooser.task_points), t, splat,
                    asked)
 
 

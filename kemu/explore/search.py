@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Looking for findings: what an experiment offers to be varied is varied systematically first, then from seeds, for as long as there is time.
+"""Looking for findings: what an experiment offers to be varied is varied systematically first, then from seeds, for as long as
+there is time.
 
-Each new cause is told at once, then shrunk, and counted once. Experiments share the time evenly by weight. A seed that showed new behaviour is kept and
-varied further (its choices, a few changed at a time).
+Each new cause is told at once, then shrunk, and counted once. Experiments share the time evenly by weight. A seed that showed new
+behaviour is kept and varied further (its choices, a few changed at a time).
 """
 from __future__ import annotations
 
@@ -50,13 +51,16 @@ def shrink_finding(finding: Finding, exp: Experiment, seconds: float, listen: Li
     return _shrunk(out, seconds, listen or Listener(), options)
 
 
-def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples: int = 0, seed: int = 0, shard: tuple[int, int] = (0, 1),
+def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples: int = 0, seed: int = 0,
+           shard: tuple[int, int] = (0, 1),
            shrink_seconds: float = 4.0, patience: float = 0.0, listen: Listener | None = None, progress: Progress | None = None,
            first: Recorded | None = None, done: Mapping[str, Done] | None = None, **options: Any) -> Progress:
-    """Run experiments until the time or the number of examples is used up (0: no limit of that kind), nothing is left to run, or ``listen.stop`` says so.
+    """Run experiments until the time or the number of examples is used up (0: no limit of that kind), nothing is left to run, or
+    ``listen.stop`` says so.
 
-    ``shard``: (number, of how many): seeds are dealt out, schedule sweeps belong to shard 0. ``patience``: how many seconds it may take until everything
-    that is done once has been done. ``first``: recorded choices to begin with. ``done``: what an earlier search of the same share has done already.
+    ``shard``: (number, of how many): seeds are dealt out, schedule sweeps belong to shard 0. ``patience``: how many seconds it
+    may take until everything that is done once has been done. ``first``: recorded choices to begin with. ``done``: what an
+    earlier search of the same share has done already.
     ``progress``: where the results go; it has them too when something ends the search from outside.
     """
     start = time.monotonic()
@@ -73,7 +77,8 @@ def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples:
 
     while plans:
         late = seconds and seconds_here() >= seconds
-        plan = min([q for q in plans if q.urgent] if late else plans, key=lambda q: q.spent / q.exp.weight / (3 if q.urgent else 1))
+        plan = min([q for q in plans if q.urgent] if late else plans,
+                   key=lambda q: q.spent / q.exp.weight / (3 if q.urgent else 1))
         before = time.monotonic()
         name = plan.exp.name
         p.current = name

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Shrinking: image, place, schedule and faults of a failing run become small together, because all of them are choices of one source.
+"""Shrinking: image, place, schedule and faults of a failing run become small together, because all of them are choices of one
+source.
 
 A quick pass of our own comes first, then Hypothesis."""
 from __future__ import annotations
@@ -29,7 +30,8 @@ def smaller(a: Outcome, b: Outcome) -> bool:
     return (sum(map(bool, x)), len(a.draws), x) < (sum(map(bool, y)), len(b.draws), y)
 
 
-def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = execute, stop: Stop | None = None, **options: Any) -> Outcome:
+def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = execute, stop: Stop | None = None,
+           **options: Any) -> Outcome:
     """The smallest run that is found in ``seconds``, or until ``stop``, whose finding has the same cause."""
     assert found.finding is not None
     exp: Experiment = found.experiment
@@ -80,10 +82,12 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
         return hit
 
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):      # it talks about how to reproduce it; tokens do that here
+        # it talks about how to reproduce it; tokens do that here
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore", HypothesisWarning)
             find(runs(), same, database_key=key, settings=settings(
-                database=db, verbosity=Verbosity.quiet, phases=(Phase.reuse, Phase.shrink), max_examples=100_000, deadline=None, suppress_health_check=list(HealthCheck)))
+                database=db, verbosity=Verbosity.quiet, phases=(Phase.reuse, Phase.shrink), max_examples=100_000, deadline=None,
+                suppress_health_check=list(HealthCheck)))
     except _Enough:
         pass
     except HypothesisException:         # flaky: the run does not depend on its choices alone; what was found stands
@@ -91,7 +95,8 @@ def shrink(found: Outcome, seconds: float = 5.0, run: Callable[..., Outcome] = e
     return _whole(best, found, run, cause, options, full)
 
 
-def _whole(best: Outcome, found: Outcome, run: Callable[..., Outcome], cause: str, options: dict[str, Any], full: dict[str, Any]) -> Outcome:
+def _whole(best: Outcome, found: Outcome, run: Callable[..., Outcome], cause: str, options: dict[str, Any],
+           full: dict[str, Any]) -> Outcome:
     """``best`` with the detectors that the search had."""
     if options is full or best is found:
         return best

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where choices come from: a seed, a recorded run, or Hypothesis. A source knows ranges, not what is chosen.
 
-The lowest value of a range is the simplest choice, everywhere: a generated image shrinks towards the plain one, a schedule towards the one
-without a preemption, a fault plan towards no fault.
+The lowest value of a range is the simplest choice, everywhere: a generated image shrinks towards the plain one, a schedule
+towards the one without a preemption, a fault plan towards no fault.
 """
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class SeedSource:
 class ListSource:
     """Recorded choices, relative to the low end of their ranges; what is missing at the end is the simplest choice.
 
-    Goes on where the recording does not fit: a value that is out of range is cut to it. :class:`~kemu.explore.chooser.Choices` says where
-    that happened.
+    Goes on where the recording does not fit: a value that is out of range is cut to it. :class:`~kemu.explore.chooser.Choices`
+    says where that happened.
     """
 
     def __init__(self, offsets: Sequence[int]):
@@ -97,7 +97,8 @@ class ListSource:
 class PlanSource:
     """Another source's values with exact faults and preemptions: what the sweeps vary.
 
-    ``faults``: numbers of the fallible calls that fail, rising. ``switches``: (number of the scheduling question, index of the task), rising.
+    ``faults``: numbers of the fallible calls that fail, rising. ``switches``: (number of the scheduling question, index of the
+    task), rising.
     """
 
     def __init__(self, base: Source, faults: Sequence[int] = (), switches: Sequence[tuple[int, int]] = ()):
@@ -128,7 +129,9 @@ class PlanSource:
 
 
 class HypothesisSource:
-    """Choices drawn through a Hypothesis data object (or a composite strategy's ``draw``), so that its shrinker sees every one of them."""
+    """Choices drawn through a Hypothesis data object (or a composite strategy's ``draw``), so that its shrinker sees every one of
+    them.
+    """
 
     def __init__(self, draw: Callable[[Any], Any]):
         self._draw = draw

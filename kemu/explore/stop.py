@@ -23,7 +23,9 @@ class Stop:
 
 @contextmanager
 def on_signals(stop: Stop, told: Callable[[str], None] = lambda name: None) -> Iterator[Stop]:
-    """Inside, SIGINT, SIGTERM and SIGHUP set ``stop`` and call ``told``; one more raises ``KeyboardInterrupt``. An ignored signal (nohup) stays ignored."""
+    """Inside, SIGINT, SIGTERM and SIGHUP set ``stop`` and call ``told``; one more raises ``KeyboardInterrupt``. An ignored signal
+    (nohup) stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

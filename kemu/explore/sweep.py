@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Systematic exploration: every fallible call fails once in turn, then pairs; schedules with few preemptions first; all small choices."""
+"""Systematic exploration: every fallible call fails once in turn, then pairs; schedules with few preemptions first; all small
+choices.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,11 +14,13 @@ from kemu.explore.source import ListSource, PlanSource
 Execute = Callable[..., Outcome]
 
 
-def fault_sweep(exp: Experiment, offsets: Sequence[int] = (), pairs: bool = False, run: Execute = execute, **options: Any) -> Iterator[Outcome]:
-    """``fail-nth``: with the values of ``offsets``, the first fallible call fails, then the second, and so on to the last; then pairs.
+def fault_sweep(exp: Experiment, offsets: Sequence[int] = (), pairs: bool = False, run: Execute = execute,
+                **options: Any) -> Iterator[Outcome]:
+    """``fail-nth``: with the values of ``offsets``, the first fallible call fails, then the second, and so on to the last; then
+    pairs.
 
-    The list of calls may change when one fails (error paths make calls of their own): the sweep ends where a run comes to its end without
-    having reached the number that was to fail.
+    The list of calls may change when one fails (error paths make calls of their own): the sweep ends where a run comes to its end
+    without having reached the number that was to fail.
     """
     n = 1
     reached: list[int] = []
@@ -34,8 +38,11 @@ def fault_sweep(exp: Experiment, offsets: Sequence[int] = (), pairs: bool = Fals
             yield run(exp, PlanSource(ListSource(list(offsets)), faults=(first, second)), **options)
 
 
-def schedule_sweep(exp: Experiment, offsets: Sequence[int] = (), preemptions: int = 2, run: Execute = execute, **options: Any) -> Iterator[Outcome]:
-    """All schedules with no preemption, then all with one, then with two, ...; every task that could run at a point is tried there."""
+def schedule_sweep(exp: Experiment, offsets: Sequence[int] = (), preemptions: int = 2, run: Execute = execute,
+                   **options: Any) -> Iterator[Outcome]:
+    """All schedules with no preemption, then all with one, then with two, ...; every task that could run at a point is tried
+    there.
+    """
     def go(switches: tuple[tuple[int, int], ...]) -> Outcome:
         return run(exp, PlanSource(ListSource(list(offsets)), switches=switches), **options)
 
@@ -62,10 +69,13 @@ def scattered(n: int) -> list[int]:
     return [i for i in (int(f"{k:0{width}b}"[::-1], 2) for k in range(1 << width)) if i < n]
 
 
-def mixed_sweep(exp: Experiment, offsets: Sequence[int], faults: Sequence[int], each: int = 6, run: Execute = execute, **options: Any) -> Iterator[Outcome]:
-    """One of ``faults`` with one preemption: of every fault in turn, the schedules with another task at one of ``each`` more points, until all are done.
+def mixed_sweep(exp: Experiment, offsets: Sequence[int], faults: Sequence[int], each: int = 6, run: Execute = execute,
+                **options: Any) -> Iterator[Outcome]:
+    """One of ``faults`` with one preemption: of every fault in turn, the schedules with another task at one of ``each`` more
+    points, until all are done.
 
-    The points are spread over the whole run, others for every fault; what comes after the fault first: before it, both alone are the same.
+    The points are spread over the whole run, others for every fault; what comes after the fault first: before it, both alone are
+    the same.
     """
     plans: list[Iterator[tuple[int, int, int]]] = []
 
@@ -94,13 +104,17 @@ def mixed_sweep(exp: Experiment, offsets: Sequence[int], faults: Sequence[int], 
                 plans.remove(p)
 
 
-def _some(exp: Experiment, offsets: Sequence[int], plans: Iterator[tuple[int, int, int]], most: int, run: Execute, options: dict[str, Any]) -> Iterator[Outcome]:
+def _some(exp: Experiment, offsets: Sequence[int], plans: Iterator[tuple[int, int, int]], most: int, run: Execute,
+          options: dict[str, Any]) -> Iterator[Outcome]:
     for _, (n, point, task) in zip(range(most), plans):
         yield run(exp, PlanSource(ListSource(list(offsets)), faults=(n,), switches=((point, task),)), **options)
 
 
-def exhaustive(exp: Experiment, *, widest: int = 8, deepest: int = 40, run: Execute = execute, **options: Any) -> Iterator[Outcome]:
-    """Every run whose first ``deepest`` choices take the ``widest`` simplest values of their ranges (and the last one); the rest is simple."""
+def exhaustive(exp: Experiment, *, widest: int = 8, deepest: int = 40, run: Execute = execute,
+               **options: Any) -> Iterator[Outcome]:
+    """Every run whose first ``deepest`` choices take the ``widest`` simplest values of their ranges (and the last one); the rest
+    is simple.
+    """
     prefix: list[int] = []
     while True:
         out = run(exp, ListSource(prefix), **options)

@@ -5,10 +5,10 @@
     k3xq-c0g2m1h      experiment ``k3xq``, these choices; what is not listed is the simplest choice
     k3xq-h4m0...      the hash of a longer one, which is kept on disk (:mod:`kemu.report.store.tokens`)
 
-The part before the dash is a hash of the experiment's name. The rest holds bits in Crockford's base 32 (no i, l, o, u; case does not
-matter) and ends with a check character. Choices are written as (number of simple choices skipped, how far from the simplest, three bits
-that tell what was asked for), so a shrunk run is a short token. A run whose questions have changed since is replayed all the same:
-what no longer fits is cut to what fits, and the first place where that is so is named.
+The part before the dash is a hash of the experiment's name. The rest holds bits in Crockford's base 32 (no i, l, o, u; case does
+not matter) and ends with a check character. Choices are written as (number of simple choices skipped, how far from the simplest,
+three bits that tell what was asked for), so a shrunk run is a short token. A run whose questions have changed since is replayed
+all the same: what no longer fits is cut to what fits, and the first place where that is so is named.
 """
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The trace of a run: choices, kernel log and task switches in order, with virtual time. The same token gives the same trace, byte for byte."""
+"""The trace of a run: choices, kernel log and task switches in order, with virtual time. The same token gives the same trace,
+byte for byte.
+"""
 from __future__ import annotations
 
 import hashlib

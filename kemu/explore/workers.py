@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A search on several processes: seeds are dealt out by number, findings come together by cause. A worker that dies is named and replaced."""
+"""A search on several processes: seeds are dealt out by number, findings come together by cause. A worker that dies is named and
+replaced.
+"""
 from __future__ import annotations
 
 import mmap
@@ -58,7 +60,8 @@ def _work(send: Send, share: _Share, of: int, first: Recorded, done: Mapping[str
             send("progress", *state(p))
 
     p = search(share.experiments, shard=(share.number, of), first=first, done=done, **limits, listen=Listener(
-        begin=begin, example=example, met=lambda f: send("met", f), found=lambda f: send("found", f), base=lambda f: send("base", f),
+        begin=begin, example=example, met=lambda f: send("met", f), found=lambda f: send("found", f),
+        base=lambda f: send("base", f),
         novel=lambda *what: send("novel", *what)))
     send("progress", *state(p))
     if p.lost:
@@ -66,8 +69,11 @@ def _work(send: Send, share: _Share, of: int, first: Recorded, done: Mapping[str
 
 
 def search_on(workers: int, experiments: Sequence[Experiment], *, seconds: float = 0.0, examples: int = 0, seed: int = 0,
-              listen: Listener | None = None, progress: Progress | None = None, first: Recorded | None = None, **options: Any) -> Progress:
-    """:func:`kemu.explore.search.search` on ``workers`` processes (1: in this one). ``progress``: an earlier search that is gone on with."""
+              listen: Listener | None = None, progress: Progress | None = None, first: Recorded | None = None,
+              **options: Any) -> Progress:
+    """:func:`kemu.explore.search.search` on ``workers`` processes (1: in this one). ``progress``: an earlier search that is gone
+    on with.
+    """
     listen = listen or Listener()
     total = progress if progress is not None else Progress()
     if workers <= 1:
@@ -141,7 +147,9 @@ def _take(what: tuple[Any, ...], share: _Share, total: Progress, listen: Listene
 
 
 def _died(event: Ended, share: _Share, total: Progress, listen: Listener, examples: int) -> bool:
-    """Whether a worker is to be started in its place: not if it had done its part, nor if the same experiment ends one after the other."""
+    """Whether a worker is to be started in its place: not if it had done its part, nor if the same experiment ends one after the
+    other.
+    """
     if not event.how:
         return False
     name = share.current()
@@ -173,7 +181,9 @@ def _shrink_one(send: Send, finding: Finding, seconds: float, options: dict[str,
 
 
 def shrink_on(workers: int, total: Progress, seconds: float, listen: Listener, **options: Any) -> None:
-    """Shrink every finding of ``total``, all within ``seconds``, worst first, each in a process of its own. One that cannot be stays as it is."""
+    """Shrink every finding of ``total``, all within ``seconds``, worst first, each in a process of its own. One that cannot be
+    stays as it is.
+    """
     deadline = time.monotonic() + seconds
     todo = [f for f in total.sorted_findings() if not f.small]
     running: dict[int, Finding] = {}
@@ -196,7 +206,8 @@ def shrink_on(workers: int, total: Progress, seconds: float, listen: Listener, *
                     total.add(small, finding)
                     listen.found(small)
                 elif event.how and not listen.stop:
-                    line = f"a worker (pid {event.pid}) {event.how} while it shrank {finding.token}; the finding stays as it was found"
+                    line = (f"a worker (pid {event.pid}) {event.how} while it shrank {finding.token}; the finding stays as it "
+                            f"was found")
                     total.trouble.append(line)
                     listen.trouble(line)
             if listen.stop:
@@ -205,9 +216,11 @@ def shrink_on(workers: int, total: Progress, seconds: float, listen: Listener, *
             listen.example(total)
 
 
-def review_on(workers: int, experiments: Sequence[Experiment], seconds: float, *, listen: Listener | None = None, progress: Progress | None = None,
+def review_on(workers: int, experiments: Sequence[Experiment], seconds: float, *, listen: Listener | None = None,
+              progress: Progress | None = None,
               **options: Any) -> Progress:
-    """Search for half of the time, or a little longer if not every call has failed once; then shrink what was found: many findings, each small.
+    """Search for half of the time, or a little longer if not every call has failed once; then shrink what was found: many
+    findings, each small.
 
     ``progress``: an interrupted review that is gone on with; its time counts.
     """
@@ -217,11 +230,14 @@ def review_on(workers: int, experiments: Sequence[Experiment], seconds: float, *
     rest = {k: v for k, v in options.items() if k not in ("seed", "first")}
     half = seconds * 0.5 - p.seconds
     if half > 0:
-        search_on(workers, experiments, seconds=half, patience=seconds * 0.8 - p.seconds, shrink_seconds=0.0, listen=listen, progress=p, **options)
+        search_on(workers, experiments, seconds=half, patience=seconds * 0.8 - p.seconds, shrink_seconds=0.0, listen=listen,
+                  progress=p, **options)
     left = start + seconds - time.monotonic()
-    if not p.findings and not p.interrupted and not p.lost and left > 0:        # nothing to shrink: go on looking, from other seeds
+    # nothing to shrink: go on looking, from other seeds
+    if not p.findings and not p.interrupted and not p.lost and left > 0:
         p.done = {}
-        search_on(workers, experiments, seconds=left, seed=int(options.get("seed", 0)) + (1 << 32), listen=listen, progress=p, **rest)
+        search_on(workers, experiments, seconds=left, seed=int(options.get("seed", 0)) + (1 << 32), listen=listen, progress=p,
+                  **rest)
     elif not p.interrupted and not p.lost:
         shrink_on(workers, p, left, listen, **rest)
     p.seconds = time.monotonic() - start

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""File contents made from three small numbers (kind, tag, length): quick to draw, quick to make, easy to recognise when misplaced.
+"""File contents made from three small numbers (kind, tag, length): quick to draw, quick to make, easy to recognise when
+misplaced.
 
 Every kind is a stream: the first n bytes of a longer content are the content of length n. That is what makes shared and
 partially referenced data likely when two files have the same kind and tag.

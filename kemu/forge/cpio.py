@@ -163,7 +163,8 @@ def members_of(root: t.Dir, *, data_on: str = "first", magic: bytes = NEWC, dot:
             m.rmajor, m.rminor = node.major, node.minor
         elif isinstance(node, t.Symlink):
             m.data = node.target
-        elif isinstance(node, t.File) and (data_on == "all" or (first and data_on == "first") or (not left[key] and data_on == "last")):
+        elif (isinstance(node, t.File) and (data_on == "all" or (first and data_on == "first")
+                                            or (not left[key] and data_on == "last"))):
             m.data = node.data
         out.append(m)
     return out

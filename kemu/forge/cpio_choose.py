@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Random cpio archives, valid, odd and broken, from choices; with the tree and the message that they must lead to where that is defined."""
+"""Random cpio archives, valid, odd and broken, from choices; with the tree and the message that they must lead to where that is
+defined.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -25,7 +27,8 @@ class CpioOptions:
     max_members   of each, besides the trailer
     max_size      of a file
     methods       compressions; None: all that can be written here
-    tight_end     the initramfs may end with the NUL of a name. find_link() then copies that name with strscpy(), which reads whole
+    tight_end     the initramfs may end with the NUL of a name. find_link() then copies that name with strscpy(), which reads
+    whole
                   words: beyond the end, where a kernel without a fixup for it (ARCH=um) panics if nothing is mapped
     """
 
@@ -54,7 +57,8 @@ class CpioArchive:
 
     def describe(self) -> str:
         """The archive as a table of members."""
-        head = f"cpio archive {self.label or '(built)'}: {len(self.data)} bytes" + "".join(f"\n  broken: {b}" for b in self.breaks)
+        head = (f"cpio archive {self.label or '(built)'}: {len(self.data)} bytes"
+                + "".join(f"\n  broken: {b}" for b in self.breaks))
         if self.messages:
             head += f"\n  expected: Initramfs unpacking failed: {self.messages[0]}"
         return head + "".join(f"\n  {s!r}" for s in self.segments)
@@ -214,7 +218,8 @@ def _plain(segments: list[Segment]) -> list[tuple[int, int]]:
 
 
 class _Breaker:
-    """Each method breaks one thing. It returns what it did, the message to expect and whether members before it define the tree."""
+    """Each method breaks one thing. It returns what it did, the message to expect and whether members before it define the tree.
+    """
 
     def __init__(self, pick: Pick, segments: list[Segment], methods: tuple[str, ...]) -> None:
         self.pick, self.segments, self.methods = pick, segments, methods
@@ -238,7 +243,8 @@ class _Breaker:
         if v is None:
             return None
         name = self.pick.one_of("field", ("mode", "ino", "filesize", "namesize", "mtime", "chksum", "uid"))
-        v[2].raw[name] = self.pick.one_of("digits", (b"+0000001", b" 0000001", b"0x000001", b"0000000g", b"-0000001", b"\0\0\0\0\0\0\0\0"))
+        v[2].raw[name] = self.pick.one_of("digits", (b"+0000001", b" 0000001", b"0x000001", b"0000000g", b"-0000001",
+                                                     b"\0\0\0\0\0\0\0\0"))
         self._ends(v[0], v[1], "damaged header")
         return f"{name} of member {v[1]} of segment {v[0]} is {v[2].raw[name]!r}"
 
@@ -292,7 +298,8 @@ class _Breaker:
 
     def junk(self) -> str | None:
         i = self.pick.int("before segment", 0, len(self.segments))
-        blob = self.pick.one_of("junk", (b"junk", b"0", b"07070", b"\xff" * 8, b"\x1f\x8b", b"\x02\x21\x4c\x18", b"\x28\xb5\x2f\xfd\0", b"BZh9",
+        blob = self.pick.one_of("junk", (b"junk", b"0", b"07070", b"\xff" * 8, b"\x1f\x8b", b"\x02\x21\x4c\x18",
+                                         b"\x28\xb5\x2f\xfd\0", b"BZh9",
                                          b"\xfd7zXZ\0", b"]\0\0", b"\x89LZO\0\r\n\x1a\n", b"070701" + b"0" * 104))
         self.segments.insert(i, Segment("raw", blob=blob))
         self.known = False
@@ -334,7 +341,9 @@ BREAKS = ("damaged_header", "magic", "unterminated", "checksum", "sizes", "paddi
 
 
 def break_cpio(archive: CpioArchive, pick: Pick, most: int = 2, methods: tuple[str, ...] | None = None) -> CpioArchive:
-    """``archive`` with one to ``most`` things broken. ``truth`` and ``messages`` stay defined where one clean break ends the unpacking."""
+    """``archive`` with one to ``most`` things broken. ``truth`` and ``messages`` stay defined where one clean break ends the
+    unpacking.
+    """
     b = _Breaker(pick, archive.segments, available() if methods is None else methods)
     breaks: list[str] = []
 

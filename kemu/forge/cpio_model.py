@@ -19,7 +19,8 @@ NO_ID = 0xFFFFFFFF               # chown leaves the owner alone
 
 
 class Undefined(Exception):
-    """This member's effect is not modelled: a name that ends in a slash or in dots, a header that contradicts its member, or a body
+    """This member's effect is not modelled: a name that ends in a slash or in dots, a header that contradicts its member, or a
+    body
     that goes into a device or a FIFO (where 7.2 blocks for ever)."""
 
 
@@ -48,7 +49,9 @@ class CpioModel:
     # paths
 
     def _parent(self, name: bytes) -> tuple[t.Dir, bytes] | None:
-        """The directory that holds ``name`` and the last component (b"" for the root itself), or None where the kernel gets ENOENT."""
+        """The directory that holds ``name`` and the last component (b"" for the root itself), or None where the kernel gets
+        ENOENT.
+        """
         parts = [p for p in name.split(b"/") if p not in (b"", b".")]
         if not name or len(name) >= PATH_MAX or any(len(p) > 255 for p in parts):
             return None
@@ -136,7 +139,8 @@ class CpioModel:
             raise Undefined("a header that contradicts its member")
         name = m.name.split(b"\0")[0]
         ifmt = m.mode & S_IFMT
-        if len(m.name) + 1 > PATH_MAX or (ifmt == t.S_IFLNK and len(m.data) > PATH_MAX) or (m.data and ifmt not in (t.S_IFREG, t.S_IFLNK)):
+        if (len(m.name) + 1 > PATH_MAX or (ifmt == t.S_IFLNK and len(m.data) > PATH_MAX)
+            or (m.data and ifmt not in (t.S_IFREG, t.S_IFLNK))):
             if not self.settled:
                 # do_header() leaves next_state to whoever set it last: before the first complete member that is Start, not Reset
                 raise Undefined("a member to skip before any other")

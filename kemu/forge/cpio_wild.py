@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Archives that no model follows: members of any kind over each other, and damage to the bytes of whole archives.
 
-:func:`choose_wild` makes archives whose members are legal one by one and contradict each other (links over devices, names that end in
-slashes, types that change); :func:`damage` hurts the bytes of any initramfs. What they must become only an oracle can say.
+:func:`choose_wild` makes archives whose members are legal one by one and contradict each other (links over devices, names that
+end in slashes, types that change); :func:`damage` hurts the bytes of any initramfs. What they must become only an oracle can say.
 """
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from kemu.forge.cpio import CRC, FIELDS, HEADER_LEN, NEWC, Member, Segment, enco
 from kemu.forge.cpio_choose import CpioArchive
 from kemu.forge.pick import Pick
 
-NAMES = (b"a", b"b", b"d", b"d/e", b"d/f", b"l", b"l/x", b"d/../b", b"a/", b"d/", b"d/.", b"..", b".", b"/", b"", b"d//e", b"./a", b"d/e/g",
+NAMES = (b"a", b"b", b"d", b"d/e", b"d/f", b"l", b"l/x", b"d/../b", b"a/", b"d/", b"d/.", b"..", b".", b"/", b"", b"d//e", b"./a",
+         b"d/e/g",
          b"TRAILER!!!", b"n" * 255, b"n" * 256, b"d/" * 2046 + b"abc", b"\xff\xfe", b"a\0b", b"a/x")
 TYPES = (t.S_IFREG, t.S_IFDIR, t.S_IFLNK, t.S_IFCHR, t.S_IFBLK, t.S_IFIFO, t.S_IFSOCK, 0, 0o170000)
 TARGETS = (b"a", b"d", b"/d", b"..", b"l", b"", b"no", b"d/e", b"/", b"x" * 4095, b"x" * 4096, b"a\0b")
@@ -32,7 +33,8 @@ class _Wild:
     def member(self) -> Member:
         pick = self.pick
         ifmt = pick.one_of("type", self.types)
-        m = Member(pick.one_of("name", NAMES if pick.rare("odd name", 3) else NAMES[:6]), ifmt | pick.one_of("mode", (0o644, 0o755, 0, 0o7777, 0o2755)))
+        m = Member(pick.one_of("name", NAMES if pick.rare("odd name", 3) else NAMES[:6]),
+                   ifmt | pick.one_of("mode", (0o644, 0o755, 0, 0o7777, 0o2755)))
         m.ino, m.nlink = pick.int("ino", 0, 2), pick.one_of("nlink", (1, 2, 2, 0, 3))
         if ifmt == t.S_IFLNK:
             m.data = pick.one_of("target", TARGETS)
@@ -49,7 +51,8 @@ class _Wild:
                 m.chksum = m.checksum() ^ 1
         if pick.rare("odd field", 12):
             name = pick.one_of("field", FIELDS)
-            m.raw[name] = b"%08X" % pick.one_of("value", SIZES) if pick.rare("number", 2) else b"0000000%c" % pick.one_of("digit", b"gG @`/:\0")
+            m.raw[name] = (b"%08X" % pick.one_of("value", SIZES) if pick.rare("number", 2)
+                           else b"0000000%c" % pick.one_of("digit", b"gG @`/:\0"))
         if pick.rare("no nul", 20):
             m.name_pad = b"x" * (-(HEADER_LEN + len(m.name)) % 4 or 4)
         return m
@@ -128,7 +131,8 @@ def _remove(data: bytearray, pick: Pick) -> str:
 
 def _insert(data: bytearray, pick: Pick) -> str:
     at = pick.int("at", 0, len(data))
-    what = pick.one_of("what", (b"\0", b"\0" * 4, b"\0" * 512, b"0", b"x", b"070701", b"\x1f\x8b", trailer().encode(), b"\xfd7zXZ\0", b"BZh"))
+    what = pick.one_of("what", (b"\0", b"\0" * 4, b"\0" * 512, b"0", b"x", b"070701", b"\x1f\x8b", trailer().encode(),
+                                b"\xfd7zXZ\0", b"BZh"))
     data[at:at] = what
     return f"{what[:12]!r} ({len(what)} bytes) at {at}"
 
@@ -159,10 +163,12 @@ def _pack(data: bytearray, pick: Pick) -> str:
     return f"bytes {at} to {end} compressed ({method})"
 
 
-DAMAGE: tuple[Callable[[bytearray, Pick], str], ...] = (_number, _digit, _type, _flip, _cut, _remove, _insert, _repeat, _zeros, _pack)
+DAMAGE: tuple[Callable[[bytearray, Pick], str], ...] = (_number, _digit, _type, _flip, _cut, _remove, _insert, _repeat, _zeros,
+                                                        _pack)
 
 
-def damage(archive: CpioArchive, pick: Pick, most: int = 3, kinds: tuple[Callable[[bytearray, Pick], str], ...] = DAMAGE) -> CpioArchive:
+def damage(archive: CpioArchive, pick: Pick, most: int = 3,
+           kinds: tuple[Callable[[bytearray, Pick], str], ...] = DAMAGE) -> CpioArchive:
     """``archive`` with its bytes hurt once to ``most`` times."""
     data = bytearray(archive.data)
     breaks: list[str] = []

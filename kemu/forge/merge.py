@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The root that a row of archives and EROFS images must lead to: a reference that knows neither the kernel's code nor its file systems.
+"""The root that a row of archives and EROFS images must lead to: a reference that knows neither the kernel's code nor its file
+systems.
 
 It works on what the segments were made of (members of archives, trees of images), never on their bytes, and follows the rules of
 docs/explanation/layered.md. Directories have no size and no link count here: those are the upper file system's affair.
@@ -46,7 +47,8 @@ class MergedRoot(CpioModel):
     """A root that grows by segments: :meth:`archive`, :meth:`image`, in order; then :meth:`manifest`.
 
     layered    False: there is no image in the row, everything is unpacked into one file system, as ever
-    whiteouts  paths that a directory listing may show although nothing is there (overlayfs lists a directory that nothing joins as it is)
+    whiteouts  paths that a directory listing may show although nothing is there (overlayfs lists a directory that nothing joins
+    as it is)
     """
 
     def __init__(self, layered: bool = True) -> None:
@@ -62,7 +64,9 @@ class MergedRoot(CpioModel):
     # ------------------------------------------------------------ segments
 
     def archive(self, members: Iterable[Member]) -> None:
-        """One archive: unpacked over everything that is there. Its links end with it, and so does the order of its directories' times."""
+        """One archive: unpacked over everything that is there. Its links end with it, and so does the order of its directories'
+        times.
+        """
         if not self.in_archives:
             self.layer += 1
             self.in_archives = True
@@ -114,7 +118,8 @@ class MergedRoot(CpioModel):
             if not isinstance(node, t.Dir) and self.layer_of.get(id(node), self.layer) == self.layer:
                 self.layer_of[id(node)] = self.layer
                 self.links_of[id(node)] = names[id(node)]
-        if not self.layer and self.layered:         # unpacked without an overlay: a device 0:0 could be made, and is a whiteout from now on
+        # unpacked without an overlay: a device 0:0 could be made, and is a whiteout from now on
+        if not self.layer and self.layered:
             for path, node in list(t.walk(self.root)):
                 if isinstance(node, t.Dir):
                     for name in [n for n, c in node.entries.items() if is_whiteout(c)]:

@@ -8,7 +8,8 @@ from kemu.forge import tree as t
 from kemu.forge.pick import Pick
 
 _PLAIN = [b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h", b"i", b"j", b"k", b"l", b"m", b"n", b"o", b"p"]
-_ODD = [b"-dash", b"!bang", b"...", b".hidden", b"/"[:0] + b"with space", b"caf\xc3\xa9", b"\xff\xfe", b"\x01ctl", b"new\nline", b"abc", b"ab",
+_ODD = [b"-dash", b"!bang", b"...", b".hidden", b"/"[:0] + b"with space", b"caf\xc3\xa9", b"\xff\xfe", b"\x01ctl", b"new\nline",
+        b"abc", b"ab",
         b"abcd", b"~", b"TRAILER", b"\xf0\x9f\x90\xa7", b"back\\slash"]
 _LONG = [b"L" * 255, b"L" * 254, b"M" * 200, b"N" * 100, b"L" * 100 + b"x", b"L" * 253, b"O" * 64, b"P" * 128,
          b"Q" * 31, b"R" * 32, b"S" * 33, b"T" * 240, b"U" * 180, b"V" * 90, b"W" * 77, b"X" * 66]

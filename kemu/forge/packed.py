@@ -72,7 +72,8 @@ _CHECKS = {0: 0, 1: 4, 4: 8, 10: 32}
 
 def _lzma2(odd: _Odd, data: bytes, bcj: int) -> bytes:
     """The data of a block; what liblzma has no filter for is packed as it is, and comes out filtered."""
-    chain = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 4096, "lc": odd.pick.one_of("lc", (3, 0, 4)), "lp": 0, "pb": odd.pick.one_of("pb", (2, 0, 4))}]
+    chain = [{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 4096, "lc": odd.pick.one_of("lc", (3, 0, 4)), "lp": 0,
+              "pb": odd.pick.one_of("pb", (2, 0, 4))}]
     if odd.rare("chunks as they are", 4):
         pieces = [data[at:at + 3000] for at in range(0, len(data), 3000)]
         return b"".join((b"\x01" if not i else b"\x02") + struct.pack(">H", len(p) - 1) + p for i, p in enumerate(pieces)) + b"\0"
@@ -92,10 +93,12 @@ def _xz_head(odd: _Odd, body: bytes, part: bytes, bcj: int) -> bytearray:
     head = bytearray(2)
     if odd.rare("compressed size", 3):
         head[1] |= 0x40
-        head += _vli(odd.field("its value", len(body), (0, len(body) + 1, len(body) - 1, 1 << 62, (1 << 63) - 1)), odd.rare("too long", 20))
+        head += _vli(odd.field("its value", len(body), (0, len(body) + 1, len(body) - 1, 1 << 62, (1 << 63) - 1)),
+                     odd.rare("too long", 20))
     if odd.rare("uncompressed size", 3):
         head[1] |= 0x80
-        head += _vli(odd.field("its value", len(part), (0, len(part) + 1, max(len(part) - 1, 0), 1 << 40)), odd.rare("too long", 20))
+        head += _vli(odd.field("its value", len(part), (0, len(part) + 1, max(len(part) - 1, 0), 1 << 40)),
+                     odd.rare("too long", 20))
     if bcj or (odd.done and odd.done[-1] == "a filter"):
         head[1] |= 1
         props = {3: b"\0"}.get(bcj, b"")
@@ -150,7 +153,8 @@ def xz_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
     count = odd.field("records", len(records), (0, len(records) + 1, 1 << 40), 20)
     index = bytearray(b"\0" + _vli(count, odd.rare("number too long", 30)))
     for unpadded, size in records:
-        index += _vli(odd.field("unpadded size", unpadded, (unpadded + 1, unpadded ^ 3, 0), 20)) + _vli(odd.field("size", size, (size + 1, 0), 20))
+        index += (_vli(odd.field("unpadded size", unpadded, (unpadded + 1, unpadded ^ 3, 0), 20))
+                  + _vli(odd.field("size", size, (size + 1, 0), 20)))
     index += bytes(-len(index) % 4)
     out += index + _crc(bytes(index))
     if odd.rare("CRC of the index", 30):
@@ -247,12 +251,15 @@ def lzma_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
     dict_size = pick.one_of("window", (1 << 16, 1 << 12, 0x1300, 0x2F00))           # the kernel knows the format by 5d 00
     lc, lp, pb = pick.one_of("lc, lp, pb", ((3, 0, 2), (3, 0, 2), (3, 0, 2), (0, 4, 0)))
     out = bytearray(lzma.compress(data, format=lzma.FORMAT_ALONE,
-                                  filters=[{"id": lzma.FILTER_LZMA1, "preset": 0, "dict_size": dict_size, "lc": lc, "lp": lp, "pb": pb}]))
+                                  filters=[{"id": lzma.FILTER_LZMA1, "preset": 0, "dict_size": dict_size, "lc": lc, "lp": lp,
+                                            "pb": pb}]))
     out[0] = odd.field("properties", out[0], (0, 0x5D, 224, 225), 30)
     if odd.rare("window", 4):
-        out[1:5] = struct.pack("<I", pick.one_of("bytes", (0, 256, 512, 0xF00, 4096, 0x1100, 1 << 20, 0x7FFFFF00, 0xFFFFFF00, 1 << 31, dict_size + 256, dict_size - 256)))
+        out[1:5] = struct.pack("<I", pick.one_of("bytes", (0, 256, 512, 0xF00, 4096, 0x1100, 1 << 20, 0x7FFFFF00, 0xFFFFFF00,
+                                                           1 << 31, dict_size + 256, dict_size - 256)))
     if odd.rare("size", 2):
-        size = pick.one_of("bytes", (len(data), len(data) - 1, len(data) + 1, 0, 1, 110, 1 << 31, 1 << 32, 1 << 63, (1 << 64) - 2))
+        size = pick.one_of("bytes", (len(data), len(data) - 1, len(data) + 1, 0, 1, 110, 1 << 31, 1 << 32, 1 << 63,
+                                     (1 << 64) - 2))
         out[5:13] = struct.pack("<Q", max(size, 0))
     if odd.rare("cut", 8):
         del out[-pick.int("bytes", 1, 12):]
@@ -322,12 +329,14 @@ def zstd_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
             out += (len(piece) << 3 | 2 | last).to_bytes(3, "little") + piece[:1]
         elif kind == 2:
             frame = zstandard.ZstdCompressor(level=1, write_content_size=True, write_checksum=False).compress(piece)
-            at = 5 + (0 if frame[4] & 0x20 else 1) + (0, 2, 4, 8)[frame[4] >> 6] + (1 if frame[4] & 0x20 and not frame[4] >> 6 else 0)
+            at = (5 + (0 if frame[4] & 0x20 else 1) + (0, 2, 4,
+                                                       8)[frame[4] >> 6] + (1 if frame[4] & 0x20 and not frame[4] >> 6 else 0))
             body = bytearray(frame[at:])
             body[0] = body[0] & 0xFE | last
             out += body
         else:
-            out += (odd.field("size of the block", len(piece), (0, len(piece) + 1, 1 << 17, (1 << 17) + 1), 20) << 3 | last).to_bytes(3, "little") + piece
+            out += ((odd.field("size of the block", len(piece), (0, len(piece) + 1, 1 << 17, (1 << 17) + 1),
+                               20) << 3 | last).to_bytes(3, "little") + piece)
         if odd.rare("a reserved block", 30):
             out += (6).to_bytes(3, "little")
     if checksum:
@@ -362,7 +371,8 @@ def lzo_odd(pick: Pick, data: bytes, done: list[str]) -> bytes:
     for at in range(0, len(data), step):
         piece = data[at:at + step]
         dst = odd.field("size", len(piece), (0, len(piece) + 1, (256 << 10) + 1, 0xFFFFFFFF, 1), 20)
-        out += struct.pack(">III", dst, odd.field("packed size", len(piece), (0, len(piece) - 1, len(piece) + 1, 0xFFFFFFFF), 20), 0) + piece
+        out += (struct.pack(">III", dst, odd.field("packed size", len(piece), (0, len(piece) - 1, len(piece) + 1, 0xFFFFFFFF),
+                                                   20), 0) + piece)
     if not odd.rare("no end", 12):
         out += bytes(4)
     done += odd.done
@@ -386,6 +396,7 @@ def choose_packed(pick: Pick, label: str = "", formats: tuple[str, ...] = ()) ->
         segments += inner.segments
         name = pick.one_of("format", names)
         done.append(name)
-        data += FORMATS[name](pick, plain, done) if not pick.rare("plain", 12) else compress(name if name != "lzo" else "gzip", plain)
+        data += (FORMATS[name](pick, plain, done) if not pick.rare("plain", 12)
+                 else compress(name if name != "lzo" else "gzip", plain))
         data += bytes(pick.one_of("zeros", (0, -len(data) % 4, 512)))
     return CpioArchive(data, segments, None, None, done, label)

@@ -27,7 +27,8 @@ class Placement:
     cut: int = 0
 
 
-def choose_placement(pick: Pick, page_sizes: Sequence[int] = (4096,), memory: Sequence[str] = ("linear",), cut: int = 0) -> Placement:
+def choose_placement(pick: Pick, page_sizes: Sequence[int] = (4096,), memory: Sequence[str] = ("linear",),
+                     cut: int = 0) -> Placement:
     """One placement. Offsets: 0, small ones, those around sectors and blocks, anything."""
     page_size = pick.one_of("page_size", page_sizes)
     form = pick.int("at form", 0, 3)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rows of segments as a boot loader hands them over: archives, compressed ones and EROFS images, where each truly begins and ends, the tree
-that they must lead to, and what is wrong with a row that must be refused.
+"""Rows of segments as a boot loader hands them over: archives, compressed ones and EROFS images, where each truly begins and
+ends, the tree that they must lead to, and what is wrong with a row that must be refused.
 
-Unlike :mod:`kemu.forge.initrd` the archives and images of a row know each other: names collide, whiteouts and opaque directories hide what is below.
+Unlike :mod:`kemu.forge.initrd` the archives and images of a row know each other: names collide, whiteouts and opaque directories
+hide what is below.
 """
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ CUTTABLE = ("gzip", "xz", "zstd", "lzma")
 
 @dataclass(frozen=True, slots=True)
 class RowOptions:
-    """``most``: segments of a row; ``flaws``: one row in four is one that must be refused, or left alone; ``beyond``: also one that ends in gzip's
+    """``most``: segments of a row; ``flaws``: one row in four is one that must be refused, or left alone; ``beyond``: also one
+    that ends in gzip's
     trailer, which Linux's own unpacker counts without reading it: it goes on behind the initrd."""
 
     most: int = 8
@@ -106,8 +108,10 @@ class Row:
 
 def microcode() -> list[Member]:
     """What early microcode comes in: an archive that must be first and not compressed."""
-    dirs = [Member(n, t.S_IFDIR | 0o755, nlink=2, ino=i + 1, mtime=1) for i, n in enumerate((b"kernel", b"kernel/x86", b"kernel/x86/microcode"))]
-    return [*dirs, Member(b"kernel/x86/microcode/GenuineIntel.bin", t.S_IFREG | 0o644, bytes(range(1, 100)), ino=9, mtime=1), trailer()]
+    dirs = [Member(n, t.S_IFDIR | 0o755, nlink=2, ino=i + 1, mtime=1)
+            for i, n in enumerate((b"kernel", b"kernel/x86", b"kernel/x86/microcode"))]
+    return [*dirs, Member(b"kernel/x86/microcode/GenuineIntel.bin", t.S_IFREG | 0o644, bytes(range(1, 100)), ino=9, mtime=1),
+            trailer()]
 
 
 def choose_row(pick: Pick, options: RowOptions = RowOptions(), builtin: list[Member] | None = None) -> Row:
@@ -159,7 +163,8 @@ class _Row:
         plain = b"".join([m.encode() for m in segment.members])
         self._pad(self.pick.one_of("alignment", (4, 1)) if segment.method else 4)
         before = self.parts[-1] if self.parts else None
-        if (before is not None and before.image is None and not before.method and not segment.method and before.end == len(self.data)
+        if (before is not None and before.image is None and not before.method and not segment.method
+            and before.end == len(self.data)
                 and before.members[-1].name != b"TRAILER!!!"):
             before.members += segment.members           # nothing ends the one before: it goes on
             before.size += len(plain)
@@ -193,14 +198,16 @@ class _Flaws:
     def junk(self) -> str | None:
         row = self.row
         row.refused = len(row.data)
-        junk = self.pick.one_of("junk", (b"junk", b"0", b"070701", b"070701" + b"x" * 300, b"\x1f\x8b", EROFS_MAGIC, b"\x01" * 4000, b"\xff"))
+        junk = self.pick.one_of("junk", (b"junk", b"0", b"070701", b"070701" + b"x" * 300, b"\x1f\x8b", EROFS_MAGIC,
+                                         b"\x01" * 4000, b"\xff"))
         last = row.parts[-1] if row.parts else None
         zeros = len(row.data) - (last.end if last is not None else 0)
         if junk == EROFS_MAGIC and zeros >= SUPER:
             if last is not None and last.method:        # how many of the zeros are its own, its decoder knows
                 return None
             row.refused -= SUPER                        # that is where an image would have to begin
-        elif len(junk) > HEADER_LEN and last is not None and last in self.plain and not zeros and last.members[-1].name != b"TRAILER!!!" and junk[:1] == b"0":
+        elif (len(junk) > HEADER_LEN and last is not None and last in self.plain and not zeros
+              and last.members[-1].name != b"TRAILER!!!" and junk[:1] == b"0"):
             row.refused = last.offset                   # nothing ends the archive: it goes on, with a header that is none
         row.data += junk
         return f"{junk[:8]!r} behind the last segment"
@@ -255,7 +262,8 @@ class _Flaws:
         part = self.pick.one_of("image", self.images)
         assert part.image is not None
         form = self.pick.int("field", 0, 4)
-        at, new = ((36, (len(row.data) - part.offset >> part.image.plan.blkszbits).to_bytes(4, "little")), (36, bytes(4)), (36, b"\xff" * 4),
+        at, new = ((36, (len(row.data) - part.offset >> part.image.plan.blkszbits).to_bytes(4, "little")), (36, bytes(4)),
+                   (36, b"\xff" * 4),
                    (12, bytes([self.pick.one_of("block size", (8, 17, 0, 255))])), (86, b"\1\0"))[form]
         if form == 0:
             new = (int.from_bytes(new, "little") + 1).to_bytes(4, "little")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Hypothesis strategies of everything the forge makes.
 
-They run the same generators as ``kemu forge``: a :class:`~kemu.forge.pick.Pick` whose choices Hypothesis draws, so that it shrinks
-trees, layouts, placements and corruptions together. The first value of every choice is the plainest one.
+They run the same generators as ``kemu forge``: a :class:`~kemu.forge.pick.Pick` whose choices Hypothesis draws, so that it
+shrinks trees, layouts, placements and corruptions together. The first value of every choice is the plainest one.
 """
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ _erofs_images: Callable[..., SearchStrategy[ErofsImage]] = st.composite(_draw_im
 def erofs_images(options: ErofsOptions | None = None, **changes: Any) -> SearchStrategy[ErofsImage]:
     """Legal EROFS images with their ground truth (:class:`~kemu.forge.erofs.image.ErofsImage`).
 
-    ``changes``: fields of :class:`~kemu.forge.erofs.choose.ErofsOptions`, e.g. ``block_bits=(12,)``, ``layouts=("plain", "compact")``,
-    ``max_nodes=3``, ``flaws=True``. They shrink to an empty root directory with 4096-byte blocks.
+    ``changes``: fields of :class:`~kemu.forge.erofs.choose.ErofsOptions`, e.g. ``block_bits=(12,)``,
+    ``layouts=("plain", "compact")``, ``max_nodes=3``, ``flaws=True``. They shrink to an empty root directory with 4096-byte
+    blocks.
     """
     return _erofs_images(ErofsOptions(**changes) if options is None else options)
 
@@ -119,10 +120,13 @@ def _draw_placement(draw: DrawFn, page_sizes: tuple[int, ...], memory: tuple[str
 _placements: Callable[..., SearchStrategy[Placement]] = st.composite(_draw_placement)
 
 
-def placements(page_sizes: Sequence[int] = (4096,), memory: Sequence[str] = ("linear",), cut: int = 0) -> SearchStrategy[Placement]:
-    """Places for an image in memory; ``cut``: at most this many bytes missing at the end. They shrink to offset 0, nothing cut."""
+def placements(page_sizes: Sequence[int] = (4096,), memory: Sequence[str] = ("linear",),
+               cut: int = 0) -> SearchStrategy[Placement]:
+    """Places for an image in memory; ``cut``: at most this many bytes missing at the end. They shrink to offset 0, nothing cut.
+    """
     return _placements(tuple(page_sizes), tuple(memory), cut)
 
 
-__all__ = ["MEMORY_KINDS", "DrawnValues", "Placement", "broken_cpio_archives", "choose_placement", "corrupted_erofs_images", "cpio_archives", "erofs_images",
+__all__ = ["MEMORY_KINDS", "DrawnValues", "Placement", "broken_cpio_archives", "choose_placement", "corrupted_erofs_images",
+           "cpio_archives", "erofs_images",
            "initrds", "placements"]

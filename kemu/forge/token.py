@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tokens of forged inputs: ``e1-7fq2-0c`` is everything needed to make the same bytes again.
 
-``KIND VERSION - SEED [- OPTIONS] - CHECK``: kind e (EROFS), c (cpio), i (initrd); the version of the generator; the seed in base 32;
-options as letters with numbers; two characters that catch typing mistakes. What a token makes depends on nothing else: not on the
-process, nor on PYTHONHASHSEED.
+``KIND VERSION - SEED [- OPTIONS] - CHECK``: kind e (EROFS), c (cpio), i (initrd); the version of the generator; the seed in base
+32; options as letters with numbers; two characters that catch typing mistakes. What a token makes depends on nothing else: not on
+the process, nor on PYTHONHASHSEED.
 """
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ _DEFAULT_LIST = (("/dev", 0o040755, 2, 0, 0), ("/dev/console", 0o020600, 1, 5, 1
 
 @dataclass(slots=True)
 class Boot:
-    """What a machine is booted with: what a boot loader or a device tree says, and what is part of the kernel image. Addresses are physical."""
+    """What a machine is booted with: what a boot loader or a device tree says, and what is part of the kernel image. Addresses
+    are physical.
+    """
 
     started: bool = False                                   # a kernel runs, or has run, on this machine
     builtin: Region | None = None                           # the built-in archive
@@ -56,9 +58,11 @@ def default_builtin() -> bytes:
 
 
 class BootResult:
-    """How a boot ended. ``ended``: "init" (a program runs as PID 1), "panic" or "splat"; ``error``: the exception, None after "init".
+    """How a boot ended. ``ended``: "init" (a program runs as PID 1), "panic" or "splat"; ``error``: the exception, None after
+    "init".
 
-    ``splats``: detector reports, those that were logged and survived and the one that ended the boot. ``freed``: (start, end, pages, what, ns);
+    ``splats``: detector reports, those that were logged and survived and the one that ended the boot. ``freed``: (start, end,
+    pages, what, ns);
     ``reserved``: (start, end, by, ns); addresses are virtual.
     """
 
@@ -84,7 +88,8 @@ class BootResult:
 
     @property
     def entries(self) -> list[tuple[int, int, str]]:
-        """The kernel's log: (ns, level, text). What is told for debugging after ``Run ... as init process`` is left out: the arguments and the
+        """The kernel's log: (ns, level, text). What is told for debugging after ``Run ... as init process`` is left out: the
+        arguments and the
         environment that the program gets (they are in ``machine.log``)."""
         out = list(self.machine.log.entries)
         while self.ok and out and out[-1][1] == 7:
@@ -111,7 +116,9 @@ def memory_for(size: int) -> int:
 
 
 def load(m: Machine, initrd: bytes | str | None, builtin: bytes | str | None, at: int = 0) -> None:
-    """What the boot loader does: the initrd ``at`` bytes behind a page boundary, the built-in archive as part of the kernel image."""
+    """What the boot loader does: the initrd ``at`` bytes behind a page boundary, the built-in archive as part of the kernel
+    image.
+    """
     boot = m.part(Boot)
     if builtin is not None and image_size(builtin):
         boot.builtin = m.place(builtin, 0, "linear", "built-in initramfs")
@@ -122,7 +129,9 @@ def load(m: Machine, initrd: bytes | str | None, builtin: bytes | str | None, at
 
 
 def run(m: Machine, start_kernel: Callable[[], Any]) -> BootResult:
-    """Boot: the machine's first task becomes the idle task, PID 0; PID 1 and kthreadd are made by the code. ``m`` is the current machine."""
+    """Boot: the machine's first task becomes the idle task, PID 0; PID 1 and kthreadd are made by the code. ``m`` is the current
+    machine.
+    """
     # no time stamp of the boot is a whole second, as those of an archive are
     m.clock.now_ns = max(m.clock.now_ns, 40_000_000)
     m.part(Boot).started = True

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""C definitions for cffi, parsed once: each text has a module beside its user that was made from it, and parsing at run time is the exception.
+"""C definitions for cffi, parsed once: each text has a module beside its user that was made from it, and parsing at run time is
+the exception.
 
-``ffi_for("kemu.linux._cdefs_lz4", TEXT)`` is the FFI of that module if it was made from this very text; otherwise the text is parsed (which
-takes a compiler's front end, 40 ms). ``make cdefs`` makes the modules again; a test says when one is out of date.
+``ffi_for("kemu.linux._cdefs_lz4", TEXT)`` is the FFI of that module if it was made from this very text; otherwise the text is
+parsed (which takes a compiler's front end, 40 ms). ``make cdefs`` makes the modules again; a test says when one is out of date.
 """
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ def source_of(module: str) -> str:
         ffi.emit_python_code(out)
     return ("# SPDX-License-Identifier: GPL-2.0-only\n"
             '"""Made by `make cdefs` from the definitions of the module beside it; not to be edited."""\n'
-            "# ruff: noqa\n# mypy: ignore-errors\n" + out.getvalue().replace("# auto-generated file\n", "") + f"\nOF = \"{fingerprint(text, packed)}\"\n")
+            "# ruff: noqa\n# mypy: ignore-errors\n" + out.getvalue().replace("# auto-generated file\n",
+                                                                             "") + f"\nOF = \"{fingerprint(text, packed)}\"\n")
 
 
 def file_of(module: str) -> Path:

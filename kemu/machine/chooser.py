@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The two things that may be attached to a machine: one who decides, and one who watches.
 
-The machine knows only these protocols. ``kemu.explore`` implements choosers, ``kemu.check`` implements watches; with nothing attached a
-choice costs one comparison with None.
+The machine knows only these protocols. ``kemu.explore`` implements choosers, ``kemu.check`` implements watches; with nothing
+attached a choice costs one comparison with None.
 """
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ class Chooser(Protocol):
         """Index into ``runnable`` of the task to run now. ``current`` is among them if it could go on."""
 
     def fault(self, kind: str, what: str) -> bool:
-        """True if this call shall fail. ``kind``: failslab, fail_page_alloc, fail_make_request, fail_function, ...; ``what``: call site."""
+        """True if this call shall fail. ``kind``: failslab, fail_page_alloc, fail_make_request, fail_function, ...; ``what``:
+        call site.
+        """
 
     def value(self, name: str, low: int, high: int) -> int:
         """An int in [low, high]."""

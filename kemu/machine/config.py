@@ -14,7 +14,8 @@ DEFAULT_CONFIG: dict[str, Any] = {
     "CONFIG_EROFS_FS": True, "CONFIG_EROFS_FS_ZIP": True, "CONFIG_EROFS_FS_XATTR": True, "CONFIG_EROFS_FS_POSIX_ACL": True,
     "CONFIG_EROFS_FS_SECURITY": True, "CONFIG_EROFS_FS_BACKED_BY_FILE": True, "CONFIG_EROFS_FS_ZIP_LZMA": True,
     "CONFIG_EROFS_FS_ZIP_DEFLATE": True, "CONFIG_EROFS_FS_ZIP_ZSTD": True, "CONFIG_EROFS_FS_PAGE_CACHE_SHARE": True,
-    "CONFIG_BLK_DEV_INITRD": True, "CONFIG_TMPFS": True, "CONFIG_TMPFS_XATTR": True, "CONFIG_TMPFS_POSIX_ACL": True, "CONFIG_FS_POSIX_ACL": True,
+    "CONFIG_BLK_DEV_INITRD": True, "CONFIG_TMPFS": True, "CONFIG_TMPFS_XATTR": True, "CONFIG_TMPFS_POSIX_ACL": True,
+    "CONFIG_FS_POSIX_ACL": True,
     "CONFIG_DEVTMPFS": True, "CONFIG_OVERLAY_FS": True, "CONFIG_INITRAMFS_PRESERVE_MTIME": True,
     "CONFIG_DECOMPRESS_GZIP": True, "CONFIG_DECOMPRESS_BZIP2": True, "CONFIG_DECOMPRESS_LZMA": True, "CONFIG_DECOMPRESS_XZ": True,
     "CONFIG_DECOMPRESS_LZO": True, "CONFIG_DECOMPRESS_LZ4": True, "CONFIG_DECOMPRESS_ZSTD": True,
@@ -46,7 +47,9 @@ _surveys: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
 @contextmanager
 def survey(flipped: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every machine that is made inside has these values, whatever it is told; gives what all of them are asked for, option -> value."""
+    """Every machine that is made inside has these values, whatever it is told; gives what all of them are asked for, option ->
+    value.
+    """
     asked: dict[str, Any] = {}
     _surveys.append((flipped, asked))
     try:

@@ -6,7 +6,8 @@ from __future__ import annotations
 class Counters:
     """Plain integers; ``as_dict()`` for reports. Bytes are bytes, everything else is a number of events."""
 
-    __slots__ = ("bios", "bio_bytes", "block_crossings", "bytes_copied", "bytes_decompressed", "bytes_to_reader", "folios_cached", "kmalloc_bytes",
+    __slots__ = ("bios", "bio_bytes", "block_crossings", "bytes_copied", "bytes_decompressed", "bytes_to_reader", "folios_cached",
+                 "kmalloc_bytes",
                  "kmaps", "pages_allocated", "pages_freed", "pages_in_use", "pages_peak", "task_switches", "vm_maps")
     bios: int
     bio_bytes: int

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The emulated kernel that is running now.
 
-C has globals; ported code therefore asks no one which machine it is on. ``this`` holds what the current machine's hot paths need, one
-attribute away. Entering a :class:`~kemu.machine.machine.Machine` fills it and leaving restores what was there before, so machines may
-nest (an experiment that compares two of them does).
+C has globals; ported code therefore asks no one which machine it is on. ``this`` holds what the current machine's hot paths need,
+one attribute away. Entering a :class:`~kemu.machine.machine.Machine` fills it and leaving restores what was there before, so
+machines may nest (an experiment that compares two of them does).
 """
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ NULL: Any = None            # no type says which pointers may be NULL, as in C
 
 
 class Arch:
-    """What C has as macros of the architecture: ``arch.PAGE_SIZE``, ``arch.PAGE_SHIFT``, ``arch.PAGE_MASK``, ``arch.BITS_PER_LONG``."""
+    """What C has as macros of the architecture: ``arch.PAGE_SIZE``, ``arch.PAGE_SHIFT``, ``arch.PAGE_MASK``,
+    ``arch.BITS_PER_LONG``.
+    """
 
     __slots__ = ("BITS_PER_LONG", "PAGE_MASK", "PAGE_SHIFT", "PAGE_SIZE", "ULONG_MAX")
     PAGE_SIZE: int

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Decoders of the host's Python that not every host has: imported when they are used, and missed by name.
 
-A Python may have been built without bz2, lzma or zlib, and a package may be absent or of another Python. What needs such a module says so
-when it is used; nothing goes on as if the format were unknown.
+A Python may have been built without bz2, lzma or zlib, and a package may be absent or of another Python. What needs such a module
+says so when it is used; nothing goes on as if the format were unknown.
 """
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class HostModule:
     def __getattr__(self, attribute: str) -> Any:
         name: str = self.__dict__["_name"]
         if attribute.startswith("__") and attribute.endswith("__"):
-            raise AttributeError(attribute)             # copy, pickle and doctest ask; none of these modules has what they ask for
+            # copy, pickle and doctest ask; none of these modules has what they ask for
+            raise AttributeError(attribute)
         try:
             module = importlib.import_module(name)
         except ImportError as e:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The initcall table: which functions run at which level, in the link order of a real build.
 
-The default is UML's of Linux 7.2. A table is read from a vmlinux (or vmlinux.o), from ``System.map`` or ``nm -n vmlinux`` (the symbols between
-``__initcall_start`` and ``__initcall_end`` stand in order), from the log of a boot with ``initcall_debug``, or from the text that
-``initcalls-um-7.2.txt`` shows.
+The default is UML's of Linux 7.2. A table is read from a vmlinux (or vmlinux.o), from ``System.map`` or ``nm -n vmlinux`` (the
+symbols between ``__initcall_start`` and ``__initcall_end`` stand in order), from the log of a boot with ``initcall_debug``, or
+from the text that ``initcalls-um-7.2.txt`` shows.
 """
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from kemu.machine.vmlinux import MARK, Vmlinux
 
 LEVELS = ("early", "pure", "core", "postcore", "arch", "subsys", "fs", "device", "late")
-_SUFFIX = {"early": "early", "0": "pure", "1": "core", "1s": "core", "2": "postcore", "2s": "postcore", "3": "arch", "3s": "arch", "4": "subsys",
+_SUFFIX = {"early": "early", "0": "pure", "1": "core", "1s": "core", "2": "postcore", "2s": "postcore", "3": "arch", "3s": "arch",
+           "4": "subsys",
            "4s": "subsys", "5": "fs", "5s": "fs", "rootfs": "fs", "6": "device", "6s": "device", "7": "late", "7s": "late"}
 _LINE = re.compile(r"\s*\d+ (\w+)\s+suffix=(\S+)\s+(\S+)\s+obj=(\S+) line=(\S+)")
 _NAMED = re.compile(r"__initcall__kmod_(\w+?)__\d+_(\d+)_(\w+?)(early|rootfss?|[0-7]s?)$")
@@ -38,7 +39,9 @@ class Entry(NamedTuple):
 
 
 def from_symbols(symbols: Iterable[tuple[int, str]]) -> list[Entry]:
-    """Entries of ``__initcall*`` symbols in order of their addresses; ``__initcall4_start`` and its like tell the levels where they are there."""
+    """Entries of ``__initcall*`` symbols in order of their addresses; ``__initcall4_start`` and its like tell the levels where
+    they are there.
+    """
     out: list[Entry] = []
     level, inside = "early", True
     rows = list(symbols)
@@ -113,7 +116,8 @@ def is_elf(path: str) -> bool:
 
 
 def merged(table: Iterable[Entry], ported: dict[str, Any]) -> list[tuple[Entry, Callable[[], int] | None]]:
-    """The table with ported functions in their places. What a port declares and the build does not have runs first in its level: init/ is
+    """The table with ported functions in their places. What a port declares and the build does not have runs first in its level:
+    init/ is
     linked first."""
     rows: dict[str, list[tuple[Entry, Callable[[], int] | None]]] = {lvl: [] for lvl in LEVELS}
     seen = set()
@@ -147,7 +151,9 @@ _stand_ins: dict[str, Callable[[], int]] = {}
 
 @dataclass(slots=True)
 class Initcalls:
-    """The initcalls of a machine's kernel. ``table``: of its build, in link order (None: UML's); ``levels``: level name -> what is called, once it is known."""
+    """The initcalls of a machine's kernel. ``table``: of its build, in link order (None: UML's); ``levels``: level name -> what
+    is called, once it is known.
+    """
 
     table: Sequence[Entry] | None = None
     levels: dict[str, list[Callable[[], int]]] | None = None
@@ -203,7 +209,8 @@ def _longest_rise(places: list[int]) -> set[int]:
 
 
 def compare(a: Iterable[Entry], b: Iterable[Entry]) -> list[str]:
-    """What changes from table ``a`` to ``b``, one line each: ``-`` gone, ``+`` new, ``>`` other level, ``~`` other place within its level (the
+    """What changes from table ``a`` to ``b``, one line each: ``-`` gone, ``+`` new, ``>`` other level, ``~`` other place within
+    its level (the
     fewest entries that must move for the rest to stay in order), with the neighbour that it runs after now."""
     xs, ys = _keys(a), _keys(b)
     ax, by = dict(xs), dict(ys)

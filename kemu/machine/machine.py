@@ -23,9 +23,9 @@ from kemu.machine.series import Series, ShortForms, undisturbed
 from kemu.machine.slab import Slab
 from kemu.machine.vmalloc import Kmap, VmSpace
 
-# What a kernel makes (inodes, dentries, folios) lives as long as its machine. CPython's default has the collector look at the youngest
-# objects after every 700 new ones, nearly always to find them all alive: that was a third of the time an archive took to unpack. While
-# machines run it looks when there are this many.
+# What a kernel makes (inodes, dentries, folios) lives as long as its machine. CPython's default has the collector look at the
+# youngest objects after every 700 new ones, nearly always to find them all alive: that was a third of the time an archive took to
+# unpack. While machines run it looks when there are this many.
 YOUNG_OBJECTS = 100_000
 
 P = TypeVar("P")
@@ -52,14 +52,16 @@ class IdleWork:
 class Machine:
     """``with Machine(...) as m:`` is one kernel; ported code called inside runs on it.
 
-    ``memory``: bytes of RAM (the mapping is lazy: what is not touched costs nothing). ``page_size``: 4096, 16384 or 65536. ``bits``: width
-    of unsigned long. ``series``: the patch series that this kernel is built with. ``config``: ``{"CONFIG_X": bool}`` on top of ``kemu.machine.config.DEFAULT_CONFIG``. ``chooser`` decides, ``watch`` is told.
-    ``short``: short forms of functions, for a machine that has neither; those that leave out what one of ``series`` changes are not taken. As soon as
-    there is a chooser or a watch the functions themselves run again.
+    ``memory``: bytes of RAM (the mapping is lazy: what is not touched costs nothing). ``page_size``: 4096, 16384 or 65536.
+    ``bits``: width of unsigned long. ``series``: the patch series that this kernel is built with. ``config``:
+    ``{"CONFIG_X": bool}`` on top of ``kemu.machine.config.DEFAULT_CONFIG``. ``chooser`` decides, ``watch`` is told.
+    ``short``: short forms of functions, for a machine that has neither; those that leave out what one of ``series`` changes are
+    not taken. As soon as there is a chooser or a watch the functions themselves run again.
     """
 
     def __init__(self, *, memory: int = 64 << 20, page_size: int = 4096, bits: int = 64, config: dict[str, bool] | None = None,
-                 cmdline: str = "", series: list[Series] | None = None, chooser: Chooser | None = None, watch: Watch | None = None,
+                 cmdline: str = "", series: list[Series] | None = None, chooser: Chooser | None = None,
+                 watch: Watch | None = None,
                  short: Sequence[ShortForms] = ()):
         if page_size not in (4096, 16384, 65536):
             raise ValueError(f"page size {page_size}: one of 4096, 16384, 65536")
@@ -172,7 +174,9 @@ class Machine:
     # ------------------------------------------------------------ state by type
 
     def part(self, of: type[P]) -> P:
-        """This machine's ``of``: a class, beside the code that owns it, of what that code keeps for each machine. ``of()`` makes it on first use; it ends with the machine."""
+        """This machine's ``of``: a class, beside the code that owns it, of what that code keeps for each machine. ``of()`` makes
+        it on first use; it ends with the machine.
+        """
         return self._parts[of]          # type: ignore[no-any-return]
 
     def made(self, of: type[P]) -> P | None:
@@ -199,7 +203,8 @@ class Machine:
         psize = self.mem.page_size
         near = [r for r in self.regions if r.addr - 2 * psize <= addr < r.addr + r.size + 2 * psize]
         if near:
-            return min(near, key=lambda r: 0 if r.contains(addr) else min(abs(addr - r.addr), abs(addr - r.addr - r.size))).describe(addr)
+            return min(near, key=lambda r: 0 if r.contains(addr)
+                       else min(abs(addr - r.addr), abs(addr - r.addr - r.size))).describe(addr)
         pfn = self.mem.pfn_of(addr)
         page = self.alloc.lookup(pfn) if pfn >= 0 else None
         if page is not None:

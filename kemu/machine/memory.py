@@ -13,7 +13,8 @@ The shadow has one byte for each byte of memory, kept per page as one code while
     0x02 CONST     addressable, written, and not to be written again (lent read-only memory, const data)
     >= 0x80        not addressable; the codes below say why, in KASAN's values where KASAN has one
 
-``fast`` maps the page number of an address to an arena offset for pages that are OK as a whole: the one lookup that a small access costs.
+``fast`` maps the page number of an address to an arena offset for pages that are OK as a whole: the one lookup that a small
+access costs.
 """
 from __future__ import annotations
 
@@ -48,9 +49,12 @@ MADV_POPULATE_WRITE = 23
 
 
 class Memory:
-    """Bytes by kernel address. All public methods take addresses and sizes in bytes and raise :class:`~kemu.machine.splat.Splat` on a bad access."""
+    """Bytes by kernel address. All public methods take addresses and sizes in bytes and raise :class:`~kemu.machine.splat.Splat`
+    on a bad access.
+    """
 
-    __slots__ = ("aliases", "arena", "buf", "counters", "fast", "mask", "nr_pages", "page_size", "populate", "shift", "spans", "state", "vmap", "zero_page",
+    __slots__ = ("aliases", "arena", "buf", "counters", "fast", "mask", "nr_pages", "page_size", "populate", "shift", "spans",
+                 "state", "vmap", "zero_page",
                  "_dm_vpn", "_spans_at")
 
     def __init__(self, nr_pages: int, page_shift: int, counters: Counters):
@@ -389,7 +393,8 @@ class Memory:
         return None if clean else b"".join(out)
 
     def mark(self, runs: list[tuple[int, int]], init: bytes | None) -> None:
-        """The bytes of the runs have just been written; ``init`` says which of the written bytes were themselves never written."""
+        """The bytes of the runs have just been written; ``init`` says which of the written bytes were themselves never written.
+        """
         shift, mask, size = self.shift, self.mask, self.page_size
         state_get = self.state.get
         done = 0
@@ -480,7 +485,9 @@ class Memory:
     # ---------------------------------------------------------------- ranges
 
     def load(self, addr: int, n: int, what: str = "load") -> bytes:
-        """Bytes at ``addr`` that the kernel looks at (they decide something): reading never-written ones is reported to the watch."""
+        """Bytes at ``addr`` that the kernel looks at (they decide something): reading never-written ones is reported to the
+        watch.
+        """
         off = addr & self.mask
         if off + n <= self.page_size:
             base = self.fast.get(addr >> self.shift)
@@ -552,7 +559,9 @@ class Memory:
         self.mark(druns, init)
 
     def give(self, addr: int, n: int, what: str = "copy to reader") -> bytes:
-        """Bytes that leave the kernel for a reader; like :meth:`load`, but it is here that never-written bytes are an information leak."""
+        """Bytes that leave the kernel for a reader; like :meth:`load`, but it is here that never-written bytes are an information
+        leak.
+        """
         self.counters.bytes_to_reader += n
         return self.load(addr, n, what)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """struct page, the page ledger and the page allocator.
 
-``Page`` is struct page and struct folio in one: a folio is its head page, as in C where they share memory. The ledger is the Page objects
-themselves: kind, reference count, flags, mapping, owner. A page that was never handed out has no object.
+``Page`` is struct page and struct folio in one: a folio is its head page, as in C where they share memory. The ledger is the Page
+objects themselves: kind, reference count, flags, mapping, owner. A page that was never handed out has no object.
 """
 from __future__ import annotations
 
@@ -38,11 +38,12 @@ FROZEN = (SLAB, LARGE_KMALLOC)      # kinds whose reference count stays 0
 class Page:
     """``struct page`` / ``struct folio``.
 
-    ``refcount`` counts the whole folio and is kept in its head; ``head`` is None in a head page. ``private`` is an int (0: NULL) or an
-    object. ``waiters`` are the tasks that sleep on the folio lock.
+    ``refcount`` counts the whole folio and is kept in its head; ``head`` is None in a head page. ``private`` is an int (0: NULL)
+    or an object. ``waiters`` are the tasks that sleep on the folio lock.
     """
 
-    __slots__ = ("flags", "head", "index", "kind", "mapping", "order", "owner", "pfn", "private", "refcount", "tails", "waiters", "__weakref__")
+    __slots__ = ("flags", "head", "index", "kind", "mapping", "order", "owner", "pfn", "private", "refcount", "tails", "waiters",
+                 "__weakref__")
 
     def __init__(self, pfn: int, order: int = 0, kind: str = KERNEL):
         self.pfn = pfn
@@ -64,8 +65,10 @@ class Page:
         return self
 
     def __repr__(self) -> str:
-        names = [n for n, b in (("locked", PG_locked), ("uptodate", PG_uptodate), ("private", PG_private), ("reserved", PG_reserved)) if self.flags & b]
-        return f"<page pfn:{self.pfn:#x} order:{self.order} {self.kind} refcount:{self.refcount} index:{self.index:#x} flags:{'|'.join(names)}>"
+        names = [n for n, b in (("locked", PG_locked), ("uptodate", PG_uptodate), ("private", PG_private),
+                                ("reserved", PG_reserved)) if self.flags & b]
+        return (f"<page pfn:{self.pfn:#x} order:{self.order} {self.kind} refcount:{self.refcount} index:{self.index:#x} "
+                f"flags:{'|'.join(names)}>")
 
 
 class PageAllocator:
@@ -169,7 +172,8 @@ class PageAllocator:
         mem = self.mem
         pfn, n = page.pfn, 1 << page.order
         if self.pages.pop(pfn, None) is not page:
-            raise KernelBug(f"BUG: Bad page state: double free of pfn {pfn:#x} in {caller_function()[0]}", [repr(page)], function=caller_function()[0])
+            raise KernelBug(f"BUG: Bad page state: double free of pfn {pfn:#x} in {caller_function()[0]}", [repr(page)],
+                            function=caller_function()[0])
         mem.set_free(pfn, n)
         waiting = self.free_lists.get(page.order)
         if waiting is None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel parameters of a real build: what its code takes from the command line, so that it is not handed to init as unknown.
 
-What is ported acts; of the rest it is known here that somebody takes it. The default is UML's of Linux 7.2; a table is read from a vmlinux.
+What is ported acts; of the rest it is known here that somebody takes it. The default is UML's of Linux 7.2; a table is read from
+a vmlinux.
 """
 from __future__ import annotations
 
@@ -87,7 +88,8 @@ def of(machine: Machine) -> Parameters:
 def takes_setup(p: Parameters, line: str, ported: set[str]) -> bool:
     """Whether a ``__setup()`` or ``early_param()`` that is not ported takes ``line`` (``name`` or ``name=value``).
 
-    What a handler would say is not known: one whose text ends in ``=`` takes any value, one without takes its name alone or with ``=``.
+    What a handler would say is not known: one whose text ends in ``=`` takes any value, one without takes its name alone or with
+    ``=``.
     """
     had_early = False
     for text, early in p.setups:

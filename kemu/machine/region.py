@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A range of memory with an owner and a lifetime: an image, an initrd.
 
-The region is the object that a memory-backed mount is given instead of a raw address. Its states follow the initrd's life: ``owned`` (nobody
-reads it), ``lent`` (n users), ``exported``, ``released``. Releasing poisons the bytes and makes every later access a report.
+The region is the object that a memory-backed mount is given instead of a raw address. Its states follow the initrd's life:
+``owned`` (nobody reads it), ``lent`` (n users), ``exported``, ``released``. Releasing poisons the bytes and makes every later
+access a report.
 """
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ KINDS = (LINEAR, VMALLOC_MEM, SLAB_MEM)
 class Region:
     """``[addr, addr + size)`` of a machine; ``name`` appears in reports."""
 
-    __slots__ = ("addr", "exported", "first_pfn", "kind", "machine", "name", "nr_pages", "pages", "released_by", "size", "state", "users")
+    __slots__ = ("addr", "exported", "first_pfn", "kind", "machine", "name", "nr_pages", "pages", "released_by", "size", "state",
+                 "users")
 
     def __init__(self, machine: Machine, name: str, addr: int, size: int, kind: str):
         self.machine = machine
@@ -62,7 +64,8 @@ class Region:
         """Poison and free the memory, whoever still reads it."""
         if self.state == "released":
             func = caller_function()[0]
-            raise KernelBug(f"BUG: region {self.name} freed twice in {func}", [f"first freed by {self.released_by}"], function=func)
+            raise KernelBug(f"BUG: region {self.name} freed twice in {func}", [f"first freed by {self.released_by}"],
+                            function=func)
         self.state = "released"
         self.released_by = by or caller_function()[0]
         mem = self.machine.mem
@@ -83,7 +86,8 @@ class Region:
         else:
             place = f"{addr - self.addr} bytes inside of"
         state = f"released by {self.released_by}" if self.state == "released" else self.state
-        return f"The buggy address is {place} the {self.size}-byte region {self.name} [{self.addr:016x}, {self.addr + self.size:016x}), {state}"
+        return (f"The buggy address is {place} the {self.size}-byte region {self.name} [{self.addr:016x}, "
+                f"{self.addr + self.size:016x}), {state}")
 
 
 def _put_linear(machine: Machine, path_or_bytes: bytes | str, addr_off: int, size: int) -> None:
@@ -119,8 +123,8 @@ def image_size(image: bytes | str) -> int:
 def place(machine: Machine, image: bytes | str, at: int, kind: str, name: str, writable: bool) -> Region:
     """Put an image (bytes, or the path of a file) into memory, ``at`` bytes behind a page boundary.
 
-    ``linear``: contiguous page frames, one redzone page on both sides. ``vmalloc``: scattered frames mapped side by side. ``slab``: one
-    kmalloc object. Bytes beside the image are redzone; the image itself is CONST unless ``writable``.
+    ``linear``: contiguous page frames, one redzone page on both sides. ``vmalloc``: scattered frames mapped side by side.
+    ``slab``: one kmalloc object. Bytes beside the image are redzone; the image itself is CONST unless ``writable``.
     """
     mem = machine.mem
     size = image_size(image)

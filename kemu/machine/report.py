@@ -46,7 +46,8 @@ def bad_access(mem: Memory, addr: int, n: int, write: bool, near: int) -> Splat:
     details.append(f"Virtual time: {machine.clock.now_ns} ns")
     details.append("Call Trace:")
     details += call_trace()
-    return Splat(title, details, function=func, addr=addr, size=n, first_bad=first, code=code, access="write" if write else "read", line=line)
+    return Splat(title, details, function=func, addr=addr, size=n, first_bad=first, code=code,
+                 access="write" if write else "read", line=line)
 
 
 def describe_range(mem: Memory, addr: int, n: int) -> dict[str, Any]:

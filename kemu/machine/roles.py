@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a piece of code is: ported, the emulated kernel, what stands around a port, the explorer, or none of these.
 
-A module says so, or the package that it is in, by ``__role__``: ``"port"``, ``"api"``, ``"harness"``, ``"explorer"``, ``"tool"``. A module that says
-nothing is none of ours if it was installed (a library, a test runner), and otherwise a port: an experiment of somebody's own is taken for the code that
-it tries. Functions that write into the log for others, and those that fill the page cache, say so by ``@logs`` and ``@fills``.
+A module says so, or the package that it is in, by ``__role__``: ``"port"``, ``"api"``, ``"harness"``, ``"explorer"``, ``"tool"``.
+A module that says nothing is none of ours if it was installed (a library, a test runner), and otherwise a port: an experiment of
+somebody's own is taken for the code that it tries. Functions that write into the log for others, and those that fill the page
+cache, say so by ``@logs`` and ``@fills``.
 """
 from __future__ import annotations
 

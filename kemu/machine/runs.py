@@ -53,7 +53,8 @@ def window_pieces(addr: int, n: int, write: bool) -> Runs:
     try:
         good = _WRITABLE.issuperset(map(mem.state.get, pfns))
     except TypeError:                               # a page with a code for each byte
-        good = all(st in _WRITABLE if type(st) is not bytearray else st.isascii() and CONST not in st       # type: ignore[union-attr, operator]
+        good = all(st in _WRITABLE if type(st) is not bytearray else st.isascii()
+                   and CONST not in st       # type: ignore[union-attr, operator]
                    for st in map(mem.state.get, pfns))
     if not good:
         return mem.pieces(addr, n, write)

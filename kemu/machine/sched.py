@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tasks, the scheduler and the virtual clock.
 
-Tasks are greenlets: ported code stays plain calls and is switched only where the kernel could switch it. With no Chooser attached the
-order is first in, first out and a task runs until it waits; with one, every scheduling point asks it.
+Tasks are greenlets: ported code stays plain calls and is switched only where the kernel could switch it. With no Chooser attached
+the order is first in, first out and a task runs until it waits; with one, every scheduling point asks it.
 """
 from __future__ import annotations
 
@@ -40,8 +40,10 @@ class Clock:
 class Task:
     """``struct task_struct``, as far as ported code and the scheduler use it."""
 
-    __slots__ = ("comm", "pid", "flags", "greenlet", "fn", "state", "waiting_on", "wake_at", "kmap_depth", "locks", "preempt_count", "rcu_depth",
-                 "memalloc", "fs", "cred", "task_works", "journal_info", "bio_list", "pending_signal", "exit_code", "stack_depth", "plug", "woken", "extra")
+    __slots__ = ("comm", "pid", "flags", "greenlet", "fn", "state", "waiting_on", "wake_at", "kmap_depth", "locks",
+                 "preempt_count", "rcu_depth",
+                 "memalloc", "fs", "cred", "task_works", "journal_info", "bio_list", "pending_signal", "exit_code", "stack_depth",
+                 "plug", "woken", "extra")
 
     def __init__(self, comm: str, pid: int, flags: int = 0, fn: Callable[[], Any] | None = None):
         self.comm = comm
@@ -98,7 +100,8 @@ class WaitQueue:
 class Scheduler:
     """Runs tasks. The task that made the machine is the first one and owns the main greenlet."""
 
-    __slots__ = ("alone", "clock", "current", "idlers", "main", "next_pid", "polls", "runnable", "sleepers", "spins", "tasks", "max_switches", "switches")
+    __slots__ = ("alone", "clock", "current", "idlers", "main", "next_pid", "polls", "runnable", "sleepers", "spins", "tasks",
+                 "max_switches", "switches")
 
     def __init__(self, clock: Clock, first: Task):
         self.clock = clock
@@ -148,7 +151,8 @@ class Scheduler:
             return
         self.switches += 1
         if self.switches > self.max_switches:
-            raise HungTask(f"INFO: task {t.comm}:{t.pid} keeps the machine busy: {self.switches} task switches", self.describe_waiters())
+            raise HungTask(f"INFO: task {t.comm}:{t.pid} keeps the machine busy: {self.switches} task switches",
+                           self.describe_waiters())
         this.counters.task_switches += 1
         if this.watch is not None:
             this.watch.event("sched_switch", prev=prev, next=t)
@@ -188,7 +192,8 @@ class Scheduler:
             t.woken = False
             self.alone = self.alone + 1 if t is self.current else 0
             if self.alone > MAX_ALONE:
-                raise HungTask(f"INFO: task {t.comm}:{t.pid} sleeps and looks again for ever: there is no other task that could change anything",
+                raise HungTask(f"INFO: task {t.comm}:{t.pid} sleeps and looks again for ever: there is no other task that could "
+                               f"change anything",
                                self.describe_waiters())
         ch = this.chooser
         if ch is not None and len(self.runnable) > 1:
@@ -253,10 +258,13 @@ class Scheduler:
             self.make_runnable(t)
             t.woken = False
         elif self.spins > 100_000:
-            raise HungTask(f"watchdog: BUG: soft lockup - task {self.current.comm}:{self.current.pid} spins in {where}", self.describe_waiters())
+            raise HungTask(f"watchdog: BUG: soft lockup - task {self.current.comm}:{self.current.pid} spins in {where}",
+                           self.describe_waiters())
 
     def run_others(self) -> None:
-        """Let every other task run until none is runnable (the end of an experiment, a return to user mode). Timers are not waited for."""
+        """Let every other task run until none is runnable (the end of an experiment, a return to user mode). Timers are not
+        waited for.
+        """
         cur = self.current
         if self.runnable:
             cur.state = "waiting"
@@ -275,7 +283,8 @@ class Scheduler:
                 owner = t.waiting_on.owner
                 if callable(owner):
                     owner = owner()
-                held = f", held by {owner.comm}/{owner.pid}" if isinstance(owner, Task) else (f", to be completed by {owner}" if owner else "")
+                held = (f", held by {owner.comm}/{owner.pid}" if isinstance(owner, Task)
+                        else (f", to be completed by {owner}" if owner else ""))
                 out.append(f"task {t.comm}/{t.pid} waits for {t.waiting_on.what or 'an event'}{held}")
         return out
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A patch series for ported code: what ``git am`` is for C.
 
-A series replaces functions, structures and op tables of one or more ported packages while a machine runs that was built with it, and puts
+A series replaces functions, structures and op tables of one or more ported packages while a machine runs that was built with it,
+and puts
 everything back afterwards. The base port stays what upstream is, and any number of series stand side by side::
 
     series = Series("erofs-memback", packages=("erofs_memback",))
@@ -11,7 +12,8 @@ everything back afterwards. The base port stays what upstream is, and any number
 
     with Machine(series=[series]): ...
 
-Every module-level name, op-table member and list entry of the packages that refers to the original refers to the replacement meanwhile.
+Every module-level name, op-table member and list entry of the packages that refers to the original refers to the replacement
+meanwhile.
 """
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ _PLAIN = (int, float, str, bytes, bool, type(None), type, ModuleType)
 
 
 def _source(original: Any) -> str:
-    """The text of a function or class, from the margin. inspect.getsource() reads a function's text token by token, which takes ten times as long."""
+    """The text of a function or class, from the margin. inspect.getsource() reads a function's text token by token, which takes
+    ten times as long.
+    """
     code: CodeType | None = getattr(original, "__code__", None)
     lines = linecache.getlines(code.co_filename, original.__globals__) if code is not None else []
     if code is None or not lines:
@@ -55,7 +59,8 @@ class Series:
         self._undo: list[tuple[Callable[[Any], None], Any]] = []
 
     def replaces(self, original: Any) -> Callable[[T], T]:
-        """Decorator: what follows stands in for ``original``. The original stays reachable in the module that defines the series."""
+        """Decorator: what follows stands in for ``original``. The original stays reachable in the module that defines the series.
+        """
         def deco(new: T) -> T:
             self.replacements[id(original)] = (original, new)
             self._sites_for = -1
@@ -66,8 +71,8 @@ class Series:
         """Change a few lines of a ported function, as a diff's hunks do: each ``(old, new)`` must match its source exactly once,
         each ``(old, new, n)`` n times.
 
-        The result is compiled in the original's own module; ``names`` are new names that the new lines use. Raises ValueError for a hunk that
-        does not apply.
+        The result is compiled in the original's own module; ``names`` are new names that the new lines use. Raises ValueError for
+        a hunk that does not apply.
         """
         source = _source(original)
         for old, new, *times in hunks:
@@ -82,7 +87,8 @@ class Series:
         scope: dict[str, Any] = {}
         filename = f"<{self.name}: {original.__module__}.{original.__name__}>"
         code = compile("from __future__ import annotations\n" + "\n".join(lines[start:]), filename, "exec")
-        linecache.cache[filename] = (len(source), None, ["from __future__ import annotations\n", *[ln + "\n" for ln in lines[start:]]], filename)
+        linecache.cache[filename] = (len(source), None, ["from __future__ import annotations\n",
+                                                         *[ln + "\n" for ln in lines[start:]]], filename)
         exec(code, module.__dict__, scope)          # the text is the port's own source with the hunks applied
         new_fn = scope[original.__name__]
         new_fn.__module__ = original.__module__
@@ -159,8 +165,9 @@ def _attributes(obj: Any) -> list[str]:
 class ShortForms(Series):
     """Functions that leave what others would leave, in fewer steps, for a machine that nobody looks into.
 
-    ``packages`` have the names that are replaced, in their modules and nowhere else. ``stands_for`` are the modules, or packages of them, whose
-    functions the short ones leave out: see :meth:`meets`. What a short form leaves does not depend on it: it may be taken away at any call.
+    ``packages`` have the names that are replaced, in their modules and nowhere else. ``stands_for`` are the modules, or packages
+    of them, whose functions the short ones leave out: see :meth:`meets`. What a short form leaves does not depend on it: it may
+    be taken away at any call.
     """
 
     def __init__(self, name: str, packages: tuple[str, ...], stands_for: tuple[str, ...], title: str = ""):
@@ -169,12 +176,14 @@ class ShortForms(Series):
 
     def meets(self, series: Series) -> bool:
         """Whether ``series`` changes something that the short forms leave out: then they have to stay away."""
-        return any(_within(getattr(old, "__module__", None) or type(old).__module__, self.stands_for) for old, _ in series.replacements.values())
+        return any(_within(getattr(old, "__module__", None) or type(old).__module__, self.stands_for)
+                   for old, _ in series.replacements.values())
 
     def _names(self, which: int) -> list[tuple[ModuleType, str, Any, Any]]:
         """(module, name, original, replacement) of each name that refers to the original (0) or to the replacement (1)."""
         wanted = {id(pair[which]): pair for pair in self.replacements.values()}
-        here = {new.__module__ for _, new in self.replacements.values()}        # the module of the short forms itself sees the originals
+        # the module of the short forms itself sees the originals
+        here = {new.__module__ for _, new in self.replacements.values()}
         return [(mod, name, *wanted[id(value)]) for mod in self._modules() if mod.__name__ not in here
                 for name, value in list(vars(mod).items()) if id(value) in wanted]
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kmalloc memory: objects in slab pages with redzones, freed ones in quarantine.
 
-Kernel objects that ported code uses by field (an inode, a pcluster) are Python objects and take no arena memory; byte buffers do. Sizes round
-up to kmalloc's classes, natural alignment for powers of two included, and the bytes between the asked-for size and the next object are redzone.
+Kernel objects that ported code uses by field (an inode, a pcluster) are Python objects and take no arena memory; byte buffers do.
+Sizes round up to kmalloc's classes, natural alignment for powers of two included, and the bytes between the asked-for size and
+the next object are redzone.
 """
 from __future__ import annotations
 
@@ -108,8 +109,10 @@ class Slab:
         if o is None:
             func = caller_function()[0]
             if addr in self.freed:
-                raise KernelBug(f"BUG: KASAN: double-free in {func}", [f"Free of addr {addr:016x}", *self.describe(addr)], function=func, addr=addr)
-            raise KernelBug(f"BUG: KASAN: invalid-free in {func}", [f"Free of addr {addr:016x}", *self.describe(addr)], function=func, addr=addr)
+                raise KernelBug(f"BUG: KASAN: double-free in {func}", [f"Free of addr {addr:016x}", *self.describe(addr)],
+                                function=func, addr=addr)
+            raise KernelBug(f"BUG: KASAN: invalid-free in {func}", [f"Free of addr {addr:016x}", *self.describe(addr)],
+                            function=func, addr=addr)
         mem = self.alloc.mem
         if this.watch is not None:
             o.freed_by = caller_function()[0]

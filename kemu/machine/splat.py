@@ -16,8 +16,8 @@ from kemu.machine.roles import Role, role_of
 class Splat(Exception):
     """A report such as ``BUG: KASAN: slab-out-of-bounds in erofs_bread``.
 
-    ``title`` is its first line; ``details`` further lines (object history, who waits for whom); ``function`` the ported function in which
-    it happened and ``facts`` machine-readable values (``addr``, ``size``, ``access``).
+    ``title`` is its first line; ``details`` further lines (object history, who waits for whom); ``function`` the ported function
+    in which it happened and ``facts`` machine-readable values (``addr``, ``size``, ``access``).
     """
 
     def __init__(self, title: str, details: list[str] | None = None, *, function: str = "", **facts: Any):
@@ -55,7 +55,9 @@ class Survived:
 
 
 def is_ported(frame: FrameType) -> bool:
-    """Whether a frame runs ported code (or an experiment's), as opposed to the emulation, the tools around it and the standard library."""
+    """Whether a frame runs ported code (or an experiment's), as opposed to the emulation, the tools around it and the standard
+    library.
+    """
     return role_of(frame) in (Role.PORT, Role.HARNESS)
 
 
@@ -78,7 +80,9 @@ def caller_function() -> tuple[str, str]:
 
 
 def call_trace(limit: int = 12) -> list[str]:
-    """The ported and API functions on the stack, innermost first, as a kernel's ``Call Trace``; a harness only where it called them."""
+    """The ported and API functions on the stack, innermost first, as a kernel's ``Call Trace``; a harness only where it called
+    them.
+    """
     frame: FrameType | None = sys._getframe(1)
     out: list[str] = []
     harness: list[str] = []             # what an experiment has put in between is none of the kernel's

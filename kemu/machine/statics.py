@@ -8,8 +8,9 @@
         head: z_erofs_zstd = NULL
         on = per_machine(lambda: Ref(True))
 
-``g`` is then an object with these attributes: those with a value, and those that C declares by their type alone, whose type makes them.
-Each machine has its own values: entering a machine exchanges the namespace's ``__dict__``, so reading one costs what an attribute costs.
+``g`` is then an object with these attributes: those with a value, and those that C declares by their type alone, whose type makes
+them. Each machine has its own values: entering a machine exchanges the namespace's ``__dict__``, so reading one costs what an
+attribute costs.
 """
 from __future__ import annotations
 

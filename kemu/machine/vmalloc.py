@@ -37,7 +37,8 @@ class VmSpace:
         self.shuffle_state = 0x9E3779B9
 
     def map_briefly(self, pages: list[Page]) -> int:
-        """The same for a window that is looked through once or twice and taken away: its pages are found through ``vmap`` only."""
+        """The same for a window that is looked through once or twice and taken away: its pages are found through ``vmap`` only.
+        """
         mem = self.mem
         vpn = self.next_vpn
         self.next_vpn = end = vpn + len(pages) + 1
@@ -96,7 +97,9 @@ class VmSpace:
         return area
 
     def shuffled(self, n: int) -> list[int]:
-        """A fixed permutation of range(n) in which no two neighbours stay neighbours in order (for n > 2): vmalloc's pages are scattered."""
+        """A fixed permutation of range(n) in which no two neighbours stay neighbours in order (for n > 2): vmalloc's pages are
+        scattered.
+        """
         order = list(range(n))
         x = self.shuffle_state
         for i in range(n - 1, 0, -1):
@@ -171,7 +174,8 @@ class Kmap:
             if self._unmap_lowmem(addr, st):
                 return
             func = caller_function()[0]
-            raise KernelBug(f"BUG: kunmap_local out of order in {func}", [f"unmapped {addr:016x}, the innermost window is {vpn << mem.shift:016x}"],
+            raise KernelBug(f"BUG: kunmap_local out of order in {func}",
+                            [f"unmapped {addr:016x}, the innermost window is {vpn << mem.shift:016x}"],
                             function=func, addr=addr)
         assert st is not None
         st.pop()
@@ -187,7 +191,8 @@ class Kmap:
         mem.fast.pop(vpn, None)
 
     def _unmap_lowmem(self, addr: int, st: list[int] | None) -> bool:
-        """Unmap a window that is not the innermost. Only for pages of a mapping that takes no highmem (directories, a disk's page cache): there
+        """Unmap a window that is not the innermost. Only for pages of a mapping that takes no highmem (directories, a disk's page
+        cache): there
         kunmap_local() does nothing in Linux, and code relies on that."""
         mem = self.mem
         vpn = addr >> mem.shift

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a vmlinux says about a boot: the initcalls and the kernel parameters, with their symbols. ELF only, no debug information needed."""
+"""What a vmlinux says about a boot: the initcalls and the kernel parameters, with their symbols. ELF only, no debug information
+needed.
+"""
 from __future__ import annotations
 
 import mmap
@@ -102,7 +104,8 @@ class Vmlinux:
         An entry whose symbol is gone is named after the function that it points to (a word, or 32 bits relative to itself).
         """
         if self.type == ET_REL:                         # vmlinux.o: a section for each level, in no order
-            found = [(s.section[9:].partition(".")[0], s) for s in self.symbols if s.section.startswith(".initcall") and s.name.startswith("__initcall")]
+            found = [(s.section[9:].partition(".")[0], s) for s in self.symbols if s.section.startswith(".initcall")
+                     and s.name.startswith("__initcall")]
             rank = ["early", "0", *(f"{i}{x}" for i in range(1, 6) for x in ("", "s")), "rootfs", "6", "6s", "7", "7s"]
             found = sorted((f for f in found if f[0] in rank), key=lambda f: (rank.index(f[0]), f[1].addr))
             out = []
@@ -115,7 +118,8 @@ class Vmlinux:
         if len(bounds) < 2:
             raise ValueError("the ELF file has no __initcall_start: it is not a linked kernel")
         start, end = (bounds[b] for b in _BOUNDS)
-        out = [(s.addr, s.name) for s in self.symbols if s.name.startswith("__initcall") and (start <= s.addr < end or s.name == _BOUNDS[1])]
+        out = [(s.addr, s.name) for s in self.symbols if s.name.startswith("__initcall")
+               and (start <= s.addr < end or s.name == _BOUNDS[1])]
         named = {a for a, n in out if not MARK.match(n)}
         out += [(a, "__initcall_" + self._pointed(a, step)) for step in [self._step(named, start, end)]
                 for a in range(start, end, step) if a not in named]
@@ -135,12 +139,14 @@ class Vmlinux:
     def setups(self) -> Iterator[tuple[str, bool]]:
         """(text, early) of every __setup() and early_param(), in link order."""
         where = {s.name: s.addr for s in self.symbols}
-        found = sorted((addr, name) for name, addr in where.items() if name.startswith("__setup_") and f"__setup_str_{name[8:]}" in where)
+        found = sorted((addr, name) for name, addr in where.items() if name.startswith("__setup_")
+                       and f"__setup_str_{name[8:]}" in where)
         for addr, name in found:
             yield self.text(where[f"__setup_str_{name[8:]}"]), bool(self.number(addr + 2 * self.word, "i"))
 
     def params(self) -> Iterator[tuple[str, int, str]]:
-        """(name, level, type) of every kernel and module parameter that is built in; the type is the name of its operations (``int`` of
+        """(name, level, type) of every kernel and module parameter that is built in; the type is the name of its operations
+        (``int`` of
         param_ops_int), with ``*`` behind it if it needs no value."""
         where = {s.name: s.addr for s in self.symbols}
         ops = {s.addr: s.name[10:] for s in self.symbols if s.name.startswith("param_ops_")}

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 # words of one language only: they say nothing about what the line does
-_NOISE = frozenset("struct static const unsigned int long bool void char size_t if else elif not and or is None NULL return def for while in True False".split())
+_NOISE = frozenset("struct static const unsigned int long bool void char size_t if else elif not and or is None NULL return def "
+                   "for while in True False".split())
 
 
 def words(line: str) -> frozenset[str]:

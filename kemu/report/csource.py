@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Finding a function's text in kernel C, and the hash by which a port is pinned to it.
 
-Kernel style makes this simple: a definition starts in column 0, its body's closing brace stands alone in column 0, and a macro that
-defines functions is a ``#define``. The hash ignores comments and white space, so only code that changed counts as drift.
+Kernel style makes this simple: a definition starts in column 0, its body's closing brace stands alone in column 0, and a macro
+that defines functions is a ``#define``. The hash ignores comments and white space, so only code that changed counts as drift.
 """
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def _match(text: str, i: int, opening: str, closing: str) -> int:
 
 
 def find_function(source: str, name: str) -> CFunction | None:
-    """The definition of ``name`` in a C file's text: a function, a ``#define``, or a ``struct``; the longest of several (the others are #else branches)."""
+    """The definition of ``name`` in a C file's text: a function, a ``#define``, or a ``struct``; the longest of several (the
+    others are #else branches).
+    """
     bare = _blank_comments_and_strings(source)
     best: CFunction | None = None
     for m in re.finditer(rf"\b{re.escape(name)}\s*\(", bare):

@@ -92,7 +92,8 @@ def parse(lines: Iterable[str], tree: Path) -> Outcome:
         finally:
             sys.stdout = saved
     counts = test.counts
-    return Outcome(list(_cases(test, "")), counts.passed, counts.failed, counts.crashed, counts.skipped, counts.errors, out.getvalue())
+    return Outcome(list(_cases(test, "")), counts.passed, counts.failed, counts.crashed, counts.skipped, counts.errors,
+                   out.getvalue())
 
 
 def _cases(test: Any, prefix: str) -> Iterator[Case]:

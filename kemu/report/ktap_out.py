@@ -34,5 +34,6 @@ def document(experiments: Iterable[Experiment], progress: Progress) -> list[str]
             failed = failed or bad
             out.append(f"  {'not ok' if bad else 'ok'} {i} {e.name}")
         out.append(f"{'not ok' if failed else 'ok'} {number} {series}")
-    out += [f"# {line}" for line in [*progress.trouble, *(["interrupted: it did not come to its end"] if progress.interrupted else [])]]
+    out += [f"# {line}" for line in [*progress.trouble, *(["interrupted: it did not come to its end"] if progress.interrupted
+                                                          else [])]]
     return out

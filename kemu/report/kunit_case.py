@@ -27,6 +27,7 @@ def skeleton(f: Finding) -> list[str]:
     out += ["\t */", "\tint err;", ""]
     if any("fail" in c for c in f.choices):
         out.append("\t/* arm /proc/self/fail-nth with the number above before the call */")
-    out += [f"\terr = {name}_setup(test);", "\tKUNIT_ASSERT_EQ(test, err, 0);", f"\t{_EXPECT.get(f.detector, '/* what must hold: see the title */')}",
+    out += [f"\terr = {name}_setup(test);", "\tKUNIT_ASSERT_EQ(test, err, 0);",
+            f"\t{_EXPECT.get(f.detector, '/* what must hold: see the title */')}",
             f"\tKUNIT_EXPECT_EQ(test, {name}_run(test), 0);", "}"]
     return out

@@ -3,7 +3,8 @@
 
 The format is the contract between the rungs: a tree seen by the emulation, by the C and by Linux is compared as manifests.
 An entry is a plain dict with exactly the keys of :data:`FIELDS`, in that order; :func:`entry` makes one. Entries are sorted by
-path, bytewise, "/" first. Bytes of a path that are not UTF-8 are surrogate escapes (``os.fsdecode``), which JSON writes as ``\\udcXX``.
+path, bytewise, "/" first. Bytes of a path that are not UTF-8 are surrogate escapes (``os.fsdecode``), which JSON writes as
+``\\udcXX``.
 """
 from __future__ import annotations
 
@@ -114,8 +115,8 @@ def diff(a: Iterable[Entry], b: Iterable[Entry], a_name: str = "a", b_name: str 
          lines: int = 40, width: int = 130) -> str:
     """How two manifests differ, on one screen; the empty string if they do not.
 
-    One line per path that only one side has, and per field that differs; the first ``lines`` of them, then how many there are more.
-    A name that occurs several times in one directory (corrupt images have that) is compared by position.
+    One line per path that only one side has, and per field that differs; the first ``lines`` of them, then how many there are
+    more. A name that occurs several times in one directory (corrupt images have that) is compared by position.
     """
     ignore = tuple(ignore)
     out: list[str] = []
@@ -149,7 +150,8 @@ def _path_lines(path: str, xs: list[Entry], ys: list[Entry], a_name: str, b_name
     for x, y in zip(xs, ys):
         for name, va, vb in entry_differences(x, y, ignore):
             if name == "xattrs" and isinstance(va, dict) and isinstance(vb, dict):
-                out += [f"{shown}: xattr {show(k)}: {a_name} {_value(va.get(k, 'absent'))}, {b_name} {_value(vb.get(k, 'absent'))}"
+                out += [f"{shown}: xattr {show(k)}: {a_name} {_value(va.get(k, 'absent'))}, {b_name} "
+                        f"{_value(vb.get(k, 'absent'))}"
                         for k in sorted(set(va) | set(vb)) if va.get(k, "absent") != vb.get(k, "absent")]
             else:
                 out.append(f"{shown}: {name}: {a_name} {_value(va, name)}, {b_name} {_value(vb, name)}")

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The registry of ported functions, and of those that say @dup: which there are, which C they were written from, and what has changed since.
+"""The registry of ported functions, and of those that say @dup: which there are, which C they were written from, and what has
+changed since.
 
-Each package carries ``pins.json``: ``{"fs/erofs/zmap.c:z_erofs_map_blocks_fo": "hash"}``, written by ``kemu port pin --tree LINUX`` from the
-tree that the code was read from. A @dup whose C is no function or macro (a type, a constant, a table) has ``-`` there.
+Each package carries ``pins.json``: ``{"fs/erofs/zmap.c:z_erofs_map_blocks_fo": "hash"}``, written by
+``kemu port pin --tree LINUX`` from the tree that the code was read from. A @dup whose C is no function or macro (a type, a
+constant, a table) has ``-`` there.
 """
 from __future__ import annotations
 
@@ -81,7 +83,8 @@ def ported(packages: tuple[str, ...] | None = None) -> list[Ported]:
     for p in honesty.ports:
         package = next((n for n in pins if p.module == n or p.module.startswith(n + ".")), "")
         if package:
-            out.append(Ported(package, p.module, p.name, p.path, p.c_name, p.posted, pins[package].get(f"{p.path}:{p.c_name}", "")))
+            out.append(Ported(package, p.module, p.name, p.path, p.c_name, p.posted,
+                              pins[package].get(f"{p.path}:{p.c_name}", "")))
     return sorted(set(out), key=lambda x: (x.path, x.c_name, x.module))
 
 

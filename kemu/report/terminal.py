@@ -14,7 +14,8 @@ from typing import Any, TextIO
 
 from kemu.report.table import table
 
-STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "ok": "green", "absent": "yellow", "MISSING": "bold red"}
+STYLES = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan", "ok": "green", "absent": "yellow",
+          "MISSING": "bold red"}
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -29,7 +30,8 @@ def console(stream: TextIO, no_color: bool) -> Any:
     """rich's console for a terminal; it honours NO_COLOR and the terminal's width itself."""
     from rich.console import Console  # noqa: PLC0415  (start-up)
 
-    return Console(file=stream, no_color=no_color or bool(os.environ.get("NO_COLOR")), highlight=False, markup=False, emoji=False, soft_wrap=False)
+    return Console(file=stream, no_color=no_color or bool(os.environ.get("NO_COLOR")), highlight=False, markup=False, emoji=False,
+                   soft_wrap=False)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], no_color: bool = False, width: int = 130) -> None:
@@ -43,7 +45,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], no_color: bo
     t = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     for i, name in enumerate(head):
         # what is copied elsewhere is never cut: a token, a name
-        t.add_column(name, overflow="fold", no_wrap=False, ratio=None if i < len(head) - 1 else 1, min_width=min(8, max([len(r[i]) for r in rows] or [1])))
+        t.add_column(name, overflow="fold", no_wrap=False, ratio=None if i < len(head) - 1 else 1,
+                     min_width=min(8, max([len(r[i]) for r in rows] or [1])))
     for r in rows:
         t.add_row(Text(r[0], style=STYLES.get(r[0], "")), *(Text(cell) for cell in r[1:]))
     console(sys.stdout, no_color).print(t)
@@ -76,7 +79,8 @@ class Wait:
             from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415  (start-up)
 
             bar = [BarColumn(bar_width=16)] if total else []
-            self._shown = Progress(SpinnerColumn("line"), *bar, TextColumn("{task.description}", markup=False), transient=True, auto_refresh=False,
+            self._shown = Progress(SpinnerColumn("line"), *bar, TextColumn("{task.description}", markup=False), transient=True,
+                                   auto_refresh=False,
                                    console=console(self.stream, self.no_color))
             self._shown.start()
             self._task = self._shown.add_task(text, total=total or None)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A tree as user space sees it, walked through the VFS of the current machine.
 
-The same calls in the same order as the agent of the Linux rung makes them: for each inode stat, listxattr and getxattr, then readlink, or
-getdents to the end, or reads of 128 KiB to the end; the first that fails is the entry's error. A directory's own entry is complete before
-its children are looked up.
+The same calls in the same order as the agent of the Linux rung makes them: for each inode stat, listxattr and getxattr, then
+readlink, or getdents to the end, or reads of 128 KiB to the end; the first that fails is the entry's error. A directory's own
+entry is complete before its children are looked up.
 """
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def relieve(sb: SuperBlock) -> None:
 
 
 class ReadLimit:
-    """How many bytes of files may be read in all: sizes of files are numbers in an image, and an image of a page can have petabytes.
+    """How many bytes of files may be read in all: sizes of files are numbers in an image, and an image of a page can have
+    petabytes.
 
     ``over``: the path at which it was used up, or "".
     """
@@ -107,7 +108,8 @@ class _Directory:
 
 def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True, settle: Callable[[], object] = _settle,
          limit: ReadLimit | None = None) -> Iterator[Entry]:
-    """Entries of the tree below ``root``, in the order of the walk. Without ``contents`` files are not read; what is beyond ``limit`` is not, either. ``settle`` does what closing a
+    """Entries of the tree below ``root``, in the order of the walk. Without ``contents`` files are not read; what is beyond
+    ``limit`` is not, either. ``settle`` does what closing a
     directory put off; in a task among others that must not run the others too."""
     w = _Walk(cap, contents, limit)
     stack: list[_Directory] = []
@@ -147,7 +149,9 @@ def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True,
 
 
 def list_one(place: Path, name: bytes) -> tuple[list[Entry], int]:
-    """What ``ls -l`` needs: the entries below a directory (paths are names), or the one of anything else; and an errno, 0 if there was none."""
+    """What ``ls -l`` needs: the entries below a directory (paths are names), or the one of anything else; and an errno, 0 if
+    there was none.
+    """
     w = _Walk(0, False)
     e, d = w.visit(place, name)
     if d is None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Inputs that come with kemu, so that its commands can be tried anywhere: ``sample:NAME`` wherever a command takes an image or an initrd.
+"""Inputs that come with kemu, so that its commands can be tried anywhere: ``sample:NAME`` wherever a command takes an image or an
+initrd.
 
-demo.erofs: LZ4, big pclusters, compressed tails in the metadata (mkfs.erofs -zlz4hc -Eztailpacking -C8192). root.cpio and root.erofs: the
-same small root as an archive and as an image.
+demo.erofs: LZ4, big pclusters, compressed tails in the metadata (mkfs.erofs -zlz4hc -Eztailpacking -C8192). root.cpio and
+root.erofs: the same small root as an archive and as an image.
 """
 from __future__ import annotations
 

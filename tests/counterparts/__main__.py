@@ -13,7 +13,8 @@ from tests.counterparts.judge import everything
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.counterparts", description="What do the ports have that their C has not?")
+    parser = argparse.ArgumentParser(prog="python -m tests.counterparts",
+                                     description="What do the ports have that their C has not?")
     parser.add_argument("function", nargs="*", help="only these C functions")
     parser.add_argument("--tree", type=Path, default=default_tree(), help="kernel tree (default: the one in the cache)")
     parser.add_argument("--all", action="store_true", help="show what is allowed too, with its reason")
@@ -37,7 +38,8 @@ def main() -> int:
         print(f"stale    {line}")
     for where, n in Counter(f.where.partition(":")[0] for f, _ in v.allowed).most_common() if args.all else ():
         print(f"{n:4} allowed in {where}")
-    print(f"{v.functions} ported functions, {v.statements} statements: {len(v.allowed) + len(v.new)} have no counterpart in the C, {len(v.allowed)} of them with a reason; "
+    print(f"{v.functions} ported functions, {v.statements} statements: {len(v.allowed) + len(v.new)} have no counterpart in the "
+          f"C, {len(v.allowed)} of them with a reason; "
           f"{len(v.stale)} stale lines; {len(v.unread)} functions of posted mails, whose C no tree has")
     return 1 if v.new or v.stale else 0
 

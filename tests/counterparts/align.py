@@ -17,12 +17,14 @@ def cover(words: frozenset[str], c: Sequence[frozenset[str]], a: int, b: int) ->
 def without(py: Sequence[frozenset[str]], c: Sequence[frozenset[str]]) -> list[int]:
     """The statements of Python that have no counterpart in C.
 
-    The order that covers most is found first; a statement that it leaves over may stand beside one of C's that nobody stands beside.
+    The order that covers most is found first; a statement that it leaves over may stand beside one of C's that nobody stands
+    beside.
     """
     if not c:
         return list(range(len(py)))
     n, m = len(py), len(c)
-    best = [0.0] * m                                    # of the statements before: the most that is covered, ending at or before each of C's
+    # of the statements before: the most that is covered, ending at or before each of C's
+    best = [0.0] * m
     back: list[list[tuple[int, int]]] = []
     for i in range(n):
         now, took = list(best), [(-1, -1)] * m

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``allowed.txt``: ``FILE:FUNCTION | STATEMENT | REASON``; ``FILE | FUNCTION() | REASON`` for a function that C has not. Lines that nothing needs are errors."""
+"""``allowed.txt``: ``FILE:FUNCTION | STATEMENT | REASON``; ``FILE | FUNCTION() | REASON`` for a function that C has not. Lines
+that nothing needs are errors.
+"""
 from __future__ import annotations
 
 from pathlib import Path

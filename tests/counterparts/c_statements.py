@@ -22,7 +22,9 @@ def _closing(text: str, at: int) -> int:
 
 
 def body_of(text: str) -> str:
-    """What a definition does: the body of a function with its parameters, or what a macro stands for; strings that name CONFIG options stay."""
+    """What a definition does: the body of a function with its parameters, or what a macro stands for; strings that name CONFIG
+    options stay.
+    """
     text = ctext.preprocess(ctext.blank(text))
     if text.startswith("#define"):
         return text[len("#define"):].replace("\\\n", "\n") + ";"

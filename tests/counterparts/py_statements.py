@@ -22,7 +22,8 @@ NAMED = ("ptr_to", "cmpxchg", "xchg", "container_of", "IS_ENABLED", "offsetof")
 
 
 class _Names(ast.NodeVisitor):
-    """The names of an expression. ``ptr_to(x, "field")``: what the string names is one; ``trace("x", inode=y)`` is trace_x(y); ``labels.goto(out, err)``
+    """The names of an expression. ``ptr_to(x, "field")``: what the string names is one; ``trace("x", inode=y)`` is trace_x(y);
+    ``labels.goto(out, err)``
     is goto out; a namespace (``g``, a module) is none."""
 
     def __init__(self, namespace: Callable[[str], bool]):
@@ -86,13 +87,16 @@ def _target(s: ast.stmt) -> str:
 
 
 def _is_idiom(s: ast.stmt) -> bool:
-    """``out = Labels()``; ``h = z_erofs_map_header(h)``: an address becomes a view; ``return err``: a jump, of the statement that it stands under."""
+    """``out = Labels()``; ``h = z_erofs_map_header(h)``: an address becomes a view; ``return err``: a jump, of the statement that
+    it stands under.
+    """
     if isinstance(s, ast.Return):
         v = s.value
         if isinstance(v, ast.Call) and isinstance(v.func, ast.Name) and v.func.id == "ERR_PTR":
             v = v.args[0]
         return isinstance(v, ast.Name)
-    if not isinstance(s, (ast.Assign, ast.AnnAssign)) or not isinstance(s.value, ast.Call) or not isinstance(s.value.func, ast.Name):
+    if (not isinstance(s, (ast.Assign, ast.AnnAssign)) or not isinstance(s.value, ast.Call)
+        or not isinstance(s.value.func, ast.Name)):
         return False
     args = s.value.args
     return s.value.func.id == "Labels" or (len(args) == 1 and isinstance(args[0], ast.Name) and args[0].id == _target(s) != "")
@@ -111,8 +115,10 @@ def _values(fn: ast.FunctionDef, names_of: Callable[[list[ast.AST]], list[str]])
     return {k: v[0] for k, v in out.items() if len(v) == 1 and v[0]}
 
 
-def statements(fn: ast.FunctionDef, known: frozenset[str] = frozenset(), namespace: Callable[[str], bool] = lambda name: name == "g") -> list[Statement]:
-    """The statements of a function, in C's order; those without words (``return 0``, ``break``) are of the one that they stand under.
+def statements(fn: ast.FunctionDef, known: frozenset[str] = frozenset(),
+               namespace: Callable[[str], bool] = lambda name: name == "g") -> list[Statement]:
+    """The statements of a function, in C's order; those without words (``return 0``, ``break``) are of the one that they stand
+    under.
 
     ``known``: the words of the C. A local that is not among them stands for what it was assigned.
     """

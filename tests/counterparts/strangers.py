@@ -25,7 +25,9 @@ class Stranger:
 
 
 def _definitions(module: str) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """Functions of a module, and methods of its classes; what Python itself calls, and what hangs on a property, is no function of the port."""
+    """Functions of a module, and methods of its classes; what Python itself calls, and what hangs on a property, is no function
+    of the port.
+    """
     for node in module_tree(module).body:
         if isinstance(node, ast.FunctionDef):
             yield node.name, node
@@ -48,7 +50,8 @@ def strangers(ported: Iterable[honesty.Port], tree: Path) -> list[Stranger]:
         text = "".join(ctext.blank(ctext.read(tree / f)) for f in sorted(paths[module]))
         names = set(re.findall(r"[A-Za-z_]\w*", text)) | {"copy"}       # C's assignment of a structure
         defined = list(_definitions(module))
-        if sum((module, name) in tagged for name, _ in defined if "." not in name) * 2 < len([name for name, _ in defined if "." not in name]):
+        if sum((module, name) in tagged for name, _ in defined
+               if "." not in name) * 2 < len([name for name, _ in defined if "." not in name]):
             continue                                    # of the emulated kernel: a part of it is ported
         for name, node in defined:
             last = name.rpartition(".")[2]

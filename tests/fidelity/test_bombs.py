@@ -69,7 +69,9 @@ def test_holes_of_terabytes(tmp_path: Path, backend: str) -> None:
     image.write_bytes(holes(70, HUGE))
     code, out, err = run("mount", str(image), "--backend", backend, "--read-limit", "256M", "--manifest")
     assert code == 1 and out.count(b"\n") == 71
-    assert err == "kemu: mount: EFBIG (File too large): /h00: more than 268435456 bytes of files; the rest was not read: --read-limit SIZE raises that\n"
+    assert (err
+            == "kemu: mount: EFBIG (File too large): /h00: more than 268435456 bytes of files; the rest was not read: "
+               "--read-limit SIZE raises that\n")
 
 
 def test_the_default_limit_of_a_walk(tmp_path: Path) -> None:
@@ -81,7 +83,8 @@ def test_the_default_limit_of_a_walk(tmp_path: Path) -> None:
 def test_a_file_in_reach_is_read_whole(tmp_path: Path) -> None:
     (tmp_path / "holes").write_bytes(holes(1, 100 << 20))
     code, out, err = run("mount", str(tmp_path / "holes"), "--manifest")
-    assert code == 0 and err == "" and b"20492a4d0d84f8beb1767f6616229f85d44c2827b64bdbfb260ee12fa1109e0e" in out       # 100 MiB of zeros
+    # 100 MiB of zeros
+    assert code == 0 and err == "" and b"20492a4d0d84f8beb1767f6616229f85d44c2827b64bdbfb260ee12fa1109e0e" in out
 
 
 def test_a_hole_as_one_text(tmp_path: Path) -> None:
@@ -91,7 +94,8 @@ def test_a_hole_as_one_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1 << 40, (1 << 63) - 1, (1 << 64) - 1])
-@pytest.mark.parametrize("node", [lambda: t.Dir(entries={b"a": t.File(data=b"x")}), lambda: t.Symlink(target=b"y" * 100)], ids=["folder", "symlink"])
+@pytest.mark.parametrize("node", [lambda: t.Dir(entries={b"a": t.File(data=b"x")}), lambda: t.Symlink(target=b"y" * 100)],
+                         ids=["folder", "symlink"])
 def test_sizes_of_other_things(tmp_path: Path, node: Callable[[], t.Node], size: int) -> None:
     (tmp_path / "image").write_bytes(resized(node(), size))
     for view in (["--manifest"], ["--ls", "/"], ["--ls", "/x"], ["--stats"]):
@@ -107,7 +111,8 @@ def test_a_sparse_image_is_only_what_it_has(tmp_path: Path) -> None:
         code, _, err = run("mount", str(path), "--backend", backend, "--manifest")
         assert (code, err) == (0, "")
     code, _, err = run("boot", str(path), "--design", "layered")
-    assert code == 1 and "EFBIG (File too large): 8796093022208 bytes" in err and "--memory-size SIZE raises that" in err and err.count("\n") == 1
+    assert (code == 1 and "EFBIG (File too large): 8796093022208 bytes" in err and "--memory-size SIZE raises that" in err
+            and err.count("\n") == 1)
     assert run("compare", str(path))[0] == 1
 
 
@@ -125,7 +130,8 @@ def pieces(pack: str) -> bytes:
         c = host_module("zstandard", "zstd").ZstdCompressor().compressobj()
     else:
         lzma = host_module("lzma", pack)
-        c = lzma.LZMACompressor(lzma.FORMAT_ALONE, preset=0) if pack == "lzma" else lzma.LZMACompressor(check=lzma.CHECK_CRC32, preset=0)
+        c = (lzma.LZMACompressor(lzma.FORMAT_ALONE, preset=0) if pack == "lzma"
+             else lzma.LZMACompressor(check=lzma.CHECK_CRC32, preset=0))
     return b"".join([c.compress(head), *(c.compress(zeros) for _ in range(SIZE >> 20)), c.flush()])
 
 
@@ -136,17 +142,20 @@ def test_a_stream_that_becomes_more_than_there_is(tmp_path: Path, pack: str) -> 
     (tmp_path / "bomb").write_bytes(data)
     code, _, err = run("boot", str(tmp_path / "bomb"), "--memory-size", "64M", "--manifest", memory=256 << 20)
     assert code == 255
-    assert "kemu: boot: ENOMEM (Cannot allocate memory): the machine's 64M of memory were used up: --memory-size SIZE gives it more\n" in err
+    assert ("kemu: boot: ENOMEM (Cannot allocate memory): the machine's 64M of memory were used up: --memory-size SIZE gives it "
+            "more\n" in err)
 
 
 def test_many_members(tmp_path: Path) -> None:
-    (tmp_path / "many").write_bytes(b"".join(encode([Segment(members=[Member(b"f%06d" % i, 0o100644, b"")])]) for i in range(40_000)) + trailer().encode())
+    (tmp_path / "many").write_bytes(b"".join(encode([Segment(members=[Member(b"f%06d" % i, 0o100644, b"")])])
+                                             for i in range(40_000)) + trailer().encode())
     code, out, _ = run("boot", str(tmp_path / "many"), "--builtin", "none", "--manifest")
     assert code == 255 and out.count(b"\n") == 40_001
 
 
 def test_a_deep_folder(tmp_path: Path) -> None:
-    (tmp_path / "deep").write_bytes(encode([Segment(members=[*(Member(b"d/" * n + b"d", 0o040755) for n in range(2000)), trailer()])]))
+    (tmp_path / "deep").write_bytes(encode([Segment(members=[*(Member(b"d/" * n + b"d", 0o040755) for n in range(2000)),
+                                                             trailer()])]))
     code, out, _ = run("boot", str(tmp_path / "deep"), "--builtin", "none", "--manifest")
     assert code == 255 and out.count(b"\n") == 2001
 
@@ -157,7 +166,8 @@ def test_a_member_of_four_gigabytes_that_are_not_there(tmp_path: Path) -> None:
     assert code == 255 and "EFBIG (File too large): /huge: more than 67108864 bytes of files" in err
 
 
-@pytest.mark.parametrize("args", [("boot",), ("mount",), ("compare",), ("boot", "--image"), ("boot", "--builtin"), ("boot", "--table"), ("mount", "x", "--device")],
+@pytest.mark.parametrize("args", [("boot",), ("mount",), ("compare",), ("boot", "--image"), ("boot", "--builtin"),
+                                  ("boot", "--table"), ("mount", "x", "--device")],
                          ids=" ".join)
 def test_what_never_ends_is_not_read(tmp_path: Path, args: tuple[str, ...]) -> None:
     os.mkfifo(tmp_path / "fifo")
@@ -167,7 +177,8 @@ def test_what_never_ends_is_not_read(tmp_path: Path, args: tuple[str, ...]) -> N
         assert code in (1, 2) and out == b"" and err.startswith(f"kemu: {args[0]}: ") and err.count("\n") == 1
 
 
-@pytest.mark.parametrize(("cmdline", "size", "want"), [("", "64M", 64), ("mem=48M", "", 48), ("mem=48M", "64M", 48), ("mem=96M", "64M", 64), ("mem=", "64M", 64)])
+@pytest.mark.parametrize(("cmdline", "size", "want"), [("", "64M", 64), ("mem=48M", "", 48), ("mem=48M", "64M", 48),
+                                                       ("mem=96M", "64M", 64), ("mem=", "64M", 64)])
 def test_memory_size(cmdline: str, size: str, want: int) -> None:
     from initramfs.harness.boots import boot_initrd
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Real images, whole and damaged: the emulation must say what Linux 7.2 said.
 
-A small part of the corpus is in tests/data/erofs; the whole of it is beside the checkout (../shared/corpus) or absent, and then its tests are
-skipped.
+A small part of the corpus is in tests/data/erofs; the whole of it is beside the checkout (../shared/corpus) or absent, and then
+its tests are skipped.
 """
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ WHOLE = SHARED / "erofs"
 needs_corpus = pytest.mark.skipif(not WHOLE.is_dir(), reason=f"no corpus at {SHARED}")
 BACKENDS = ("bdev", "memback", "fileio", "dax")
 
-# Where Linux reads memory that nothing has written: what it says is not a function of the image. The emulation reports these reads.
+# Where Linux reads memory that nothing has written: what it says is not a function of the image. The emulation reports these
+# reads.
 STALE = {
     "text-deflate#0435": "a deflate stream that ends within the last page: the rest of that page is stale memory",
     "text-rndalg#1922": "the same",

@@ -42,8 +42,10 @@ def test_tree_and_message_are_linux(case: dict[str, Any]) -> None:
     assert [f"Initramfs unpacking failed: {r.unpack_error}"] * bool(r.unpack_error) == case["kernel_message"]
     assert r.splats == []
     want = manifest.load(CPIO / f"{case['name']}.jsonl")
-    late = {e["path"] for e in want if e["mtime"] is None}          # made on the day when the archive was: null was for what the clock may have set
-    tree = [e | {"mtime": None} if e["path"] in late and e["mtime"] and e["mtime"][0] >= LATE else e for e in r.tree if len(e["path"]) <= LONGEST_PATH]
+    # made on the day when the archive was: null was for what the clock may have set
+    late = {e["path"] for e in want if e["mtime"] is None}
+    tree = [e | {"mtime": None} if e["path"] in late and e["mtime"] and e["mtime"][0] >= LATE else e for e in r.tree
+            if len(e["path"]) <= LONGEST_PATH]
     assert manifest.diff(want, tree, "Linux", "kemu") == ""
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Real images from real tools, mounted, read to the end and unmounted under every detector: none of them has anything to say.
 
-A part of the corpus is looked at in every run, all of it in a slow one. What was reported and is true is in ``TRUE`` with its reason.
+A part of the corpus is looked at in every run, all of it in a slow one. What was reported and is true is in ``TRUE`` with its
+reason.
 """
 from __future__ import annotations
 
@@ -42,7 +43,9 @@ def some() -> list[str]:
 
 
 def alarm(folder: Path, case: dict[str, Any], backend: str, at: int, cap: int = CAP, spoil: Any = None) -> str:
-    """The report that the detectors make of one image, with where it comes from; empty if there is none. ``spoil(mount)``: called before the umount."""
+    """The report that the detectors make of one image, with where it comes from; empty if there is none. ``spoil(mount)``: called
+    before the umount.
+    """
     image = folder / f"{case['name']}.erofs"
     devices = [folder / d for d in case["devices"]]
     watch = all_detectors()

@@ -18,10 +18,12 @@ def _sections() -> dict[str, str]:
 def test_the_document_describes_it(entry):
     section = _sections()[entry["heading"]]
     cells = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("|")]
-    assert any(c.startswith(entry["row"]) for c in cells), f"{DOCUMENT.name}, {entry['heading']}: no row begins with {entry['row']!r}"
+    assert any(c.startswith(entry["row"])
+               for c in cells), f"{DOCUMENT.name}, {entry['heading']}: no row begins with {entry['row']!r}"
     names = base_experiments()
     for pattern in entry["experiments"]:
-        assert any(n == pattern or (pattern.endswith("*") and n.startswith(pattern[:-1])) for n in names), f"no experiment {pattern}"
+        assert any(n == pattern or (pattern.endswith("*") and n.startswith(pattern[:-1]))
+                   for n in names), f"no experiment {pattern}"
 
 
 def test_the_base_is_searched_as_a_whole():
@@ -32,9 +34,12 @@ def test_the_base_is_searched_as_a_whole():
 
 @pytest.mark.parametrize("experiment, title, report, is_known", [
     ("bdev.ends-early", "UBSAN: array-index-out-of-bounds in z_erofs_lz4_handle_overlap", "UBSAN", True),
-    ("bdev.readers-and-umount", "WARNING: rw_semaphore (read) still held after the operation, taken in readers_and_umount.task", "held", False),
-    ("initramfs.damaged", "BUG: KASAN: out-of-bounds in unpack_to_rootfs", "get (decompress/unlz4.py:25)\nunpack_to_rootfs", True),
-    ("bdev.ground-truth", "BUG: KMSAN: uninit-value in erofs_onlinefolio_end: read of folio ends with bytes that nobody wrote", "z_erofs_decompress_pcluster", False),
+    ("bdev.readers-and-umount", "WARNING: rw_semaphore (read) still held after the operation, taken in readers_and_umount.task",
+     "held", False),
+    ("initramfs.damaged", "BUG: KASAN: out-of-bounds in unpack_to_rootfs", "get (decompress/unlz4.py:25)\nunpack_to_rootfs",
+     True),
+    ("bdev.ground-truth", "BUG: KMSAN: uninit-value in erofs_onlinefolio_end: read of folio ends with bytes that nobody wrote",
+     "z_erofs_decompress_pcluster", False),
     ("bdev.damaged", "BUG: KASAN: use-after-free in erofs_put_super", "erofs_put_super", False),
     ("initramfs.interleavings", "INFO: task init:1 blocked for more than 120 seconds", "wait_for_initramfs", False),
 ])

@@ -96,7 +96,8 @@ def test_a_second_form_of_what_c_has_once_is_told() -> None:
 
 
 def test_comments_and_strings_of_the_c_are_no_counterpart() -> None:
-    assert told(PORT.replace("    buf = kmalloc", "    if never:\n        lose()\n    buf = kmalloc", 1)) == ["if never:", "lose()"]
+    assert (told(PORT.replace("    buf = kmalloc", "    if never:\n        lose()\n    buf = kmalloc", 1))
+            == ["if never:", "lose()"])
     assert "bogus" not in " ".join(c_statements.texts(C))
 
 

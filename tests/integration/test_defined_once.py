@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Nothing is defined twice: a public constant, function or class has one file that declares it, and everybody else imports it from there."""
+"""Nothing is defined twice: a public constant, function or class has one file that declares it, and everybody else imports it
+from there.
+"""
 from __future__ import annotations
 
 import ast
@@ -63,7 +65,9 @@ def definitions(tree: ast.Module) -> Iterator[tuple[str, Where]]:
 
 
 def twice(files: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, list[str]]:
-    """Name -> the files (path -> text, and what its module has) that define it in the same way. Numbers and text are compared by value, the rest by text."""
+    """Name -> the files (path -> text, and what its module has) that define it in the same way. Numbers and text are compared by
+    value, the rest by text.
+    """
     found: dict[tuple[str, Where], list[str]] = {}
     for path, (text, has) in files.items():
         for name, (kind, same) in dict(definitions(ast.parse(text))).items():
@@ -102,8 +106,10 @@ def run(text: str) -> dict[str, Any]:
 
 
 def test_what_is_defined_twice_is_found() -> None:
-    a = "X = 1 << 4\nA, B = range(2)\nT = TypeVar('T')\ndef f(x):\n    '''Here.'''\n    return x + X\nclass c:\n    n = 1\n_own = 3\nE = 5\n"
-    b = "X = 0x10\nB = 1\nA, C = range(2)\nT = TypeVar('T')\ndef f(x):\n    return x + X\nclass c:\n    '''There.'''\n    n = 1\n_own = 3\nE: int = 5\n"
+    a = ("X = 1 << 4\nA, B = range(2)\nT = TypeVar('T')\ndef f(x):\n    '''Here.'''\n    return x + X\nclass c:\n    n = "
+         "1\n_own = 3\nE = 5\n")
+    b = ("X = 0x10\nB = 1\nA, C = range(2)\nT = TypeVar('T')\ndef f(x):\n    return x + X\nclass c:\n    '''There.'''\n    n = "
+         "1\n_own = 3\nE: int = 5\n")
     assert twice({"a.py": (a, run(a)), "b.py": (b, run(b))}) == {n: ["a.py", "b.py"] for n in ("X", "A", "B", "f", "c", "E")}
     a, b = "X = 1\ndef f(x):\n    return x\n", "from sys import maxsize as X\ndef f(x, y):\n    return x\nY = 1\n"
     assert not twice({"a.py": (a, run(a)), "b.py": (b, run(b))})

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The commands that the README and docs/ show: they run, end with the code that is said, and print what is shown; see tests/samples.py."""
+"""The commands that the README and docs/ show: they run, end with the code that is said, and print what is shown; see
+tests/samples.py.
+"""
 from __future__ import annotations
 
 import pytest

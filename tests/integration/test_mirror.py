@@ -11,7 +11,9 @@ PORTS = ("erofs_memback", "initramfs")
 
 
 def places(test: str) -> list[str]:
-    """Where the file may be that ``test``, a path below tests/unit, is about: a module, one that others do not import (``_name``), or a package."""
+    """Where the file may be that ``test``, a path below tests/unit, is about: a module, one that others do not import
+    (``_name``), or a package.
+    """
     path = Path(test)
     folder = path.parent if path.parts[0] in PORTS else Path("kemu") / path.parent
     name = path.stem.removeprefix("test_")
@@ -23,8 +25,10 @@ def unit_tests() -> list[str]:
     return sorted(str(p.relative_to(unit)) for p in unit.rglob("test_*.py"))
 
 
-@pytest.mark.parametrize(("test", "path"), [("linux/mm/test_filemap.py", "kemu/linux/mm/filemap.py"), ("machine/test_memory.py", "kemu/machine/memory.py"),
-                                            ("erofs_memback/test_data.py", "erofs_memback/data.py"), ("test_start.py", "kemu/start.py"),
+@pytest.mark.parametrize(("test", "path"), [("linux/mm/test_filemap.py", "kemu/linux/mm/filemap.py"),
+                                            ("machine/test_memory.py", "kemu/machine/memory.py"),
+                                            ("erofs_memback/test_data.py", "erofs_memback/data.py"),
+                                            ("test_start.py", "kemu/start.py"),
                                             ("cli/test_mount_options.py", "kemu/cli/_mount_options.py"),
                                             ("report/test_store.py", "kemu/report/store/__init__.py")])
 def test_where_what_is_tested_stands(test: str, path: str) -> None:
@@ -33,7 +37,8 @@ def test_where_what_is_tested_stands(test: str, path: str) -> None:
 
 def test_every_unit_test_is_of_one_file() -> None:
     assert len(unit_tests()) > 50
-    assert not [t for t in unit_tests() if not any((TOP / p).is_file() for p in places(t))], "these are integration tests: tests/integration"
+    assert not [t for t in unit_tests() if not any((TOP / p).is_file()
+                                                   for p in places(t))], "these are integration tests: tests/integration"
 
 
 def test_every_test_has_its_folder() -> None:

@@ -28,7 +28,8 @@ def site(tmp_path_factory) -> Path:
         (tree / name).symlink_to(TOP / name)
     for name in (*PACKAGES, "patches", "tests"):
         subprocess.run(["cp", "-a", str(TOP / name), str(tree / name)], check=True)
-    p = subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(where), str(tree)],
+    p = subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w",
+                        str(where), str(tree)],
                        capture_output=True, text=True, timeout=300)
     if p.returncode and "setuptools" in p.stderr:
         pytest.skip("no setuptools in this environment: " + p.stderr.strip().splitlines()[-1])
@@ -57,7 +58,8 @@ def test_every_file_of_the_packages_is_in_the_wheel(site):
 def test_the_commands_need_no_clone(site, tmp_path):
     p = kemu(site, tmp_path, "api", "kmap_local_page")
     assert p.returncode == 0 and "kemu.linux.highmem" in p.stdout
-    p = subprocess.run([sys.executable, "-c", "import kemu; print(kemu.__file__)"], env={**os.environ, "PYTHONPATH": str(site)}, cwd=tmp_path,
+    p = subprocess.run([sys.executable, "-c", "import kemu; print(kemu.__file__)"], env={**os.environ, "PYTHONPATH": str(site)},
+                       cwd=tmp_path,
                        capture_output=True, text=True)
     assert p.stdout.startswith(str(site)), "the clone was used"
     p = kemu(site, tmp_path, "demo", "--step", "512", "--no-review", "--workers", "2")

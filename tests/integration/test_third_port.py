@@ -76,7 +76,8 @@ def test_its_command_experiments_and_functions_are_found(python: Path, tmp_path:
     p = kemu("cramfs", IMAGE, "--backend", "bdev", "--stats")
     assert p.returncode == 0 and p.stdout.split()[:4] == ["backend", "bdev", "device", "ram0"]
     p = kemu("cramfs", IMAGE, "--backend", "fileio")  # is another file system's
-    assert p.returncode == 2 and p.stdout == "" and p.stderr.startswith("kemu: cramfs: --backend: invalid choice: 'fileio' (choose from")
+    assert (p.returncode == 2 and p.stdout == ""
+            and p.stderr.startswith("kemu: cramfs: --backend: invalid choice: 'fileio' (choose from"))
     assert "last sector" in kemu("cramfs", "--help").stdout and "last sector" not in kemu("mount", "--help").stdout
     p = kemu("fuzz", "cramfs.same-as-written", "--examples", "20", "--workers", "1")
     assert p.returncode == 0 and "ok 1 cramfs.same-as-written" in p.stdout, p.stdout + p.stderr

@@ -34,9 +34,11 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     code, out = kemu(tmp_path, "review", "./ringlog_experiments.py", "--seconds", "4", "--json")
     assert code == 1
     findings = json.loads(out)["findings"]
-    assert [f["title"] for f in findings] == ["BUG: KASAN: slab-out-of-bounds in ringlog_read", "BUG: memory leak in ringlog_create: unreferenced object (64 bytes)"]
+    assert ([f["title"] for f in findings] == ["BUG: KASAN: slab-out-of-bounds in ringlog_read",
+                                               "BUG: memory leak in ringlog_create: unreferenced object (64 bytes)"])
     for f in findings:
-        assert f["title"] in doc and f["trigger"].split(";")[0] in doc and f["c_location"].startswith("drivers/misc/ringlog.c ringlog_")
+        assert (f["title"] in doc and f["trigger"].split(";")[0] in doc
+                and f["c_location"].startswith("drivers/misc/ringlog.c ringlog_"))
         code, out = kemu(tmp_path, "replay", f["token"], "./ringlog_experiments.py")
         assert code == 1 and f["title"] in out
     (tmp_path / "ringlog.py").write_text(apply_diffs((tmp_path / "ringlog.py").read_text(), doc))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is read with nothing attached is what is read when somebody listens: same bytes, same counters, same messages.
 
-Every image is read three times: with nothing attached, with a watch that is told everything and does nothing, and with a chooser that always
-chooses what happens without one.
+Every image is read three times: with nothing attached, with a watch that is told everything and does nothing, and with a chooser
+that always chooses what happens without one.
 """
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def _reads(m: Any, paths: list[str], seed: int) -> list[Any]:
             got = vfs_read(f, buf, len(buf), pos)
             out.append((got, hashlib.sha256(buf[:max(got, 0)]).hexdigest()))
         pages = f.f_mapping.i_pages
-        out.append(sorted((i, p.flags, p.refcount, p.order, p.private if p.private.__class__ is int else 1) for i, p in pages.items()))
+        out.append(sorted((i, p.flags, p.refcount, p.order, p.private if p.private.__class__ is int else 1)
+                          for i, p in pages.items()))
         fput(f)
         settle()
     return out
@@ -95,7 +96,8 @@ def _same(image: bytes, seed: int, backend: str, page_size: int = 4096, at: int 
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 1 << 30), st.sampled_from(("bdev", "memback", "fileio")), st.sampled_from((4096, 16384)), st.integers(0, 4095))
+@given(st.integers(0, 1 << 30), st.sampled_from(("bdev", "memback", "fileio")), st.sampled_from((4096, 16384)),
+       st.integers(0, 4095))
 def test_forged_images(seed: int, backend: str, page_size: int, at: int) -> None:
     options = ErofsOptions(block_bits=(12, 12, 9), layouts=COMPRESSED, max_bytes=1 << 18, max_blocks=40, max_devices=0)
     image = choose_image(Pick(SeedValues(seed)), options)
@@ -103,9 +105,11 @@ def test_forged_images(seed: int, backend: str, page_size: int, at: int) -> None
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 1 << 30), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=8))
+@given(st.integers(0, 1 << 30), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1,
+                                         max_size=8))
 def test_damaged_images(seed: int, damage: list[tuple[float, int]]) -> None:
-    image = bytearray(choose_image(Pick(SeedValues(seed)), ErofsOptions(block_bits=(12,), layouts=COMPRESSED, max_devices=0)).data)
+    image = bytearray(choose_image(Pick(SeedValues(seed)),
+                                   ErofsOptions(block_bits=(12,), layouts=COMPRESSED, max_devices=0)).data)
     for where, what in damage:
         i = 1200 + int(where * (len(image) - 1200))
         image[i] ^= what

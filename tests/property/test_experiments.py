@@ -21,7 +21,8 @@ for _, _module in installed_modules("kemu.experiments"):        # all are regist
     importlib.import_module(_module)
 
 # what Linux itself makes of damaged images is a matter of `kemu review erofs`
-OURS = sorted(e.name for e in registry.values() if e.series in ("erofs", "erofs-memback") and e.name not in ("bdev.damaged", "bdev.cut-short")
+OURS = sorted(e.name for e in registry.values() if e.series in ("erofs", "erofs-memback")
+              and e.name not in ("bdev.damaged", "bdev.cut-short")
               and not e.name.endswith(".linux"))
 TOP = Path(__file__).parents[2]
 
@@ -55,7 +56,8 @@ for name in sys.argv[1:]:
 
 def test_the_same_token_gives_the_same_trace_everywhere() -> None:
     names = [n for n in registry if n.startswith(("memback.", "memback-rfc.")) and not n.endswith(".linux")]
-    texts = {subprocess.run([sys.executable, "-c", _TRACE, *names], cwd=TOP, env={**os.environ, "PYTHONHASHSEED": h}, capture_output=True,
+    texts = {subprocess.run([sys.executable, "-c", _TRACE, *names], cwd=TOP, env={**os.environ, "PYTHONHASHSEED": h},
+                            capture_output=True,
                             check=True).stdout for h in ("0", "99")}
     assert len(texts) == 1
     text = texts.pop()

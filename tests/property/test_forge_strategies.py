@@ -35,7 +35,8 @@ def test_images_read_back(image: ErofsImage) -> None:
 @given(erofs_images(block_bits=(9,), layouts=("compact", "full"), odd=False, xattrs=False))
 def test_options_are_kept(image: ErofsImage) -> None:
     assert image.block_size == 512 and image.plan.order == "meta-first"
-    assert all(i.layout in ("compact", "full") or not i.size or i.node.KIND not in ("file", "dir", "symlink") for i in image.inodes.values())
+    assert all(i.layout in ("compact", "full") or not i.size or i.node.KIND not in ("file", "dir", "symlink")
+               for i in image.inodes.values())
 
 
 @given(corrupted_erofs_images(most=2))
@@ -77,7 +78,8 @@ def test_plainest_examples() -> None:
 
 
 @pytest.mark.parametrize("how, names", [
-    ("chunk", 1), ("inline", 1), *[pytest.param(*v, marks=pytest.mark.slow) for v in (("inline-lz4", 1), ("interlaced", 1), ("lz4+partial", 2))]])
+    ("chunk", 1), ("inline", 1), *[pytest.param(*v, marks=pytest.mark.slow)
+                                   for v in (("inline-lz4", 1), ("interlaced", 1), ("lz4+partial", 2))]])
 def test_shrinks_to_few_names(how: str, names: int) -> None:
     image = find(erofs_images(), lambda i: any(e.how == how for x in i.inodes.values() for e in x.extents), settings=FIND)
     assert len(image.root.entries) <= names + 1, image
@@ -86,7 +88,8 @@ def test_shrinks_to_few_names(how: str, names: int) -> None:
 
 def test_shrinks_tree_layout_and_place_together() -> None:
     both = st.tuples(erofs_images(), placements())
-    image, place = find(both, lambda v: v[1].at % 512 != 0 and any(e.how == "inline" and e.length > 20 for x in v[0].inodes.values()
+    image, place = find(both, lambda v: v[1].at % 512 != 0
+                        and any(e.how == "inline" and e.length > 20 for x in v[0].inodes.values()
                                                                    for e in x.extents), settings=FIND)
     assert place.at in (1, 2, 4) and len(image.root.entries) <= 1
 

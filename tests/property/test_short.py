@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What short forms leave is what the functions that they stand for leave: the same bytes, counters, log, errnos, and state of the machine.
+"""What short forms leave is what the functions that they stand for leave: the same bytes, counters, log, errnos, and state of the
+machine.
 
-Everything is done in every way: with short forms, without, with a watch that is told everything and does nothing, and with a chooser that always
-chooses what happens without one.
+Everything is done in every way: with short forms, without, with a watch that is told everything and does nothing, and with a
+chooser that always chooses what happens without one.
 """
 from __future__ import annotations
 
@@ -71,20 +72,24 @@ def _unpacker() -> dict[str, Any]:
     """What the unpacker's static variables say."""
     g = unpack.g
     out: dict[str, Any] = {name: getattr(g, name) for name in (
-        "csum_present", "io_csum", "message", "hardlink_seen", "mtime", "ino", "major", "minor", "nlink", "mode", "body_len", "name_len", "uid", "gid", "rdev",
-        "hdr_csum", "state", "next_state", "victim", "byte_count", "this_header", "next_header", "collected", "remains", "collect")}
+        "csum_present", "io_csum", "message", "hardlink_seen", "mtime", "ino", "major", "minor", "nlink", "mode", "body_len",
+        "name_len", "uid", "gid", "rdev",
+        "hdr_csum", "state", "next_state", "victim", "byte_count", "this_header", "next_header", "collected", "remains",
+        "collect")}
     f = g.wfile
     return {**out, "pos": g.wfile_pos.v, "wfile": None if f is None else PTR_ERR(f) if IS_ERR(f) else file_state(f)}
 
 
-def unpacked(data: bytes, cmdline: str, at: int, attached: dict[str, Any], config: dict[str, bool] | None = None) -> dict[str, Any]:
+def unpacked(data: bytes, cmdline: str, at: int, attached: dict[str, Any],
+             config: dict[str, bool] | None = None) -> dict[str, Any]:
     out: dict[str, Any] = {}
 
     def before(m: Machine) -> None:
         m.part(LooksForInit).look = lambda: out.update(left=left(m), unpacker=_unpacker())
 
     r = boot_initrd(data, builtin="none", config={**CONFIG, **(config or {})}, cmdline=cmdline, at=at, prepare=before, **attached)
-    return {**out, "tree": manifest.dump(r.tree), "ended": r.ended, "error": str(r.error), "log": r.log, "freed": r.freed, "counters": r.machine.counters.as_dict()}
+    return {**out, "tree": manifest.dump(r.tree), "ended": r.ended, "error": str(r.error), "log": r.log, "freed": r.freed,
+            "counters": r.machine.counters.as_dict()}
 
 
 def every_way(data: bytes, cmdline: str = "", at: int = 0, config: dict[str, bool] | None = None) -> None:
@@ -116,13 +121,15 @@ def test_wild_and_damaged_archives(seed: int) -> None:
 
 
 def test_files_of_many_sizes_and_names() -> None:
-    names = ["a", "./b", "d/c", "/d/e", "d//f", "d/./g", "d/../h", "d/", "d/c", "d/c/x", "no/such", "l", "l/k", "l2", "n" * 255, "n" * 256, "\udcff", "up"]
+    names = ["a", "./b", "d/c", "/d/e", "d//f", "d/./g", "d/../h", "d/", "d/c", "d/c/x", "no/such", "l", "l/k", "l2", "n" * 255,
+             "n" * 256, "\udcff", "up"]
     rows = [record("d", 0o040755), record("l", 0o120777, b"d"), record("l2", 0o120777, b"d/c"), record("shut", 0o040000, uid=7)]
     for i, name in enumerate([*names, "shut/in"]):
         size = (0, 1, 4095, 4096, 4097, 70000)[i % 6]
         mode = (0o644, 0o4755, 0o2755, 0o7777, 0, 0o2644)[i // 2 % 6]
         raw = name.encode("utf-8", "surrogateescape")
-        rows.append(record(raw, 0o100000 | mode, bytes([i + 1]) * size, uid=i % 3 * 1000, gid=i % 2, mtime=i * 0x0FFFFFFF & 0xFFFFFFFF))
+        rows.append(record(raw, 0o100000 | mode, bytes([i + 1]) * size, uid=i % 3 * 1000, gid=i % 2,
+                           mtime=i * 0x0FFFFFFF & 0xFFFFFFFF))
     rows.append(record("ids", 0o104755, b"x", uid=0xFFFFFFFF, gid=0xFFFFFFFF))
     for cmdline in ("", "root=/dev/ram0 rootfstype=tmpfs"):
         every_way(archive(*rows), cmdline, 1234)
@@ -134,7 +141,8 @@ def test_archives_that_end_anywhere() -> None:
     data = b"".join(rows)
     for n in range(len(b"".join(rows[:3])), len(data), 13):
         every_way(data[:n])
-    for tail in (bytes(3), bytes(8), bytes(512) + data, b"0", b"x", bytes(1) + data, data.replace(b"070701", b"070702") + record("z", data=b"z"), data.replace(b"d/f", b"d/.")):
+    for tail in (bytes(3), bytes(8), bytes(512) + data, b"0", b"x", bytes(1) + data,
+                 data.replace(b"070701", b"070702") + record("z", data=b"z"), data.replace(b"d/f", b"d/.")):
         every_way(data + tail)
     for config in (True, False):
         with_mtime = {"CONFIG_INITRAMFS_PRESERVE_MTIME": config}
@@ -144,21 +152,26 @@ def test_archives_that_end_anywhere() -> None:
 # ------------------------------------------------------------------------- calls
 
 CAPS = (0x02000001).to_bytes(4, "little") + b"\1\0\0\0" + bytes(12)
-ACL = struct.pack("<I" + "HHI" * 5, 2, 1, 7, 0xFFFFFFFF, 2, 6, 7, 4, 5, 0xFFFFFFFF, 0x10, 7, 0xFFFFFFFF, 0x20, 4, 0xFFFFFFFF)    # user 7 has rw-
+# user 7 has rw-
+ACL = struct.pack("<I" + "HHI" * 5, 2, 1, 7, 0xFFFFFFFF, 2, 6, 7, 4, 5, 0xFFFFFFFF, 0x10, 7, 0xFFFFFFFF, 0x20, 4, 0xFFFFFFFF)
 CALLERS = (None, Cred(7, 7, 0), Cred(7, 9, 0, (3,)), Cred(0, 0, 0))
-paths = st.sampled_from(["f", "g", "d/f", "d/g", "/d/f", "d/l", "d/../f", "d", "d/deep/f", "shut/f", "sticky/f", "./f", "f/x", "", ".", "d/"])
+paths = st.sampled_from(["f", "g", "d/f", "d/g", "/d/f", "d/l", "d/../f", "d", "d/deep/f", "shut/f", "sticky/f", "./f", "f/x", "",
+                         ".", "d/"])
 ids = st.sampled_from([0, 7, 9, 3, 0xFFFFFFFF])
 times = st.builds(timespec64, st.sampled_from([0, 1, -5, 1 << 33, 1 << 62]), st.sampled_from([0, 999_999_999, 1_000_000_000, -1]))
-opens = st.tuples(st.just("open"), paths, st.sampled_from([0, O_TRUNC, O_EXCL, O_APPEND, O_RDWR]), st.sampled_from([0o644, 0, 0o7777, 0o2755]))
+opens = st.tuples(st.just("open"), paths, st.sampled_from([0, O_TRUNC, O_EXCL, O_APPEND, O_RDWR]),
+                  st.sampled_from([0o644, 0, 0o7777, 0o2755]))
 steps = st.lists(st.one_of(
     opens, opens, opens,
-    st.tuples(st.just("write"), st.integers(0, 3), st.sampled_from([0, 1, 4095, 4096, 9000, -1, 1 << 62]), st.sampled_from([1, 100, 4096, 29000])),
+    st.tuples(st.just("write"), st.integers(0, 3), st.sampled_from([0, 1, 4095, 4096, 9000, -1, 1 << 62]),
+              st.sampled_from([1, 100, 4096, 29000])),
     st.tuples(st.just("chown"), st.integers(0, 3), ids, ids),
     st.tuples(st.just("chmod"), st.integers(0, 3), st.sampled_from([0o644, 0o4755, 0o2755, 0o2644, 0, 0o177777])),
     st.tuples(st.just("truncate"), st.integers(0, 3), st.sampled_from([0, 1, 5000, 1 << 40, -1, (1 << 63) - 1])),
     st.tuples(st.just("utimes"), st.integers(0, 3), times, times),
     st.tuples(st.just("put"), st.integers(0, 3)),
-    st.tuples(st.just("path"), paths, st.sampled_from(["chown", "chmod", "utimes", "stat", "unlink", "rmdir", "chdir", "cap", "acl", "link"])),
+    st.tuples(st.just("path"), paths, st.sampled_from(["chown", "chmod", "utimes", "stat", "unlink", "rmdir", "chdir", "cap",
+                                                       "acl", "link"])),
     st.tuples(st.just("caller"), st.integers(0, len(CALLERS) - 1)),
     st.tuples(st.just("tick"),)), min_size=8, max_size=40)
 systems = st.sampled_from([("ramfs", None), ("tmpfs", None), ("tmpfs", "size=16k,nr_inodes=12")])
@@ -184,8 +197,10 @@ def play(script: list[tuple[Any, ...]], fs: tuple[str, str | None], attached: di
             "chown": lambda f, u, g: vfs_fchown(f, u, g), "chmod": lambda f, mode: vfs_fchmod(f, mode),
             "truncate": lambda f, n: vfs_truncate(f.f_path, n), "utimes": lambda f, a, b: vfs_utimes(f.f_path, (a, b))}
         by_path: dict[str, Callable[[str], Any]] = {
-            "chown": lambda p: init_chown(p, 3, 4, 0), "chmod": lambda p: init_chmod(p, 0o4711), "stat": lambda p: init_stat(p, Kstat(), 0),
-            "utimes": lambda p: init_utimes(p, (timespec64(5, 6), timespec64(7, 8))), "unlink": sys.sys_unlink, "rmdir": sys.sys_rmdir, "chdir": init_chdir,
+            "chown": lambda p: init_chown(p, 3, 4, 0), "chmod": lambda p: init_chmod(p, 0o4711),
+            "stat": lambda p: init_stat(p, Kstat(), 0),
+            "utimes": lambda p: init_utimes(p, (timespec64(5, 6), timespec64(7, 8))), "unlink": sys.sys_unlink,
+            "rmdir": sys.sys_rmdir, "chdir": init_chdir,
             "acl": lambda p: sys_lsetxattr(p, b"system.posix_acl_access", ACL),
             "cap": lambda p: sys_lsetxattr(p, b"security.capability", CAPS),
             "link": lambda p: sys.sys_link(p, "d/new")}
@@ -224,15 +239,20 @@ RAMFS, TMPFS, FULL = ("ramfs", None), ("tmpfs", None), ("tmpfs", "size=16k,nr_in
 
 @settings(max_examples=250)
 @given(steps, systems)
-@example([*FIRST, ("path", "d/deep", "chdir"), ("path", "../deep", "rmdir"), ("open", "g", 0, 0o644)], RAMFS)      # in a directory that is gone
+# in a directory that is gone
+@example([*FIRST, ("path", "d/deep", "chdir"), ("path", "../deep", "rmdir"), ("open", "g", 0, 0o644)], RAMFS)
 @example([*FIRST, ("caller", 1), ("open", "d/g", 0, 0o644)], RAMFS)
-@example([*FIRST, *(("open", f"d/{i}", 0, 0o644) for i in range(12)), ("open", "d/0", 0, 0o644)], FULL)             # ->create fails
-@example([*FIRST, *(("open", f"d/{i}", 0, 0o644) for i in range(3)), ("write", 0, 1, 9000), ("write", 1, 1, 9000)], FULL)   # the second is short
+# ->create fails
+@example([*FIRST, *(("open", f"d/{i}", 0, 0o644) for i in range(12)), ("open", "d/0", 0, 0o644)], FULL)
+# the second is short
+@example([*FIRST, *(("open", f"d/{i}", 0, 0o644) for i in range(3)), ("write", 0, 1, 9000), ("write", 1, 1, 9000)], FULL)
 @example([("open", "f", 0, 0o644), ("write", 0, 0, 9000), ("truncate", 0, 1), ("truncate", 0, 5000)], RAMFS)
 @example([("open", "f", 0, 0o644), ("tick",), ("truncate", 0, 5000), ("tick",), ("truncate", 0, 5000)], TMPFS)
-@example([("open", "f", 0, 0o4777), ("chown", 0, 7, 9), ("chmod", 0, 0o6777), ("caller", 1), ("chown", 0, 7, 7), ("write", 0, 0, 1)], TMPFS)
+@example([("open", "f", 0, 0o4777), ("chown", 0, 7, 9), ("chmod", 0, 0o6777), ("caller", 1), ("chown", 0, 7, 7),
+          ("write", 0, 0, 1)], TMPFS)
 @example([("open", "f", 0, 0o644), ("path", "f", "cap"), ("chown", 0, 0, 0), ("path", "f", "cap"), ("truncate", 0, 5000)], TMPFS)
-@example([("open", "f", 0, 0o644), ("path", "f", "acl"), ("chmod", 0, 0o4711), ("path", "d", "acl"), ("open", "d/f", 0, 0o644)], TMPFS)
+@example([("open", "f", 0, 0o644), ("path", "f", "acl"), ("chmod", 0, 0o4711), ("path", "d", "acl"), ("open", "d/f", 0, 0o644)],
+         TMPFS)
 @example([("open", "f", O_APPEND, 0o644), ("write", 0, 0, 100), ("write", 0, 0, 100), ("write", 0, 4095, 4096)], RAMFS)
 def test_calls(script: list[tuple[Any, ...]], fs: tuple[str, str | None]) -> None:
     first, *rest = (play(script, fs, a) for a in WAYS)
@@ -245,7 +265,8 @@ def test_calls(script: list[tuple[Any, ...]], fs: tuple[str, str | None]) -> Non
 NAMES = [b"l" * 60 + b"%d" % i for i in range(3)]           # three of them are a long path
 DIR, FILE, LINK = 0o040755, 0o100644, 0o120777
 long_names = st.lists(st.sampled_from([*NAMES, b"d", b"..", b"."]), min_size=1, max_size=6).map(b"/".join)
-members = st.builds(lambda name, mode, target, slash: Member(name + (b"/" if slash else b""), mode, target if mode == LINK else b"x" if mode == FILE else b""),
+members = st.builds(lambda name, mode, target, slash: Member(name + (b"/" if slash else b""), mode,
+                                                             target if mode == LINK else b"x" if mode == FILE else b""),
                     long_names, st.sampled_from([DIR, DIR, DIR, FILE, LINK]), long_names, st.booleans())
 
 
@@ -286,7 +307,8 @@ def _archives(folder: HostPath, every: int = 1) -> list[HostPath]:
 
 
 CORPUS = SHARED / "corpus"
-ARCHIVES = [*_archives(DATA), *(sorted(p for p in (CORPUS / "cpio").glob("*") if p.suffix not in (".jsonl", ".md", ".json"))[::4] if CORPUS.exists() else [])]
+ARCHIVES = [*_archives(DATA), *(sorted(p for p in (CORPUS / "cpio").glob("*") if p.suffix not in (".jsonl", ".md", ".json"))[::4]
+                                if CORPUS.exists() else [])]
 IMAGES = [*_images(DATA), *(_images(CORPUS, 12) if CORPUS.exists() else [])]
 
 
@@ -323,7 +345,9 @@ load_entry_points()
 
 @pytest.mark.parametrize("name", sorted(registry))
 def test_experiments(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an experiment does, on machines that nobody looks into: the same outcome, and on each machine the same counters and log."""
+    """What an experiment does, on machines that nobody looks into: the same outcome, and on each machine the same counters and
+    log.
+    """
     def done(way: dict[str, Any], seed: int) -> list[Any]:
         machines: list[Machine] = []
 
@@ -333,7 +357,8 @@ def test_experiments(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
         monkeypatch.setattr(explore_run, "_Observed", unobserved)
         out = execute(registry[name], SeedSource(seed), detect=False)
-        return [out.finding and (out.finding.title, out.finding.report), out.offsets, *((m.counters.as_dict(), m.log.lines(), m.clock.now_ns) for m in machines)]
+        return [out.finding and (out.finding.title, out.finding.report), out.offsets,
+                *((m.counters.as_dict(), m.log.lines(), m.clock.now_ns) for m in machines)]
 
     for seed in range(3):
         the_same(done(WAYS[0], seed), done(WAYS[1], seed), f"seed {seed}")
@@ -463,9 +488,11 @@ def test_a_series_of_something_else_changes_nothing(monkeypatch: pytest.MonkeyPa
     assert len(noted.made) == 9
 
 
-@pytest.mark.parametrize("args", [("boot", "{archive}", "--manifest"), ("boot", "{archive}", "--dmesg"), ("compare", "{archive}", "--json"),
+@pytest.mark.parametrize("args", [("boot", "{archive}", "--manifest"), ("boot", "{archive}", "--dmesg"),
+                                  ("compare", "{archive}", "--json"),
                                   ("mount", "{image}", "--backend", "fileio", "--stats")], ids=" ".join)
-def test_commands(args: tuple[str, ...], tmp_path: HostPath, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands(args: tuple[str, ...], tmp_path: HostPath, monkeypatch: pytest.MonkeyPatch,
+                  capsys: pytest.CaptureFixture[str]) -> None:
     """They use short forms, and with ``--no-short`` none: the same output."""
     (tmp_path / "archive").write_bytes((DATA / "root.cpio").read_bytes().replace(b"TRAILER!!!", b"trailer   ") + MANY)
     argv = [a.format(archive=tmp_path / "archive", image=DATA / "demo.erofs") for a in args]
@@ -521,7 +548,8 @@ def test_a_wrong_range_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_walk_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_paths, "_leads", lambda at, names, dir: True)
     monkeypatch.setattr(long_paths, "LONG", 0)
-    rows = [Member(b"a", DIR), Member(b"a/b", DIR), Member(b"c", DIR), Member(b"c/l", LINK, b"../a/b"), Member(b"c/l/x", DIR), Member(b"c/q", DIR)]
+    rows = [Member(b"a", DIR), Member(b"a/b", DIR), Member(b"c", DIR), Member(b"c/l", LINK, b"../a/b"), Member(b"c/l/x", DIR),
+            Member(b"c/q", DIR)]
     data = encode([Segment(members=[*rows, trailer()])])
     got = unpacked(data, "", 0, WAYS[0])
     with pytest.raises(AssertionError):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Any row of segments with any trusted values: what is right boots as without them, what is changed is refused, or is an error where it is read."""
+"""Any row of segments with any trusted values: what is right boots as without them, what is changed is refused, or is an error
+where it is read.
+"""
 from __future__ import annotations
 
 from typing import Any
@@ -72,5 +74,6 @@ def test_rows_of_trusted_segments(row: tuple[list[bytes], list[str], list[bytes]
             good = seen(right)
             assert all(v == good[p] or v[3] == "EIO" for p, v in seen(wrong).items()) and seen(wrong).keys() == good.keys()
     else:
-        assert [x for x in wrong.log if x.startswith(f"initrd: segment {i} (") and x.endswith("mismatch: refused")], wrong.log[-6:]
+        assert [x for x in wrong.log if x.startswith(f"initrd: segment {i} (")
+                and x.endswith("mismatch: refused")], wrong.log[-6:]
         assert set(seen(wrong)) == {"/", "/dev", "/dev/console", "/root"}

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a search of unchanged Linux may find: tests/data/base-findings.toml, which docs/explanation/findings-about-linux.md describes."""
+"""What a search of unchanged Linux may find: tests/data/base-findings.toml, which docs/explanation/findings-about-linux.md
+describes.
+"""
 from __future__ import annotations
 
 import fnmatch
@@ -31,7 +33,8 @@ def base_experiments() -> list[str]:
 def described_by(finding: dict[str, Any]) -> dict[str, Any] | None:
     """The entry that a finding of ``kemu fuzz --json`` is."""
     for entry in known():
-        if (any(fnmatch.fnmatchcase(finding["experiment"], e) for e in entry["experiments"]) and re.search(entry["title"], finding["title"])
+        if (any(fnmatch.fnmatchcase(finding["experiment"], e) for e in entry["experiments"])
+            and re.search(entry["title"], finding["title"])
                 and re.search(entry["report"], finding["report"])):
             return entry
     return None

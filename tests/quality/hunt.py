@@ -22,7 +22,8 @@ SMALL = 24         # choices that are not the simplest ones, in a trigger that c
 
 
 class Mutant(NamedTuple):
-    """``experiments``: where to look for it; ``title``: a part of the report, where the kind of report matters; ``detector``: whose report.
+    """``experiments``: where to look for it; ``title``: a part of the report, where the kind of report matters; ``detector``:
+    whose report.
 
     ``series``: the code with the bug; what replaces nothing is a bug that the code as it is has. ``small``: of the trigger.
     ``shrink``: seconds for that. ``anyway``: the code as it is has a part of it, and shows the same.
@@ -50,7 +51,9 @@ class _Enough(Exception):
 
 
 def hunt(m: Mutant, seconds: float = SECONDS) -> Caught | list[str]:
-    """Search until the report is there; if it does not come, the titles of what came instead. What the code without the bug shows as well is none of it."""
+    """Search until the report is there; if it does not come, the titles of what came instead. What the code without the bug shows
+    as well is none of it.
+    """
     found: list[Finding] = []
     judged = 0
     start = time.monotonic()
@@ -66,7 +69,8 @@ def hunt(m: Mutant, seconds: float = SECONDS) -> Caught | list[str]:
                 raise _Enough
 
     try:
-        search([registry[n] for n in m.experiments], seconds=seconds, shrink_seconds=m.shrink, series=(m.series,), listen=Listener(found=found.append, example=tell))
+        search([registry[n] for n in m.experiments], seconds=seconds, shrink_seconds=m.shrink, series=(m.series,),
+               listen=Listener(found=found.append, example=tell))
     except _Enough:
         return Caught(found[-1], time.monotonic() - start, [f.title for f in found[:-1]])
     return [f"{f.detector}: {f.title}" for f in found]
@@ -87,7 +91,8 @@ def check(m: Mutant) -> Caught:
     f = caught.finding
     exp = registry[f.experiment]
     again = replay(exp, token.decode(f.token), series=(m.series,))
-    assert again.finding is not None and again.finding.title == f.title and not again.diverged, (f.title, again.finding and again.finding.title, again.diverged)
+    assert (again.finding is not None and again.finding.title == f.title
+            and not again.diverged), (f.title, again.finding and again.finding.title, again.diverged)
     assert sum(map(bool, f.offsets)) <= m.small, (f.title, f.offsets, f.input, f.choices)
     return caught
 
@@ -96,7 +101,8 @@ def all_mutants() -> dict[str, list[Mutant]]:
     """Every mutant, by the part of the kernel that it is in."""
     from tests.quality.mutants import file_museum, initramfs_museum, layered_museum, museum, zdata_museum
 
-    return {"erofs": museum.mutants, "file": file_museum.mutants, "zdata": zdata_museum.mutants, "init": initramfs_museum.mutants, "layered": layered_museum.mutants}
+    return {"erofs": museum.mutants, "file": file_museum.mutants, "zdata": zdata_museum.mutants, "init": initramfs_museum.mutants,
+            "layered": layered_museum.mutants}
 
 
 def main(words: list[str]) -> None:
@@ -105,12 +111,14 @@ def main(words: list[str]) -> None:
     load_entry_points()
     for part, mutants in all_mutants().items():
         for m in mutants:
-            if words and part not in words and not any(w in m.series.name for w in words if w not in ("erofs", "file", "zdata", "init", "layered")):
+            if (words and part not in words and not any(w in m.series.name for w in words
+                                                        if w not in ("erofs", "file", "zdata", "init", "layered"))):
                 continue
             try:
                 caught = check(m)
                 f = caught.finding
-                print(f"| {m.series.name} | {f.experiment} | {f.detector} | {caught.seconds:.1f} | {sum(map(bool, f.offsets))} | {f.title[:100]} |", flush=True)
+                print(f"| {m.series.name} | {f.experiment} | {f.detector} | {caught.seconds:.1f} | {sum(map(bool, f.offsets))} "
+                      f"| {f.title[:100]} |", flush=True)
             except AssertionError as e:
                 print(f"| {m.series.name} | {' '.join(m.experiments)} | - | - | {str(e)[:200]} |", flush=True)
 

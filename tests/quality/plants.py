@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Small drivers with one mistake each, which shows only for some inputs, faults or schedules. What the detectors are worth is whether they find it."""
+"""Small drivers with one mistake each, which shows only for some inputs, faults or schedules. What the detectors are worth is
+whether they find it.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -42,7 +44,9 @@ class request:
 
 
 class Plant(NamedTuple):
-    """``fn(run, n, at)`` is the driver; ``title`` what must be reported, ``least`` the smallest input (n, at), ``choices`` how many faults and preemptions."""
+    """``fn(run, n, at)`` is the driver; ``title`` what must be reported, ``least`` the smallest input (n, at), ``choices`` how
+    many faults and preemptions.
+    """
 
     name: str
     fn: Callable[[Run, int, int], None]

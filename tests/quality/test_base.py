@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A search of unchanged Linux finds what findings-about-linux.md describes, and nothing else: what else it says would be a mistake of the bench.
+"""A search of unchanged Linux finds what findings-about-linux.md describes, and nothing else: what else it says would be a
+mistake of the bench.
 
 ``make base``; $KEMU_BASE_SECONDS (75) of one core, seeds from $KEMU_BASE_SEED (0) on.
 """

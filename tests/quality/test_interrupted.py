@@ -36,7 +36,8 @@ class Review:
         self.env = {**os.environ, "XDG_STATE_HOME": str(folder), "KEMU_PROGRESS": "0.2"}
         self.progress = folder / "stderr"
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "kemu", "review", "erofs-memback-rfc", "--workers", "2", "--seconds", "16", "--ktap", *options], env=self.env,
+            [sys.executable, "-m", "kemu", "review", "erofs-memback-rfc", "--workers", "2", "--seconds", "16", "--ktap",
+             *options], env=self.env,
             stdout=(folder / "stdout").open("w"), stderr=self.progress.open("w"), start_new_session=True)
 
     def shown(self) -> int:
@@ -44,7 +45,8 @@ class Review:
         return int(counts[-1]) if counts else 0
 
     def kept(self) -> list[dict[str, object]]:
-        p = subprocess.run([sys.executable, "-m", "kemu", "findings", "list", "--json"], env=self.env, capture_output=True, text=True, check=True)
+        p = subprocess.run([sys.executable, "-m", "kemu", "findings", "list", "--json"], env=self.env, capture_output=True,
+                           text=True, check=True)
         found: list[dict[str, object]] = json.loads(p.stdout)
         return found
 
@@ -82,7 +84,8 @@ def test_at_ten_moments(tmp_path: Path, what: str, when: float) -> None:
     if what != "search":
         assert printed.count("kemu replay ") == len(kept)
     for finding in kept[:3]:
-        p = subprocess.run([sys.executable, "-m", "kemu", "replay", str(finding["token"]), "--json"], env=review.env, capture_output=True, text=True)
+        p = subprocess.run([sys.executable, "-m", "kemu", "replay", str(finding["token"]), "--json"], env=review.env,
+                           capture_output=True, text=True)
         again = json.loads(p.stdout)
         assert p.returncode == 1 and again["finding"]["title"] == finding["title"] and not again["diverged"]
 

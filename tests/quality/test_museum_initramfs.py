@@ -27,7 +27,8 @@ def look(names: tuple[str, ...], series: tuple[Series, ...], title: str, seconds
             raise Enough
 
     try:
-        search([registry[n] for n in names], seconds=seconds, shrink_seconds=1, series=series, listen=Listener(found=lambda f: found.append(f.title), example=tell))
+        search([registry[n] for n in names], seconds=seconds, shrink_seconds=1, series=series,
+               listen=Listener(found=lambda f: found.append(f.title), example=tell))
     except Enough:
         pass
     return found
@@ -49,4 +50,5 @@ def test_without_them_nothing_is_found() -> None:
     names = sorted({n for m in mutants for n in m.experiments})
     p = search([registry[n] for n in names], seconds=20)
     # what is read behind a compressed archive that was cut is Linux's own mistake
-    assert [f.title for f in p.findings if not (f.experiment == "initramfs.damaged" and "out-of-bounds in unpack_to_rootfs" in f.title)] == []
+    assert ([f.title for f in p.findings if not (f.experiment == "initramfs.damaged"
+                                                 and "out-of-bounds in unpack_to_rootfs" in f.title)] == [])

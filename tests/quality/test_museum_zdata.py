@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bugs of compressed files whose bios end late, put back: each is found within a minute; and without them the same search finds nothing."""
+"""Bugs of compressed files whose bios end late, put back: each is found within a minute; and without them the same search finds
+nothing.
+"""
 from __future__ import annotations
 
 import pytest

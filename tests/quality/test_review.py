@@ -31,7 +31,8 @@ EXPECTED = {
 
 def review(name: str, *options: str) -> tuple[int, dict[str, object], float]:
     start = time.monotonic()
-    p = subprocess.run([sys.executable, "-m", "kemu", "review", name, "--json", *options], capture_output=True, text=True, timeout=200)
+    p = subprocess.run([sys.executable, "-m", "kemu", "review", name, "--json", *options], capture_output=True, text=True,
+                       timeout=200)
     assert p.stderr == ""
     return p.returncode, json.loads(p.stdout), time.monotonic() - start
 
@@ -43,7 +44,8 @@ def test_the_posted_memback() -> None:
     missing = [what for what, (detector, title) in EXPECTED.items()
                if not any(f["detector"] == detector and re.search(title, f["title"]) for f in findings)]
     assert not missing, [f["title"] for f in findings]
-    assert len({f["report"].count("beside a window that shows") for f in findings if f["detector"] == "KASAN"}) == 2     # the page's end, the region's end
+    # the page's end, the region's end
+    assert len({f["report"].count("beside a window that shows") for f in findings if f["detector"] == "KASAN"}) == 2
     assert seconds < 60
     for f in findings:
         assert f["trigger"] and f["report"].startswith(f["title"]) and f["token"]

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Archives that show something about Linux 7.2, each as small as that allows. They are in tests/data: a test compares them with what is made here."""
+"""Archives that show something about Linux 7.2, each as small as that allows. They are in tests/data: a test compares them with
+what is made here.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -12,13 +14,17 @@ REG, DIR, FIFO = 0o100644, 0o040755, 0o010644
 
 def hang_fifo() -> bytes:
     """A file with two names, of which the first becomes a FIFO before the second one comes."""
-    return encode([Segment(members=[Member(b"a", REG, b"x", ino=1, nlink=2), Member(b"a", FIFO, ino=2), Member(b"b", REG, ino=1, nlink=2), trailer()])])
+    return encode([Segment(members=[Member(b"a", REG, b"x", ino=1, nlink=2), Member(b"a", FIFO, ino=2),
+                                    Member(b"b", REG, ino=1, nlink=2), trailer()])])
 
 
 def skipped_after_collect(shift: int = 50) -> bytes:
-    """The header of a directory with a body (which is skipped) begins ``shift`` bytes before the decompressor's buffer of 4096 ends."""
+    """The header of a directory with a body (which is skipped) begins ``shift`` bytes before the decompressor's buffer of 4096
+    ends.
+    """
     first = Member(b"a", REG, b"x" * (4096 - 112 - shift))
-    return bzip2_stream(encode([Segment(members=[first, Member(b"d", DIR, b"12345678", nlink=2), Member(b"f", REG, b"hello\n"), trailer()])]))
+    return bzip2_stream(encode([Segment(members=[first, Member(b"d", DIR, b"12345678", nlink=2), Member(b"f", REG, b"hello\n"),
+                                                 trailer()])]))
 
 
 def skipped_first() -> bytes:
@@ -33,7 +39,8 @@ def cut_in_a_file() -> bytes:
 
 
 def name_at_the_end() -> bytes:
-    """A file with two names and no data whose name ends the archive, which ends at a multiple of 4096 (from a multiple of 64 on)."""
+    """A file with two names and no data whose name ends the archive, which ends at a multiple of 4096 (from a multiple of 64 on).
+    """
     last = Member(b"n" * 17, REG, ino=1, nlink=2).encode()
     return bytes(4096 - len(last)) + last
 
@@ -92,6 +99,8 @@ def gzip_trailer() -> bytes:
 
 FINDINGS: dict[str, Callable[[], bytes]] = {
     "hang-fifo.cpio": hang_fifo, "skipped-after-collect.bz2": skipped_after_collect, "skipped-first.cpio": skipped_first,
-    "cut-in-a-file.cpio": cut_in_a_file, "bzip2-run.bz2": bzip2_run, "lzma-empty.lzma": lzma_empty, "gzip-trailer.gz": gzip_trailer,
+    "cut-in-a-file.cpio": cut_in_a_file, "bzip2-run.bz2": bzip2_run, "lzma-empty.lzma": lzma_empty,
+    "gzip-trailer.gz": gzip_trailer,
 }
-DIFFERENCES: dict[str, Callable[[], bytes]] = {"name-at-the-end.cpio": name_at_the_end, "lzma-window.lzma": lzma_window, "lz4-cut.lz4": lz4_cut}
+DIFFERENCES: dict[str, Callable[[], bytes]] = {"name-at-the-end.cpio": name_at_the_end, "lzma-window.lzma": lzma_window,
+                                               "lz4-cut.lz4": lz4_cut}

@@ -65,7 +65,8 @@ def test_an_init_that_is_no_program(kernel: Kernel) -> None:
 
 
 def test_the_command_line_reaches_the_kernel(kernel: Kernel, init: bytes) -> None:
-    boot = boot_initrd(member("sbin", mode=0o40755) + member("sbin/x", init, 0o100755) + TRAILER, 'rdinit=/sbin/x quoted="a b"', kernel=kernel)
+    boot = boot_initrd(member("sbin", mode=0o40755) + member("sbin/x", init, 0o100755) + TRAILER, 'rdinit=/sbin/x quoted="a b"',
+                       kernel=kernel)
     assert boot.init == "/sbin/x" and "quoted=a b" in boot.console
 
 
@@ -76,7 +77,8 @@ def test_a_broken_archive_is_said_to_be_one(kernel: Kernel) -> None:
 
 def test_the_builtin_archive_can_be_a_file(kernel: Kernel, tmp_path: Path, tree: object) -> None:
     (tmp_path / "b.cpio").write_bytes(member("from-the-builtin", b"1") + TRAILER)
-    boot = boot_initrd(member("x", b"y") + TRAILER, builtin=str(tmp_path / "b.cpio"), tree=tree.path)  # type: ignore[attr-defined]
+    boot = boot_initrd(member("x", b"y") + TRAILER, builtin=str(tmp_path / "b.cpio"),
+                       tree=tree.path)  # type: ignore[attr-defined]
     assert [e["path"] for e in boot.entries or []] == ["/", "/from-the-builtin", "/x"]
 
 
@@ -97,7 +99,8 @@ def test_every_archive_of_the_corpus_in_a_boot_of_its_own(kernel: Kernel) -> Non
 
 
 def test_a_boot_and_the_oracle_agree(kernel: Kernel, oracle: Oracle) -> None:
-    archive = b"".join([member("d", mode=0o40700), member("d/f", b"data" * 3000), member("l", b"d/f", 0o120777), member("p", mode=0o10600),
+    archive = b"".join([member("d", mode=0o40700), member("d/f", b"data" * 3000), member("l", b"d/f", 0o120777),
+                        member("p", mode=0o10600),
                         member("f2", b"x", nlink=2), TRAILER])
     boot = boot_initrd(archive, kernel=kernel, builtin="none")
     assert manifest.diff(boot.entries or [], oracle.cpio(archive).entries, "boot", "oracle") == ""

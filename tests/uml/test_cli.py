@@ -53,7 +53,8 @@ def test_an_image_that_is_refused(kernel: Kernel, tmp_path: Path) -> None:
     image = bytearray(DEMO.read_bytes())
     image[1024 + 12] = 40                              # blkszbits
     (tmp_path / "x.erofs").write_bytes(image)
-    one_line(kemu("linux", "oracle", tmp_path / "x.erofs"), 1, "EINVAL (Invalid argument): erofs (device kemu0): blkszbits 40 isn't supported")
+    one_line(kemu("linux", "oracle", tmp_path / "x.erofs"), 1,
+             "EINVAL (Invalid argument): erofs (device kemu0): blkszbits 40 isn't supported")
 
 
 def test_an_archive_that_breaks_off(kernel: Kernel, tmp_path: Path) -> None:
@@ -90,7 +91,8 @@ def test_refusals(kernel: Kernel, args: tuple[str, ...], code: int, words: str) 
     one_line(kemu(*args, "-q"), code, words)
 
 
-@pytest.mark.parametrize("args", [("linux",), ("linux", "oracle"), ("linux", "oracle", "x", "--at", "4096"), ("linux", "oracle", "x", "--at", "x"),
+@pytest.mark.parametrize("args", [("linux",), ("linux", "oracle"), ("linux", "oracle", "x", "--at", "4096"),
+                                  ("linux", "oracle", "x", "--at", "x"),
                                   ("linux", "build", "--flavour", "x"), ("series", "test"), ("series", "x")])
 def test_usage(args: tuple[str, ...]) -> None:
     done = kemu(*args)

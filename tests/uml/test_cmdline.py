@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel command lines on the port and on Linux: what the kernel says about them, which program it runs, and the arguments and environment it gives.
+"""Kernel command lines on the port and on Linux: what the kernel says about them, which program it runs, and the arguments and
+environment it gives.
 
 KEMU_CMDLINES: how many (60); KEMU_CMDLINE_SEED: where the seeds begin.
 """
@@ -42,11 +43,15 @@ int main(int argc, char **argv, char **envp)
 }
 """
 # hostname and mitigations without a value are not here: their handlers read through NULL, and the kernel does not come up
-NAMES = ("foo", "bar", "fo-o", "fo_o", "HOME", "TERM", "x.y", "erofs.nosuch", "-", "---", "a", "kexec", "BOOT_IMAGE", "numa_zonelist_order", "init_on", "ro0")
-KNOWN = ("ro", "rw", "rootwait", "rootdelay", "retain_initrd", "noinitrd", "initramfs_async", "initcall_debug", "loglevel", "debug", "ignore_loglevel", "panic",
+NAMES = ("foo", "bar", "fo-o", "fo_o", "HOME", "TERM", "x.y", "erofs.nosuch", "-", "---", "a", "kexec", "BOOT_IMAGE",
+         "numa_zonelist_order", "init_on", "ro0")
+KNOWN = ("ro", "rw", "rootwait", "rootdelay", "retain_initrd", "noinitrd", "initramfs_async", "initcall_debug", "loglevel",
+         "debug", "ignore_loglevel", "panic",
          "slub_nomerge", "loop.max_part", "loop.max-loop", "printk.time", "erofs.reserved_pages", "panic_on_warn", "bootconfig",
-         "initcall_blacklist", "rodata", "keepinitrd", "ramdisk_start", "rootflags", "rootfstype", "printk.devkmsg", "quietly", "rdinit-", "elevator")
-VALUES = ("", "1", "0", "y", "n", "on", "off", "abc", "ext4", "a=b", "=", "\"a b\"", "\"a", "a\"b c\"", "\"\"", "\"", "7,8", "-5", "\\", "'a b'")
+         "initcall_blacklist", "rodata", "keepinitrd", "ramdisk_start", "rootflags", "rootfstype", "printk.devkmsg", "quietly",
+         "rdinit-", "elevator")
+VALUES = ("", "1", "0", "y", "n", "on", "off", "abc", "ext4", "a=b", "=", "\"a b\"", "\"a", "a\"b c\"", "\"\"", "\"", "7,8", "-5",
+          "\\", "'a b'")
 PROGRAMS = ("/init", "/bin/other", "/none", "/dir", "/plain", "/link", "init")
 
 
@@ -78,14 +83,17 @@ def cmdline(seed: int) -> str:
 
 
 def tree(program: bytes) -> bytes:
-    return archive(record("/bin", 0o040755), record("/dir", 0o040755), record("/init", 0o100755, program), record("/bin/other", 0o100755, program),
+    return archive(record("/bin", 0o040755), record("/dir", 0o040755), record("/init", 0o100755, program),
+                   record("/bin/other", 0o100755, program),
                    record("/plain", 0o100644, program), record("/link", 0o120777, b"/init"))
 
 
 def told(lines: list[str]) -> list[str]:
     """What the kernel says about its command line and about init."""
-    marks = ("Unknown kernel command line", "Malformed early option", "check access for rdinit", " as init process", "Failed to execute", "Requested init",
-             "invalid for parameter", "Unknown parameter", "WARNING: 'bootconfig'", "Kernel panic", "exists but couldn't", "Setting init args", "deprecated")
+    marks = ("Unknown kernel command line", "Malformed early option", "check access for rdinit", " as init process",
+             "Failed to execute", "Requested init",
+             "invalid for parameter", "Unknown parameter", "WARNING: 'bootconfig'", "Kernel panic", "exists but couldn't",
+             "Setting init args", "deprecated")
     lines = [re.sub(r"^\[ *\d+\.\d+\] ", "", line) for line in lines]
     return [line for line in lines if any(m in line for m in marks) and not line.startswith(("    ", "Kernel command line"))]
 

@@ -35,7 +35,8 @@ def test_the_list_is_short(verdict: Verdict) -> None:
     assert len(verdict.allowed) < 100
 
 
-@pytest.mark.parametrize("more", ["if this.watch is None:\n    return quick_way(inode)", "inode.i_private_cache = remember(inode)"])
+@pytest.mark.parametrize("more", ["if this.watch is None:\n    return quick_way(inode)",
+                                  "inode.i_private_cache = remember(inode)"])
 def test_what_is_planted_is_told(tree: Tree, more: str) -> None:
     ports = [p for p in load() if not p.posted and ctext.function(tree.path / p.path, p.c_name) and python_of(p) is not None]
     for p in random.Random(1).sample(ports, 60):

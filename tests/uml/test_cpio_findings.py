@@ -31,7 +31,8 @@ def names(a: Answer) -> list[str]:
     return sorted(e["path"] for e in a.entries)
 
 
-@pytest.mark.parametrize(("folder", "name"), [("linux-findings", n) for n in made.FINDINGS] + [("known-differences", n) for n in made.DIFFERENCES])
+@pytest.mark.parametrize(("folder", "name"), [("linux-findings", n) for n in made.FINDINGS]
+                         + [("known-differences", n) for n in made.DIFFERENCES])
 def test_the_archives_are_what_is_made_here(folder: str, name: str) -> None:
     data = (DATA / folder / name).read_bytes()
     assert data == {**made.FINDINGS, **made.DIFFERENCES}[name]()
@@ -80,7 +81,8 @@ def test_an_empty_lzma_stream_warns(linux: Oracle) -> None:
     assert "mm/vmalloc.c" in kernel.detail[0]
 
 
-@pytest.mark.parametrize(("name", "why"), [("name-at-the-end.cpio", "strscpy"), ("lzma-window.lzma", "memory"), ("lz4-cut.lz4", "over-read")])
+@pytest.mark.parametrize(("name", "why"), [("name-at-the-end.cpio", "strscpy"), ("lzma-window.lzma", "memory"),
+                                           ("lz4-cut.lz4", "over-read")])
 def test_a_known_difference(linux: Oracle, name: str, why: str) -> None:
     data = made.DIFFERENCES[name]()
     port, kernel = both(linux, data)

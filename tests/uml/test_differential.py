@@ -39,7 +39,8 @@ def kemu(*args: str) -> subprocess.CompletedProcess[str]:
 
 def test_there_are_experiments_for_both_back_ends() -> None:
     assert {n.split(".")[0] for n in NAMES} == {"bdev", "memback"}
-    assert {n.split(".", 1)[1] for n in NAMES} == {"ground-truth.linux", "damaged.linux", "cut-short.linux", "streams.linux", "mkfs-damaged.linux"}
+    assert ({n.split(".", 1)[1] for n in NAMES} == {"ground-truth.linux", "damaged.linux", "cut-short.linux", "streams.linux",
+                                                    "mkfs-damaged.linux"})
 
 
 def test_a_short_campaign_finds_nothing() -> None:
@@ -104,7 +105,8 @@ def test_what_counts_as_a_difference() -> None:
             (Seen(None, [e, {**f, "sha256": "1" * 64}]), "sha256"),
             (Seen(None, [e, {**f, "sha256": None, "error": "EIO"}]), "error: None / EIO"),
             (Seen(None, [e, f], ["erofs (device ram0): a"]), "log: erofs: b / nothing more"),
-            (Seen(None, [e, f], same.log, "BUG: KASAN: slab-use-after-free in f"), "splat: None / BUG: KASAN: slab-use-after-free in f"),
+            (Seen(None, [e, f], same.log, "BUG: KASAN: slab-use-after-free in f"),
+             "splat: None / BUG: KASAN: slab-use-after-free in f"),
     ):
         found = difference(same, other, "kemu")
         assert found is not None and found[1] == cause, found

@@ -60,7 +60,8 @@ def _operation(m: Maker, lower: bool) -> str:
     if kind < 5:
         words = ["mkdir", p, r.choice(("755", "700", "1777", "2775", "555"))]
     elif kind < 9:
-        words = ["open", p, r.choice(("c", "cx", "ct", "ca", "a", "t", "")), r.randbytes(r.choice((0, 1, 30))).hex(), r.choice(("644", "600", "4755", "2770"))]
+        words = ["open", p, r.choice(("c", "cx", "ct", "ca", "a", "t", "")), r.randbytes(r.choice((0, 1, 30))).hex(),
+                 r.choice(("644", "600", "4755", "2770"))]
     elif kind < 10:
         words = ["rep", p, "c", "7a", str(r.choice((1, 4095, 4096, 4097, 10000)))]
     elif kind < 12:
@@ -111,8 +112,10 @@ def script(seed: int) -> list[str]:
     if shape < 0.85:
         options += ",upperdir=/t/u/up,workdir=/t/u/work"
     elif shape < 0.9:
-        options += r.choice((",upperdir=/t/u/up", ",upperdir=/t/u/up,workdir=/t/u/up", ",upperdir=/t/u/up,workdir=/t/u", ",workdir=/t/u/work",
-                             "::", ":", ":::/t/u", ":/t/none", ",nonsense", ",upperdir=/t/l0/x,workdir=/t/u/work", ",upperdir=/t/l0,workdir=/t/u/work"))
+        options += r.choice((",upperdir=/t/u/up", ",upperdir=/t/u/up,workdir=/t/u/up", ",upperdir=/t/u/up,workdir=/t/u",
+                             ",workdir=/t/u/work",
+                             "::", ":", ":::/t/u", ":/t/none", ",nonsense", ",upperdir=/t/l0/x,workdir=/t/u/work",
+                             ",upperdir=/t/l0,workdir=/t/u/work"))
     lines += [f"mount\toverlay\t/t/m\toverlay\t0\t{options}", "tree\t/t/m"]
     m = Maker(r, "/t/m", known)
     lines += [_operation(m, False) for _ in range(r.randrange(5, 30))]
@@ -121,7 +124,8 @@ def script(seed: int) -> list[str]:
 
 def on_linux(kernel: Kernel, scripts: list[list[str]], folder: Path, own_namespace: bool = False) -> list[list[str]]:
     """The results of each script; ``own_namespace``: each in a mount namespace of its own, whose root it may change."""
-    program = own_init.compiled(HERE / "fs_script.c", folder / "fs_script", "-I", AGENT, "-I", MODULE, AGENT / "sha256.c", AGENT / "util.c")
+    program = own_init.compiled(HERE / "fs_script.c", folder / "fs_script", "-I", AGENT, "-I", MODULE, AGENT / "sha256.c",
+                                AGENT / "util.c")
     text = "".join(f"case {i}{' ns' * own_namespace}\n" + "".join(line + "\n" for line in s) for i, s in enumerate(scripts))
     initrd = archive(record("/init", 0o100755, program), record("/script", data=text.encode()))
     out, console = own_init.run(kernel, initrd, ("root=0:0", "kunit.enable=0"), "512M", 60 + len(scripts) * 0.1)

@@ -24,7 +24,8 @@ from tests.unit.initramfs.archive import archive, record
 pytestmark = pytest.mark.linux
 SMALL = Path(__file__).parent.parent / "data" / "small.erofs"
 BROKEN = b"#!/init2\n"
-PROGRAMS = ("/init", "/linuxrc", "/sbin/init", "/etc/init", "/bin/init", "/bin/sh", "/sbin/modprobe", "/sbin/hotplug", "/sbin/request-key", "/sbin/poweroff",
+PROGRAMS = ("/init", "/linuxrc", "/sbin/init", "/etc/init", "/bin/init", "/bin/sh", "/sbin/modprobe", "/sbin/hotplug",
+            "/sbin/request-key", "/sbin/poweroff",
             "/sbin/usermode-helper", "/interp")
 
 
@@ -37,7 +38,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def planted(program: bytes, init: bytes | None = None) -> bytes:
     """An archive in which every program that a kernel might start is the hostile one."""
     files = dict.fromkeys(PROGRAMS, program) | ({"/init": init} if init is not None else {})
-    return archive(*(record(d, 0o040755) for d in ("/sbin", "/etc", "/bin", "/dev")), record("/dev/console", 0o020600, rdev=(5, 1)),
+    return archive(*(record(d, 0o040755) for d in ("/sbin", "/etc", "/bin", "/dev")),
+                   record("/dev/console", 0o020600, rdev=(5, 1)),
                    *(record(name, 0o100755, data) for name, data in files.items()))
 
 
@@ -46,9 +48,11 @@ def written(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("init", [None, b"#!/interp -x\n", BROKEN], ids=["program", "script", "broken"])
-@pytest.mark.parametrize("words", ["", "rdinit=/bin/sh", "init=/sbin/init rdinit=/none", "sysctl.kernel.core_pattern=|/bin/sh sysctl.kernel.modprobe=/bin/sh",
+@pytest.mark.parametrize("words", ["", "rdinit=/bin/sh", "init=/sbin/init rdinit=/none",
+                                   "sysctl.kernel.core_pattern=|/bin/sh sysctl.kernel.modprobe=/bin/sh",
                                    "root=x rootfstype=tmpfs init=/init", "root=/dev/nosuch rootfstype=nosuchfs"])
-def test_a_planted_init_is_loaded_and_not_run(kernel: Kernel, program: bytes, tmp_path: Path, init: bytes | None, words: str) -> None:
+def test_a_planted_init_is_loaded_and_not_run(kernel: Kernel, program: bytes, tmp_path: Path, init: bytes | None,
+                                              words: str) -> None:
     initrd = planted(program, init)
     out, console = own_init.run(kernel, initrd, ["kunit.enable=0", "root=0:0", *words.split()], flags=WALK)
     assert b"ran " not in out and "ran /" not in console
@@ -71,8 +75,10 @@ def test_the_planted_init_says_so_where_it_is_run_and_finds_no_way(kernel: Kerne
     assert not written(tmp_path)
 
 
-@pytest.mark.parametrize("word", ["hostfs=/", "initrd=/etc/passwd", "uml_dir=/tmp/x", "umid=x", "ubd0=/etc/passwd", "ubda=/etc/passwd", "con0=port:9000", "con=xterm",
-                                  "xterm=/bin/sh", "mconsole=notify:/tmp/x", "vec0=transport=tap", "kemu=0,1", "dtb=/etc/passwd", "ssl0=pts"])
+@pytest.mark.parametrize("word", ["hostfs=/", "initrd=/etc/passwd", "uml_dir=/tmp/x", "umid=x", "ubd0=/etc/passwd",
+                                  "ubda=/etc/passwd", "con0=port:9000", "con=xterm",
+                                  "xterm=/bin/sh", "mconsole=notify:/tmp/x", "vec0=transport=tap", "kemu=0,1", "dtb=/etc/passwd",
+                                  "ssl0=pts"])
 def test_words_about_the_host_are_refused(word: str) -> None:
     with pytest.raises(RungError, match="about the host") as e:
         boot_initrd(b"", f"quiet {word}", kernel=Path("/nonesuch"))
@@ -83,8 +89,10 @@ def test_words_that_only_look_like_it_are_not(kernel: Kernel) -> None:
     assert boot_initrd(b"", "console=tty3 consoleblank=0 ethernet=x contig=1 dtbs", kernel=kernel).end == "panic"
 
 
-@pytest.mark.parametrize("line", ["CONFIG_HOSTFS=y", "CONFIG_MCONSOLE=y", "CONFIG_BLK_DEV_UBD=y", "# CONFIG_STATIC_USERMODEHELPER is not set",
-                                  'CONFIG_STATIC_USERMODEHELPER_PATH="/sbin/modprobe"', "CONFIG_XTERM_CHAN=y", "CONFIG_MODULES=y", "CONFIG_UML_NET_VECTOR=y"])
+@pytest.mark.parametrize("line", ["CONFIG_HOSTFS=y", "CONFIG_MCONSOLE=y", "CONFIG_BLK_DEV_UBD=y",
+                                  "# CONFIG_STATIC_USERMODEHELPER is not set",
+                                  'CONFIG_STATIC_USERMODEHELPER_PATH="/sbin/modprobe"', "CONFIG_XTERM_CHAN=y", "CONFIG_MODULES=y",
+                                  "CONFIG_UML_NET_VECTOR=y"])
 def test_no_kernel_is_built_with_a_door(tree: Tree, kernel: Kernel, line: str) -> None:
     with pytest.raises(ConfigError, match=f"{line.strip('# ').split('=')[0].split()[0]} would let what is booted reach the host"):
         build(Recipe(tree, "fast", ("CONFIG_BLK_DEV=y", "CONFIG_NET=y", line), slot="doors"))
@@ -132,7 +140,8 @@ def test_a_boot_by_the_command_line(kernel: Kernel, program: bytes, tmp_path: Pa
     path = tmp_path / "x.cpio"
     path.write_bytes(planted(program))
     for command in (["boot", path, "--rung", "linux", "--manifest"], ["linux", "boot", path, "--manifest"]):
-        done = subprocess.run([sys.executable, "-m", "kemu", *map(str, command)], capture_output=True, text=True, env=dict(os.environ), check=False)
+        done = subprocess.run([sys.executable, "-m", "kemu", *map(str, command)], capture_output=True, text=True,
+                              env=dict(os.environ), check=False)
         assert (done.returncode, done.stderr) == (0, ""), done
         assert "/sbin/modprobe" in [json.loads(line)["path"] for line in done.stdout.splitlines()]
     assert not written(tmp_path)
@@ -143,8 +152,11 @@ def test_a_boot_by_the_command_line(kernel: Kernel, program: bytes, tmp_path: Pa
 def test_what_a_makefile_of_a_patch_runs_writes_nothing(tree: Tree, kernel: Kernel, tmp_path: Path) -> None:
     """Neither elsewhere on the host nor, through the hard links of the copy, in the tree."""
     text = (tree.path / "init" / "Makefile").read_text()
-    for n, command in enumerate((f"echo x > {tmp_path}/written", "echo x >> $(srctree)/init/main.c", "cp /etc/passwd $(srctree)/init/passwd")):
-        data = "".join(difflib.unified_diff(text.splitlines(True), [*text.splitlines(True), f"\nX{n} := $(shell {command})\n"], "a/init/Makefile", "b/init/Makefile"))
+    for n, command in enumerate((f"echo x > {tmp_path}/written", "echo x >> $(srctree)/init/main.c",
+                                 "cp /etc/passwd $(srctree)/init/passwd")):
+        data = "".join(difflib.unified_diff(text.splitlines(True), [*text.splitlines(True), f"\nX{n} := $(shell {command})\n"],
+                                            "a/init/Makefile", "b/init/Makefile"))
         before = (tree.path / "init" / "main.c").read_bytes()
         built = build(Recipe(tree, "fast", (), (Patch("x", "x", data.encode()),), slot="doors"))
-        assert not written(tmp_path) and (tree.path / "init" / "main.c").read_bytes() == before and not (built.source / "init" / "passwd").exists()
+        assert (not written(tmp_path) and (tree.path / "init" / "main.c").read_bytes() == before
+                and not (built.source / "init" / "passwd").exists())

@@ -28,7 +28,8 @@ def called(log: list[str]) -> list[str]:
 
 
 def test_the_order_is_that_of_linux(kernel: Kernel) -> None:
-    """The packaged table is another build's: what only one of the two has is left out; everything else stands in the same order."""
+    """The packaged table is another build's: what only one of the two has is left out; everything else stands in the same order.
+    """
     linux = called(boot_linux(b"", "initcall_debug ignore_loglevel loglevel=8", kernel=kernel).console.splitlines())
     ours = called(boot_initrd(b"", cmdline="initcall_debug", tree=False).log)
     both = set(linux) & set(ours)

@@ -12,7 +12,8 @@ from kemu.report.manifest import ManifestError, diff, dump, entry, load, loads
 
 
 def _file(path: str, **fields: object) -> manifest.Entry:
-    return entry(path, **({"type": "file", "mode": 0o644, "uid": 0, "gid": 0, "size": 1, "nlink": 1, "mtime": [1, 2], "xattrs": {},
+    return entry(path, **({"type": "file", "mode": 0o644, "uid": 0, "gid": 0, "size": 1, "nlink": 1, "mtime": [1, 2],
+                           "xattrs": {},
                            "sha256": "00"} | fields))
 
 
@@ -31,7 +32,8 @@ def test_entries_sort_by_bytes_not_by_code_points() -> None:
 
 def test_keys_are_the_contracts_and_in_order() -> None:
     text = dump([entry("/x", error="EUCLEAN")])
-    assert text == ('{"path": "/x", "type": null, "mode": null, "uid": null, "gid": null, "size": null, "nlink": null, "mtime": null, '
+    assert text == ('{"path": "/x", "type": null, "mode": null, "uid": null, "gid": null, "size": null, "nlink": null, "mtime": '
+                    'null, '
                     '"rdev": null, "target": null, "xattrs": null, "sha256": null, "error": "EUCLEAN"}\n')
 
 

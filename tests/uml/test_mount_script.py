@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The mount tree on the emulated kernel against Linux: the same script, the same results, the same /proc/self/mountinfo after every few operations.
+"""The mount tree on the emulated kernel against Linux: the same script, the same results, the same /proc/self/mountinfo after
+every few operations.
 
-Mounts, binds, moves, remounts, umounts (lazy, expiring), pivot_root, chroot, propagation, and who is busy. KEMU_MOUNT_SCRIPTS: how many scripts
-(300); KEMU_MOUNT_SEED: where the seeds begin.
+Mounts, binds, moves, remounts, umounts (lazy, expiring), pivot_root, chroot, propagation, and who is busy. KEMU_MOUNT_SCRIPTS:
+how many scripts (300); KEMU_MOUNT_SEED: where the seeds begin.
 """
 from __future__ import annotations
 
@@ -67,11 +68,14 @@ class Maker:
 
     @staticmethod
     def fill(p: str, name: str) -> list[str]:
-        return [f"open\t{p}/who\tct\t{name.encode().hex()}\t644", f"mkdir\t{p}/x\t755", f"mkdir\t{p}/y\t755", f"open\t{p}/f\tc\t66\t644"]
+        return [f"open\t{p}/who\tct\t{name.encode().hex()}\t644", f"mkdir\t{p}/x\t755", f"mkdir\t{p}/y\t755",
+                f"open\t{p}/f\tc\t66\t644"]
 
     def change_type(self) -> str:
         r = self.r
-        return f"mount\tnone\t{self.mount()}\t\t{r.choice((SHARED, SHARED, SHARED, SLAVE, SLAVE, PRIVATE, UNBINDABLE, SHARED | SLAVE)) | r.choice((0, REC))}\t"
+        mount = self.mount()
+        flags = r.choice((SHARED, SHARED, SHARED, SLAVE, SLAVE, PRIVATE, UNBINDABLE, SHARED | SLAVE)) | r.choice((0, REC))
+        return f"mount\tnone\t{mount}\t\t{flags}\t"
 
     def operation(self) -> list[str]:
         r = self.r
@@ -86,11 +90,14 @@ class Maker:
             return [f"mount\t{self.mount()}\t{self.mounted(self.place())}\t\t{MOVE}\t"]
         if kind < 66:
             p = self.mount()
-            if r.random() < 0.1:                # a walk that only passes through clears the mark here, but not where Linux walks under RCU
-                return [f"umount\t{p}\t{EXPIRE}", *r.choice(([], [f"hold\t{p}\tr", "drop"])), f"umount\t{p}\t{EXPIRE}", f"hold\t{p}\tr", "drop"]
+            # a walk that only passes through clears the mark here, but not where Linux walks under RCU
+            if r.random() < 0.1:
+                return [f"umount\t{p}\t{EXPIRE}", *r.choice(([], [f"hold\t{p}\tr", "drop"])), f"umount\t{p}\t{EXPIRE}",
+                        f"hold\t{p}\tr", "drop"]
             return [f"umount\t{p}\t{r.choice((0, 0, 0, DETACH, DETACH, FORCE, NOFOLLOW, EXPIRE | DETACH, 64))}"]
         if kind < 72:
-            return [f"mount\tnone\t{self.mount()}\t\t{REMOUNT | r.choice((0, RDONLY, BIND, BIND | RDONLY, BIND | NOSUID, BIND | NOATIME, NODEV))}\t"
+            return [f"mount\tnone\t{self.mount()}\t\t"
+                    f"{REMOUNT | r.choice((0, RDONLY, BIND, BIND | RDONLY, BIND | NOSUID, BIND | NOATIME, NODEV))}\t"
                     f"{r.choice(('', '', '', 'size=2M', 'mode=711', 'nonsense'))}"]
         if kind < 80:
             return [self.change_type()] if self.propagation else self.new_mount()
@@ -101,7 +108,8 @@ class Maker:
         if kind < 90:
             return [f"chdir\t{self.place()}"]
         if kind < 92:
-            return [r.choice((f"rmdir\t{self.place()}", f"unlink\t{self.place()}", f"rename\t{self.place()}\t/t/new{r.randrange(3)}\t0",
+            return [r.choice((f"rmdir\t{self.place()}", f"unlink\t{self.place()}",
+                              f"rename\t{self.place()}\t/t/new{r.randrange(3)}\t0",
                               f"rename\t{self.place()}\t{self.place()}\t{r.choice((0, 2))}"))]
         if kind < 94:
             p = self.mount()
@@ -109,7 +117,8 @@ class Maker:
         if kind < 95:
             return [f"chroot\t{self.place()}", "who\t/who", "who\t/../who"]
         if kind < 96:
-            return [f"mount\tnone\t{self.place()}\t{r.choice(('nosuch', 'nullfs', 'tmpfs', 'rootfs'))}\t{r.choice((0, NOUSER))}\t{r.choice(('', 'nonsense=1'))}"]
+            return [f"mount\tnone\t{self.place()}\t{r.choice(('nosuch', 'nullfs', 'tmpfs', 'rootfs'))}"
+                    f"\t{r.choice((0, NOUSER))}\t{r.choice(('', 'nonsense=1'))}"]
         return [f"who\t{self.place()}{r.choice(('/who', '/x/who', '/../who', '/x/../who'))}"]
 
 

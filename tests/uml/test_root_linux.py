@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots without an init in the initramfs, on the port and on Linux: root=, rootfstype=, rootflags=, ro and rw, rdinit= and init=, and an initrd that is
-the image of a RAM disk. Compared: what is said from the unpacking on, how the boot ends, and (where init runs) nothing more: there is no user space here.
+"""Boots without an init in the initramfs, on the port and on Linux: root=, rootfstype=, rootflags=, ro and rw, rdinit= and init=,
+and an initrd that is the image of a RAM disk. Compared: what is said from the unpacking on, how the boot ends, and (where init
+runs) nothing more: there is no user space here.
 
-A seventh of all pairs of an initrd and a command line is tried; all of them with KEMU_ROOTS=all. The RAM disk needs a kernel with CONFIG_BLK_DEV_RAM; it is built if KEMU_FLAVOURS names "ram" or it is in the cache.
+A seventh of all pairs of an initrd and a command line is tried; all of them with KEMU_ROOTS=all. The RAM disk needs a kernel with
+CONFIG_BLK_DEV_RAM; it is built if KEMU_FLAVOURS names "ram" or it is in the cache.
 """
 from __future__ import annotations
 
@@ -30,20 +32,31 @@ BROKEN = archive(record("init", 0o100755, b"no program\n"), record("sbin", 0o040
 LINK = archive(record("init", 0o120777, b"/real"), record("real", 0o100755, ELF))
 SCRIPT = archive(record("init", 0o100755, b"#!/interp -x\n"), record("interp", 0o100755, ELF))
 LOOP = archive(record("init", 0o100755, b"#!/init\n"))
-INITRDS = {"none": b"", "nothing": NOTHING, "not-exec": NOT_EXEC, "broken": BROKEN, "link": LINK, "script": SCRIPT, "loop": LOOP, "image": IMAGE,
-           "image.gz": gzip.compress(IMAGE, mtime=0), "junk": b"junk" * 300, "cut.gz": gzip.compress(IMAGE, mtime=0)[:2000], "cpio+image": NOTHING + bytes(8) + IMAGE,
-           "ext2": bytes(1024) + bytes(56) + b"\x53\xef" + bytes(5000), "romfs": b"-rom1fs-" + (4096).to_bytes(4, "big") + bytes(5000),
-           "squashfs": b"hsqs" + bytes(36) + (3000).to_bytes(8, "little") + bytes(4000), "cramfs": b"\x45\x3d\xcd\x28" + (4096).to_bytes(4, "little") + bytes(5000)}
-PLAIN = ("", "rdinit=/none", "rdinit=/etc/x", "init=/etc/x", "init=/none", "rdinit=/sbin/init", "root=tmpfs rootfstype=tmpfs rw", "root=x rootfstype=ramfs,tmpfs ro",
-         "root=x rootfstype=tmpfs rootflags=size=1M,mode=700", "root=x rootfstype=tmpfs rootflags=nonsense", "root=x rootfstype=nosuch", "root=none",
-         "root=/dev/none rootfstype=erofs", "root=0x100", "root=1:0", "root=PARTUUID=12-01", "root=LABEL=x", "root=/dev/nfs", "root=/dev/root", "root=a:b:c",
-         "root= rootfstype=tmpfs", "root=1:0 rootdelay=0", "noinitrd", "root=/dev/ram0", "root=/dev/ram", "root=/dev/ram0 rootfstype=erofs ro",
+INITRDS = {"none": b"", "nothing": NOTHING, "not-exec": NOT_EXEC, "broken": BROKEN, "link": LINK, "script": SCRIPT, "loop": LOOP,
+           "image": IMAGE,
+           "image.gz": gzip.compress(IMAGE, mtime=0), "junk": b"junk" * 300, "cut.gz": gzip.compress(IMAGE, mtime=0)[:2000],
+           "cpio+image": NOTHING + bytes(8) + IMAGE,
+           "ext2": bytes(1024) + bytes(56) + b"\x53\xef" + bytes(5000),
+           "romfs": b"-rom1fs-" + (4096).to_bytes(4, "big") + bytes(5000),
+           "squashfs": b"hsqs" + bytes(36) + (3000).to_bytes(8, "little") + bytes(4000),
+           "cramfs": b"\x45\x3d\xcd\x28" + (4096).to_bytes(4, "little") + bytes(5000)}
+PLAIN = ("", "rdinit=/none", "rdinit=/etc/x", "init=/etc/x", "init=/none", "rdinit=/sbin/init", "root=tmpfs rootfstype=tmpfs rw",
+         "root=x rootfstype=ramfs,tmpfs ro",
+         "root=x rootfstype=tmpfs rootflags=size=1M,mode=700", "root=x rootfstype=tmpfs rootflags=nonsense",
+         "root=x rootfstype=nosuch", "root=none",
+         "root=/dev/none rootfstype=erofs", "root=0x100", "root=1:0", "root=PARTUUID=12-01", "root=LABEL=x", "root=/dev/nfs",
+         "root=/dev/root", "root=a:b:c",
+         "root= rootfstype=tmpfs", "root=1:0 rootdelay=0", "noinitrd", "root=/dev/ram0", "root=/dev/ram",
+         "root=/dev/ram0 rootfstype=erofs ro",
          "root=/dev/ram0 rw", "root=/dev/ram0 rootflags=user_xattr", "root=/dev/ram0 rootflags=nosuch", "root=/dev/ram0 noinitrd",
-         "root=/dev/ram0 rootfstype=tmpfs,erofs", "root=/dev/ram0 ramdisk_start=1", "root=/dev/ram0 init=/none", "retain_initrd root=/dev/ram0",
+         "root=/dev/ram0 rootfstype=tmpfs,erofs", "root=/dev/ram0 ramdisk_start=1", "root=/dev/ram0 init=/none",
+         "retain_initrd root=/dev/ram0",
          "root=100 rootfstype=erofs", "root=/dev/ram0 rootfstype=", "initramfs_async=0", "root=/dev/ram0 rootflags=")
 # of the boot before the initrd, of the test's kernel, and the times and sizes of the machine
-SKIP = re.compile(r"kemu: |Freeing|Memory:|kunit|printk|random|clocksource|Console|Initialized stdio|workingset|loop: |hash table|brd: |Kernel command line|Unknown kernel"
-                  r"|This architecture|Unpacking initramfs|devtmpfs: init|VFS: Finished|erofs: initialized|EROFS|kmemleak|registered")
+SKIP = re.compile(r"kemu: |Freeing|Memory:|kunit|printk|random|clocksource|Console|Initialized stdio|workingset|loop: |hash "
+                  r"table|brd: |Kernel command line|Unknown kernel"
+                  r"|This architecture|Unpacking initramfs|devtmpfs: init|VFS: Finished|erofs: "
+                  r"initialized|EROFS|kmemleak|registered")
 
 
 def said(lines: list[str]) -> list[str]:
@@ -85,6 +98,7 @@ def test_roots(kernel: Kernel) -> None:
 def test_ram_disks(tree: Tree) -> None:
     recipe = Recipe(tree, "fast", RAM)
     if not cached(recipe) and "ram" not in os.environ.get("KEMU_FLAVOURS", "").split(","):
-        pytest.skip("no kernel with CONFIG_BLK_DEV_RAM in the cache: `kemu linux build --config CONFIG_BLK_DEV_RAM=y`, or KEMU_FLAVOURS=ram")
+        pytest.skip("no kernel with CONFIG_BLK_DEV_RAM in the cache: `kemu linux build --config CONFIG_BLK_DEV_RAM=y`, or "
+                    "KEMU_FLAVOURS=ram")
     wrong = differences(build(recipe), True)
     assert not wrong, f"{len(wrong)} differ:\n" + "\n".join(wrong[:8])

@@ -25,7 +25,8 @@ def patch(tree: Tree, old: str, new: str, number: int = 1, before: tuple[str, st
     if before:
         text = text.replace(*before, 1)
     assert old in text
-    diff = "".join(difflib.unified_diff(text.splitlines(True), text.replace(old, new, 1).splitlines(True), f"a/{FILE}", f"b/{FILE}"))
+    diff = "".join(difflib.unified_diff(text.splitlines(True), text.replace(old, new, 1).splitlines(True), f"a/{FILE}",
+                                        f"b/{FILE}"))
     return f"From: A <a@example.org>\nSubject: [PATCH {number}/2] erofs: change {number}\n\n---\n{diff}-- \n2\n"
 
 
@@ -102,7 +103,8 @@ def test_a_patch_that_does_not_apply(tree: Tree, tmp_path: Path) -> None:
 
 def test_its_ktap_is_read_by_the_kernels_parser(kernel: Kernel, tree: Tree, tmp_path: Path) -> None:
     bad = series(tmp_path, patch(tree, ENTRY, "int x = y;\n" + ENTRY))
-    done = subprocess.run([sys.executable, "-m", "kemu", "series", "test", bad.path, "--bisectable"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "kemu", "series", "test", bad.path, "--bisectable"], capture_output=True,
+                          text=True)
     assert done.returncode == 4
     got = ktap.parse(done.stdout.splitlines(), tree.path)
     assert (got.failed, got.skipped >= 1, got.errors) == (1, True, 0), got.text
@@ -133,12 +135,14 @@ late_initcall(small_initcall);
 def small(tree: Tree, tmp_path: Path, depends: str, division: str) -> Series:
     """A series that adds an initcall."""
     kconfig, makefile = ((tree.path / "init" / n).read_text() for n in ("Kconfig", "Makefile"))
-    files = {"init/small.c": ("", SMALL.replace("DIVISION", division)), "init/Kconfig": (kconfig, kconfig + f'\nconfig SMALL\n\tbool "small"\n{depends}'),
+    files = {"init/small.c": ("", SMALL.replace("DIVISION", division)),
+             "init/Kconfig": (kconfig, kconfig + f'\nconfig SMALL\n\tbool "small"\n{depends}'),
              "init/Makefile": (makefile, makefile + "\nobj-$(CONFIG_SMALL) += small.o\n")}
     diff = ""
     for name, (old, new) in files.items():
         diff += f"diff --git a/{name} b/{name}\n" + ("" if old else "new file mode 100644\n")
-        diff += "".join(difflib.unified_diff(old.splitlines(True), new.splitlines(True), f"a/{name}" if old else "/dev/null", f"b/{name}"))
+        diff += "".join(difflib.unified_diff(old.splitlines(True), new.splitlines(True), f"a/{name}" if old else "/dev/null",
+                                             f"b/{name}"))
     s = series(tmp_path, f"From: A <a@example.org>\nSubject: [PATCH] init: small\n\n---\n{diff}-- \n2\n")
     s.config = ["CONFIG_SMALL=y"]
     return s
@@ -146,12 +150,16 @@ def small(tree: Tree, tmp_path: Path, depends: str, division: str) -> Series:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("depends", "division", "without", "on_32"), [
-    ("", "ns / 1000000", ["init/small.o: undefined reference to initrd_end (init/do_mounts_initrd.o) without CONFIG_BLK_DEV_INITRD, on which CONFIG_SMALL does not depend",
-                          "init/small.o: undefined reference to initrd_start (init/do_mounts_initrd.o) without CONFIG_BLK_DEV_INITRD, on which CONFIG_SMALL does not depend"],
+    ("", "ns / 1000000",
+     ["init/small.o: undefined reference to initrd_end (init/do_mounts_initrd.o) without CONFIG_BLK_DEV_INITRD, on which "
+      "CONFIG_SMALL does not depend",
+                          "init/small.o: undefined reference to initrd_start (init/do_mounts_initrd.o) without "
+                          "CONFIG_BLK_DEV_INITRD, on which CONFIG_SMALL does not depend"],
      ["init/small.o: undefined reference to __divdi3 on 32 bits: a division of 64-bit numbers; see linux/math64.h"]),
     ("\tdepends on BLK_DEV_INITRD\n", "div_s64(ns, 1000000)", [], []),
 ])
-def test_what_links_here_and_not_elsewhere(kernel: Kernel, tree: Tree, tmp_path: Path, depends: str, division: str, without: list[str],
+def test_what_links_here_and_not_elsewhere(kernel: Kernel, tree: Tree, tmp_path: Path, depends: str, division: str,
+                                           without: list[str],
                                            on_32: list[str]) -> None:
     s = small(tree, tmp_path, depends, division)
     builds, kunit, *links = run_steps(s, tree, configs=True)

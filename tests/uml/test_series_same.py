@@ -23,20 +23,27 @@ pytestmark = pytest.mark.linux
 
 # file, old line, new line, what the difference is called
 WRONG = {
-    "gid-from-uid": ("fs/erofs/inode.c", "i_gid_write(inode, le32_to_cpu(die->i_gid));", "i_gid_write(inode, le32_to_cpu(die->i_uid));", "gid"),
-    "gid-from-uid-compact": ("fs/erofs/inode.c", "i_gid_write(inode, le16_to_cpu(dic->i_gid));", "i_gid_write(inode, le16_to_cpu(dic->i_uid));", "gid"),
+    "gid-from-uid": ("fs/erofs/inode.c", "i_gid_write(inode, le32_to_cpu(die->i_gid));",
+                     "i_gid_write(inode, le32_to_cpu(die->i_uid));", "gid"),
+    "gid-from-uid-compact": ("fs/erofs/inode.c", "i_gid_write(inode, le16_to_cpu(dic->i_gid));",
+                             "i_gid_write(inode, le16_to_cpu(dic->i_uid));", "gid"),
     "no-security": ("fs/erofs/xattr.c", "\t\t[EROFS_XATTR_INDEX_SECURITY] = &erofs_xattr_security_handler,\n", "", "xattrs"),
     "no-default-acl": ("fs/erofs/xattr.c", "\t\t[EROFS_XATTR_INDEX_POSIX_ACL_DEFAULT] = &nop_posix_acl_default,\n", "", "xattrs"),
-    "trusted-is-user": ("fs/erofs/xattr.c", "\t.flags\t= EROFS_XATTR_INDEX_TRUSTED,", "\t.flags\t= EROFS_XATTR_INDEX_USER,", "xattrs"),
+    "trusted-is-user": ("fs/erofs/xattr.c", "\t.flags\t= EROFS_XATTR_INDEX_TRUSTED,", "\t.flags\t= EROFS_XATTR_INDEX_USER,",
+                        "xattrs"),
     "blocks-rounded-down": ("fs/erofs/inode.c", "inode->i_blocks = round_up(inode->i_size, sb->s_blocksize) >> 9;",
                             "inode->i_blocks = round_down(inode->i_size, sb->s_blocksize) >> 9;", "blocks"),
     "last-block-missing": ("fs/erofs/data.c", "pos = erofs_pos(sb, erofs_iblks(inode) - tailinline);",
-                           "pos = erofs_pos(sb, (inode->i_size >> sb->s_blocksize_bits) + !tailinline);", "mount|sha256|error|end|target|fiemap|names"),
-    "blocks-one-off": ("fs/erofs/data.c", "\t\t\tmap->m_llen = pos - map->m_la;", "\t\t\tmap->m_llen = pos - map->m_la - (pos > inode->i_size);", "sha256|fiemap|end|error"),
+                           "pos = erofs_pos(sb, (inode->i_size >> sb->s_blocksize_bits) + !tailinline);",
+                           "mount|sha256|error|end|target|fiemap|names"),
+    "blocks-one-off": ("fs/erofs/data.c", "\t\t\tmap->m_llen = pos - map->m_la;",
+                       "\t\t\tmap->m_llen = pos - map->m_la - (pos > inode->i_size);", "sha256|fiemap|end|error"),
     "no-nanoseconds": ("fs/erofs/inode.c", "\t\t\t\tle32_to_cpu(die->i_mtime_nsec));", "\t\t\t\t0);", "mtime"),
     "nlink-of-compact": ("fs/erofs/inode.c", "set_nlink(inode, le16_to_cpu(dic->i_nb.nlink));", "set_nlink(inode, 1);", "nlink"),
-    "rdev-old": ("fs/erofs/inode.c", "inode->i_rdev = new_decode_dev(le32_to_cpu(copied.i_u.rdev));", "inode->i_rdev = old_decode_dev(le32_to_cpu(copied.i_u.rdev));", "rdev"),
-    "holes-mapped": ("fs/erofs/inode.c", "\t\t\tvi->startblk = EROFS_NULL_ADDR;", "\t\t\tvi->startblk = 0;", "sha256|mount|error|end|holes|fiemap"),
+    "rdev-old": ("fs/erofs/inode.c", "inode->i_rdev = new_decode_dev(le32_to_cpu(copied.i_u.rdev));",
+                 "inode->i_rdev = old_decode_dev(le32_to_cpu(copied.i_u.rdev));", "rdev"),
+    "holes-mapped": ("fs/erofs/inode.c", "\t\t\tvi->startblk = EROFS_NULL_ADDR;", "\t\t\tvi->startblk = 0;",
+                     "sha256|mount|error|end|holes|fiemap"),
 }
 
 
@@ -75,7 +82,8 @@ def test_the_command_shows_the_image(kernel: Kernel, tree: Tree, tmp_path: Path)
     env = os.environ | {"XDG_STATE_HOME": str(tmp_path / "state")}
 
     def kemu(*args: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "kemu", *args], capture_output=True, text=True, env=env, check=False, cwd=tmp_path)
+        return subprocess.run([sys.executable, "-m", "kemu", *args], capture_output=True, text=True, env=env, check=False,
+                              cwd=tmp_path)
 
     done = kemu("series", "test", str(folder), "-q", "--examples", "100")
     assert done.returncode == 1 and done.stdout.splitlines()[-1].startswith("not ok 3 same answers as the plain tree for "), done
@@ -89,16 +97,21 @@ def test_the_command_shows_the_image(kernel: Kernel, tree: Tree, tmp_path: Path)
 
 def test_a_series_that_changes_nothing_and_what_is_skipped(kernel: Kernel, tree: Tree, tmp_path: Path) -> None:
     text = (tree.path / "fs/erofs/inode.c").read_text()
-    data = "".join(difflib.unified_diff(text.splitlines(True), ["/* a comment */\n", *text.splitlines(True)], "a/fs/erofs/inode.c", "b/fs/erofs/inode.c"))
+    data = "".join(difflib.unified_diff(text.splitlines(True), ["/* a comment */\n", *text.splitlines(True)],
+                                        "a/fs/erofs/inode.c", "b/fs/erofs/inode.c"))
     (tmp_path / "x.patch").write_text(data)
     series = read_series(tmp_path / "x.patch")
     series.name = "wrong"
     last = list(run_steps(series, tree, examples=1000))[-1]
-    assert last.status == "ok" and "172 of every difference, 300 sound images, 250 damaged images, 50 images cut short, 150 images of odd streams, 100 archives" in last.name, last
+    assert (last.status == "ok"
+            and "172 of every difference, 300 sound images, 250 damaged images, 50 images cut short, 150 images of odd streams, "
+                "100 archives" in last.name), last
     none = list(run_steps(series, tree, examples=0))[-1]
     assert none.status == "skip" and none.why == "nothing was compared"
-    done = subprocess.run([sys.executable, "-m", "kemu", "series", "test", str(tmp_path / "x.patch"), "-q", "--examples", "0"], capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 0 and done.stdout.splitlines()[-1] == "ok 3 same answers as the plain tree # SKIP nothing was compared"
+    done = subprocess.run([sys.executable, "-m", "kemu", "series", "test", str(tmp_path / "x.patch"), "-q", "--examples", "0"],
+                          capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode == 0 and done.stdout.splitlines()[-1]
+            == "ok 3 same answers as the plain tree # SKIP nothing was compared")
     assert done.stderr.splitlines()[-1] == "kemu: series: test: x: nothing was compared: there are no images, and none were made"
 
 

@@ -65,7 +65,8 @@ def test_an_update_touches_only_what_differs(small: Tree, tmp_path: Path) -> Non
     assert before == {p: p.stat().st_mtime_ns for p in copy.path.rglob("*.c")}
     copy.update("1", {})
     assert (copy.path / "init/a.c").read_text() == "one\ntwo\nthree\n"
-    assert (copy.path / "init/a.c").stat().st_mtime_ns > before[copy.path / "init/a.c"], "make would not see that it is the old file again"
+    assert (copy.path / "init/a.c").stat().st_mtime_ns > before[copy.path / "init/a.c"], ("make would not see that it is the "
+                                                                                          "old file again")
 
 
 def test_a_copy_follows_edits_renames_and_deletions(small: Tree, tmp_path: Path) -> None:
@@ -93,7 +94,8 @@ def test_no_tree_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_patches_apply_one_on_the_other(small: Tree) -> None:
-    second = DIFF.replace(b" one\n", b" one\n and a half\n").replace(b"+and a half", b"+and three quarters").replace(b"-1,3 +1,4", b"-1,4 +1,5")
+    second = DIFF.replace(b" one\n", b" one\n and a half\n").replace(b"+and a half",
+                                                                     b"+and three quarters").replace(b"-1,3 +1,4", b"-1,4 +1,5")
     got = apply_patches(small, [Patch("1", "one", DIFF), Patch("2", "two", second)])
     assert got == {"init/a.c": b"one\nand a half\nand three quarters\ntwo\nthree\n"}
 
@@ -110,16 +112,19 @@ def test_a_patch_cannot_write_outside_the_tree(small: Tree) -> None:
 
 def test_an_mbox_is_read_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     def mail(subject: str, body: bytes) -> bytes:
-        return b"From mboxrd@z Thu Jan  1 00:00:00 1970\nFrom: A <a@example.org>\nSubject: " + subject.encode() + b"\n\ntext\n---\n" + body
+        return (b"From mboxrd@z Thu Jan  1 00:00:00 1970\nFrom: A <a@example.org>\nSubject: " + subject.encode()
+                + b"\n\ntext\n---\n" + body)
     path = tmp_path / "series.mbx"
-    path.write_bytes(mail("[PATCH 2/2] second", DIFF) + mail("[PATCH 0/2] cover letter", b"") + mail("Re: [PATCH 1/2] first", b"> --- a/x\n")
+    path.write_bytes(mail("[PATCH 2/2] second", DIFF) + mail("[PATCH 0/2] cover letter",
+                                                             b"") + mail("Re: [PATCH 1/2] first", b"> --- a/x\n")
                      + mail("[PATCH 1/2] first", DIFF))
     assert [p.subject for p in read_patch(path)] == ["[PATCH 1/2] first", "[PATCH 2/2] second"]
 
 
 def test_a_quoted_printable_mail_is_decoded(tmp_path: Path) -> None:
     path = tmp_path / "0001.patch"
-    path.write_bytes(b"From: a@example.org\nSubject: =?UTF-8?q?[PATCH]_=C3=A4?=\nContent-Transfer-Encoding: quoted-printable\n\n---\n"
+    path.write_bytes(b"From: a@example.org\nSubject: =?UTF-8?q?[PATCH]_=C3=A4?=\nContent-Transfer-Encoding: "
+                     b"quoted-printable\n\n---\n"
                      + DIFF.replace(b"half", b"h=61lf"))
     (patch,) = read_patch(path)
     assert patch.subject == "[PATCH] ä" and b"+and a half" in patch.data
@@ -147,9 +152,11 @@ def test_short_spellings_of_configuration_lines() -> None:
 
 
 def test_of_a_failed_build_the_compilers_words_are_shown() -> None:
-    text = compiler_message(["  CC      a.o", "../init/a.c: In function 'f':", "../init/a.c:3:1: error: 'x' undeclared", "    3 | x;",
+    text = compiler_message(["  CC      a.o", "../init/a.c: In function 'f':", "../init/a.c:3:1: error: 'x' undeclared",
+                             "    3 | x;",
                              "      | ^", "make[2]: *** [x] Error 1", "make[1]: *** Waiting for unfinished jobs....", "noise"])
-    assert text.splitlines() == ["../init/a.c: In function 'f':", "../init/a.c:3:1: error: 'x' undeclared", "    3 | x;", "      | ^"]
+    assert (text.splitlines() == ["../init/a.c: In function 'f':", "../init/a.c:3:1: error: 'x' undeclared", "    3 | x;",
+                                  "      | ^"])
 
 
 def test_warnings_of_what_is_not_compiled_again_are_kept(tmp_path: Path) -> None:

@@ -63,8 +63,10 @@ def test_no_module_of_kemu_names_a_port() -> None:
                 names = [a.name for a in node.names]
             elif isinstance(node, ast.ImportFrom):
                 names = [node.module or ""]
-            elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-                names = [node.args[0].value] if ast.unparse(node.func).endswith(("import_module", "__import__", "find_spec")) else []
+            elif (isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)
+                  and isinstance(node.args[0].value, str)):
+                names = ([node.args[0].value] if ast.unparse(node.func).endswith(("import_module", "__import__", "find_spec"))
+                         else [])
             found += [f"{path}:{node.lineno}: {n}" for n in names if n.partition(".")[0] in ports]
     assert found == []
 
@@ -89,7 +91,8 @@ def test_a_port_in_a_folder_of_its_own_brings_a_command_and_its_pins(tmp_path: P
     info = tmp_path / "otherport-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: otherport\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[kemu.commands]\nother = otherport.command\nfuzz = otherport.command\n\n[kemu.ports]\nother = otherport\n")
+    (info / "entry_points.txt").write_text("[kemu.commands]\nother = otherport.command\nfuzz = "
+                                           "otherport.command\n\n[kemu.ports]\nother = otherport\n")
     p = kemu(tmp_path, "other", "yes")
     assert (p.returncode, p.stdout, p.stderr) == (0, "yes\n", "")
     p = kemu(tmp_path, "other", "no")
@@ -130,13 +133,15 @@ def test_a_back_end_of_another_package_stands_beside_those_of_the_port(tmp_path:
     info = tmp_path / "otherport-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: otherport\nVersion: 1\n")
-    (info / "entry_points.txt").write_text('[kemu.backends]\nerofs.slow = otherport.backend:SLOW\nerofs.none = otherport.backend:NONE\n'
+    (info / "entry_points.txt").write_text('[kemu.backends]\nerofs.slow = otherport.backend:SLOW\nerofs.none = '
+                                           'otherport.backend:NONE\n'
                                            'erofs.gone = otherport.gone:GONE\nother.bdev = otherport.backend:SLOW\n')
     plain, slow = (kemu(tmp_path, "mount", "sample:demo.erofs", "--manifest", "--backend", name) for name in ("bdev", "slow"))
     assert (slow.returncode, slow.stdout, slow.stderr) == (0, plain.stdout, "") and plain.stdout
     assert "mounted as ram0 (slow), 3 blocks" in kemu(tmp_path, "mount", "sample:demo.erofs", "--backend", "slow").stdout
     told = " ".join(kemu(tmp_path, "mount", "--help").stdout.split())
     assert "a disk that answers later (slow)" in told and "gone (cannot be imported: ModuleNotFoundError" in told
-    for name, code, said in (("none", 3, "otherport.backend:NONE is no Backend"), ("gone", 3, "cannot be imported"), ("floppy", 2, "invalid choice")):
+    for name, code, said in (("none", 3, "otherport.backend:NONE is no Backend"), ("gone", 3, "cannot be imported"),
+                             ("floppy", 2, "invalid choice")):
         p = kemu(tmp_path, "mount", "sample:demo.erofs", "--backend", name)
         assert p.returncode == code and p.stdout == "" and len(p.stderr.splitlines()) == 1 and said in p.stderr, p.stderr

@@ -19,17 +19,21 @@ USERS = ("erofs_memback.erofs_fs", "kemu.linux.lz4", "kemu.linux.xz", "kemu.linu
 
 
 def modules_of(*args: str) -> set[str]:
-    code = "import sys; from kemu.start import main; code = main(); print(chr(10).join(sys.modules), file=sys.stderr); sys.exit(code)"
+    code = ("import sys; from kemu.start import main; code = main(); print(chr(10).join(sys.modules), file=sys.stderr); "
+            "sys.exit(code)")
     p = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, cwd="/")
     assert p.returncode == 0, p.stderr
     return set(p.stderr.split())
 
 
 @pytest.mark.parametrize("line, without", [
-    ("mount sample:demo.erofs", "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung.uml kemu.explore kemu.forge erofs_memback.memback inspect"),
+    ("mount sample:demo.erofs",
+     "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung.uml kemu.explore kemu.forge "
+     "erofs_memback.memback inspect"),
     ("mount sample:demo.erofs --backend memback", "pycparser cffi.cparser hypothesis rich erofs_memback.memback_rfc inspect"),
     ("boot sample:root.cpio", "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung.uml"),
-    ("fuzz memback.ground-truth --examples 1", "pycparser cffi.cparser hypothesis rich importlib.metadata email kemu.rung.uml.oracle"),
+    ("fuzz memback.ground-truth --examples 1",
+     "pycparser cffi.cparser hypothesis rich importlib.metadata email kemu.rung.uml.oracle"),
     ("--version", "pycparser cffi hypothesis rich kemu.linux kemu.explore.run kemu.forge"),
 ])
 def test_a_command_imports_what_it_needs(line, without):
@@ -54,7 +58,8 @@ def test_a_changed_definition_is_parsed(monkeypatch):
 
 def run(cache: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "kemu", *args], capture_output=True, text=True, cwd=cache.parent,
-                          env={**os.environ, "PYTHONPATH": str(TOP), "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(cache), **env})
+                          env={**os.environ, "PYTHONPATH": str(TOP), "PYTHONDONTWRITEBYTECODE": "1", "XDG_CACHE_HOME": str(cache),
+                               **env})
 
 
 def kept(cache: Path) -> set[str]:
@@ -92,11 +97,15 @@ def test_where_the_cache_cannot_be_trusted_it_is_left_alone(tmp_path, spoil):
 
 
 def test_nothing_is_compiled_beside_the_users_own_module(tmp_path):
-    (tmp_path / "mine.py").write_text("import beside\nfrom kemu.explore.experiment import experiment\n\n@experiment('mine.holds')\ndef holds(run):\n    '''Holds.'''\n    run.pick.int('n', 0, 9)\n")
+    (tmp_path / "mine.py").write_text("import beside\nfrom kemu.explore.experiment import "
+                                      "experiment\n\n@experiment('mine.holds')\ndef holds(run):\n    '''Holds.'''\n    "
+                                      "run.pick.int('n', 0, 9)\n")
     (tmp_path / "beside.py").write_text("X = 1\n")
     for given in (["./mine.py"], ["-m", "mine"], [str(tmp_path / "mine.py")]):
-        p = subprocess.run([sys.executable, "-m", "kemu", "fuzz", *given, "--examples", "3"], capture_output=True, text=True, cwd=tmp_path,
-                           env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {"XDG_STATE_HOME": str(tmp_path.parent / "state")})
+        p = subprocess.run([sys.executable, "-m", "kemu", "fuzz", *given, "--examples", "3"], capture_output=True, text=True,
+                           cwd=tmp_path,
+                           env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+                           | {"XDG_STATE_HOME": str(tmp_path.parent / "state")})
         assert p.returncode == 0, p.stderr
         assert ("imported " in p.stderr) == (given[0] == "-m")
     assert sorted(os.listdir(tmp_path)) == ["beside.py", "mine.py"]
@@ -106,8 +115,10 @@ def test_a_module_of_the_folder_is_not_taken_for_an_installed_one(tmp_path):
     for name in ("json", "greenlet", "lz4", "hypothesis", "erofs_memback", "initramfs", "random", "mine"):
         (tmp_path / f"{name}.py").write_text(f"raise SystemExit('{name}.py of the folder was run')\n")
     for argv in ([*([sys.executable, "-m", "kemu"])], [str(Path(sys.executable).parent / "kemu")]):
-        for args in (["mount", "sample:demo.erofs"], ["fuzz", "memback.ground-truth", "--examples", "1"], ["fuzz", "mine"], ["review", "mine"], ["replay", "w1kx-ce", "mine"]):
-            p = subprocess.run([*argv, *args], capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "XDG_STATE_HOME": str(tmp_path.parent / "state")})
+        for args in (["mount", "sample:demo.erofs"], ["fuzz", "memback.ground-truth", "--examples", "1"], ["fuzz", "mine"],
+                     ["review", "mine"], ["replay", "w1kx-ce", "mine"]):
+            p = subprocess.run([*argv, *args], capture_output=True, text=True, cwd=tmp_path,
+                               env={**os.environ, "XDG_STATE_HOME": str(tmp_path.parent / "state")})
             assert "was run" not in p.stdout + p.stderr
             assert p.returncode == (2 if args[-1] == "mine" else 0), p.stderr
             if args[-1] == "mine":
@@ -116,6 +127,8 @@ def test_a_module_of_the_folder_is_not_taken_for_an_installed_one(tmp_path):
 
 def test_entry_points_are_those_of_importlib():
     for group in ("kemu.experiments", "console_scripts", "pytest11"):
-        assert sorted(installed_modules(group)) == sorted((e.name, e.module) for e in importlib.metadata.entry_points(group=group))
-    assert [installed_version(n) for n in ("kemu", "cffi", "nothing-of-the-kind")] == [importlib.metadata.version("kemu"), importlib.metadata.version("cffi"), ""]
+        assert (sorted(installed_modules(group)) == sorted((e.name, e.module)
+                                                           for e in importlib.metadata.entry_points(group=group)))
+    assert ([installed_version(n) for n in ("kemu", "cffi", "nothing-of-the-kind")] == [importlib.metadata.version("kemu"),
+                                                                                        importlib.metadata.version("cffi"), ""])
     assert of_text("[a]\nx = m.n:f [extra]\n# c = d\n[b]\ny=z\n", "a") == [("x", "m.n:f")]

@@ -19,15 +19,18 @@ from kemu.samples import sample
 
 HELP = "mount a real compressed image at every byte offset of a page, through the block device and from memory, and compare"
 PAGE = 4096
-COSTS = (("bytes_copied", "bytes copied"), ("bytes_decompressed", "bytes decompressed"), ("bios", "bios"), ("block_crossings", "block layer crossings"),
+COSTS = (("bytes_copied", "bytes copied"), ("bytes_decompressed", "bytes decompressed"), ("bios", "bios"),
+         ("block_crossings", "block layer crossings"),
          ("folios_cached", "folios cached"), ("pages_peak", "pages at most"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu demo``."""
-    parser.add_argument("image", nargs="?", type=name_of_file, metavar="IMAGE", help="another EROFS image (default: sample:demo.erofs)")
+    parser.add_argument("image", nargs="?", type=name_of_file, metavar="IMAGE",
+                        help="another EROFS image (default: sample:demo.erofs)")
     parser.add_argument("--step", type=count(1, PAGE), default=1, metavar="N", help="only every N-th offset")
-    parser.add_argument("--workers", type=count(1, 4096), default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
+    parser.add_argument("--workers", type=count(1, 4096), default=os.cpu_count() or 1, metavar="N",
+                        help="processes (default: one a core)")
     parser.add_argument("--review-seconds", type=seconds, default=12, metavar="S", help="how long to look at the posted memback")
     parser.add_argument("--no-review", action="store_true", help="leave the posted memback out")
 
@@ -78,7 +81,8 @@ def _posted(limit: float) -> None:
     """The memback that was posted, under the same experiments: found, shrunk, replayed, on one screen."""
     found = json.loads(_kemu("review", "erofs-memback-rfc", "--seconds", str(limit), "--json"))
     findings = found["findings"]
-    print(f"\nthe memback posted on 2026-06-18, {found['examples']} examples in {found['seconds']:.0f} s: {len(findings)} findings")
+    print(f"\nthe memback posted on 2026-06-18, {found['examples']} examples in {found['seconds']:.0f} s: {len(findings)} "
+          f"findings")
     for f in findings:
         where = f["c_location"].removesuffix(" (as posted 2026-06-18)") or "-"
         print(f"  {f['severity']:<9}{f['detector']:<11}{where:<50.49}{_short(f['title'])}")
@@ -103,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
     offsets = list(range(0, PAGE, args.step))
     want, inodes, bdev = _first(image, "bdev", 0)
     _, _, memback = _first(image, "memback", 1)
-    print(f"{path.name}: {len(image)} bytes, mounted through a block device and from memory at {len(offsets)} offsets of a {PAGE}-byte page")
+    print(f"{path.name}: {len(image)} bytes, mounted through a block device and from memory at {len(offsets)} offsets of a "
+          f"{PAGE}-byte page")
     start = time.perf_counter()
     wrong: list[tuple[str, int]] = []
     wait = Wait(args.quiet, args.no_color)
@@ -118,7 +123,8 @@ def run(args: argparse.Namespace) -> int:
             wait(f"{done} of {2 * len(offsets)} mounts", done, 2 * len(offsets))
     took = time.perf_counter() - start
     wait.clear()
-    print(f"{done} mounts, every file of {inodes} inodes read: {len(wrong)} differ; {took:.1f} s, {done / took:.0f} mounts/s on {workers} cores")
+    print(f"{done} mounts, every file of {inodes} inodes read: {len(wrong)} differ; {took:.1f} s, {done / took:.0f} mounts/s on "
+          f"{workers} cores")
     for backend, at in wrong[:5]:
         print(f"  differs: {backend} at offset {at}")
     print(f"\n{'one mount with all files read':<34}{'bdev':>10}{'memback':>10}")

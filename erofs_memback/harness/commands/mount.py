@@ -18,10 +18,13 @@ HELP = "mount an EROFS image in the emulated kernel and look into it"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu mount``."""
     views.add_image_arguments(parser, "erofs", "an EROFS image (sample:NAME: one that comes with kemu)")
-    parser.add_argument("--device", action="append", type=name_of_file, default=[], metavar="FILE", help="an extra device, in the order of the device table")
-    parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPTIONS", help="mount options, as for mount(8); its own (loop, ro, noatime, x-...) "
+    parser.add_argument("--device", action="append", type=name_of_file, default=[], metavar="FILE",
+                        help="an extra device, in the order of the device table")
+    parser.add_argument("-o", dest="options", action="append", default=[], metavar="OPTIONS",
+                        help="mount options, as for mount(8); its own (loop, ro, noatime, x-...) "
                         "do not reach the file system, offset= and sizelimit= choose a part of IMAGE")
-    parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y", help="a kernel option (y, n, a number or a text); may be given several times")
+    parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y",
+                        help="a kernel option (y, n, a number or a text); may be given several times")
     views.add_view_arguments(parser)
 
 

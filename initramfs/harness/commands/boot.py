@@ -36,32 +36,50 @@ HELP = "boot an initrd: the tree that PID 1 sees, the log, the initcalls, who ow
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu boot``."""
-    parser.add_argument("initrd", type=name_of_file, metavar="INITRD", nargs="?", help="what the boot loader puts into memory: cpio archives, compressed or not, in any row "
+    parser.add_argument("initrd", type=name_of_file, metavar="INITRD", nargs="?",
+                        help="what the boot loader puts into memory: cpio archives, compressed or not, in any row "
                         "(default: no initrd; sample:NAME: one that comes with kemu)")
     parser.add_argument("--design", choices=DESIGNS, default="upstream", help="how the kernel uses it (default: upstream)")
     parser.add_argument("--at", type=byte_offset, default=0, metavar="N", help="the initrd begins N bytes behind a page boundary")
-    parser.add_argument("--cmdline", default="", metavar="STRING", help="kernel command line (root=0:0 is put before it if it has no root=); what no built-in code takes goes to init")
-    parser.add_argument("--memory-size", type=byte_size(1 << 20, 1 << 42), default=0, metavar="SIZE", help="RAM; K, M and G are powers of 1024 (default: 512M, or more for a "
+    parser.add_argument("--cmdline", default="", metavar="STRING",
+                        help="kernel command line (root=0:0 is put before it if it has no root=); what no built-in code takes "
+                             "goes to init")
+    parser.add_argument("--memory-size", type=byte_size(1 << 20, 1 << 42), default=0, metavar="SIZE",
+                        help="RAM; K, M and G are powers of 1024 (default: 512M, or more for a "
                         "large initrd); mem= on the command line leaves less")
-    parser.add_argument("--read-limit", type=byte_size(), default=0, metavar="SIZE", help="bytes of files that a view reads at most (default: 1G, or 16 for each byte of a "
+    parser.add_argument("--read-limit", type=byte_size(), default=0, metavar="SIZE",
+                        help="bytes of files that a view reads at most (default: 1G, or 16 for each byte of a "
                         "larger initrd)")
-    parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y", help="a kernel option (y, n, a number or a text); may be given several times")
-    parser.add_argument("--builtin", type=name_of_file, default="default", metavar="default|none|FILE", help="the kernel's built-in archive")
-    parser.add_argument("--image", type=name_of_file, metavar="FILE", help="an image for designs that take one besides the initrd")
-    parser.add_argument("--rung", choices=("py", "linux"), default="py", help="the port on the emulated kernel, or Linux under UML")
+    parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y",
+                        help="a kernel option (y, n, a number or a text); may be given several times")
+    parser.add_argument("--builtin", type=name_of_file, default="default", metavar="default|none|FILE",
+                        help="the kernel's built-in archive")
+    parser.add_argument("--image", type=name_of_file, metavar="FILE",
+                        help="an image for designs that take one besides the initrd")
+    parser.add_argument("--rung", choices=("py", "linux"), default="py",
+                        help="the port on the emulated kernel, or Linux under UML")
     parser.add_argument("--page-size", type=page_size, default=4096, metavar="4096|16384|65536", help="py only")
-    parser.add_argument("--table", type=name_of_file, metavar="FILE", help="another build's initcalls: its vmlinux (then its parameters, too), System.map, or a log with initcall_debug")
+    parser.add_argument("--table", type=name_of_file, metavar="FILE",
+                        help="another build's initcalls: its vmlinux (then its parameters, too), System.map, or a log with "
+                             "initcall_debug")
     view = parser.add_mutually_exclusive_group()
-    view.add_argument("--manifest", action="store_true", help="the tree when the kernel looks for the init program, one JSON object a line")
+    view.add_argument("--manifest", action="store_true",
+                      help="the tree when the kernel looks for the init program, one JSON object a line")
     view.add_argument("--dmesg", action="store_true", help="the kernel's log; its last line tells how the boot ended")
-    view.add_argument("--initcalls", action="store_true", help="initcalls in order, as initcall_debug prints them (-v: which of them are ported)")
+    view.add_argument("--initcalls", action="store_true",
+                      help="initcalls in order, as initcall_debug prints them (-v: which of them are ported)")
     view.add_argument("--memory", action="store_true", help="who owned which page of the initrd, and when it was freed")
     view.add_argument("--mounts", action="store_true", help="the mount tree at the end")
-    view.add_argument("--compare-table", type=name_of_file, metavar="FILE", help="what moves from this build's initcalls (or --table's) to those of FILE; boots nothing")
-    view.add_argument("--faults", action="store_true", help="boot once for each call that can fail, with that call failing: what each boot ends in (exit code 1 if "
+    view.add_argument("--compare-table", type=name_of_file, metavar="FILE",
+                      help="what moves from this build's initcalls (or --table's) to those of FILE; boots nothing")
+    view.add_argument("--faults", action="store_true",
+                      help="boot once for each call that can fail, with that call failing: what each boot ends in (exit code 1 "
+                           "if "
                       "one has a detector's report or leaves something behind; -v: every place)")
-    parser.add_argument("--fail-nth", type=count(), default=0, metavar="N", help="the N-th call that can fail fails (as --faults counts them); with any view")
-    parser.add_argument("--no-short", action="store_true", help="run every function itself, and none in its short form: the same result, later")
+    parser.add_argument("--fail-nth", type=count(), default=0, metavar="N",
+                        help="the N-th call that can fail fails (as --faults counts them); with any view")
+    parser.add_argument("--no-short", action="store_true",
+                        help="run every function itself, and none in its short form: the same result, later")
     parser.add_argument("--json", action="store_true", help="one JSON object or array instead of text")
 
 
@@ -100,7 +118,8 @@ def check_inputs(args: argparse.Namespace) -> None:
             check_holes(path, args.memory_size)
 
 
-def watchers(args: argparse.Namespace, seen: dict[str, Any], recorder: Any) -> tuple[Callable[[Machine], None], Callable[[BootResult], None]]:
+def watchers(args: argparse.Namespace, seen: dict[str, Any], recorder: Any) -> tuple[Callable[[Machine], None],
+                                                                                     Callable[[BootResult], None]]:
     """What is done to the machine before it boots, and what is looked at afterwards and kept in ``seen``."""
     def prepare(m: Machine) -> None:
         check_at(args.at, m.mem.nr_pages * m.mem.page_size)
@@ -159,15 +178,18 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         # what a real boot lets pass, a write to constants, is told afterwards
-        boot = functools.partial(boot_initrd, args.initrd, design=design, cmdline=args.cmdline, builtin=args.builtin, at=args.at, config=config, page_size=args.page_size,
-                                 initcalls=read_table(args.table) if args.table else None, second_image=args.image, rodata="plain")
+        boot = functools.partial(boot_initrd, args.initrd, design=design, cmdline=args.cmdline, builtin=args.builtin, at=args.at,
+                                 config=config, page_size=args.page_size,
+                                 initcalls=read_table(args.table) if args.table else None, second_image=args.image,
+                                 rodata="plain")
         if args.faults:
             return faults(args, boot, prepare)
         limit = read_limit(args.read_limit, [args.initrd] if args.initrd else [])
         result = boot(memory=args.memory_size, limit=limit, short=short_forms(args), prepare=prepare_and_fail, after=after,
                       tree=args.manifest or not (args.dmesg or args.initcalls or args.memory or args.mounts))
     except MemoryError as e:
-        raise CommandError(f"{args.initrd or 'no initrd'}: ENOMEM (Cannot allocate memory): the machine has {e or 'no room'}: --memory-size SIZE (or mem=) "
+        raise CommandError(f"{args.initrd or 'no initrd'}: ENOMEM (Cannot allocate memory): the machine has {e or 'no room'}: "
+                           f"--memory-size SIZE (or mem=) "
                            "says how much it has") from None
     finally:
         if recorder is not None:
@@ -186,10 +208,12 @@ def conclude(args: argparse.Namespace, result: BootResult, seen: dict[str, Any],
         print(f"kemu: boot: constant data was written to: {line}", file=sys.stderr)
     wrong = refusals(result)
     if seen["exhausted"]:
-        print(f"kemu: boot: ENOMEM (Cannot allocate memory): the machine's {seen['exhausted'] >> 20}M of memory were used up: --memory-size SIZE gives it more"
+        print(f"kemu: boot: ENOMEM (Cannot allocate memory): the machine's {seen['exhausted'] >> 20}M of memory were used up: "
+              f"--memory-size SIZE gives it more"
               f"{' (mem= takes some away)' if 'mem=' in args.cmdline else ''}", file=sys.stderr)
     if limit.over:
-        wrong.append(f"EFBIG (File too large): {manifest_show(limit.over)}: more than {limit.limit} bytes of files; the rest was not read: --read-limit SIZE raises that")
+        wrong.append(f"EFBIG (File too large): {manifest_show(limit.over)}: more than {limit.limit} bytes of files; the rest "
+                     f"was not read: --read-limit SIZE raises that")
     if result.ok and not result.splats:
         if wrong:
             print(f"kemu: boot: {'; '.join(wrong)}", file=sys.stderr)
@@ -212,7 +236,8 @@ def short_forms(args: argparse.Namespace) -> list[Any]:
 
 def told_fault(choices: Any) -> str:
     """Which call has failed, or that there are not that many."""
-    return f"kemu: boot: {choices.faults[0]}" if choices.faults else f"kemu: boot: only {choices.fault_points} calls can fail: none has failed"
+    return (f"kemu: boot: {choices.faults[0]}" if choices.faults
+            else f"kemu: boot: only {choices.fault_points} calls can fail: none has failed")
 
 
 def faults(args: argparse.Namespace, boot: Any, prepare: Any) -> int:
@@ -222,7 +247,8 @@ def faults(args: argparse.Namespace, boot: Any, prepare: Any) -> int:
     started = time.monotonic()
     rows = list(f.sweep(boot, prepare))
     wrong = any(map(f.bad, rows))
-    print(json.dumps(rows) if args.json else "\n".join(f.lines(rows, time.monotonic() - started, bool(getattr(args, "verbose", 0)))))
+    print(json.dumps(rows) if args.json else "\n".join(f.lines(rows, time.monotonic() - started,
+                                                               bool(getattr(args, "verbose", 0)))))
     return EXIT_FAILED if wrong else EXIT_OK
 
 
@@ -258,7 +284,8 @@ def show(args: argparse.Namespace, result: BootResult, seen: dict[str, Any], vie
 
             called = [line.split()[1] for line in lines if line.startswith("calling  ")]
             mine = [name for name in called if name in ported]
-            print(f"kemu: boot: {len(mine)} of {len(called)} initcalls are ported, the others do nothing and succeed: {', '.join(mine)}", file=sys.stderr)
+            print(f"kemu: boot: {len(mine)} of {len(called)} initcalls are ported, the others do nothing and succeed: "
+                  f"{', '.join(mine)}", file=sys.stderr)
     elif args.memory:
         from initramfs.harness.boot_memory import memory_lines
 
@@ -266,13 +293,16 @@ def show(args: argparse.Namespace, result: BootResult, seen: dict[str, Any], vie
     elif args.mounts:
         print(json.dumps(seen["mounts"]) if args.json else "\n".join(views.mount_lines(seen["mounts"])))
     else:
-        summary = {"ended": result.ended, "last": last_line_tells(result)[-1], "unpacking": result.unpack_error, "entries": len(result.tree),
-                   "bytes": sum(e["size"] or 0 for e in result.tree if e["type"] == "file"), "reports": [s.title for s in result.splats],
+        summary = {"ended": result.ended, "last": last_line_tells(result)[-1], "unpacking": result.unpack_error,
+                   "entries": len(result.tree),
+                   "bytes": sum(e["size"] or 0 for e in result.tree if e["type"] == "file"),
+                   "reports": [s.title for s in result.splats],
                    "freed_pages": sum(f[2] for f in result.freed)}
         if args.json:
             print(json.dumps(summary))
         else:
-            print(f"initramfs: {summary['unpacking'] or 'unpacked'}; {summary['entries']} entries, {summary['bytes']} bytes in files")
+            print(f"initramfs: {summary['unpacking'] or 'unpacked'}; {summary['entries']} entries, {summary['bytes']} bytes in "
+                  f"files")
             print(f"initrd: {summary['freed_pages']} pages freed" if result.initrd is not None else "initrd: none")
             print(f"ended: {summary['last']}")
 
@@ -323,17 +353,20 @@ def run_linux(args: argparse.Namespace) -> int:
     if args.at >= 4096:
         raise CommandError(f"--at {args.at}: --rung linux places the initrd within a page, from 0 to 4095", EXIT_USAGE)
     if asks_to_verify(args.cmdline):
-        raise CommandError("--cmdline initrd_segments=: Linux has no such parameter, and would boot what it did not verify", EXIT_USAGE)
+        raise CommandError("--cmdline initrd_segments=: Linux has no such parameter, and would boot what it did not verify",
+                           EXIT_USAGE)
     if args.page_size != 4096 or args.table:
         raise CommandError(f"--rung linux has pages of 4096 bytes: --page-size {args.page_size}" if args.page_size != 4096
                            else "--rung linux has its own initcalls: --table is for the port", EXIT_USAGE)
     boots: list[Boot] = []
 
-    size = min(args.memory_size or LINUX_MEMORY, mem_limit(args.cmdline) or 1 << 62)        # UML takes it from its own word, which is the last
+    # UML takes it from its own word, which is the last
+    size = min(args.memory_size or LINUX_MEMORY, mem_limit(args.cmdline) or 1 << 62)
     cmdline = " ".join(w for w in args.cmdline.split() if not (w.startswith("mem=") and mem_limit(w)))
 
     def action() -> int:
-        boots.append(boot_initrd(args.initrd, cmdline, args.at or None, args.builtin, config=tuple(args.config), memory=str(size), say=say_of(args)))
+        boots.append(boot_initrd(args.initrd, cmdline, args.at or None, args.builtin, config=tuple(args.config), memory=str(size),
+                                 say=say_of(args)))
         return EXIT_OK
 
     failures("", action)

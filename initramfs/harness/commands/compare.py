@@ -17,11 +17,15 @@ FORMATS = ("text", "json", "table")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu compare``."""
     parser.add_argument("initrd", type=name_of_file, metavar="INITRD", nargs="+",
-                        help="archives boot upstream's way; EROFS images as initerofs-rfc, layered and initoverlayfs; both in a row as layered")
+                        help="archives boot upstream's way; EROFS images as initerofs-rfc, layered and initoverlayfs; both in a "
+                             "row as layered")
     parser.add_argument("--design", metavar="NAME", action="append", default=[],
-                        help="only this design (may be given several times); an archive also as layered, which then is what upstream does")
-    parser.add_argument("--format", choices=FORMATS, default="text", help="everything as text or JSON, or a table of 75 columns for a cover letter")
-    parser.add_argument("--no-short", action="store_true", help="run every function itself, and none in its short form: the same figures, later")
+                        help="only this design (may be given several times); an archive also as layered, which then is what "
+                             "upstream does")
+    parser.add_argument("--format", choices=FORMATS, default="text",
+                        help="everything as text or JSON, or a table of 75 columns for a cover letter")
+    parser.add_argument("--no-short", action="store_true",
+                        help="run every function itself, and none in its short form: the same figures, later")
     parser.add_argument("--json", action="store_true", help="--format json: one array, an object for each design and initrd")
 
 

@@ -249,7 +249,8 @@ class _ImageChooser:
             z.packed = odd and pick.rare("packed", 3)
         z.compact_2b = layout == "compact" and not pick.rare("4b only", 2)
         if odd and pick.rare("odd z", 2):
-            z.kinds = pick.one_of("kinds", ("1", "1p", "12", "2", "p", "21p", *(("1h", "21ph") if self.options.beyond_fsck else ())))
+            z.kinds = pick.one_of("kinds", ("1", "1p", "12", "2", "p", "21p",
+                                            *(("1h", "21ph") if self.options.beyond_fsck else ())))
             z.lclusterbits = pick.int("lclusterbits", 0, 3)
             z.short_deltas = pick.rare("short deltas", 2)
             z.tail_zeros = pick.int("tail zeros", 0, 3)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Images in which every kind of difference between two inodes occurs: what a wrong line of a file system cannot hide from.
 
-:func:`every_difference` is not drawn: these are the same images in every run. Owners and groups are never the same number, every name prefix of
-extended attributes is there alone and with others, each layout has files that end before, at and behind a block's end.
+:func:`every_difference` is not drawn: these are the same images in every run. Owners and groups are never the same number, every
+name prefix of extended attributes is there alone and with others, each layout has files that end before, at and behind a block's
+end.
 """
 from __future__ import annotations
 
@@ -16,12 +17,16 @@ from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.erofs.plan import LAYOUTS, ImagePlan, InodePlan, PlanError, ZPlan
 from kemu.forge.erofs.writer import build
 
-_ACL = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in ((1, 7, 2**32 - 1), (2, 5, 1001), (2, 4, 1002), (4, 5, 2**32 - 1), (8, 1, 77), (16, 5, 2**32 - 1), (32, 5, 2**32 - 1)))
+_ACL = (struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e)
+                                        for e in ((1, 7, 2**32 - 1), (2, 5, 1001), (2, 4, 1002), (4, 5, 2**32 - 1), (8, 1, 77),
+                                                  (16, 5, 2**32 - 1), (32, 5, 2**32 - 1))))
 XATTRS: tuple[dict[bytes, bytes], ...] = (
-    {b"user.a": b"1"}, {b"trusted.b": b"22"}, {b"security.c": b"333"}, {b"system.posix_acl_access": _ACL}, {b"system.posix_acl_default": _ACL},
+    {b"user.a": b"1"}, {b"trusted.b": b"22"}, {b"security.c": b"333"}, {b"system.posix_acl_access": _ACL},
+    {b"system.posix_acl_default": _ACL},
     {b"user.empty": b""}, {b"user." + b"n" * 250: b"v"}, {b"user.large": b"L" * 2000},
     {b"user.a": b"1", b"trusted.a": b"2", b"security.a": b"3", b"system.posix_acl_access": _ACL},
-    {b"security.capability": b"\x01\x00\x00\x02" + bytes(range(16))}, {b"trusted.overlay.opaque": b"y", b"trusted.overlay.redirect": b"/x"})
+    {b"security.capability": b"\x01\x00\x00\x02" + bytes(range(16))},
+    {b"trusted.overlay.opaque": b"y", b"trusted.overlay.redirect": b"/x"})
 OWNERS = ((1, 2), (1000, 100), (0, 5), (6, 0), (65535, 65534), (70000, 80000), (0xFFFFFFFE, 0x7FFFFFFF))
 MODES = (0o644, 0o755, 0, 0o7777, 0o4755, 0o2755, 0o1777, 0o421)
 TIMES = ((0, 0), (1, 1), (1_600_000_000, 123_456_789), (0x7FFFFFFF, 999_999_999), (0xFFFFFFFF, 2), (5_000_000_000, 3), (-5, 4))
@@ -32,7 +37,8 @@ def every_difference() -> Iterator[tuple[str, ErofsImage]]:
     """(what it is, the image), from the smallest on."""
     for extended in (False, True):
         for filtered in (False, True):
-            yield from _built(f"attributes, {'extended' if extended else 'compact'} inodes{', a name filter' if filtered else ''}",
+            yield from _built(f"attributes, {'extended' if extended else 'compact'} inodes"
+                              f"{', a name filter' if filtered else ''}",
                               partial(attributes, extended, filtered))
     for bits in (12, 9):
         for layout in LAYOUTS:
@@ -67,7 +73,8 @@ def attributes(extended: bool, xattr_filter: bool) -> ErofsImage:
         node.mtime, node.mtime_nsec = TIMES[i % len(TIMES)] if extended else (plan.epoch + i, plan.fixed_nsec)
         if not isinstance(node, t.Symlink):
             node.mode = MODES[i % len(MODES)]
-        plan.inodes[id(node)] = InodePlan(extended=extended, data="inline" if isinstance(node, t.File | t.Symlink | t.Dir) else "plain",
+        plan.inodes[id(node)] = InodePlan(extended=extended,
+                                          data="inline" if isinstance(node, t.File | t.Symlink | t.Dir) else "plain",
                                            xattr_shared=shared, nlink1=nlink1)
         root.entries[name.encode()] = node
 
@@ -94,15 +101,19 @@ def attributes(extended: bool, xattr_filter: bool) -> ErofsImage:
 
 
 def last_block(layout: str, size: int, bits: int) -> ErofsImage:
-    """A file of so many bytes between two others, in one layout; its neighbours' data are not zeros, and neither is what fills its last block."""
+    """A file of so many bytes between two others, in one layout; its neighbours' data are not zeros, and neither is what fills
+    its last block.
+    """
     plan = ImagePlan(blkszbits=bits, fill=0xA5, bits48=layout == "extents")
     root = t.Dir(uid=1, gid=2)
-    for name, n, kind in ((b"a", 100, "text"), (b"b", size, "text"), (b"c", size, "noise"), (b"d", size, "zeros"), (b"e", 100, "text")):
+    for name, n, kind in ((b"a", 100, "text"), (b"b", size, "text"), (b"c", size, "noise"), (b"d", size, "zeros"),
+                          (b"e", 100, "text")):
         hole = layout == "hole" and name in (b"b", b"c", b"d")
         node = t.File(data=content("zeros" if hole else kind, 1, n), uid=3, gid=4)
         p = InodePlan(data=layout if name in (b"b", b"c", b"d") else "plain", slack=0x5A, chunk_indexes=name == b"c")
         if p.data in ("full", "compact", "extents"):
-            p.z = ZPlan(cuts=(3 << bits, 1 << bits), tail=name == b"c", big=3 if name == b"b" else 0, max_blocks=4 if name == b"b" else 1)
+            p.z = ZPlan(cuts=(3 << bits, 1 << bits), tail=name == b"c", big=3 if name == b"b" else 0,
+                        max_blocks=4 if name == b"b" else 1)
         plan.inodes[id(node)] = p
         root.entries[name] = node
     return build(root, plan)
@@ -113,7 +124,8 @@ def directory(entries: int, bits: int) -> ErofsImage:
     plan = ImagePlan(blkszbits=bits)
     root = t.Dir(uid=1, gid=2)
     for i in range(entries):
-        root.entries[b"%03d" % i + b"n" * (i * 7 % 120)] = t.File(data=b"", uid=i, gid=i + 1) if i % 3 else t.Dir(uid=i, gid=i + 1)
+        root.entries[b"%03d" % i + b"n" * (i * 7 % 120)] = t.File(data=b"", uid=i,
+                                                                  gid=i + 1) if i % 3 else t.Dir(uid=i, gid=i + 1)
     return build(root, plan)
 
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compressed inodes with extent records (``struct z_erofs_extent``) instead of lclusters, as mkfs.erofs makes them with 48-bit layouts.
+"""Compressed inodes with extent records (``struct z_erofs_extent``) instead of lclusters, as mkfs.erofs makes them with 48-bit
+layouts.
 
-Records of 16 or 32 bytes say where an extent starts, in bytes; records of 4 or 8 bytes belong to fixed lclusters, and with 4 bytes the
-pclusters follow each other. Physical addresses and lengths are in bytes too. What the kernel demands (z_erofs_map_blocks_ext()):
+Records of 16 or 32 bytes say where an extent starts, in bytes; records of 4 or 8 bytes belong to fixed lclusters, and with 4
+bytes the pclusters follow each other. Physical addresses and lengths are in bytes too. What the kernel demands
+(z_erofs_map_blocks_ext()):
 
 * every extent is decoded whole, so its length is exact, except where Z_EROFS_EXTENT_PLEN_PARTIAL is set;
 * PLAIN data whose address and length are multiples of the block is interlaced if the inode advises it;
@@ -24,7 +26,9 @@ _MAX = d.Z_EROFS_PCLUSTER_MAX_SIZE
 
 
 def rotate(data: bytes, la: int, plen: int, bs: int, slack: int) -> bytes:
-    """``data`` as z_erofs_transform_plain() expects interlaced data in ``plen`` bytes: what belongs before the first block boundary last."""
+    """``data`` as z_erofs_transform_plain() expects interlaced data in ``plen`` bytes: what belongs before the first block
+    boundary last.
+    """
     first = min(bs - la % bs, len(data))
     out = bytearray([slack]) * plen
     at = plen - (bs - la % bs)
@@ -90,7 +94,9 @@ class ExtBody:
         return ZExtent(la, length, PLAIN, 0, piece + bytes([self.slack]) * (plen - length), "shifted")
 
     def pieces(self, scatter: bool) -> list[Piece]:
-        """What must be consecutive: everything for 4-byte records or where pclusters share blocks; else each on its own if ``scatter``."""
+        """What must be consecutive: everything for 4-byte records or where pclusters share blocks; else each on its own if
+        ``scatter``.
+        """
         z, bs = self.z, self.bs
         stored = [e for e in self.extents if e.encoded]
         together = not scatter or z.recsz == 4 or z.packed
@@ -104,7 +110,8 @@ class ExtBody:
                 places.append((e, len(data)))
                 data += e.encoded
             if group:
-                key = (f"{group[0].how} {len(group[0].encoded)}", -(-len(data) // bs)) if len(group) == 1 else ("together", id(group))
+                key = ((f"{group[0].how} {len(group[0].encoded)}", -(-len(data) // bs)) if len(group) == 1
+                       else ("together", id(group)))
                 out.append(Piece(places, -(-len(data) // bs), bytes(data), key))
         return out
 

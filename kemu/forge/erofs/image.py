@@ -55,8 +55,8 @@ class InodeTruth:
 class ErofsImage:
     """Bytes and ground truth. ``inodes`` is keyed by ``id(node)``.
 
-    ``data`` is the flat image: extra devices lie behind the primary one, and it mounts as it is. :meth:`split` gives the devices apart,
-    for ``-o device=...``. ``devices``: (first block, blocks) of each extra one.
+    ``data`` is the flat image: extra devices lie behind the primary one, and it mounts as it is. :meth:`split` gives the devices
+    apart, for ``-o device=...``. ``devices``: (first block, blocks) of each extra one.
     """
 
     data: bytes

@@ -90,7 +90,8 @@ class InodeBuild:
         return data + bytes([slack]) * (blocks * self.bs - len(data))
 
     def _run(self, data: bytes | None, content: int, blocks: int, key: tuple[str, int] | None = None) -> Run:
-        run = Run(blocks, None if data is None else self._padded(data, blocks), content, 0 if self.runs else self.plan.run_gap, key,
+        run = Run(blocks, None if data is None else self._padded(data, blocks), content, 0 if self.runs else self.plan.run_gap,
+                  key,
                   self.plan.device if self.plan.device <= self.image.devices else 0)
         self.runs.append(run)
         return run
@@ -164,7 +165,8 @@ class InodeBuild:
                     continue
                 device = 0
                 if not self.plan.unified:
-                    device, blk = next(((k, blk - first) for k, (first, n) in enumerate(devices, 1) if first <= blk < first + n), (0, blk))
+                    device, blk = next(((k, blk - first) for k, (first, n) in enumerate(devices, 1) if first <= blk < first + n),
+                                       (0, blk))
                 out += d.chunk_index(blk, device)
         elif self.z:
             for e, run, at in self.z_runs:

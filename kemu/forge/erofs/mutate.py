@@ -32,7 +32,8 @@ class Mutation:
 
 @dataclass(eq=False, slots=True)
 class CorruptImage:
-    """A damaged image, the image that it was, and what was done to it. ``checksum_fixed``: the superblock's CRC is right again."""
+    """A damaged image, the image that it was, and what was done to it. ``checksum_fixed``: the superblock's CRC is right again.
+    """
 
     data: bytes
     base: ErofsImage
@@ -43,7 +44,8 @@ class CorruptImage:
         """The damage first, then the image."""
         lines = [f"  {m.kind}: {m.note}" for m in self.mutations]
         how = "made good" if self.checksum_fixed else "left alone"
-        return f"corrupted EROFS image, {len(self.data)} bytes, checksum {how}\n" + "\n".join(lines) + "\nof " + self.base.describe(12, 4)
+        return (f"corrupted EROFS image, {len(self.data)} bytes, checksum {how}\n" + "\n".join(lines) + "\nof "
+                + self.base.describe(12, 4))
 
     def __repr__(self) -> str:
         return self.describe()
@@ -162,7 +164,8 @@ class _Mutator:
         end = i.pos + i.body - sum(e.plen for e in i.extents if e.how.startswith("inline"))
         if i.layout == "full":
             number = self.pick.int("lcluster", 0, max(0, (end - i.index_pos) // 8 - 1))
-            return self.field("index", f"lcluster {number} of {self.name_of(i)}", i.index_pos + 8 * number, d.LCLUSTER_INDEX_FIELDS)
+            return self.field("index", f"lcluster {number} of {self.name_of(i)}", i.index_pos + 8 * number,
+                              d.LCLUSTER_INDEX_FIELDS)
         if i.layout == "extents" and p and p.z:
             size = p.z.recsz
             number = self.pick.int("record", 0, max(0, (end - i.index_pos) // size - 1))
@@ -187,7 +190,8 @@ class _Mutator:
             return False
         old = self.data[e.pa + at]
         new = self.data[e.pa + at] = self.other_value(old, 8)
-        return self.note("payload", f"{e.how} extent at {e.la:#x} of {self.name_of(i)}: byte {at} of {e.plen} {old:#x} -> {new:#x}",
+        return self.note("payload",
+                         f"{e.how} extent at {e.la:#x} of {self.name_of(i)}: byte {at} of {e.plen} {old:#x} -> {new:#x}",
                          e.pa + at, 1)
 
     def xattr(self) -> bool:
@@ -202,7 +206,8 @@ class _Mutator:
         old = int.from_bytes(self.data[base + at:base + at + size], "little")
         new = self.other_value(old, 8 * size)
         self.data[base + at:base + at + size] = new.to_bytes(size, "little")
-        part = {4: "h_shared_count", 12: "first word", 13: "first word", 14: "first word", 16: "second word", 0: "h_name_filter"}[at]
+        part = {4: "h_shared_count", 12: "first word", 13: "first word", 14: "first word", 16: "second word",
+                0: "h_name_filter"}[at]
         return self.note("xattr", f"xattr body of {self.name_of(i)}: {part} (byte {at}) {old:#x} -> {new:#x}", base + at, size)
 
     def blocks(self) -> bool:
@@ -243,7 +248,9 @@ KINDS = ("super", "inode", "dirent", "index", "payload", "xattr", "blocks", "byt
 
 
 def mutate(image: ErofsImage, pick: Pick, most: int = 3, kinds: tuple[str, ...] = KINDS) -> CorruptImage:
-    """``image`` with one to ``most`` mutations. The checksum is made good again, except once in four times and where it is the damage."""
+    """``image`` with one to ``most`` mutations. The checksum is made good again, except once in four times and where it is the
+    damage.
+    """
     m = _Mutator(image, pick)
 
     def one() -> None:

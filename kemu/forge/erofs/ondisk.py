@@ -90,9 +90,11 @@ INODE_EXTENDED_FIELDS: tuple[tuple[str, int, str], ...] = (
     ("i_u", 16, "I"), ("i_ino", 20, "I"), ("i_uid", 24, "I"), ("i_gid", 28, "I"), ("i_mtime", 32, "Q"),
     ("i_mtime_nsec", 40, "I"), ("i_nlink", 44, "I"), ("i_reserved2", 48, "16s"),
 )
-DIRENT_FIELDS: tuple[tuple[str, int, str], ...] = (("nid", 0, "Q"), ("nameoff", 8, "H"), ("file_type", 10, "B"), ("reserved", 11, "B"))
+DIRENT_FIELDS: tuple[tuple[str, int, str], ...] = (("nid", 0, "Q"), ("nameoff", 8, "H"), ("file_type", 10, "B"),
+                                                   ("reserved", 11, "B"))
 MAP_HEADER_FIELDS: tuple[tuple[str, int, str], ...] = (
-    ("h_fragmentoff", 0, "I"), ("h_idata_size", 2, "H"), ("h_advise", 4, "H"), ("h_algorithmtype", 6, "B"), ("h_clusterbits", 7, "B"))
+    ("h_fragmentoff", 0, "I"), ("h_idata_size", 2, "H"), ("h_advise", 4, "H"), ("h_algorithmtype", 6, "B"),
+    ("h_clusterbits", 7, "B"))
 LCLUSTER_INDEX_FIELDS: tuple[tuple[str, int, str], ...] = (
     ("di_advise", 0, "H"), ("di_clusterofs", 2, "H"), ("blkaddr", 4, "I"), ("delta[0]", 4, "H"), ("delta[1]", 6, "H"))
 EXTENT_FIELDS: tuple[tuple[str, int, str], ...] = (
@@ -116,13 +118,17 @@ def super_block(*, feature_compat: int, blkszbits: int, sb_extslots: int, root_n
                 blocks: int, meta_blkaddr: int, xattr_blkaddr: int, uuid: bytes, volume_name: bytes, feature_incompat: int,
                 compr: int, build_time: int, extra_devices: int = 0, devt_slotoff: int = 0,
                 nid64: bool = False) -> bytes:
-    """``struct erofs_super_block`` with checksum 0, without its extension slots. ``nid64``: the root's nid is in rootnid_8b, and blocks_hi is 0."""
-    return _super.pack(EROFS_SUPER_MAGIC_V1, 0, feature_compat, blkszbits, sb_extslots, 0 if nid64 else root_nid, inos, epoch, fixed_nsec, blocks,
+    """``struct erofs_super_block`` with checksum 0, without its extension slots. ``nid64``: the root's nid is in rootnid_8b, and
+    blocks_hi is 0.
+    """
+    return _super.pack(EROFS_SUPER_MAGIC_V1, 0, feature_compat, blkszbits, sb_extslots, 0 if nid64 else root_nid, inos, epoch,
+                       fixed_nsec, blocks,
                        meta_blkaddr, xattr_blkaddr, uuid, volume_name, feature_incompat, compr, extra_devices, devt_slotoff,
                        0, 0, 0, 0, 0, 0, 0, build_time, root_nid if nid64 else 0, 0)
 
 
-def inode_compact(fmt: int, icount: int, mode: int, nb: int, size: int, mtime: int, u: int, ino: int, uid: int, gid: int) -> bytes:
+def inode_compact(fmt: int, icount: int, mode: int, nb: int, size: int, mtime: int, u: int, ino: int, uid: int,
+                  gid: int) -> bytes:
     """``struct erofs_inode_compact``"""
     return _compact.pack(fmt, icount, mode, nb, size, mtime, u, ino, uid, gid, 0)
 

@@ -99,7 +99,8 @@ class InodePlan:
 class ImagePlan:
     """How the image as a whole is laid out.
 
-    order       "meta-first" (as mkfs), "data-first", "data-reverse" (runs in reverse order), "mixed" (each inode before its data),
+    order       "meta-first" (as mkfs), "data-first", "data-reverse" (runs in reverse order), "mixed" (each inode before its
+    data),
                 "shuffled" (by ``keys``)
     keys        for "shuffled": any permutation; item i of the default order gets keys[i % len(keys)] as its sort key
     first_slot  0: the first inode comes after the superblock; else it may use the boot area, from this slot (32 bytes each)
@@ -107,8 +108,8 @@ class ImagePlan:
     tail_blocks free blocks at the end of the image
     dedupe      equal or contained data is stored once
     bits48      48-bit layout (always so where an inode has extent records)
-    short_root  with bits48: the root's nid is in rootnid_2b all the same, where blocks_hi would be (as mkfs.erofs does it), not in rootnid_8b
-    devices     extra devices; all of them lie behind the primary one in the (flat) image
+    short_root  with bits48: the root's nid is in rootnid_2b all the same, where blocks_hi would be (as mkfs.erofs does it), not
+    in rootnid_8b devices     extra devices; all of them lie behind the primary one in the (flat) image
     device_gap  blocks between devices
     fill        byte that fills everything unused
     """

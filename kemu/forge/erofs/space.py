@@ -111,7 +111,8 @@ def arrange(bodies: list[Body], runs: list[tuple[Body, Run]], plan: ImagePlan) -
         return mixed
     if plan.order == "shuffled":
         keys = plan.keys
-        return [item for _, _, item in sorted(((keys[i % len(keys)], i, item) for i, item in enumerate(mixed)), key=lambda t: t[:2])]
+        return [item for _, _, item in sorted(((keys[i % len(keys)], i, item) for i, item in enumerate(mixed)),
+                                              key=lambda t: t[:2])]
     raise PlanError(f"unknown order {plan.order!r}")
 
 

@@ -25,7 +25,9 @@ ROOT, FILE = 64, 68             # nids
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """``length`` bytes of the file that ``stream`` is said to decompress to; ``blocks``: how many it gets. ``partial``: Z_EROFS_LI_PARTIAL_REF."""
+    """``length`` bytes of the file that ``stream`` is said to decompress to; ``blocks``: how many it gets. ``partial``:
+    Z_EROFS_LI_PARTIAL_REF.
+    """
 
     length: int
     stream: bytes
@@ -52,14 +54,16 @@ def compress(how: str, data: bytes) -> bytes:
 
 
 def _configs(algorithms: Sequence[int], max_pclusterblks: int) -> bytes:
-    text = {0: struct.pack("<HHH10x", 14, 65535, max_pclusterblks), 1: struct.pack("<HIH8x", 14, LZMA_DICT, 0), 2: struct.pack("<HB5x", 6, 15),
+    text = {0: struct.pack("<HHH10x", 14, 65535, max_pclusterblks), 1: struct.pack("<HIH8x", 14, LZMA_DICT, 0),
+            2: struct.pack("<HB5x", 6, 15),
             3: struct.pack("<HBB4x", 6, 0, 7)}
     return b"".join(text[a] for a in sorted(algorithms))
 
 
 def stream_image(how: str, extents: Sequence[Extent], size: int | None = None, *, blkszbits: int = 12,
                  max_pclusterblks: int = 16) -> bytes:
-    """A flat image with ``/f``; ``size``: its i_size, if that is not what the extents come to. ``max_pclusterblks``: what the superblock says.
+    """A flat image with ``/f``; ``size``: its i_size, if that is not what the extents come to. ``max_pclusterblks``: what the
+    superblock says.
 
     No two extents may begin in one block of the file. One of several blocks must be longer than a block.
     """
@@ -95,13 +99,16 @@ def stream_image(how: str, extents: Sequence[Extent], size: int | None = None, *
             continue
         back += 1
         after = next((s for s in sorted(starts) if s > lcn), count)
-        index.append(d.lcluster_nonhead(d.Z_EROFS_LI_D0_CBLKCNT | head.blocks if back == 1 and big and head else back, after - lcn))
+        index.append(d.lcluster_nonhead(d.Z_EROFS_LI_D0_CBLKCNT | head.blocks if back == 1 and big and head else back,
+                                        after - lcn))
     advise = (d.Z_EROFS_ADVISE_BIG_PCLUSTER_1 if big else 0) | (d.Z_EROFS_ADVISE_INLINE_PCLUSTER if tail else 0)
     names = b"...f"
     dirents = d.dirent(ROOT, 36, 2) + d.dirent(ROOT, 37, 2) + d.dirent(FILE, 39, 1) + names
     image = bytearray(8192)
-    sb = d.super_block(feature_compat=d.EROFS_FEATURE_COMPAT_SB_CHKSUM, blkszbits=blkszbits, sb_extslots=0, root_nid=ROOT, inos=2, epoch=0,
-                       fixed_nsec=0, blocks=block, meta_blkaddr=0, xattr_blkaddr=0, uuid=bytes(16), volume_name=b"", feature_incompat=incompat,
+    sb = d.super_block(feature_compat=d.EROFS_FEATURE_COMPAT_SB_CHKSUM, blkszbits=blkszbits, sb_extslots=0, root_nid=ROOT, inos=2,
+                       epoch=0,
+                       fixed_nsec=0, blocks=block, meta_blkaddr=0, xattr_blkaddr=0, uuid=bytes(16), volume_name=b"",
+                       feature_incompat=incompat,
                        compr=1 << algorithm, build_time=0)
     image[1024:1024 + len(sb)] = sb
     cfgs = _configs([algorithm], max_pclusterblks)
@@ -180,7 +187,8 @@ def choose_streams(pick: Pick) -> StreamImage:
             blocks = max(1, blocks + pick.one_of("blocks by", (1, -1, 2)))
         e = Extent(length, stream, 1 if inline or length <= bs else blocks, pick.rare("partial", 6), inline)
         extents.append(e)
-        notes.append(f"{length} bytes in {len(stream)}, {'inline' if inline else f'{e.blocks} blocks'}{', partial' if e.partial else ''}"
+        notes.append(f"{length} bytes in {len(stream)}, "
+                     f"{'inline' if inline else f'{e.blocks} blocks'}{', partial' if e.partial else ''}"
                      + "".join(f"; {s}" for s in said))
     total = sum(e.length for e in extents)
     size = total

@@ -81,7 +81,8 @@ class _Writer:
         self.z = [i.z for i in self.inodes.values() if i.z]
         self.zext = [e for z in self.z for e in z.extents]
         # several blocks, or maybe: extent records put pclusters at any byte
-        self.cfgs = plan.compr_cfgs or any(z.z.big or isinstance(z, ExtBody) for z in self.z) or any(e.blocks > 1 for e in self.zext)
+        self.cfgs = (plan.compr_cfgs or any(z.z.big or isinstance(z, ExtBody) for z in self.z)
+                     or any(e.blocks > 1 for e in self.zext))
         sb_size = d.SUPER_SIZE + 16 * plan.sb_extslots
         sb_end = d.EROFS_SUPER_OFFSET + sb_size + (16 if self.cfgs else 0)
         self.slots = -(-sb_end // d.EROFS_DEVT_SLOT_SIZE) if plan.devices else 0
@@ -184,7 +185,8 @@ class _Writer:
             incompat |= d.EROFS_FEATURE_INCOMPAT_DEDUPE
         fields = {
             "feature_compat": compat, "blkszbits": plan.blkszbits, "sb_extslots": plan.sb_extslots,
-            "root_nid": self.inodes[id(self.root)].nid, "inos": len(self.inodes), "epoch": plan.epoch, "fixed_nsec": plan.fixed_nsec,
+            "root_nid": self.inodes[id(self.root)].nid, "inos": len(self.inodes), "epoch": plan.epoch,
+            "fixed_nsec": plan.fixed_nsec,
             "blocks": self.blocks, "meta_blkaddr": self.meta,
             "xattr_blkaddr": self.xattr_run.block() if self.xattr_run else 0, "feature_incompat": incompat, "compr": compr,
             "build_time": plan.build_time, "extra_devices": plan.devices, "devt_slotoff": self.slots,

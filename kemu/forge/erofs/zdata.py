@@ -27,7 +27,8 @@ PLAIN, HEAD1, HEAD2 = d.Z_EROFS_LCLUSTER_TYPE_PLAIN, d.Z_EROFS_LCLUSTER_TYPE_HEA
 
 @dataclass(slots=True)
 class ZExtent:
-    """One extent: ``length`` decoded bytes at ``la``, encoded in ``blocks`` blocks (0 and ``inline`` for a tail, 0 for a hole)."""
+    """One extent: ``length`` decoded bytes at ``la``, encoded in ``blocks`` blocks (0 and ``inline`` for a tail, 0 for a hole).
+    """
 
     la: int
     length: int

@@ -24,7 +24,9 @@ class LCluster:
 
 
 def lclusters(extents: list[ZExtent], size: int, lclusterbits: int, big: int = 0, eof_head: bool = False) -> list[LCluster]:
-    """The lclusters of a file of ``size`` bytes. ``eof_head``: a PLAIN head at EOF instead of a last NONHEAD, as mkfs.erofs has it."""
+    """The lclusters of a file of ``size`` bytes. ``eof_head``: a PLAIN head at EOF instead of a last NONHEAD, as mkfs.erofs has
+    it.
+    """
     lsize = 1 << lclusterbits
     total = -(-size // lsize)
     out: list[LCluster] = []

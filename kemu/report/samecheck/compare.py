@@ -18,12 +18,15 @@ from kemu.report.samecheck.events import Events
 
 DEPTH = 4
 # headers whose inline functions are looked into; the others are of what a machine is made of (lists, XArrays, wait queues)
-HEADERS = ("fs.h", "fs/super.h", "pagemap.h", "dcache.h", "mount.h", "namei.h", "iomap.h", "buffer_head.h", "bio.h", "blkdev.h", "highmem.h", "fs_struct.h")
+HEADERS = ("fs.h", "fs/super.h", "pagemap.h", "dcache.h", "mount.h", "namei.h", "iomap.h", "buffer_head.h", "bio.h", "blkdev.h",
+           "highmem.h", "fs_struct.h")
 
 
 @dataclass(frozen=True, order=True)
 class Difference:
-    """One word that one side has and the other has not. ``what``: ``-spin lock i_lock`` is missing in Python, ``+`` is only there."""
+    """One word that one side has and the other has not. ``what``: ``-spin lock i_lock`` is missing in Python, ``+`` is only
+    there.
+    """
 
     path: str
     c_name: str
@@ -54,8 +57,10 @@ def subjects() -> list[Subject]:
     ports.load_packages()
     rows: dict[tuple[str, str, str, str], Subject] = {}
     posted = {(p.module, p.name) for p in honesty.ports if p.posted}
-    for module, name, path, c_name in [(s.module, s.name, s.path, s.c_name) for s in honesty.symbols.values() if s.honesty == "dup"] \
-            + [(p.module, p.name, p.path, p.c_name) for p in honesty.ports if not p.posted and honesty.symbols.get((p.module, p.name), p) is p]:
+    for module, name, path, c_name in [(s.module, s.name, s.path, s.c_name) for s in honesty.symbols.values()
+                                       if s.honesty == "dup"] \
+            + [(p.module, p.name, p.path, p.c_name) for p in honesty.ports if not p.posted
+               and honesty.symbols.get((p.module, p.name), p) is p]:
         if (module, name) in posted:
             continue
         obj: Any = getattr(importlib.import_module(module), name, None)
@@ -72,7 +77,8 @@ class Checker:
         self.tree = tree
         ports.load_packages()
         # the ports' own functions, those of the emulated API, and those of a port that was loaded by hand
-        self.packages = tuple({"kemu.linux", *(p.module.partition(".")[0] for p in honesty.ports if not p.module.startswith("kemu."))})
+        self.packages = tuple({"kemu.linux", *(p.module.partition(".")[0] for p in honesty.ports
+                                               if not p.module.startswith("kemu."))})
         self.by_c: dict[str, honesty.Symbol | honesty.Port] = {}
         self.tagged: dict[tuple[str, str], str] = {}
         for p in honesty.ports:
@@ -181,7 +187,8 @@ class Checker:
                     new_c += [(x, path, more) for x in sorted(helper.calls)]
             c_todo = new_c
         words = differences(c, py, c_more, py_more)
-        return [Difference(s.path, s.c_name, w, s.module, s.name, " ".join(sorted(origin.get(_origin_key(w), ())))) for w in words] \
+        return [Difference(s.path, s.c_name, w, s.module, s.name, " ".join(sorted(origin.get(_origin_key(w), ()))))
+                for w in words] \
             + [Difference(s.path, s.c_name, f"-call {n}", s.module, s.name) for n in sorted(calls)] \
             + [Difference(s.path, s.c_name, w, s.module, s.name) for w in self._widths(s)]
 

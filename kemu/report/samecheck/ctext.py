@@ -13,10 +13,14 @@ from kemu.report.samecheck.events import Events
 
 ERRNOS = frozenset(n for n, v in vars(errno).items() if re.fullmatch(r"E[A-Z0-9]+", n) and isinstance(v, int))
 # what a machine never is; what it can be is in kemu.machine and named in the ports
-OFF = ("CONFIG_DEBUG_VM", "CONFIG_LOCKDEP", "CONFIG_DEBUG_LOCK_ALLOC", "CONFIG_PREEMPT_RT", "CONFIG_SYSFS_SYSCALL", "CONFIG_HUGETLB_PAGE", "CONFIG_MEMCG",
-       "CONFIG_QUOTA", "CONFIG_CGROUP_WRITEBACK", "CONFIG_NUMA", "CONFIG_SWAP", "CONFIG_MEMORY_HOTPLUG", "CONFIG_HIGHMEM", "CONFIG_COMPAT", "CONFIG_UNICODE",
-       "CONFIG_FS_ENCRYPTION", "CONFIG_FS_VERITY", "CONFIG_AUDIT", "CONFIG_AUDITSYSCALL", "CONFIG_FSNOTIFY", "CONFIG_LOCKDEP_SUPPORT", "CONFIG_BLK_CGROUP",
-       "CONFIG_BLK_DEV_ZONED", "CONFIG_BLK_DEV_INTEGRITY", "CONFIG_KASAN", "CONFIG_PROVE_LOCKING", "CONFIG_DEBUG_FS", "CONFIG_SECURITY", "CONFIG_IMA",
+OFF = ("CONFIG_DEBUG_VM", "CONFIG_LOCKDEP", "CONFIG_DEBUG_LOCK_ALLOC", "CONFIG_PREEMPT_RT", "CONFIG_SYSFS_SYSCALL",
+       "CONFIG_HUGETLB_PAGE", "CONFIG_MEMCG",
+       "CONFIG_QUOTA", "CONFIG_CGROUP_WRITEBACK", "CONFIG_NUMA", "CONFIG_SWAP", "CONFIG_MEMORY_HOTPLUG", "CONFIG_HIGHMEM",
+       "CONFIG_COMPAT", "CONFIG_UNICODE",
+       "CONFIG_FS_ENCRYPTION", "CONFIG_FS_VERITY", "CONFIG_AUDIT", "CONFIG_AUDITSYSCALL", "CONFIG_FSNOTIFY",
+       "CONFIG_LOCKDEP_SUPPORT", "CONFIG_BLK_CGROUP",
+       "CONFIG_BLK_DEV_ZONED", "CONFIG_BLK_DEV_INTEGRITY", "CONFIG_KASAN", "CONFIG_PROVE_LOCKING", "CONFIG_DEBUG_FS",
+       "CONFIG_SECURITY", "CONFIG_IMA",
        "CONFIG_FILE_LOCKING", "CONFIG_USERFAULTFD", "CONFIG_DEBUG_SPINLOCK", "CONFIG_EROFS_FS_PCPU_KTHREAD")
 ON = ("CONFIG_BLOCK", "CONFIG_MMU", "CONFIG_64BIT", "CONFIG_SMP", "CONFIG_SYSFS", "CONFIG_PROC_FS", "CONFIG_PRINTK")
 
@@ -100,7 +104,8 @@ def events(text: str) -> Events:
             kind = tables.GUARDS.get(what, "")
             if kind:
                 tail = body[m.end() - 1 + len(what):]
-                arg = re.match(r"[^,(]*[,(]\s*([^;{]*?)\)\s*[;{\n]", tail.lstrip("(")) if name == "scoped_guard" else re.match(r"\)\s*\(([^;]*)\)\s*;", tail[1:])
+                arg = (re.match(r"[^,(]*[,(]\s*([^;{]*?)\)\s*[;{\n]", tail.lstrip("(")) if name == "scoped_guard"
+                       else re.match(r"\)\s*\(([^;]*)\)\s*;", tail[1:]))
                 lk = tables.GUARD_NAMES.get(what) or lock_name(arg[1] if arg else "")
                 ev.locks["lock", kind, lk] += 1
                 ev.locks["unlock", kind, lk] += 1
@@ -114,7 +119,8 @@ def events(text: str) -> Events:
         if warn:
             ev.warns[warn] += 1
             continue
-        if name not in ("if", "while", "for", "switch", "return", "sizeof", "likely", "unlikely", "READ_ONCE", "WRITE_ONCE", "typeof", "defined"):
+        if name not in ("if", "while", "for", "switch", "return", "sizeof", "likely", "unlikely", "READ_ONCE", "WRITE_ONCE",
+                        "typeof", "defined"):
             ev.calls.add(name)
     for m in re.finditer(r"-\s*(E[A-Z0-9]+)\b", body):
         if m[1] in ERRNOS:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Events:
-    """``locks``: (lock|unlock, kind, name) counted; ``warns``: WARN and BUG counted; ``errors``: names of errnos; ``calls``: functions called."""
+    """``locks``: (lock|unlock, kind, name) counted; ``warns``: WARN and BUG counted; ``errors``: names of errnos; ``calls``:
+    functions called.
+    """
 
     locks: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     warns: Counter[str] = field(default_factory=Counter)

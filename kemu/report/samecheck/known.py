@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Differences that have a reason (``explained.txt``), and those that have none yet (``open.txt``). A line that no difference needs is a mistake.
+"""Differences that have a reason (``explained.txt``), and those that have none yet (``open.txt``). A line that no difference
+needs is a mistake.
 
-``explained.txt``: ``FILE:FUNCTION | DIFFERENCE[; DIFFERENCE]... | REASON``; ``open.txt``: ``FILE:FUNCTION | DIFFERENCE``. A function is named as in C;
-one C function that two modules have is one. ``*`` is every function.
+``explained.txt``: ``FILE:FUNCTION | DIFFERENCE[; DIFFERENCE]... | REASON``; ``open.txt``: ``FILE:FUNCTION | DIFFERENCE``. A
+function is named as in C; one C function that two modules have is one. ``*`` is every function.
 """
 from __future__ import annotations
 

@@ -63,11 +63,13 @@ def function_events(fn: FunctionType) -> Events:
                 ev.warns[warn] += 1
             elif name:
                 ev.calls.add(name)
-        elif isinstance(n, ast.Name) and isinstance(resolve(fn, n.id), FunctionType) and not tables.lock_word(n.id) and not tables.warn_word(n.id):
+        elif (isinstance(n, ast.Name) and isinstance(resolve(fn, n.id), FunctionType) and not tables.lock_word(n.id)
+              and not tables.warn_word(n.id)):
             ev.calls.add(n.id)                          # passed on, to be called
         elif isinstance(n, ast.Raise):
             ev.warns["RAISE"] += 1                      # a report of the bench itself, where the C may have BUG_ON()
-        elif isinstance(n, ast.UnaryOp) and isinstance(n.op, ast.USub) and isinstance(n.operand, ast.Name) and n.operand.id in ERRNOS:
+        elif (isinstance(n, ast.UnaryOp) and isinstance(n.op, ast.USub) and isinstance(n.operand, ast.Name)
+              and n.operand.id in ERRNOS):
             ev.errors.add(n.operand.id)
     return ev
 

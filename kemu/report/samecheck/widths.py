@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Unsigned locals of a C function that take arithmetic, and assignments of a port that forget to wrap; loads that C does otherwise.
+"""Unsigned locals of a C function that take arithmetic, and assignments of a port that forget to wrap; loads that C does
+otherwise.
 
-Python ints do not wrap: a ``u64 cur`` that becomes ``cur + len`` has to be ``u64(cur + len)`` (docs/explanation/porting.md, "Numbers").
+Python ints do not wrap: a ``u64 cur`` that becomes ``cur + len`` has to be ``u64(cur + len)`` (docs/explanation/porting.md,
+"Numbers").
 """
 from __future__ import annotations
 
@@ -11,9 +13,12 @@ from types import FunctionType
 
 from kemu.report.samecheck import ctext, pytext
 
-UNSIGNED = {"u8": 8, "u16": 16, "u32": 32, "u64": 64, "unsigned int": 32, "unsigned": 32, "unsigned long": 64, "unsigned long long": 64, "size_t": 64,
-            "erofs_off_t": 64, "erofs_blk_t": 64, "erofs_nid_t": 64, "sector_t": 64, "pgoff_t": 64, "unsigned short": 16, "unsigned char": 8}
-CONVERSIONS = {"u8", "u16", "u32", "u64", "ulong", "size_t", "erofs_off_t", "erofs_blk_t", "erofs_nid_t", "sector_t", "pgoff_t", "loff_t", "uint"}
+UNSIGNED = {"u8": 8, "u16": 16, "u32": 32, "u64": 64, "unsigned int": 32, "unsigned": 32, "unsigned long": 64,
+            "unsigned long long": 64, "size_t": 64,
+            "erofs_off_t": 64, "erofs_blk_t": 64, "erofs_nid_t": 64, "sector_t": 64, "pgoff_t": 64, "unsigned short": 16,
+            "unsigned char": 8}
+CONVERSIONS = {"u8", "u16", "u32", "u64", "ulong", "size_t", "erofs_off_t", "erofs_blk_t", "erofs_nid_t", "sector_t", "pgoff_t",
+               "loff_t", "uint"}
 _TYPES = "|".join(sorted((re.escape(t) for t in UNSIGNED), key=len, reverse=True))
 _DECL = re.compile(r"^\s*(?:const\s+)?(" + _TYPES + r")\s+([^;*(]*);")
 _LOADS = {"get_unaligned_le16", "get_unaligned_le32", "get_unaligned_le64", "le16_to_cpup", "le32_to_cpup", "le64_to_cpup"}
@@ -41,7 +46,8 @@ def _arithmetic_in_c(text: str) -> set[str]:
     out = set()
     for m in re.finditer(r"\b([a-z_]\w*)\s*(=|\+=|-=|\*=|<<=)(?!=)\s*([^;]*);", body):
         name, op, value = m[1], m[2], m[3]
-        if (op != "=" and not re.fullmatch(r"\s*1\s*", value)) or (op == "=" and re.search(r"[\w)\]]\s*(?:\+(?!\+)|-(?![->])|\*|<<)\s*[\w(]", value)):
+        if ((op != "=" and not re.fullmatch(r"\s*1\s*", value))
+            or (op == "=" and re.search(r"[\w)\]]\s*(?:\+(?!\+)|-(?![->])|\*|<<)\s*[\w(]", value))):
             out.add(name)
     return out
 

@@ -23,7 +23,8 @@ class UnknownFinding(LookupError):
 class Kept:
     """A finding and what is known about it.
 
-    ``first_seen``, ``last_seen``: when a search came upon it; ``confirmed``: when a run last showed it; ``gone``: when a replay last did not.
+    ``first_seen``, ``last_seen``: when a search came upon it; ``confirmed``: when a run last showed it; ``gone``: when a replay
+    last did not.
     ``version``: the code that last showed it. All times UTC.
     """
 
@@ -46,7 +47,8 @@ class Kept:
     def as_json(self) -> dict[str, Any]:
         """The object of ``kemu findings --json``."""
         return {"id": self.id, "series": self.series, **self.finding.as_json(), "rung": self.rung, "version": self.version,
-                "first_seen": self.first_seen, "last_seen": self.last_seen, "confirmed_at": self.confirmed or None, "gone_at": self.gone or None}
+                "first_seen": self.first_seen, "last_seen": self.last_seen, "confirmed_at": self.confirmed or None,
+                "gone_at": self.gone or None}
 
 
 def folder() -> Path:
@@ -61,7 +63,9 @@ def name_of(series: str, cause: str) -> str:
 
 
 def save(finding: Finding, series: str, rung: str, version: str, run: str = "") -> Kept:
-    """Write a finding that a run has shown just now. ``finding`` learns the short forms of its tokens. ``OSError``: it could not be kept."""
+    """Write a finding that a run has shown just now. ``finding`` learns the short forms of its tokens. ``OSError``: it could not
+    be kept.
+    """
     for t in [finding.token, *finding.also]:
         short = stored.keep(t)
         if short != t:
@@ -77,7 +81,8 @@ def save(finding: Finding, series: str, rung: str, version: str, run: str = "") 
         else:
             shown = finding
         when = now()
-        kept = Kept(ident, series, rung, shown, old.first_seen if old else when, when, when, "", version, ([r for r in old.runs if r != run] if old else [])[-7:])
+        kept = Kept(ident, series, rung, shown, old.first_seen if old else when, when, when, "", version,
+                    ([r for r in old.runs if r != run] if old else [])[-7:])
         if run:
             kept.runs.append(run)
         _write(kept)
@@ -85,7 +90,8 @@ def save(finding: Finding, series: str, rung: str, version: str, run: str = "") 
 
 
 def _write(kept: Kept) -> None:
-    write(folder() / f"{kept.id}.json", json.dumps({**{f.name: getattr(kept, f.name) for f in fields(Kept) if f.name != "finding"},
+    write(folder() / f"{kept.id}.json", json.dumps({**{f.name: getattr(kept, f.name) for f in fields(Kept)
+                                                       if f.name != "finding"},
                                                      "finding": asdict(kept.finding)}, indent=1) + "\n")
 
 
@@ -105,7 +111,8 @@ def _read(path: Path) -> Kept | None:
 def all_kept() -> list[Kept]:
     """Worst first, then by series and title."""
     found = (_read(p) for p in sorted(folder().glob("*.json")) if not p.name.startswith("."))
-    return sorted((k for k in found if k is not None), key=lambda k: (SEVERITIES.index(k.finding.severity), k.series, k.finding.title, k.id))
+    return sorted((k for k in found if k is not None), key=lambda k: (SEVERITIES.index(k.finding.severity), k.series,
+                                                                      k.finding.title, k.id))
 
 
 def of_run(run: str) -> list[Kept]:

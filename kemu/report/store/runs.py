@@ -46,7 +46,8 @@ class RunFile:
     def progress(self) -> Progress:
         """How far it was, without its findings."""
         done = {int(k): {name: Done(bool(d[0]), int(d[1])) for name, d in share.items()} for k, share in self.done.items()}
-        return Progress(examples=self.examples, behaviours=set(self.behaviours), seconds=self.seconds, per_experiment=dict(self.per_experiment), done=done)
+        return Progress(examples=self.examples, behaviours=set(self.behaviours), seconds=self.seconds,
+                        per_experiment=dict(self.per_experiment), done=done)
 
     def end(self) -> None:
         """It has come to its end: nothing is left to go on with."""
@@ -58,7 +59,8 @@ def begin(asked: dict[str, object], workers: int) -> RunFile:
     when = now()
     digest = hashlib.sha256(f"{when} {os.getpid()} {json.dumps(asked, sort_keys=True)}".encode()).digest()
     n = int.from_bytes(digest[:4], "big") >> 2
-    return RunFile("".join(token.ALPHABET[n >> 5 * i & 31] for i in reversed(range(6))), asked, workers, started=when, pid=os.getpid())
+    return RunFile("".join(token.ALPHABET[n >> 5 * i & 31] for i in reversed(range(6))), asked, workers, started=when,
+                   pid=os.getpid())
 
 
 def unfinished() -> list[RunFile]:

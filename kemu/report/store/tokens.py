@@ -27,7 +27,8 @@ def whole(text: str) -> str:
     try:
         long = (state_dir() / "tokens" / short).read_text().strip()
     except (OSError, ValueError):
-        raise token.TokenError(f"{text}: the choices of this token are kept where it was found, not here; there: kemu findings export {text} -o FILE, "
+        raise token.TokenError(f"{text}: the choices of this token are kept where it was found, not here; there: kemu findings "
+                               f"export {text} -o FILE, "
                                "here: kemu replay FILE") from None
     if token.short(long) != short:
         raise token.TokenError(f"{text}: what is kept for this token is damaged")

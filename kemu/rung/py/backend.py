@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Back ends: the ways in which an image gets to a file system. The list is what is installed: entry points of the group ``kemu.backends``.
+"""Back ends: the ways in which an image gets to a file system. The list is what is installed: entry points of the group
+``kemu.backends``.
 
     [project.entry-points."kemu.backends"]
     "erofs.bdev" = "erofs_memback.harness.backends:BDEV"        # FILE SYSTEM.NAME = module:object, a Backend
@@ -45,7 +46,9 @@ class Placed:
 
 
 class Medium:
-    """What a caller may want of a disk: ``completion``, where bios end, and ``io_opt``, how much is read ahead; see ``ramdisk()``."""
+    """What a caller may want of a disk: ``completion``, where bios end, and ``io_opt``, how much is read ahead; see
+    ``ramdisk()``.
+    """
 
     __slots__ = ("completion", "io_opt")
 
@@ -57,7 +60,8 @@ class Medium:
 class Source:
     """Images behind a back end, ready to be mounted, any number of times: a back end derives its own.
 
-    ``name``: what mount(2) is given as the source. ``options``: those that the back end needs. ``filesystem``: whose they are, set by who opens the back end.
+    ``name``: what mount(2) is given as the source. ``options``: those that the back end needs. ``filesystem``: whose they are,
+    set by who opens the back end.
     """
 
     name = "none"
@@ -86,8 +90,8 @@ class Source:
 class Backend:
     """One way from an image in memory to a file system; an entry point names an instance.
 
-    ``name``, ``help``: of ``--backend``, and one line. ``config``: what the kernel must be configured with. ``copies``: how many times the bytes of an image
-    may be in memory. ``devices``: whether it takes extra devices.
+    ``name``, ``help``: of ``--backend``, and one line. ``config``: what the kernel must be configured with. ``copies``: how many
+    times the bytes of an image may be in memory. ``devices``: whether it takes extra devices.
     """
 
     name = ""
@@ -105,7 +109,9 @@ class Backend:
         return []
 
     def open(self, images: Sequence[Placed], medium: Medium) -> Source | int:
-        """Set up what mounts of these images come from, the first with the others as its extra devices. Return: a Source, or a negative errno."""
+        """Set up what mounts of these images come from, the first with the others as its extra devices. Return: a Source, or a
+        negative errno.
+        """
         raise NotImplementedError
 
 
@@ -127,4 +133,6 @@ def find(filesystem: str, name: str) -> Backend:
                 raise UnknownBackend(f"backend {name!r}: {where} is no Backend")
             return found
     known = names_of(filesystem)
-    raise UnknownBackend(f"backend {name!r}: " + (f"one of {', '.join(known)}" if known else f"{filesystem} has none that is installed (pip install -e . in its folder)"))
+    raise UnknownBackend(f"backend {name!r}: " + (f"one of {', '.join(known)}" if known
+                                                  else f"{filesystem} has none that is installed "
+                                                        "(pip install -e . in its folder)"))

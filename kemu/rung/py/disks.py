@@ -22,14 +22,16 @@ class Disks(Source):
 
     @classmethod
     def open(cls, images: Sequence[Placed], medium: Medium, *, pad: int = 512, dax: bool = False) -> Disks | int:
-        """Make the disks, each rounded up to ``pad`` bytes (and, if ``pad`` is 4096 or more, to a page at least). ``dax``: where an image has whole pages, its
+        """Make the disks, each rounded up to ``pad`` bytes (and, if ``pad`` is 4096 or more, to a page at least). ``dax``: where
+        an image has whole pages, its
         memory can be read itself. Return: the Disks, or a negative errno."""
         self = cls()
         psize = this.mem.page_size
         for image in images:
             region = image.region
             whole = not region.addr % psize and not region.size % psize
-            disk = ramdisk(region, pad=pad if pad < 4096 else max(pad, psize), completion=medium.completion, dax=dax and whole, io_opt=medium.io_opt)
+            disk = ramdisk(region, pad=pad if pad < 4096 else max(pad, psize), completion=medium.completion, dax=dax and whole,
+                           io_opt=medium.io_opt)
             if IS_ERR(disk):
                 self.drop()
                 return PTR_ERR(disk)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Mounting an image in a machine, for commands, tests and experiments: place it, put a back end under it, mount, take it down again.
+"""Mounting an image in a machine, for commands, tests and experiments: place it, put a back end under it, mount, take it down
+again.
 
-A port says what it is with a :class:`FileSystem`; ``with FS.mounted("image", backend="bdev") as m:`` gives a :class:`Mounted`, whose ``path`` is where a walk
-begins. A mount that the kernel refuses raises :class:`MountError` with the errno and what the kernel's log said.
+A port says what it is with a :class:`FileSystem`; ``with FS.mounted("image", backend="bdev") as m:`` gives a :class:`Mounted`,
+whose ``path`` is where a walk begins. A mount that the kernel refuses raises :class:`MountError` with the errno and what the
+kernel's log said.
 """
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ def start() -> None:
 
 
 def last_message(machine: Machine, since: int = 0) -> str:
-    """The last warning or error in the log from entry ``since`` on: what a refused operation is explained by; "" if there is none."""
+    """The last warning or error in the log from entry ``since`` on: what a refused operation is explained by; "" if there is
+    none.
+    """
     return next((text for _, level, text in reversed(machine.log.entries[since:]) if level <= 4), "")
 
 
@@ -99,12 +103,14 @@ class Loaded:
 
 
 class FileSystem:
-    """A ported file system: its name, its module, and what its kernel is configured with. Its back ends are those that are installed as ``NAME.BACKEND``;
+    """A ported file system: its name, its module, and what its kernel is configured with. Its back ends are those that are
+    installed as ``NAME.BACKEND``;
     ``default`` is the one that is meant where none is named."""
 
     __slots__ = ("config", "default", "exit", "init", "name", "statics")
 
-    def __init__(self, name: str, init: Callable[[], int], exit: Callable[[], None], default: Backend, *, config: Mapping[str, bool] | None = None,
+    def __init__(self, name: str, init: Callable[[], int], exit: Callable[[], None], default: Backend, *,
+                 config: Mapping[str, bool] | None = None,
                  statics: Callable[[], object] | None = None):
         self.name = name
         self.init = init                # module_init()
@@ -119,7 +125,8 @@ class FileSystem:
             return self.default
         return find(self.name, backend) if isinstance(backend, str) else backend
 
-    def machine_for(self, image: Image, devices: Sequence[Image] = (), *, backend: str | Backend | None = None, config: Mapping[str, Any] | None = None,
+    def machine_for(self, image: Image, devices: Sequence[Image] = (), *, backend: str | Backend | None = None,
+                    config: Mapping[str, Any] | None = None,
                     series: Sequence[Series] = (), memory: int = 0, **options: Any) -> Machine:
         """A machine with room for the images, built with what ``backend`` needs. ``memory`` 0: as much as seems right."""
         backend = self.backend(backend)
@@ -155,9 +162,11 @@ class FileSystem:
         source.filesystem = self.name
         return source
 
-    def mount_in(self, machine: Machine, image: Image, *, backend: str | Backend | None = None, at: int = 0, kind: str = "linear", devices: Sequence[Image] = (),
+    def mount_in(self, machine: Machine, image: Image, *, backend: str | Backend | None = None, at: int = 0, kind: str = "linear",
+                 devices: Sequence[Image] = (),
                  options: str = "", completion: str = "", io_opt: int = 0) -> Mounted:
-        """Mount ``image`` in a running machine (inside its ``with``). ``completion``: where bios end, ``io_opt``: how much is read ahead, see
+        """Mount ``image`` in a running machine (inside its ``with``). ``completion``: where bios end, ``io_opt``: how much is
+        read ahead, see
         ``ramdisk()``. Raises MountError."""
         if kind not in KINDS:
             raise ValueError(f"memory kind {kind!r}: one of {', '.join(KINDS)}")
@@ -179,10 +188,12 @@ class FileSystem:
         return Mounted(machine, backend, placed[0].region, source, mnt)
 
     @contextmanager
-    def mounted(self, image: Image, *, backend: str | Backend | None = None, at: int = 0, kind: str = "linear", devices: Sequence[Image] = (), options: str = "",
+    def mounted(self, image: Image, *, backend: str | Backend | None = None, at: int = 0, kind: str = "linear",
+                devices: Sequence[Image] = (), options: str = "",
                 completion: str = "", io_opt: int = 0, **machine_options: Any) -> Iterator[Mounted]:
         """A machine of its own with the image mounted; everything is gone afterwards. Raises MountError."""
         with self.machine_for(image, devices, backend=backend, **machine_options) as machine:
-            m = self.mount_in(machine, image, backend=backend, at=at, kind=kind, devices=devices, options=options, completion=completion, io_opt=io_opt)
+            m = self.mount_in(machine, image, backend=backend, at=at, kind=kind, devices=devices, options=options,
+                              completion=completion, io_opt=io_opt)
             yield m
             m.umount()

@@ -34,7 +34,9 @@ def log_tail() -> list[str]:
 
 
 def walk(mnt: VfsMount, contents: bool = True, most: int = MOST) -> Iterator[Entry]:
-    """Manifest entries of a mounted tree, depth first. Only what this task put off is done on the way: other tasks have their own turns."""
+    """Manifest entries of a mounted tree, depth first. Only what this task put off is done on the way: other tasks have their own
+    turns.
+    """
     return walk_tree(Path(mnt, mnt.mnt_root), contents=contents, most=most, settle=task_work_run)
 
 
@@ -44,18 +46,22 @@ def manifest(mnt: VfsMount) -> list[Entry]:
 
 
 @contextmanager
-def kernel(run: Run, fs: FileSystem, backend: str | Backend | None, *images: bytes, place: Placement = Placement(), config: Mapping[str, bool] | None = None,
+def kernel(run: Run, fs: FileSystem, backend: str | Backend | None, *images: bytes, place: Placement = Placement(),
+           config: Mapping[str, bool] | None = None,
            completion: str = "") -> Iterator[list[Source]]:
-    """A machine that is up, with the file system loaded and the images in memory (the first one at ``place``); gives what to mount them from.
+    """A machine that is up, with the file system loaded and the images in memory (the first one at ``place``); gives what to
+    mount them from.
 
     Afterwards the sources are dropped, the file system is unloaded, and nothing may be left.
     """
     backend = fs.backend(backend)
-    with run.machine(page_size=place.page_size, series=backend.series(), config={**fs.config, **backend.config, **(config or {})}) as m:
+    with run.machine(page_size=place.page_size, series=backend.series(),
+                     config={**fs.config, **backend.config, **(config or {})}) as m:
         start()
         if fs.statics is not None:
             fs.statics()
-        regions = [m.place(data, place.at if i == 0 else 0, place.memory if i == 0 else "linear", f"image{i}") for i, data in enumerate(images)]
+        regions = [m.place(data, place.at if i == 0 else 0, place.memory if i == 0 else "linear", f"image{i}")
+                   for i, data in enumerate(images)]
         with run.balanced(m):
             err = fs.init()
             if err:

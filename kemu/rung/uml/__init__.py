@@ -4,5 +4,6 @@ from kemu.rung.uml.errors import BootError, BootTimeout, BuildError, ConfigError
 from kemu.rung.uml.initrd import Boot, boot_initrd
 from kemu.rung.uml.oracle import CPIO_BOOT, Oracle, Result
 
-__all__ = ["CPIO_BOOT", "Boot", "BootError", "BootTimeout", "BuildError", "ConfigError", "Oracle", "PatchError", "Result", "RungError",
+__all__ = ["CPIO_BOOT", "Boot", "BootError", "BootTimeout", "BuildError", "ConfigError", "Oracle", "PatchError", "Result",
+           "RungError",
            "boot_initrd"]

@@ -42,13 +42,15 @@ def agent() -> Path:
                               capture_output=True, text=True, errors="replace")
         if done.returncode:
             partial.unlink(missing_ok=True)
-            raise BuildError("the agent does not compile (a static C library is needed: apt-get install libc6-dev)", done.stderr.strip())
+            raise BuildError("the agent does not compile (a static C library is needed: apt-get install libc6-dev)",
+                             done.stderr.strip())
         partial.rename(out)
     return out
 
 
 def initrd_with_agent(user: bytes = b"", at: int | None = None, flags: int = 0) -> bytes:
-    """The file for ``initrd=``: header, agent, and ``user`` as what the kernel shall take for its initrd, at page offset ``at``."""
+    """The file for ``initrd=``: header, agent, and ``user`` as what the kernel shall take for its initrd, at page offset ``at``.
+    """
     program = agent().read_bytes()
     first = -(-_HEADER.size // 64) * 64
     begin = first + len(program)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From a tree, a flavour and a series to a bootable kernel, at most once.
 
-A finished kernel is kept under a key made of everything that went into it: the tree's identity, the configuration, the series, the
-internal patch, the compiler. Asking again costs a dictionary look-up. Anything else is an incremental make in the copy of the tree.
+A finished kernel is kept under a key made of everything that went into it: the tree's identity, the configuration, the series,
+the internal patch, the compiler. Asking again costs a dictionary look-up. Anything else is an incremental make in the copy of the
+tree.
 """
 from __future__ import annotations
 
@@ -49,7 +50,9 @@ class Kernel:
 
 @dataclass
 class Recipe:
-    """What to build. ``extra`` are configuration lines; ``patches`` a series, in order; ``slot`` names the copy that it is built in."""
+    """What to build. ``extra`` are configuration lines; ``patches`` a series, in order; ``slot`` names the copy that it is built
+    in.
+    """
 
     tree: Tree
     flavour: str = "fast"
@@ -139,7 +142,9 @@ _MAKING = ".kemu-making"
 
 
 def forget_half_made(objects: Path) -> None:
-    """Remove what was made since a make that never came back began: its last objects may be halves, and make would take them for whole."""
+    """Remove what was made since a make that never came back began: its last objects may be halves, and make would take them for
+    whole.
+    """
     making = objects / _MAKING
     if not making.exists():
         return
@@ -153,7 +158,8 @@ def forget_half_made(objects: Path) -> None:
 
 @contextmanager
 def held_objects(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Iterator[Kernel]:
-    """As :func:`build`, with the recipe's own files in ``source`` and ``objects``, and nobody else's until the end of the block."""
+    """As :func:`build`, with the recipe's own files in ``source`` and ``objects``, and nobody else's until the end of the block.
+    """
     config.need_tools()
     key = recipe.key()
     store = cache_dir() / "kernels" / key
@@ -213,7 +219,8 @@ def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
     if recipe.lenient:
         fatal = []
     if fatal:
-        raise ConfigError(f"Kconfig does not take {fatal[0]}: no such symbol in Linux {recipe.tree.version}, or a dependency is missing")
+        raise ConfigError(f"Kconfig does not take {fatal[0]}: no such symbol in Linux {recipe.tree.version}, or a dependency is "
+                          f"missing")
     for line in bad:
         say(f"note: Linux {recipe.tree.version} does not take {line}")
     write_whole(stamp, want)
@@ -251,7 +258,8 @@ def _store(recipe: Recipe, key: str, store: Path, objects: Path, source: Path, w
             shutil.copy2(objects / "vmlinux", kernel)
         kernel.chmod(0o755)
         shutil.copy2(objects / ".config", partial / "config")
-        meta = {"flavour": recipe.flavour, "version": recipe.tree.version, "source": str(source), "objects": str(objects), "size": kernel.stat().st_size,
+        meta = {"flavour": recipe.flavour, "version": recipe.tree.version, "source": str(source), "objects": str(objects),
+                "size": kernel.stat().st_size,
                 "warnings": warnings, "tree": str(recipe.tree.path), "slot": recipe.slot}
         (partial / "meta.json").write_text(json.dumps(meta, indent=1))
         if not _whole(store):
@@ -288,7 +296,8 @@ def _stored(store: Path) -> Kernel | None:
             _pins[kernel] = pin(kernel)
     except OSError:
         return None                    # thrown away a moment ago
-    return Kernel(kernel, meta["flavour"], meta["version"], store.name, Path(meta["source"]), Path(meta["objects"]), tuple(meta["warnings"]))
+    return Kernel(kernel, meta["flavour"], meta["version"], store.name, Path(meta["source"]), Path(meta["objects"]),
+                  tuple(meta["warnings"]))
 
 
 def _forget_old(kernels: Path) -> None:
@@ -306,7 +315,8 @@ def _forget_old(kernels: Path) -> None:
 
 
 def progress() -> Callable[[str], None]:
-    """A ``say`` for the command line: a step (text that begins with a carriage return) is a line that is rewritten on a terminal, and one
+    """A ``say`` for the command line: a step (text that begins with a carriage return) is a line that is rewritten on a terminal,
+    and one
     every ten seconds elsewhere; other texts are lines."""
     wait = Wait()
 
@@ -321,4 +331,5 @@ def progress() -> Callable[[str], None]:
     return say
 
 
-__all__ = ["BuildError", "Kernel", "Recipe", "build", "cached", "compiler", "configure", "held_objects", "prepare", "progress", "with_objects"]
+__all__ = ["BuildError", "Kernel", "Recipe", "build", "cached", "compiler", "configure", "held_objects", "prepare", "progress",
+           "with_objects"]

@@ -35,7 +35,9 @@ def default_tree(version: str = DEFAULT_VERSION) -> Path:
 
 
 def write_whole(path: Path, data: bytes | str) -> None:
-    """A file as a whole or not at all: written beside it and renamed. ``OSError`` (a full disk) names the file and leaves nothing behind."""
+    """A file as a whole or not at all: written beside it and renamed. ``OSError`` (a full disk) names the file and leaves nothing
+    behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -56,8 +58,8 @@ WAIT_VARIABLE = "KEMU_LOCK_WAIT"
 def lock(path: Path, say: Callable[[str], None] = lambda text: None) -> Iterator[None]:
     """Hold ``path.lock`` exclusively: two builds of the same thing wait for each other.
 
-    Who waits says for whom and since when. ``LockTimeout`` after ``WAIT`` seconds, or as many as $KEMU_LOCK_WAIT says. A holder that
-    dies holds nothing any more.
+    Who waits says for whom and since when. ``LockTimeout`` after ``WAIT`` seconds, or as many as $KEMU_LOCK_WAIT says. A holder
+    that dies holds nothing any more.
     """
     limit = _limit()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +67,8 @@ def lock(path: Path, say: Callable[[str], None] = lambda text: None) -> Iterator
         _take(f, path.name, limit, say)
         with suppress(OSError):                        # on a full disk nobody learns who it is
             f.truncate(0)
-            os.write(f.fileno(), json.dumps({"pid": os.getpid(), "command": shlex.join(_command()), "since": time.time()}).encode())
+            os.write(f.fileno(), json.dumps({"pid": os.getpid(), "command": shlex.join(_command()),
+                                             "since": time.time()}).encode())
         try:
             yield
         finally:
@@ -86,7 +89,8 @@ def _take(f: IO[bytes], name: str, limit: float, say: Callable[[str], None]) -> 
             told = who
             say(f"waiting for {who}, which works on {name} (for {limit:g} s at most)")
         if time.monotonic() - began >= limit:
-            raise LockTimeout(f"waited {limit:g} s for {who}, which works on {name}: ${WAIT_VARIABLE} gives other limits, in seconds")
+            raise LockTimeout(f"waited {limit:g} s for {who}, which works on {name}: ${WAIT_VARIABLE} gives other limits, in "
+                              f"seconds")
         time.sleep(0.1)
 
 
@@ -118,7 +122,9 @@ def _limit() -> float:
 
 
 def pin(file: Path) -> int:
-    """A shared lock on a file for as long as this process and its children live: nobody throws it away. The descriptor; ``OSError`` if the file is gone."""
+    """A shared lock on a file for as long as this process and its children live: nobody throws it away. The descriptor;
+    ``OSError`` if the file is gone.
+    """
     fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     fcntl.flock(fd, fcntl.LOCK_SH)
     if os.fstat(fd).st_nlink:
@@ -164,11 +170,14 @@ def _alive(pid: int) -> bool:
     return True
 
 
-_ROOM = 512 << 20                      # bytes that a kernel may come to use of its RAM; where the host has them not it dies of SIGBUS
+# bytes that a kernel may come to use of its RAM; where the host has them not it dies of SIGBUS
+_ROOM = 512 << 20
 
 
 def scratch_base() -> str | None:
-    """Where short-lived files go: shared memory if the host has it, and enough of it (a kernel's RAM is such a file), else the default."""
+    """Where short-lived files go: shared memory if the host has it, and enough of it (a kernel's RAM is such a file), else the
+    default.
+    """
     try:
         free = os.statvfs("/dev/shm")
     except OSError:
@@ -177,7 +186,9 @@ def scratch_base() -> str | None:
 
 
 def scratch(prefix: str) -> tuple[Path, int]:
-    """A folder for small short-lived files, and the descriptor that marks it as in use; those of processes that were killed are removed."""
+    """A folder for small short-lived files, and the descriptor that marks it as in use; those of processes that were killed are
+    removed.
+    """
     base = Path(scratch_base() or tempfile.gettempdir())
     for old in base.glob(f"{prefix}*"):
         with suppress(OSError):

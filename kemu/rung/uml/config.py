@@ -12,9 +12,11 @@ from kemu.rung.uml.errors import ConfigError
 CONFIGS = Path(__file__).parent / "configs"
 _LINE = re.compile(r"^(?:(CONFIG_\w+)=(.*)|# (CONFIG_\w+) is not set)$")
 
-# What would let a program, a parameter or an archive reach the host: its files, terminals, devices, sockets and processes. No kernel is built with it.
+# What would let a program, a parameter or an archive reach the host: its files, terminals, devices, sockets and processes. No
+# kernel is built with it.
 DOORS: dict[str, str | None] = dict.fromkeys((
-    "HOSTFS", "BLK_DEV_UBD", "MCONSOLE", "MAGIC_SYSRQ", "SSL", "PORT_CHAN", "PTY_CHAN", "TTY_CHAN", "XTERM_CHAN", "UML_NET_VECTOR", "UML_SOUND", "UML_WATCHDOG", "UML_RTC",
+    "HOSTFS", "BLK_DEV_UBD", "MCONSOLE", "MAGIC_SYSRQ", "SSL", "PORT_CHAN", "PTY_CHAN", "TTY_CHAN", "XTERM_CHAN",
+    "UML_NET_VECTOR", "UML_SOUND", "UML_WATCHDOG", "UML_RTC",
     "VIRTIO_UML", "UML_PCI_OVER_VIRTIO", "UML_PCI_OVER_VFIO", "OF", "MODULES", "BINFMT_MISC"))
 # The kernel runs no program of the tree's: neither modprobe nor hotplug, core_pattern, request-key, poweroff, linuxrc.
 DOORS |= {"STATIC_USERMODEHELPER": "y", "STATIC_USERMODEHELPER_PATH": '""'}
@@ -42,7 +44,8 @@ def need_tools() -> None:
 
 
 def fragments(flavour: str, extra: Iterable[str] = ()) -> str:
-    """The text of base, flavour and extra lines (``CONFIG_X=y`` or ``# CONFIG_X is not set``; ``X=y`` and ``X=n`` are taken too)."""
+    """The text of base, flavour and extra lines (``CONFIG_X=y`` or ``# CONFIG_X is not set``; ``X=y`` and ``X=n`` are taken too).
+    """
     if flavour not in flavours():
         raise ConfigError(f"no flavour {flavour!r}: there are {', '.join(flavours())}")
     text = (CONFIGS / "base.config").read_text() + (CONFIGS / f"{flavour}.config").read_text()
@@ -80,7 +83,8 @@ def settings(text: str) -> dict[str, str | None]:
 
 def merged(text: str) -> str:
     """The fragment with each symbol once, as its last line says (Kconfig warns about overrides)."""
-    return "".join(f"{name}={value}\n" if value is not None else f"# {name} is not set\n" for name, value in settings(text).items())
+    return "".join(f"{name}={value}\n" if value is not None else f"# {name} is not set\n"
+                   for name, value in settings(text).items())
 
 
 def refused(wanted: str, got: str) -> list[str]:

@@ -38,7 +38,8 @@ class Lines:
 class Coverage:
     """Counters added up over the kernels of an oracle.
 
-    A kernel that crashes takes its counters with it, so call :meth:`note` after every case, or every few: what is lost is what ran since.
+    A kernel that crashes takes its counters with it, so call :meth:`note` after every case, or every few: what is lost is what
+    ran since.
     """
 
     def __init__(self, kernel: Kernel):
@@ -77,7 +78,8 @@ class Coverage:
                 self._add(work / unit.with_suffix(".gcda"))
 
     def _add(self, gcda: Path) -> None:
-        done = subprocess.run(["gcov", "--json-format", "--stdout", str(gcda)], cwd=self.kernel.objects, capture_output=True, text=True)
+        done = subprocess.run(["gcov", "--json-format", "--stdout", str(gcda)], cwd=self.kernel.objects, capture_output=True,
+                              text=True)
         if done.returncode:
             raise RungError(f"gcov {gcda.name}: {done.stderr.strip()}")
         for text in done.stdout.splitlines():
@@ -94,7 +96,8 @@ class Coverage:
         """One line per source file: percent, reached and total lines; the sum at the end."""
         rows = [(name, f.reached, f.total) for name, f in sorted(self.files.items()) if f.total]
         rows.append(("all", sum(r[1] for r in rows), sum(r[2] for r in rows)))
-        return "".join(f"{100 * reached / max(total, 1):5.1f} %  {reached:5} of {total:5}  {name}\n" for name, reached, total in rows)
+        return "".join(f"{100 * reached / max(total, 1):5.1f} %  {reached:5} of {total:5}  {name}\n"
+                       for name, reached, total in rows)
 
     def unreached(self, source: str) -> str:
         """The lines of a source file that have code and never ran, with their text."""

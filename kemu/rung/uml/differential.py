@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One input, two kernels: what Linux makes of it, and how that differs from what the emulation makes of it.
 
-An experiment of the Linux rung asks :func:`ask` what the kernel says, makes its own :class:`Seen` of the emulation's answer, and hands both to
+An experiment of the Linux rung asks :func:`ask` what the kernel says, makes its own :class:`Seen` of the emulation's answer, and
+hands both to
 :func:`judge`. One kernel serves all examples of a process.
 """
 from __future__ import annotations
@@ -53,7 +54,8 @@ def _number(m: re.Match[str]) -> str:
 class Seen:
     """What one kernel made of an input.
 
-    ``mount_error``: errno name, or None. ``log``: the kernel's lines. ``splat``: the first line of what ended or tainted it, or None.
+    ``mount_error``: errno name, or None. ``log``: the kernel's lines. ``splat``: the first line of what ended or tainted it, or
+    None.
     """
 
     mount_error: str | None
@@ -100,7 +102,8 @@ def errno_name(error: int) -> str | None:
     return "ENOTSUP" if error == errno.EOPNOTSUPP else errno.errorcode.get(error, f"E{error}") if error else None
 
 
-def ask(image: bytes, *, at: int = 0, memory: str = "linear", devices: Sequence[bytes] = (), options: str = "", afresh: bool = False,
+def ask(image: bytes, *, at: int = 0, memory: str = "linear", devices: Sequence[bytes] = (), options: str = "",
+        afresh: bool = False,
         args: Sequence[str] = (), cap: int = CAP, most: int = MOST) -> Seen:
     """Linux's answer. ``afresh``: from a kernel that has seen nothing else."""
     try:
@@ -121,7 +124,9 @@ def ended(seen: Seen) -> str | None:
 
 
 def difference(linux: Seen, here: Seen, who: str, log: bool = True) -> tuple[str, str, list[str]] | None:
-    """(title, cause, details) of the first thing that the two do not agree on; None if they agree. ``log``: compare what they say, too."""
+    """(title, cause, details) of the first thing that the two do not agree on; None if they agree. ``log``: compare what they
+    say, too.
+    """
     a, b = ended(linux), ended(here)
     if a != b:
         return f"Linux: {a or 'no splat'}, {who}: {b or 'no splat'}", f"splat: {a} / {b}", []
@@ -144,26 +149,30 @@ def difference(linux: Seen, here: Seen, who: str, log: bool = True) -> tuple[str
 
 
 def first_field(a: Iterable[Entry], b: Iterable[Entry]) -> tuple[str, str, Any, Any]:
-    """Path, field and both values of the first difference of two manifests; the field is "names" where only one side has the path."""
+    """Path, field and both values of the first difference of two manifests; the field is "names" where only one side has the
+    path.
+    """
     xs, ys = manifest.ordered(a), manifest.ordered(b)
     for x, y in zip(xs, ys):
         if x["path"] != y["path"]:
-            return (x["path"], "names", "has it", "has not") if manifest.sort_key(x) < manifest.sort_key(y) else (y["path"], "names", "has not", "has it")
+            return ((x["path"], "names", "has it", "has not") if manifest.sort_key(x) < manifest.sort_key(y)
+                    else (y["path"], "names", "has not", "has it"))
         fields = manifest.entry_differences(x, y)
         if fields:
             return (x["path"], *next((f for f in fields if f[0] == "error"), fields[0]))
     longer = xs if len(xs) > len(ys) else ys
-    return longer[min(len(xs), len(ys))]["path"], "names", "has it" if longer is xs else "has not", "has not" if longer is xs else "has it"
+    return (longer[min(len(xs), len(ys))]["path"], "names", "has it" if longer is xs else "has not",
+            "has not" if longer is xs else "has it")
 
 
 def judge(run: Run, linux: Seen, here: Seen, who: str, again: Callable[[bool], Seen] | None = None,
           uninitialised: Callable[[], str | None] | None = None, severity: str = "high", log: bool = True) -> None:
     """End the run with a finding if the two differ.
 
-    ``again(zeroed)`` asks Linux once more, afresh; not ``zeroed``: where fresh memory holds what it held before. ``uninitialised`` runs the
-    emulation with its detector of uninitialised memory and gives the first line of its report. With these the finding also says whether
-    Linux's answer is a function of the input at all. What only a kernel with a history does (a workspace that an earlier mount has made
-    large) is no difference.
+    ``again(zeroed)`` asks Linux once more, afresh; not ``zeroed``: where fresh memory holds what it held before.
+    ``uninitialised`` runs the emulation with its detector of uninitialised memory and gives the first line of its report. With
+    these the finding also says whether Linux's answer is a function of the input at all. What only a kernel with a history does
+    (a workspace that an earlier mount has made large) is no difference.
     """
     found = difference(linux, here, who, log)
     if found is None:
@@ -172,7 +181,8 @@ def judge(run: Run, linux: Seen, here: Seen, who: str, again: Callable[[bool], S
     details += [f"Linux said: {line}" for line in linux.log[-3:]] + [f"{who} said: {line}" for line in here.log[-3:]]
     report = uninitialised() if uninitialised is not None else None
     if report is not None:
-        run.fail(f"Linux's answer depends on memory that nothing has written: {report}", title, *details, cause=f"uninitialised: {report}")
+        run.fail(f"Linux's answer depends on memory that nothing has written: {report}", title, *details,
+                 cause=f"uninitialised: {report}")
     if again is not None:
         first = again(True)
         if difference(first, here, who, log) is None:
@@ -181,8 +191,10 @@ def judge(run: Run, linux: Seen, here: Seen, who: str, again: Callable[[bool], S
         other = again(False)
         changed = next((x for x in (first, other) if difference(linux, x, "Linux afresh", log) is not None), None)
         if changed is not None:
-            run.fail(f"Linux does not answer the same twice: {title}", *details, f"Linux afresh: {changed.mount_error or 'mounted'}",
-                     *manifest.diff(linux.entries, changed.entries, "Linux", "Linux afresh", lines=8).split("\n"), cause=f"unstable: {cause}")
+            run.fail(f"Linux does not answer the same twice: {title}", *details,
+                     f"Linux afresh: {changed.mount_error or 'mounted'}",
+                     *manifest.diff(linux.entries, changed.entries, "Linux", "Linux afresh", lines=8).split("\n"),
+                     cause=f"unstable: {cause}")
     data = cause in ("sha256", "target")
     run.fail(title, *details, cause=cause, severity="critical" if data else severity, where=run.filled() if data else run.heard)
 

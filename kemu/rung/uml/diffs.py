@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Unified diffs, git's and plain ones: which files a patch is about, in what way, and with which lines. Nothing is applied here."""
+"""Unified diffs, git's and plain ones: which files a patch is about, in what way, and with which lines. Nothing is applied here.
+"""
 from __future__ import annotations
 
 import re
@@ -16,7 +17,8 @@ DEV_NULL = "/dev/null"
 
 @dataclass
 class Hunk:
-    """``begin``: the first line in the old file, from 1 on; ``old`` and ``new``: its lines before and after, without their ends."""
+    """``begin``: the first line in the old file, from 1 on; ``old`` and ``new``: its lines before and after, without their ends.
+    """
 
     begin: int
     old: list[bytes] = field(default_factory=list)
@@ -131,7 +133,8 @@ def _hunk(f: FileDiff, m: re.Match[bytes], lines: list[bytes], i: int) -> int:
             break
         i += 1
     if (len(hunk.old), len(hunk.new)) != (want[0], want[1]):
-        raise PatchError(f"corrupt patch: hunk {len(f.hunks) + 1} of {f.new or f.old} says {want[0]} and {want[1]} lines, and has "
+        raise PatchError(f"corrupt patch: hunk {len(f.hunks) + 1} of {f.new or f.old} says {want[0]} and {want[1]} lines, and "
+                         f"has "
                          f"{len(hunk.old)} and {len(hunk.new)}")
     f.hunks.append(hunk)
     return i
@@ -157,7 +160,8 @@ def _unquoted(name: bytes) -> bytes:
     """A name without git's C quoting."""
     if len(name) < 2 or name[:1] != b'"' or name[-1:] != b'"':
         return name
-    return re.sub(rb"\\([0-7]{3}|.)", lambda m: bytes([int(m[1], 8) & 0xFF]) if m[1].isdigit() else _ESCAPE.get(m[1], m[1]), name[1:-1])
+    return re.sub(rb"\\([0-7]{3}|.)", lambda m: bytes([int(m[1], 8) & 0xFF]) if m[1].isdigit() else _ESCAPE.get(m[1], m[1]),
+                  name[1:-1])
 
 
 def _text(name: bytes) -> str:

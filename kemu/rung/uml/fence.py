@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The host's own fence around a kernel process, and around the make that builds one: Landlock, where the host has it.
 
-The kernels have no code that opens files of the host (``config.DOORS``). This holds even for a kernel that a patch or a bug in it has made to: the process
-may read itself, its libraries and its folder, and write in its folder only; it may not open sockets to the network. A make runs what the Makefiles of a patch
-say: it writes in its build folder only.
+The kernels have no code that opens files of the host (``config.DOORS``). This holds even for a kernel that a patch or a bug in it
+has made to: the process may read itself, its libraries and its folder, and write in its folder only; it may not open sockets to
+the network. A make runs what the Makefiles of a patch say: it writes in its build folder only.
 """
 from __future__ import annotations
 
@@ -40,13 +40,15 @@ def rights(version: int) -> int:
 def fence(kernel: Path, folder: Path) -> AbstractContextManager[Callable[[], None]]:
     """What the child calls between fork and exec of a kernel; it does nothing where the host has no Landlock."""
     read = READ_FILE | READ_DIR | EXECUTE
-    return _fence([(kernel, EXECUTE | READ_FILE), (folder, _ALL), ("/lib", read), ("/lib64", read), ("/usr", read), ("/nix/store", read),
+    return _fence([(kernel, EXECUTE | READ_FILE), (folder, _ALL), ("/lib", read), ("/lib64", read), ("/usr", read),
+                   ("/nix/store", read),
                    ("/etc/ld.so.cache", READ_FILE), ("/proc/cpuinfo", READ_FILE), ("/dev/null", READ_FILE | WRITE_FILE)])
 
 
 def fence_writes(*folders: Path) -> AbstractContextManager[Callable[[], None]]:
     """The same for a program that may read and execute what it likes, and write in these folders only."""
-    return _fence([("/", READ_FILE | READ_DIR | EXECUTE), ("/dev/null", READ_FILE | WRITE_FILE), ("/dev/zero", READ_FILE | WRITE_FILE),
+    return _fence([("/", READ_FILE | READ_DIR | EXECUTE), ("/dev/null", READ_FILE | WRITE_FILE),
+                   ("/dev/zero", READ_FILE | WRITE_FILE),
                    *((f, _ALL) for f in folders)])
 
 

@@ -26,7 +26,8 @@ _RUN = re.compile(r"^(?:<\d>)?(?:\[ *[\d.]+\] )?Run (\S+) as init process$", re.
 _AGENT = re.compile(r"kemu agent: (.*)$|kemu: (agent: error .*)$", re.M)
 _LOADED = re.compile(r"kemu: (\S+) is loaded and not executed$", re.M)
 # Words that UML takes for itself and looks up on the host, wherever they stand, and those of the bench's own
-_HOST_WORD = re.compile(r"(?:initrd|dtb|uml_dir|umid|hostfs|xterm|dsp|mixer|mconsole|kemu|seccomp|virtio_uml\.\w+)=|(?:con|ssl|vec|eth)\d*=|(?:ubd|udb)\w*="
+_HOST_WORD = re.compile(r"(?:initrd|dtb|uml_dir|umid|hostfs|xterm|dsp|mixer|mconsole|kemu|seccomp|virtio_uml\.\w+)="
+                        r"|(?:con|ssl|vec|eth)\d*=|(?:ubd|udb)\w*="
                         r"|time-travel|--(?:showconfig|version|help)$")
 
 
@@ -34,9 +35,11 @@ _HOST_WORD = re.compile(r"(?:initrd|dtb|uml_dir|umid|hostfs|xterm|dsp|mixer|mcon
 class Boot:
     """One boot.
 
-    ``entries``: the tree at "/" when the initramfs was in place, before the kernel looked for its init program; None if the boot did
-    not come so far. ``end``: ``"init"`` (then ``init`` is the program; it was loaded, and not executed), ``"panic"`` (``panic`` its message), ``"hang"``, ``"exit"``.
-    ``console``: the kernel's log, up to and with the line that says how the boot ended; ``trace``: what followed. ``splat``: first KASAN, WARNING, ... line.
+    ``entries``: the tree at "/" when the initramfs was in place, before the kernel looked for its init program; None if the boot
+    did not come so far. ``end``: ``"init"`` (then ``init`` is the program; it was loaded, and not executed), ``"panic"``
+    (``panic`` its message), ``"hang"``, ``"exit"``.
+    ``console``: the kernel's log, up to and with the line that says how the boot ended; ``trace``: what followed. ``splat``:
+    first KASAN, WARNING, ... line.
     """
 
     entries: list[Entry] | None = None
@@ -58,7 +61,8 @@ class Boot:
         if self.entries is not None:
             return f"only the first {wire.MOST} inodes of the tree were looked at" if len(self.entries) >= wire.MOST else None
         said = _AGENT.search(self.console + self.trace)
-        return f"the tree was not walked: {said[1] or said[2]}" if said else "the tree was not walked: the boot did not come so far"
+        return (f"the tree was not walked: {said[1] or said[2]}" if said
+                else "the tree was not walked: the boot did not come so far")
 
     @property
     def exit_code(self) -> int:
@@ -80,7 +84,8 @@ def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = ""
     """Boot once with ``initrd``.
 
     ``at``: byte offset from a page boundary where the initrd begins in memory; None: where UML puts it. ``builtin``: the kernel's
-    built-in archive: ``default``, ``none`` or a file (then the kernel is linked again with it). ``timeout``: seconds for the whole boot.
+    built-in archive: ``default``, ``none`` or a file (then the kernel is linked again with it). ``timeout``: seconds for the
+    whole boot.
     ``memory``: RAM, as for ``mem=``; by default 512 MiB, or more for a large initrd.
     The other arguments are those of :class:`kemu.rung.uml.oracle.Oracle`.
     """
@@ -94,7 +99,8 @@ def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = ""
     path = kernel.path if isinstance(kernel, Kernel) else Path(kernel)
     flags = WALK | (NO_BUILTIN if builtin == "none" else 0)
     if not any(w.startswith("root=") for w in words):
-        # No root device, and a rootfs that is a ramfs. UML's own default is a disk, 98:0; an empty one makes rootfs a tmpfs (01777 at "/").
+        # No root device, and a rootfs that is a ramfs. UML's own default is a disk, 98:0; an empty one makes rootfs a tmpfs
+        # (01777 at "/").
         words = ["root=0:0", *words]
     started = time.monotonic()
     ram = memory or f"{max(512, 256 + 4 * (len(data) >> 20))}M"
@@ -106,7 +112,9 @@ def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = ""
 
 
 def cmdline_words(cmdline: str) -> list[str]:
-    """The words of a command line; UML puts them together again, quotes and all. ``UsageError`` for one that the kernel would not see."""
+    """The words of a command line; UML puts them together again, quotes and all. ``UsageError`` for one that the kernel would not
+    see.
+    """
     words = cmdline.split()
     for word in words:
         if _HOST_WORD.match(word):
@@ -187,4 +195,5 @@ def _entries(data: bytes) -> tuple[list[Entry] | None, bool]:
         return None, False
     head = wire.parse_answer(data[:wire.ANSWER_SIZE])
     body = data[wire.ANSWER_SIZE:wire.ANSWER_SIZE + head.entries_len]
-    return (wire.parse_entries(body, head.entries, dir_sizes=False), head.full) if len(body) == head.entries_len else (None, False)
+    return ((wire.parse_entries(body, head.entries, dir_sizes=False), head.full) if len(body) == head.entries_len
+            else (None, False))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Does a series link in every configuration that its Kconfig allows, and for 32 bits?
 
-What it takes from files that a configuration symbol decides about is found in the objects of a build. Each such symbol is switched off: if what the
-series adds can still be chosen, its objects are compiled again, and what they then need must be there.
+What it takes from files that a configuration symbol decides about is found in the objects of a build. Each such symbol is
+switched off: if what the series adds can still be chosen, its objects are compiled again, and what they then need must be there.
 """
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _GATE = r"^\s*([\w-]+)-\$\({0}\)\s*[+:]?=(?:.*\s|)"
 def _nm(files: Sequence[Path], *options: str) -> Iterator[tuple[str, str]]:
     """(file, symbol) of ``nm -A``."""
     for i in range(0, len(files), 500):
-        done = subprocess.run(["nm", "-A", *options, *map(str, files[i:i + 500])], capture_output=True, text=True, errors="replace")
+        done = subprocess.run(["nm", "-A", *options, *map(str, files[i:i + 500])], capture_output=True, text=True,
+                              errors="replace")
         for line in done.stdout.splitlines():
             name, _, rest = line.rpartition(":")
             yield name, rest.split()[-1]
@@ -122,13 +123,15 @@ def without(series: Series, kernel: Kernel, recipe: Recipe, say: Say = nothing, 
         try:
             make(objects, left, say, jobs, top=objects.parent)
         except BuildError as e:
-            out.append(f"without {gate}, which it does not depend on, it does not compile: {(e.output or str(e)).splitlines()[0]}")
+            why = (e.output or str(e)).splitlines()[0]
+            out.append(f"without {gate}, which it does not depend on, it does not compile: {why}")
             continue
         missing = {s: u for s, u in needed([objects / n for n in left]).items() if s in symbols}
         for symbol, user in sorted(missing.items()):
             giver = defined[symbol].relative_to(kernel.objects)
             options = ", ".join(sorted(own[str(user.relative_to(objects))])) or "what it is built for"
-            out.append(f"{user.relative_to(objects)}: undefined reference to {symbol} ({giver}) without {gate}, on which {options} does not depend")
+            out.append(f"{user.relative_to(objects)}: undefined reference to {symbol} ({giver}) without {gate}, on which "
+                       f"{options} does not depend")
     return out
 
 
@@ -144,7 +147,8 @@ def on_32_bits(series: Series, kernel: Kernel, recipe: Recipe, say: Say = nothin
         make(objects, ["ARCH=i386", *names], say, jobs, top=objects.parent)
     except BuildError as e:
         return [f"for i386 it does not compile: {e.output or e}"]
-    return [f"{user.relative_to(objects)}: undefined reference to {symbol} on 32 bits: a division of 64-bit numbers; see linux/math64.h"
+    return [f"{user.relative_to(objects)}: undefined reference to {symbol} on 32 bits: a division of 64-bit numbers; see "
+            f"linux/math64.h"
             for symbol, user in sorted(needed([objects / n for n in names]).items()) if symbol in LIBGCC]
 
 

@@ -19,7 +19,8 @@ from kemu.rung.uml.fence import fence_writes
 Say = Callable[[str], None]
 
 _STEP = re.compile(r"^  ([A-Z][A-Z0-9_ ]{0,7}?) +(\S+)")
-_BAD = re.compile(r"error:|: undefined reference|^ERROR:|^WARNING: modpost|\*\*\* (?!\[|Waiting)|No such file|fatal|cannot find|multiple definition|Killed")
+_BAD = re.compile(r"error:|: undefined reference|^ERROR:|^WARNING: modpost|\*\*\* (?!\[|Waiting)|No such file|fatal|cannot "
+                  r"find|multiple definition|Killed")
 _CONTEXT = re.compile(r"^(In file included from|\s+from |.*: (In function|At top level|warning:|note:)|\s+\d* *\|)")
 
 
@@ -55,7 +56,8 @@ def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 
     own = objects / ".kemu-tmp"
     own.mkdir(parents=True, exist_ok=True)
     with (fence_writes(objects, *_ccache()) as restrict,
-          subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=child | {"TMPDIR": str(own)}, text=True,
+          subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           env=child | {"TMPDIR": str(own)}, text=True,
                            errors="replace", preexec_fn=restrict) as run):
         assert run.stdout is not None
         for line in run.stdout:

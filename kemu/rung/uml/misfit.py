@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why a patch does not apply, in one line: it is in the tree already, it is reversed, its names have another level, or it is for another version of a file."""
+"""Why a patch does not apply, in one line: it is in the tree already, it is reversed, its names have another level, or it is for
+another version of a file.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -65,7 +67,8 @@ def _of_file(f: FileDiff, text: Callable[[str], bytes | None], base: Path) -> st
             return f"{source}: hunk {number} of {len(f.hunks)} (line {h.begin}) does not apply: {nearest(lines, h)}"
         behind = len([1 for a, b in zip(reversed(h.old), reversed(h.new)) if a == b])
         if not behind and h.old and at + len(h.old) < len(lines) - 1:
-            return f"{source}: hunk {number} of {len(f.hunks)} (line {h.begin}) has no lines of context behind it, as if the file ended there: make it with diff -u"
+            return (f"{source}: hunk {number} of {len(f.hunks)} (line {h.begin}) has no lines of context behind it, as if the "
+                    f"file ended there: make it with diff -u")
         if h.begin <= 1 and at and h.old:
             return f"{source}: hunk {number} of {len(f.hunks)} is for the beginning of the file: its lines are at line {at + 1}"
         shift = at - (h.begin - 1)
@@ -106,4 +109,5 @@ def nearest(lines: Sequence[bytes], h: Hunk) -> str:
     k = next(k for k, line in enumerate(h.old) if lines[where + k:where + k + 1] != [line])
     have = lines[where + k].decode(errors="replace").strip() if where + k < len(lines) else "the end of the file"
     want = h.old[k].decode(errors="replace").strip()
-    return f"at line {where + 1} {best} of its {len(h.old)} lines are the same; line {where + k + 1} is {have!r}, and the patch wants {want!r}"
+    return (f"at line {where + 1} {best} of its {len(h.old)} lines are the same; line {where + k + 1} is {have!r}, and the "
+            f"patch wants {want!r}")

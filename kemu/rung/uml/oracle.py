@@ -39,10 +39,12 @@ CPIO_BOOT = -1                        # the page offset that an initrd of this s
 class Result:
     """What the kernel made of one case.
 
-    ``crash``: None, or ``"panic"``, ``"hang"``, ``"splat"``, ``"exit"``; then ``message`` is the splat's first line and ``console`` the
-    kernel's text. ``mount_error``: errno name, for EROFS. ``message``: for cpio, what unpack_to_rootfs() returned.
-    ``entries``: the manifest; empty if there is nothing mounted. ``kmsg``: the kernel's lines, without levels. ``facts``: what else can be seen of each
-    inode (blocks, inode numbers, attributes, extents, holes, directory entries, statfs), if that was asked for; "PATH<tab>NAME=VALUE<tab>...".
+    ``crash``: None, or ``"panic"``, ``"hang"``, ``"splat"``, ``"exit"``; then ``message`` is the splat's first line and
+    ``console`` the kernel's text. ``mount_error``: errno name, for EROFS. ``message``: for cpio, what unpack_to_rootfs()
+    returned.
+    ``entries``: the manifest; empty if there is nothing mounted. ``kmsg``: the kernel's lines, without levels. ``facts``: what
+    else can be seen of each inode (blocks, inode numbers, attributes, extents, holes, directory entries, statfs), if that was
+    asked for; "PATH<tab>NAME=VALUE<tab>...".
     """
 
     mount_error: str | None = None
@@ -96,13 +98,15 @@ class Oracle:
     # ---- cases ----
 
     def erofs(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
-              memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0, facts: bool = False) -> Result:
+              memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0,
+              facts: bool = False) -> Result:
         """Mount an EROFS image and walk it.
 
-        ``at``: byte offset from a page boundary where it is placed; ``memory``: ``linear`` (larger than 4 MiB: vmalloc), ``vmalloc`` or ``slab``. ``backend``: ``disk`` (a gendisk over the region), ``loop`` (a loop device) or
-        ``file`` (file-backed mount); the latter two ignore ``at``. ``devices``: extra devices, in order; each is given as
-        ``device=``. ``options``: mount options. ``cap``: of a file no more bytes are read. ``fail_nth``: the N-th allocation or block
-        request of the mount and the walk fails (flavour debug); ``Result.fired`` says whether there were so many.
+        ``at``: byte offset from a page boundary where it is placed; ``memory``: ``linear`` (larger than 4 MiB: vmalloc),
+        ``vmalloc`` or ``slab``. ``backend``: ``disk`` (a gendisk over the region), ``loop`` (a loop device) or ``file``
+        (file-backed mount); the latter two ignore ``at``. ``devices``: extra devices, in order; each is given as ``device=``.
+        ``options``: mount options. ``cap``: of a file no more bytes are read. ``fail_nth``: the N-th allocation or block request
+        of the mount and the walk fails (flavour debug); ``Result.fired`` says whether there were so many.
         ``facts``: fill ``Result.facts``.
         """
         if backend == "file":
@@ -113,14 +117,17 @@ class Oracle:
         if not 0 <= at < 4096:
             raise RungError(f"at={at}: a byte offset within a page (0..4095)")
         if backend == "loop" and 2 * sum(map(len, images)) > self._ram:
-            raise RungError(f"no room for {sum(map(len, images))} bytes in a kernel of {self._memory}: more memory, or backend file, which needs half of it")
+            raise RungError(f"no room for {sum(map(len, images))} bytes in a kernel of {self._memory}: more memory, or backend "
+                            f"file, which needs half of it")
         where = _memory(memory, at, images)
         if fail_nth:
             self._faults()
-        result = self._case(Op.EROFS, images, _options(options, len(images)), backend=Backend[backend.upper()], memory=where, at=at,
+        result = self._case(Op.EROFS, images, _options(options, len(images)), backend=Backend[backend.upper()], memory=where,
+                            at=at,
                             cap=cap, entries=max_entries, arg=fail_nth, flags=wire.WANTS_FACTS if facts else 0)
         if facts and result.message is not None and not result.crash:
-            result.facts, result.message = result.message.removesuffix("fired").splitlines(), "fired" if result.message.endswith("fired") else None
+            result.facts, result.message = (result.message.removesuffix("fired").splitlines(),
+                                            "fired" if result.message.endswith("fired") else None)
         if fail_nth:
             result.fired, result.message = result.message == "fired", None if result.message == "fired" else result.message
         return result
@@ -149,13 +156,14 @@ class Oracle:
             pieces.append(parts)
         if data + (96 << 20) > self._ram:
             raise RungError(f"no room for {data} bytes in a kernel of {self._memory}: more memory")
-        return self._case(Op.EROFS, [], _options(options, len(images)), rest=_sent(images, pieces), sizes=sizes, backend=Backend.FILE, cap=cap, entries=max_entries)
+        return self._case(Op.EROFS, [], _options(options, len(images)), rest=_sent(images, pieces), sizes=sizes,
+                          backend=Backend.FILE, cap=cap, entries=max_entries)
 
     def cpio(self, archive: Image, at: int = CPIO_BOOT, memory: str = "linear", cap: int = 1 << 26) -> Result:
         """Unpack an archive with the kernel's own unpack_to_rootfs() in a chroot with a fresh tmpfs, and walk that.
 
-        As at boot, the archive begins at a multiple of 64 bytes and ends near the end of mapped memory (``CPIO_BOOT``), so an unpacker
-        that reads on beyond the end is a crash here as there.
+        As at boot, the archive begins at a multiple of 64 bytes and ends near the end of mapped memory (``CPIO_BOOT``), so an
+        unpacker that reads on beyond the end is a crash here as there.
         """
         data = _load(archive)
         if at == CPIO_BOOT:
@@ -163,7 +171,9 @@ class Oracle:
         return self._case(Op.CPIO, [data], memory=_memory(memory, at, [data]), at=at, cap=cap)
 
     def bug(self, which: str) -> Result:
-        """Have the kernel commit a bug: ``panic``, ``hang``, ``sleep``, ``oob``, ``warn``, ``oops``, ``leak``. For testing the bench."""
+        """Have the kernel commit a bug: ``panic``, ``hang``, ``sleep``, ``oob``, ``warn``, ``oops``, ``leak``. For testing the
+        bench.
+        """
         return self._case(Op.BUG, [], arg=Bug[which.upper()])
 
     def write(self, path: str, text: str) -> None:
@@ -186,7 +196,8 @@ class Oracle:
         """
         time.sleep(settle)
         try:
-            for _ in range(3):                         # an object must look lost twice, and the kernel's clock stood while it waited
+            # an object must look lost twice, and the kernel's clock stood while it waited
+            for _ in range(3):
                 self.write("debug/kmemleak", "scan")
                 time.sleep(0.1)
             text = self.read("debug/kmemleak").decode("utf-8", "replace")
@@ -249,7 +260,8 @@ class Oracle:
         text = body[head.entries_len:head.entries_len + head.text_len].decode("utf-8", "surrogateescape")
         kmsg = body[head.entries_len + head.text_len:].decode("utf-8", "replace")
         if head.full:
-            raise RungError(f"the tree is larger than an answer can be: its first {head.entries} inodes take {head.entries_len >> 20} MiB")
+            raise RungError(f"the tree is larger than an answer can be: its first {head.entries} inodes take "
+                            f"{head.entries_len >> 20} MiB")
         if head.error and text == "fail-nth":
             raise ConfigError("no fault injection in this kernel: --flavour debug")
         if head.error and text == "place":

@@ -86,8 +86,8 @@ def _number(subject: str, default: int) -> int:
 def apply_patches(tree: Tree, patches: Sequence[Patch]) -> dict[str, bytes | None]:
     """The contents of every file that the patches change, on top of ``tree`` (None: deleted).
 
-    Only regular files of the tree are changed. ``PatchError`` names the patch, the file and the line at which it does not apply, and a patch that would
-    make or follow a symbolic link or leave the tree.
+    Only regular files of the tree are changed. ``PatchError`` names the patch, the file and the line at which it does not apply,
+    and a patch that would make or follow a symbolic link or leave the tree.
     """
     if not patches:
         return {}
@@ -125,7 +125,8 @@ def safe_paths(f: FileDiff, tree: Tree) -> list[str]:
     """The files that a diff touches. ``PatchError`` for one that is no regular file of the tree, or is reached through a link."""
     for mode in f.modes:
         if stat.S_IFMT(mode) != stat.S_IFREG:
-            kind = {stat.S_IFLNK: "a symbolic link", 0o160000: "a submodule", stat.S_IFDIR: "a folder"}.get(stat.S_IFMT(mode), f"mode {mode:o}")
+            kind = {stat.S_IFLNK: "a symbolic link", 0o160000: "a submodule",
+                    stat.S_IFDIR: "a folder"}.get(stat.S_IFMT(mode), f"mode {mode:o}")
             raise PatchError(f"{f.paths()[-1]}: {kind}: patches of regular files only are taken")
     out = f.paths()
     if "" in out:
@@ -159,17 +160,20 @@ def _staged(stage: Path, patch: Patch) -> set[str]:
 
 
 def _git_apply(tree: Tree, stage: Path, patch: Patch, files: Sequence[FileDiff]) -> None:
-    env = os.environ | {"GIT_CEILING_DIRECTORIES": str(stage.parent), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+    env = (os.environ | {"GIT_CEILING_DIRECTORIES": str(stage.parent), "GIT_CONFIG_GLOBAL": os.devnull,
+                         "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"})
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         env.pop(name, None)
     try:
-        done = subprocess.run(["git", "apply", "-p1", "--whitespace=nowarn", "-"], input=patch.data, cwd=stage, env=env, capture_output=True)
+        done = subprocess.run(["git", "apply", "-p1", "--whitespace=nowarn", "-"], input=patch.data, cwd=stage, env=env,
+                              capture_output=True)
     except FileNotFoundError:
         raise ConfigError("git not found: apt-get install git") from None
     _staged(stage, patch)
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        said = next((line for line in lines if line.startswith("error: ")), lines[0] if lines else "git apply failed").removeprefix("error: ")
+        said = next((line for line in lines if line.startswith("error: ")),
+                    lines[0] if lines else "git apply failed").removeprefix("error: ")
         raise PatchError(f"{_title(patch)}: {explain(tree.path, files, stage) or said}")
 
 
@@ -202,7 +206,8 @@ class InternalPatch:
             Insertion("arch/um/os-Linux/sigio.c", "\tcheck_sigio();", "\t(void)check_sigio;\n", "instead", optional=True),
             Insertion("init/Makefile", "mounts-y", "obj-y += kemu_agent.o kemu_boot.o kemu_disk.o\n"
                       "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE_initramfs.o := y\nendif\n", "before"),
-            Insertion("fs/erofs/Makefile", "obj-$(CONFIG_EROFS_FS)", "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE := y\nendif\n", "before"),
+            Insertion("fs/erofs/Makefile", "obj-$(CONFIG_EROFS_FS)", "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE := y\nendif\n",
+                      "before"),
         ]
 
     def digest(self) -> bytes:

@@ -62,21 +62,24 @@ class Process:
                 path.write_bytes(initrd)
             except OSError as e:
                 self._remove()
-                raise BootError(f"{self.folder.parent}: {os.strerror(e.errno or 0)}: no room for the {len(initrd)} bytes of an initrd") from None
+                raise BootError(f"{self.folder.parent}: {os.strerror(e.errno or 0)}: no room for the {len(initrd)} bytes of an "
+                                f"initrd") from None
             initrd = path
         argv = [str(kernel), f"mem={memory}", "con=null", "con3=fd:0,fd:1", "console=tty3", "seccomp=on", f"lpj={LPJ}",
                 f"uml_dir={self.folder}", "loglevel=8", *([f"initrd={initrd}"] if initrd else []), *args]
         theirs_in, self._to = os.pipe2(os.O_CLOEXEC)
         self._from, theirs_out = os.pipe2(os.O_CLOEXEC)
         self._log, theirs_log = os.pipe2(os.O_CLOEXEC)
-        # the tty that is /dev/console: pipes, because epoll does not take /dev/null; nothing comes in, and what goes out is the log again
+        # the tty that is /dev/console: pipes, because epoll does not take /dev/null; nothing comes in, and what goes out is the
+        # log again
         tty_in, self._keys = os.pipe2(os.O_CLOEXEC)
         self._screen, tty_out = os.pipe2(os.O_CLOEXEC)
         argv.insert(1, f"kemu={theirs_in},{theirs_out}")        # before what the caller gives: after "--" it would be init's
         pin = pick_cpu() if cpu is None else cpu
         try:
             with fence(kernel, self.folder) as restrict:
-                self.popen = subprocess.Popen(argv, stdin=tty_in, stdout=tty_out, stderr=theirs_log, pass_fds=(theirs_in, theirs_out),
+                self.popen = subprocess.Popen(argv, stdin=tty_in, stdout=tty_out, stderr=theirs_log,
+                                              pass_fds=(theirs_in, theirs_out),
                                               start_new_session=True, preexec_fn=lambda: _in_child(pin, restrict),
                                               env=os.environ | {"TMPDIR": str(self.folder)})
         except (OSError, subprocess.SubprocessError) as e:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Two kernels, the same inputs: what a series changes for images and archives that it does not concern.
 
-The inputs are files, and what the forge makes of a seed: the same in every run. Of EROFS images not only the manifest is compared, but everything that user
-space can see of an inode (agent/facts.c).
+The inputs are files, and what the forge makes of a seed: the same in every run. Of EROFS images not only the manifest is
+compared, but everything that user space can see of an inode (agent/facts.c).
 """
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ class Sample:
         """What a kernel makes of it."""
         if self.archive:
             return oracle.cpio(self.data, cap=CAP)
-        return oracle.erofs(self.data, at=self.at, memory=self.memory, devices=self.devices, cap=CAP, max_entries=MOST, facts=True)
+        return oracle.erofs(self.data, at=self.at, memory=self.memory, devices=self.devices, cap=CAP, max_entries=MOST,
+                            facts=True)
 
 
 def from_files(paths: Iterable[Path]) -> Iterator[Sample]:
@@ -98,13 +99,15 @@ def _archive(pick: Pick) -> tuple[bytes, list[bytes], str]:
 
 def _broken_archive(pick: Pick) -> tuple[bytes, list[bytes], str]:
     kind = pick.int("kind", 0, 2)
-    made = break_cpio(choose_cpio(pick), pick, 3) if kind == 0 else choose_wild(pick, devices=False) if kind == 1 else damage(choose_cpio(pick), pick)
+    made = (break_cpio(choose_cpio(pick), pick, 3) if kind == 0 else choose_wild(pick, devices=False) if kind == 1
+            else damage(choose_cpio(pick), pick))
     return made.data, [], made.describe()
 
 
 # kind -> (of a hundred samples, how one is made, whether it is an archive)
 FORGED: dict[str, tuple[int, Callable[[Pick], tuple[bytes, list[bytes], str]], bool]] = {
-    "sound images": (30, _sound, False), "damaged images": (25, _damaged, False), "images cut short": (5, _cut_short, False), "images of odd streams": (15, _streams, False),
+    "sound images": (30, _sound, False), "damaged images": (25, _damaged, False), "images cut short": (5, _cut_short, False),
+    "images of odd streams": (15, _streams, False),
     "archives": (10, _archive, True), "broken archives": (15, _broken_archive, True)}
 
 
@@ -123,7 +126,8 @@ def forged(count: int, seed: int = 0) -> Iterator[Sample]:
                 continue
             if data:
                 where = {} if archive else {"at": (0, 0, 0, pick.int("at", 0, 4095))[n % 4], "memory": MEMORY[n // 2 % 3]}
-                yield Sample(what, data, archive, None, f"seed {seed}, {what} {n}: {label.partition(chr(10))[0]}", tuple(devices), **where)    # type: ignore[arg-type]
+                yield Sample(what, data, archive, None, f"seed {seed}, {what} {n}: {label.partition(chr(10))[0]}", tuple(devices),
+                             **where)    # type: ignore[arg-type]
 
 
 @dataclass
@@ -182,7 +186,8 @@ def _first(a: Sequence[Entry], b: Sequence[Entry]) -> tuple[str, str]:
 
 
 def compare(plain: Oracle, series: Oracle, samples: Iterable[Sample], name: str) -> Compared:
-    """Ask both about every sample. What differs is asked again of kernels that have seen nothing else, and kept under ``name``."""
+    """Ask both about every sample. What differs is asked again of kernels that have seen nothing else, and kept under ``name``.
+    """
     out = Compared()
     for sample in samples:
         out.counts[sample.what] += 1
@@ -234,7 +239,8 @@ def keep(sample: Sample, name: str) -> Path:
 def ask_words(d: Difference) -> str:
     """The command that shows it once more."""
     s = d.sample
-    words = [f"kemu linux oracle {d.kept}", *(f"--device {d.kept.with_suffix(f'.device{i}')}" for i in range(len(s.devices)) if d.kept)]
+    words = [f"kemu linux oracle {d.kept}", *(f"--device {d.kept.with_suffix(f'.device{i}')}" for i in range(len(s.devices))
+                                              if d.kept)]
     if not s.archive:
         words += [f"--at {s.at}"] * bool(s.at) + [f"--memory {s.memory}"] * (s.memory != "linear")
     return " ".join(words)

@@ -43,7 +43,8 @@ class Series:
         return "series-" + "".join(c if c.isalnum() or c in "-_." else "-" for c in self.name)
 
     def recipe(self, tree: Tree, flavour: str = "fast", extra: Iterable[str] = (), upto: int | None = None) -> Recipe:
-        """How to build its first ``upto`` patches (all of them). A part of a series may not have its configuration symbols yet."""
+        """How to build its first ``upto`` patches (all of them). A part of a series may not have its configuration symbols yet.
+        """
         part = upto is not None and upto < len(self.patches)
         return Recipe(tree, flavour, (*self.config, *extra), tuple(self.patches[:upto]), self.slot(), lenient=part)
 
@@ -72,7 +73,8 @@ def find_series(name: str) -> Series:
         if path.exists():
             return read_series(path)
     known = [s.name for s in all_series()]
-    raise ConfigError(f"no series {name!r}: neither a folder of patches/ ({', '.join(known) or 'there is none'}) nor a file or directory")
+    raise ConfigError(f"no series {name!r}: neither a folder of patches/ ({', '.join(known) or 'there is none'}) nor a file or "
+                      f"directory")
 
 
 def read_series(path: Path) -> Series:
@@ -139,7 +141,8 @@ class Finding:
 
     def as_json(self) -> dict[str, str]:
         """``{tool, status, summary, url, details}``."""
-        return {"tool": self.tool, "status": self.status, "summary": f"{self.patch}: {self.summary}" if self.patch else self.summary,
+        return {"tool": self.tool, "status": self.status, "summary": f"{self.patch}: {self.summary}" if self.patch
+                else self.summary,
                 "url": "", "details": self.details}
 
 
@@ -180,7 +183,8 @@ def _checkpatch(patches: Sequence[Patch], tree: Tree) -> Iterator[Finding]:
             f.flush()
             done = subprocess.run(["perl", str(script), "--strict", "--no-tree", "--no-summary", "--terse", "--show-types",
                                    "--ignore", "MISSING_SIGN_OFF,NO_AUTHOR_SIGN_OFF,FILE_PATH_CHANGES,BAD_SIGN_OFF", f.name],
-                                  capture_output=True, text=True, errors="replace", env=os.environ | {"LC_ALL": "C"}, cwd=tree.path)
+                                  capture_output=True, text=True, errors="replace", env=os.environ | {"LC_ALL": "C"},
+                                  cwd=tree.path)
             remarks = [line.replace(f.name, patch.name) for line in done.stdout.splitlines()
                        if any(w in line for w in ("ERROR:", "WARNING:", "CHECK:"))]
         for line in remarks:

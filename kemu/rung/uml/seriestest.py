@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``kemu series test``: apply, build, warnings, KUnit, and the same answers as the plain tree for what the series does not concern."""
+"""``kemu series test``: apply, build, warnings, KUnit, and the same answers as the plain tree for what the series does not
+concern.
+"""
 from __future__ import annotations
 
 import itertools
@@ -20,7 +22,8 @@ from kemu.rung.uml.tree import Tree
 
 @dataclass
 class Step:
-    """One step of a test: ``ok``, ``not ok`` or ``skip``; ``details`` are the compiler's or the kernel's words; ``code`` the exit code
+    """One step of a test: ``ok``, ``not ok`` or ``skip``; ``details`` are the compiler's or the kernel's words; ``code`` the exit
+    code
     that a failure of it stands for."""
 
     name: str
@@ -36,9 +39,11 @@ ASK = 8.0                              # seconds after which an input is a hang
 LINKS = ("links without what it does not depend on", "links on 32 bits")
 
 
-def planned(series: Series, bisectable: bool = False, images: Sequence[Path] = (), configs: bool = False, examples: int | None = None) -> int:
+def planned(series: Series, bisectable: bool = False, images: Sequence[Path] = (), configs: bool = False,
+            examples: int | None = None) -> int:
     """How many steps :func:`run_steps` gives."""
-    return (max(len(series.patches) - 1, 0) if bisectable else 0) + 2 + bool(images or examples is not None) + (len(LINKS) if configs else 0)
+    return ((max(len(series.patches) - 1, 0) if bisectable else 0) + 2 + bool(images or examples is not None)
+            + (len(LINKS) if configs else 0))
 
 
 def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: bool = False, images: Sequence[Path] = (),
@@ -47,7 +52,8 @@ def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: boo
     """The steps of a test as they are done. After one that does not build the rest is skipped.
 
     ``images``: files for which nothing may change; ``examples``: about how many inputs of ``seed`` are made besides those of
-    every kind of difference (0: none; None: the step is left out where there are no images). ``configs``: other configurations too.
+    every kind of difference (0: none; None: the step is left out where there are no images). ``configs``: other configurations
+    too.
     """
     kernel: Kernel | None = None
     count = len(series.patches)
@@ -70,8 +76,10 @@ def run_steps(series: Series, tree: Tree, flavour: str = "fast", bisectable: boo
     done = kernel
     yield _timed("KUnit", lambda s: _kunit(s, series, done, tree, timeout))
     if images or examples is not None:
-        yield _timed(SAME, lambda s: _same_answers(s, done, Recipe(tree, flavour), itertools.chain(same.from_files(images), same.forged(examples or 0, seed)),
-                                                   str(series.path if series.path.is_file() or "/" in series.name else series.name), say, jobs))
+        yield _timed(SAME, lambda s: _same_answers(s, done, Recipe(tree, flavour),
+                                                   itertools.chain(same.from_files(images), same.forged(examples or 0, seed)),
+                                                   str(series.path if series.path.is_file() or "/" in series.name
+                                                       else series.name), say, jobs))
     if configs:
         recipe = series.recipe(tree, flavour)
         with held_objects(recipe, say, jobs) as own:
@@ -117,14 +125,16 @@ def _kunit(step: Step, series: Series, kernel: Kernel, tree: Tree, timeout: floa
         step.status, step.code = "not ok", run.exit_code or 1
         bad = [f"{case.name}: {case.status}\n" + "\n".join(f"  {line}" for line in case.log)
                for case in run.outcome.cases if case.status not in ("passed", "skipped")]
-        step.details = "\n".join([run.message or run.splat or run.outcome.summary, *bad] + ([] if bad else run.console.splitlines()[-30:]))
+        step.details = "\n".join([run.message or run.splat or run.outcome.summary,
+                                  *bad] + ([] if bad else run.console.splitlines()[-30:]))
     elif series.kunit:
         ran = run_kunit(kernel, tree.path, series.kunit, timeout=timeout).outcome
         if not ran.total:
             step.status, step.code, step.details = "not ok", 125, f"no suite matches {series.kunit!r} of series.toml"
 
 
-def _same_answers(step: Step, kernel: Kernel, plain: Recipe, samples: Iterable[same.Sample], name: str, say: Say, jobs: int) -> None:
+def _same_answers(step: Step, kernel: Kernel, plain: Recipe, samples: Iterable[same.Sample], name: str, say: Say,
+                  jobs: int) -> None:
     # the plain kernel is held while it is used: see build._stored()
     with Oracle(kernel=build(plain, say, jobs), timeout=ASK) as before, Oracle(kernel=kernel, timeout=ASK) as after:
         done = same.compare(before, after, samples, name)

@@ -2,8 +2,8 @@
 """A kernel tree, and the copies of it that we build in. The user's tree is never written to.
 
 A copy is made of hard links, so it costs seconds and no space; a file that a patch changes becomes a file of its own. A build
-directory inside the copy makes kbuild use relative paths (``srctree=..``), so a copy with its builds can be copied again for the next
-series and only what the series touches is compiled.
+directory inside the copy makes kbuild use relative paths (``srctree=..``), so a copy with its builds can be copied again for the
+next series and only what the series touches is compiled.
 """
 from __future__ import annotations
 
@@ -96,11 +96,13 @@ def source_files(top: Path) -> list[tuple[str, os.stat_result]]:
 def _listing(top: Path) -> bytes:
     """Path, size and time of every source file; by find(1), which takes a quarter of a second for a kernel tree."""
     skip = [f"./{e.name}" for e in os.scandir(top) if e.is_dir(follow_symlinks=False) and _skip_top(e.name, e.path)]
-    pruned = [word for path in [*skip, *(f"./{d}" for d in _BUILT_DIRS), "*/include/generated"] for word in ("-path", path, "-prune", "-o")]
+    pruned = [word for path in [*skip, *(f"./{d}" for d in _BUILT_DIRS), "*/include/generated"]
+              for word in ("-path", path, "-prune", "-o")]
     left_out = [word for suffix in _BUILT_SUFFIXES for word in ("!", "-name", f"*{suffix}")]
     left_out += [word for name in _BUILT_FILES for word in ("!", "-path", f"./{name}")]
     try:
-        done = subprocess.run(["find", ".", *pruned, "!", "-type", "d", *left_out, "-printf", "%P %s %T@\n"], cwd=top, capture_output=True)
+        done = subprocess.run(["find", ".", *pruned, "!", "-type", "d", *left_out, "-printf", "%P %s %T@\n"], cwd=top,
+                              capture_output=True)
     except FileNotFoundError:
         done = None
     if done and not done.returncode:
@@ -116,8 +118,8 @@ def _skip_top(name: str, path: str) -> bool:
 class Copy:
     """A hard-linked copy of a tree with files changed on top of it.
 
-    ``update()`` makes the copy equal to the tree plus the changed files, touching only what differs, so that the next make compiles
-    only that. The copy remembers in ``.kemu-copy`` which files are its own.
+    ``update()`` makes the copy equal to the tree plus the changed files, touching only what differs, so that the next make
+    compiles only that. The copy remembers in ``.kemu-copy`` which files are its own.
     """
 
     def __init__(self, tree: Tree, path: Path):
@@ -215,7 +217,8 @@ def refuse_links(top: Path, rel: str) -> None:
             raise PatchError(f"{rel}: {os.strerror(e.errno or 0)}") from None
         here = "/".join(parts[:i + 1])
         if stat.S_ISLNK(mode):
-            raise PatchError(f"{rel}: {'' if here == rel else f'{here} '}is a symbolic link in the tree: patches of regular files only are taken")
+            raise PatchError(f"{rel}: {'' if here == rel else f'{here} '}is a symbolic link in the tree: patches of regular "
+                             f"files only are taken")
         if i < len(parts) - 1 and not stat.S_ISDIR(mode):
             raise PatchError(f"{rel}: {here} is no folder in the tree")
         if i == len(parts) - 1 and not stat.S_ISREG(mode):

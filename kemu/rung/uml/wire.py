@@ -81,13 +81,15 @@ class Answer:
     full: bool
 
 
-def request(id_: int, op: Op, images: list[bytes], options: str = "", backend: Backend = Backend.DISK, memory: Memory = Memory.LINEAR,
+def request(id_: int, op: Op, images: list[bytes], options: str = "", backend: Backend = Backend.DISK,
+            memory: Memory = Memory.LINEAR,
             at: int = 0, arg: int = 0, cap: int = 1 << 26, entries: int = MOST, sizes: Sequence[int] | None = None,
             flags: int = 0) -> bytes:
     """One request with its images. ``sizes``: of images that are sent afterwards, in pieces."""
     text = os.fsencode(options)
     lens = [len(i) for i in images] if sizes is None else list(sizes)
-    head = _REQUEST.pack(REQUEST_MAGIC, id_, op, backend, memory, arg, flags, 0, at, cap, entries, len(text), len(lens), *lens, *[0] * (DISKS - len(lens)))
+    head = _REQUEST.pack(REQUEST_MAGIC, id_, op, backend, memory, arg, flags, 0, at, cap, entries, len(text), len(lens), *lens,
+                         *[0] * (DISKS - len(lens)))
     return b"".join([head, text, *images])
 
 
@@ -135,7 +137,8 @@ def parse_entries(data: bytes, count: int, dir_sizes: bool = True) -> list[Entry
             continue
         kind = type_of_mode(mode)
         keyed.append((raw, entry(
-            path, type=kind, mode=mode & 0o7777, uid=uid, gid=gid, size=None if kind == "dir" and not dir_sizes else size, nlink=nlink,
+            path, type=kind, mode=mode & 0o7777, uid=uid, gid=gid, size=None if kind == "dir" and not dir_sizes else size,
+            nlink=nlink,
             mtime=None if flags & CLOCK_MTIME else [sec, nsec], rdev=[major, minor] if kind in ("char", "block") else None,
             target=target, xattrs=xattrs, sha256=sha, error=errno_name(err), capped=bool(flags & IS_CAPPED))))
     keyed.sort(key=lambda pair: pair[0])

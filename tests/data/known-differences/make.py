@@ -36,7 +36,7 @@ def lz4_pclusters_of_1m() -> bytes:
 
 
 def lz4_pclusters_of_128k() -> bytes:
-    """A sound image with blocks of 512 bytes that announces LZ4 pclusters of up to 257 of them: an eighth of what the format allows."""
+    """A sound image with blocks of 512 bytes and LZ4 pclusters of up to 257 of them: an eighth of what the format allows."""
     return stream_image("lz4", [Extent(5, compress("lz4", b"hello"))], blkszbits=9, max_pclusterblks=257)
 
 

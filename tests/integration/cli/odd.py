@@ -11,14 +11,19 @@ from kemu.cli import values
 from kemu.cli.common import build_parser
 
 #: for options that take text of some kind; what each is called in a test's name comes from repr()
-TEXTS = ("", " ", "-1", "0", "1e9", "nan", "inf", "0x", "0x10", "1_0", "\u0661", "99999999999999999999999999", "9" * 5000, "x" * 300, "K", "1KK", "-", "--", "\n", "a\nb",
+TEXTS = ("", " ", "-1", "0", "1e9", "nan", "inf", "0x", "0x10", "1_0", "\u0661", "99999999999999999999999999", "9" * 5000,
+         "x" * 300, "K", "1KK", "-", "--", "\n", "a\nb",
          "\udcff", "../..", "/", "CONFIG_X=maybe", "CONFIG_X=", "=y", "%s%n", "*", "[", "\\", "\u202e", "None", "true")
 #: what a path may turn out to be: made by :func:`make_files`
-FILES = ("missing", "folder", "empty", "garbage", "fifo", "unreadable", "two\nlines", "not\udce9text", "n" * 200, "loop", "to-device", "zeros", "cut.erofs", "cut.cpio",
-         "/dev/null", "/dev/zero", "/dev/full", "/proc/self/mem", "/nowhere/at/all", "x" * 5000, "folder/", "empty/x", "", "-", "sample:", "sample:nothing", "sample:../demo.erofs")
+FILES = ("missing", "folder", "empty", "garbage", "fifo", "unreadable", "two\nlines", "not\udce9text", "n" * 200, "loop",
+         "to-device", "zeros", "cut.erofs", "cut.cpio",
+         "/dev/null", "/dev/zero", "/dev/full", "/proc/self/mem", "/nowhere/at/all", "x" * 5000, "folder/", "empty/x", "", "-",
+         "sample:", "sample:nothing", "sample:../demo.erofs")
 #: what keeps a command short where nothing is wrong; the options that are tried take their place
-SHORT = {"demo": {"--no-review": None, "--step": "4096", "--workers": "1"}, "fuzz": {"EXPERIMENT": "memback.ground-truth", "--examples": "1"},
-         "review": {"NAME": "erofs-memback", "--examples": "1", "--workers": "1"}, "replay": {"TOKEN": "w1kx-ce"}, "doctor": {"--json": None}}
+SHORT = {"demo": {"--no-review": None, "--step": "4096", "--workers": "1"},
+         "fuzz": {"EXPERIMENT": "memback.ground-truth", "--examples": "1"},
+         "review": {"NAME": "erofs-memback", "--examples": "1", "--workers": "1"}, "replay": {"TOKEN": "w1kx-ce"},
+         "doctor": {"--json": None}}
 
 
 def make_files(where: Path, image: bytes, archive: bytes) -> None:
@@ -95,10 +100,12 @@ def command_lines(image: str, output: str) -> Iterator[list[str]]:
                 option = a.option_strings[-1]
                 yield [*words, *rest, option]
                 for value in odd:
-                    yield [*words, *rest, f"{option}={value}" if option.startswith("--") else f"{option}{value}" if value else option]
+                    yield [*words, *rest, f"{option}={value}" if option.startswith("--") else f"{option}{value}" if value
+                           else option]
             else:
                 for value in odd:
                     yield [*words, *rest, "--", value]
-    for line in ([], [""], ["-"], ["--"], ["nonsense"], ["\n"], ["\udcff"], ["-x"], ["-q"], ["-v", "-v"], ["--version=1"], ["--print-completion"], ["--print-completion=fish"],
+    for line in ([], [""], ["-"], ["--"], ["nonsense"], ["\n"], ["\udcff"], ["-x"], ["-q"], ["-v", "-v"], ["--version=1"],
+                 ["--print-completion"], ["--print-completion=fish"],
                  ["--no-color"], ["mount"] * 3, ["Mount"], ["mount", "mount"], ["x" * 5000]):
         yield list(line)

@@ -16,7 +16,8 @@ ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def on_terminal(argv: list[str], columns: int = 100, cwd: Path | None = None, env: dict[str, str] | None = None, shell: bool = False) -> tuple[int, str, str]:
+def on_terminal(argv: list[str], columns: int = 100, cwd: Path | None = None, env: dict[str, str] | None = None,
+                shell: bool = False) -> tuple[int, str, str]:
     """Exit code, standard output and standard error; both are terminals of this width."""
     streams = [os.openpty(), os.openpty()]
     for master, slave in streams:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A Python that lacks a decoder: what needs it is refused in one line with exit code 3, what can do without it gives the right tree."""
+"""A Python that lacks a decoder: what needs it is refused in one line with exit code 3, what can do without it gives the right
+tree.
+"""
 from __future__ import annotations
 
 import json
@@ -26,7 +28,8 @@ def kemu(without: str, where: Path, *args: str) -> subprocess.CompletedProcess[s
     return subprocess.run([sys.executable, "-c", WITHOUT, without, *args], cwd=where, capture_output=True, text=True, timeout=120)
 
 
-@pytest.mark.parametrize("method, module", [("xz", "lzma,_lzma"), ("lzma", "lzma,_lzma"), ("bzip2", "bz2,_bz2"), ("zstd", "zstandard"), ("gzip", "zlib"), ("lz4", "lz4,lz4.block")])
+@pytest.mark.parametrize("method, module", [("xz", "lzma,_lzma"), ("lzma", "lzma,_lzma"), ("bzip2", "bz2,_bz2"),
+                                            ("zstd", "zstandard"), ("gzip", "zlib"), ("lz4", "lz4,lz4.block")])
 def test_an_initrd_without_its_decoder(tmp_path, method, module):
     (tmp_path / "initrd").write_bytes(compress(method, (DATA / "root.cpio").read_bytes()))
     p = kemu(module, tmp_path, "boot", "initrd", "--manifest")
@@ -41,7 +44,8 @@ def test_an_initrd_without_its_decoder(tmp_path, method, module):
         assert p.stdout == whole.stdout and len(p.stdout.splitlines()) > 10
 
 
-@pytest.mark.parametrize("name, module", [("tiny-zstd-allfrag", "zstandard"), ("tiny-lzma-allfrag", "lzma,_lzma"), ("none-lz4", "lz4,lz4.block")])
+@pytest.mark.parametrize("name, module", [("tiny-zstd-allfrag", "zstandard"), ("tiny-lzma-allfrag", "lzma,_lzma"),
+                                          ("none-lz4", "lz4,lz4.block")])
 def test_an_image_without_its_decoder(tmp_path, name, module):
     p = kemu(module, tmp_path, "mount", str(DATA / "erofs" / f"{name}.erofs"), "--manifest")
     assert "Traceback" not in p.stderr

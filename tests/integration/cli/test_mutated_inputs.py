@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Damaged images and archives through the command line: a documented exit code and lines of kemu's own, never a traceback or a hang.
+"""Damaged images and archives through the command line: a documented exit code and lines of kemu's own, never a traceback or a
+hang.
 
 ``KEMU_MUTANTS=10000`` says how many (default: 400).
 """
@@ -25,7 +26,8 @@ INTERESTING = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x800
 
 @cache
 def images() -> list[tuple[str, bytes]]:
-    paths = [*sorted((DATA / "erofs").glob("*.erofs")), *sorted(DATA.glob("*.erofs")), *sorted((DATA / "known-differences").glob("*.erofs"))]
+    paths = [*sorted((DATA / "erofs").glob("*.erofs")), *sorted(DATA.glob("*.erofs")),
+             *sorted((DATA / "known-differences").glob("*.erofs"))]
     return [(p.name, p.read_bytes()) for p in paths if p.stat().st_size < 1 << 18]
 
 
@@ -34,7 +36,8 @@ def archives() -> list[tuple[str, bytes]]:
     paths = [p for f in ("known-differences", "linux-findings") for p in sorted((DATA / f).iterdir())
              if p.suffix in (".cpio", ".lz4", ".lzma", ".bz2", ".gz", ".xz")]
     plain = (DATA / "root.cpio").read_bytes()
-    return [("root.cpio", plain), *((f"root.cpio.{m}", compress(m, plain)) for m in available()), *((p.name, p.read_bytes()) for p in paths)]
+    return [("root.cpio", plain), *((f"root.cpio.{m}", compress(m, plain)) for m in available()),
+            *((p.name, p.read_bytes()) for p in paths)]
 
 
 def mutate(r: random.Random, data: bytes, hot: int) -> bytes:
@@ -42,7 +45,8 @@ def mutate(r: random.Random, data: bytes, hot: int) -> bytes:
     out = bytearray(data)
     for _ in range(r.choice((1, 1, 2, 3, 8))):
         size = max(1, len(out))
-        at = min(size - 1, hot + r.randrange(160)) if r.random() < 0.4 else min(size - 1, hot + int(size * r.random() ** 3)) if r.random() < 0.6 else r.randrange(size)
+        at = (min(size - 1, hot + r.randrange(160)) if r.random() < 0.4 else min(size - 1, hot + int(size * r.random() ** 3))
+              if r.random() < 0.6 else r.randrange(size))
         form = r.randrange(8)
         if form == 0 and out:
             out[at] ^= 1 << r.randrange(8)
@@ -79,11 +83,14 @@ def line_of(number: int, where: Path) -> list[str]:
         name, data = r.choice(images())
         data = mutate(r, data, SUPER)
         path.write_bytes(sealed(data) if r.random() < 0.75 else data)
-        return ["mount", str(path), "--backend", r.choice(("bdev", "memback", "fileio", "dax")), "--at", str(r.choice((0, 0, 1, 7, 512, 4095))),
-                r.choice(("--manifest", "--manifest", "--stats", "--dmesg")), *r.choice(([], [], ["--json"], ["--page-size", "16384"]))]
+        return ["mount", str(path), "--backend", r.choice(("bdev", "memback", "fileio", "dax")), "--at",
+                str(r.choice((0, 0, 1, 7, 512, 4095))),
+                r.choice(("--manifest", "--manifest", "--stats", "--dmesg")),
+                *r.choice(([], [], ["--json"], ["--page-size", "16384"]))]
     name, data = r.choice(archives())
     path.write_bytes(mutate(r, data, 0))
-    return ["boot", str(path), r.choice(("--manifest", "--manifest", "--dmesg", "--memory", "--json")), *r.choice(([], [], ["--design", "layered"], ["--at", "7"]))]
+    return ["boot", str(path), r.choice(("--manifest", "--manifest", "--dmesg", "--memory", "--json")),
+            *r.choice(([], [], ["--design", "layered"], ["--at", "7"]))]
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))

@@ -91,10 +91,12 @@ def wrong(line: list[str], made: Path, before: set[str]) -> str:
         return f"exit code {code} and not a word"
     if (code and not all(text.startswith("kemu: ") for text in lines)) or (code in (2, 3) and len(lines) != 1):
         return f"exit code {code} and not one line: {err}"
-    if code and lines and line and line[0] in GROUPS[1:] and not lines[-1].startswith((f"kemu: {line[0]}: ", f"kemu: {line[0]} ")):
+    if (code and lines and line and line[0] in GROUPS[1:] and not lines[-1].startswith((f"kemu: {line[0]}: ",
+                                                                                        f"kemu: {line[0]} "))):
         return f"does not say which command: {lines[-1]}"
     left = set(os.listdir()) - before
-    asked = {"missing"} if line[:1] == ["forge"] or line[:2] == ["findings", "export"] else {"patches"} if line[:2] == ["series", "new"] else set()
+    asked = ({"missing"} if line[:1] == ["forge"] or line[:2] == ["findings", "export"] else {"patches"}
+             if line[:2] == ["series", "new"] else set())
     for name in left:
         (shutil.rmtree if os.path.isdir(name) else os.unlink)(name)
     return f"leaves {left - asked} in the working folder" if left - asked else ""
@@ -108,10 +110,12 @@ def test_odd_command_lines(group, tmp_path, monkeypatch):
     odd.make_files(here, (DATA / "demo.erofs").read_bytes(), (DATA / "root.cpio").read_bytes())
     monkeypatch.chdir(here)
     # no tool, no cache and no kernel tree: what gets as far as that ends there
-    for name, value in (("XDG_CACHE_HOME", tmp_path / "cache"), ("XDG_STATE_HOME", tmp_path / "state"), ("HOME", tmp_path), ("PATH", tmp_path / "nothing")):
+    for name, value in (("XDG_CACHE_HOME", tmp_path / "cache"), ("XDG_STATE_HOME", tmp_path / "state"), ("HOME", tmp_path),
+                        ("PATH", tmp_path / "nothing")):
         monkeypatch.setenv(name, str(value))
     before = set(os.listdir())
-    lines = [x for x in odd.command_lines("sample:demo.erofs", str(made / "out")) if (x[0] if x and x[0] in GROUPS else "") == group]
+    lines = [x for x in odd.command_lines("sample:demo.erofs", str(made / "out"))
+             if (x[0] if x and x[0] in GROUPS else "") == group]
     tried = lines[::STEP]
     assert len(tried) >= len(lines) // STEP > 0
     bad = [f"{[word[:80] for word in line]}: {why}" for line in tried if (why := wrong(line, made, before))]

@@ -58,7 +58,8 @@ def mine(tmp_path: Path) -> Path:
 def test_a_report_has_its_parts_in_order(progress: Progress) -> None:
     f = next(f for f in progress.findings if f.detector == "leak")
     text = "\n".join(splat_report.lines(f))
-    parts = ["BUG: memory leak", "unreferenced object", "minimal input:", "n=1 at=0", "minimal schedule and fault:", "fallible call 3 fails", "in C:",
+    parts = ["BUG: memory leak", "unreferenced object", "minimal input:", "n=1 at=0", "minimal schedule and fault:",
+             "fallible call 3 fails", "in C:",
              f"kemu replay {f.token}"]
     at = [text.index(p) for p in parts]
     assert at == sorted(at)
@@ -75,7 +76,8 @@ def test_the_json_object(progress: Progress) -> None:
 def test_ktap_is_what_kunit_py_reads(progress: Progress) -> None:
     never = Experiment("t.never", "t", BUFFERS.fn)
     lines = ktap_out.document([BUFFERS, LOST, never], progress)
-    assert lines[0] == "KTAP version 1" and "  not ok 1 t.buffers" in lines and "  ok 3 t.never # SKIP not run: the time was over" in lines
+    assert (lines[0] == "KTAP version 1" and "  not ok 1 t.buffers" in lines
+            and "  ok 3 t.never # SKIP not run: the time was over" in lines)
     tree = default_tree() / "tools" / "testing" / "kunit"
     if not (tree / "kunit_parser.py").exists():
         pytest.skip("no kernel tree: kunit.py is not there to read it")
@@ -95,7 +97,8 @@ def test_a_kunit_skeleton(progress: Progress) -> None:
 
 def test_fuzz_in_a_pipe_prints_ktap_and_ends_with_1(mine: Path) -> None:
     p = kemu(mine, "fuzz", "./mineport.py", "--examples", "200")
-    assert p.returncode == 1 and p.stdout.startswith("KTAP version 1\n1..1\n") and "  not ok 2 mine.leaks" in p.stdout and "  ok 1 mine.fine" in p.stdout
+    assert (p.returncode == 1 and p.stdout.startswith("KTAP version 1\n1..1\n") and "  not ok 2 mine.leaks" in p.stdout
+            and "  ok 1 mine.fine" in p.stdout)
     assert "# n=20" in p.stdout.replace("#   ", "# ")
     assert p.stderr == ""
     word = next(line.split()[3] for line in p.stdout.splitlines() if "kemu replay" in line)
@@ -116,8 +119,10 @@ def test_nothing_found_ends_with_0(mine: Path) -> None:
 
 @pytest.mark.parametrize("args,code,words", [
     (("fuzz", "nosuch"), 2, "no experiment"), (("review", "nosuch"), 2, "no experiment"), (("replay", "zzz"), 2, "not a token"),
-    (("replay", "7fq2-s0zz"), 2, "token"), (("fuzz", "./mineport.py", "--rung", "linux"), 3, "py"), (("fuzz", "./mineport.py", "--seconds", "-1"), 2, "above 0"),
-    (("fuzz", "./mineport.py", "--examples", "x"), 2, "--examples 'x' is not a number"), (("fuzz", "./broken.py"), 3, "cannot import"), (("review",), 2, "NAME")])
+    (("replay", "7fq2-s0zz"), 2, "token"), (("fuzz", "./mineport.py", "--rung", "linux"), 3, "py"),
+    (("fuzz", "./mineport.py", "--seconds", "-1"), 2, "above 0"),
+    (("fuzz", "./mineport.py", "--examples", "x"), 2, "--examples 'x' is not a number"),
+    (("fuzz", "./broken.py"), 3, "cannot import"), (("review",), 2, "NAME")])
 def test_bad_input_is_one_line(mine: Path, args: tuple[str, ...], code: int, words: str) -> None:
     (mine / "broken.py").write_text("import nothing_of_that_name\n")
     p = kemu(mine, *args)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Terminals get tables that fit and a line that says what is waited for; pipes get plain text; NO_COLOR and --no-color are honoured."""
+"""Terminals get tables that fit and a line that says what is waited for; pipes get plain text; NO_COLOR and --no-color are
+honoured.
+"""
 from __future__ import annotations
 
 import os
@@ -27,7 +29,8 @@ def test_colours_and_who_does_not_want_them(tmp_path):
     assert "\x1b" not in plain.stdout + plain.stderr
     _, out, _ = on_terminal([*KEMU, "doctor"], env={"NO_COLOR": ""})
     assert COLOUR.search(out)
-    for argv, env in (([*KEMU, "--no-color", "doctor"], {}), ([*KEMU, "doctor", "--no-color"], {}), ([*KEMU, "doctor"], {"NO_COLOR": "1"}), ([*KEMU, "doctor"], {"TERM": "dumb"})):
+    for argv, env in (([*KEMU, "--no-color", "doctor"], {}), ([*KEMU, "doctor", "--no-color"], {}),
+                      ([*KEMU, "doctor"], {"NO_COLOR": "1"}), ([*KEMU, "doctor"], {"TERM": "dumb"})):
         _, out, _ = on_terminal(argv, env=env)
         styles = {m for m in COLOUR.findall(out) if m not in ("\x1b[0m", "\x1b[1m")}
         assert "cffi" in out and not styles
@@ -45,13 +48,15 @@ def test_a_wait_says_what_it_does():
 
 def test_pipes_that_end_and_streams_that_are_closed(tmp_path):
     def shell(command: str) -> tuple[int, str]:
-        p = subprocess.run(["bash", "-c", command.replace("kemu", " ".join(KEMU))], capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHON": sys.executable})
+        p = subprocess.run(["bash", "-c", command.replace("kemu", " ".join(KEMU))], capture_output=True, text=True, cwd=tmp_path,
+                           env={**os.environ, "PYTHON": sys.executable})
         return p.returncode, p.stderr
 
     assert shell("kemu api | head -n 1") == (0, "")
     assert shell("set -o pipefail; kemu api | head -n 1") == (141, "")
     assert shell("kemu --help | true") == (0, "")
-    for command in ("kemu api", "kemu mount sample:demo.erofs --manifest", "kemu boot sample:root.cpio", "kemu boot --help", "kemu --version", "kemu forge erofs --seed 1 -o -"):
+    for command in ("kemu api", "kemu mount sample:demo.erofs --manifest", "kemu boot sample:root.cpio", "kemu boot --help",
+                    "kemu --version", "kemu forge erofs --seed 1 -o -"):
         for closed, errno in ((">&-", "EBADF"), (">/dev/full", "ENOSPC")):
             code, err = shell(f"{command} {closed}")
             assert code == 1 and err.count("\n") == 1 and err.startswith("kemu: ") and errno in err, (command, closed, code, err)
@@ -85,7 +90,7 @@ complete_line kemu mou
 complete_line kemu mount --page
 complete_line kemu linux orac
 complete_line kemu mount --backend mem
-""")
+""")        # noqa: E501  (bash)
         p = subprocess.run(["bash", str(tmp_path / "c")], capture_output=True, text=True, cwd=tmp_path)
         assert p.stdout.split("\n")[:4] == ["mount", "--page-size", "oracle", "memback memback-rfc"], p
 

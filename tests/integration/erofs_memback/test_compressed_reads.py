@@ -25,7 +25,8 @@ COMPRESSED = ("full", "compact")
 
 @lru_cache(None)
 def forged(seed: int, suspects: bool = False, bits: tuple[int, ...] = (12, 9, 10, 11)) -> ErofsImage:
-    return choose_image(Pick(SeedValues(seed)), ErofsOptions(block_bits=bits, layouts=COMPRESSED, suspects=suspects, max_bytes=1 << 17))
+    return choose_image(Pick(SeedValues(seed)), ErofsOptions(block_bits=bits, layouts=COMPRESSED, suspects=suspects,
+                                                             max_bytes=1 << 17))
 
 
 def files(image: ErofsImage) -> dict[str, str]:
@@ -107,7 +108,9 @@ class Nth:
 
 @pytest.mark.parametrize("many", (1, 20))
 def test_nth_failure(many):
-    """A failure gives an errno or nothing at all, never other bytes; afterwards everything can be read, and nothing is left behind."""
+    """A failure gives an errno or nothing at all, never other bytes; afterwards everything can be read, and nothing is left
+    behind.
+    """
     image = forged(5, bits=(12,))
     some = dict(list(files(image).items())[:2])
     n = 0
@@ -190,7 +193,9 @@ def test_shrinker_frees_idle_pclusters_and_data_comes_back():
 
 
 def test_background_decompression_turns_to_the_caller():
-    """Bios that end where sleeping is forbidden: a kworker decompresses, and from then on small reads are decompressed by who reads."""
+    """Bios that end where sleeping is forbidden: a kworker decompresses, and from then on small reads are decompressed by who
+    reads.
+    """
     image = forged(3, bits=(12,))
     with Machine() as m:
         z = ZMount(m, image.data)

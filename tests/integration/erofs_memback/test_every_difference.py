@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Images of every kind of difference between two inodes, read by the port: what was made is what it shows, through every back end."""
+"""Images of every kind of difference between two inodes, read by the port: what was made is what it shows, through every back
+end.
+"""
 from __future__ import annotations
 
 import pytest

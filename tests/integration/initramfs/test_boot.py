@@ -194,7 +194,8 @@ def test_another_builds_table() -> None:
         [("first", "early"), ("second", "3"), ("populate_rootfs", "rootfs"), ("third", "6")]))
     table = initcalls.parse(text)
     names = [x.split()[1] for x in debug_lines(initcalls=table)]
-    assert [n for n in names if n in ("first", "second", "populate_rootfs", "third")] == ["first", "second", "populate_rootfs", "third"]
+    assert ([n for n in names if n in ("first", "second", "populate_rootfs", "third")] == ["first", "second", "populate_rootfs",
+                                                                                           "third"])
     moved = initcalls.compare(table, [table[0], table[2], table[3]._replace(level="late")])
     assert moved == ["- arch      second", "> third: device -> late, first"]
     with pytest.raises(ValueError, match="no initcall"):
@@ -222,7 +223,8 @@ def test_who_does_what() -> None:
             return int(real())
 
         m.part(LooksForInit).look = lambda: seen.update(pids={t.pid: t.comm for t in m.sched.tasks})
-        m.part(initcalls.Initcalls).levels = {k: [populate_rootfs if f is real else f for f in v] for k, v in initcalls.functions(m, ported).items()}
+        m.part(initcalls.Initcalls).levels = {k: [populate_rootfs if f is real else f for f in v]
+                                              for k, v in initcalls.functions(m, ported).items()}
 
     boot_initrd(INIT, prepare=prepare, tree=False)
     assert seen["initcall"] == (1, 0)                   # PID 1 is no kernel thread
@@ -267,7 +269,8 @@ def test_without_memory_for_an_async_entry_it_is_unpacked_at_once(cmdline: str) 
 
 
 def test_a_module_request_waits_for_the_initramfs() -> None:
-    """request_module() during initcalls: refused before populate_rootfs, afterwards its helper waits until the archive is there."""
+    """request_module() during initcalls: refused before populate_rootfs, afterwards its helper waits until the archive is there.
+    """
     got: dict[str, Any] = {}
 
     def run(m: Machine) -> None:

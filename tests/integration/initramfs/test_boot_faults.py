@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A boot in which one call fails, or another task runs first: the documented fallback or the documented panic, and nothing left behind."""
+"""A boot in which one call fails, or another task runs first: the documented fallback or the documented panic, and nothing left
+behind.
+"""
 from __future__ import annotations
 
 import random
@@ -13,10 +15,13 @@ from tests.unit.initramfs.archive import ELF, archive, record
 
 from initramfs.harness.boots import boot_initrd
 
-DATA = archive(record("d", 0o040755, nlink=2), record("d/f", data=b"x" * 9000), record("d/g", ino=7, nlink=2), record("h", data=b"y", ino=7, nlink=2),
+DATA = archive(record("d", 0o040755, nlink=2), record("d/f", data=b"x" * 9000), record("d/g", ino=7, nlink=2),
+               record("h", data=b"y", ino=7, nlink=2),
                record("l", 0o120777, b"d/f"), record("n", 0o020600, rdev=(1, 3)), record("init", 0o100755, ELF))
-PANICS = ("VFS: Failed to create nullfs", "Can't create rootfs", "VFS: Failed to mount rootfs on nullfs", "can't allocate buffers",
-          "can't allocate link hash entry", "can't allocate dir_entry buffer", "do_initcalls: Failed to allocate", "VFS: Unable to mount root fs",
+PANICS = ("VFS: Failed to create nullfs", "Can't create rootfs", "VFS: Failed to mount rootfs on nullfs",
+          "can't allocate buffers",
+          "can't allocate link hash entry", "can't allocate dir_entry buffer", "do_initcalls: Failed to allocate",
+          "VFS: Unable to mount root fs",
           "No working init found.")
 BUGS = ("kernel BUG in kernel_init_freeable",)         # BUG_ON(!async_wq)
 
@@ -57,7 +62,8 @@ class Schedule(Nth):
 def boot(chooser: Any = None, data: bytes = DATA, **kw: Any) -> tuple[Any, list[str]]:
     left: list[str] = []
     # without EROFS, whose buffers stay as long as the module
-    r = boot_initrd(data, chooser=chooser, config={"CONFIG_EROFS_FS": False}, after=lambda r: left.extend(leftovers(r.machine)), **kw)
+    r = boot_initrd(data, chooser=chooser, config={"CONFIG_EROFS_FS": False}, after=lambda r: left.extend(leftovers(r.machine)),
+                    **kw)
     return r, left
 
 

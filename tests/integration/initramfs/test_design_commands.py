@@ -19,10 +19,13 @@ from initramfs.harness import compare
 from initramfs.harness.boots import boot_initrd
 from initramfs.harness.trials import INIT, cpio_archive, erofs_image
 
-ROW = (archive(record("big", data=bytes(30_000))) + erofs_image("a", blocks=40) + bytes(13_000) + archive(record("tail", data=bytes(20_000)))
+ROW = (archive(record("big", data=bytes(30_000))) + erofs_image("a",
+                                                                blocks=40) + bytes(13_000)
+       + archive(record("tail", data=bytes(20_000)))
        + erofs_image("q", False, blocks=10))
 IMAGE = erofs_image("a", blocks=40)
-INPUTS = {"upstream": cpio_archive("a") + bytes(9000), "initerofs-rfc": IMAGE, "layered": ROW, "initoverlayfs": compare.small_archive()}
+INPUTS = {"upstream": cpio_archive("a") + bytes(9000), "initerofs-rfc": IMAGE, "layered": ROW,
+          "initoverlayfs": compare.small_archive()}
 
 
 def observed(design: str, data: bytes, **kw: Any) -> tuple[dict[str, Any], str]:
@@ -33,9 +36,11 @@ def observed(design: str, data: bytes, **kw: Any) -> tuple[dict[str, Any], str]:
     def after(result: Any) -> None:
         m, r = result.machine, result.initrd
         first, last = m.mem.pfn_of(r.addr), m.mem.pfn_of(r.addr + r.size - 1)
-        seen.extend((view.memory(result), "".join("F" if m.mem.get_state(p) == RELEASED_INIT else "r" for p in range(first, last + 1))))
+        seen.extend((view.memory(result), "".join("F" if m.mem.get_state(p) == RELEASED_INIT else "r"
+                                                  for p in range(first, last + 1))))
     try:
-        boot_initrd(data, design=design, tree=False, rodata="plain", second_image=IMAGE, prepare=recorder.install, after=after, **kw)
+        boot_initrd(data, design=design, tree=False, rodata="plain", second_image=IMAGE, prepare=recorder.install, after=after,
+                    **kw)
     finally:
         recorder.remove()
     return seen[0], seen[1]
@@ -60,7 +65,8 @@ def test_who_owns_what_in_each_design() -> None:
     of = {design: observed(design, data)[0]["initrd"] for design, data in INPUTS.items()}
     assert set(of["upstream"]["map"]) <= {"F", "r"} and of["upstream"]["map"].startswith("FF")
     assert of["initerofs-rfc"]["map"] == "D" * (len(IMAGE) // 4096)
-    assert [e["what"] for e in of["layered"]["events"]] == ["loaded", "reserved", "searched", "unpacked", "lent", "unpacked", "lent", "freed", "freed"]
+    assert ([e["what"] for e in of["layered"]["events"]] == ["loaded", "reserved", "searched", "unpacked", "lent", "unpacked",
+                                                             "lent", "freed", "freed"])
     # every page that an image touches is lent, and no other is kept
     want = ["F"] * of["layered"]["pages"]
     for e in of["layered"]["events"]:
@@ -75,7 +81,8 @@ def test_an_attempt_that_fails_gives_back_what_it_lent() -> None:
     d, pages = observed("layered", erofs_image("a") + b[:1028] + bytes([b[1028] ^ 1]) + b[1029:])       # a wrong checksum
     i = d["initrd"]
     assert i["disagree"] == [] and set(i["map"]) == {"F"}
-    assert [e["what"] for e in i["events"]] == ["loaded", "reserved", "searched", "lent", "lent", "returned", "returned", "unpacked", "freed"]
+    assert ([e["what"] for e in i["events"]] == ["loaded", "reserved", "searched", "lent", "lent", "returned", "returned",
+                                                 "unpacked", "freed"])
 
 
 def test_a_hash_tree_stays_with_its_image() -> None:
@@ -129,8 +136,10 @@ def test_the_views_as_text_and_json(capsys: Any, files: dict[str, str], design: 
     assert [(m["type"], m["mountpoint"], m["options"][0]) for m in mounts] == {
         "upstream": [("nullfs", "/", "rw"), ("rootfs", "/", "rw")],
         "layered": [("nullfs", "/", "rw"), ("overlay", "/", "rw")],
-        "initerofs-rfc": [("nullfs", "/", "rw"), ("rootfs", "/", "rw"), ("erofs", "/root", "ro"), ("tmpfs", "/overlay_upper", "rw"), ("overlay", "/", "rw")],
-        "initoverlayfs": [("nullfs", "/", "rw"), ("rootfs", "/", "rw"), ("devtmpfs", "/dev", "rw"), ("erofs", "/initoverlayfs/lower", "ro"),
+        "initerofs-rfc": [("nullfs", "/", "rw"), ("rootfs", "/", "rw"), ("erofs", "/root", "ro"),
+                          ("tmpfs", "/overlay_upper", "rw"), ("overlay", "/", "rw")],
+        "initoverlayfs": [("nullfs", "/", "rw"), ("rootfs", "/", "rw"), ("devtmpfs", "/dev", "rw"),
+                          ("erofs", "/initoverlayfs/lower", "ro"),
                           ("tmpfs", "/initoverlayfs/rw", "rw"), ("overlay", "/", "rw")]}[design]
 
 
@@ -140,7 +149,8 @@ KILLED = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000010
 
 @pytest.mark.parametrize("design", sorted(INPUTS))
 @pytest.mark.parametrize(("name", "code", "said"), [
-    ("/nowhere", 1, "ENOENT"), ("/", 1, "EISDIR"), ("fifo", 1, "EINVAL (Invalid argument): an initrd is a regular file"), ("empty", 255, NO_ROOT),
+    ("/nowhere", 1, "ENOENT"), ("/", 1, "EISDIR"), ("fifo", 1, "EINVAL (Invalid argument): an initrd is a regular file"),
+    ("empty", 255, NO_ROOT),
     ("noise", 255, NO_ROOT), ("cut", 255, "Kernel panic - not syncing: "),
 ])
 def test_bad_initrds(capsys: Any, files: dict[str, str], design: str, name: str, code: int, said: str) -> None:
@@ -152,7 +162,8 @@ def test_bad_initrds(capsys: Any, files: dict[str, str], design: str, name: str,
 
 
 @pytest.mark.parametrize(("name", "code", "said"), [
-    ("/nowhere", 1, "ENOENT"), ("/", 1, "EISDIR"), ("fifo", 1, "EINVAL"), ("empty", 255, f"storage-init: mount erofs: -5; {KILLED}"),
+    ("/nowhere", 1, "ENOENT"), ("/", 1, "EISDIR"), ("fifo", 1, "EINVAL"),
+    ("empty", 255, f"storage-init: mount erofs: -5; {KILLED}"),
     ("noise", 255, f"storage-init: mount erofs: -22; {KILLED}"), ("cut", 255, KILLED),
 ])
 def test_bad_second_images(capsys: Any, files: dict[str, str], name: str, code: int, said: str) -> None:
@@ -162,8 +173,10 @@ def test_bad_second_images(capsys: Any, files: dict[str, str], name: str, code: 
 
 @pytest.mark.parametrize(("args", "said"), [
     (["--design", "initoverlayfs"], "--image FILE"), (["--design", "initoverlayfs", "--image"], "expected one argument"),
-    (["--design", "layered", "--image", "x"], "takes none"), (["--design", "best"], "invalid choice"), (["--design", "layered", "--rung", "linux"], "upstream's"),
-    (["--memory", "--mounts"], "not allowed with"), (["--rung", "linux", "--cmdline", "initrd_segments=1:sha256:0"], "did not verify"),
+    (["--design", "layered", "--image", "x"], "takes none"), (["--design", "best"], "invalid choice"),
+    (["--design", "layered", "--rung", "linux"], "upstream's"),
+    (["--memory", "--mounts"], "not allowed with"), (["--rung", "linux", "--cmdline", "initrd_segments=1:sha256:0"],
+                                                     "did not verify"),
 ])
 def test_options_that_do_not_go_together(capsys: Any, files: dict[str, str], args: list[str], said: str) -> None:
     got, out, err = run(capsys, files["upstream"], *args)

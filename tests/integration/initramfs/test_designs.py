@@ -38,7 +38,9 @@ def test_a_large_image_that_is_none_is_said(capsys: pytest.CaptureFixture[str], 
     assert main(["boot", str(small), "--design", "initoverlayfs", "--image", str(bad), "--dmesg"]) == 255
     out = capsys.readouterr()
     assert "storage-init: mount erofs: -22" in out.out.splitlines()
-    assert out.err == "kemu: boot: storage-init: mount erofs: -22; Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\n"
+    assert (out.err
+            == "kemu: boot: storage-init: mount erofs: -22; Kernel panic - not syncing: Attempted to kill init! "
+               "exitcode=0x00000100\n")
     assert main(["boot", str(small), "--design", "initoverlayfs"]) == 2
     assert main(["boot", str(small), "--design", "layered", "--image", str(bad)]) == 2
 

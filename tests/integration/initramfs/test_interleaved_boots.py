@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots in which somebody else runs first, and in which a call fails as well: races that are planted are found, and their tokens bring them back.
+"""Boots in which somebody else runs first, and in which a call fails as well: races that are planted are found, and their tokens
+bring them back.
 
 KEMU_EVERY_FAULT=1: let every single call of a boot fail, not one in seven.
 """
@@ -37,7 +38,8 @@ def planted(name: str) -> Series:
         s.replaces(layered.layered_wait)(lambda: None)
     elif name == "the attempt is the worker's":
         # erofs and overlayfs are registered by initcalls that come later
-        s.edits(layered.do_populate_rootfs, ("    if layered_claim():\n        init_flush_fput()\n", "    if layered_claim():\n        layered_initrd_setup()\n"))
+        s.edits(layered.do_populate_rootfs, ("    if layered_claim():\n        init_flush_fput()\n",
+                                             "    if layered_claim():\n        layered_initrd_setup()\n"))
     else:
         assert name == "the memory is freed early"
 
@@ -45,7 +47,8 @@ def planted(name: str) -> Series:
 
         def free(owner: initrd_owner.initrd_owner) -> None:
             w = work_struct()
-            INIT_WORK(w, lambda _: initrd_owner.owner_free(owner, owner.start, owner.start + 4096) if not owner.committed else None)
+            INIT_WORK(w, lambda _: initrd_owner.owner_free(owner, owner.start, owner.start + 4096) if not owner.committed
+                      else None)
             schedule_work(w)
 
         def alloc(start: int, end: int, retain: bool) -> initrd_owner.initrd_owner | None:

@@ -51,7 +51,8 @@ def test_an_overlay_without_extended_attributes_is_no_root() -> None:
     assert seen.said("overlayfs: failed to set xattr on upper") and as_ever(seen, ARCHIVE + IMAGE)
 
     # what it would be like
-    plant.edits(stage.mount_overlay, ("    return init_mkdir(probe, 0o700) or init_rmdir(probe)\n", "    return init_rmdir(probe) and 0\n"))
+    plant.edits(stage.mount_overlay, ("    return init_mkdir(probe, 0o700) or init_rmdir(probe)\n",
+                                      "    return init_rmdir(probe) and 0\n"))
     plant.packages = ("kemu.linux.fs.overlayfs", "initramfs")
     errors: list[Any] = []
 

@@ -81,8 +81,8 @@ def test_inflate_ends(m):
 def microlzma(data: bytes, lc: int = 3) -> bytes:
     filters = [{"id": lzma.FILTER_LZMA1, "dict_size": 65536, "lc": lc}]
     raw = lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
-    # FORMAT_RAW ends with an end marker; LZMA1 without one comes from .lzma with a known size, which the module does not write: a stream
-    # that goes on behind the bytes that are asked for is as good for a decoder that is told the size
+    # FORMAT_RAW ends with an end marker; LZMA1 without one comes from .lzma with a known size, which the module does not write: a
+    # stream that goes on behind the bytes that are asked for is as good for a decoder that is told the size
     assert raw[0] == 0
     return bytes(((2 * 5 + 0) * 9 + lc ^ 0xFF,)) + raw[1:]
 
@@ -101,7 +101,9 @@ def run_xz(m, c: bytes, n: int, exact: bool, step_in: int, step_out: int) -> tup
     raise AssertionError("no end")
 
 
-BACK_ENDS = [pytest.param(False, id="python"), pytest.param(True, id="liblzma", marks=pytest.mark.skipif(xz._lib is None, reason="no liblzma >= 5.4"))]
+BACK_ENDS = [pytest.param(False, id="python"), pytest.param(True, id="liblzma",
+                                                            marks=pytest.mark.skipif(xz._lib is None,
+                                                                                     reason="no liblzma >= 5.4"))]
 
 
 @pytest.fixture(params=BACK_ENDS)
@@ -152,7 +154,8 @@ def test_zstd_damage_and_window(m):
     i.src, i.size, o.dst, o.size = put(m, b"\0" * 50), 50, m.slab.kmalloc(100, False), 100
     ret = zstd.zstd_decompress_stream(zstd.zstd_init_dstream(1 << 20, 4096, 1 << 20), o, i)
     assert zstd.zstd_is_error(ret) and zstd.zstd_get_error_name(ret) == "Unknown frame descriptor"
-    big = zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters(window_log=22)).compressobj().compress(DATA * 800)
+    wide = zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters(window_log=22))
+    big = wide.compressobj().compress(DATA * 800)
     i.src, i.size, i.pos = put(m, big), len(big), 0
     ret = zstd.zstd_decompress_stream(zstd.zstd_init_dstream(1 << 16, 4096, 1 << 20), o, i)
     assert zstd.zstd_is_error(ret)

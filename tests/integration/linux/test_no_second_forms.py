@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""No function of the API or of a port has a second form for when nobody is attached; short forms are in a room that neither stands on."""
+"""No function of the API or of a port has a second form for when nobody is attached; short forms are in a room that neither
+stands on.
+"""
 from __future__ import annotations
 
 import ast
@@ -38,13 +40,15 @@ def returns_unless_attached(text: str) -> list[int]:
     """``if ... chooser is not None or watch is not None: return`` the other way round: a short form is what comes behind it."""
     out = []
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.If) and isinstance(node.body[-1], ast.Return) and len(node.body) == 1 and isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.Or):
+        if (isinstance(node, ast.If) and isinstance(node.body[-1], ast.Return) and len(node.body) == 1
+            and isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.Or)):
             if any(isinstance(n, ast.Compare) and getattr(n.left, "attr", "") in ATTACHED for n in node.test.values):
                 out.append(node.lineno)
     return out
 
 
-@pytest.mark.parametrize("text", ["if this.watch is None: pass", "if x and not this.chooser: pass", "if not (this.watch or this.chooser): pass",
+@pytest.mark.parametrize("text", ["if this.watch is None: pass", "if x and not this.chooser: pass",
+                                  "if not (this.watch or this.chooser): pass",
                                   "if this.chooser is None and this.watch is None: return_ = 1"])
 def test_gates_are_seen(text: str) -> None:
     assert gates(text)
@@ -55,7 +59,8 @@ def test_telling_is_no_gate() -> None:
 
 
 def test_no_second_form() -> None:
-    found = [f"{p.relative_to(TOP)}:{n}" for p in ported() for look in (gates, returns_unless_attached) for n in look(p.read_text())]
+    found = [f"{p.relative_to(TOP)}:{n}" for p in ported() for look in (gates, returns_unless_attached)
+             for n in look(p.read_text())]
     assert found == []
 
 
@@ -63,6 +68,8 @@ def test_nothing_stands_on_the_short_forms() -> None:
     found = []
     for p in ported():
         for node in ast.walk(ast.parse(p.read_text())):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            found += [f"{p.relative_to(TOP)}: {name}" for name in names if name.startswith("kemu.linux.short") or name.endswith("harness.short")]
+            names = ([node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+                     if isinstance(node, ast.Import) else [])
+            found += [f"{p.relative_to(TOP)}: {name}" for name in names if name.startswith("kemu.linux.short")
+                      or name.endswith("harness.short")]
     assert found == []

@@ -81,7 +81,8 @@ def test_a_directory_that_still_has_lower_names_is_not_empty(fs: Machine) -> Non
 def test_renaming(fs: Machine) -> None:
     do("mkdir /l1/d 755", "open /l1/f cx 31 644")
     assert overlay() == 0
-    assert do("rename /m/f /m/g 0", "rename /m/d /m/e 0", "mkdir /m/n 755", "rename /m/n /m/o 0", "ls /m") == ["ok", "18", "ok", "ok", "ls d g o"]
+    assert (do("rename /m/f /m/g 0", "rename /m/d /m/e 0", "mkdir /m/n 755", "rename /m/n /m/o 0",
+               "ls /m") == ["ok", "18", "ok", "ok", "ls d g o"])
 
 
 def test_without_an_upper_layer_it_is_read_only(fs: Machine) -> None:
@@ -136,7 +137,8 @@ def test_nothing_is_left_after_the_umount() -> None:
                 sys.sys_mount("tmpfs", d, "tmpfs")
             do("mkdir /u/up 755", "mkdir /u/work 755", "mkdir /l1/d 755", "open /l1/d/f cx 31 644", "open /l1/d/g cx 31 644")
             assert overlay("/l1") == 0
-            do("open /m/d/f a 32 0", "tree /m", "unlink /m/d/f", "unlink /m/d/g", "rmdir /m/d", "mkdir /m/d 700", "rename /m/d /m/e 0")
+            do("open /m/d/f a 32 0", "tree /m", "unlink /m/d/f", "unlink /m/d/g", "rmdir /m/d", "mkdir /m/d 700",
+               "rename /m/d /m/e 0")
             for d in ("/m", "/m", "/u", "/l1"):
                 assert sys.sys_umount(d) == 0
             for d in ("/l1", "/u", "/m"):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where things stand in kemu.linux: the tag of a function is its file, the rooms are the kernel's, and no circle of imports is hidden."""
+"""Where things stand in kemu.linux: the tag of a function is its file, the rooms are the kernel's, and no circle of imports is
+hidden.
+"""
 from __future__ import annotations
 
 import ast
@@ -37,7 +39,8 @@ def room(module: str) -> str:
 def wrong(module: str, c_file: str, honesty: str) -> str:
     """Why a symbol with this tag may not stand in ``module``; "" if it may."""
     if room(module) in OWN:
-        return "" if honesty != "dup" or c_file.startswith("Documentation/") else "what Linux has does not stand in a room of what it has not"
+        return ("" if honesty != "dup" or c_file.startswith("Documentation/")
+                else "what Linux has does not stand in a room of what it has not")
     if c_file.startswith("include/"):
         return "" if room(module) not in ROOMS else "a header's function does not stand in a room"
     if room(module) in ROOMS or c_file.split("/")[0] in ROOMS:
@@ -109,7 +112,8 @@ def circles(edges: dict[str, set[str]]) -> list[list[str]]:
 
 def test_modules_do_not_import_each_other_in_circles() -> None:
     known = modules()
-    edges = {m: {t for node, _ in imports(path, False) for t in targets(node, known) if t in known and t != m} for m, path in known.items()}
+    edges = {m: {t for node, _ in imports(path, False) for t in targets(node, known) if t in known and t != m}
+             for m, path in known.items()}
     assert not circles(edges), "\n".join(" -> ".join(c) for c in circles(edges))
 
 
@@ -120,7 +124,8 @@ def test_a_circle_is_found() -> None:
 @pytest.mark.parametrize("package", ["kemu", "erofs_memback", "initramfs"])
 def test_an_import_inside_a_function_says_why(package: str) -> None:
     """Commands are left out: each imports what it needs when it runs, so that the others start without it."""
-    files = [p for p in sorted((TOP / package).rglob("*.py")) if not p.name.startswith("_cdefs") and p.parent.name not in ("cli", "commands")]
+    files = [p for p in sorted((TOP / package).rglob("*.py")) if not p.name.startswith("_cdefs")
+             and p.parent.name not in ("cli", "commands")]
     bad = [f"{path.relative_to(TOP)}:{node.lineno}: {line.strip()}" for path in files
            for node, line in imports(path, True) if not re.search(r"#.*\(.+\)|#(?! noqa).+", line)]
     assert not bad, "\n".join(bad)
@@ -128,7 +133,8 @@ def test_an_import_inside_a_function_says_why(package: str) -> None:
 
 def test_no_folder_is_a_flat_room() -> None:
     """At most 60 files in a folder; kemu/linux itself has the faces of headers."""
-    counts = {d: len(list(d.glob("*.py"))) for p in ("kemu", "erofs_memback", "initramfs", "tests", "benchmarks") for d in [TOP / p, *(TOP / p).rglob("*/")]}
+    counts = {d: len(list(d.glob("*.py"))) for p in ("kemu", "erofs_memback", "initramfs", "tests", "benchmarks")
+              for d in [TOP / p, *(TOP / p).rglob("*/")]}
     assert not [str(d.relative_to(TOP)) for d, n in counts.items() if n > 60 and d != TOP / "kemu/linux"]
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Small headers of the VFS: device numbers, times, UUIDs, numbers in text, types of entries, text for /proc, pseudo file systems."""
+"""Small headers of the VFS: device numbers, times, UUIDs, numbers in text, types of entries, text for /proc, pseudo file systems.
+"""
 from __future__ import annotations
 
 import pytest
@@ -71,21 +72,25 @@ def test_uuids():
     assert uuid_to_fsid(bytes(range(16))) == (0x0B0A0908 ^ 0x03020100, 0x0F0E0D0C ^ 0x07060504)
 
 
-@pytest.mark.parametrize("text,base,value", [("0", 0, 0), ("10", 0, 10), ("0x1F", 0, 31), ("017", 0, 15), ("ff", 16, 255), ("0xff", 16, 255), ("+5", 0, 5),
+@pytest.mark.parametrize("text,base,value", [("0", 0, 0), ("10", 0, 10), ("0x1F", 0, 31), ("017", 0, 15), ("ff", 16, 255),
+                                             ("0xff", 16, 255), ("+5", 0, 5),
                                              ("12\n", 0, 12), ("18446744073709551615", 10, 2**64 - 1)])
 def test_numbers_in_text(text, base, value):
     out = Ref(None)
     assert kstrtoull(text, base, out) == 0 and out.v == value
 
 
-@pytest.mark.parametrize("text,base,error", [("", 0, "EINVAL"), ("x", 0, "EINVAL"), ("-1", 0, "EINVAL"), ("1 ", 0, "EINVAL"), ("1\n\n", 0, "EINVAL"),
-                                             ("0x", 0, "EINVAL"), ("08", 0, "EINVAL"), ("18446744073709551616", 0, "ERANGE"), ("+-1", 0, "EINVAL")])
+@pytest.mark.parametrize("text,base,error", [("", 0, "EINVAL"), ("x", 0, "EINVAL"), ("-1", 0, "EINVAL"), ("1 ", 0, "EINVAL"),
+                                             ("1\n\n", 0, "EINVAL"),
+                                             ("0x", 0, "EINVAL"), ("08", 0, "EINVAL"), ("18446744073709551616", 0, "ERANGE"),
+                                             ("+-1", 0, "EINVAL")])
 def test_text_that_is_no_number(text, base, error):
     out = Ref("untouched")
     assert name_of(kstrtoull(text, base, out)) == error and out.v == "untouched"
 
 
-@pytest.mark.parametrize("convert,low,high", [(kstrtoint, -2**31, 2**31 - 1), (kstrtoll, -2**63, 2**63 - 1), (kstrtouint, 0, 2**32 - 1)])
+@pytest.mark.parametrize("convert,low,high", [(kstrtoint, -2**31, 2**31 - 1), (kstrtoll, -2**63, 2**63 - 1),
+                                              (kstrtouint, 0, 2**32 - 1)])
 def test_ranges(convert, low, high):
     for n in (low, high, 0):
         out = Ref(None)
@@ -94,7 +99,8 @@ def test_ranges(convert, low, high):
     assert name_of(convert(str(low - 1), 10, Ref(None))) == ("ERANGE" if low else "EINVAL")
 
 
-@pytest.mark.parametrize("text,value", [("y", True), ("Yes", True), ("1", True), ("on", True), ("ON", True), ("n", False), ("0", False), ("off", False),
+@pytest.mark.parametrize("text,value", [("y", True), ("Yes", True), ("1", True), ("on", True), ("ON", True), ("n", False),
+                                        ("0", False), ("off", False),
                                         ("t", True), ("false", False), ("o", None), ("", None), ("x", None), (None, None)])
 def test_booleans(text, value):
     out = Ref(None)
@@ -103,7 +109,8 @@ def test_booleans(text, value):
 
 def test_types_of_entries():
     assert [fs_ftype_to_dtype(i) for i in range(10)] == [0, 8, 4, 2, 6, 1, 12, 10, 0, 0]
-    for mode, dtype, ftype in ((0o100644, 8, 1), (0o040755, 4, 2), (0o020600, 2, 3), (0o060600, 6, 4), (0o010600, 1, 5), (0o140600, 12, 6),
+    for mode, dtype, ftype in ((0o100644, 8, 1), (0o040755, 4, 2), (0o020600, 2, 3), (0o060600, 6, 4), (0o010600, 1, 5),
+                               (0o140600, 12, 6),
                                (0o120777, 10, 7), (0, 0, 0), (0o170000, 0, 0)):
         assert (fs_umode_to_dtype(mode), fs_umode_to_ftype(mode), fs_ftype_to_dtype(ftype)) == (dtype, ftype, dtype)
     assert fs_ftype_to_dtype(8) == 0 and fs_ftype_to_dtype(255) == 0

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who shares the fs_struct, who runs task work, whose fput and mntput wait, and until when; asynchronous calls and usermode helpers.
+"""Who shares the fs_struct, who runs task work, whose fput and mntput wait, and until when; asynchronous calls and usermode
+helpers.
 
-The rules are those of fs/file_table.c (__fput_deferred, delayed_fput), fs/namespace.c (mntput_no_expire_slowpath), kernel/task_work.c,
-kernel/fork.c (CLONE_FS), kernel/umh.c and kernel/async.c.
+The rules are those of fs/file_table.c (__fput_deferred, delayed_fput), fs/namespace.c (mntput_no_expire_slowpath),
+kernel/task_work.c, kernel/fork.c (CLONE_FS), kernel/umh.c and kernel/async.c.
 """
 from __future__ import annotations
 
@@ -239,7 +240,8 @@ def test_a_helpers_umask_is_the_default(machine: Machine) -> None:
     seen: list[int] = []
     umh.usermodehelper_enable()
     current_fs().umask = 0
-    info = umh.call_usermodehelper_setup("/bin/x", ["/bin/x"], [], 0, lambda info, new: seen.append(current_fs().umask) or -ENOMEM, None, None)
+    info = umh.call_usermodehelper_setup("/bin/x", ["/bin/x"], [], 0,
+                                         lambda info, new: seen.append(current_fs().umask) or -ENOMEM, None, None)
     assert umh.call_usermodehelper_exec(info, umh.UMH_WAIT_EXEC) == -ENOMEM         # what init says
     assert seen == [0o022] and current_fs().umask == 0
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tasks that walk, open, read, mount, unmount and reclaim at the same time, in random order: what they see fits the tree, and nothing is left."""
+"""Tasks that walk, open, read, mount, unmount and reclaim at the same time, in random order: what they see fits the tree, and
+nothing is left.
+"""
 from __future__ import annotations
 
 import random
@@ -17,8 +19,10 @@ from kemu.linux.port import user as sys
 from kemu.machine.current import this
 from tests.unit.linux.vfs_files import Link, TreeFs, balanced, mount, name_of, ok
 
-TREE = {b"a": {b"f": b"contents of f" * 400, b"b": {b"g": b"g"}}, b"f": b"top", b"l": Link(b"a/b"), b"p": Link(b"a/f", paged=True)}
-PATHS = {"/mnt/a/f": "file", "/mnt/a/b/g": "file", "/mnt/f": "file", "/mnt/l/g": "file", "/mnt/p": "file", "/mnt/a": "dir", "/mnt/none": None, "/mnt/a/none": None}
+TREE = {b"a": {b"f": b"contents of f" * 400, b"b": {b"g": b"g"}}, b"f": b"top", b"l": Link(b"a/b"),
+        b"p": Link(b"a/f", paged=True)}
+PATHS = {"/mnt/a/f": "file", "/mnt/a/b/g": "file", "/mnt/f": "file", "/mnt/l/g": "file", "/mnt/p": "file", "/mnt/a": "dir",
+         "/mnt/none": None, "/mnt/a/none": None}
 OPS = ("stat", "read", "list", "umount", "mount", "prune", "shrink", "icache", "iterate", "bind")
 
 
@@ -90,7 +94,8 @@ def run(seed, tasks, fails):
             elif op == "umount":
                 assert name_of(sys.sys_umount("/mnt", chooser.random.choice((0, 2)))) in (0, "EBUSY", "EINVAL")
             elif op == "mount":
-                assert name_of(sys.sys_mount("none", "/mnt", fs.type.name)) in (0, "EIO", "ENOMEM", "EBUSY", "ENOENT")    # there already; unmounted
+                # there already; unmounted
+                assert name_of(sys.sys_mount("none", "/mnt", fs.type.name)) in (0, "EIO", "ENOMEM", "EBUSY", "ENOENT")
             elif op == "bind":
                 assert name_of(sys.sys_mount("/mnt", "/mnt2", None, 4096)) in (0, "EIO", "ENOMEM", "EINVAL", "ENOENT")
             elif op == "prune":

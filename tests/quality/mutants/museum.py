@@ -17,7 +17,8 @@ from erofs_memback import data, decompressor, inode, memback, super, xattr, zdat
 mutants: list[Mutant] = []
 
 
-def mutant(name: str, experiments: tuple[str, ...], *edits: tuple[Any, ...], names: dict[str, Any] | None = None, title: str = "", detector: str = "",
+def mutant(name: str, experiments: tuple[str, ...], *edits: tuple[Any, ...], names: dict[str, Any] | None = None, title: str = "",
+           detector: str = "",
            anyway: bool = False) -> None:
     """``edits``: (function, (old, new), ...) each; none: the code as it is has the bug."""
     s = Series(name, ("erofs_memback",))

@@ -28,9 +28,13 @@ _AUTO = """\
 """
 _QUEUE = "        queue_work(pclusters.z_erofs_workqueue, io.work)\n"
 
-mutant("57-superblock-after-the-work", LATE, (zdata_submit.z_erofs_decompress_kickoff, (_AUTO + _QUEUE, _QUEUE + _AUTO)), detector="KASAN")
-mutant("queue-after-the-work", LATE, (zdata_submit.z_erofs_decompress_kickoff, (_QUEUE, _QUEUE + "        io.eio = io.eio or False\n")), detector="KASAN")
-mutant("decompressed-in-the-interrupt", LATE, (zdata_submit.z_erofs_decompress_kickoff, ("    if z_erofs_in_atomic():\n", "    if False:\n")))
+mutant("57-superblock-after-the-work", LATE, (zdata_submit.z_erofs_decompress_kickoff, (_AUTO + _QUEUE, _QUEUE + _AUTO)),
+       detector="KASAN")
+mutant("queue-after-the-work", LATE, (zdata_submit.z_erofs_decompress_kickoff,
+                                      (_QUEUE, _QUEUE + "        io.eio = io.eio or False\n")), detector="KASAN")
+mutant("decompressed-in-the-interrupt", LATE, (zdata_submit.z_erofs_decompress_kickoff,
+                                               ("    if z_erofs_in_atomic():\n", "    if False:\n")))
 mutant("51-folio-of-another-pcluster", "bdev.overlapping",
        (zdata_submit.z_erofs_fill_bio_vec, ("                if folio.private is pcl:\n", "                if True:\n")))
-mutant("bio-counted-twice", LATE, (zdata_submit.z_erofs_endio, ("    z_erofs_decompress_kickoff(q, -1)\n", "    z_erofs_decompress_kickoff(q, -2)\n")))
+mutant("bio-counted-twice", LATE, (zdata_submit.z_erofs_endio,
+                                   ("    z_erofs_decompress_kickoff(q, -1)\n", "    z_erofs_decompress_kickoff(q, -2)\n")))

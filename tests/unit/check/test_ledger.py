@@ -65,7 +65,8 @@ def test_mounts_go_later_than_their_place(kernel: Machine) -> None:
     before = ledger.take()
     assert sys.sys_mount("x", "/m", "ramfs", 0, None) == 0
     assert sys.sys_mount("x", "/m", "ramfs", 1, None) == 0
-    assert since(before) == ["+ mounts: /m (ramfs)", "+ mounts: /m [2] (ramfs ro)", "+ superblocks: ramfs ramfs", "+ superblocks: ramfs ramfs [2]"]
+    assert (since(before) == ["+ mounts: /m (ramfs)", "+ mounts: /m [2] (ramfs ro)", "+ superblocks: ramfs ramfs",
+                              "+ superblocks: ramfs ramfs [2]"])
     held = sys.sys_open("/m", 0)
     assert not isinstance(held, int)
     assert sys.sys_umount("/m", MNT_DETACH) == 0 and sys.sys_umount("/m", MNT_DETACH) == 0
@@ -81,7 +82,8 @@ def test_disks(kernel: Machine) -> None:
     before = ledger.take()
     majors = [register_blkdev(0, "d"), register_blkdev(0, "d")]
     disk = blk_alloc_disk(QueueLimits(logical_block_size=512), -1)
-    disk.major, disk.first_minor, disk.minors, disk.disk_name, disk.fops = majors[0], 0, 1, "d0", block_device_operations(submit_bio=bio_endio)
+    disk.major, disk.first_minor, disk.minors, disk.disk_name, disk.fops = (majors[0], 0, 1, "d0",
+                                                                            block_device_operations(submit_bio=bio_endio))
     set_capacity(disk, 8)
     assert add_disk(disk) == 0
     assert since(before) == ["+ disks: d0", "+ block majors: d", "+ block majors: d [2]"]

@@ -91,7 +91,8 @@ def test_use_after_free_of_an_object_is_seen_with_its_history() -> None:
         kfree(t)
         t.value += 1
 
-    with reports("BUG: KASAN: slab-use-after-free in planted", "Read of value of freed struct thing", "Allocated by task init/1", "Freed by task init/1",
+    with reports("BUG: KASAN: slab-use-after-free in planted", "Read of value of freed struct thing", "Allocated by task init/1",
+                 "Freed by task init/1",
                  "in reports_via"[:0] + "planted"):
         with watched():
             planted()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The types of the options' values, and files that are written whole, never through a link, never in the place of something else."""
+"""The types of the options' values, and files that are written whole, never through a link, never in the place of something else.
+"""
 from __future__ import annotations
 
 import argparse
@@ -13,17 +14,23 @@ from kemu.cli.common import CommandError
 
 
 @pytest.mark.parametrize("kind, text, value", [
-    (values.count(), "1", 1), (values.count(), "0x10", 16), (values.count(0), "0", 0), (values.seed, "18446744073709551615", (1 << 64) - 1),
-    (values.byte_size(), "4K", 4096), (values.byte_size(), "4k", 4096), (values.byte_size(), "2M", 2 << 20), (values.byte_size(), "0x2G", 2 << 30),
-    (values.byte_offset, "0", 0), (values.byte_offset, "0x601", 1537), (values.byte_offset, "1T", 1 << 40), (values.page_size, "64K", 65536), (values.page_size, "0x1000", 4096),
-    (values.page_offset, "4095", 4095), (values.seconds, "12", 12.0), (values.seconds, "0.5", 0.5), (values.seconds, ".5", 0.5), (values.name_of_file, "a\nb", "a\nb"),
+    (values.count(), "1", 1), (values.count(), "0x10", 16), (values.count(0), "0", 0),
+    (values.seed, "18446744073709551615", (1 << 64) - 1),
+    (values.byte_size(), "4K", 4096), (values.byte_size(), "4k", 4096), (values.byte_size(), "2M", 2 << 20),
+    (values.byte_size(), "0x2G", 2 << 30),
+    (values.byte_offset, "0", 0), (values.byte_offset, "0x601", 1537), (values.byte_offset, "1T", 1 << 40),
+    (values.page_size, "64K", 65536), (values.page_size, "0x1000", 4096),
+    (values.page_offset, "4095", 4095), (values.seconds, "12", 12.0), (values.seconds, "0.5", 0.5), (values.seconds, ".5", 0.5),
+    (values.name_of_file, "a\nb", "a\nb"),
 ])
 def test_values(kind, text, value):
     assert kind(text) == value and type(kind(text)) is type(value)
 
 
-@pytest.mark.parametrize("kind", [values.count(), values.seed, values.byte_size(), values.byte_offset, values.page_size, values.page_offset, values.seconds])
-@pytest.mark.parametrize("text", ["", " 1", "1 ", "-1", "+1", "1_0", "010", "1e3", "0x", "0xg", "nan", "inf", "1.5.2", "\u0661", "\uff11", "K", "1KK", "1KiB", "9" * 400, "1\n", "x"])
+@pytest.mark.parametrize("kind", [values.count(), values.seed, values.byte_size(), values.byte_offset, values.page_size,
+                                  values.page_offset, values.seconds])
+@pytest.mark.parametrize("text", ["", " 1", "1 ", "-1", "+1", "1_0", "010", "1e3", "0x", "0xg", "nan", "inf", "1.5.2", "\u0661",
+                                  "\uff11", "K", "1KK", "1KiB", "9" * 400, "1\n", "x"])
 def test_what_is_no_value(kind, text):
     if (kind, text) == (values.seconds, "010"):
         return                          # a time may begin with a 0
@@ -32,21 +39,28 @@ def test_what_is_no_value(kind, text):
     assert repr(text) in str(e.value)
 
 
-@pytest.mark.parametrize("kind, text", [(values.count(), "0"), (values.page_offset, "4096"), (values.page_size, "8192"), (values.byte_offset, "0x8000000000000000"), (values.seconds, "0"),
-                                        (values.seed, "18446744073709551616"), (values.name_of_file, ""), (values.name_of_file, "a\0b"), (values.name_of_file, "sample:none")])
+@pytest.mark.parametrize("kind, text", [(values.count(), "0"), (values.page_offset, "4096"), (values.page_size, "8192"),
+                                        (values.byte_offset, "0x8000000000000000"), (values.seconds, "0"),
+                                        (values.seed, "18446744073709551616"), (values.name_of_file, ""),
+                                        (values.name_of_file, "a\0b"), (values.name_of_file, "sample:none")])
 def test_what_is_out_of_range(kind, text):
     with pytest.raises(argparse.ArgumentTypeError):
         kind(text)
 
 
-@pytest.mark.parametrize("text, value", [("CONFIG_EROFS_FS=y", True), ("CONFIG_EROFS_FS=n", False), ("CONFIG_EROFS_FS", True), ("CONFIG_BLK_DEV_RAM_SIZE=0x10", 16),
-                                         ("CONFIG_DEFAULT_INIT=/sbin/x", "/sbin/x"), ('CONFIG_DEFAULT_INIT="/sbin/x y"', "/sbin/x y"), ("CONFIG_NOBODY_ASKS=12", 12), ('CONFIG_NOBODY_ASKS="t"', "t")])
+@pytest.mark.parametrize("text, value", [("CONFIG_EROFS_FS=y", True), ("CONFIG_EROFS_FS=n", False), ("CONFIG_EROFS_FS", True),
+                                         ("CONFIG_BLK_DEV_RAM_SIZE=0x10", 16),
+                                         ("CONFIG_DEFAULT_INIT=/sbin/x", "/sbin/x"),
+                                         ('CONFIG_DEFAULT_INIT="/sbin/x y"', "/sbin/x y"), ("CONFIG_NOBODY_ASKS=12", 12),
+                                         ('CONFIG_NOBODY_ASKS="t"', "t")])
 def test_kernel_options(text, value):
     assert values.config_value(text) == (text.partition("=")[0], value)
 
 
-@pytest.mark.parametrize("text", ["X=maybe", "CONFIG_EROFS_FS=maybe", "CONFIG_EROFS_FS=", "CONFIG_EROFS_FS=m", "CONFIG_EROFS_FS=1", "CONFIG_BLK_DEV_RAM_SIZE=y", "CONFIG_BLK_DEV_RAM_SIZE=-1",
-                                  'CONFIG_DEFAULT_INIT="', "CONFIG_DEFAULT_INIT=", "CONFIG_NOBODY_ASKS=maybe", "config_x=y", "CONFIG_=y", "CONFIG_X\n=y", ""])
+@pytest.mark.parametrize("text", ["X=maybe", "CONFIG_EROFS_FS=maybe", "CONFIG_EROFS_FS=", "CONFIG_EROFS_FS=m",
+                                  "CONFIG_EROFS_FS=1", "CONFIG_BLK_DEV_RAM_SIZE=y", "CONFIG_BLK_DEV_RAM_SIZE=-1",
+                                  'CONFIG_DEFAULT_INIT="', "CONFIG_DEFAULT_INIT=", "CONFIG_NOBODY_ASKS=maybe", "config_x=y",
+                                  "CONFIG_=y", "CONFIG_X\n=y", ""])
 def test_what_is_no_kernel_option(text):
     with pytest.raises(CommandError) as e:
         values.config_value(text)
@@ -86,7 +100,8 @@ def test_never_through_a_link_and_never_over_something_else(tmp_path, force):
         values.write_new("/dev/null", b"x", force)
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
     if force:
-        values.write_new(str(tmp_path / "hard"), b"x", force)           # a new file under that name; the other name keeps its bytes
+        # a new file under that name; the other name keeps its bytes
+        values.write_new(str(tmp_path / "hard"), b"x", force)
     assert target.read_bytes() == b"precious"
     assert sorted(os.listdir(tmp_path)) == ["dangling", "fifo", "folder", "hard", "link", "target"]
 

@@ -70,7 +70,9 @@ def with_bytes(image: bytes, at: int, data: bytes) -> bytes:
 
 @contextmanager
 def mounted(image: bytes | ErofsImage, **kw: Any) -> Iterator[Mounted]:
-    """Mounted with every detector attached: what is left behind, read uninitialised or unmapped out of turn is a failure of the test."""
+    """Mounted with every detector attached: what is left behind, read uninitialised or unmapped out of turn is a failure of the
+    test.
+    """
     data = image.data if isinstance(image, ErofsImage) else image
     machine_options = {k: kw.pop(k) for k in ("page_size", "config", "series", "bits") if k in kw}
     watch = all_detectors()

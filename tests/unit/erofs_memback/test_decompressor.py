@@ -63,7 +63,8 @@ def content(m, plist, pos: int, n: int) -> bytes:
 
 
 def request(m, bs: int, inp, out, ofs_in, ofs_out, insize, outsize, alg, inplace=False, partial=False, fillgaps=False):
-    return z_erofs_decompress_req(sb=SimpleNamespace(s_blocksize=bs), in_=inp, out=out, inpages=len(inp), outpages=len(out), pageofs_in=ofs_in,
+    return z_erofs_decompress_req(sb=SimpleNamespace(s_blocksize=bs), in_=inp, out=out, inpages=len(inp), outpages=len(out),
+                                  pageofs_in=ofs_in,
                                   pageofs_out=ofs_out, inputsize=insize, outputsize=outsize, alg=alg, inplace_io=inplace,
                                   partial_decoding=partial, fillgaps=fillgaps, gfp=GFP_KERNEL)
 
@@ -96,7 +97,9 @@ def test_shifted_in_place_moves_within_the_page(m):
 
 @pytest.mark.parametrize("gap", (False, True))
 def test_interlaced(m, gap):
-    """A block is rotated so that each byte keeps its offset in the page: what stands before pageofs_out comes from the block's beginning."""
+    """A block is rotated so that each byte keeps its offset in the page: what stands before pageofs_out comes from the block's
+    beginning.
+    """
     psize = m.mem.page_size
     for ofs in (0, 1, 100, psize - 1):
         data = text(ofs, psize)
@@ -213,7 +216,8 @@ def test_stream_buffers_that_overlap(m, inplace):
 
 
 def test_deflate_stream_that_ends_early_in_the_last_page_passes_in_linux(m):
-    """Linux 7.2 asks for Z_STREAM_END and that no page is left over, not that the last one is full: its tail stays what it was."""
+    """Linux 7.2 asks for Z_STREAM_END and that no page is left over, not that the last one is full: its tail stays what it was.
+    """
     with_cfg = m.slab.kmalloc(6, True)
     assert decompressor_deflate.z_erofs_deflate_init() == 0
     assert decompressor_deflate.z_erofs_load_deflate_config(None, None, with_cfg, 6) == 0

@@ -20,7 +20,8 @@ from tests.unit.erofs_memback.images import forge, looked_up, mounted, with_byte
 from erofs_memback.harness.mount import settle
 from erofs_memback.namei import erofs_dirnamecmp, erofs_namei, erofs_qstr
 
-names_sets = st.lists(st.one_of(st.binary(min_size=1, max_size=12), st.binary(min_size=200, max_size=255)), min_size=1, max_size=60, unique=True)
+names_sets = st.lists(st.one_of(st.binary(min_size=1, max_size=12), st.binary(min_size=200, max_size=255)), min_size=1,
+                      max_size=60, unique=True)
 
 
 def usable(names):

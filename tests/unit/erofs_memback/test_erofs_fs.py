@@ -13,8 +13,10 @@ from erofs_memback import erofs_fs as e
 
 @pytest.mark.parametrize("view, size", [
     (e.erofs_super_block, 144), (e.erofs_inode_compact, 32), (e.erofs_inode_extended, 64), (e.erofs_xattr_ibody_header, 12),
-    (e.erofs_xattr_entry, 4), (e.erofs_dirent, 12), (e.erofs_deviceslot, 128), (e.erofs_inode_chunk_index, 8), (e.z_erofs_map_header, 8),
-    (e.z_erofs_lcluster_index, 8), (e.z_erofs_extent, 32), (e.z_erofs_lz4_cfgs, 14), (e.z_erofs_lzma_cfgs, 14), (e.z_erofs_deflate_cfgs, 6),
+    (e.erofs_xattr_entry, 4), (e.erofs_dirent, 12), (e.erofs_deviceslot, 128), (e.erofs_inode_chunk_index, 8),
+    (e.z_erofs_map_header, 8),
+    (e.z_erofs_lcluster_index, 8), (e.z_erofs_extent, 32), (e.z_erofs_lz4_cfgs, 14), (e.z_erofs_lzma_cfgs, 14),
+    (e.z_erofs_deflate_cfgs, 6),
     (e.z_erofs_zstd_cfgs, 6), (e.erofs_xattr_long_prefix, 1),
 ])
 def test_sizes(view, size):
@@ -22,7 +24,8 @@ def test_sizes(view, size):
 
 
 @pytest.mark.parametrize("field, offset", [
-    ("magic", 0), ("checksum", 4), ("blkszbits", 12), ("rb", 14), ("inos", 16), ("epoch", 24), ("blocks_lo", 36), ("meta_blkaddr", 40),
+    ("magic", 0), ("checksum", 4), ("blkszbits", 12), ("rb", 14), ("inos", 16), ("epoch", 24), ("blocks_lo", 36),
+    ("meta_blkaddr", 40),
     ("uuid", 48), ("volume_name", 64), ("feature_incompat", 80), ("u1", 84), ("devt_slotoff", 88), ("xattr_prefix_count", 91),
     ("packed_nid", 96), ("ishare_xattr_prefix_id", 105), ("rootnid_8b", 112), ("metabox_nid", 128),
 ])

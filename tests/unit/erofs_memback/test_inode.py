@@ -27,8 +27,10 @@ def error_of(m, name: bytes) -> str | None:
 @pytest.mark.parametrize("extended", (False, True))
 def test_every_type(extended):
     root = t.Dir(mtime=7, entries={
-        b"file": t.File(mode=0o4755, uid=3, gid=4, mtime=9, data=b"f"), b"dir": t.Dir(mode=0o1777, mtime=7), b"ln": t.Symlink(mtime=7, target=b"file"),
-        b"chr": t.Device(mode=0o600, mtime=7, major=5, minor=300), b"blk": t.Device(mtime=7, block=True, major=4095, minor=1048575),
+        b"file": t.File(mode=0o4755, uid=3, gid=4, mtime=9, data=b"f"), b"dir": t.Dir(mode=0o1777, mtime=7),
+        b"ln": t.Symlink(mtime=7, target=b"file"),
+        b"chr": t.Device(mode=0o600, mtime=7, major=5, minor=300),
+        b"blk": t.Device(mtime=7, block=True, major=4095, minor=1048575),
         b"fifo": t.Fifo(mtime=7), b"sock": t.Socket(mtime=7)})
     image = forge(root, **{n.decode(): {"extended": extended} for n in root.entries})
     with mounted(image) as m:

@@ -53,7 +53,8 @@ def refusal(image: bytes, **kw) -> tuple[str, str]:
     ({"sb_extslots": 185}, "EINVAL", "invalid sb_extslots 3088 (more than a fs block)"),
     ({"feature_incompat": 0x100, "sb_extslots": 0}, "EUCLEAN", ""),
     ({"feature_incompat": 0x100, "sb_extslots": 1, "metabox_nid": 1 << 63}, "EUCLEAN", ""),
-    ({"feature_compat": 0x21, "xattr_prefix_count": 1, "ishare_xattr_prefix_id": 1}, "EUCLEAN", "invalid ishare xattr prefix id 1"),
+    ({"feature_compat": 0x21, "xattr_prefix_count": 1, "ishare_xattr_prefix_id": 1}, "EUCLEAN",
+     "invalid ishare xattr prefix id 1"),
 ])
 def test_superblocks_that_are_refused(fields, name, message):
     assert refusal(with_super(plain().data, **fields)) == (name, message)
@@ -90,7 +91,8 @@ def test_an_offset_inside_a_block():
 
 @pytest.mark.parametrize("offset, function", [(512, "erofs_superblock_csum_verify"), (3584, "erofs_read_superblock")])
 def test_finding_unaligned_offsets_read_behind_the_page(offset, function):
-    """Linux 7.2 looks at fsoffset's alignment only after it has read the superblock through a mapping of one page: with an offset inside
+    """Linux 7.2 looks at fsoffset's alignment only after it has read the superblock through a mapping of one page: with an offset
+    inside
     a block the superblock, or what its checksum covers, ends behind that page."""
     image = bytes(offset) + plain().data
     with machine_for(image) as machine, raises_splat(f"BUG: KASAN: out-of-bounds in {function}"):

@@ -21,12 +21,14 @@ from tests.unit.erofs_memback.images import forge, looked_up, mounted, with_byte
 
 from erofs_memback import xattr
 
-XATTRS = {b"user.a": b"1", b"user.empty": b"", b"user." + b"n" * 200: b"v" * 3000, b"trusted.t": b"T" * 5, b"security.selinux": b"label\0",
+XATTRS = {b"user.a": b"1", b"user.empty": b"", b"user." + b"n" * 200: b"v" * 3000, b"trusted.t": b"T" * 5,
+          b"security.selinux": b"label\0",
           b"user.zz": b"last"}
 
 
 def image_with(shared: bool = False, xattrs=XATTRS, **plan):
-    root = t.Dir(entries={b"f": t.File(data=b"x", xattrs=dict(xattrs)), b"g": t.File(data=b"y", xattrs=dict(xattrs)), b"none": t.Fifo()})
+    root = t.Dir(entries={b"f": t.File(data=b"x", xattrs=dict(xattrs)), b"g": t.File(data=b"y", xattrs=dict(xattrs)),
+                          b"none": t.Fifo()})
     return forge(root, ImagePlan(**plan), f={"xattr_shared": shared}, g={"xattr_shared": shared})
 
 
@@ -59,7 +61,8 @@ def test_without_user_xattr():
         assert do_getxattr(m.path.mnt.mnt_idmap, de, b"trusted.t") == b"TTTTT"
 
 
-@pytest.mark.parametrize("option, hidden", [("CONFIG_EROFS_FS_XATTR", sorted(XATTRS)), ("CONFIG_EROFS_FS_SECURITY", [b"security.selinux"])])
+@pytest.mark.parametrize("option, hidden", [("CONFIG_EROFS_FS_XATTR", sorted(XATTRS)),
+                                            ("CONFIG_EROFS_FS_SECURITY", [b"security.selinux"])])
 def test_built_without(option, hidden):
     with mounted(image_with(), config={option: False, "CONFIG_EROFS_FS_POSIX_ACL": False}) as m, looked_up(m, b"f") as de:
         assert sorted(listxattr(de).split(b"\0")[:-1]) == sorted(set(XATTRS) - set(hidden))
@@ -68,7 +71,8 @@ def test_built_without(option, hidden):
 
 
 ACL = b"\2\0\0\0" + b"".join(tag.to_bytes(2, "little") + perm.to_bytes(2, "little") + id_.to_bytes(4, "little")
-                             for tag, perm, id_ in ((1, 6, 0xFFFFFFFF), (2, 4, 1000), (4, 4, 0xFFFFFFFF), (0x10, 4, 0xFFFFFFFF), (0x20, 0, 0xFFFFFFFF)))
+                             for tag, perm, id_ in ((1, 6, 0xFFFFFFFF), (2, 4, 1000), (4, 4, 0xFFFFFFFF), (0x10, 4, 0xFFFFFFFF),
+                                                    (0x20, 0, 0xFFFFFFFF)))
 
 
 def test_access_control_lists():
@@ -114,11 +118,13 @@ def test_a_name_on_the_heap_stays_in_its_buffer(name):
 
 
 def test_finding_shared_xattrs_are_read_through_the_page_of_the_inline_ones():
-    """Linux 7.2: where inodes are in the metabox and shared xattrs are not (or the other way round), erofs_xattr_iter_shared() changes the
+    """Linux 7.2: where inodes are in the metabox and shared xattrs are not (or the other way round), erofs_xattr_iter_shared()
+    changes the
     buffer's mapping but keeps its page; if the page's index is the wanted one, names and values come from the wrong place."""
     image = (DATA / "erofs" / "xattr-m4k.erofs").read_bytes()
     fixed = Series("put-before-the-mapping-changes", ("erofs_memback",))
-    fixed.edits(xattr.erofs_xattr_iter_shared, ("    ret = erofs_init_metabuf(it.buf,", "    erofs_put_metabuf(it.buf)\n    ret = erofs_init_metabuf(it.buf,"))
+    fixed.edits(xattr.erofs_xattr_iter_shared, ("    ret = erofs_init_metabuf(it.buf,",
+                                                "    erofs_put_metabuf(it.buf)\n    ret = erofs_init_metabuf(it.buf,"))
 
     def seen(**kw):
         with mounted(image, **kw) as m:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a search does before it tries seeds: few runs are all run, every call fails once, and who is done leaves the time to the others."""
+"""What a search does before it tries seeds: few runs are all run, every call fails once, and who is done leaves the time to the
+others.
+"""
 from __future__ import annotations
 
 from kemu.explore.experiment import Experiment

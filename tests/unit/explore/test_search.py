@@ -113,7 +113,8 @@ def test_both_faults_are_found_and_shrunk_to_the_smallest() -> None:
     by_title = {f.title.split(" in ")[0]: f for f in p.findings}
     assert set(by_title) == {"BUG: memory leak", "BUG: KASAN: slab-out-of-bounds"}
     leak, oob = by_title["BUG: memory leak"], by_title["BUG: KASAN: slab-out-of-bounds"]
-    assert leak.input == ["n=1 at=0"] and len(leak.choices) == 1 and leak.choices[0].startswith("fallible call 3 fails: failslab in kmalloc called by driver")
+    assert (leak.input == ["n=1 at=0"] and len(leak.choices) == 1
+            and leak.choices[0].startswith("fallible call 3 fails: failslab in kmalloc called by driver"))
     assert oob.input == ["n=1 at=701"] and oob.choices == []
     assert leak.severity == "medium" and oob.severity == "critical"
 
@@ -135,7 +136,8 @@ def test_hypothesis_drives_the_same_experiment(data: st.DataObject) -> None:
 
 
 def test_shrinking_keeps_the_cause() -> None:
-    found = next(o for o in (execute(BUFFERS, SeedSource(s)) for s in range(500)) if o.finding and "out-of-bounds" in o.finding.title)
+    found = next(o for o in (execute(BUFFERS, SeedSource(s)) for s in range(500)) if o.finding
+                 and "out-of-bounds" in o.finding.title)
     small = shrink(found, 5)
     assert small.finding is not None and small.finding.input == ["n=1 at=701"]
 
@@ -200,7 +202,8 @@ def test_a_loop_without_scheduling_points_is_reported() -> None:
 
 
 @pytest.mark.parametrize("mistake,title", [
-    (lambda: None.i_size, "NULL pointer dereference"), (lambda: (5).i_size, "error pointer is used"),       # type: ignore[attr-defined]
+    (lambda: None.i_size, "NULL pointer dereference"), (lambda: (5).i_size,
+                                                        "error pointer is used"),       # type: ignore[attr-defined]
     (lambda: list(range(2))[3], "array-index-out-of-bounds"), (lambda: 1 // 0, "divide error")])
 def test_python_errors_become_what_c_would_do(mistake: object, title: str) -> None:
     def body(run: Run) -> None:
@@ -257,7 +260,8 @@ for e in (BUFFERS, LOST):
 
 def test_the_trace_is_the_same_in_every_process_and_under_every_hash_seed() -> None:
     top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    texts = {subprocess.run([sys.executable, "-c", _TRACE, top], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
+    texts = {subprocess.run([sys.executable, "-c", _TRACE, top], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True,
+                            check=True).stdout
              for seed in ("0", "1", "4711")}
     assert len(texts) == 1
     assert b"switch" in texts.pop()

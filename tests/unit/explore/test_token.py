@@ -62,7 +62,8 @@ def test_a_wrong_character_is_noticed(draws: list[Choice], at: int, char: str) -
     assert t.seed is not None or all(n >= 0 for n in t.offsets)
 
 
-@pytest.mark.parametrize("text", ["", "x", "7fq2", "7fq2-", "7fq2-c", "7f-c0", "7fq2-!!", "ééé", "7fq2-z00", "7fq2-" + "c" * 300, "a b c d"])
+@pytest.mark.parametrize("text", ["", "x", "7fq2", "7fq2-", "7fq2-c", "7f-c0", "7fq2-!!", "ééé", "7fq2-z00", "7fq2-" + "c" * 300,
+                                  "a b c d"])
 def test_what_is_no_token(text: str) -> None:
     with pytest.raises(token.TokenError):
         token.decode(text)

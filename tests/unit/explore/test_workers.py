@@ -88,7 +88,8 @@ def test_messages_before_the_end_and_how_it_ended() -> None:
         while crew:
             for e in crew.events(1.0):
                 seen[e.key].append(e.what[0] if isinstance(e, Message) else e.how)
-    assert seen == {0: ["hello", ""], 1: ["hello", "was killed by SIGKILL"], 2: ["hello", "ended with exit code 3"], 3: ["hello", "failed: ValueError: what"]}
+    assert (seen == {0: ["hello", ""], 1: ["hello", "was killed by SIGKILL"], 2: ["hello", "ended with exit code 3"],
+                     3: ["hello", "failed: ValueError: what"]})
 
 
 def test_a_half_sent_message_does_not_hold_the_others() -> None:
@@ -108,7 +109,8 @@ def test_a_half_sent_message_does_not_hold_the_others() -> None:
         while crew:
             seen += list(crew.events(1.0))
     assert time.monotonic() - start < 5
-    assert Message(1, ("whole",)) in seen and [e.how for e in seen if isinstance(e, Ended) and e.key == 0] == ["was killed by SIGKILL"]
+    assert (Message(1, ("whole",)) in seen and [e.how for e in seen if isinstance(e, Ended) and e.key == 0]
+            == ["was killed by SIGKILL"])
 
 
 def test_a_dead_worker_is_named_and_replaced() -> None:

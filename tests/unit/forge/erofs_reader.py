@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A small reader of EROFS images (plain, inline, chunk, LZ4 with full and compact indexes or extent records), written from fs/erofs/*.c for these tests.
+"""A small reader of EROFS images (plain, inline, chunk, LZ4 with full and compact indexes or extent records), written from
+fs/erofs/*.c for these tests.
 
 It shares nothing with the writer: not even the structure definitions. Fragments, metabox, other devices and other algorithms are
 refused with Unsupported.
@@ -301,7 +302,8 @@ class Reader:
                 "gid": i["gid"], "size": i["size"], "nlink": i["nlink"], "mtime": i["mtime"],
                 "rdev": [r >> 8 & 0xFFF, r & 0xFF | r >> 12 & 0xFFF00] if kind in ("char", "block") else None,
                 "target": self.read(i).decode("utf-8", "surrogateescape") if kind == "symlink" else None,
-                "xattrs": self.xattrs(i), "sha256": hashlib.sha256(self.read(i)).hexdigest() if kind == "file" else None, "error": None})
+                "xattrs": self.xattrs(i), "sha256": hashlib.sha256(self.read(i)).hexdigest() if kind == "file" else None,
+                "error": None})
             if kind == "dir":
                 names = self.names(i)
                 assert [n for n, _, _ in names] == sorted(n for n, _, _ in names)

@@ -41,12 +41,14 @@ def folder(name: bytes, **fields) -> Member:
 
 def test_a_header_byte_for_byte():
     m = Member(b"ab", 0o100644, b"hello", ino=1, uid=2, gid=3, nlink=4, mtime=5, major=6, minor=7, rmajor=8, rminor=9)
-    assert m.encode() == (b"070701" b"00000001" b"000081a4" b"00000002" b"00000003" b"00000004" b"00000005" b"00000005" b"00000006"
+    assert m.encode() == (b"070701" b"00000001" b"000081a4" b"00000002" b"00000003" b"00000004" b"00000005" b"00000005"
+                          b"00000006"
                           b"00000007" b"00000008" b"00000009" b"00000003" b"00000000" b"ab\0\0\0\0" b"hello\0\0\0")
 
 
 def test_every_field_can_be_wrong():
-    m = Member(b"a", raw={"uid": b"+0000001"}, namesize=77, filesize=88, chksum=99, magic=b"x", name_pad=b"!", data_pad=b"?", data=b"d")
+    m = Member(b"a", raw={"uid": b"+0000001"}, namesize=77, filesize=88, chksum=99, magic=b"x", name_pad=b"!", data_pad=b"?",
+               data=b"d")
     raw = m.encode()
     assert raw.startswith(b"x") and b"+0000001" in raw and b"0000004d" in raw and b"00000058" in raw and raw.endswith(b"a!d?")
 
@@ -158,7 +160,8 @@ def test_archives_are_rich():
             seen["no trailer"] += s.kind == "cpio" and s.members[-1].name != b"TRAILER!!!"
         seen["hard link"] += any((e["nlink"] or 0) > 1 and e["type"] == "file" for e in archive.truth)
         assert archive.messages == [] and archive.data == encode(archive.segments)
-    wanted = ["cpio", "zeros", "070701", "070702", "upper", "no trailer", "hard link", "10", "4", "12", "2", "6", "1", "14", *available()]
+    wanted = ["cpio", "zeros", "070701", "070702", "upper", "no trailer", "hard link", "10", "4", "12", "2", "6", "1", "14",
+              *available()]
     assert [w for w in wanted if not seen[w]] == []
 
 

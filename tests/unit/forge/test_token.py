@@ -16,7 +16,8 @@ from kemu.forge.erofs.plan import LAYOUTS
 from kemu.forge.pick import Pick, SeedValues
 from kemu.forge.token import KINDS, Recipe, TokenError, parse
 
-RECIPES = [Recipe("erofs", 0), Recipe("erofs", 2**64 - 1), Recipe("cpio", 77, damage=2), Recipe("initrd", 1234567, block_bits=9, nodes=3),
+RECIPES = [Recipe("erofs", 0), Recipe("erofs", 2**64 - 1), Recipe("cpio", 77, damage=2),
+           Recipe("initrd", 1234567, block_bits=9, nodes=3),
            Recipe("erofs", 5, 16, "compact", 3, 20, True, True, True), *[Recipe("erofs", 9, layout=name) for name in LAYOUTS]]
 
 
@@ -65,7 +66,8 @@ def test_same_bytes_in_every_process():
     seen = set()
     for hashseed in ("0", "1", "4242"):
         env = {**os.environ, "PYTHONHASHSEED": hashseed}
-        seen.add(subprocess.run([sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=True, timeout=60).stdout)
+        seen.add(subprocess.run([sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=True,
+                                timeout=60).stdout)
     assert len(seen) == 1
 
 

@@ -200,6 +200,7 @@ def test_a_ram_disk_as_root() -> None:
 def test_a_device_that_never_comes() -> None:
     """rootwait without a time: Linux waits for ever; here it is said that nothing will change. With a time both give up."""
     r = boot_initrd(b"", cmdline="root=/dev/x rootwait", tree=False)
-    assert r.ended == "splat" and "sleeps and looks again for ever" in r.error.title and "Waiting for root device /dev/x..." in r.log
+    assert (r.ended == "splat" and "sleeps and looks again for ever" in r.error.title
+            and "Waiting for root device /dev/x..." in r.log)
     r = boot_initrd(b"", cmdline="root=/dev/x rootwait=3", tree=False)
     assert r.ended == "panic" and 'VFS: Cannot open root device "/dev/x" or unknown-block(0,0): error -6' in r.log

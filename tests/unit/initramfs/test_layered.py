@@ -20,7 +20,8 @@ from initramfs.harness.experiments import cpio_archive, erofs_image
 
 def boot(initrd: bytes, **kw: Any) -> tuple[dict[str, Any], Any, list[tuple[str, str]]]:
     seen: list[tuple[str, str]] = []
-    result = boot_initrd(initrd, design="layered", after=lambda r: seen.extend((m["mountpoint"], m["type"]) for m in mounts()), **kw)
+    result = boot_initrd(initrd, design="layered", after=lambda r: seen.extend((m["mountpoint"], m["type"]) for m in mounts()),
+                         **kw)
     return {e["path"]: e for e in result.tree or []}, result, seen
 
 
@@ -31,7 +32,8 @@ def test_the_overlay_is_all_that_is_mounted_and_the_built_in_archive_is_in_it() 
 
 
 def test_later_segments_cover_earlier_ones_as_archives_do() -> None:
-    over = archive(record("/etc", 0o040700), record("/a", 0o100600, b"new"), record("/etc/of-a", 0o120777, b"elsewhere"), record("/etc/more", data=b"m"))
+    over = archive(record("/etc", 0o040700), record("/a", 0o100600, b"new"), record("/etc/of-a", 0o120777, b"elsewhere"),
+                   record("/etc/more", data=b"m"))
     data = cpio_archive("c", False) + erofs_image("a") + over
     tree, result, _ = boot(data, at=5)
     assert result.ok

@@ -43,7 +43,8 @@ def test_images_are_found_at_their_true_offsets() -> None:
         want = [(p.offset, p.offset + p.size) for p in initrd.parts if p.kind == "erofs"]
         if isinstance(got, int):
             refused += 1
-            assert got == -22 and any(p.kind == "erofs" and p.of.devices for p in initrd.parts), f"seed {seed}\n{initrd.describe()}"
+            assert (got == -22 and any(p.kind == "erofs" and p.of.devices
+                                       for p in initrd.parts)), f"seed {seed}\n{initrd.describe()}"
             continue
         assert [(a, b) for kind, a, b in got if kind == "erofs"] == want, f"seed {seed}\n{initrd.describe()}\n{got}"
     assert refused < examples // 3

@@ -94,7 +94,8 @@ def test_a_directory_that_is_not_empty_stays() -> None:
 
 
 def test_the_second_archive_wins_and_zeros_between_do_not_matter() -> None:
-    e = entries(archive(record("f", data=b"first, and longer")) + bytes(512) + gzip.compress(archive(record("f", data=b"second"))) + bytes(9))
+    e = entries(archive(record("f", data=b"first, and longer")) + bytes(512) + gzip.compress(archive(record("f", data=b"second")))
+                + bytes(9))
     assert e["/f"]["size"] == 6
 
 
@@ -128,7 +129,8 @@ def test_large_padding_is_quick_and_right() -> None:
 
 def test_not_an_initramfs_with_a_ram_disk_becomes_an_image() -> None:
     r = boot(b"-rom1fs-" + bytes(5000), config={"CONFIG_BLK_DEV_RAM": True})
-    assert any("rootfs image is not initramfs (invalid magic at start of compressed archive); looks like an initrd" in x for x in r.log)
+    assert any("rootfs image is not initramfs (invalid magic at start of compressed archive); looks like an initrd" in x
+               for x in r.log)
     image = next(e for e in r.tree if e["path"] == "/initrd.image")
     assert image["size"] == 5008 and image["mode"] == 0o700
 

@@ -137,7 +137,8 @@ def test_of_what_is_refused_nothing_is_read(monkeypatch: pytest.MonkeyPatch, des
 
 def test_the_guard_sees_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     result = boot_initrd(cpio_archive("a"), design="upstream", prepare=Guard(monkeypatch).prepare)
-    assert result.ended == "splat" and "get_boot_config_from_initrd" in str(result.error)       # without digests, the first who does
+    # without digests, the first who does
+    assert result.ended == "splat" and "get_boot_config_from_initrd" in str(result.error)
 
 
 def test_the_memory_of_what_is_refused_is_freed() -> None:
@@ -203,7 +204,8 @@ def test_a_tree_is_what_veritysetup_makes() -> None:
     """Salt 00ff17, 129 blocks; the tree behind the data is the same too (veritysetup 2.6.1)."""
     data = bytes(range(256)) * 16 * 129
     assert dm_verity(data, SALT)[0].hex() == "4e5abb64670a17c1796d794f715f312934083276329475d4c91c94c134d08a14"
-    assert hashlib.sha256(dm_verity(data, SALT)[1]).hexdigest() == "e11590cd384ee074207301a519ac907d6613023c205fc7af704605dfecd089ee"
+    assert (hashlib.sha256(dm_verity(data, SALT)[1]).hexdigest()
+            == "e11590cd384ee074207301a519ac907d6613023c205fc7af704605dfecd089ee")
 
 
 def test_sizes_that_no_tree_has() -> None:
@@ -214,10 +216,14 @@ def test_sizes_that_no_tree_has() -> None:
 
 
 @pytest.mark.parametrize(("line", "why"), [
-    ("", "cannot be understood"), ("12", "cannot be understood"), ("5:md5:00", "cannot be understood"), ("5:sha256:00", "cannot be understood"),
-    (f"5:sha256:{'0' * 64}:00", "cannot be understood"), (f"5:sha256:{'G' * 64}", "cannot be understood"), (f"0:sha256:{'0' * 64}", "cannot be understood"),
-    (f"5:tree:{'0' * 64}:0", "cannot be understood"), (f"5:tree:{'0' * 64}:", "cannot be understood"), (f"٥:sha256:{'0' * 64}", "cannot be understood"),
-    (f"9999999:sha256:{'0' * 64}", "more than there is"), ("FIRST", "bytes behind the last segment"), (f"FIRST,5000:verity:{'0' * 64}", "this design cannot"),
+    ("", "cannot be understood"), ("12", "cannot be understood"), ("5:md5:00", "cannot be understood"),
+    ("5:sha256:00", "cannot be understood"),
+    (f"5:sha256:{'0' * 64}:00", "cannot be understood"), (f"5:sha256:{'G' * 64}", "cannot be understood"),
+    (f"0:sha256:{'0' * 64}", "cannot be understood"),
+    (f"5:tree:{'0' * 64}:0", "cannot be understood"), (f"5:tree:{'0' * 64}:", "cannot be understood"),
+    (f"٥:sha256:{'0' * 64}", "cannot be understood"),
+    (f"9999999:sha256:{'0' * 64}", "more than there is"), ("FIRST", "bytes behind the last segment"),
+    (f"FIRST,5000:verity:{'0' * 64}", "this design cannot"),
 ])
 def test_a_command_line_that_does_not_fit_lets_nothing_pass(line: str, why: str) -> None:
     data = cpio_archive("a")
@@ -297,7 +303,8 @@ def test_compressed_data_is_verified_before_it_is_decompressed(monkeypatch: pyte
     guard = Guard(monkeypatch, opens=True)
     result = boot_initrd(data, design="layered", cmdline=line, prepare=guard.prepare)
     whole = {e["path"]: e for e in result.tree}
-    assert result.ok and not result.splats and whole["/usr/f130001"]["sha256"] == hashlib.sha256(text(130_001, 130_001)).hexdigest()
+    assert (result.ok and not result.splats and whole["/usr/f130001"]["sha256"]
+            == hashlib.sha256(text(130_001, 130_001)).hexdigest())
     monkeypatch.undo()
     wrong = 0
     for block in range(1, len(image) // B):
@@ -361,9 +368,11 @@ def test_the_tree_is_kept_as_long_as_the_image() -> None:
 
 PLANTS = {
     "nothing is compared": ("verify_segments", lambda old: lambda start, end, trees=None: 0, "not refused"),
-    "the last byte does not count": ("block_digest", lambda old: lambda salt, addr, n: old(salt, addr, n - 1), "refused for nothing"),
+    "the last byte does not count": ("block_digest", lambda old: lambda salt, addr, n: old(salt, addr, n - 1),
+                                     "refused for nothing"),
     "as read: never": ("tree_verify", lambda old: lambda tree, pos, length: 0, "not verified"),
-    "as read: half of each block": ("block_digest", lambda old: lambda salt, addr, n: verify_half(old, salt, addr, n), "not refused"),
+    "as read: half of each block": ("block_digest", lambda old: lambda salt, addr, n: verify_half(old, salt, addr, n),
+                                    "not refused"),
 }
 
 
@@ -404,13 +413,15 @@ def test_the_storage_init_mounts_nothing_that_is_wrong(monkeypatch: pytest.Monke
 
     def boot(data: bytes, line: str) -> Any:
         mounted.clear()
-        return boot_initrd(compare.small_archive(), design="initoverlayfs", cmdline="initoverlayfs_image=" + line, second_image=data)
+        return boot_initrd(compare.small_archive(), design="initoverlayfs", cmdline="initoverlayfs_image=" + line,
+                           second_image=data)
     line = word(alg, image, SALT if alg == "tree" else b"")
     assert boot(image, line).ok and "erofs" in mounted
     for at in (0, 1030, len(image) - 1):
         result = boot(flip(image, at), line)
         assert result.ended == "panic" and "Attempted to kill init! exitcode=0x00000100" in str(result.error)
-        assert [x for x in result.log if x.startswith("storage-init: /dev/vda: ") and x.endswith("mismatch: refused")] and mounted == ["devtmpfs"]
+        assert ([x for x in result.log if x.startswith("storage-init: /dev/vda: ") and x.endswith("mismatch: refused")]
+                and mounted == ["devtmpfs"])
     for wrong in ("5", line.replace(alg, "verity"), "9" + line):
         result = boot(image, wrong)
         assert result.ended == "panic" and mounted == ["devtmpfs"] and any(x.endswith("refused") for x in result.log)
@@ -428,5 +439,6 @@ def test_the_command_says_it_and_fails(tmp_path: Path, capsys: pytest.CaptureFix
         capsys.readouterr()
         assert main([*args, "initrd_segments=" + word("sha256", image[:-1] + b"!")]) == 255
         err = capsys.readouterr().err
-        assert err.startswith(f"kemu: boot: initrd: segment 0 ({len(image)} bytes at offset 0): sha256 mismatch: refused; Kernel panic")
+        assert err.startswith(f"kemu: boot: initrd: segment 0 ({len(image)} bytes at offset 0): sha256 mismatch: refused; "
+                              f"Kernel panic")
         assert err.count("\n") == 1

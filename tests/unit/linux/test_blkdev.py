@@ -190,7 +190,8 @@ def test_the_last_close_drops_the_page_cache(machine):
 
 # ------------------------------------------------------------------------- sizes
 
-@pytest.mark.parametrize(("size", "pad", "sectors", "blkbits"), [(4096, 512, 8, 12), (4097, 512, 9, 9), (4097, 4096, 16, 12), (1025, 1024, 4, 11), (1, 512, 1, 9)])
+@pytest.mark.parametrize(("size", "pad", "sectors", "blkbits"),
+                         [(4096, 512, 8, 12), (4097, 512, 9, 9), (4097, 4096, 16, 12), (1025, 1024, 4, 11), (1, 512, 1, 9)])
 def test_capacity_is_the_padded_size_and_gives_the_first_block_size(machine, size, pad, sectors, blkbits):
     disk, file = open_disk(machine, b"x" * size, pad=pad)
     bdev = file_bdev(file)
@@ -357,7 +358,8 @@ def test_read_ahead_on_the_device_makes_large_bios(config):
         page_cache_sync_readahead(mapping, file.f_ra, file, 0, 16)
         assert machine.counters.bios == 1 and mapping.nrpages == 32
         for folio in folios(mapping):
-            assert machine.mem.load(folio_address(folio), 4096 << folio.order) == image[folio.index << 12:(folio.index << 12) + (4096 << folio.order)]
+            assert (machine.mem.load(folio_address(folio),
+                                     4096 << folio.order) == image[folio.index << 12:(folio.index << 12) + (4096 << folio.order)])
             assert folio_buffers(folio) is None
 
 

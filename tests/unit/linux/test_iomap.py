@@ -57,7 +57,8 @@ def expected(extents, size, memory=None):
     return bytes(out)
 
 
-EXTENTS = [("mapped", 0, 3072, 8192), ("hole", 3072, 1024, 0), ("mapped", 4096, 512, 512), ("mapped", 4608, 20_000 - 4608 & ~511, 1024)]
+EXTENTS = [("mapped", 0, 3072, 8192), ("hole", 3072, 1024, 0), ("mapped", 4096, 512, 512),
+           ("mapped", 4608, 20_000 - 4608 & ~511, 1024)]
 
 
 @pytest.mark.parametrize("large", [False, True])

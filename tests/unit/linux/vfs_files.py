@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the VFS tests share: a read-only file system over a Python tree, written as a port would be, and counts that must come back to zero."""
+"""What the VFS tests share: a read-only file system over a Python tree, written as a port would be, and counts that must come
+back to zero.
+"""
 from __future__ import annotations
 
 import errno
@@ -103,7 +105,8 @@ class TreeFs:
         self.aops = address_space_operations(read_folio=self.read_folio)
         self.sops = super_operations(statfs=simple_statfs, put_super=self.put_super, free_inode=self.free_inode)
         self.context_ops = fs_context_operations(get_tree=self.get_tree, parse_param=self.parse_param if parameters else None)
-        self.type = FileSystemType(name=name, init_fs_context=self.init_fs_context, kill_sb=kill_block_super if bdev else kill_anon_super,
+        self.type = FileSystemType(name=name, init_fs_context=self.init_fs_context,
+                                   kill_sb=kill_block_super if bdev else kill_anon_super,
                                    fs_flags=FS_REQUIRES_DEV if bdev else 0, parameters=parameters)
 
     def add(self, node: Any, parent: int) -> int:
@@ -215,7 +218,8 @@ class TreeFs:
             return err
         for name, ino in list(self.numbers[file.f_inode.i_ino].items())[ctx.pos - 2:]:
             node = self.nodes[ino]
-            kind = 4 if isinstance(node, dict) else 10 if isinstance(node, Link) else node.mode >> 12 if isinstance(node, Node) else 8
+            kind = (4 if isinstance(node, dict) else 10 if isinstance(node, Link) else node.mode >> 12 if isinstance(node, Node)
+                    else 8)
             if not dir_emit(ctx, name, len(name), ino, kind):
                 return 0
             ctx.pos += 1
@@ -261,7 +265,8 @@ def mount(fs: TreeFs, where: str = "/mnt", source: str | None = "none", flags: i
 def counts() -> dict[str, int]:
     """Numbers that must be the same when all is given back."""
     ns = current_mnt_ns()
-    return {"files": get_nr_files(), "inodes": inode_g.nr_inodes, "mounts": ns.nr_mounts, "users of the credentials": current_cred().usage,
+    return {"files": get_nr_files(), "inodes": inode_g.nr_inodes, "mounts": ns.nr_mounts,
+            "users of the credentials": current_cred().usage,
             "writers": sum(m.mnt_writers for m in ns.mounts)}
 
 

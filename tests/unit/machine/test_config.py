@@ -31,7 +31,8 @@ def asked() -> set[str]:
 
 def test_both_rungs_have_one_configuration() -> None:
     there = recipe.settings(recipe.fragments("fast"))
-    wrong = {o: (DEFAULT_CONFIG.get(o, False), there[o]) for o in asked() if o in there and bool(DEFAULT_CONFIG.get(o, False)) != (there[o] == "y")}
+    wrong = {o: (DEFAULT_CONFIG.get(o, False), there[o]) for o in asked() if o in there
+             and bool(DEFAULT_CONFIG.get(o, False)) != (there[o] == "y")}
     assert wrong == {}
 
 
@@ -42,7 +43,8 @@ def test_every_default_is_in_the_recipe() -> None:
 
 def test_what_was_asked_is_kept() -> None:
     with Machine(config={"CONFIG_BUFFER_HEAD": True}) as m:
-        assert IS_ENABLED("CONFIG_BUFFER_HEAD") and not IS_ENABLED("CONFIG_NOT_NAMED") and config_value("CONFIG_BLK_DEV_RAM_COUNT", 16) == 16
+        assert (IS_ENABLED("CONFIG_BUFFER_HEAD") and not IS_ENABLED("CONFIG_NOT_NAMED")
+                and config_value("CONFIG_BLK_DEV_RAM_COUNT", 16) == 16)
         assert m.config.asked == {"CONFIG_BUFFER_HEAD": True, "CONFIG_NOT_NAMED": False, "CONFIG_BLK_DEV_RAM_COUNT": 16}
 
 

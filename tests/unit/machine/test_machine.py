@@ -92,11 +92,14 @@ def test_what_a_part_holds_is_global_state() -> None:
 
 
 def strings(tree: ast.AST) -> Iterator[int]:
-    """Lines that keep state of a machine by a string: ``machine.parts``, what is asked for by text, and the private table from outside."""
+    """Lines that keep state of a machine by a string: ``machine.parts``, what is asked for by text, and the private table from
+    outside.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr == "parts" and ast.unparse(node.value).split(".")[-1] == "machine":
             yield node.lineno
-        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant | ast.JoinedStr) and ast.unparse(node.value) == "m.parts":
+        elif (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant | ast.JoinedStr)
+              and ast.unparse(node.value) == "m.parts"):
             yield node.lineno
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("part", "made"):
             if any(not isinstance(a, ast.Name | ast.Attribute) for a in node.args):
@@ -113,11 +116,13 @@ def test_no_state_is_kept_by_a_string() -> None:
     assert not bad, "\n".join(bad)
 
 
-@pytest.mark.parametrize("text", ['m.parts["rcu"]', 'this.machine.parts.get("rcu")', 'm.part("rcu")', "machine.made(f'{x}')", "m._parts[Rcu]"])
+@pytest.mark.parametrize("text", ['m.parts["rcu"]', 'this.machine.parts.get("rcu")', 'm.part("rcu")', "machine.made(f'{x}')",
+                                  "m._parts[Rcu]"])
 def test_a_string_is_told(text: str) -> None:
     assert list(strings(ast.parse(text))) == [1]
 
 
-@pytest.mark.parametrize("text", ["m.part(Rcu).parts", "path.parts", "row.parts[0]", "self._parts[of]", "this.machine.part(boot.Boot)"])
+@pytest.mark.parametrize("text", ["m.part(Rcu).parts", "path.parts", "row.parts[0]", "self._parts[of]",
+                                  "this.machine.part(boot.Boot)"])
 def test_a_type_is_none(text: str) -> None:
     assert not list(strings(ast.parse(text)))

@@ -39,8 +39,10 @@ def frame_in(module: ModuleType | None, module_name: str = "", **values: object)
 
 
 @pytest.mark.parametrize(("module", "role"), [
-    (erofs_memback.super, Role.PORT), (initramfs.main, Role.PORT), (erofs_memback.harness.experiments, Role.HARNESS), (kemu.linux.mm.filemap, Role.API),
-    (kemu.explore.run, Role.EXPLORER), (kemu.check.where, Role.TOOL), (pytest, Role.TOOL), (json, Role.TOOL), (sys.modules[__name__], Role.PORT)])
+    (erofs_memback.super, Role.PORT), (initramfs.main, Role.PORT), (erofs_memback.harness.experiments, Role.HARNESS),
+    (kemu.linux.mm.filemap, Role.API),
+    (kemu.explore.run, Role.EXPLORER), (kemu.check.where, Role.TOOL), (pytest, Role.TOOL), (json, Role.TOOL),
+    (sys.modules[__name__], Role.PORT)])
 def test_what_a_module_is(module: ModuleType, role: Role) -> None:
     assert role_of(frame_in(module)) is role
 

@@ -62,7 +62,9 @@ def test_edits_apply_like_hunks(pkg):
 
 
 def test_short_forms_leave_no_name_behind(pkg):
-    """A module that is imported while they are there has the originals afterwards; a series that changes what they leave out keeps them away."""
+    """A module that is imported while they are there has the originals afterwards; a series that changes what they leave out
+    keeps them away.
+    """
     from portpkg import a
 
     s = ShortForms("short", ("portpkg",), ("portpkg.a",))

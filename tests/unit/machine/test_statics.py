@@ -23,7 +23,8 @@ class typed:
 def test_what_has_no_value_is_made_by_its_type() -> None:
     with Machine():
         assert isinstance(typed, Statics)
-        assert {k: type(v) for k, v in vars(typed).items()} == {"count": int, "lock": spinlock_t, "cell": Ref, "pages": list, "head": type(None), "on": Ref}
+        assert ({k: type(v) for k, v in vars(typed).items()} == {"count": int, "lock": spinlock_t, "cell": Ref, "pages": list,
+                                                                 "head": type(None), "on": Ref})
         assert typed.lock is not None and typed.cell.v == 0 and typed.head is None and typed.on.v is True
 
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Initcalls and parameters of a vmlinux: an ELF file made here, of either word size and byte order, with pointers or relative entries."""
+"""Initcalls and parameters of a vmlinux: an ELF file made here, of either word size and byte order, with pointers or relative
+entries.
+"""
 from __future__ import annotations
 
 import struct
@@ -51,7 +53,8 @@ class Elf:
         shnames = b"\0.text\0.initcall.init\0.init.data\0.symtab\0.strtab\0.shstrtab\0"
         table, at = bytes(24 if w else 16), 1
         for n, addr, section in self.symbols:
-            table += struct.pack(o + "IBBHQQ", at, 0, 0, section, addr, 0) if w else struct.pack(o + "IIIBBH", at, addr, 0, 0, 0, section)
+            table += (struct.pack(o + "IBBHQQ", at, 0, 0, section, addr, 0) if w
+                      else struct.pack(o + "IIIBBH", at, addr, 0, 0, 0, section))
             at += len(n) + 1
         parts = [bytes(4096), bytes(self.calls), bytes(self.data), table, names, shnames]
         head = 64 if w else 52
@@ -60,12 +63,15 @@ class Elf:
             offsets.append(pos)
             pos += len(p)
         rows = [(0, 0, 0, 0, 0, 0)]
-        for i, (name, kind, addr) in enumerate((("\0.text\0", 1, TEXT), (".initcall.init\0", 1, CALLS), (".init.data\0", 1, DATA), (".symtab\0", 2, 0),
+        for i, (name, kind, addr) in enumerate((("\0.text\0", 1, TEXT), (".initcall.init\0", 1, CALLS), (".init.data\0", 1, DATA),
+                                                (".symtab\0", 2, 0),
                                                 (".strtab\0", 3, 0), (".shstrtab\0", 3, 0))):
             rows.append((shnames.index(name.strip("\0").encode()), kind, addr, offsets[i], len(parts[i]), 5 if kind == 2 else 0))
-        sections = b"".join(struct.pack(o + ("2I4Q2I2Q" if w else "10I"), n, k, 0, a, off, size, link, 0, 1, 0) for n, k, a, off, size, link in rows)
+        sections = b"".join(struct.pack(o + ("2I4Q2I2Q" if w else "10I"), n, k, 0, a, off, size, link, 0, 1, 0)
+                            for n, k, a, off, size, link in rows)
         ident = b"\x7fELF" + bytes((2 if w else 1, 1 if o == "<" else 2, 1)) + bytes(9)
-        rest = struct.pack(o + ("2HI3QI6H" if w else "2HI3II6H"), 2, 62, 1, 0, 0, pos, 0, head, 0, 0, 64 if w else 40, len(rows), 6)
+        rest = struct.pack(o + ("2HI3QI6H" if w else "2HI3II6H"), 2, 62, 1, 0, 0, pos, 0, head, 0, 0, 64 if w else 40, len(rows),
+                           6)
         return ident + rest + b"".join(parts) + sections
 
 
@@ -93,16 +99,20 @@ def kernel(wide: bool, order: str, relative: bool) -> bytes:
     for name, kind, level in (("panic", "int", -1), ("late.switch", "bool", 6)):
         c = name.replace(".", "_")
         where = e.put(f"__param_str_{c}", name.encode() + b"\0")
-        e.put(f"__param_{c}", struct.pack(word, where) + struct.pack(word, 0) + struct.pack(word, ops[kind]) + struct.pack(order + "HbB", 0o644, level, 0) + bytes(12))
+        e.put(f"__param_{c}", struct.pack(word, where) + struct.pack(word, 0) + struct.pack(word,
+                                                                                            ops[kind])
+              + struct.pack(order + "HbB", 0o644, level, 0) + bytes(12))
     return e.bytes()
 
 
-@pytest.mark.parametrize(("wide", "order", "relative"), [(True, "<", False), (True, "<", True), (True, ">", False), (False, "<", False), (False, ">", False)])
+@pytest.mark.parametrize(("wide", "order", "relative"), [(True, "<", False), (True, "<", True), (True, ">", False),
+                                                         (False, "<", False), (False, ">", False)])
 def test_a_vmlinux(tmp_path: Path, wide: bool, order: str, relative: bool) -> None:
     path = tmp_path / "vmlinux"
     path.write_bytes(kernel(wide, order, relative))
     table = initcalls.load(str(path))
-    assert [(e.level, e.name) for e in table] == [("early", "first"), ("core", "own_init"), ("core", "no_symbol"), ("fs", "fs_one5"),
+    assert [(e.level, e.name) for e in table] == [("early", "first"), ("core", "own_init"), ("core", "no_symbol"),
+                                                  ("fs", "fs_one5"),
                                                  ("fs", "populate_rootfs"), ("late", "last_start")]
     assert (table[3].obj, table[3].line, table[3].suffix) == ("b", "20", "5s")
     p = parameters.load(str(path))
@@ -115,8 +125,10 @@ def test_a_vmlinux(tmp_path: Path, wide: bool, order: str, relative: bool) -> No
 def test_what_is_no_vmlinux(tmp_path: Path) -> None:
     whole = kernel(True, "<", False)
     path = tmp_path / "vmlinux"
-    for raw, words in ((b"\x7fELF" + bytes(60), "no initcall|not an ELF"), (whole[:-200], "cut off|no symbol table"), (whole[:100], "cut off"),
-                       (bytes(0x202) + b"HdrS" + bytes(100), "a boot image"), (whole.replace(b"__initcall_start", b"__initcall_stapt"), "not a linked kernel")):
+    for raw, words in ((b"\x7fELF" + bytes(60), "no initcall|not an ELF"), (whole[:-200], "cut off|no symbol table"),
+                       (whole[:100], "cut off"),
+                       (bytes(0x202) + b"HdrS" + bytes(100), "a boot image"),
+                       (whole.replace(b"__initcall_start", b"__initcall_stapt"), "not a linked kernel")):
         path.write_bytes(raw)
         with pytest.raises(ValueError, match=words):
             initcalls.load(str(path))

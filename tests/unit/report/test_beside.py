@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from kemu.report.beside import beside, pairs, words
 
-C = ["int f(struct inode *inode)", "{", "    int err;", "", "    err = g(inode);", "    if (err)", "        goto out;", "    h(inode->i_sb);", "out:", "    return err;", "}"]
-PY = ["def f(inode: Inode) -> int:", "    err = g(inode)", "    if err:", "        return out.goto(out, err)", "    h(inode.i_sb)", "    return err"]
+C = ["int f(struct inode *inode)", "{", "    int err;", "", "    err = g(inode);", "    if (err)", "        goto out;",
+     "    h(inode->i_sb);", "out:", "    return err;", "}"]
+PY = ["def f(inode: Inode) -> int:", "    err = g(inode)", "    if err:", "        return out.goto(out, err)",
+      "    h(inode.i_sb)", "    return err"]
 
 
 def test_lines_that_say_the_same_stand_beside_each_other() -> None:

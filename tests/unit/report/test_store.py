@@ -31,7 +31,8 @@ def a_token(n: int, name: str = "t.x") -> str:
 
 
 def a_finding(cause: str = "cause", tok: str = "", small: bool = True) -> Finding:
-    return Finding("t.x", f"title of {cause}", "KASAN", "high", "f", "", [f"title of {cause}", "more"], cause, token=tok or a_token(2), small=small)
+    return Finding("t.x", f"title of {cause}", "KASAN", "high", "f", "", [f"title of {cause}", "more"], cause,
+                   token=tok or a_token(2), small=small)
 
 
 def test_a_finding_comes_back_as_it_was() -> None:
@@ -79,7 +80,8 @@ def test_a_short_token_of_elsewhere_says_what_to_do(home: Path) -> None:
 def test_what_cannot_be_read_is_passed_over(home: Path) -> None:
     findings.save(a_finding(), "s", "py", "1")
     where = home / "findings"
-    for name, text in {"aaaaaa": "", "bbbbbb": "{", "cccccc": "[]", "dddddd": "{}", "eeeeee": '{"id": "eeeeee", "finding": {"experiment": 3}}',
+    for name, text in {"aaaaaa": "", "bbbbbb": "{", "cccccc": "[]", "dddddd": "{}",
+                       "eeeeee": '{"id": "eeeeee", "finding": {"experiment": 3}}',
                        "ffffff": "[" * 100_000}.items():
         (where / f"{name}.json").write_text(text)
     assert len(findings.all_kept()) == 1
@@ -156,12 +158,14 @@ def test_a_name_cannot_leave_the_folder(home: Path) -> None:
 def test_an_unfinished_run_is_found_again_and_a_finished_one_is_not() -> None:
     asked: dict[str, object] = {"command": "fuzz", "experiments": ["t.x"], "rung": "py", "seed": 0}
     run = runs.begin(asked, 2)
-    p = Progress(examples=7, behaviours={"t.x:a"}, seconds=3.0, per_experiment={"t.x": 7}, done={0: {"t.x": Done(True, 5)}, 1: {}})
+    p = Progress(examples=7, behaviours={"t.x:a"}, seconds=3.0, per_experiment={"t.x": 7},
+                 done={0: {"t.x": Done(True, 5)}, 1: {}})
     run.note(p)
     back = runs.last_like(asked)
     assert back is not None and back.id == run.id and back.workers == 2
     again = back.progress()
-    assert (again.examples, again.behaviours, again.seconds, again.per_experiment, again.done) == (7, {"t.x:a"}, 3.0, {"t.x": 7}, p.done)
+    assert ((again.examples, again.behaviours, again.seconds, again.per_experiment,
+             again.done) == (7, {"t.x:a"}, 3.0, {"t.x": 7}, p.done))
     assert runs.last_like({**asked, "seed": 1}) is None
     run.end()
     assert runs.last_like(asked) is None

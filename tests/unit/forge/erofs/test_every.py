@@ -15,7 +15,8 @@ def test_every_kind_of_difference() -> None:
     assert {name.partition(".")[0] for name in names} == {"user", "trusted", "security", "system"}
     assert {e["type"] for e in entries} == {"file", "dir", "symlink", "char", "block", "fifo", "socket"}
     assert {e["nlink"] for e in entries if e["type"] == "file"} == {1, 2, 3}
-    assert len({tuple(e["mtime"]) for e in entries}) > 10 and any(e["mtime"][1] for e in entries) and any(e["mtime"][0] < 0 for e in entries)
+    assert (len({tuple(e["mtime"]) for e in entries}) > 10 and any(e["mtime"][1] for e in entries)
+            and any(e["mtime"][0] < 0 for e in entries))
     assert any(e["uid"] > 65535 and e["gid"] > 65535 and e["uid"] != e["gid"] for e in entries)
     assert len({tuple(e["rdev"]) for e in entries if e["rdev"]}) == 7
     for bits in (9, 12):

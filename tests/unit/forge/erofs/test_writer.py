@@ -67,7 +67,8 @@ def test_what_is_made_covers_what_is_promised():
         seen["data in reverse order"] += len(runs) > 2 and runs == sorted(runs, reverse=True)
     kinds = [f"block size {1 << b}" for b in range(9, 17)]
     kinds += [f"file {x}" for x in ("plain", "inline", "hole", "chunk", "full", "compact", "extents")]
-    kinds += ["extra devices", "dir full", "dir compact", "dir chunk", "dir inline", "symlink inline", "symlink compact", "char plain", "block plain",
+    kinds += ["extra devices", "dir full", "dir compact", "dir chunk", "dir inline", "symlink inline", "symlink compact",
+              "char plain", "block plain",
               "fifo plain", "socket plain", "lz4", "shifted", "interlaced", "hole", "inline-lz4", "inline-shifted", "lz4+partial",
               "checksum off", "extended inode across blocks", "inode below the superblock", "lclusters larger than blocks",
               "pcluster of several blocks", "extent starts within an lcluster", "metadata after data", "data shared by inodes",
@@ -152,7 +153,8 @@ def test_a_file_within_another_file():
 @pytest.mark.parametrize("two", [False, True])
 @pytest.mark.parametrize("xattr", [0, 1, 2, 3])
 def test_compact_packs_at_every_alignment(big, two, xattr):
-    """40 to 60 lclusters: initial 4-byte entries (0 to 6, by the length of the xattrs), 2-byte packs, 4-byte entries at the end."""
+    """40 to 60 lclusters: initial 4-byte entries (0 to 6, by the length of the xattrs), 2-byte packs, 4-byte entries at the end.
+    """
     for size in range(40 * 512, 60 * 512, 700):
         node = t.File(data=content("mixed", xattr, size), xattrs={b"user." + b"x" * (1 + 8 * xattr): b""} if xattr else {})
         plan = ImagePlan(blkszbits=9)
@@ -194,11 +196,13 @@ def test_eof_head_is_like_mkfs():
 
 
 def test_suspects_are_found_and_avoided():
-    made, _ = one_file(content("text", 1, 300), InodePlan(data="full", at="edge", extended=False, z=ZPlan(tail=True)), blkszbits=9)
+    made, _ = one_file(content("text", 1, 300), InodePlan(data="full", at="edge", extended=False, z=ZPlan(tail=True)),
+                       blkszbits=9)
     for seed in range(1500):
         image = choose_image(Pick(SeedValues(seed)), ErofsOptions(beyond_fsck=True))
         assert suspects(image) == []
-    with_them = [seed for seed in range(300) if suspects(choose_image(Pick(SeedValues(seed)), ErofsOptions(beyond_fsck=True, suspects=True)))]
+    with_them = [seed for seed in range(300) if suspects(choose_image(Pick(SeedValues(seed)),
+                                                                      ErofsOptions(beyond_fsck=True, suspects=True)))]
     assert with_them
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Counting again, from outside: arguments and results of the calls that move bytes, instead of the counters that they keep.
 
-Who copies is wrapped: Memory.copy(), the RAM disk by its bios, the bulk writes of ramfs by what they say they wrote; decompressors by what they say
-they made; the page allocator by its results. ``WRITERS`` lists every place that stores into emulated memory at all; a test compares it with the code.
+Who copies is wrapped: Memory.copy(), the RAM disk by its bios, the bulk writes of ramfs by what they say they wrote;
+decompressors by what they say they made; the page allocator by its results. ``WRITERS`` lists every place that stores into
+emulated memory at all; a test compares it with the code.
 """
 from __future__ import annotations
 

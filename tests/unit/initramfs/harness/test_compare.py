@@ -37,7 +37,8 @@ def files() -> dict[str, bytes]:
 
 def make_tree() -> tree.Dir:
     usr = {f"f{n}".encode(): tree.File(data=text(n, n)) for n in SIZES}
-    return tree.Dir(entries={b"init": tree.File(data=INIT, mode=0o755), b"usr": tree.Dir(entries={**usr, b"link": tree.Symlink(target=b"f100")})})
+    return tree.Dir(entries={b"init": tree.File(data=INIT, mode=0o755),
+                             b"usr": tree.Dir(entries={**usr, b"link": tree.Symlink(target=b"f100")})})
 
 
 def lz4_plan(root: tree.Dir) -> ImagePlan:
@@ -54,7 +55,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     at = tmp_path_factory.mktemp("roots")
     root = make_tree()
     archive = cpio.encode([cpio.Segment(members=[*cpio.members_of(root), cpio.trailer()])])
-    all_ = {"cpio": archive, "gz": compressors.compress("gzip", archive), "plain.erofs": bytes(build(make_tree(), ImagePlan()).data),
+    all_ = {"cpio": archive, "gz": compressors.compress("gzip", archive),
+            "plain.erofs": bytes(build(make_tree(), ImagePlan()).data),
             "lz4.erofs": bytes(build(root, lz4_plan(root)).data)}
     if "zstd" in compressors.available():
         all_["zst"] = compressors.compress("zstd", archive)
@@ -76,7 +78,8 @@ def recount(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recount]:
     yield r
 
 
-def counted_again(recount: Recount, patch: pytest.MonkeyPatch, design: str, initrd: str, short: Sequence[ShortForms] = ()) -> dict[str, Any]:
+def counted_again(recount: Recount, patch: pytest.MonkeyPatch, design: str, initrd: str,
+                  short: Sequence[ShortForms] = ()) -> dict[str, Any]:
     """kemu compare's result, with the counts from outside under "again"."""
     snapshots: list[dict[str, int]] = []
     find, read_file = compare.userspace.regular_files, compare.userspace.read_file
@@ -101,7 +104,8 @@ def counted_again(recount: Recount, patch: pytest.MonkeyPatch, design: str, init
 
 @pytest.mark.parametrize("short", [[], forms()], ids=["long", "short"])
 @pytest.mark.parametrize(("design", "initrd"), CASES)
-def test_the_counters_say_what_the_calls_moved(made: dict[str, str], recount: Recount, monkeypatch: pytest.MonkeyPatch, design: str, initrd: str,
+def test_the_counters_say_what_the_calls_moved(made: dict[str, str], recount: Recount, monkeypatch: pytest.MonkeyPatch,
+                                               design: str, initrd: str,
                                                short: list[ShortForms]) -> None:
     if initrd not in made:
         pytest.skip("no zstd here")
@@ -159,7 +163,8 @@ def test_an_archive_costs_its_files_and_its_length(made: dict[str, str]) -> None
     assert plain["points"]["init"]["bytes_copied"] == contents + 10 + len("f100") and end["bytes_decompressed"] == 0
     assert plain["points"]["init"]["folios_cached"] == sum(map(pages, map(len, files().values()))) + pages(len("f100"))
     packed = compare.measure("upstream", made["gz"])
-    assert packed["points"]["init"]["bytes_decompressed"] == packed["points"]["all"]["bytes_decompressed"] == Path(made["cpio"]).stat().st_size
+    assert (packed["points"]["init"]["bytes_decompressed"] == packed["points"]["all"]["bytes_decompressed"]
+            == Path(made["cpio"]).stat().st_size)
     for r in (plain, packed):
         assert r["memory"]["page_cache_in_ram"] == PAGE * plain["points"]["init"]["folios_cached"]
         assert r["memory"]["page_cache"] == r["memory"]["cached_beside_the_initrd"] == 0
@@ -210,7 +215,8 @@ def test_what_stays_after_switch_root(made: dict[str, str]) -> None:
     image = pages(Path(made["lz4.erofs"]).stat().st_size) * PAGE
     assert posted["switch_root"]["initrd"] == image and posted["switch_root"]["page_cache"] == posted["memory"]["page_cache"] > 0
     assert [m for m in posted["switch_root"]["mounts"] if m.startswith("erofs")]
-    assert {k: ours["switch_root"][k] for k in ("initrd", "page_cache", "page_cache_in_ram", "cached_beside_the_initrd", "error")} == dict.fromkeys(
+    assert {k: ours["switch_root"][k] for k in ("initrd", "page_cache", "page_cache_in_ram", "cached_beside_the_initrd",
+                                                "error")} == dict.fromkeys(
         ("initrd", "page_cache", "page_cache_in_ram", "cached_beside_the_initrd", "error"), 0)
     assert ours["switch_root"]["mounts"] == ["nullfs /", "tmpfs /"]
 
@@ -221,7 +227,8 @@ COUNTS = dict.fromkeys(compare.COUNTED, int)
 MEMORY = dict.fromkeys(("initrd", "page_cache", "page_cache_in_ram", "other", "cached_beside_the_initrd"), int)
 SCHEMA = {"design": str, "initrd": str, "kind": str, "page_size": int, "ended": str, "files": int, "bytes_read": int,
           "points": dict.fromkeys(compare.POINTS, COUNTS), "memory": MEMORY,
-          "switch_root": {**MEMORY, "deleted": bool, "way": str, "error": int, "mounts": [str]}, "hooks": {str: int}, "initcalls_moved": int}
+          "switch_root": {**MEMORY, "deleted": bool, "way": str, "error": int, "mounts": [str]}, "hooks": {str: int},
+          "initcalls_moved": int}
 
 
 def check(schema: Any, value: Any, at: str = "") -> None:
@@ -256,7 +263,8 @@ def test_the_text_has_every_figure(made: dict[str, str], capsys: pytest.CaptureF
     r = compare.measure("layered", made["lz4.erofs"])
     assert main(["compare", made["lz4.erofs"], "--design", "layered"]) == 0
     out = capsys.readouterr().out
-    rows = {line[2:34].strip(): [int(x) for x in line[34:].split()] for line in out.splitlines() if re.search(r"^  [a-z].{31} +\d+ ", line) and "read" not in line}
+    rows = {line[2:34].strip(): [int(x) for x in line[34:].split()] for line in out.splitlines()
+            if re.search(r"^  [a-z].{31} +\d+ ", line) and "read" not in line}
     assert rows["bytes copied"] == [r["points"][p]["bytes_copied"] for p in compare.POINTS]
     assert rows["bytes of pages allocated"] == [PAGE * r["points"][p]["pages_allocated"] for p in compare.POINTS]
     assert rows["initrd"] == [r["memory"]["initrd"], r["switch_root"]["initrd"]]
@@ -269,14 +277,17 @@ def test_the_table_fits_a_mail(made: dict[str, str], capsys: pytest.CaptureFixtu
     assert max(map(len, lines)) <= compare_views.WIDTH == 75
     assert lines[0].startswith("8 files, 208 KiB; ")
     copied = next(i for i, line in enumerate(lines) if line.startswith("copied"))
-    assert [line.split(",")[0].strip() for line in lines[copied + 1:copied + 6]] == ["cpio", "gz", "lz4.erofs", "lz4.erofs", "lz4.erofs"]
+    assert ([line.split(",")[0].strip() for line in lines[copied + 1:copied + 6]] == ["cpio", "gz", "lz4.erofs", "lz4.erofs",
+                                                                                      "lz4.erofs"])
     assert all(len(line.split(", ")[1].split()) == 5 for line in lines[copied + 1:copied + 6])
 
 
 def test_which_designs_boot_what(made: dict[str, str], tmp_path: Path) -> None:
     archive, image = (Path(made[k]).read_bytes() for k in ("cpio", "lz4.erofs"))
-    for data, designs in ((archive + image, ("layered",)), (bytes(8) + archive, ("upstream",)), (image, ("initerofs-rfc", "layered", "initoverlayfs")),
-                          (b"x" + bytes(1023) + image[1024:], ("initerofs-rfc", "layered", "initoverlayfs")), (archive + image[:5000], ("upstream",)), (b"", ("upstream",))):
+    for data, designs in ((archive + image, ("layered",)), (bytes(8) + archive, ("upstream",)),
+                          (image, ("initerofs-rfc", "layered", "initoverlayfs")),
+                          (b"x" + bytes(1023) + image[1024:], ("initerofs-rfc", "layered", "initoverlayfs")),
+                          (archive + image[:5000], ("upstream",)), (b"", ("upstream",))):
         (tmp_path / "x").write_bytes(data)
         assert compare.designs_for(str(tmp_path / "x")) == designs
     (tmp_path / "row").write_bytes(archive + image)
@@ -286,10 +297,12 @@ def test_which_designs_boot_what(made: dict[str, str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("make", "args", "code", "error"), [
     (None, [], 1, "ENOENT"), ("dir", [], 1, "EISDIR"), (b"", [], 1, "EINVAL (Invalid argument): an empty initrd"),
-    (b"x" * 5000, [], 1, "Kernel panic"), (b"x" * 5000, ["--design", "all"], 2, "one of upstream"), (b"x" * 5000, ["--format", "xml"], 2, "xml"),
+    (b"x" * 5000, [], 1, "Kernel panic"), (b"x" * 5000, ["--design", "all"], 2, "one of upstream"),
+    (b"x" * 5000, ["--format", "xml"], 2, "xml"),
     ("cut", [], 1, "initerofs-rfc: "),
 ])
-def test_bad_input_is_one_line(made: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Any, args: list[str], code: int, error: str) -> None:
+def test_bad_input_is_one_line(made: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Any,
+                               args: list[str], code: int, error: str) -> None:
     p = tmp_path / "x"
     if make == "dir":
         p.mkdir()

@@ -60,8 +60,10 @@ def test_pages_in_a_row_become_one_segment_and_come_back_page_by_page(machine):
     assert bio_add_page(bio, b, 4096, 0) == 4096
     assert bio_add_page(bio, c, 1024, 0) == 1024
     assert bio.bi_vcnt == 1 and bio.bi_iter.bi_size == 3584 + 4096 + 1024
-    assert [(bv.bv_page, bv.bv_len, bv.bv_offset) for bv in bio_for_each_segment(bio)] == [(a, 3584, 512), (b, 4096, 0), (c, 1024, 0)]
-    assert [(fi.folio, fi.offset, fi.length) for fi in bio_for_each_folio_all(bio)] == [(a, 512, 3584), (b, 0, 4096), (c, 0, 1024)]
+    assert ([(bv.bv_page, bv.bv_len, bv.bv_offset) for bv in bio_for_each_segment(bio)] == [(a, 3584, 512), (b, 4096, 0),
+                                                                                            (c, 1024, 0)])
+    assert ([(fi.folio, fi.offset, fi.length) for fi in bio_for_each_folio_all(bio)] == [(a, 512, 3584), (b, 0, 4096),
+                                                                                         (c, 0, 1024)])
     assert [bv.bv_len for bv in bio_for_each_bvec(bio)] == [8704]
 
 
@@ -176,7 +178,8 @@ def test_beyond_the_end_of_the_device_is_an_error_and_a_message(machine):
     bio.bi_iter.bi_sector = 1
     bio_add_page(bio, page, 1024, 0)
     assert submit_bio_wait(bio) == -EIO
-    assert machine.log.lines()[-2:] == ["init: attempt to access beyond end of device", "ram0: rw=2048, sector=1, nr_sectors = 2 limit=2"]
+    assert (machine.log.lines()[-2:] == ["init: attempt to access beyond end of device",
+                                         "ram0: rw=2048, sector=1, nr_sectors = 2 limit=2"])
     assert machine.counters.block_crossings == 0
 
 

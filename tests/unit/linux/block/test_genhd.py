@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The life of disks and of their numbers: what is free again when, who still finds what, what a dead disk does with bios, the scan for partitions."""
+"""The life of disks and of their numbers: what is free again when, who still finds what, what a dead disk does with bios, the
+scan for partitions.
+"""
 from __future__ import annotations
 
 from typing import Any
@@ -270,7 +272,8 @@ def test_a_bio_is_ended_once(machine: Machine) -> None:
         send(disk)
 
 
-@pytest.mark.parametrize(("sector", "size", "status"), [(0, 512, 0), (15, 512, 0), (12, 2048, 0), (16, 512, BLK_STS_IOERR), (15, 1024, BLK_STS_IOERR),
+@pytest.mark.parametrize(("sector", "size", "status"), [(0, 512, 0), (15, 512, 0), (12, 2048, 0), (16, 512, BLK_STS_IOERR),
+                                                        (15, 1024, BLK_STS_IOERR),
                                                         (1 << 54, 512, BLK_STS_IOERR)])
 def test_the_end_of_the_device(machine: Machine, sector: int, size: int, status: int) -> None:
     disk = new_disk()

@@ -313,7 +313,8 @@ def failed_lookup(machine, fs):
 def test_different_names_do_not_wait(machine, fs):
     ok(mount(fs))
     order = []
-    fs.hooks["lookup"] = lambda dir, dentry: order.append(dentry.d_name.name) or (this.sched.run_others() if dentry.d_name.name == b"a" else None)
+    fs.hooks["lookup"] = (lambda dir, dentry: order.append(dentry.d_name.name)
+                          or (this.sched.run_others() if dentry.d_name.name == b"a" else None))
 
     def task(path):
         p = Path()

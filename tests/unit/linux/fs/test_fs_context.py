@@ -122,7 +122,8 @@ def test_a_file_system_with_a_parser_of_its_own(machine):
 @pytest.mark.parametrize("start,option,flags,mask", [
     (0, "ro", SB_RDONLY, SB_RDONLY), (SB_RDONLY, "rw", 0, SB_RDONLY),
     (0, "sync", SB_SYNCHRONOUS, SB_SYNCHRONOUS), (SB_SYNCHRONOUS, "async", 0, SB_SYNCHRONOUS),
-    (0, "dirsync", SB_DIRSYNC, SB_DIRSYNC), (0, "lazytime", SB_LAZYTIME, SB_LAZYTIME), (SB_LAZYTIME, "nolazytime", 0, SB_LAZYTIME),
+    (0, "dirsync", SB_DIRSYNC, SB_DIRSYNC), (0, "lazytime", SB_LAZYTIME, SB_LAZYTIME),
+    (SB_LAZYTIME, "nolazytime", 0, SB_LAZYTIME),
     (0, "mand", SB_MANDLOCK, SB_MANDLOCK), (SB_MANDLOCK, "nomand", 0, SB_MANDLOCK),
     (0, "ro,rw", 0, SB_RDONLY),
 ])
@@ -157,8 +158,10 @@ def test_the_kernels_log_gets_messages_that_no_one_waits_for(machine, fc):
     warnfc(fc, "warning %pV", _va("nested %d", 3))
     infofc(fc, "info")
     errorfcp(fc, "other", "own prefix")
-    assert machine.log.entries[-6:] == [(0, 3, "recorder: Unknown parameter 'unknown'"), (0, 3, "plain 1"), (0, 3, "recorder: error x"),
-                                        (0, 4, "recorder: warning nested 3"), (0, 6, "recorder: info"), (0, 3, "other: own prefix")]
+    assert machine.log.entries[-6:] == [(0, 3, "recorder: Unknown parameter 'unknown'"), (0, 3, "plain 1"),
+                                        (0, 3, "recorder: error x"),
+                                        (0, 4, "recorder: warning nested 3"), (0, 6, "recorder: info"),
+                                        (0, 3, "other: own prefix")]
 
 
 def _va(fmt, *args):

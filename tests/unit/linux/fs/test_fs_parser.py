@@ -44,9 +44,11 @@ from tests.unit.linux.vfs_files import name_of
 
 MODES = [constant_table("always", 7), constant_table("never", 9), constant_table()]
 (FLAG, ACL, BOOL, N32, OCT, HEX, S32, N64, ENUM, TEXT, EMPTY, FD, FILE, UID, GID, OLD, BOTH) = range(100, 117)
-SPEC = [fsparam_flag("flag", FLAG), fsparam_flag_no("acl", ACL), fsparam_bool("bool", BOOL), fsparam_u32("n32", N32), fsparam_u32oct("oct", OCT),
+SPEC = [fsparam_flag("flag", FLAG), fsparam_flag_no("acl", ACL), fsparam_bool("bool", BOOL), fsparam_u32("n32", N32),
+        fsparam_u32oct("oct", OCT),
         fsparam_u32hex("hex", HEX), fsparam_s32("s32", S32), fsparam_u64("n64", N64), fsparam_enum("mode", ENUM, MODES),
-        fsparam_string("text", TEXT), fsparam_string_empty("empty", EMPTY), fsparam_fd("fd", FD), fsparam_file_or_string("file", FILE),
+        fsparam_string("text", TEXT), fsparam_string_empty("empty", EMPTY), fsparam_fd("fd", FD),
+        fsparam_file_or_string("file", FILE),
         fsparam_uid("uid", UID), fsparam_gid("gid", GID), fs_parameter_spec("old", None, OLD, 0x8), fsparam_flag("both", BOTH),
         fsparam_string("both", BOTH + 1), fs_parameter_spec()]
 
@@ -114,7 +116,8 @@ def test_no_such_id(machine, key):
     assert (ret, log) == ("EINVAL", [f"e tabled: Invalid {key} '4294967295'\n"])
 
 
-@pytest.mark.parametrize("key,value", [("none", None), ("none", "x"), ("noflag", None), ("no", None), ("noacl", "x"), ("nono", None), ("", None),
+@pytest.mark.parametrize("key,value", [("none", None), ("none", "x"), ("noflag", None), ("no", None), ("noacl", "x"),
+                                       ("nono", None), ("", None),
                                        ("FLAG", None), ("flags", None), ("fla", None), ("nonoacl", None)])
 def test_what_is_not_in_the_table(machine, key, value):
     ret, _, log = parse(key, value)

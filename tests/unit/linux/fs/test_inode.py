@@ -198,7 +198,8 @@ def test_the_second_of_two_takes_over_when_the_first_fails(machine, fs, sb):
     machine.sched.spawn("b", task)
     this.sched.sleep(5000)
     machine.idle()
-    assert len(got) == 2 and freed == [got[0]] and got[1].i_count == 1 and ilookup5(sb, 5, lambda i, d: i is got[1], None) is got[1]
+    assert (len(got) == 2 and freed == [got[0]] and got[1].i_count == 1
+            and ilookup5(sb, 5, lambda i, d: i is got[1], None) is got[1])
     for _ in range(2):
         iput(got[1])
     evict_unused(machine, sb, got[1])
@@ -571,7 +572,8 @@ def test_bad_inodes(machine, sb):
     make_bad_inode(a)
     unlock_new_inode(a)
     assert is_bad_inode(a) and inode_unhashed(a)
-    assert a.i_op.lookup(a, None, 0) == (1 << 64) - EIO and a.i_op.permission(None, a, 0) == -EIO and a.i_fop.open(a, None) == -EIO
+    assert (a.i_op.lookup(a, None, 0) == (1 << 64) - EIO and a.i_op.permission(None, a, 0) == -EIO
+            and a.i_fop.open(a, None) == -EIO)
     iput(a)
 
 

@@ -277,7 +277,8 @@ def test_relative_to_a_directory(fs):
     sys.sys_close(g)
 
 
-names = st.sampled_from([b"dir", b"sub", b"deep", b"file", b".", b"..", b"rel", b"paged", b"abs", b"up", b"self", b"root", b"mnt", b"none", b"", b"loop"])
+names = st.sampled_from([b"dir", b"sub", b"deep", b"file", b".", b"..", b"rel", b"paged", b"abs", b"up", b"self", b"root", b"mnt",
+                         b"none", b"", b"loop"])
 
 
 def reference(fs, parts, trailing_slash, follow):
@@ -342,7 +343,8 @@ def test_every_walk_gives_back_what_it_took():
     with balanced() as machine:
         fs = TreeFs(TREE)
         ok(mount(fs))
-        for path in ("/mnt/dir/sub/deep", "/mnt/paged/deep", "/mnt/ping", "/mnt/file/x", "/mnt/rel/../../none", "/mnt/" + "n" * 256, "/mnt/root", "/mnt/broken/y",
+        for path in ("/mnt/dir/sub/deep", "/mnt/paged/deep", "/mnt/ping", "/mnt/file/x", "/mnt/rel/../../none",
+                     "/mnt/" + "n" * 256, "/mnt/root", "/mnt/broken/y",
                      "/mnt/brokenpaged/y", "/mnt/up2/x", "/mnt/up2"):
             look(path)
             look(path, 0)

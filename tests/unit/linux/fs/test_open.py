@@ -57,7 +57,8 @@ from tests.conftest import raises_splat
 from tests.unit.linux.vfs_files import Link, Node, TreeFs, balanced, mount, name_of, ok, unregister
 
 DATA = bytes((i * 13 + (i >> 8)) & 0xFF for i in range(10_000))
-TREE = {b"file": DATA, b"empty": b"", b"dir": {b"%03d" % i: b"" for i in range(200)}, b"link": Link(b"file"), b"paged": Link(b"dir/007", True),
+TREE = {b"file": DATA, b"empty": b"", b"dir": {b"%03d" % i: b"" for i in range(200)}, b"link": Link(b"file"),
+        b"paged": Link(b"dir/007", True),
         b"pipe": Node(S_IFIFO | 0o644), b"sock": Node(S_IFSOCK | 0o644), b"chr": Node(S_IFCHR | 0o644, 0x1234_5678 & 0xFFFFF),
         b"blk": Node(S_IFBLK | 0o644, 7 << 20 | 9)}
 
@@ -77,7 +78,8 @@ def opened(path, flags=O_RDONLY, mode=0):
 
 @pytest.mark.parametrize("path,flags,error", [
     ("/mnt/none", O_RDONLY, "ENOENT"), ("/mnt/file/x", O_RDONLY, "ENOTDIR"), ("/mnt/file", O_DIRECTORY, "ENOTDIR"),
-    ("/mnt/dir", O_WRONLY, "EISDIR"), ("/mnt/dir", O_RDWR, "EISDIR"), ("/mnt/dir", O_CREAT, "EISDIR"), ("/mnt/dir/", O_CREAT, "EISDIR"),
+    ("/mnt/dir", O_WRONLY, "EISDIR"), ("/mnt/dir", O_RDWR, "EISDIR"), ("/mnt/dir", O_CREAT, "EISDIR"),
+    ("/mnt/dir/", O_CREAT, "EISDIR"),
     ("/mnt/file", O_WRONLY, "EROFS"), ("/mnt/file", O_RDWR, "EROFS"), ("/mnt/file", O_TRUNC, "EROFS"),
     ("/mnt/file", O_CREAT | O_EXCL, "EEXIST"), ("/mnt/new", O_CREAT | O_WRONLY, "EROFS"), ("/mnt/new", O_CREAT, "EROFS"),
     ("/mnt/file", O_DIRECT, "EINVAL"), ("/mnt/file", O_CREAT | O_DIRECTORY, "EINVAL"),
@@ -210,7 +212,8 @@ def test_an_open_file_keeps_the_mount(machine, fs):
 
 # ------------------------------------------------------------------------- reading
 
-@given(st.lists(st.tuples(st.integers(0, 12_000), st.integers(0, 9_000)), min_size=1, max_size=6), st.lists(st.integers(1, 5000), max_size=5))
+@given(st.lists(st.tuples(st.integers(0, 12_000), st.integers(0, 9_000)), min_size=1, max_size=6),
+       st.lists(st.integers(1, 5000), max_size=5))
 def test_reading_anywhere(places, sizes):
     with Machine():
         fs = TreeFs(TREE)
@@ -251,7 +254,8 @@ def test_a_bad_page(fs):
 
 
 @pytest.mark.parametrize("offset,whence,want", [
-    (5, SEEK_SET, 5), (-1, SEEK_SET, "EINVAL"), (20_000, SEEK_SET, 20_000), (5, SEEK_CUR, 15), (-10, SEEK_CUR, 0), (-11, SEEK_CUR, "EINVAL"),
+    (5, SEEK_SET, 5), (-1, SEEK_SET, "EINVAL"), (20_000, SEEK_SET, 20_000), (5, SEEK_CUR, 15), (-10, SEEK_CUR, 0),
+    (-11, SEEK_CUR, "EINVAL"),
     (0, SEEK_END, 10_000), (-10_000, SEEK_END, 0), (-10_001, SEEK_END, "EINVAL"), (3, SEEK_DATA, 3), (10_000, SEEK_DATA, "ENXIO"),
     (3, SEEK_HOLE, 10_000), (10_000, SEEK_HOLE, "ENXIO"), (0, 5, "EINVAL"), (1 << 63, SEEK_SET, "EINVAL"),
 ])
@@ -327,7 +331,8 @@ def test_a_buffer_that_is_too_small(fs):
 
 def test_types_of_entries(fs):
     _, entries, _ = names("/mnt")
-    assert {e[0]: e[3] for e in entries} == {b".": 4, b"..": 4, b"file": 8, b"empty": 8, b"dir": 4, b"link": 10, b"paged": 10, b"pipe": 1,
+    assert {e[0]: e[3] for e in entries} == {b".": 4, b"..": 4, b"file": 8, b"empty": 8, b"dir": 4, b"link": 10, b"paged": 10,
+                                             b"pipe": 1,
                                              b"sock": 12, b"chr": 2, b"blk": 6}
 
 

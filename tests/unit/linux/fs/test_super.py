@@ -170,7 +170,8 @@ def test_a_second_mount_waits_for_the_first_to_be_filled(machine):
     for i in range(3):
         machine.sched.spawn(f"mount{i}", lambda: got.append(kmount(fs)) or order.append("mounted"))
     machine.sched.run_others()
-    assert order == ["filling", "filled"] + ["mounted"] * 3 and len({id(m.mnt_sb) for m in got}) == 1 and got[0].mnt_sb.s_active == 3
+    assert (order == ["filling", "filled"] + ["mounted"] * 3 and len({id(m.mnt_sb) for m in got}) == 1
+            and got[0].mnt_sb.s_active == 3)
     for m in got:
         drop(machine, m)
     assert fs.put_supers == 1

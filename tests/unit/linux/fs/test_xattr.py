@@ -35,7 +35,8 @@ from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from tests.unit.linux.vfs_files import Link, TreeFs, balanced, mount, name_of, ok, unregister
 
-VALUES = {b"user.a": b"1", b"user.empty": b"", b"user.long": b"x" * 5000, b"trusted.t": b"secret", b"security.s": b"label", b"other.o": b"?"}
+VALUES = {b"user.a": b"1", b"user.empty": b"", b"user.long": b"x" * 5000, b"trusted.t": b"secret", b"security.s": b"label",
+          b"other.o": b"?"}
 
 
 def answer(value, addr, size):
@@ -53,7 +54,8 @@ def getter(handler, dentry, inode, name, value, size):
     return answer(VALUES.get(xattr_prefix(handler) + name), value, size)
 
 
-HANDLERS = [xattr_handler(prefix=b"user.", get=getter), xattr_handler(prefix=b"trusted.", get=getter), xattr_handler(prefix=b"security.", get=getter),
+HANDLERS = [xattr_handler(prefix=b"user.", get=getter), xattr_handler(prefix=b"trusted.", get=getter),
+            xattr_handler(prefix=b"security.", get=getter),
             xattr_handler(name=b"system.only", get=lambda h, d, i, n, v, s: answer(b"one", v, s) if n == b"" else -EIO),
             xattr_handler(prefix=b"noget."), nop_posix_acl_access, nop_posix_acl_default]
 
@@ -66,7 +68,8 @@ class XattrFs(TreeFs):
         for ops in (self.dir_iops, self.file_iops):
             ops.listxattr = self.listxattr
             ops.get_inode_acl = self.get_acl
-        self.hooks["fill_super"] = lambda sb, fc: setattr(sb, "s_xattr", HANDLERS) or setattr(sb, "s_flags", sb.s_flags | SB_POSIXACL)
+        self.hooks["fill_super"] = (lambda sb, fc: setattr(sb, "s_xattr", HANDLERS)
+                                    or setattr(sb, "s_flags", sb.s_flags | SB_POSIXACL))
 
     def listxattr(self, dentry, lst, size):
         text = b"".join(n + b"\0" for n in VALUES)
@@ -101,7 +104,8 @@ def get(path, name, size=65536):
 
 @pytest.mark.parametrize("name,want", [
     (b"user.a", b"1"), (b"user.empty", b""), (b"user.long", b"x" * 5000), (b"trusted.t", b"secret"), (b"security.s", b"label"),
-    (b"user.none", "ENODATA"), (b"user.", "EINVAL"), (b"other.o", "ENOTSUP"), (b"system.only", b"one"), (b"system.onlymore", "ENOTSUP"),
+    (b"user.none", "ENODATA"), (b"user.", "EINVAL"), (b"other.o", "ENOTSUP"), (b"system.only", b"one"),
+    (b"system.onlymore", "ENOTSUP"),
     (b"noget.x", "ENOTSUP"), (b"", "ERANGE"), (b"user." + b"n" * 251, "ERANGE"), (b"use", "ENOTSUP"),
 ])
 def test_values_by_handler(fs, name, want):
@@ -245,9 +249,11 @@ perms = st.integers(0, 7)
 
 
 @given(perms, st.lists(st.tuples(perms, ids), max_size=3, unique_by=lambda e: e[1]), perms,
-       st.lists(st.tuples(perms, ids), max_size=3, unique_by=lambda e: e[1]), perms, perms, ids, ids, ids, st.sets(ids, max_size=2), perms)
+       st.lists(st.tuples(perms, ids), max_size=3, unique_by=lambda e: e[1]), perms, perms, ids, ids, ids,
+       st.sets(ids, max_size=2), perms)
 def test_access_by_list(u, users, g, groups, mask, other, owner, group, uid, gids, want):
-    entries = [(U, u, 0), *((USER, p, i) for p, i in users), (G, g, 0), *((GROUP, p, i) for p, i in groups), (MASK, mask, 0), (OTHER, other, 0)]
+    entries = [(U, u, 0), *((USER, p, i) for p, i in users), (G, g, 0), *((GROUP, p, i) for p, i in groups), (MASK, mask, 0),
+               (OTHER, other, 0)]
     with Machine():
         acl = parse(acl_bytes(*entries))
         this.task.cred = Cred(uid, 9, caps=CAP_FULL_SET, groups=tuple(gids))

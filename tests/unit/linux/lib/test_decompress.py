@@ -65,7 +65,8 @@ def run(data: bytes, refuse_after: int = -1) -> tuple[int, bytes, int, list[str]
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize(("pack", "module"), [
-    (bz2.compress, bunzip2), (lambda d: bz2.compress(d, 1), bunzip2), (lambda d: lzma_alone(d, False), unlzma), (lambda d: lzma_alone(d, True), unlzma),
+    (bz2.compress, bunzip2), (lambda d: bz2.compress(d, 1), bunzip2), (lambda d: lzma_alone(d, False), unlzma),
+    (lambda d: lzma_alone(d, True), unlzma),
     (xz, xz_dec), (lambda d: xz(d, filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 4096, "lc": 0, "lp": 2, "pb": 0}]), xz_dec),
     (lambda d: xz(d, filters=[{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2}]), xz_dec),
 ], ids=["bz2", "bz2-1", "lzma", "lzma-known", "xz", "xz-4k", "xz-x86"])
@@ -104,10 +105,12 @@ def test_gzip_without_libz_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(("data", "error"), [
-    (gz(TEXT)[:2000], "read error"), (b"\x1f\x8b\x07" + bytes(20), "Not a gzip file"), (b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 20, "header error"),
+    (gz(TEXT)[:2000], "read error"), (b"\x1f\x8b\x07" + bytes(20), "Not a gzip file"),
+    (b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 20, "header error"),
     (b"\x1f\x8b\x08" + bytes(7) + b"\x07" * 20, "uncompression error"),
     (b"\x02\x21\x4c\x17" + bytes(9), "invalid header"), (b"\x89LZO" + bytes(60), "invalid header"),
-    (xz(TEXT)[:100], "XZ-compressed data is corrupt"), (b"\xfd7zYZ\0" + bytes(20), "Input is not in the XZ format (wrong magic bytes)"),
+    (xz(TEXT)[:100], "XZ-compressed data is corrupt"), (b"\xfd7zYZ\0" + bytes(20),
+                                                        "Input is not in the XZ format (wrong magic bytes)"),
     (b"\x28\xb5\x2f\xfe" + bytes(20), "Input is not in the ZSTD format (wrong magic bytes)"),
     (b"\x28\xb5\x2f", "ZSTD-compressed data has an incomplete frame header"),
     (lzma_alone(TEXT, True)[:60], "unexpected EOF"),
@@ -118,16 +121,19 @@ def test_error_texts(data: bytes, error: str) -> None:
 
 
 def test_crc64_is_not_supported() -> None:
-    assert run(lzma.compress(TEXT, check=lzma.CHECK_CRC64))[3] == ["Input was encoded with settings that are not supported by this XZ decoder"]
+    assert (run(lzma.compress(TEXT, check=lzma.CHECK_CRC64))[3]
+            == ["Input was encoded with settings that are not supported by this XZ decoder"])
 
 
-@pytest.mark.parametrize("data", [gz(NOISE), bz2.compress(NOISE), xz(NOISE), lzma_alone(NOISE, True)], ids=["gzip", "bzip2", "xz", "lzma"])
+@pytest.mark.parametrize("data", [gz(NOISE), bz2.compress(NOISE), xz(NOISE), lzma_alone(NOISE, True)],
+                         ids=["gzip", "bzip2", "xz", "lzma"])
 def test_a_flush_that_is_refused_ends_it(data: bytes) -> None:
     res, out, _, errors, _ = run(data, refuse_after=0)
     assert res != 0 and out == b"" and (errors or res == -1)
 
 
-@given(st.binary(max_size=300), st.sampled_from([b"\x1f\x8b\x08", b"BZh9", b"\x5d\0\0", b"\xfd7zXZ\0", b"\x89LZO\0\r\n\x1a\n", b"\x02\x21\x4c\x18",
+@given(st.binary(max_size=300), st.sampled_from([b"\x1f\x8b\x08", b"BZh9", b"\x5d\0\0", b"\xfd7zXZ\0", b"\x89LZO\0\r\n\x1a\n",
+                                                 b"\x02\x21\x4c\x18",
                                                  b"\x28\xb5\x2f\xfd"]))
 def test_anything_ends_in_an_error_or_success(tail: bytes, magic: bytes) -> None:
     """And whatever is read beyond the input is reported, not done."""
@@ -138,7 +144,8 @@ def test_anything_ends_in_an_error_or_success(tail: bytes, magic: bytes) -> None
 
 @given(st.data())
 def test_a_changed_byte_never_escapes(data: Any) -> None:
-    good = data.draw(st.sampled_from([gz(TEXT[:3000]), bz2.compress(TEXT[:3000]), xz(TEXT[:3000]), lzma_alone(TEXT[:3000], False)]))
+    good = data.draw(st.sampled_from([gz(TEXT[:3000]), bz2.compress(TEXT[:3000]), xz(TEXT[:3000]),
+                                      lzma_alone(TEXT[:3000], False)]))
     at = data.draw(st.integers(2, len(good) - 1))
     bad = bytearray(good)
     bad[at] ^= data.draw(st.integers(1, 255))
@@ -153,7 +160,8 @@ BCJ = {"x86": 4, "powerpc": 5, "arm": 7, "armthumb": 8, "sparc": 9}
 def machine_code(seed: int) -> bytes:
     """Bytes in which every filter finds much to do."""
     rng = random.Random(seed)
-    calls = (b"\xe8", b"\xe9", b"\xe8\xe8", b"\xff\xff", b"\0\0", b"\xeb", b"\x48\0\0\1", b"\x40\0\1\2", b"\x7f\xc0", b"\xf0\1\xf8", b"\x94", b"\x90", b"\xef",
+    calls = (b"\xe8", b"\xe9", b"\xe8\xe8", b"\xff\xff", b"\0\0", b"\xeb", b"\x48\0\0\1", b"\x40\0\1\2", b"\x7f\xc0",
+             b"\xf0\1\xf8", b"\x94", b"\x90", b"\xef",
              b"\x97\x02", b"\x17\x01")
     return b"".join(rng.choice(calls) + rng.randbytes(rng.randrange(5)) for _ in range(4000))
 
@@ -170,7 +178,9 @@ def test_filters_undo_what_liblzma_does(name: str) -> None:
     ("arm64", 4, "00000094 fcffff97 200000b0 4100009f 1f2003d5"), ("riscv", 2, "ef00f0ff 97020000 93820200 17010000 13012101 00"),
 ])
 def test_filters_that_are_younger_than_pythons(name: str, size: int, want: str) -> None:
-    """Moved by a page, a filter's answer moves by as much: the addresses are relative to where the code is; and in portions it is the same."""
+    """Moved by a page, a filter's answer moves by as much: the addresses are relative to where the code is; and in portions it is
+    the same.
+    """
     from kemu.linux.lib.xz.xz_dec_bcj import bcj_apply, xz_dec_bcj, xz_dec_bcj_reset
 
     with Machine():
@@ -187,7 +197,8 @@ def test_filters_that_are_younger_than_pythons(name: str, size: int, want: str) 
 
 
 @pytest.mark.parametrize("filters", [[], [{"id": 4}]], ids=["lzma2", "x86"])
-def test_what_liblzma_refuses_late_is_decoded_again_from_the_block(monkeypatch: pytest.MonkeyPatch, filters: list[dict[str, Any]]) -> None:
+def test_what_liblzma_refuses_late_is_decoded_again_from_the_block(monkeypatch: pytest.MonkeyPatch,
+                                                                   filters: list[dict[str, Any]]) -> None:
     """The same bytes come out, whoever decodes, and nothing twice."""
     plain = NOISE[:3000] + TEXT * 3 + machine_code(3)
     data = bytearray(xz(plain, filters=[*filters, {"id": lzma.FILTER_LZMA2, "preset": 0}]))

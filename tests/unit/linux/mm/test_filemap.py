@@ -184,7 +184,8 @@ def test_get_folio_flags(machine):
     assert odd.order == 1                                   # 34 is aligned to two pages only
 
 
-@pytest.mark.parametrize(("flags", "errno"), [(FGP_LOCK | FGP_CREAT, ENOMEM), (FGP_LOCK | FGP_CREAT | FGP_NOFS | FGP_NOWAIT, EAGAIN)])
+@pytest.mark.parametrize(("flags", "errno"), [(FGP_LOCK | FGP_CREAT, ENOMEM),
+                                              (FGP_LOCK | FGP_CREAT | FGP_NOFS | FGP_NOWAIT, EAGAIN)])
 @pytest.mark.parametrize("kind", ["fail_page_alloc", "fail_function"])
 def test_creating_a_folio_can_fail(kind, flags, errno):
     with Machine(chooser=Planned(kind, at=1)) as machine:

@@ -110,7 +110,8 @@ def test_what_a_function_imports_itself_is_looked_at_too():
 
 
 def test_a_port_that_forgot_the_lock_the_warning_and_the_error(checker):
-    assert words(checker, "locked", forgotten) == ["-lock spin lock lock", "-lock spin unlock lock", "-warn WARN 1", "-error EINVAL", "+error EIO"]
+    assert (words(checker, "locked", forgotten) == ["-lock spin lock lock", "-lock spin unlock lock", "-warn WARN 1",
+                                                    "-error EINVAL", "+error EIO"])
     found = checker.compare(Subject(__name__, "forgotten", FILE, "locked", forgotten))
     assert [d.via for d in found][:2] == ["helper", "helper"]
 
@@ -146,7 +147,8 @@ def test_a_line_that_nothing_needs_is_stale_and_a_new_difference_is_new():
     (where, word), *_ = sorted(known.explained())
     path, _, c_name = where.partition(":")
     v = known.judge([Difference(path, c_name, word, "m", "n"), Difference("fs/x.c", "y", "-lock spin lock z", "m", "n")])
-    assert [d.what for d in v.new] == ["-lock spin lock z"] and len(v.explained) == 1 and f"{where} | {word}" not in v.stale and v.stale
+    assert ([d.what for d in v.new] == ["-lock spin lock z"] and len(v.explained) == 1 and f"{where} | {word}" not in v.stale
+            and v.stale)
 
 
 def test_what_has_to_be_as_linux_is_still_said():

@@ -20,7 +20,8 @@ from kemu.rung.uml.tree import Copy, Tree
 
 
 def child(text: str, *args: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", "import os, sys, time; from pathlib import Path; from kemu.rung.uml import cache\n" + text, *args],
+    return subprocess.Popen([sys.executable, "-c",
+                             "import os, sys, time; from pathlib import Path; from kemu.rung.uml import cache\n" + text, *args],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -40,7 +41,9 @@ def wait_for(path: Path) -> None:
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "a" / "x"
     cache.write_whole(path, "old")
-    done = no_more_than(1000, "import sys; from pathlib import Path; from kemu.rung.uml.cache import write_whole; write_whole(Path(sys.argv[1]), b'n' * 2000)", str(path))
+    done = no_more_than(1000,
+                        "import sys; from pathlib import Path; from kemu.rung.uml.cache import write_whole; "
+                        "write_whole(Path(sys.argv[1]), b'n' * 2000)", str(path))
     assert done.returncode == 1 and f"File too large: '{path}'" in done.stderr.splitlines()[-1]
     assert path.read_text() == "old" and [p.name for p in path.parent.iterdir()] == ["x"]
 
@@ -66,7 +69,8 @@ def held(tmp_path: Path) -> Path:
 def test_who_waits_says_for_whom_and_gives_up(held: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEMU_LOCK_WAIT", "0.3")
     said: list[str] = []
-    with pytest.raises(LockTimeout, match=r"waited 0.3 s for another kemu \(pid \d+, `.*thing.*`, since \d\d:\d\d:\d\d\), which works on thing") as e, cache.lock(held, said.append):
+    match = r"waited 0.3 s for another kemu \(pid \d+, `.*thing.*`, since \d\d:\d\d:\d\d\), which works on thing"
+    with pytest.raises(LockTimeout, match=match) as e, cache.lock(held, said.append):
         raise AssertionError("two at a time")
     assert e.value.exit_code == 124
     assert len(said) == 1 and said[0].startswith("waiting for another kemu (pid ")
@@ -97,7 +101,8 @@ def finished(kernels: Path, number: int, age: float) -> Path:
     store.mkdir(parents=True)
     (store / "linux").write_bytes(b"ELF")
     (store / "config").write_text("CONFIG_X=y\n")
-    (store / "meta.json").write_text(json.dumps({"flavour": "fast", "version": "7.2", "source": "/s", "objects": "/o", "warnings": [], "size": 3}))
+    (store / "meta.json").write_text(json.dumps({"flavour": "fast", "version": "7.2", "source": "/s", "objects": "/o",
+                                                 "warnings": [], "size": 3}))
     os.utime(store, (time.time() - age,) * 2)
     return store
 
@@ -107,7 +112,8 @@ def test_a_kernel_in_use_is_not_thrown_away(tmp_path: Path) -> None:
     stores = [finished(kernels, n, 1000 - n) for n in range(b.KEEP_KERNELS + 3)]
     mine = b._stored(stores[0])                        # the oldest of all
     assert isinstance(mine, Kernel)
-    other = child("cache.pin(Path(sys.argv[1])); Path(sys.argv[2]).touch(); time.sleep(30)", str(stores[1] / "linux"), str(tmp_path / "pinned"))
+    other = child("cache.pin(Path(sys.argv[1])); Path(sys.argv[2]).touch(); time.sleep(30)", str(stores[1] / "linux"),
+                  str(tmp_path / "pinned"))
     wait_for(tmp_path / "pinned")
     b._forget_old(kernels)
     left = {p.name for p in kernels.iterdir()}
@@ -152,7 +158,8 @@ def test_a_full_disk_leaves_no_kernel(tmp_path: Path) -> None:
     done = no_more_than(50_000, STORE, str(tmp_path))
     assert "the kernel is built and cannot be kept" in done.stdout, done
     assert list((tmp_path / "kernels").iterdir()) == []
-    b._store(Recipe(Tree(tmp_path / "tree")), "0" * 16, tmp_path / "kernels" / ("0" * 16), tmp_path / "objects", tmp_path / "tree", [])
+    b._store(Recipe(Tree(tmp_path / "tree")), "0" * 16, tmp_path / "kernels" / ("0" * 16), tmp_path / "objects",
+             tmp_path / "tree", [])
     assert b._stored(tmp_path / "kernels" / ("0" * 16))
 
 
@@ -171,7 +178,8 @@ def test_what_the_dead_were_making_is_removed(tmp_path: Path) -> None:
 def test_scratch_of_killed_processes_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "scratch_base", lambda: str(tmp_path))
     monkeypatch.setattr(cache, "_YOUNG", 0.0)
-    p = child("cache.scratch_base = lambda: sys.argv[1]; cache.scratch('kemu-uml-'); Path(sys.argv[1], 'ready').touch(); time.sleep(30)", str(tmp_path))
+    p = child("cache.scratch_base = lambda: sys.argv[1]; cache.scratch('kemu-uml-'); Path(sys.argv[1], 'ready').touch(); "
+              "time.sleep(30)", str(tmp_path))
     wait_for(tmp_path / "ready")
     mine, mark = cache.scratch("kemu-uml-")
     assert len(list(tmp_path.glob("kemu-uml-*"))) == 2

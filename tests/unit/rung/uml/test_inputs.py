@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a kernel is asked about is a regular file of a size that it can have; everything else is told at once, before a kernel is built."""
+"""What a kernel is asked about is a regular file of a size that it can have; everything else is told at once, before a kernel is
+built.
+"""
 from __future__ import annotations
 
 import os
@@ -26,11 +28,16 @@ def odd(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("name", "words"), [
-    ("/dev/zero", "EINVAL (Invalid argument): "), ("/dev/full", "EINVAL (Invalid argument): "), ("fifo", "EINVAL (Invalid argument): "), ("link", "EINVAL (Invalid argument): "),
-    ("loop", "ELOOP (Too many levels of symbolic links)"), ("huge", "EFBIG (File too large): 5497558138880 bytes; at most 1073741824 are taken"), ("nonesuch", "ENOENT (No such file or directory)"),
+    ("/dev/zero", "EINVAL (Invalid argument): "), ("/dev/full", "EINVAL (Invalid argument): "),
+    ("fifo", "EINVAL (Invalid argument): "), ("link", "EINVAL (Invalid argument): "),
+    ("loop", "ELOOP (Too many levels of symbolic links)"),
+    ("huge", "EFBIG (File too large): 5497558138880 bytes; at most 1073741824 are taken"),
+    ("nonesuch", "ENOENT (No such file or directory)"),
     ("nonesuch/x", "ENOENT"), ("/etc/passwd/x", "ENOTDIR (Not a directory)")])
-@pytest.mark.parametrize("command", [("linux", "oracle", "FILE"), ("linux", "oracle", "FILE", "--as", "cpio"), ("linux", "oracle", "small.erofs", "--device", "FILE"),
-                                     ("linux", "boot", "FILE"), ("linux", "boot", "--builtin", "FILE"), ("boot", "FILE", "--rung", "linux"),
+@pytest.mark.parametrize("command", [("linux", "oracle", "FILE"), ("linux", "oracle", "FILE", "--as", "cpio"),
+                                     ("linux", "oracle", "small.erofs", "--device", "FILE"),
+                                     ("linux", "boot", "FILE"), ("linux", "boot", "--builtin", "FILE"),
+                                     ("boot", "FILE", "--rung", "linux"),
                                      ("boot", "--builtin", "FILE", "--rung", "linux")], ids=" ".join)
 def test_no_image_and_no_archive(odd: Path, command: tuple[str, ...], name: str, words: str) -> None:
     """The cache is empty, so whoever wants a kernel first would have to fetch one."""

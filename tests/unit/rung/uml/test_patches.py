@@ -23,7 +23,8 @@ A = b"".join(b"line %d\n" % n for n in range(1, 41))
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     top = tmp_path / "tree"
-    for name, data in (("Makefile", b"VERSION = 7\nPATCHLEVEL = 2\n"), ("fs/a.c", A), ("fs/b.c", b"b\n"), ("arch/um/Kconfig", b"")):
+    for name, data in (("Makefile", b"VERSION = 7\nPATCHLEVEL = 2\n"), ("fs/a.c", A), ("fs/b.c", b"b\n"),
+                       ("arch/um/Kconfig", b"")):
         (top / name).parent.mkdir(parents=True, exist_ok=True)
         (top / name).write_bytes(data)
     (tmp_path / "secret").write_text("secret\n")
@@ -38,7 +39,8 @@ def diff(name: str, old: bytes, new: bytes, strip: str = "ab", times: bool = Fal
     stamp = b"\t2026-01-02 03:04:05.000000000 +0100" if times else b""
     names = [f"{p}/{name}".encode() for p in strip] if strip else [name.encode()] * 2
     names = [n + stamp if t else b"/dev/null" for n, t in zip(names, (old, new))]
-    lines = difflib.diff_bytes(difflib.unified_diff, old.splitlines(True), new.splitlines(True), *names, n=context, lineterm=b"\n")
+    lines = difflib.diff_bytes(difflib.unified_diff, old.splitlines(True), new.splitlines(True), *names, n=context,
+                               lineterm=b"\n")
     return b"".join(lines)
 
 
@@ -53,7 +55,8 @@ def patch(data: bytes, name: str = "0001-x.patch") -> Patch:
 
 
 ONE = edit(b"line 3\n", b"line drei\n")
-LINK = b"diff --git a/fs/l b/fs/l\nnew file mode 120000\nindex 0000000..1234567\n--- /dev/null\n+++ b/fs/l\n@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n"
+LINK = (b"diff --git a/fs/l b/fs/l\nnew file mode 120000\nindex 0000000..1234567\n--- /dev/null\n+++ b/fs/l\n@@ -0,0 +1 "
+        b"@@\n+/etc/passwd\n\\ No newline at end of file\n")
 RENAME = "diff --git a/{0} b/{1}\nsimilarity index 100%\nrename from {0}\nrename to {1}\n"
 NEW = "diff --git a/{0} b/{0}\nnew file mode 100644\nindex 0000000..1234567\n--- /dev/null\n+++ b/{0}\n@@ -0,0 +1 @@\n+x\n"
 
@@ -73,7 +76,8 @@ def test_a_binary_patch_changes_the_file_that_it_names(tree: Tree, tmp_path: Pat
     for name in ("a", "b"):
         (tmp_path / name / "fs").mkdir(parents=True)
         (tmp_path / name / "fs" / "b.c").write_bytes(b"b\n" if name == "a" else bytes(range(256)))
-    data = subprocess.run(["git", "diff", "--no-index", "--binary", "a", "b"], cwd=tmp_path, capture_output=True, check=False).stdout
+    data = subprocess.run(["git", "diff", "--no-index", "--binary", "a", "b"], cwd=tmp_path, capture_output=True,
+                          check=False).stdout
     data = data.replace(b"a/a/", b"a/").replace(b"b/b/", b"b/")
     assert b"GIT binary patch" in data
     assert apply_patches(tree, [patch(data)]) == {"fs/b.c": bytes(range(256))}
@@ -84,7 +88,8 @@ def test_a_binary_patch_changes_the_file_that_it_names(tree: Tree, tmp_path: Pat
     (LINK.replace(b"120000", b"160000"), "a submodule"),
     (LINK.replace(b"120000", b"040000"), "a folder"),
     (b"diff --git a/fs/a.c b/fs/a.c\nold mode 100644\nnew mode 120000\n", "a symbolic link"),
-    (b"diff --git a/fs/in b/fs/in\nindex 1234567..89abcde 120000\n--- a/fs/in\n+++ b/fs/in\n@@ -1 +1 @@\n-a.c\n\\ No newline at end of file\n+/etc/passwd\n\\ No newline at end of file\n", "a symbolic link"),
+    (b"diff --git a/fs/in b/fs/in\nindex 1234567..89abcde 120000\n--- a/fs/in\n+++ b/fs/in\n@@ -1 +1 @@\n-a.c\n\\ No newline at "
+     b"end of file\n+/etc/passwd\n\\ No newline at end of file\n", "a symbolic link"),
     (diff("fs/out", b"secret\n", b"x\n"), "fs/out: is a symbolic link in the tree"),
     (edit(b"line 1\n", b"x\n", "fs/in"), "fs/in: is a symbolic link in the tree"),
     (diff("etc/secret", b"secret\n", b"x\n"), "etc is a symbolic link in the tree"),
@@ -93,10 +98,14 @@ def test_a_binary_patch_changes_the_file_that_it_names(tree: Tree, tmp_path: Pat
     (RENAME.format("fs/b.c", "fs/out").encode(), "fs/out: is a symbolic link in the tree"),
     (RENAME.format("fs/out", "fs/c.c").encode(), "fs/out: is a symbolic link in the tree"),
     (RENAME.replace("rename", "copy").format("fs/out", "fs/c.c").encode(), "fs/out: is a symbolic link in the tree"),
-    (diff("../secret", b"secret\n", b"x\n"), "outside the tree"), (NEW.format("fs/../../x").encode(), "outside the tree"), (NEW.format("/etc/x").encode(), "etc is a symbolic link in the tree"),
-    (RENAME.format("fs/b.c", "../x").encode(), "outside the tree"), (RENAME.format("../secret", "fs/c.c").encode(), "outside the tree"),
-    (NEW.format(".git/hooks/post-checkout").encode(), "no file of a kernel tree"), (NEW.format("fs/.GIT/config").encode(), "no file of a kernel tree"),
-    (NEW.format("kemu-build-fast/x.o").encode(), "no file of a kernel tree"), (NEW.format(".kemu-copy").encode(), "no file of a kernel tree"),
+    (diff("../secret", b"secret\n", b"x\n"), "outside the tree"), (NEW.format("fs/../../x").encode(), "outside the tree"),
+    (NEW.format("/etc/x").encode(), "etc is a symbolic link in the tree"),
+    (RENAME.format("fs/b.c", "../x").encode(), "outside the tree"),
+    (RENAME.format("../secret", "fs/c.c").encode(), "outside the tree"),
+    (NEW.format(".git/hooks/post-checkout").encode(), "no file of a kernel tree"),
+    (NEW.format("fs/.GIT/config").encode(), "no file of a kernel tree"),
+    (NEW.format("kemu-build-fast/x.o").encode(), "no file of a kernel tree"),
+    (NEW.format(".kemu-copy").encode(), "no file of a kernel tree"),
     (NEW.format("fs").encode(), "fs: a folder in the tree"), (NEW.format("fs/a.c/x").encode(), "fs/a.c is no folder in the tree"),
 ])
 def test_nothing_but_files_of_the_tree(tree: Tree, tmp_path: Path, data: bytes, words: str) -> None:
@@ -108,8 +117,10 @@ def test_nothing_but_files_of_the_tree(tree: Tree, tmp_path: Path, data: bytes, 
 
 def test_a_link_of_one_patch_and_a_write_through_it_by_the_next(tree: Tree, tmp_path: Path) -> None:
     link = LINK.replace(b"/etc/passwd", str(tmp_path / "secret").encode())
-    for series in ([patch(link), patch(diff("fs/l", b"secret\n", b"mine\n"))], [patch(link + diff("fs/l", b"secret\n", b"mine\n"))],
-                   [patch(link.replace(b"fs/l", b"l").replace(str(tmp_path / "secret").encode(), str(tmp_path).encode())), patch(NEW.format("l/planted").encode())]):
+    for series in ([patch(link), patch(diff("fs/l", b"secret\n", b"mine\n"))],
+                   [patch(link + diff("fs/l", b"secret\n", b"mine\n"))],
+                   [patch(link.replace(b"fs/l", b"l").replace(str(tmp_path / "secret").encode(), str(tmp_path).encode())),
+                    patch(NEW.format("l/planted").encode())]):
         with pytest.raises(PatchError, match="a symbolic link"):
             apply_patches(tree, series)
     assert (tmp_path / "secret").read_text() == "secret\n" and not (tmp_path / "planted").exists()
@@ -142,8 +153,10 @@ MOVED = A.replace(b"line 13\n", b"line XIII\n")
     (edit(b"line 3\n", b"x\n", "fs/none.c"), "fs/none.c: no such file in the tree"),
     (diff("fs/a.c", MOVED, A), "is applied already"),
     (edit(b"line 14\n", b"y\n", text=b"new\n" * 20 + MOVED),
-     "fs/a.c: hunk 1 of 1 (line 31) does not apply: at line 11 6 of its 7 lines are the same; line 13 is 'line 13', and the patch wants 'line XIII'"),
-    (diff("fs/a.c", b"nothing\nlike\nit\n", b"y\n"), "hunk 1 of 1 (line 1) does not apply: nothing in the file is like its lines"),
+     "fs/a.c: hunk 1 of 1 (line 31) does not apply: at line 11 6 of its 7 lines are the same; line 13 is 'line 13', and the "
+     "patch wants 'line XIII'"),
+    (diff("fs/a.c", b"nothing\nlike\nit\n", b"y\n"),
+     "hunk 1 of 1 (line 1) does not apply: nothing in the file is like its lines"),
     (ONE.replace(b"-1,6 +1,6", b"-1,9 +1,6"), "corrupt patch: hunk 1 of b/fs/a.c says 9 and 6 lines, and has 6 and 6"),
     (edit(b"line 4\n", b"y\n", text=A[7:]), "fs/a.c: hunk 1 of 1 is for the beginning of the file: its lines are at line 2"),
     (edit(b"line 9\n", b"y\n", context=0), "hunk 1 of 1 (line 9) has no lines of context behind it"),
@@ -163,8 +176,10 @@ def run(tree: Tree, folder: Path, **files: bytes) -> list[tuple[str, str]]:
 
 def test_plain_diffs_are_checked(tree: Tree, tmp_path: Path) -> None:
     assert run(tree, tmp_path / "s1", x=edit(b"line 3\n", b"y\n", times=True)) == [("success", "applies to Linux 7.2")]
-    assert run(tree, tmp_path / "s2", x=edit(b"line 20\n", b"y\n", text=A[7:], times=True)) == [("success", "applies to Linux 7.2")]
-    assert run(tree, tmp_path / "s3", x=edit(b"line x\n", b"y\n", text=A.replace(b"line 5\n", b"line x\n"), times=True))[0][0] == "fail"
+    assert (run(tree, tmp_path / "s2", x=edit(b"line 20\n", b"y\n", text=A[7:], times=True))
+            == [("success", "applies to Linux 7.2")])
+    assert (run(tree, tmp_path / "s3", x=edit(b"line x\n", b"y\n", text=A.replace(b"line 5\n", b"line x\n"), times=True))[0][0]
+            == "fail")
     orig = edit(b"line 3\n", b"y\n").replace(b"a/fs/a.c", b"linux-7.2.orig/fs/a.c.orig").replace(b"b/fs", b"linux-7.2/fs")
     assert run(tree, tmp_path / "s4", x=b"Some words.\n\n" + orig) == [("success", "applies to Linux 7.2")]
 
@@ -190,7 +205,8 @@ def test_mails_with_line_ends_of_mails(tree: Tree, tmp_path: Path) -> None:
 
 def test_files_without_a_diff(tree: Tree, tmp_path: Path) -> None:
     got = run(tree, tmp_path / "s", a=b"", b=b"only words\n", c=ONE)
-    assert got[:2] == [("fail", "a.patch: no patch in it: the file is empty"), ("fail", "b.patch: no patch in it: there is no diff, only text")]
+    assert (got[:2] == [("fail", "a.patch: no patch in it: the file is empty"),
+                        ("fail", "b.patch: no patch in it: there is no diff, only text")])
     for name, data, words in (("x", b"", "the file is empty"), ("y", b"words", "only text")):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(PatchError, match=f"no patch in it: .*{words}"):
@@ -200,11 +216,13 @@ def test_files_without_a_diff(tree: Tree, tmp_path: Path) -> None:
 
 
 def test_the_command_says_so(tree: Tree, tmp_path: Path) -> None:
-    for name, data, code, words in (("plain.diff", edit(b"line 3\n", b"y\n", times=True), 0, "success  apply      plain.diff: applies to Linux 7.2"),
+    for name, data, code, words in (("plain.diff", edit(b"line 3\n", b"y\n", times=True), 0,
+                                     "success  apply      plain.diff: applies to Linux 7.2"),
                                     ("old.diff", BACK, 1, "fail     apply      old.diff: is applied already"),
                                     ("empty.diff", b"", 1, "no patch in it: the file is empty")):
         (tmp_path / name).write_bytes(data)
-        done = subprocess.run([sys.executable, "-m", "kemu", "series", "check", name, "--tree", str(tree.path)], cwd=tmp_path, capture_output=True, text=True, check=False,
+        done = subprocess.run([sys.executable, "-m", "kemu", "series", "check", name, "--tree", str(tree.path)], cwd=tmp_path,
+                              capture_output=True, text=True, check=False,
                               env=dict(os.environ))
         assert done.returncode == code and words in done.stdout + done.stderr, done
 

@@ -33,7 +33,8 @@ def test_manifest(capfdbinary):
 
 @pytest.mark.parametrize("backend", ("memback", "fileio", "dax"))
 def test_backends_agree(capfdbinary, backend):
-    assert run(capfdbinary, PLAIN, "--manifest", "--backend", backend, "--at", "0")[1].decode() == (IMAGES / "tiny-plain.jsonl").read_text()
+    assert (run(capfdbinary, PLAIN, "--manifest", "--backend", backend, "--at",
+                "0")[1].decode() == (IMAGES / "tiny-plain.jsonl").read_text())
 
 
 @pytest.mark.parametrize("at", ("1", "4095", "4097"))
@@ -62,7 +63,8 @@ def test_stats_and_log(capfdbinary):
     assert stats["block_size"] == 4096 and stats["inodes"] == 17 and stats["bios"] >= 1
     text = run(capfdbinary, PLAIN, "--stats")[1].decode()
     assert "block_size" in text and "bytes_copied" in text
-    assert json.loads(run(capfdbinary, PLAIN, "--dmesg", "--json")[1]) == ["erofs (device ram0): mounted with root inode @ nid 36."]
+    assert (json.loads(run(capfdbinary, PLAIN, "--dmesg", "--json")[1])
+            == ["erofs (device ram0): mounted with root inode @ nid 36."])
     assert b"17 inodes" in run(capfdbinary, PLAIN)[1]
 
 
@@ -70,7 +72,9 @@ def test_devices_and_options(capfdbinary):
     code, out, _ = run(capfdbinary, str(IMAGES / "tiny-off.erofs"), "-o", "fsoffset=4096", "-o", "noacl", "--manifest")
     assert code == 0 and out.decode() == (IMAGES / "tiny-off.jsonl").read_text()
     code, _, err = run(capfdbinary, PLAIN, "--device", PLAIN)
-    assert code == 1 and err == "kemu: mount: EINVAL (Invalid argument): erofs (device ram0): extra devices don't match (ondisk 0, given 1)\n"
+    assert (code == 1
+            and err == "kemu: mount: EINVAL (Invalid argument): erofs (device ram0): extra devices don't match (ondisk 0, given "
+                       "1)\n")
 
 
 def test_page_size(capfdbinary):

@@ -83,8 +83,10 @@ def test_the_table_of_another_build(capsys: Any, good: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("args", "code", "error"), [
-    (["/nowhere"], 1, "ENOENT"), (["/"], 1, "EISDIR"), (["GOOD", "--builtin", "/nowhere"], 1, "ENOENT"), (["GOOD", "--config", "FOO"], 3, "CONFIG_X=VALUE"),
-    (["GOOD", "--config", "CONFIG_X="], 3, "y, n, a number"), (["GOOD", "--at", "-1"], 2, "'-1' is not a number of bytes from 0 on"), (["GOOD", "--image", "x"], 2, "--design"),
+    (["/nowhere"], 1, "ENOENT"), (["/"], 1, "EISDIR"), (["GOOD", "--builtin", "/nowhere"], 1, "ENOENT"),
+    (["GOOD", "--config", "FOO"], 3, "CONFIG_X=VALUE"),
+    (["GOOD", "--config", "CONFIG_X="], 3, "y, n, a number"),
+    (["GOOD", "--at", "-1"], 2, "'-1' is not a number of bytes from 0 on"), (["GOOD", "--image", "x"], 2, "--design"),
     (["GOOD", "--table", "/nowhere"], 1, "ENOENT"),
 ])
 def test_bad_input_is_one_line(capsys: Any, good: str, args: list[str], code: int, error: str) -> None:
@@ -118,13 +120,15 @@ def test_a_method_that_is_off(capsys: Any, good: str, tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(Path(good).read_bytes()))
     _, out, _ = run(capsys, str(packed), "--dmesg", "--config", "CONFIG_RD_GZIP=n")
     lines = out.splitlines()
-    assert lines.index("compression method gzip not configured") + 1 == lines.index("Initramfs unpacking failed: decompressor failed")
+    assert (lines.index("compression method gzip not configured") + 1
+            == lines.index("Initramfs unpacking failed: decompressor failed"))
 
 
 def test_options_with_values(capsys: Any, tmp_path: Path) -> None:
     path = tmp_path / "initrd"
     path.write_bytes(archive(record("init", 0o100755, b"no program"), record("other", 0o100755, ELF)))
-    code, out, err = run(capsys, str(path), "--dmesg", "--config", 'CONFIG_DEFAULT_INIT="/other"', "--config", "CONFIG_NOBODY_ASKS=y")
+    code, out, err = run(capsys, str(path), "--dmesg", "--config", 'CONFIG_DEFAULT_INIT="/other"', "--config",
+                         "CONFIG_NOBODY_ASKS=y")
     assert code == 0 and out.splitlines()[-1] == "Run /other as init process" and "Failed to execute /init (error -8)" in out
     assert "CONFIG_NOBODY_ASKS: no code here asks for it" in err
     code, out, err = run(capsys, "--dmesg", "--cmdline", "a b", "--config", "CONFIG_INIT_ENV_ARG_LIMIT=1")
@@ -137,7 +141,8 @@ def test_every_call_that_can_fail(capsys: Any, good: str) -> None:
     rows = json.loads(out)
     assert code == 0 and [r["n"] for r in rows] == list(range(1, len(rows) + 1)) and len(rows) > 100
     ends = {r["end"] for r in rows}
-    assert {"Run /init as init process", "Kernel panic - not syncing: Can't create rootfs", "Kernel panic - not syncing: can't allocate buffers"} <= ends
+    assert {"Run /init as init process", "Kernel panic - not syncing: Can't create rootfs",
+            "Kernel panic - not syncing: can't allocate buffers"} <= ends
     one = next(r for r in rows if r["end"].endswith("can't allocate buffers"))
     assert one["site"].startswith("unpack_to_rootfs (initramfs/unpack.py:") and one["tree"] == "none"
     code, out, err = run(capsys, good, "--dmesg", "--fail-nth", str(one["n"]))

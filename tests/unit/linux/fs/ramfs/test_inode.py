@@ -85,7 +85,8 @@ def test_directories(machine):
     assert name_of(sys.sys_lstat("/d")) == "ENOENT"
 
 
-@pytest.mark.parametrize("path,error", [("/", "EBUSY"), ("/.", "EINVAL"), ("/d/.", "EINVAL"), ("/d/..", "ENOTEMPTY"), ("/f", "ENOTDIR"), ("/none", "ENOENT"),
+@pytest.mark.parametrize("path,error", [("/", "EBUSY"), ("/.", "EINVAL"), ("/d/.", "EINVAL"), ("/d/..", "ENOTEMPTY"),
+                                        ("/f", "ENOTDIR"), ("/none", "ENOENT"),
                                         ("/f/", "ENOTDIR")])
 def test_directories_that_cannot_be_removed(machine, path, error):
     ok(sys.sys_mkdir("/d"))
@@ -93,7 +94,8 @@ def test_directories_that_cannot_be_removed(machine, path, error):
     assert name_of(sys.sys_rmdir(path)) == error
 
 
-@pytest.mark.parametrize("path,error", [("/", "EISDIR"), ("/.", "EISDIR"), ("/f/", "ENOTDIR"), ("/none", "ENOENT"), ("/none/", "ENOENT"), ("/d/", "EISDIR")])
+@pytest.mark.parametrize("path,error", [("/", "EISDIR"), ("/.", "EISDIR"), ("/f/", "ENOTDIR"), ("/none", "ENOENT"),
+                                        ("/none/", "ENOENT"), ("/d/", "EISDIR")])
 def test_names_that_cannot_be_removed(machine, path, error):
     ok(sys.sys_mkdir("/d"))
     write("/f", b"")
@@ -102,7 +104,8 @@ def test_names_that_cannot_be_removed(machine, path, error):
 
 def test_a_name_with_a_slash_behind_it(machine):
     ok(sys.sys_mkdir("/d/"))
-    assert name_of(sys.sys_mknod("/x/", 0o100644)) == "ENOENT" and name_of(sys.sys_open("/x/", O_CREAT | O_WRONLY, 0o644)) == "EISDIR"
+    assert (name_of(sys.sys_mknod("/x/", 0o100644)) == "ENOENT"
+            and name_of(sys.sys_open("/x/", O_CREAT | O_WRONLY, 0o644)) == "EISDIR")
     assert name_of(sys.sys_symlink("t", "/l/")) == "ENOENT"
 
 
@@ -262,7 +265,9 @@ NAMES = ("a", "b", "c")
 
 
 class Tree(RuleBasedStateMachine):
-    """Random operations, and a Python tree that must agree: directories are dicts, files lists of one bytes object, links strings."""
+    """Random operations, and a Python tree that must agree: directories are dicts, files lists of one bytes object, links
+    strings.
+    """
 
     def __init__(self):
         super().__init__()
@@ -366,7 +371,8 @@ class Tree(RuleBasedStateMachine):
 
     @rule(path=paths, text=st.sampled_from(("a", "../b", "/none", "b/c")))
     def symlink(self, path, text):
-        self.run(path, lambda p: sys.sys_symlink(text, p), lambda d, n, there: "EEXIST" if there is not None else d.__setitem__(n, text) or 0)
+        self.run(path, lambda p: sys.sys_symlink(text, p),
+                 lambda d, n, there: "EEXIST" if there is not None else d.__setitem__(n, text) or 0)
 
     @rule(old=paths, new=paths)
     def link(self, old, new):
@@ -374,7 +380,8 @@ class Tree(RuleBasedStateMachine):
         if isinstance(where, str) or there is None or isinstance(self.place(new)[0], str):
             return
         self.run(new, lambda p: sys.sys_link("/mnt/" + "/".join(old), p),
-                 lambda d, n, at: "EEXIST" if at is not None else "EPERM" if isinstance(there, dict) else d.__setitem__(n, there) or 0)
+                 lambda d, n, at: "EEXIST" if at is not None else "EPERM" if isinstance(there, dict) else d.__setitem__(n, there)
+                 or 0)
 
     @invariant()
     def same_tree(self):
@@ -411,7 +418,8 @@ def test_every_allocation_may_fail(call):
 
     calls = {"mkdir": lambda: sys.sys_mkdir("/d/new"), "mknod": lambda: sys.sys_mknod("/d/new", S_IFIFO | 0o600),
              "symlink": lambda: sys.sys_symlink("text", "/d/new"), "link": lambda: sys.sys_link("/d/f", "/d/new"),
-             "create": lambda: (lambda f: f if isinstance(f, int) else sys.sys_close(f))(sys.sys_open("/d/new", O_CREAT | O_WRONLY, 0o600))}
+             "create": lambda: (lambda f: f if isinstance(f, int)
+                                else sys.sys_close(f))(sys.sys_open("/d/new", O_CREAT | O_WRONLY, 0o600))}
     at = 1
     while True:
         with Machine() as m:

@@ -86,7 +86,8 @@ def test_corrupt_return_value_is_linux(m):
 
 @pytest.mark.parametrize("lib", ("all", "no LZ4_decompress_fast", "none"))
 def test_offset_zero_is_what_linux_makes_of_it(m, monkeypatch, lib):
-    """No encoder writes offset 0. liblz4 makes zeros of it; Linux clears four bytes, and in partial decoding not even these: there the
+    """No encoder writes offset 0. liblz4 makes zeros of it; Linux clears four bytes, and in partial decoding not even these:
+    there the
     16 bytes show that it has copied for one literal."""
     if lib != "all":
         monkeypatch.setattr(klz4, "_lib_fast", None)
@@ -107,7 +108,9 @@ def test_a_block_that_was_begun_is_remembered_by_its_bytes(m, monkeypatch):
     fast = klz4._lib_fast
     if fast is None:
         pytest.skip("no LZ4_decompress_fast here")
-    monkeypatch.setattr(klz4, "_lib_fast", type("Lib", (), {"LZ4_decompress_fast": lambda *a: asked.append(1) or fast.LZ4_decompress_fast(*a[-3:])})())
+    monkeypatch.setattr(klz4, "_lib_fast", type("Lib", (),
+                                                {"LZ4_decompress_fast": lambda *a: asked.append(1)
+                                                 or fast.LZ4_decompress_fast(*a[-3:])})())
     data = bytes(5) + text(5, 9000) + bytes(40)         # the block has two zero bytes: it must be proven
     good = pack(data)
     assert b"\0\0" in good
