@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names of structures in kemu.linux: a structure has its C name; those in OBJECTS, and no others, are CapWords (docs/explanation/porting.md, Structures)."""
+"""Names of structures in kemu.linux: a structure has its C name; those in OBJECTS, and no others, are CapWords
+(docs/explanation/porting.md, Structures).
+"""
 from __future__ import annotations
 
 import ast
@@ -9,7 +11,8 @@ from typing import NamedTuple
 
 TOP = Path(__file__).parents[2]
 
-# what the page cache, the block layer and the VFS pass around, under the name of its tag or a shorter one: the variables of C. This list may get shorter.
+# what the page cache, the block layer and the VFS pass around, under the name of its tag or a shorter one: the variables of C.
+# This list may get shorter.
 OBJECTS = frozenset("""
 address_space backing_dev_info bio bio_set bio_vec blk_plug block_device buffer_head bvec_iter cred dentry dir_context fiemap_extent
 fiemap_extent_info file file_ra_state file_system_type folio_batch folio_iter fs_context fs_parameter fs_struct gendisk inode iomap iomap_iter
@@ -43,11 +46,13 @@ def tag_of(node: ast.ClassDef) -> str:
 
 def classes(text: str, module: str) -> list[Class]:
     tree = ast.parse(text)
-    of_module = {t.id: s.value.value for s in tree.body if isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, str)
+    of_module = {t.id: s.value.value for s in tree.body if isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant)
+                 and isinstance(s.value.value, str)
                  for t in s.targets if isinstance(t, ast.Name)}
     out = []
     for node in tree.body:
-        if not isinstance(node, ast.ClassDef) or node.name.startswith("_") or any(ast.unparse(d) == "statics" for d in node.decorator_list):
+        if (not isinstance(node, ast.ClassDef) or node.name.startswith("_")
+            or any(ast.unparse(d) == "statics" for d in node.decorator_list)):
             continue
         place = of_module.get("C", of_module.get("P", ""))
         for d in node.decorator_list:
@@ -59,7 +64,8 @@ def classes(text: str, module: str) -> list[Class]:
 
 
 def everything() -> list[Class]:
-    return [c for p in sorted((TOP / "kemu/linux").rglob("*.py")) if p.relative_to(TOP / "kemu/linux").parts[0] not in ("port", "short")
+    return [c for p in sorted((TOP / "kemu/linux").rglob("*.py"))
+            if p.relative_to(TOP / "kemu/linux").parts[0] not in ("port", "short")
             for c in classes(p.read_text(), str(p.relative_to(TOP)))]
 
 
