@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from kemu.linux.err import IS_ERR, PTR_ERR
 from kemu.linux.errno import EEXIST, EIO
@@ -69,13 +68,15 @@ def _fill(machine: Machine, file: File, region: Region, data: list[tuple[int, in
     return 0
 
 
-@dataclass(slots=True)
 class _Backing:
     """The ramfs under a machine's backing files: their number, and the next one's name."""
 
-    mounted: bool = False
-    next: int = 0
-    files: int = 0
+    __slots__ = ("files", "mounted", "next")
+
+    def __init__(self) -> None:
+        self.mounted = False
+        self.next = 0
+        self.files = 0
 
 
 def backing_files(machine: Machine, regions: Sequence[Region], data: Sequence[list[tuple[int, int]]] = ()) -> list[str] | int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.machine.machine import Machine
@@ -19,27 +18,31 @@ from kemu.machine.splat import KernelPanic, Splat, Survived
 _DEFAULT_LIST = (("/dev", 0o040755, 2, 0, 0), ("/dev/console", 0o020600, 1, 5, 1), ("/root", 0o040700, 2, 0, 0))
 
 
-@dataclass(slots=True)
 class Boot:
     """What a machine is booted with: what a boot loader or a device tree says, and what is part of the kernel image. Addresses
     are physical.
     """
 
-    started: bool = False                                   # a kernel runs, or has run, on this machine
-    builtin: Region | None = None                           # the built-in archive
-    initrd: Region | None = None
-    initrd_start: int = 0
-    initrd_size: int = 0
-    crashk_res: tuple[int, int] | None = None               # the crash kernel's memory: first byte, byte behind the last
+    __slots__ = ("builtin", "crashk_res", "initrd", "initrd_size", "initrd_start", "started")
+
+    def __init__(self) -> None:
+        self.started = False                                # a kernel runs, or has run, on this machine
+        self.builtin: Region | None = None                  # the built-in archive
+        self.initrd: Region | None = None
+        self.initrd_start = 0
+        self.initrd_size = 0
+        self.crashk_res: tuple[int, int] | None = None      # the crash kernel's memory: first byte, byte behind the last
 
 
-@dataclass(slots=True)
 class InitMemory:
     """What was done to memory that the boot has reserved. Addresses are virtual, times nanoseconds."""
 
-    freed: list[tuple[int, int, int, str, int]] = field(default_factory=list)           # start, end, pages, what, when
-    reserved: list[tuple[int, int, str, int]] = field(default_factory=list)             # start, end, by whom, when
-    events: list[tuple[str, int, int, str, int]] = field(default_factory=list)          # what, start, end, by whom, when
+    __slots__ = ("events", "freed", "reserved")
+
+    def __init__(self) -> None:
+        self.freed: list[tuple[int, int, int, str, int]] = []           # start, end, pages, what, when
+        self.reserved: list[tuple[int, int, str, int]] = []             # start, end, by whom, when
+        self.events: list[tuple[str, int, int, str, int]] = []          # what, start, end, by whom, when
 
 
 def newc_entry(name: str, mode: int, nlink: int, rmajor: int, rminor: int, ino: int) -> bytes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -149,14 +148,16 @@ def _stand_in(name: str) -> Callable[[], int]:
 _stand_ins: dict[str, Callable[[], int]] = {}
 
 
-@dataclass(slots=True)
 class Initcalls:
     """The initcalls of a machine's kernel. ``table``: of its build, in link order (None: UML's); ``levels``: level name -> what
     is called, once it is known.
     """
 
-    table: Sequence[Entry] | None = None
-    levels: dict[str, list[Callable[[], int]]] | None = None
+    __slots__ = ("levels", "table")
+
+    def __init__(self) -> None:
+        self.table: Sequence[Entry] | None = None
+        self.levels: dict[str, list[Callable[[], int]]] | None = None
 
 
 def functions(machine: Any, ported: dict[str, Any]) -> dict[str, list[Callable[[], int]]]:

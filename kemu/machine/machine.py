@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kemu.machine import region as region_mod
@@ -41,12 +40,14 @@ class _Parts(dict[type[Any], Any]):
         return made
 
 
-@dataclass(slots=True)
 class IdleWork:
     """What :meth:`Machine.idle` runs when no task has anything to do: the API says it."""
 
-    flush_puts: Callable[[], None] | None = None        # delayed fput() and mntput()
-    drain_rcu: Callable[[], None] | None = None
+    __slots__ = ("drain_rcu", "flush_puts")
+
+    def __init__(self) -> None:
+        self.flush_puts: Callable[[], None] | None = None        # delayed fput() and mntput()
+        self.drain_rcu: Callable[[], None] | None = None
 
 
 class Machine:

@@ -6,7 +6,6 @@ a vmlinux.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -73,11 +72,13 @@ def load(path: str | None = None) -> Parameters:
     return _default() if path is None or not is_elf(path) else from_vmlinux(path)
 
 
-@dataclass(slots=True)
 class Build:
     """What the build of a machine's kernel takes from the command line; whoever makes the machine may set another's."""
 
-    parameters: Parameters = field(default_factory=_default)
+    __slots__ = ("parameters",)
+
+    def __init__(self) -> None:
+        self.parameters: Parameters = _default()
 
 
 def of(machine: Machine) -> Parameters:

@@ -6,7 +6,6 @@ A port never raises or catches these: the machine and the detectors raise them, 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -47,11 +46,13 @@ class HungTask(Splat):
     """A task that loops or waits for longer than the watchdog allows."""
 
 
-@dataclass(slots=True)
 class Survived:
     """Reports that one machine has logged and gone on from."""
 
-    splats: list[Splat] = field(default_factory=list)
+    __slots__ = ("splats",)
+
+    def __init__(self) -> None:
+        self.splats: list[Splat] = []
 
 
 def is_ported(frame: FrameType) -> bool:

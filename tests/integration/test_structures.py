@@ -14,10 +14,10 @@ TOP = Path(__file__).parents[2]
 # what the page cache, the block layer and the VFS pass around, under the name of its tag or a shorter one: the variables of C.
 # This list may get shorter.
 OBJECTS = frozenset("""
-address_space backing_dev_info bio bio_set bio_vec blk_plug block_device buffer_head bvec_iter cred dentry dir_context fiemap_extent
-fiemap_extent_info file file_ra_state file_system_type folio_batch folio_iter fs_context fs_parameter fs_struct gendisk inode iomap iomap_iter
-iomap_read_folio_ctx iov_iter kiocb kmem_cache kstat kvec mount path pipe_buffer pipe_inode_info posix_acl qstr queue_limits readahead_control request_queue
-seq_file super_block user_namespace vfsmount
+address_space backing_dev_info bio bio_set bio_vec blk_plug block_device buffer_head bvec_iter cred dentry dir_context
+fiemap_extent fiemap_extent_info file file_ra_state file_system_type folio_batch folio_iter fs_context fs_parameter fs_struct
+gendisk inode iomap iomap_iter iomap_read_folio_ctx iov_iter kiocb kmem_cache kstat kvec mount path pipe_buffer pipe_inode_info
+posix_acl qstr queue_limits readahead_control request_queue seq_file super_block user_namespace vfsmount
 """.split())
 
 # classes of ours that do what C has functions for: not the structure that they are told to stand for

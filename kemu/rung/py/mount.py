@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.linux.cred import current_cred
@@ -95,11 +94,13 @@ def plain(image: Image) -> Any:
     return image if isinstance(image, (str, bytes, bytearray, memoryview)) else os.fspath(image)
 
 
-@dataclass(slots=True)
 class Loaded:
     """The modules that one machine has loaded, by name."""
 
-    modules: set[str] = field(default_factory=set)
+    __slots__ = ("modules",)
+
+    def __init__(self) -> None:
+        self.modules: set[str] = set()
 
 
 class FileSystem:
