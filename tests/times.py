@@ -28,7 +28,7 @@ def measure(package: str) -> tuple[int, str, float]:
     """Exit code of pytest, its last line, and seconds of processor time."""
     what = [str(UNIT / package)] if package != "." else sorted(map(str, UNIT.glob("test_*.py")))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-m", "not slow and not linux", *what],
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:xdist", "-m", "not slow and not linux", *what],
                           capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
