@@ -17,7 +17,7 @@ def version() -> str:
 def completion(shell: str) -> str:
     """The completion script for a shell, made by shtab from the parser; paths are completed where a file is meant."""
     try:
-        import shtab
+        import shtab  # start-up
     except ImportError as e:
         raise missing("shtab", "--print-completion", e) from None
     parser = build_parser([], whole=True)
@@ -26,7 +26,7 @@ def completion(shell: str) -> str:
 
 
 def _complete_files(parser: argparse.ArgumentParser, file: object) -> None:
-    from kemu.cli.values import name_of_file
+    from kemu.cli.values import name_of_file  # start-up
 
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):

@@ -22,9 +22,9 @@ def on_rung(rung: str, quiet: bool) -> Iterator[dict[str, Any]]:
     if rung != "linux":
         yield {"rung": rung}
         return
-    from kemu.cli.linux import failures
-    from kemu.rung.uml import differential
-    from kemu.rung.uml.build import progress
+    from kemu.cli.linux import failures  # start-up
+    from kemu.rung.uml import differential  # start-up
+    from kemu.rung.uml.build import progress  # start-up
 
     def build() -> int:
         differential.prepare(progress() if not quiet else lambda text: None)

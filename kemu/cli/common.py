@@ -75,7 +75,7 @@ class _Tell(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
                  option_string: str | None = None) -> None:
-        from kemu.cli import _about
+        from kemu.cli import _about  # start-up
 
         print(_about.version() if self.dest == "version" else _about.completion(values))
         parser.exit()
@@ -209,7 +209,7 @@ def output_failed(e: OSError) -> bool:
 
 def internal_error(e: BaseException, verbose: bool) -> str:
     """A mistake of kemu's own, with its place."""
-    import traceback
+    import traceback  # start-up
 
     if verbose:
         traceback.print_exc()

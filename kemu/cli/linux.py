@@ -119,7 +119,7 @@ def say_of(args: argparse.Namespace) -> Callable[[str], None]:
 def tree_of(args: argparse.Namespace) -> Tree:
     """The tree of ``--tree``, or Debian's, fetched if need be."""
     if not args.tree and not (default_tree() / "Makefile").exists():
-        from kemu.rung.uml.fetch import fetch
+        from kemu.rung.uml.fetch import fetch  # start-up
         return fetch(say=say_of(args))
     return find_tree(args.tree)
 
@@ -129,7 +129,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     tree = tree_of(args)
     if not args.series:
         return Recipe(tree, args.flavour, tuple(args.config))
-    from kemu.rung.uml.series import find_series
+    from kemu.rung.uml.series import find_series  # start-up
     series = find_series(args.series)
     return series.recipe(tree, args.flavour, args.config)
 
@@ -142,7 +142,7 @@ def kernel_of(args: argparse.Namespace) -> Kernel:
 # ---- verbs ----
 
 def _fetch(args: argparse.Namespace) -> int:
-    from kemu.rung.uml.fetch import fetch
+    from kemu.rung.uml.fetch import fetch  # start-up
     tree = fetch(args.version, say_of(args))
     print(tree.path)
     return EXIT_OK
@@ -168,7 +168,7 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _boot(args: argparse.Namespace) -> int:
-    from kemu.rung.uml.initrd import boot_initrd, builtin_config, cmdline_words, read_initrd
+    from kemu.rung.uml.initrd import boot_initrd, builtin_config, cmdline_words, read_initrd  # start-up
     cmdline_words(args.cmdline)                 # what is wrong with the arguments comes before a kernel is built
     if args.initrd is not None:
         check_file(args.initrd, "boot: an initrd", null=True)
@@ -208,7 +208,7 @@ def verdict_of(boot: Boot, wants_tree: bool, timeout: float, verb: str = "") -> 
 
 
 def _kunit(args: argparse.Namespace) -> int:
-    from kemu.rung.uml.kunit import check, run_kunit
+    from kemu.rung.uml.kunit import check, run_kunit  # start-up
     result = run_kunit(kernel_of(args), tree_of(args).path, args.glob, timeout=args.timeout or 120.0)
     check(result)
     if args.json:
@@ -298,7 +298,7 @@ def memory_for(cases: list[dict[str, Any]]) -> str:
 
 
 def _coverage(args: argparse.Namespace, cases: list[dict[str, Any]]) -> int:
-    from kemu.rung.uml.coverage import Coverage
+    from kemu.rung.uml.coverage import Coverage  # start-up
     args.flavour = "gcov"
     kernel = kernel_of(args)
     coverage = Coverage(kernel)

@@ -139,7 +139,7 @@ def _pin(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from kemu.report.samecheck import compare, known
+    from kemu.report.samecheck import compare, known  # start-up
 
     tree = _tree(args)
     checker = compare.Checker(tree)

@@ -201,8 +201,8 @@ def never_asked(options: Iterable[str]) -> list[str]:
 
 @functools.cache
 def _asked() -> frozenset[str]:
-    import importlib.util
-    from pathlib import Path
+    import importlib.util  # start-up
+    from pathlib import Path  # start-up
 
     known: set[str] = set()
     for package in ("kemu.linux", "kemu.machine", *ported_packages()):

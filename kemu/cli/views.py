@@ -71,7 +71,7 @@ def backends(filesystem: str) -> tuple[list[str], str]:
     """The names of the back ends that are installed, and what each is, as one text. One that cannot be imported says so here; it
     stops those who ask for it.
     """
-    from kemu.rung.py.backend import find, names_of
+    from kemu.rung.py.backend import find, names_of  # start-up
 
     names = names_of(filesystem)
     told = []
@@ -85,7 +85,7 @@ def backends(filesystem: str) -> tuple[list[str], str]:
 
 def find_backend(fs: FileSystem, name: str) -> Backend:
     """The back end that was asked for; a configuration error where it is not installed, or its package is broken."""
-    from kemu.rung.py.backend import UnknownBackend
+    from kemu.rung.py.backend import UnknownBackend  # start-up
 
     try:
         return fs.backend(name)
@@ -100,7 +100,7 @@ def find_backend(fs: FileSystem, name: str) -> Backend:
 def run(args: argparse.Namespace, fs: FileSystem, image: str | memoryview, *, devices: Sequence[str] = (), options: str = "",
         config: dict[str, Any] | None = None) -> int:
     """Mount ``image``, show what was asked for, unmount. The exit code; CommandError for what fails."""
-    from kemu.rung.py.mount import MountError
+    from kemu.rung.py.mount import MountError  # start-up
 
     backend = find_backend(fs, args.backend)
     try:
@@ -156,8 +156,8 @@ def _print_json(value: Any) -> None:
 
 def manifest(args: argparse.Namespace, m: Mounted, limit: Callable[[], ReadLimit]) -> None:
     """--manifest"""
-    from kemu.report.manifest import dump_lines, ordered
-    from kemu.report.walk import WHOLE, walk
+    from kemu.report.manifest import dump_lines, ordered  # start-up
+    from kemu.report.walk import WHOLE, walk  # start-up
 
     left = limit()
     entries = ordered(walk(m.path, cap=WHOLE, limit=left))
@@ -172,7 +172,7 @@ def manifest(args: argparse.Namespace, m: Mounted, limit: Callable[[], ReadLimit
 
 def read_limit(given: int, files: Sequence[str], most: int = 1 << 62) -> ReadLimit:
     """How much a view may read: what was ``given``, or what the files have on disk lets expect, and no more than ``most``."""
-    from kemu.report.walk import ReadLimit
+    from kemu.report.walk import ReadLimit  # start-up
 
     if given:
         return ReadLimit(given)
@@ -181,15 +181,15 @@ def read_limit(given: int, files: Sequence[str], most: int = 1 << 62) -> ReadLim
 
 
 def _too_much(limit: ReadLimit) -> CommandError:
-    from kemu.report.manifest import show as printable
+    from kemu.report.manifest import show as printable  # start-up
 
     return CommandError(f"{errno_text(27)}: {printable(limit.over)}: more than {limit.limit} bytes of files; the rest was not "
                         f"read: --read-limit SIZE raises that")
 
 
 def _lookup(m: Mounted, name: str, follow: bool) -> Path:
-    from kemu.linux.namei import LOOKUP_FOLLOW, filename_lookup, getname
-    from kemu.linux.path import Path
+    from kemu.linux.namei import LOOKUP_FOLLOW, filename_lookup, getname  # start-up
+    from kemu.linux.path import Path  # start-up
 
     path = Path()
     err = filename_lookup(-100, getname(os.fsencode(name)), LOOKUP_FOLLOW if follow else 0, path, m.path)
@@ -199,7 +199,7 @@ def _lookup(m: Mounted, name: str, follow: bool) -> Path:
 
 
 def _kernel_said(m: Mounted, name: str) -> str:
-    from kemu.rung.py.mount import last_message
+    from kemu.rung.py.mount import last_message  # start-up
 
     said = last_message(m.machine, m.logged)
     return f"{name}: {said}" if said else name
@@ -219,9 +219,9 @@ def _mode_text(e: dict[str, Any]) -> str:
 
 def ls(args: argparse.Namespace, m: Mounted) -> None:
     """--ls"""
-    from kemu.linux.path import path_put
-    from kemu.report.manifest import show as printable
-    from kemu.report.walk import list_one
+    from kemu.linux.path import path_put  # start-up
+    from kemu.report.manifest import show as printable  # start-up
+    from kemu.report.walk import list_one  # start-up
 
     path = _lookup(m, args.ls, False)
     entries, err = list_one(path, os.fsencode(args.ls))
@@ -244,8 +244,8 @@ def ls(args: argparse.Namespace, m: Mounted) -> None:
 
 def cat(args: argparse.Namespace, m: Mounted, limit: Callable[[int], ReadLimit]) -> None:
     """--cat"""
-    from kemu.linux.path import path_put
-    from kemu.report.walk import contents
+    from kemu.linux.path import path_put  # start-up
+    from kemu.report.walk import contents  # start-up
 
     path = _lookup(m, args.cat, True)
     out = bytearray()
@@ -274,7 +274,7 @@ def cat(args: argparse.Namespace, m: Mounted, limit: Callable[[int], ReadLimit])
 
 
 def _statfs(m: Mounted) -> dict[str, Any]:
-    from kemu.linux.statfs import kstatfs
+    from kemu.linux.statfs import kstatfs  # start-up
 
     buf = kstatfs()
     err = m.sb.s_op.statfs(m.path.dentry, buf)

@@ -36,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _digest(image: bytes, backend: str, at: int) -> tuple[str, int, dict[str, int]]:
-    from kemu.report.manifest import ordered
-    from kemu.report.walk import walk
+    from kemu.report.manifest import ordered  # start-up
+    from kemu.report.walk import walk  # start-up
 
-    from erofs_memback.harness.mount import mounted
+    from erofs_memback.harness.mount import mounted  # start-up
 
     with mounted(image, backend=backend, at=at) as m:
         entries = ordered(walk(m.path))
@@ -49,9 +49,9 @@ def _digest(image: bytes, backend: str, at: int) -> tuple[str, int, dict[str, in
 
 def _first(image: bytes, backend: str, at: int) -> tuple[str, int, dict[str, int]]:
     """What cannot be mounted at all ends the demo with the kernel's answer."""
-    from kemu.machine.splat import Splat
+    from kemu.machine.splat import Splat  # start-up
 
-    from erofs_memback.harness.mount import MountError
+    from erofs_memback.harness.mount import MountError  # start-up
 
     try:
         return _digest(image, backend, at)

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu mount``; its exit code."""
-    from erofs_memback.harness.mount import EROFS
+    from erofs_memback.harness.mount import EROFS  # start-up
 
     if args.device and not views.find_backend(EROFS, args.backend).devices:
         raise CommandError(f"--device: a mount from memory (--backend {args.backend}) has no extra devices", EXIT_USAGE)

@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_table(path: str) -> list[Any]:
     """The initcalls of a vmlinux, a System.map or a log."""
-    from kemu.machine import initcalls
+    from kemu.machine import initcalls  # start-up
 
     check_file(path, "a table of initcalls", null=True)
     try:
@@ -96,7 +96,7 @@ def read_table(path: str) -> list[Any]:
 
 def read_parameters(path: str) -> Any:
     """Of a vmlinux; the packaged ones where the file has only initcalls."""
-    from kemu.machine import parameters
+    from kemu.machine import parameters  # start-up
 
     try:
         return parameters.load(path)
@@ -128,14 +128,14 @@ def watchers(args: argparse.Namespace, seen: dict[str, Any], recorder: Any) -> t
         if recorder is not None:
             recorder.install(m)
         if args.initcalls:
-            from initramfs.main import g
+            from initramfs.main import g  # start-up
 
             g.initcall_debug = True
 
     def after(result: BootResult) -> None:
-        from kemu.linux.rodata import changed
+        from kemu.linux.rodata import changed  # start-up
 
-        from initramfs.harness import boot_memory, boot_views
+        from initramfs.harness import boot_memory, boot_views  # start-up
 
         seen["changed"] = changed()
         m = result.machine
@@ -161,9 +161,9 @@ def run(args: argparse.Namespace) -> int:
         return run_linux(args)
     for name in never_asked(config) if config and not args.quiet else ():
         print(f"kemu: boot: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
-    from initramfs.harness import boot_memory
-    from initramfs.harness import boot_views as views
-    from initramfs.harness.boots import boot_initrd
+    from initramfs.harness import boot_memory  # start-up
+    from initramfs.harness import boot_views as views  # start-up
+    from initramfs.harness.boots import boot_initrd  # start-up
 
     seen: dict[str, Any] = {}
     recorder = boot_memory.Recorder() if args.memory else None
@@ -172,7 +172,7 @@ def run(args: argparse.Namespace) -> int:
     def prepare_and_fail(m: Machine) -> None:
         prepare(m)
         if args.fail_nth:
-            from initramfs.harness.boot_faults import failing
+            from initramfs.harness.boot_faults import failing  # start-up
 
             seen["choices"] = failing(args.fail_nth, m)
 
@@ -202,7 +202,7 @@ def run(args: argparse.Namespace) -> int:
 
 def conclude(args: argparse.Namespace, result: BootResult, seen: dict[str, Any], limit: Any) -> int:
     """Say what was wrong, on stderr; the exit code."""
-    from kemu.report.manifest import show as manifest_show
+    from kemu.report.manifest import show as manifest_show  # start-up
 
     for line in seen["changed"]:
         print(f"kemu: boot: constant data was written to: {line}", file=sys.stderr)
@@ -229,7 +229,7 @@ def short_forms(args: argparse.Namespace) -> list[Any]:
     """What the boot may do in fewer steps: nothing if somebody looks into it."""
     if args.no_short or args.fail_nth or args.memory:
         return []
-    from initramfs.harness.short import forms
+    from initramfs.harness.short import forms  # start-up
 
     return forms()
 
@@ -242,7 +242,7 @@ def told_fault(choices: Any) -> str:
 
 def faults(args: argparse.Namespace, boot: Any, prepare: Any) -> int:
     """--faults"""
-    from initramfs.harness import boot_faults as f
+    from initramfs.harness import boot_faults as f  # start-up
 
     started = time.monotonic()
     rows = list(f.sweep(boot, prepare))
@@ -261,7 +261,7 @@ def refusals(result: BootResult) -> list[str]:
 
 def show(args: argparse.Namespace, result: BootResult, seen: dict[str, Any], views: Any) -> None:
     """The view that was asked for."""
-    from kemu.report import manifest
+    from kemu.report import manifest  # start-up
 
     if args.manifest:
         if args.json:
@@ -280,14 +280,14 @@ def show(args: argparse.Namespace, result: BootResult, seen: dict[str, Any], vie
         lines = views.initcall_lines(result)
         print(json.dumps(lines) if args.json else "\n".join(lines))
         if getattr(args, "verbose", 0):
-            from kemu.linux.init import initcalls as ported
+            from kemu.linux.init import initcalls as ported  # start-up
 
             called = [line.split()[1] for line in lines if line.startswith("calling  ")]
             mine = [name for name in called if name in ported]
             print(f"kemu: boot: {len(mine)} of {len(called)} initcalls are ported, the others do nothing and succeed: "
                   f"{', '.join(mine)}", file=sys.stderr)
     elif args.memory:
-        from initramfs.harness.boot_memory import memory_lines
+        from initramfs.harness.boot_memory import memory_lines  # start-up
 
         print(json.dumps(seen["memory"]) if args.json else "\n".join(memory_lines(seen["memory"])))
     elif args.mounts:
@@ -317,7 +317,7 @@ def last_line_tells(result: BootResult) -> list[str]:
 
 def compare_tables(args: argparse.Namespace) -> int:
     """``--compare-table``: what two builds call in another order; the exit code."""
-    from kemu.machine import initcalls
+    from kemu.machine import initcalls  # start-up
 
     a = read_table(args.table) if args.table else list(initcalls.load())
     lines = initcalls.compare(a, read_table(args.compare_table))
@@ -327,7 +327,7 @@ def compare_tables(args: argparse.Namespace) -> int:
 
 def find_design(args: argparse.Namespace) -> Any:
     """The design, and whether what was asked goes with it."""
-    from initramfs.harness.designs import find, for_cmdline
+    from initramfs.harness.designs import find, for_cmdline  # start-up
 
     design = for_cmdline(find(args.design), args.cmdline)
     if args.image and not design.image:
@@ -341,12 +341,12 @@ def find_design(args: argparse.Namespace) -> Any:
 
 def run_linux(args: argparse.Namespace) -> int:
     """The same initrd on Linux under UML."""
-    from kemu.cli.linux import failures, say_of, verdict_of
-    from kemu.report import manifest
-    from kemu.rung.uml.initrd import Boot, boot_initrd
+    from kemu.cli.linux import failures, say_of, verdict_of  # start-up
+    from kemu.report import manifest  # start-up
+    from kemu.rung.uml.initrd import Boot, boot_initrd  # start-up
 
-    from initramfs.harness.boots import mem_limit
-    from initramfs.harness.designs import asks_to_verify
+    from initramfs.harness.boots import mem_limit  # start-up
+    from initramfs.harness.designs import asks_to_verify  # start-up
 
     if args.initcalls or args.memory or args.mounts or args.faults or args.fail_nth:
         raise CommandError("--rung linux shows --manifest and --dmesg", EXIT_USAGE)

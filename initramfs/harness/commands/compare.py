@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu compare``; its exit code."""
-    from initramfs.harness import compare, compare_views
-    from initramfs.harness.designs import DESIGNS
+    from initramfs.harness import compare, compare_views  # start-up
+    from initramfs.harness.designs import DESIGNS  # start-up
 
     for name in args.design:
         if name not in DESIGNS:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         if args.no_short:
             results = compare.measure_all(args.initrd, tuple(args.design))
         else:
-            from initramfs.harness.short import forms
+            from initramfs.harness.short import forms  # start-up
 
             results = compare.measure_all(args.initrd, tuple(args.design), forms())
     except MemoryError as e:

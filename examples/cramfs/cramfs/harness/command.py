@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from cramfs.harness.mount import CRAMFS
+    from cramfs.harness.mount import CRAMFS  # start-up
 
     check_file(args.image)
     return views.run(args, CRAMFS, args.image)
