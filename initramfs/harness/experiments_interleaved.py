@@ -19,6 +19,7 @@ from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.forge.erofs.plan import ImagePlan
 from kemu.forge.erofs.writer import build
 from kemu.linux.errno import ENOENT, ENOMEM
+from kemu.machine.config import flipped
 from kemu.machine.splat import KernelBug
 
 from initramfs.harness.actors import FIRMWARE, LEVELS, Actors, firmware_members, helper_member
@@ -102,13 +103,13 @@ LAST = encode([Segment(members=[Member(b"both/i", 0o100600, b"new", ino=3), Memb
 ROW = FIRST + _image() + LAST
 ALL = ("/both/c", "/lib/firmware/card.bin", "/of-image", "/of-archive")
 NONE: tuple[str, ...] = ()
-_known: dict[str, Observed] = {}
-_failing: dict[str, list[tuple[str, str, Observed]]] = {}
+_known: dict[tuple[str, str, object], Observed] = {}
+_failing: dict[tuple[str, object], list[tuple[str, str, Observed]]] = {}
 
 
 def _plain(design: str, cmdline: str) -> Observed:
     """A boot in which nothing fails and everybody waits for his turn; the same every time."""
-    key = f"{design} {cmdline}"
+    key = (design, cmdline, flipped())
     if key not in _known:
         _known[key] = boot(design, ROW, builtin=BUILTIN, cmdline=cmdline, prepare=Actors(ALL, [HELPER, LATE]).install)
     return _known[key]
@@ -153,10 +154,11 @@ def failing_one_by_one(data: bytes, **kw: Any) -> Iterator[tuple[str, str, Obser
 
 def upstream_failing(cmdline: str) -> list[tuple[str, str, Observed]]:
     """The same with ROW, remembered."""
-    if cmdline not in _failing:
-        _failing[cmdline] = list(failing_one_by_one(ROW, builtin=BUILTIN, cmdline=cmdline,
+    key = (cmdline, flipped())
+    if key not in _failing:
+        _failing[key] = list(failing_one_by_one(ROW, builtin=BUILTIN, cmdline=cmdline,
                                                     prepare=Actors(ALL, [HELPER, LATE]).install))
-    return _failing[cmdline]
+    return _failing[key]
 
 
 def _boot_anyhow(design: str, data: bytes, **kw: Any) -> Observed:

@@ -13,6 +13,7 @@ from kemu.forge.cpio_choose import CpioOptions, break_cpio, choose_cpio
 from kemu.linux.fs.namespace import g, next_mnt
 from kemu.linux.fs_struct import current_fs
 from kemu.machine.boot import Boot, BootResult, InitMemory
+from kemu.machine.config import flipped
 from kemu.machine.machine import Machine
 
 from initramfs.harness.observed import REFUSED, UNDONE, Observed, boot, expected_pages, whole_pages
@@ -139,15 +140,16 @@ def schedules(run: Run) -> None:
     run.show("an image, an archive, an image")
     seen = boot("layered", data, run=run, schedule=True, preempt=2000)
     _standing(run, seen)
-    if data not in _plain:
-        _plain[data] = boot("layered", data)
-    for what in seen.differences(_plain[data]):
+    plain = _plain.get(flipped())
+    if plain is None:
+        plain = _plain[flipped()] = boot("layered", data)
+    for what in seen.differences(plain):
         if what != "log":
-            run.fail(f"depends on who runs first: {what}", *seen.describe(what, _plain[data]), cause=f"schedule: {what}",
+            run.fail(f"depends on who runs first: {what}", *seen.describe(what, plain), cause=f"schedule: {what}",
                      severity="critical")
 
 
-_plain: dict[bytes, Observed] = {}
+_plain: dict[tuple[tuple[str, Any], ...], Observed] = {}
 
 
 @experiment("layered.broken-archive", series="layered", weight=0.5)

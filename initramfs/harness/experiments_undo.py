@@ -16,6 +16,7 @@ from kemu.linux.init import setup_table
 from kemu.linux.init_syscalls import init_mkdir
 from kemu.linux.port.series import Series
 from kemu.machine.boot import default_builtin
+from kemu.machine.config import flipped
 from kemu.machine.current import this
 
 from initramfs import initerofs_rfc, layered
@@ -118,12 +119,12 @@ def _input(run: Run, design: str) -> bytes:
     return (cpio_archive("m", False) if mixed else b"") + erofs_image("a")
 
 
-_known: dict[tuple[str, bytes], State] = {}
+_known: dict[tuple[str, bytes, object], State] = {}
 
 
 def _reference(design: str, data: bytes) -> State:
     """A boot without detectors and failures; the same every time."""
-    key = (design, data)
+    key = (design, data, flipped())
     if key not in _known:
         _known[key] = run_boot(design, data)[1]
     return _known[key]

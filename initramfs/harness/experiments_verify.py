@@ -8,6 +8,7 @@ import hashlib
 
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
+from kemu.machine.config import flipped
 
 from initramfs.harness.experiments_undo import Plan, boot_with
 from initramfs.harness.trials import State, cpio_archive, erofs_image, few, told
@@ -17,7 +18,7 @@ BLOCK = 4096
 SALT = bytes.fromhex("5a17")
 HEAD = cpio_archive("h", False)
 HEAD += bytes(-len(HEAD) % 4)
-_known: dict[str, State] = {}
+_known: dict[tuple[str, object], State] = {}
 
 
 def stored_tree(data: bytes, salt: bytes) -> tuple[bytes, bytes]:
@@ -43,9 +44,10 @@ def segment(data: bytes, alg: str) -> tuple[bytes, str]:
 
 
 def _reference(what: str, data: bytes, line: str) -> State:
-    if what not in _known:
-        _known[what] = boot_with("layered", Plan(None), data, cmdline=line)
-    return _known[what]
+    key = (what, flipped())
+    if key not in _known:
+        _known[key] = boot_with("layered", Plan(None), data, cmdline=line)
+    return _known[key]
 
 
 @experiment("layered.verified", series="layered")

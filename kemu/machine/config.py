@@ -58,6 +58,11 @@ def survey(flipped: dict[str, Any]) -> Iterator[dict[str, Any]]:
         _surveys.pop()
 
 
+def flipped() -> tuple[tuple[str, Any], ...]:
+    """What every machine that is made now has, whatever it is told; belongs to the key of what remembers what a machine did."""
+    return tuple(sorted(_surveys[-1][0].items())) if _surveys else ()
+
+
 def text(option: str, value: Any) -> str:
     """``CONFIG_X=y``, as a ``.config`` has it; an option that is off is ``CONFIG_X=n``, as --config takes it."""
     if value is True:

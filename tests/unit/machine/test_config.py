@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kemu.linux.kconfig import IS_ENABLED, config_value
-from kemu.machine.config import DEFAULT_CONFIG, Config, text
+from kemu.machine.config import DEFAULT_CONFIG, Config, flipped, survey, text
 from kemu.machine.machine import Machine
 from kemu.rung.uml import config as recipe
 
@@ -51,3 +51,12 @@ def test_what_was_asked_is_kept() -> None:
 @pytest.mark.parametrize(("value", "want"), [(True, "X=y"), (False, "X=n"), (None, "X=n"), (16, "X=16"), ("a", 'X="a"')])
 def test_as_config_takes_it(value: object, want: str) -> None:
     assert text("X", value) == want and Config({"X": value})["X"] == value
+
+
+def test_what_every_machine_has_is_told_as_long_as_it_has_it() -> None:
+    assert flipped() == ()
+    with survey({"CONFIG_TMPFS": False, "CONFIG_BLOCK": True}):
+        assert flipped() == (("CONFIG_BLOCK", True), ("CONFIG_TMPFS", False))
+        with Machine() as m:
+            assert m.config.get("CONFIG_TMPFS") is False
+    assert flipped() == ()
