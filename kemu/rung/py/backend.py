@@ -9,6 +9,7 @@ A back end of somebody else's package stands beside those of the port: ``erofs.m
 """
 from __future__ import annotations
 
+import abc
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -87,7 +88,7 @@ class Source:
         return vfs_kern_mount(fstype, SB_RDONLY, self.name, options)
 
 
-class Backend:
+class Backend(abc.ABC):
     """One way from an image in memory to a file system; an entry point names an instance.
 
     ``name``, ``help``: of ``--backend``, and one line. ``config``: what the kernel must be configured with. ``copies``: how many
@@ -108,11 +109,11 @@ class Backend:
         """Short forms of functions that take long for it, for a machine that nobody looks into."""
         return []
 
+    @abc.abstractmethod
     def open(self, images: Sequence[Placed], medium: Medium) -> Source | int:
         """Set up what mounts of these images come from, the first with the others as its extra devices. Return: a Source, or a
         negative errno.
         """
-        raise NotImplementedError
 
 
 class UnknownBackend(LookupError):

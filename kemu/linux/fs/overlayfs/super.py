@@ -450,7 +450,7 @@ def ovl_lookup_or_create(ofs: ovl_fs, parent: Dentry, name: bytes, mode: int) ->
 
 @port_of(C, "ovl_create_volatile_dirty")
 def ovl_create_volatile_dirty(ofs: ovl_fs) -> int:
-    """Creates $workdir/work/incompat/volatile/dirty file if it is not already present."""
+    """``int ovl_create_volatile_dirty(struct ovl_fs *ofs)``: makes the file "dirty" in incompat/volatile of the work directory, unless it is there."""
     d: Any = dget(ofs.workbasedir)
     volatile_path = (OVL_WORKDIR_NAME, b"incompat", b"volatile", b"dirty")
 
