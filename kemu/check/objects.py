@@ -7,6 +7,7 @@ place.
 """
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from kemu.check.watch import Detector, Detectors
@@ -107,8 +108,20 @@ def _embedded(obj: Any) -> list[Any]:
     """The structures that are a part of ``obj`` in C: those that name it as their container. Not what the API's own queues still
     look at.
     """
-    return [v for cls in type(obj).__mro__ for name in cls.__dict__.get("__slots__", ())
-            if name != "container" and _container(v := getattr(obj, name, None)) is obj and type(v).__name__ not in _HANDLES]
+    cls: type = type(obj)
+    values: list[Any] = [getattr(obj, name, None) for name in _members(cls)]
+    return [v for v in values
+            if _can_be_part(type(v)) and _container(v) is obj and type(v).__name__ not in _HANDLES]     # type: ignore[arg-type]
+
+
+@cache
+def _members(cls: type) -> tuple[str, ...]:
+    return tuple(name for c in cls.__mro__ for name in c.__dict__.get("__slots__", ()) if name != "container")
+
+
+@cache
+def _can_be_part(cls: type) -> bool:
+    return hasattr(cls, "container") or cls.__dictoffset__ != 0
 
 
 def _container(part: Any) -> Any:

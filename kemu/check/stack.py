@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.check.watch import Detector
-from kemu.check.where import port_depth
+from kemu.check.where import has, port_depth
 from kemu.machine.current import this
 from kemu.machine.pages import Page
 from kemu.machine.splat import Splat, call_trace, caller_function
@@ -21,7 +21,7 @@ class StackDepth(Detector):
 
     def __init__(self, limit: int = THREAD_SIZE - 2048):
         self.limit = limit
-        self.deepest = 0
+        self.frames = limit // BYTES_PER_FRAME
 
     def page_alloc(self, page: Page) -> None:
         self._measure()
@@ -30,12 +30,12 @@ class StackDepth(Detector):
         self._measure()
 
     def _measure(self) -> None:
+        if not has(self.frames):
+            return
         used = port_depth() * BYTES_PER_FRAME
-        if used > self.deepest:
-            self.deepest = used
-            if used > self.limit:
-                func, line = caller_function()
-                raise Splat(f"BUG: kernel stack overflow in {func}",
-                            [f"about {used} of {THREAD_SIZE} bytes used by task {this.task.comm}/{this.task.pid}", "Call Trace:",
-                             *call_trace(24)],
-                            function=func, line=line)
+        if used > self.limit:
+            func, line = caller_function()
+            raise Splat(f"BUG: kernel stack overflow in {func}",
+                        [f"about {used} of {THREAD_SIZE} bytes used by task {this.task.comm}/{this.task.pid}", "Call Trace:",
+                         *call_trace(24)],
+                        function=func, line=line)

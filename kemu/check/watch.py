@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kemu.check.where import ALONE, ASKED, tellers, told
 from kemu.machine.splat import Splat
 
 if TYPE_CHECKING:
@@ -51,13 +52,23 @@ def _fan(fns: list[Callable[..., None]]) -> Callable[..., None]:
         first, second = fns
 
         def both(*args: Any) -> None:
-            first(*args)
-            second(*args)
+            told.site = ASKED
+            try:
+                first(*args)
+                second(*args)
+            finally:
+                told.site = ALONE
+        tellers.add(id(both.__code__))
         return both
 
     def each(*args: Any) -> None:
-        for fn in fns:
-            fn(*args)
+        told.site = ASKED
+        try:
+            for fn in fns:
+                fn(*args)
+        finally:
+            told.site = ALONE
+    tellers.add(id(each.__code__))
     return each
 
 

@@ -25,6 +25,7 @@ from kemu.forge.pick import Pick
 from kemu.machine.config import survey
 from kemu.machine.hostmodule import MissingLibrary
 from kemu.machine.machine import Machine
+from kemu.machine.roles import calls_experiments
 from kemu.machine.series import Series
 from kemu.machine.splat import HungTask, Splat, call_trace, caller_function
 
@@ -206,6 +207,7 @@ def watchdog(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, old)
 
 
+@calls_experiments
 def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None, trace: bool = False, detect: bool = True,
             rung: str = "py",
             detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = (),

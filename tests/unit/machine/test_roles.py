@@ -2,7 +2,6 @@
 """Each piece of code says what it is; what says nothing is a tool if it was installed, and a port otherwise."""
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from types import FrameType, ModuleType
@@ -22,16 +21,13 @@ import erofs_memback.super
 import initramfs.main
 from erofs_memback.internal import _erofs_printk, erofs_err, erofs_info, erofs_warn
 
-_number = itertools.count()         # code objects that are alike are equal
-
 
 def frame_in(module: ModuleType | None, module_name: str = "", **values: object) -> FrameType:
     """A frame of code that runs with a module's globals."""
     names = dict(vars(module)) if module is not None else {"__name__": module_name, **values}
     names["__sys"] = sys
-    name = f"made_{next(_number)}"
-    exec(f"def {name}(): return __sys._getframe()", names)
-    made = names[name]
+    exec("def made(): return __sys._getframe()", names)         # code that is equal is not the same code
+    made = names["made"]
     assert callable(made)
     frame = made()
     assert isinstance(frame, FrameType)
