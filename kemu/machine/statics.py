@@ -27,6 +27,12 @@ class Statics:
     """A namespace of ported statics; made by :func:`statics`."""
 
 
+def _flat(value: Any) -> bool:
+    """Whether a copy of a container shares nothing with it that can change."""
+    inside = [*value, *value.values()] if isinstance(value, dict) else value
+    return all(v is None or isinstance(v, (int, float, str, bytes)) for v in inside)
+
+
 class Initial:
     """The initial values of one namespace: those that machines may share, and how to make the others."""
 
@@ -40,7 +46,7 @@ class Initial:
             if callable(value):
                 self.made.append((name, value))
             elif isinstance(value, (list, dict, set, bytearray)):
-                self.made.append((name, functools.partial(copy.deepcopy, value) if value else value.copy))
+                self.made.append((name, value.copy if _flat(value) else functools.partial(copy.deepcopy, value)))
             else:
                 self.shared[name] = value
 

@@ -47,3 +47,21 @@ def test_machines_may_nest() -> None:
             assert typed.count == 0
             typed.count = 2
         assert typed.count == 1
+
+
+@statics
+class tables:
+    flat = ["a", 1, None]
+    named = {"a": b"b", 1: 2}
+    deep = [["a"], 1]
+    names = {"a": ["b"]}
+
+
+def test_a_machine_has_its_own_copy_of_a_table_and_of_what_is_in_it() -> None:
+    with Machine():
+        tables.flat.append(2)
+        tables.named["c"] = 3
+        tables.deep[0].append("b")
+        tables.names["a"].append("c")
+    with Machine():
+        assert vars(tables) == {"flat": ["a", 1, None], "named": {"a": b"b", 1: 2}, "deep": [["a"], 1], "names": {"a": ["b"]}}
