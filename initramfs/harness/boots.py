@@ -29,7 +29,6 @@ import initramfs.initramfs
 import initramfs.noinitramfs  # noqa: F401 - its initcall
 from erofs_memback.super import erofs_module_init
 from initramfs.harness.designs import Design, find, for_cmdline
-from initramfs.initoverlayfs import SecondImage
 from initramfs.main import start_kernel
 
 if TYPE_CHECKING:
@@ -89,6 +88,8 @@ def boot_initrd(initrd: bytes | str | None, *, design: str | Design = "upstream"
         if rodata:
             m.part(Rodata).kind = rodata
         if second_image is not None:
+            from initramfs.initoverlayfs import SecondImage  # noqa: PLC0415  (only this design needs it)
+
             m.part(SecondImage).image = second_image
         found: list[Entry] = []
         look = looks if looks is not None else (lambda: found.extend(seen_tree(limit=limit))) if tree else None

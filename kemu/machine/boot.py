@@ -5,7 +5,6 @@ The code that boots is given (``start_kernel`` of a port): the machine knows no 
 """
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -144,6 +143,8 @@ def run(m: Machine, start_kernel: Callable[[], Any]) -> BootResult:
     try:
         start_kernel()
     except Splat as e:
+        import traceback  # noqa: PLC0415  (start-up)
+
         traceback.clear_frames(e.__traceback__)         # they have views of the machine's memory
         return BootResult(m, "panic" if isinstance(e, KernelPanic) else "splat", e)
     return BootResult(m, "init", None)

@@ -17,9 +17,7 @@ meanwhile.
 """
 from __future__ import annotations
 
-import linecache
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from types import CodeType, ModuleType
 from typing import Any, TypeVar
@@ -32,6 +30,9 @@ def _source(original: Any) -> str:
     """The text of a function or class, from the margin. inspect.getsource() reads a function's text token by token, which takes
     ten times as long.
     """
+    import linecache  # noqa: PLC0415  (start-up: series that have no hunks need it not)
+    import textwrap  # noqa: PLC0415  (start-up)
+
     code: CodeType | None = getattr(original, "__code__", None)
     lines = linecache.getlines(code.co_filename, original.__globals__) if code is not None else []
     if code is None or not lines:
@@ -74,6 +75,8 @@ class Series:
         The result is compiled in the original's own module; ``names`` are new names that the new lines use. Raises ValueError for
         a hunk that does not apply.
         """
+        import linecache  # noqa: PLC0415  (start-up)
+
         source = _source(original)
         for old, new, *times in hunks:
             if source.count(old) != (times[0] if times else 1):
@@ -99,11 +102,9 @@ class Series:
     # ------------------------------------------------------------ applying
 
     def _modules(self) -> list[ModuleType]:
-        out = []
-        for name, mod in list(sys.modules.items()):
-            if mod is not None and _within(name, self.packages):
-                out.append(mod)
-        return out
+        inside = tuple(p + "." for p in self.packages)
+        return [mod for name, mod in list(sys.modules.items())
+                if mod is not None and (name in self.packages or name.startswith(inside))]
 
     def _find_sites(self) -> None:
         self._sites = []
@@ -185,6 +186,7 @@ class ShortForms(Series):
         # the module of the short forms itself sees the originals
         here = {new.__module__ for _, new in self.replacements.values()}
         return [(mod, name, *wanted[id(value)]) for mod in self._modules() if mod.__name__ not in here
+                if not wanted.keys().isdisjoint(map(id, vars(mod).values()))            # most have none
                 for name, value in list(vars(mod).items()) if id(value) in wanted]
 
     def _find_sites(self) -> None:

@@ -31,7 +31,9 @@ def modules_of(*args: str) -> set[str]:
      "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung.uml kemu.explore kemu.forge "
      "erofs_memback.memback inspect"),
     ("mount sample:demo.erofs --backend memback", "pycparser cffi.cparser hypothesis rich erofs_memback.memback_rfc inspect"),
-    ("boot sample:root.cpio", "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung.uml"),
+    ("boot sample:root.cpio",
+     "pycparser cffi.cparser hypothesis rich importlib.metadata multiprocessing kemu.rung.uml erofs_memback.memback "
+     "initramfs.layered initramfs.initerofs_rfc initramfs.initoverlayfs initramfs.verify sysconfig"),
     ("fuzz memback.ground-truth --examples 1",
      "pycparser cffi.cparser hypothesis rich importlib.metadata email kemu.rung.uml.oracle"),
     ("--version", "pycparser cffi hypothesis rich kemu.linux kemu.explore.run kemu.forge"),

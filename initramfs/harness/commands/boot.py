@@ -135,14 +135,16 @@ def watchers(args: argparse.Namespace, seen: dict[str, Any], recorder: Any) -> t
     def after(result: BootResult) -> None:
         from kemu.linux.rodata import changed  # start-up
 
-        from initramfs.harness import boot_memory, boot_views  # start-up
-
         seen["changed"] = changed()
         m = result.machine
         seen["exhausted"] = m.mem.nr_pages * m.mem.page_size if m.alloc.exhausted and not args.fail_nth else 0
         if args.memory:
+            from initramfs.harness import boot_memory  # start-up
+
             seen["memory"] = boot_memory.memory(result)
         if args.mounts:
+            from initramfs.harness import boot_views  # start-up
+
             seen["mounts"] = boot_views.mounts()
 
     return prepare, after
@@ -161,12 +163,15 @@ def run(args: argparse.Namespace) -> int:
         return run_linux(args)
     for name in never_asked(config) if config and not args.quiet else ():
         print(f"kemu: boot: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
-    from initramfs.harness import boot_memory  # start-up
     from initramfs.harness import boot_views as views  # start-up
     from initramfs.harness.boots import boot_initrd  # start-up
 
     seen: dict[str, Any] = {}
-    recorder = boot_memory.Recorder() if args.memory else None
+    recorder = None
+    if args.memory:
+        from initramfs.harness import boot_memory  # start-up: it knows all designs
+
+        recorder = boot_memory.Recorder()
     prepare, after = watchers(args, seen, recorder)
 
     def prepare_and_fail(m: Machine) -> None:
