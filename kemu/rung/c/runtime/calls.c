@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* System calls, as PID 1 makes them: the kernel's own, with the user's memory being the kernel's. */
+#include <linux/fs.h>
+#include <linux/init_syscalls.h>
+#include <linux/stat.h>
+#include <linux/statfs.h>
+#include <linux/syscalls.h>
+#include <linux/task_work.h>
+#include <linux/xattr.h>
+#include <uapi/linux/fiemap.h>
+#include "runtime.h"
+
+/* What happens on the way back to the user. */
+static long done(long r)
+{
+	if (task_work_pending(current))
+		task_work_run();
+	return r;
+}
+
+int kemu_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)
+{
+	int err;
+
+	KEMU_ENTER(KEMU_TRAP);
+	err = done(init_mount(source, target, type, flags, (void *)options));
+	KEMU_LEAVE();
+	return err;
+}
+
+int kemu_umount(const char *target, int flags)
+{
+	int err;
+
+	KEMU_ENTER(KEMU_TRAP);
+	err = done(init_umount(target, flags));
+	tasks_settle();
+	KEMU_LEAVE();
+	return err;
+}
+
+int kemu_settle(void)
+{
+	KEMU_ENTER(KEMU_TRAP);
+	tasks_settle();
+	KEMU_LEAVE();
+	return 0;
+}
+
+int kemu_mkdir(const char *path, unsigned int mode)
+{
+	int err;
+
+	KEMU_ENTER(KEMU_TRAP);
+	err = done(init_mkdir(path, mode));
+	KEMU_LEAVE();
+	return err;
+}
+
+int kemu_open(const char *path, int flags)
+{
+	int fd;
+
+	KEMU_ENTER(KEMU_TRAP);
+	fd = done(sys_openat(AT_FDCWD, path, flags | O_LARGEFILE, 0));
+	KEMU_LEAVE();
+	return fd;
+}
+
+int kemu_close(int fd)
+{
+	int err;
+
+	KEMU_ENTER(KEMU_TRAP);
+	err = done(sys_close(fd));
+	KEMU_LEAVE();
+	return err;
+}
+
+long long kemu_pread(int fd, void *buffer, unsigned long long len, long long at)
+{
+	long long n;
+
+	KEMU_ENTER(KEMU_TRAP);
+	n = done(ksys_pread64(fd, buffer, len, at));
+	KEMU_LEAVE();
+	return n;
+}
+
+/* Reads to the end of the file, in steps of 128 KiB, into the same @room bytes again and again; the bytes read. */
+long long kemu_read_all(int fd, void *buffer, unsigned long long room)
+{
+	long long n, total = 0;
+
+	KEMU_ENTER(KEMU_TRAP);
+	while ((n = done(ksys_read(fd, buffer, min_t(u64, room, 1 << 17)))) > 0)
+		total += n;
+	KEMU_LEAVE();
+	return n < 0 ? n : total;
+}
+
+int kemu_place_file(unsigned int slot, const void *data, unsigned long long at, unsigned long long len, unsigned long long size)
+{
+	char name[32];
+	loff_t pos = at;
+	struct file *file;
+	ssize_t n;
+	int err;
+
+	KEMU_ENTER(KEMU_TRAP);
+	snprintf(name, sizeof(name), "/files/%u", slot);
+	file = filp_open(name, O_RDWR | O_CREAT | O_LARGEFILE, 0600);
+	err = PTR_ERR_OR_ZERO(file);
+	if (!err) {
+		err = vfs_truncate(&file->f_path, size);
+		while (!err && len) {
+			n = kernel_write(file, data, min_t(u64, len, 1 << 20), &pos);
+			if (n <= 0) {
+				err = n ?: -EIO;
+			} else {
+				data += n;
+				len -= n;
+			}
+		}
+		fput(file);
+	}
+	done(0);
+	tasks_settle();
+	KEMU_LEAVE();
+	return err;
+}
+
+/* ---- for the walk, which runs inside of a call: -errno, or what the call returns ---- */
+
+long kemu_sys_open(const char *path, int flags)
+{
+	return done(sys_openat(AT_FDCWD, path, flags, 0));
+}
+
+long kemu_sys_close(int fd)
+{
+	return done(sys_close(fd));
+}
+
+long kemu_sys_read(int fd, void *buffer, unsigned long len)
+{
+	return done(ksys_read(fd, buffer, len));
+}
+
+long kemu_sys_getdents(int fd, void *buffer, unsigned long len)
+{
+	return done(sys_getdents64(fd, buffer, len));
+}
+
+long kemu_sys_statx(int fd, const char *path, unsigned int flags, unsigned int mask, void *buffer)
+{
+	return done(sys_statx(fd, path, flags, mask, buffer));
+}
+
+long kemu_sys_readlink(const char *path, char *buffer, unsigned long len)
+{
+	return done(sys_readlinkat(AT_FDCWD, path, buffer, len));
+}
+
+long kemu_sys_llistxattr(const char *path, char *list, unsigned long len)
+{
+	return done(sys_llistxattr(path, list, len));
+}
+
+long kemu_sys_lgetxattr(const char *path, const char *name, void *value, unsigned long len)
+{
+	return done(sys_lgetxattr(path, name, value, len));
+}
+
+long kemu_sys_fchdir(int fd)
+{
+	return done(sys_fchdir(fd));
+}
+
+long kemu_sys_chdir(const char *path)
+{
+	return done(sys_chdir(path));
+}
+
+long kemu_sys_chroot(const char *path)
+{
+	return done(sys_chroot(path));
+}
+
+long kemu_sys_lseek(int fd, long at, int whence)
+{
+	return done(sys_lseek(fd, at, whence));
+}
+
+long kemu_sys_statfs(const char *path, void *buffer)
+{
+	return done(sys_statfs(path, buffer));
+}
+
+long kemu_sys_ioctl(int fd, unsigned int cmd, unsigned long arg)
+{
+	return done(sys_ioctl(fd, cmd, arg));
+}

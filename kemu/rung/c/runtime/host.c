@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The host's side, compiled with the host's headers: memory, signals, the frames of a stack. */
+#define _GNU_SOURCE
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+extern int kemu_armed;
+void kemu_signal(const char *what, unsigned long address, unsigned long pc, void *frame) __attribute__((noreturn));
+
+void *host_reserve(unsigned long len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int pages_fd = -1;
+
+void *host_pages(unsigned long pages)
+{
+	void *p;
+
+	pages_fd = memfd_create("kemu-pages", MFD_CLOEXEC);
+	if (pages_fd < 0 || ftruncate(pages_fd, pages << 12))
+		return NULL;
+	p = mmap(NULL, pages << 12, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, pages_fd, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void *host_alias(void *at, unsigned long page, unsigned long pages)
+{
+	void *p = mmap(at, pages << 12, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, pages_fd, page << 12);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void host_unalias(void *at, unsigned long len)
+{
+	mmap(at, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+}
+
+/* ---- signals: only while the kernel runs are they its ---- */
+
+static struct sigaction before[NSIG];
+static const int caught[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGVTALRM };
+static const char *const names[] = { "SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "hang: too much processor time" };
+
+static void on_signal(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	unsigned int i;
+
+	if (!kemu_armed) {
+		sigaction(sig, &before[sig], NULL);
+		if (sig != SIGVTALRM)
+			return;			/* comes again, and is the other's */
+		raise(sig);
+		return;
+	}
+	for (i = 0; caught[i] != sig; i++)
+		;
+	kemu_signal(names[i], (unsigned long)info->si_addr, uc->uc_mcontext.gregs[REG_RIP], (void *)uc->uc_mcontext.gregs[REG_RBP]);
+}
+
+void host_signals(void)
+{
+	struct sigaction sa;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_sigaction = on_signal;
+	sa.sa_flags = SA_SIGINFO | SA_NODEFER;
+	for (unsigned int i = 0; i < sizeof(caught) / sizeof(*caught); i++)
+		sigaction(caught[i], &sa, before[caught[i]].sa_handler ? NULL : &before[caught[i]]);
+}
+
+/* Processor time that the kernel may take from now on; 0: as much as it likes. */
+void host_timer(unsigned int milliseconds)
+{
+	struct itimerval t = { .it_value = { milliseconds / 1000, milliseconds % 1000 * 1000 } };
+
+	setitimer(ITIMER_VIRTUAL, &t, NULL);
+}
+
+/* The return addresses of the frames from @frame on. */
+unsigned long host_stack(unsigned long *pcs, unsigned long most, void *frame)
+{
+	uintptr_t *f = frame, *last = NULL;
+	unsigned long n = 0;
+
+	while (n < most && f && !((uintptr_t)f & 7) && (!last || (f > last && (uintptr_t)f - (uintptr_t)last < 1 << 20))) {
+		if (f[1] < 4096)
+			break;
+		pcs[n++] = f[1];
+		last = f;
+		f = (uintptr_t *)f[0];
+	}
+	return n;
+}

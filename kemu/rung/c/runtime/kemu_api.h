@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What both sides share: the runtime includes it, Python gives it to cffi. Plain C types only. A call returns 0, a count or an address,
+ * -errno, or KEMU_TRAP when the kernel died in it: then kemu_report() says how, and this instance is not to be used again.
+ */
+#define KEMU_TRAP		-4096
+#define KEMU_DISKS		8
+
+/* Where an image is placed. */
+#define KEMU_PLACE_LINEAR	0
+#define KEMU_PLACE_VMALLOC	1
+#define KEMU_PLACE_SLAB		2
+
+/* What an image is mounted from. */
+#define KEMU_BACKEND_BDEV	0
+#define KEMU_BACKEND_FILE	1
+
+/* flags of kemu_start() */
+#define KEMU_FILL_PATTERN	1	/* memory that nobody has written is not zeros but this byte: flags >> 8 */
+
+struct kemu_map {
+	unsigned long long la, pa, llen, plen;
+	unsigned int flags, deviceid;
+	int algorithm, error;
+};
+
+struct kemu_walk {
+	const char *entries;		/* as the agent of the Linux rung writes them */
+	unsigned long long entries_len;
+	const char *facts;
+	unsigned long long facts_len;
+	unsigned int count, full;
+};
+
+struct kemu_stats {
+	unsigned long long slab_objects, slab_bytes, pages, pages_peak, allocations, bios, bio_bytes, switches, works, warnings;
+	unsigned long long faults;	/* places where a fault could have been injected */
+	unsigned int fired;		/* whether it was */
+};
+
+/* One choice: what is chosen from and how many there are; returns which. */
+typedef unsigned int (*kemu_choose_t)(unsigned int kind, unsigned int n);
+
+int kemu_start(unsigned long long page_count, unsigned long long flags);
+void kemu_initcall(void *function);
+int kemu_ready(void);
+void kemu_choose(kemu_choose_t choose);
+const char *kemu_report(void);
+const char *kemu_sanitizer(void);
+const char *kemu_log(unsigned long long *len);
+void kemu_log_clear(void);
+void kemu_count(struct kemu_stats *stats);
+void kemu_fail_nth(unsigned int nth);
+void kemu_limit(unsigned int milliseconds);
+
+int kemu_place(unsigned int slot, const void *data, unsigned long long len, unsigned int memory, unsigned int at);
+int kemu_place_file(unsigned int slot, const void *data, unsigned long long at, unsigned long long len, unsigned long long size);
+int kemu_drop(unsigned int slot, unsigned int backend);
+
+int kemu_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options);
+int kemu_umount(const char *target, int flags);
+int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int facts, struct kemu_walk *out);
+int kemu_settle(void);
+int kemu_leaks(void);
+
+int kemu_mkdir(const char *path, unsigned int mode);
+int kemu_open(const char *path, int flags);
+int kemu_close(int fd);
+long long kemu_pread(int fd, void *buffer, unsigned long long len, long long at);
+long long kemu_read_all(int fd, void *buffer, unsigned long long room);
+
+int kemu_erofs_open(const char *path, void **inode);
+int kemu_erofs_map(void *inode, unsigned long long la, int flags, struct kemu_map *out);
+unsigned long long kemu_erofs_size(void *inode);
+unsigned long long kemu_erofs_map_many(void *inode, unsigned long long step, unsigned long long times);
+
+int kemu_unpack(const char *target, unsigned int slot, char *message, unsigned int room);
