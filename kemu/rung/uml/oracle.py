@@ -12,11 +12,10 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kemu.report.manifest import Entry
+from kemu.rung.protocol import Answer, Image
 from kemu.rung.uml import wire
 from kemu.rung.uml.agentbin import initrd_with_agent
 from kemu.rung.uml.build import Kernel, Recipe, build
@@ -27,39 +26,14 @@ from kemu.rung.uml.process import Process, find_splat
 from kemu.rung.uml.tree import find_tree
 from kemu.rung.uml.wire import Backend, Bug, Memory, Op
 
-Image = bytes | bytearray | memoryview | str | os.PathLike[str]
-
 _SERVER_ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot",
                 # what Linux hands out without having written it is then zeros, the same in every run
                 "init_on_alloc=1")
 CPIO_BOOT = -1                        # the page offset that an initrd of this size gets at boot
 
 
-@dataclass
-class Result:
-    """What the kernel made of one case.
-
-    ``crash``: None, or ``"panic"``, ``"hang"``, ``"splat"``, ``"exit"``; then ``message`` is the splat's first line and
-    ``console`` the kernel's text. ``mount_error``: errno name, for EROFS. ``message``: for cpio, what unpack_to_rootfs()
-    returned.
-    ``entries``: the manifest; empty if there is nothing mounted. ``kmsg``: the kernel's lines, without levels. ``facts``: what
-    else can be seen of each inode (blocks, inode numbers, attributes, extents, holes, directory entries, statfs), if that was
-    asked for; "PATH<tab>NAME=VALUE<tab>...".
-    """
-
-    mount_error: str | None = None
-    entries: list[Entry] = field(default_factory=list)
-    kmsg: list[str] = field(default_factory=list)
-    message: str | None = None
-    crash: str | None = None
-    console: str = ""
-    fired: bool | None = None
-    facts: list[str] = field(default_factory=list)
-
-    @property
-    def manifest(self) -> list[Entry]:
-        """The same as ``entries``."""
-        return self.entries
+# what a kernel made of one case
+Result = Answer
 
 
 class Oracle:

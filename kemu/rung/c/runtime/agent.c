@@ -125,7 +125,9 @@ int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int w
 	walk.most = most;
 	walk.room = 1ul << 30;
 	walk.facts = wants ? &facts : NULL;
-	walk_tree(&walk, root);
+	/* no name: an unpacked archive, which is the root, with the clock that set its times */
+	walk.since = *root ? 0 : 1700000000;
+	walk_tree(&walk, *root ? root : ".");
 	kemu_sys_chdir("/");
 	out->entries = walk.out.data;
 	out->entries_len = walk.out.len;

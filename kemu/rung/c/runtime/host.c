@@ -13,24 +13,41 @@
 extern int kemu_armed;
 void kemu_signal(const char *what, unsigned long address, unsigned long pc, void *frame) __attribute__((noreturn));
 
+/* All that this kernel has of the host's memory. */
+static struct {
+	void *p;
+	unsigned long len;
+} mine[128];
+static int mine_count;
+
+static void *keep(void *p, unsigned long len)
+{
+	if (p == MAP_FAILED || mine_count == sizeof(mine) / sizeof(*mine))
+		return NULL;
+	mine[mine_count].p = p;
+	mine[mine_count++].len = len;
+	return p;
+}
+
 void *host_reserve(unsigned long len)
 {
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return keep(mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), len);
+}
 
-	return p == MAP_FAILED ? NULL : p;
+/* What is touched there is a signal. */
+void host_forbid(void *at, unsigned long len)
+{
+	mprotect(at, len & ~4095ul, PROT_NONE);
 }
 
 static int pages_fd = -1;
 
 void *host_pages(unsigned long pages)
 {
-	void *p;
-
 	pages_fd = memfd_create("kemu-pages", MFD_CLOEXEC);
 	if (pages_fd < 0 || ftruncate(pages_fd, pages << 12))
 		return NULL;
-	p = mmap(NULL, pages << 12, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, pages_fd, 0);
-	return p == MAP_FAILED ? NULL : p;
+	return keep(mmap(NULL, pages << 12, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, pages_fd, 0), pages << 12);
 }
 
 void *host_alias(void *at, unsigned long page, unsigned long pages)
@@ -76,7 +93,7 @@ void host_signals(void)
 	sa.sa_sigaction = on_signal;
 	sa.sa_flags = SA_SIGINFO | SA_NODEFER;
 	for (unsigned int i = 0; i < sizeof(caught) / sizeof(*caught); i++)
-		sigaction(caught[i], &sa, before[caught[i]].sa_handler ? NULL : &before[caught[i]]);
+		sigaction(caught[i], &sa, &before[caught[i]]);
 }
 
 /* Processor time that the kernel may take from now on; 0: as much as it likes. */
@@ -101,4 +118,14 @@ unsigned long host_stack(unsigned long *pcs, unsigned long most, void *frame)
 		f = (uintptr_t *)f[0];
 	}
 	return n;
+}
+
+void host_end(void)
+{
+	for (unsigned int i = 0; i < sizeof(caught) / sizeof(*caught); i++)
+		sigaction(caught[i], &before[caught[i]], NULL);
+	while (mine_count--)
+		munmap(mine[mine_count].p, mine[mine_count].len);
+	if (pages_fd >= 0)
+		close(pages_fd);
 }

@@ -42,7 +42,8 @@ struct kemu_stats {
 typedef unsigned int (*kemu_choose_t)(unsigned int kind, unsigned int n);
 
 int kemu_start(unsigned long long page_count, unsigned long long flags);
-void kemu_initcall(void *function);
+int kemu_initcall(void *function);
+void kemu_end(void);
 int kemu_ready(void);
 void kemu_choose(kemu_choose_t choose);
 const char *kemu_report(void);
@@ -75,3 +76,4 @@ unsigned long long kemu_erofs_size(void *inode);
 unsigned long long kemu_erofs_map_many(void *inode, unsigned long long step, unsigned long long times);
 
 int kemu_unpack(const char *target, unsigned int slot, char *message, unsigned int room);
+int kemu_unpacked(void);

@@ -194,7 +194,7 @@ static void *map(struct page **pages, unsigned int n)
 	unsigned int i, run;
 	char *va;
 
-	if (!IS_ENABLED(KEMU_ALIAS) && in_a_row(pages, n))
+	if (in_a_row(pages, n))
 		return page_address(pages[0]);
 	if (!windows) {
 		windows = window = host_reserve(WINDOWS);

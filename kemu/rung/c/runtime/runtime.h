@@ -34,6 +34,8 @@ void *host_pages(unsigned long pages);
 void *host_alias(void *at, unsigned long page, unsigned long pages);
 void *host_unalias(void *at, unsigned long len);
 void host_signals(void);
+void host_end(void);
+void host_forbid(void *at, unsigned long len);
 unsigned long host_stack(unsigned long *pcs, unsigned long most, void *frame);
 void host_timer(unsigned int milliseconds);
 
@@ -75,14 +77,16 @@ struct kemu_region {
 extern struct kemu_region kemu_regions[KEMU_DISKS];
 
 /* shadow.c; without the sanitizer these do nothing */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef KEMU_ASAN
 void kemu_poison(const void *p, unsigned long n, unsigned char why);
 void kemu_unpoison(const void *p, unsigned long n);
 void shadow_start(void);
+void shadow_end(void);
 #else
 static inline void kemu_poison(const void *p, unsigned long n, unsigned char why) { }
 static inline void kemu_unpoison(const void *p, unsigned long n) { }
 static inline void shadow_start(void) { }
+static inline void shadow_end(void) { }
 #endif
 
 #define SHADOW_FREED	0xfb

@@ -27,11 +27,16 @@ struct head {
 	u64 serial;			/* of the allocation */
 	struct kmem_cache *cache;
 	struct head *next, *prev;	/* live objects in their order; next alone: the queue, or a free list */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef KEMU_ASAN
 	unsigned long allocated[STACK], freed[STACK];
 #endif
 } __aligned(32);
 
+#ifdef KEMU_ASAN
+#define KEMU_REDZONE	32
+#else
+#define KEMU_REDZONE	0
+#endif
 #define LIVE		0x6b656d75
 #define FREED		0x64656164
 #define SMALL		4096u		/* larger blocks are whole pages */
@@ -62,7 +67,7 @@ bool slab_has(const void *p)
 /* What an address is, for a report: the object that it is in or beside; NULL if none. Its stacks are @allocated and @freed. */
 const char *slab_tell(const void *p, const void **object, unsigned int *size, bool *freed, unsigned long **stacks)
 {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef KEMU_ASAN
 	char *at = PTR_ALIGN_DOWN((char *)p, 32);
 	int i;
 
@@ -99,7 +104,7 @@ static size_t block_size(size_t size, u64 *class)
 	size_t n;
 
 	if (size <= SMALL / 2 && !aligned_class(size)) {
-		n = sizeof(struct head) + round_up(max_t(size_t, size, 1), 32) + (IS_ENABLED(CONFIG_KASAN) ? 32 : 0);
+		n = sizeof(struct head) + round_up(max_t(size_t, size, 1), 32) + (KEMU_REDZONE);
 		*class = n / 32;
 		return n;
 	}
@@ -125,7 +130,7 @@ static void *new_block(size_t n, size_t align)
 
 static unsigned long *stack_of(struct head *h)
 {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef KEMU_ASAN
 	return h->allocated;
 #else
 	return NULL;
@@ -184,7 +189,7 @@ static void *__slab_alloc(size_t size, gfp_t gfp, struct kmem_cache *cache, bool
 	h->next = &live;
 	live.prev->next = h;
 	live.prev = h;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef KEMU_ASAN
 	memset(h->allocated, 0, sizeof(h->allocated));
 	host_stack(h->allocated, STACK, __builtin_frame_address(0));
 #endif
@@ -236,7 +241,7 @@ static void __slab_free(const void *p, struct kmem_cache *cache)
 	kemu_stats.slab_bytes -= h->size;
 	if (h->cache)
 		h->cache->live--;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef KEMU_ASAN
 	memset(h->freed, 0, sizeof(h->freed));
 	host_stack(h->freed, STACK, __builtin_frame_address(0));
 #endif

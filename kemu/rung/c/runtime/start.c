@@ -22,6 +22,7 @@
 #include "runtime.h"
 
 typedef int (*initcall_fn)(void);
+extern char kemu_holes_start[], kemu_holes_end[];	/* stubs.py: data that nobody stands for */
 
 static void need(const char *what, int err)
 {
@@ -33,6 +34,7 @@ int kemu_start(unsigned long long page_count, unsigned long long flags)
 {
 	KEMU_ENTER(KEMU_TRAP);
 	host_signals();
+	host_forbid(kemu_holes_start, kemu_holes_end - kemu_holes_start);
 	shadow_start();
 	slab_start();
 	pages_start(page_count, flags);
@@ -54,11 +56,12 @@ int kemu_start(unsigned long long page_count, unsigned long long flags)
 }
 
 /* One initcall of the files that are linked, by its address. */
-void kemu_initcall(void *function)
+int kemu_initcall(void *function)
 {
-	KEMU_ENTER();
+	KEMU_ENTER(KEMU_TRAP);
 	need("an initcall", ((initcall_fn)function)());
 	KEMU_LEAVE();
+	return 0;
 }
 
 /* After the initcalls: the disks; from here on what is allocated and stays is a leak. */

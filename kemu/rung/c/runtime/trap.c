@@ -205,3 +205,9 @@ const char *kemu_sanitizer(void)
 {
 	return "";
 }
+
+void kemu_end(void)
+{
+	shadow_end();
+	host_end();
+}

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Flavours: what the kernel's C is compiled with, besides its own flags."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SHADOW = 0x100000000000                # of kernel-address: a byte of shadow for eight of memory
+
+_ALL = ("-fPIC", "-mcmodel=small", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-fvisibility=hidden", "-g1")
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """``kernel``: flags for every object of the kernel; ``runtime``: parts of the runtime that only this flavour has."""
+
+    name: str
+    kernel: tuple[str, ...]
+    runtime: tuple[str, ...] = ()
+
+    def flags(self) -> tuple[str, ...]:
+        """All that is added to kbuild's own."""
+        return _ALL + self.kernel
+
+
+FLAVOURS = {f.name: f for f in (
+    Flavour("plain", ("-O2",)),
+    # what every load and store touches is asked of the shadow, and ours is the runtime that is told
+    Flavour("asan", ("-O2", "-fsanitize=kernel-address", f"-fasan-shadow-offset={SHADOW:#x}", "--param", "asan-globals=1", "--param",
+                     "asan-stack=1", "--param", "asan-instrumentation-with-call-threshold=100000"), ("shadow",)),
+    # the kernel wraps signed numbers on purpose (-fno-strict-overflow): no report of those
+    Flavour("ubsan", ("-O2", "-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound"), ("ubsan",)),
+    Flavour("cov", ("-O1", "-fsanitize-coverage=trace-pc"), ("cov",)),
+)}

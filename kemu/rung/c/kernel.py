@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's C, loaded and asked case by case; an instance that has died is thrown away.
+
+    with Kernel(library) as k:
+        a = k.erofs(image_bytes, at=17)
+        print(a.mount_error, a.entries, a.kmsg)
+"""
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cffi
+
+from kemu.report.manifest import Entry
+from kemu.rung.c.build import RUNTIME, Library, build
+from kemu.rung.c.sources import INITCALLS
+from kemu.rung.c.symbols import Frame, Symbols
+from kemu.rung.protocol import Answer, Image
+from kemu.rung.uml import wire
+from kemu.rung.uml.build import Recipe
+from kemu.rung.uml.errors import ConfigError, RungError
+from kemu.rung.uml.inputs import read_input
+from kemu.rung.uml.make import Say, nothing
+from kemu.rung.uml.tree import find_tree
+
+TRAP = -4096
+_MEMORY = {"linear": 0, "vmalloc": 1, "slab": 2}
+_MS_RDONLY = 1
+_PC = re.compile(r"^@([0-9a-f]+)$", re.M)
+_COUNTERS = ("slab_objects", "slab_bytes", "pages", "pages_peak", "allocations", "bios", "bio_bytes", "switches", "works", "warnings",
+             "faults", "fired")
+
+
+class Trap(RungError):
+    """The kernel died in a call: ``title`` says of what, ``frames`` where."""
+
+    exit_code = 255
+
+    def __init__(self, title: str, frames: list[Frame], log: str):
+        super().__init__(title)
+        self.title = title
+        self.frames = frames
+        self.log = log
+
+    def report(self) -> str:
+        """Title, call trace and log."""
+        return "\n".join([self.title, *(f"  {f}" for f in self.frames), *self.log.splitlines()])
+
+
+@cache
+def _ffi() -> cffi.FFI:
+    text = re.sub(r"/\*.*?\*/", "", (RUNTIME / "kemu_api.h").read_text(), flags=re.S)
+    ffi = cffi.FFI()
+    ffi.cdef(text)
+    return ffi
+
+
+@cache
+def _symbols(path: Path, source: Path) -> Symbols:
+    return Symbols(path, source)
+
+
+class Instance:
+    """One loaded copy of a library: a kernel from its boot to its end. Two of them share nothing."""
+
+    def __init__(self, library: Library, pages: int, fill: int | None = None):
+        self.library = library
+        self.ffi = _ffi()
+        self.symbols = _symbols(library.path, library.source)
+        folder = Path(tempfile.mkdtemp(prefix="kemu-c-"))
+        try:                                           # another path is another copy of all its data
+            shutil.copyfile(library.path, folder / "kemu.so")
+            self.lib: Any = self.ffi.dlopen(str(folder / "kemu.so"), self.ffi.RTLD_NOW | self.ffi.RTLD_LOCAL)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        anchor = int(self.ffi.cast("uintptr_t", self.ffi.addressof(self.lib, "kemu_start")))
+        self.base = anchor - self.symbols.offsets["kemu_start"]
+        self.dead = False
+        self._callback: Any = None
+        flags = 0 if fill is None else 1 | fill << 8
+        self.check(self.lib.kemu_start(pages, flags))
+        have = self.symbols.initcalls()
+        for name in INITCALLS:
+            if name in have:
+                self.check(self.lib.kemu_initcall(self.ffi.cast("void *", self.base + have[name])))
+        self.check(self.lib.kemu_ready())
+
+    def check(self, result: int) -> int:
+        """A call's result; raises Trap if the kernel died in it."""
+        if result == TRAP:
+            raise self.trap()
+        return result
+
+    def trap(self) -> Trap:
+        """How it died."""
+        self.dead = True
+        text = self.text(self.lib.kemu_report())
+        return Trap(text.split("\n")[0], self.symbols.trace(self._offsets(text)), self.log())
+
+    def _offsets(self, text: str) -> list[int]:
+        # a return address stands behind the call
+        return [int(pc, 16) - self.base - (1 if i else 0) for i, pc in enumerate(_PC.findall(text))]
+
+    def text(self, p: Any) -> str:
+        """A string of the runtime's."""
+        return bytes(self.ffi.string(p)).decode("utf-8", "replace")
+
+    def log(self) -> str:
+        """What the kernel has said since the last time: "<level> text" lines."""
+        n = self.ffi.new("unsigned long long *")
+        p = self.lib.kemu_log(n)
+        out = bytes(self.ffi.buffer(p, n[0])).decode("utf-8", "replace")
+        self.lib.kemu_log_clear()
+        return out
+
+    def counters(self) -> dict[str, int]:
+        """All counters."""
+        s = self.ffi.new("struct kemu_stats *")
+        self.lib.kemu_count(s)
+        return {name: int(getattr(s, name)) for name in _COUNTERS}
+
+    def choose(self, chooser: Callable[[int, int], int] | None) -> None:
+        """Who runs next, and which work item, is asked of ``chooser(kind, n)`` from now on."""
+        self._callback = self.ffi.NULL if chooser is None else self.ffi.callback("unsigned int(unsigned int, unsigned int)", chooser)
+        self.lib.kemu_choose(self._callback)
+
+    def end(self) -> None:
+        """Give everything back to the host."""
+        self.lib.kemu_end()
+        self.ffi.dlclose(self.lib)
+
+
+@dataclass
+class _Placed:
+    slot: int
+    backend: int
+
+
+class Kernel:
+    """A kernel of the C rung that serves cases; loaded when the first one comes, and again after each death.
+
+    ``library``: one that is built already; else ``tree``, ``flavour``, ``config`` and ``patches`` say what to build. ``timeout``:
+    seconds of processor time after which a case is a hang. ``memory``: the kernel's RAM, of which it takes what it touches.
+    ``fill``: the byte that memory has which nobody has written (default: zeros, as with init_on_alloc).
+    """
+
+    def __init__(self, flavour: str = "plain", tree: str | os.PathLike[str] | None = None, config: Sequence[str] = (),
+                 patches: Sequence[Any] = (), slot: str = "plain", library: Library | None = None, timeout: float = 20.0,
+                 memory: int = 1 << 30, fill: int | None = None, say: Say = nothing):
+        if library is None:
+            library = build(Recipe(find_tree(tree), "fast", tuple(config), tuple(patches), slot), flavour, say)
+        self.library = library
+        self.timeout = timeout
+        self.boots = 0
+        self.cases = 0
+        self._pages = memory >> 12
+        self._fill = fill
+        self._instance: Instance | None = None
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def instance(self) -> Instance:
+        """The instance that is alive."""
+        if self._instance is None or self._instance.dead:
+            self.close()
+            self._instance = Instance(self.library, self._pages, self._fill)
+            self.boots += 1
+        return self._instance
+
+    def close(self) -> None:
+        """End the instance, if there is one."""
+        old, self._instance = self._instance, None
+        if old is not None:
+            old.end()
+
+    # ---- cases ----
+
+    def erofs(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
+              memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0,
+              facts: bool = False) -> Answer:
+        """Mount an EROFS image and walk it; arguments as of the Linux rung's ``Oracle.erofs``, ``backend`` ``disk`` or ``file``."""
+        if backend not in ("disk", "file"):
+            raise ConfigError(f"backend {backend}: the C rung has disk and file")
+        if not 0 <= at < 4096:
+            raise RungError(f"at={at}: a byte offset within a page (0..4095)")
+        images = [_load(i) for i in (image, *devices)]
+        if len(images) > wire.DISKS:
+            raise RungError(f"{len(images) - 1} extra devices: at most {wire.DISKS - 1}")
+        kind = int(backend == "file")
+        names = [f"/files/{i}" if kind else f"/dev/kemu{i}" for i in range(len(images))]
+        words = ",".join(o for o in (re.sub(r"@(\d)", lambda m: names[int(m[1])], options),
+                                     *(f"device={n}" for n in names[1:])) if o)
+        return self._case(lambda k: self._erofs(k, images, kind, at, _MEMORY[memory], names[0], words, cap, max_entries, fail_nth, facts))
+
+    def _erofs(self, k: Instance, images: list[bytes], kind: int, at: int, memory: int, source: str, options: str, cap: int,
+               most: int, fail_nth: int, facts: bool) -> Answer:
+        lib, answer = k.lib, Answer()
+        for slot, data in enumerate(images):
+            self._place(k, slot, data, kind, memory, at if slot == 0 else 0)
+        if fail_nth:
+            lib.kemu_fail_nth(fail_nth)
+        error = k.check(lib.kemu_mount(source.encode(), b"/mnt", b"erofs", _MS_RDONLY, os.fsencode(options)))
+        if not error:
+            answer.entries, lines = self._walk(k, b"/mnt", cap, most, facts)
+            answer.facts = lines
+        if fail_nth:
+            answer.fired = bool(k.counters()["fired"])
+            lib.kemu_fail_nth(0)
+        if not error:
+            undone = k.check(lib.kemu_umount(b"/mnt", 0))
+            if undone:
+                raise self._leak(k, f"umount: {wire.errno_name(-undone)}: something is still in use")
+        for slot in range(len(images)):
+            k.check(lib.kemu_drop(slot, kind))
+        k.check(lib.kemu_settle())
+        answer.mount_error = wire.errno_name(-error)
+        return answer
+
+    def cpio(self, archive: Image, at: int = -1, memory: str = "linear", cap: int = 1 << 26) -> Answer:
+        """Unpack an archive with the kernel's own unpack_to_rootfs() into a fresh tmpfs, and walk that; as ``Oracle.cpio``."""
+        data = _load(archive)
+        if at < 0:
+            at = (-len(data) & ~63) % 4096
+        return self._case(lambda k: self._cpio(k, data, at, _MEMORY[memory], cap))
+
+    def _cpio(self, k: Instance, data: bytes, at: int, memory: int, cap: int) -> Answer:
+        lib, answer = k.lib, Answer()
+        self._place(k, 0, data, 0, memory, at)
+        error = k.check(lib.kemu_mount(b"unpack", b"/mnt", b"tmpfs", 0, b"mode=0755"))
+        if error:
+            raise RungError(f"tmpfs: {wire.errno_name(-error)}")
+        room = self.ffi_buffer(k, 120)
+        k.check(lib.kemu_unpack(b"/mnt", 0, room, 120))
+        answer.message = k.text(room) or None
+        answer.entries, _ = self._walk(k, b"", cap, 1 << 20, False, cpio=True)
+        k.check(lib.kemu_unpacked())
+        undone = k.check(lib.kemu_umount(b"/mnt", 0))
+        if undone and k.check(lib.kemu_umount(b"/mnt", 2)):
+            raise self._leak(k, f"umount: {wire.errno_name(-undone)}: something is still in use")
+        k.check(lib.kemu_drop(0, 0))
+        k.check(lib.kemu_settle())
+        return answer
+
+    def ffi_buffer(self, k: Instance, n: int) -> Any:
+        """Room for n bytes."""
+        return k.ffi.new(f"char[{n}]")
+
+    def _place(self, k: Instance, slot: int, data: bytes, kind: int, memory: int, at: int) -> None:
+        p = k.ffi.from_buffer(data)
+        if kind:
+            error = k.check(k.lib.kemu_place_file(slot, p, 0, len(data), len(data)))
+        else:
+            error = k.check(k.lib.kemu_place(slot, p, len(data), memory, at))
+        if error:
+            raise RungError(f"no memory for {len(data)} bytes ({wire.errno_name(-error)})")
+
+    def _walk(self, k: Instance, root: bytes, cap: int, most: int, facts: bool, cpio: bool = False) -> tuple[list[Entry], list[str]]:
+        w = k.ffi.new("struct kemu_walk *")
+        k.check(k.lib.kemu_walk(root, cap, most, facts, w))
+        entries = wire.parse_entries(bytes(k.ffi.buffer(w.entries, w.entries_len)), w.count, not cpio)
+        lines = bytes(k.ffi.buffer(w.facts, w.facts_len)).decode("utf-8", "replace").splitlines() if facts else []
+        return entries, lines
+
+    def _leak(self, k: Instance, title: str) -> Trap:
+        k.dead = True
+        return Trap(title, [], k.log())
+
+    def _case(self, work: Callable[[Instance], Answer]) -> Answer:
+        k = self.instance
+        self.cases += 1
+        k.lib.kemu_log_clear()
+        k.lib.kemu_limit(int(self.timeout * 1000))
+        try:
+            answer = work(k)
+        except Trap as trap:
+            kind = "hang" if trap.title.startswith("hang") else "panic" if trap.title.startswith("Kernel panic") else "splat"
+            return Answer(message=trap.title, crash=kind, console=trap.report(), kmsg=_lines(trap.log))
+        finally:
+            k.lib.kemu_limit(0)
+        answer.kmsg = _lines(k.log())
+        return answer
+
+
+def _lines(log: str) -> list[str]:
+    return [line.partition(">")[2] for line in log.splitlines()]
+
+
+def _load(image: Image) -> bytes:
+    return read_input(image) if isinstance(image, (str, os.PathLike)) else bytes(image)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's objects, made by kbuild the first time, and by their own saved commands when a source has changed."""
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from kemu.rung.c.flavours import Flavour
+from kemu.rung.c.sources import FOLDERS, OBJECTS
+from kemu.rung.uml.build import Recipe, configure, forget_half_made
+from kemu.rung.uml.cache import write_whole
+from kemu.rung.uml.errors import BuildError
+from kemu.rung.uml.fence import fence_writes
+from kemu.rung.uml.make import Say, compiler_message, make
+
+_MAKING = ".kemu-making"
+_DEPENDENCY = re.compile(r"^  ([^$\s]\S*?) ?\\?$", re.M)
+_COMMAND = re.compile(r"^savedcmd_\S+ := (.*)$", re.M)
+
+
+def kernel_objects(recipe: Recipe, flavour: Flavour, objects: Path, say: Say, jobs: int = 0) -> list[Path]:
+    """All objects of the kernel that are linked, up to date, in ``objects``. ``BuildError`` with the compiler's message."""
+    dot = configure(recipe, objects, say)
+    forget_half_made(objects)
+    stamp = objects / ".kemu-objects"
+    want = hashlib.sha256("\0".join([dot.read_text(), *flavour.flags(), *OBJECTS, *FOLDERS]).encode()).hexdigest()
+    try:
+        known = stamp.read_text().split("\n")
+    except OSError:
+        known = [""]
+    if known[0] == want:
+        names = known[1:]
+        _refresh(objects, names, say, jobs)
+    else:
+        names = _make_all(objects, flavour, say, jobs)
+        write_whole(stamp, "\n".join([want, *names]))
+    return [objects / name for name in names]
+
+
+def _make_all(objects: Path, flavour: Flavour, say: Say, jobs: int) -> list[str]:
+    making = objects / _MAKING
+    write_whole(making, "")
+    try:
+        make(objects, ["prepare"], say, jobs)
+        make(objects, [f"KCFLAGS={' '.join(flavour.flags())}", *OBJECTS, *(f"{folder}/" for folder in FOLDERS)], say, jobs)
+    except BuildError:
+        making.unlink(missing_ok=True)
+        raise
+    making.unlink()
+    names = list(OBJECTS)
+    for folder in FOLDERS:
+        listed = subprocess.run(["ar", "t", f"{folder}/built-in.a"], cwd=objects, capture_output=True, text=True)
+        names += listed.stdout.split()
+    return names
+
+
+def stale(objects: Path, name: str, times: dict[str, int]) -> bool:
+    """Whether one of the files that an object was made of is newer than it."""
+    try:
+        made = (objects / name).stat().st_mtime_ns
+        text = _cmd_file(objects, name).read_text()
+    except OSError:
+        return True
+    for path in _DEPENDENCY.findall(text) + _sources(text):
+        if path not in times:
+            try:
+                times[path] = (objects / path).stat().st_mtime_ns
+            except OSError:
+                times[path] = 1 << 63
+        if times[path] > made:
+            return True
+    return False
+
+
+def _sources(text: str) -> list[str]:
+    return re.findall(r"^source_\S+ := (\S+)$", text, re.M)
+
+
+def _cmd_file(objects: Path, name: str) -> Path:
+    folder, _, base = name.rpartition("/")
+    return objects / folder / f".{base}.cmd"
+
+
+def command(objects: Path, name: str) -> str:
+    """The command that kbuild made an object with."""
+    m = _COMMAND.search(_cmd_file(objects, name).read_text())
+    if m is None:
+        raise BuildError(f"{name}: kbuild kept no command")
+    return m[1].strip()
+
+
+def _refresh(objects: Path, names: Sequence[str], say: Say, jobs: int) -> None:
+    times: dict[str, int] = {}
+    todo = [name for name in names if stale(objects, name, times)]
+    if not todo:
+        return
+    say(f"compiling {', '.join(todo[:4])}{f' and {len(todo) - 4} more' if len(todo) > 4 else ''}")
+    with fence_writes(objects) as restrict, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        list(pool.map(lambda name: _remake(objects, name, restrict), todo))
+
+
+def _remake(objects: Path, name: str, restrict: object) -> None:
+    cmd = command(objects, name)
+    folder, _, base = name.rpartition("/")
+    deps = f"{folder}/.{base}.d"
+    target = objects / name
+    target.unlink(missing_ok=True)
+    env = os.environ | {"LC_ALL": "C", "TMPDIR": str(objects / ".kemu-tmp")}
+    (objects / ".kemu-tmp").mkdir(exist_ok=True)
+    done = subprocess.run(["sh", "-c", cmd], cwd=objects, env=env, capture_output=True, text=True, errors="replace",
+                          preexec_fn=restrict)                    # type: ignore[arg-type]
+    if done.returncode:
+        target.unlink(missing_ok=True)
+        raise BuildError(f"{name}: the compiler refused it", compiler_message(done.stderr.splitlines()))
+    fixed = subprocess.run([str(objects / "scripts/basic/fixdep"), deps, name, cmd], cwd=objects, capture_output=True, text=True)
+    if fixed.returncode == 0:
+        write_whole(_cmd_file(objects, name), fixed.stdout)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Addresses of a shared object as functions and lines of C."""
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_INITCALL = re.compile(r"^__initcall__kmod_\w+?__\d+_\d+_(\w+?)(?:\d|\ds|rootfs)$")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame: the function, and ``FILE:LINE`` with the file as the kernel tree names it."""
+
+    function: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.function} at {self.place}"
+
+
+class Symbols:
+    """The symbols of one shared object; offsets are from where it is loaded."""
+
+    def __init__(self, path: Path, source: Path):
+        self.path = path
+        self.source = source
+        self.offsets: dict[str, int] = {}
+        done = subprocess.run(["nm", str(path)], capture_output=True, text=True)
+        for line in done.stdout.splitlines():
+            words = line.split()
+            if len(words) == 3:
+                self.offsets.setdefault(words[2], int(words[0], 16))
+
+    def initcalls(self) -> dict[str, int]:
+        """Function -> offset, of all initcalls that are linked."""
+        out = {}
+        for name in self.offsets:
+            m = _INITCALL.match(name)
+            if m and m[1] in self.offsets:
+                out[m[1]] = self.offsets[m[1]]
+        return out
+
+    def frames(self, offsets: Sequence[int]) -> list[list[Frame]]:
+        """For each offset its frames, innermost first: more than one where functions are inlined."""
+        if not offsets:
+            return []
+        done = subprocess.run(["addr2line", "-afie", str(self.path), *map(hex, offsets)], capture_output=True, text=True)
+        out: list[list[Frame]] = []
+        lines = iter(done.stdout.splitlines())
+        for line in lines:
+            if line.startswith("0x"):
+                out.append([])
+                continue
+            place = next(lines, "?").split(" ")[0]
+            out[-1].append(Frame(line, self._relative(place)))
+        return out
+
+    def _relative(self, place: str) -> str:
+        """The path in the kernel tree."""
+        path, _, line = place.rpartition(":")
+        for folder in ("kernel", "fs", "mm", "block", "lib", "init", "include", "drivers", "security", "arch"):
+            i = path.rfind(f"/{folder}/")
+            if path.startswith(f"../{folder}/"):
+                return f"{path[3:]}:{line}"
+            if i >= 0 and (self.source.name in path or path.startswith(str(self.source))):
+                return f"{path[i + 1:]}:{line}"
+        return place
+
+    def trace(self, offsets: Iterable[int]) -> list[Frame]:
+        """A call trace without the runtime's own frames at its top."""
+        frames = [f for some in self.frames(list(offsets)) for f in some]
+        while frames and frames[0].function in _OWN:
+            frames.pop(0)
+        return [f for f in frames if f.function != "??"]
+
+
+_OWN = {"kemu_trap", "panic", "kemu_signal", "host_stack", "say_stack", "on_signal", "report", "kemu_report_access"}

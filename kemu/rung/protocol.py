@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What every rung answers: the same case, the same object.
+
+``Answer`` is what a kernel made of one case. The C rung's and the Linux rung's kernels are both a :class:`Judge`: they take a whole
+case and give an answer; the py rung's machine is looked at from inside and makes one of what it has seen (``kemu.rung.py.answer``).
+"""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kemu.report.manifest import Entry
+
+Image = bytes | bytearray | memoryview | str | os.PathLike[str]
+
+
+@dataclass
+class Answer:
+    """What a kernel made of one case.
+
+    ``crash``: None, or ``"panic"``, ``"hang"``, ``"splat"``, ``"exit"``; then ``message`` is the splat's first line and
+    ``console`` the kernel's text. ``mount_error``: errno name, for EROFS. ``message``: for cpio, what unpack_to_rootfs()
+    returned.
+    ``entries``: the manifest; empty if there is nothing mounted. ``kmsg``: the kernel's lines, without levels. ``facts``: what
+    else can be seen of each inode (blocks, inode numbers, attributes, extents, holes, directory entries, statfs), if that was
+    asked for; "PATH<tab>NAME=VALUE<tab>...". ``fired``: whether the fault that was asked for has happened.
+    """
+
+    mount_error: str | None = None
+    entries: list[Entry] = field(default_factory=list)
+    kmsg: list[str] = field(default_factory=list)
+    message: str | None = None
+    crash: str | None = None
+    console: str = ""
+    fired: bool | None = None
+    facts: list[str] = field(default_factory=list)
+
+    @property
+    def manifest(self) -> list[Entry]:
+        """The same as ``entries``."""
+        return self.entries
+
+
+class Judge(Protocol):
+    """A kernel that is asked case by case."""
+
+    def erofs(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
+              memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0,
+              facts: bool = False) -> Answer:
+        """Mount an EROFS image and walk it."""
+
+    def cpio(self, archive: Image, at: int = -1, memory: str = "linear", cap: int = 1 << 26) -> Answer:
+        """Unpack an archive and walk the tree."""
+
+    def close(self) -> None:
+        """End the kernel."""
