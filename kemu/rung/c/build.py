@@ -149,7 +149,7 @@ def _runtime(flavour: Flavour, objects: Path, jobs: int = 0) -> list[Path]:
     own += ["-DKBUILD_MODNAME=\"kemu\"", "-DKBUILD_MODFILE=\"kemu\"", "-D__KBUILD_MODNAME=kemu", "-Wno-missing-prototypes",
             "-Wno-missing-declarations", f"-I{RUNTIME}", *(f"-DKEMU_{name.upper()}" for name in (flavour.name,))]
     # the allocator and the sanitizers' own side are not watched by them
-    bare = [f for f in own if not f.startswith("-fsanitize")]
+    bare = [f for f in own if not f.startswith(("-fsanitize", "-fasan"))]
     host = ["-O2", "-fPIC", "-fno-omit-frame-pointer", "-fvisibility=hidden", "-Wall", "-g1", f"-I{RUNTIME}", f"-I{AGENT}", f"-I{MODULE}"]
     todo: list[tuple[list[str], Path]] = []
     for name in (*_HOST, *_KERNEL, *flavour.runtime):

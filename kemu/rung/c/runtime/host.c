@@ -34,6 +34,18 @@ void *host_reserve(unsigned long len)
 	return keep(mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), len);
 }
 
+/* Room in which nothing is yet. */
+void *host_hole(unsigned long len)
+{
+	return keep(mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), len);
+}
+
+/* The sanitizer's shadow is the process's: it stays when a kernel ends, and the next one finds it. */
+void host_shadow(unsigned long at, unsigned long len)
+{
+	mmap((void *)at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
 /* What is touched there is a signal. */
 void host_forbid(void *at, unsigned long len)
 {

@@ -20,8 +20,22 @@ atomic_long_t _totalram_pages;
 unsigned long totalreserve_pages;
 unsigned long zero_page_pfn;
 
-static unsigned long count, next, fills;
+#define AHEAD	(16ul << 20)
+
+static unsigned long count, next, fills, poisoned;
 static struct page *free_first[MAX_PAGE_ORDER + 1];
+
+/* What was never allocated is poisoned as well, but only when somebody comes near. */
+static void poison_ahead(void)
+{
+	unsigned long n;
+
+	while (poisoned < count && poisoned < next + (AHEAD >> PAGE_SHIFT)) {
+		n = min(count - poisoned, AHEAD >> PAGE_SHIFT);
+		kemu_poison((void *)uml_physmem + poisoned * PAGE_SIZE, n * PAGE_SIZE, SHADOW_PAGE);
+		poisoned += n;
+	}
+}
 
 void pages_start(unsigned long n, unsigned long flags)
 {
@@ -40,7 +54,7 @@ void pages_start(unsigned long n, unsigned long flags)
 	zone->zone_pgdat = &contig_page_data;
 	contig_page_data.nr_zones = ZONE_NORMAL + 1;
 	init_page_count(mem_map + 1);
-	kemu_poison((void *)uml_physmem, n * PAGE_SIZE, SHADOW_PAGE);
+	poison_ahead();
 	kemu_unpoison((void *)uml_physmem + PAGE_SIZE, PAGE_SIZE);
 }
 
@@ -66,6 +80,7 @@ static struct page *take(unsigned int order, gfp_t gfp)
 		if (pfn + n > count)
 			return NULL;
 		next = pfn + n;
+		poison_ahead();
 		page = mem_map + pfn;
 	}
 	for (i = 0; i < n; i++) {
@@ -197,8 +212,7 @@ static void *map(struct page **pages, unsigned int n)
 	if (in_a_row(pages, n))
 		return page_address(pages[0]);
 	if (!windows) {
-		windows = window = host_reserve(WINDOWS);
-		kemu_poison(windows, WINDOWS, SHADOW_HOLE);
+		windows = window = host_hole(WINDOWS);
 	}
 	if (window + len + PAGE_SIZE > windows + WINDOWS)
 		window = windows;
@@ -250,6 +264,24 @@ void vm_unmap_aliases(void)
 struct page *vmalloc_to_page(const void *vmalloc_addr)
 {
 	kemu_trap("vmalloc_to_page(%px)", vmalloc_addr);
+}
+
+/* What an address is that no object of slab is near. */
+const char *region_of(const void *p)
+{
+	int i;
+
+	for (i = 0; i < KEMU_DISKS; i++) {
+		struct kemu_region *r = &kemu_regions[i];
+
+		if (r->data && (char *)p >= r->data - 64 && (char *)p < r->data + r->len + PAGE_SIZE)
+			return (char *)p < r->data ? ", before the image" : (char *)p < r->data + r->len ? ", inside the image" : ", behind the image";
+	}
+	if ((unsigned long)p >= uml_physmem && (unsigned long)p < high_physmem)
+		return ", in the direct map";
+	if (windows && (char *)p >= windows && (char *)p < windows + WINDOWS)
+		return ", in the vmap area";
+	return "";
 }
 
 int pages_live(void)

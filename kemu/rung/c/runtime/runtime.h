@@ -13,6 +13,7 @@
 
 /* trap.c */
 void kemu_trap(const char *fmt, ...) __noreturn __printf(1, 2);
+void kemu_trap_at(void *frame, unsigned long *allocated, unsigned long *freed, const char *fmt, ...) __noreturn __printf(4, 5);
 extern struct kemu_stats kemu_stats;
 extern void *kemu_back[5];
 extern int kemu_armed;
@@ -35,6 +36,8 @@ void *host_alias(void *at, unsigned long page, unsigned long pages);
 void *host_unalias(void *at, unsigned long len);
 void host_signals(void);
 void host_end(void);
+void host_shadow(unsigned long at, unsigned long len);
+void *host_hole(unsigned long len);
 void host_forbid(void *at, unsigned long len);
 unsigned long host_stack(unsigned long *pcs, unsigned long most, void *frame);
 void host_timer(unsigned int milliseconds);
@@ -46,6 +49,7 @@ bool kemu_should_fail(gfp_t gfp);
 void pages_start(unsigned long count, unsigned long flags);
 void kemu_fill(void *p, size_t n, gfp_t gfp);
 int pages_live(void);
+const char *region_of(const void *p);
 
 /* slab.c */
 void slab_start(void);
@@ -82,11 +86,13 @@ void kemu_poison(const void *p, unsigned long n, unsigned char why);
 void kemu_unpoison(const void *p, unsigned long n);
 void shadow_start(void);
 void shadow_end(void);
+void shadow_leave(const void *sp, unsigned long n);
 #else
 static inline void kemu_poison(const void *p, unsigned long n, unsigned char why) { }
 static inline void kemu_unpoison(const void *p, unsigned long n) { }
 static inline void shadow_start(void) { }
 static inline void shadow_end(void) { }
+static inline void shadow_leave(const void *sp, unsigned long n) { }
 #endif
 
 #define SHADOW_FREED	0xfb

@@ -56,7 +56,6 @@ void slab_start(void)
 	if (!arena)
 		arena = host_reserve(ROOM);
 	end = arena + PAGE_SIZE;
-	kemu_poison(arena, ROOM, SHADOW_REDZONE);
 }
 
 bool slab_has(const void *p)
@@ -122,9 +121,10 @@ static void *new_block(size_t n, size_t align)
 {
 	char *p = PTR_ALIGN(end, align);
 
-	if (p + n > arena + ROOM)
+	if (p + n + PAGE_SIZE > arena + ROOM)
 		return NULL;
 	end = p + n;
+	kemu_poison(p, n + PAGE_SIZE, SHADOW_REDZONE);
 	return p;
 }
 

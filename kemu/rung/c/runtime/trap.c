@@ -10,6 +10,7 @@ void *kemu_back[5];
 int kemu_armed;
 struct kemu_stats kemu_stats;
 static char report[1 << 14];
+#define STACK_LEFT	(1ul << 20)
 
 const char *kemu_report(void)
 {
@@ -29,6 +30,8 @@ static int say_stack(char *to, size_t room, void *frame)
 
 static void __noreturn leave(void)
 {
+	/* the stack that the frames were on which are left: entry's stack pointer is the third word of what __builtin_setjmp() keeps */
+	shadow_leave(kemu_back[2] - STACK_LEFT, STACK_LEFT);
 	kemu_armed = 0;
 	__builtin_longjmp(kemu_back, 1);
 }
@@ -42,6 +45,32 @@ void kemu_trap(const char *fmt, ...)
 	len = vscnprintf(report, sizeof(report), fmt, ap);
 	va_end(ap);
 	say_stack(report + len, sizeof(report) - len, __builtin_frame_address(0));
+	leave();
+}
+
+static int say_pcs(char *to, size_t room, const char *what, unsigned long *pcs)
+{
+	int i, len = scnprintf(to, room, "\n%s:", what);
+
+	for (i = 0; i < KEMU_STACK && pcs[i]; i++)
+		len += scnprintf(to + len, room - len, "\n@%lx", pcs[i]);
+	return len;
+}
+
+/* The sanitizer's: where the object was allocated and freed, if it is one. */
+void kemu_trap_at(void *frame, unsigned long *allocated, unsigned long *freed, const char *fmt, ...)
+{
+	va_list ap;
+	int len;
+
+	va_start(ap, fmt);
+	len = vscnprintf(report, sizeof(report), fmt, ap);
+	va_end(ap);
+	len += say_stack(report + len, sizeof(report) - len, frame);
+	if (allocated)
+		len += say_pcs(report + len, sizeof(report) - len, "allocated", allocated);
+	if (freed)
+		say_pcs(report + len, sizeof(report) - len, "freed", freed);
 	leave();
 }
 
