@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,10 @@ def index(folder: Path) -> dict[str, dict[str, Any]]:
         return {case["name"]: case for case in map(json.loads, f)}
 
 
-def differences(folder: Path, case: dict[str, Any], **kw: Any) -> str:
-    """How the emulation differs from Linux on one image; empty if it does not."""
+def differences(folder: Path, case: dict[str, Any], look: Callable[..., Any] = observe, **kw: Any) -> str:
+    """How the emulation, or another rung that ``look`` asks, differs from Linux on one image; empty if it does not."""
     name = case["name"]
-    got = observe(folder / f"{name}.erofs", devices=[folder / d for d in case["devices"]], options=case["mount_options"], **kw)
+    got = look(folder / f"{name}.erofs", devices=[folder / d for d in case["devices"]], options=case["mount_options"], **kw)
     if got.mount_error != case["mount_error"]:
         return f"mount: Linux {case['mount_error']}, kemu {got.mount_error}\n" + "\n".join(got.kmsg)
     if case["mount_error"]:
@@ -86,11 +86,11 @@ def _key(e: manifest.Entry) -> str:
     return json.dumps({name: e.get(name) for name in manifest.FIELDS}, sort_keys=True)
 
 
-def damaged_differences(folder: Path, case: dict[str, Any], **kw: Any) -> list[str]:
-    """How the emulation differs from Linux on a damaged image: one line each."""
+def damaged_differences(folder: Path, case: dict[str, Any], look: Callable[..., Any] = observe, **kw: Any) -> list[str]:
+    """The same of a damaged image: one line each."""
     base = case["base"]
     entry = index(folder)[base]
-    got = observe(mutated(base_image(folder, base), case), devices=[folder / d for d in entry["devices"]],
+    got = look(mutated(base_image(folder, base), case), devices=[folder / d for d in entry["devices"]],
                   options=entry["mount_options"], cap=DAMAGED_CAP, **kw)
     if got.mount_error != case["mount_error"]:
         return [f"mount: Linux {case['mount_error']}, kemu {got.mount_error}"]

@@ -18,12 +18,16 @@ static long done(long r)
 	return r;
 }
 
+/* As copy_mount_options(): a whole page. */
+static char options_page[PAGE_SIZE];
+
 int kemu_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)
 {
 	int err;
 
 	KEMU_ENTER(KEMU_TRAP);
-	err = done(init_mount(source, target, type, flags, (void *)options));
+	strscpy_pad(options_page, options, sizeof(options_page));
+	err = done(init_mount(source, target, type, flags, options_page));
 	KEMU_LEAVE();
 	return err;
 }

@@ -40,9 +40,12 @@ void *host_hole(unsigned long len)
 	return keep(mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), len);
 }
 
+static unsigned long shadow;
+
 /* The sanitizer's shadow is the process's: it stays when a kernel ends, and the next one finds it. */
 void host_shadow(unsigned long at, unsigned long len)
 {
+	shadow = at;
 	mmap((void *)at, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 }
 
@@ -67,11 +70,6 @@ void *host_alias(void *at, unsigned long page, unsigned long pages)
 	void *p = mmap(at, pages << 12, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, pages_fd, page << 12);
 
 	return p == MAP_FAILED ? NULL : p;
-}
-
-void host_unalias(void *at, unsigned long len)
-{
-	mmap(at, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
 
 /* ---- signals: only while the kernel runs are they its ---- */
@@ -136,8 +134,12 @@ void host_end(void)
 {
 	for (unsigned int i = 0; i < sizeof(caught) / sizeof(*caught); i++)
 		sigaction(caught[i], &before[caught[i]], NULL);
-	while (mine_count--)
+	while (mine_count--) {
+		if (shadow)		/* whoever is there next begins without poison */
+			madvise((void *)((((uintptr_t)mine[mine_count].p >> 3) + shadow) & ~4095ul),
+				(mine[mine_count].len >> 3) + 8192, MADV_DONTNEED);
 		munmap(mine[mine_count].p, mine[mine_count].len);
+	}
 	if (pages_fd >= 0)
 		close(pages_fd);
 }

@@ -19,11 +19,12 @@ atomic_long_t vm_node_stat[NR_VM_NODE_STAT_ITEMS];
 atomic_long_t _totalram_pages;
 unsigned long totalreserve_pages;
 unsigned long zero_page_pfn;
+struct page *__zero_page;
 
 #define AHEAD	(16ul << 20)
 
 static unsigned long count, next, fills, poisoned;
-static struct page *free_first[MAX_PAGE_ORDER + 1];
+static struct list_head free_list[MAX_PAGE_ORDER + 1];
 
 /* What was never allocated is poisoned as well, but only when somebody comes near. */
 static void poison_ahead(void)
@@ -40,6 +41,7 @@ static void poison_ahead(void)
 void pages_start(unsigned long n, unsigned long flags)
 {
 	struct zone *zone = &contig_page_data.node_zones[ZONE_NORMAL];
+	int i;
 
 	fills = flags;
 	count = n;
@@ -47,8 +49,11 @@ void pages_start(unsigned long n, unsigned long flags)
 	high_physmem = uml_physmem + n * PAGE_SIZE;
 	mem_map = host_reserve(n * sizeof(struct page));
 	max_mapnr = n;
-	next = 2;
+	next = 1ul << MAX_PAGE_ORDER;	/* the first block is nobody's; its second page is the one of zeros */
 	zero_page_pfn = 1;
+	__zero_page = mem_map + 1;
+	for (i = 0; i <= MAX_PAGE_ORDER; i++)
+		INIT_LIST_HEAD(&free_list[i]);
 	atomic_long_set(&_totalram_pages, n);
 	lruvec_init(&contig_page_data.__lruvec);
 	zone->zone_pgdat = &contig_page_data;
@@ -64,6 +69,56 @@ void kemu_fill(void *p, size_t n, gfp_t gfp)
 	memset(p, fills & KEMU_FILL_PATTERN && !(gfp & __GFP_ZERO) ? (fills >> 8) & 0xff : 0, n);
 }
 
+/* ---- buddies: a free block is on the list of its order, its first page marked and knowing the order ---- */
+
+static void put_free(unsigned long pfn, unsigned int order)
+{
+	struct page *page = mem_map + pfn;
+
+	while (order < MAX_PAGE_ORDER) {
+		unsigned long other = pfn ^ (1ul << order);
+		struct page *buddy = mem_map + other;
+
+		if (other + (1ul << order) > next || !PageBuddy(buddy) || buddy->private != order)
+			break;
+		list_del(&buddy->buddy_list);
+		__ClearPageBuddy(buddy);
+		pfn &= ~(1ul << order);
+		page = mem_map + pfn;
+		order++;
+	}
+	__SetPageBuddy(page);
+	page->private = order;
+	list_add(&page->buddy_list, &free_list[order]);
+}
+
+static struct page *get_free(unsigned int order)
+{
+	unsigned int have = order;
+	struct page *page;
+
+	while (have <= MAX_PAGE_ORDER && list_empty(&free_list[have]))
+		have++;
+	if (have > MAX_PAGE_ORDER) {
+		if (next + (1ul << MAX_PAGE_ORDER) > count)
+			return NULL;
+		have = MAX_PAGE_ORDER;
+		page = mem_map + next;
+		next += 1ul << MAX_PAGE_ORDER;
+		poison_ahead();
+	} else {
+		page = list_first_entry(&free_list[have], struct page, buddy_list);
+		list_del(&page->buddy_list);
+		__ClearPageBuddy(page);
+	}
+	while (have > order) {
+		have--;
+		atomic_set(&page[1ul << have]._mapcount, -1);
+		put_free(page_to_pfn(page) + (1ul << have), have);
+	}
+	return page;
+}
+
 static struct page *take(unsigned int order, gfp_t gfp)
 {
 	struct page *page;
@@ -71,18 +126,9 @@ static struct page *take(unsigned int order, gfp_t gfp)
 
 	if (kemu_should_fail(gfp))
 		return NULL;
-	page = free_first[order];
-	if (page) {
-		free_first[order] = (struct page *)page->private;
-	} else {
-		unsigned long pfn = ALIGN(next, n);
-
-		if (pfn + n > count)
-			return NULL;
-		next = pfn + n;
-		poison_ahead();
-		page = mem_map + pfn;
-	}
+	page = get_free(order);
+	if (!page)
+		return NULL;
 	for (i = 0; i < n; i++) {
 		memset(page + i, 0, sizeof(*page));
 		set_page_zone(page + i, ZONE_NORMAL);
@@ -108,8 +154,8 @@ static void give(struct page *page, unsigned int order)
 		kemu_trap("a page is freed that is in the page cache: BUG: Bad page state");
 	if (PageLocked(page) || PageLRU(page))
 		kemu_trap("a page is freed that is locked or on a list: BUG: Bad page state");
-	page->private = (unsigned long)free_first[order];
-	free_first[order] = page;
+	atomic_set(&page->_mapcount, -1);
+	put_free(page_to_pfn(page), order);
 	kemu_stats.pages -= 1ul << order;
 	kemu_poison(page_address(page), PAGE_SIZE << order, SHADOW_PAGE);
 }
@@ -190,8 +236,49 @@ void drain_local_pages(struct zone *zone)
 
 /* ---- a second mapping: pages that lie in a row need none ---- */
 
-static char *windows, *window;
-#define WINDOWS	(1ul << 30)
+#define WINDOWS		(64ul << 30)
+#define WINDOW_COUNT	(1u << 16)
+#define WINDOW_PAGES	4096u
+
+static struct window {
+	char *va;
+	unsigned int pages;
+	struct window *next;		/* free, of the same size; or the next that vmap() made */
+} *table, *free_windows[WINDOW_PAGES + 1], *by_vmap;
+static unsigned int window_count;
+static char *windows, *windows_end;
+
+static struct window *get_window(unsigned int n)
+{
+	struct window *w;
+
+	if (n > WINDOW_PAGES)
+		return NULL;
+	if (!windows) {
+		windows = windows_end = host_hole(WINDOWS);
+		table = host_reserve(WINDOW_COUNT * sizeof(*table));
+	}
+	w = free_windows[n];
+	if (w) {
+		free_windows[n] = w->next;
+		return w;
+	}
+	if (window_count == WINDOW_COUNT || windows_end + (n + 1) * PAGE_SIZE > windows + WINDOWS)
+		return NULL;
+	w = &table[window_count++];
+	w->va = windows_end;
+	w->pages = n;
+	windows_end += (n + 1) * PAGE_SIZE;	/* nothing behind it */
+	kemu_poison(w->va, (n + 1) * PAGE_SIZE, SHADOW_HOLE);
+	return w;
+}
+
+static void put_window(struct window *w)
+{
+	kemu_poison(w->va, w->pages * PAGE_SIZE, SHADOW_HOLE);
+	w->next = free_windows[w->pages];
+	free_windows[w->pages] = w;
+}
 
 static bool in_a_row(struct page **pages, unsigned int n)
 {
@@ -203,58 +290,87 @@ static bool in_a_row(struct page **pages, unsigned int n)
 	return true;
 }
 
-static void *map(struct page **pages, unsigned int n)
+/* The mapping, and in @made the window if one was needed. */
+static void *map(struct page **pages, unsigned int n, struct window **made)
 {
-	unsigned long len = n * PAGE_SIZE;
 	unsigned int i, run;
-	char *va;
+	struct window *w;
 
+	*made = NULL;
 	if (in_a_row(pages, n))
 		return page_address(pages[0]);
-	if (!windows) {
-		windows = window = host_hole(WINDOWS);
-	}
-	if (window + len + PAGE_SIZE > windows + WINDOWS)
-		window = windows;
-	va = window;
-	window += len + PAGE_SIZE;
+	w = get_window(n);
+	if (!w)
+		return NULL;
 	for (i = 0; i < n; i += run) {
 		run = 1;
 		while (i + run < n && pages[i + run] == pages[i] + run)
 			run++;
-		if (!host_alias(va + i * PAGE_SIZE, page_to_pfn(pages[i]), run))
+		if (!host_alias(w->va + i * PAGE_SIZE, page_to_pfn(pages[i]), run)) {
+			put_window(w);
 			return NULL;
+		}
 	}
-	kemu_unpoison(va, len);
-	return va;
-}
-
-static void unmap(const void *p, unsigned long len)
-{
-	if ((char *)p >= windows && (char *)p < windows + WINDOWS) {
-		host_unalias((void *)p, len);
-		kemu_poison(p, len, SHADOW_HOLE);
-	}
+	kemu_unpoison(w->va, n * PAGE_SIZE);
+	*made = w;
+	return w->va;
 }
 
 void *vmap(struct page **pages, unsigned int n, unsigned long flags, pgprot_t prot)
 {
-	return map(pages, n);
+	struct window *w;
+	void *va = map(pages, n, &w);
+
+	if (w) {
+		w->next = by_vmap;
+		by_vmap = w;
+	}
+	return va;
 }
 
 void vunmap(const void *addr)
 {
-	/* how long it is nobody says: erofs's global buffers are all that use it, and they stay */
+	struct window **p;
+
+	for (p = &by_vmap; *p; p = &(*p)->next)
+		if ((*p)->va == addr) {
+			struct window *w = *p;
+
+			*p = w->next;
+			put_window(w);
+			return;
+		}
+}
+
+/* Its first page says which window it is: they are in the order of their addresses. */
+static struct window *window_of(const void *va)
+{
+	unsigned int low = 0, high = window_count;
+
+	while (low < high) {
+		unsigned int middle = (low + high) / 2;
+
+		if (table[middle].va < (char *)va)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < window_count && table[low].va == va ? &table[low] : NULL;
 }
 
 void *vm_map_ram(struct page **pages, unsigned int n, int node)
 {
-	return map(pages, n);
+	struct window *w;
+
+	return map(pages, n, &w);
 }
 
 void vm_unmap_ram(const void *mem, unsigned int n)
 {
-	unmap(mem, n * PAGE_SIZE);
+	struct window *w = window_of(mem);
+
+	if (w)
+		put_window(w);
 }
 
 void vm_unmap_aliases(void)

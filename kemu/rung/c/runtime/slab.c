@@ -433,6 +433,58 @@ void kmem_cache_free_bulk(struct kmem_cache *s, size_t size, void **p)
 		kmem_cache_free(s, p[size]);
 }
 
+/* ---- sheaves: objects that are had before they are needed ---- */
+
+struct slab_sheaf {
+	unsigned int size;
+	void *objects[];
+};
+
+static bool fill_sheaf(struct kmem_cache *s, gfp_t gfp, struct slab_sheaf *sheaf, unsigned int size)
+{
+	while (sheaf->size < size) {
+		void *p = kmem_cache_alloc_noprof(s, gfp);
+
+		if (!p)
+			return false;
+		sheaf->objects[sheaf->size++] = p;
+	}
+	return true;
+}
+
+struct slab_sheaf *kmem_cache_prefill_sheaf(struct kmem_cache *s, gfp_t gfp, unsigned int size)
+{
+	struct slab_sheaf *sheaf = kzalloc(struct_size(sheaf, objects, max(size, 64u)), gfp);
+
+	if (sheaf && !fill_sheaf(s, gfp, sheaf, size)) {
+		kmem_cache_return_sheaf(s, gfp, sheaf);
+		return NULL;
+	}
+	return sheaf;
+}
+
+int kmem_cache_refill_sheaf(struct kmem_cache *s, gfp_t gfp, struct slab_sheaf **sheafp, unsigned int size)
+{
+	return fill_sheaf(s, gfp, *sheafp, min(size, 64u)) ? 0 : -ENOMEM;
+}
+
+void kmem_cache_return_sheaf(struct kmem_cache *s, gfp_t gfp, struct slab_sheaf *sheaf)
+{
+	while (sheaf->size)
+		kmem_cache_free(s, sheaf->objects[--sheaf->size]);
+	kfree(sheaf);
+}
+
+void *kmem_cache_alloc_from_sheaf_noprof(struct kmem_cache *s, gfp_t gfp, struct slab_sheaf *sheaf)
+{
+	return sheaf->size ? sheaf->objects[--sheaf->size] : NULL;
+}
+
+unsigned int kmem_cache_sheaf_size(struct slab_sheaf *sheaf)
+{
+	return sheaf->size;
+}
+
 bool kmem_dump_obj(void *object)
 {
 	return false;

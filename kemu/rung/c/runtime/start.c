@@ -24,6 +24,8 @@
 typedef int (*initcall_fn)(void);
 extern char kemu_holes_start[], kemu_holes_end[];	/* stubs.py: data that nobody stands for */
 
+static char no_options[PAGE_SIZE];
+
 static void need(const char *what, int err)
 {
 	if (err < 0)
@@ -69,6 +71,8 @@ int kemu_ready(void)
 {
 	KEMU_ENTER(KEMU_TRAP);
 	disks_start();
+	/* what is mounted from a file needs one with a read_folio(): tmpfs has none */
+	need("/files", init_mount("files", "/files", "ramfs", 0, no_options));
 	tasks_settle();
 	slab_mark();
 	kemu_log_clear();

@@ -369,6 +369,15 @@ void delayed_work_timer_fn(struct timer_list *t)
 {
 }
 
+void set_worker_desc(const char *fmt, ...)
+{
+}
+
+bool current_is_workqueue_rescuer(void)
+{
+	return false;
+}
+
 static bool is_busy(struct work_struct *work)
 {
 	int i;
