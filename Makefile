@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test test-unit check test-linux base quality bench campaign cdefs docs docs-samples doctor clean setup
+.PHONY: demo test test-unit check test-c test-linux base quality bench campaign cdefs docs docs-samples doctor clean setup
 
 setup: $(STAMP)
 
@@ -32,6 +32,10 @@ check: setup
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@cd examples/cramfs && $(abspath $(BIN))/mypy && $(abspath $(BIN))/lint-imports --no-cache
+
+# the kernel's own C, compiled and run in this process
+test-c: setup
+	@$(BIN)/pytest tests/c
 
 test-linux: setup
 	@$(BIN)/pytest tests/uml

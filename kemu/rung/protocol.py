@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What every rung answers: the same case, the same object.
 
-``Answer`` is what a kernel made of one case. The C rung's and the Linux rung's kernels are both a :class:`Judge`: they take a whole
-case and give an answer; the py rung's machine is looked at from inside and makes one of what it has seen (``kemu.rung.py.answer``).
+``Answer`` is what a kernel made of one case. A kernel that is asked case by case is a :class:`Judge`: the C rung's and the Linux
+rung's are.
 """
 from __future__ import annotations
 

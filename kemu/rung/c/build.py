@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From a tree, a flavour and a series to a shared object with the kernel's C in it, at most once.
 
-A finished one is kept under a key made of everything that went into it. A changed source costs the compilation of the objects that
-include it, and a link.
+A finished one is kept under a key made of everything that went into it. A changed source costs the compilation of the objects
+that include it, and a link.
 """
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ _LINK = ("gcc", "-shared", "-Wl,-z,notext", "-Wl,-Bsymbolic", "-Wl,--no-warnings
 
 @dataclass(frozen=True)
 class Library:
-    """A shared object: where it is, its flavour, the kernel's version, the copy of the tree that it was made of, and what it traps
-    on.
-    """
+    """A shared object: where it is, its flavour, the kernel's version, the copy of the tree it was made of, and its traps."""
 
     path: Path
     flavour: str
@@ -137,7 +135,8 @@ def _compile(objects: Path, flags: Sequence[str], source: Path, out: Path) -> Pa
     done = subprocess.run(["gcc", *flags, "-c", "-o", str(out), str(source)], cwd=objects, capture_output=True, text=True,
                           errors="replace")
     if done.returncode:
-        raise BuildError(f"{source.name} of the runtime does not compile with this tree", compiler_message(done.stderr.splitlines()))
+        raise BuildError(f"{source.name} of the runtime does not compile with this tree",
+                         compiler_message(done.stderr.splitlines()))
     write_whole(stamp, h.hexdigest())
     return out
 
@@ -150,7 +149,8 @@ def _runtime(flavour: Flavour, objects: Path, jobs: int = 0) -> list[Path]:
             "-Wno-missing-declarations", f"-I{RUNTIME}", *(f"-DKEMU_{name.upper()}" for name in (flavour.name,))]
     # the allocator and the sanitizers' own side are not watched by them
     bare = [f for f in own if not f.startswith(("-fsanitize", "-fasan"))]
-    host = ["-O2", "-fPIC", "-fno-omit-frame-pointer", "-fvisibility=hidden", "-Wall", "-g1", f"-I{RUNTIME}", f"-I{AGENT}", f"-I{MODULE}"]
+    host = ["-O2", "-fPIC", "-fno-omit-frame-pointer", "-fvisibility=hidden", "-Wall", "-g1",
+            *(f"-I{folder}" for folder in (RUNTIME, AGENT, MODULE))]
     todo: list[tuple[list[str], Path]] = []
     for name in (*_HOST, *_KERNEL, *flavour.runtime):
         if name in _HOST:
@@ -172,7 +172,8 @@ def _link(recipe: Recipe, flavour: Flavour, objects: Path, files: list[Path], so
     functions = stubs.called(names, [*files, *runtime], objects)
     data = [n for n in names if n not in functions]
     write_whole(folder / "stubs.c", stubs.source(sorted(functions), data))
-    stubs.run(["gcc", "-O1", "-fPIC", "-fno-builtin", "-w", "-c", "-o", str(folder / "stubs.o"), str(folder / "stubs.c")], objects)
+    stubs.run(["gcc", "-O1", "-fPIC", "-fno-builtin", "-w", "-c", "-o", str(folder / "stubs.o"), str(folder / "stubs.c")],
+              objects)
     partial = store.with_name(f"{store.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

@@ -25,9 +25,10 @@ class Flavour:
 FLAVOURS = {f.name: f for f in (
     Flavour("plain", ("-O2",)),
     # what every load and store touches is asked of the shadow, and ours is the runtime that is told
-    Flavour("asan", ("-O2", "-fsanitize=kernel-address", f"-fasan-shadow-offset={SHADOW:#x}", "--param", "asan-globals=1", "--param",
-                     "asan-stack=1", "--param", "asan-instrumentation-with-call-threshold=100000"), ("shadow",)),
+    Flavour("asan", ("-O2", "-fsanitize=kernel-address", f"-fasan-shadow-offset={SHADOW:#x}", "--param", "asan-globals=1",
+                     "--param", "asan-stack=1", "--param", "asan-instrumentation-with-call-threshold=100000"), ("shadow",)),
     # the kernel wraps signed numbers on purpose (-fno-strict-overflow): no report of those
-    Flavour("ubsan", ("-O2", "-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound"), ("ubsan",)),
+    Flavour("ubsan", ("-O2", "-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound"),
+            ("ubsan",)),
     Flavour("cov", ("-O1", "-fsanitize-coverage=trace-pc"), ("cov",)),
 )}

@@ -12,7 +12,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,8 @@ TRAP = -4096
 _MEMORY = {"linear": 0, "vmalloc": 1, "slab": 2}
 _MS_RDONLY = 1
 _PC = re.compile(r"^@([0-9a-f]+)$", re.M)
-_COUNTERS = ("slab_objects", "slab_bytes", "pages", "pages_peak", "allocations", "bios", "bio_bytes", "switches", "works", "warnings",
-             "faults", "fired")
+_COUNTERS = ("slab_objects", "slab_bytes", "pages", "pages_peak", "allocations", "bios", "bio_bytes", "switches", "works",
+             "warnings", "faults", "fired")
 
 
 class Trap(RungError):
@@ -129,19 +128,14 @@ class Instance:
 
     def choose(self, chooser: Callable[[int, int], int] | None) -> None:
         """Who runs next, and which work item, is asked of ``chooser(kind, n)`` from now on."""
-        self._callback = self.ffi.NULL if chooser is None else self.ffi.callback("unsigned int(unsigned int, unsigned int)", chooser)
+        self._callback = (self.ffi.NULL if chooser is None else
+                          self.ffi.callback("unsigned int(unsigned int, unsigned int)", chooser))
         self.lib.kemu_choose(self._callback)
 
     def end(self) -> None:
         """Give everything back to the host."""
         self.lib.kemu_end()
         self.ffi.dlclose(self.lib)
-
-
-@dataclass
-class _Placed:
-    slot: int
-    backend: int
 
 
 class Kernel:
@@ -191,7 +185,8 @@ class Kernel:
     def erofs(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
               memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0,
               facts: bool = False) -> Answer:
-        """Mount an EROFS image and walk it; arguments as of the Linux rung's ``Oracle.erofs``, ``backend`` ``disk`` or ``file``."""
+        """Mount an EROFS image and walk it; arguments as of the Linux rung's ``Oracle.erofs``, ``backend`` ``disk`` or ``file``.
+        """
         if backend not in ("disk", "file"):
             raise ConfigError(f"backend {backend}: the C rung has disk and file")
         if not 0 <= at < 4096:
@@ -203,7 +198,8 @@ class Kernel:
         names = [f"/files/{i}" if kind else f"/dev/kemu{i}" for i in range(len(images))]
         words = ",".join(o for o in (re.sub(r"@(\d)", lambda m: names[int(m[1])], options),
                                      *(f"device={n}" for n in names[1:])) if o)
-        return self._case(lambda k: self._erofs(k, images, kind, at, _MEMORY[memory], names[0], words, cap, max_entries, fail_nth, facts))
+        return self._case(lambda k: self._erofs(k, images, kind, at, _MEMORY[memory], names[0], words, cap, max_entries, fail_nth,
+                                                facts))
 
     def _erofs(self, k: Instance, images: list[bytes], kind: int, at: int, memory: int, source: str, options: str, cap: int,
                most: int, fail_nth: int, facts: bool) -> Answer:
@@ -267,7 +263,8 @@ class Kernel:
         if error:
             raise RungError(f"no memory for {len(data)} bytes ({wire.errno_name(-error)})")
 
-    def _walk(self, k: Instance, root: bytes, cap: int, most: int, facts: bool, cpio: bool = False) -> tuple[list[Entry], list[str]]:
+    def _walk(self, k: Instance, root: bytes, cap: int, most: int, facts: bool,
+              cpio: bool = False) -> tuple[list[Entry], list[str]]:
         w = k.ffi.new("struct kemu_walk *")
         k.check(k.lib.kemu_walk(root, cap, most, facts, w))
         entries = wire.parse_entries(bytes(k.ffi.buffer(w.entries, w.entries_len)), w.count, not cpio)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def _refresh(objects: Path, names: Sequence[str], say: Say, jobs: int) -> None:
         list(pool.map(lambda name: _remake(objects, name, restrict), todo))
 
 
-def _remake(objects: Path, name: str, restrict: object) -> None:
+def _remake(objects: Path, name: str, restrict: Callable[[], None]) -> None:
     cmd = command(objects, name)
     folder, _, base = name.rpartition("/")
     deps = f"{folder}/.{base}.d"
@@ -113,7 +113,7 @@ def _remake(objects: Path, name: str, restrict: object) -> None:
     env = os.environ | {"LC_ALL": "C", "TMPDIR": str(objects / ".kemu-tmp")}
     (objects / ".kemu-tmp").mkdir(exist_ok=True)
     done = subprocess.run(["sh", "-c", cmd], cwd=objects, env=env, capture_output=True, text=True, errors="replace",
-                          preexec_fn=restrict)                    # type: ignore[arg-type]
+                          preexec_fn=restrict)
     if done.returncode:
         target.unlink(missing_ok=True)
         raise BuildError(f"{name}: the compiler refused it", compiler_message(done.stderr.splitlines()))

@@ -40,10 +40,11 @@ def called(names: Sequence[str], files: Sequence[Path], folder: Path) -> set[str
 def source(functions: Sequence[str], data: Sequence[str]) -> str:
     """The C of the stubs."""
     lines = ["/* made by kemu/rung/c/stubs.py */", "void kemu_trap(const char *, ...) __attribute__((noreturn));",
-             '#define FUNCTION(name) __attribute__((visibility("hidden"))) void name(void) { kemu_trap("unemulated: " #name "()"); }',
-             '#define DATA(name) __attribute__((visibility("hidden"), section(".kemu_holes"), aligned(64))) char name[64] = { 1 };',
-             '__attribute__((visibility("hidden"), section(".kemu_holes"), aligned(4096))) char kemu_holes_start[64] = { 1 };']
+             '#define HIDDEN __attribute__((visibility("hidden")))',
+             '#define HOLE(n) __attribute__((visibility("hidden"), section(".kemu_holes"), aligned(n)))',
+             '#define FUNCTION(name) HIDDEN void name(void) { kemu_trap("unemulated: " #name "()"); }',
+             "#define DATA(name) HOLE(64) char name[64] = { 1 };", "HOLE(4096) char kemu_holes_start[64] = { 1 };"]
     lines += [f"FUNCTION({name})" for name in functions]
     lines += [f"DATA({name})" for name in data]
-    lines.append('__attribute__((visibility("hidden"), section(".kemu_holes"), aligned(4096))) char kemu_holes_end[4096] = { 1 };')
+    lines.append("HOLE(4096) char kemu_holes_end[4096] = { 1 };")
     return "\n".join(lines) + "\n"
