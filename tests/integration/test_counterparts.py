@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.counterparts import allowed, c_statements
+from tests.counterparts import allowed, c_statements, ratchet
+from tests.counterparts.bodies import c_side, is_absent
 from tests.counterparts.ported import compare_texts
+from tests.counterparts.ratchet import Held
 
 C = """
 static int thing_read(struct super_block *sb, struct thing *t, unsigned int len)
@@ -118,3 +120,35 @@ def test_the_list_is_read_and_its_mistakes_are_told(tmp_path: Path) -> None:
 
 def test_the_list_that_is_kept_has_a_reason_for_each() -> None:
     assert all(len(why.split()) >= 3 for why in allowed.read().values())
+
+
+def test_of_a_body_the_numbers_do_not_grow() -> None:
+    held = {"fs/x.c:f": Held(2, 3, ""), "fs/x.c:g": Held(20, 20, "done in another way")}
+    assert ratchet.judge({"fs/x.c:f": (2, 3), "fs/x.c:g": (20, 20)}, held) == []
+    assert "only +2 -3 is allowed" in ratchet.judge({"fs/x.c:f": (3, 3), "fs/x.c:g": (20, 20)}, held)[0]
+    assert "only +0 -0" in ratchet.judge({"fs/x.c:f": (2, 3), "fs/x.c:g": (20, 20), "fs/x.c:new": (0, 1)}, held)[0]
+
+
+def test_what_fell_is_written_down_and_what_grew_is_not(tmp_path: Path) -> None:
+    held = {"fs/x.c:f": Held(2, 3, ""), "fs/x.c:g": Held(1, 0, "for a reason"), "fs/x.c:h": Held(1, 1, "")}
+    now = {"fs/x.c:f": (1, 3), "fs/x.c:h": (2, 0)}
+    assert len(ratchet.judge(now, held)) == 3
+    ratchet.write(ratchet.lowered(now, held), tmp_path / "b")
+    assert ratchet.read(tmp_path / "b") == {"fs/x.c:f": Held(1, 3, ""), "fs/x.c:h": Held(1, 0, "")}
+
+
+def test_many_need_a_reason() -> None:
+    many = ratchet.LARGE
+    assert "needs a reason" in ratchet.judge({"f.c:f": (many, 1)}, {"f.c:f": Held(many, 1, "")})[0]
+    assert not ratchet.judge({"f.c:f": (many, 1)}, {"f.c:f": Held(many, 1, "for this reason")})
+
+
+def test_what_the_emulated_kernel_has_not_is_no_statement() -> None:
+    c = ("int f(struct inode *inode)\n{\n\tint error;\n\n\terror = security_inode_mkdir(inode);\n\tgo(inode);\nout:\n\treturn "
+         "error;\n}\n")
+    assert [t for t, _ in c_side(c)] == ["go(inode)"]
+    assert is_absent("fsnotify_open") and not is_absent("security_inode_need_killpriv") and not is_absent("secure")
+
+
+def test_the_list_of_bodies_has_a_reason_for_each_large_one() -> None:
+    assert [w for w, h in ratchet.read().items() if h.more + h.less > ratchet.LARGE and len(h.reason.split()) < 3] == []

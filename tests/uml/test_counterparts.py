@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ast
 import random
+from pathlib import Path
 
 import pytest
 
+from kemu.linux.fs import utimes
 from kemu.report.samecheck import ctext
 from kemu.rung.uml.tree import Tree
+from tests.counterparts import ratchet
+from tests.counterparts.bodies import Body, bodies, compare
 from tests.counterparts.judge import Verdict, everything
 from tests.counterparts.ported import compare_texts, load, python_of
 
@@ -46,3 +50,30 @@ def test_what_is_planted_is_told(tree: Tree, more: str) -> None:
         text = ast.unparse(ast.FunctionDef(fn.name, fn.args, body, [], fn.returns, lineno=1))
         told = compare_texts(ctext.function(tree.path / p.path, p.c_name), text)
         assert ast.unparse(ast.parse(more).body[0]).split("\n")[0] in [s.text for s in told], p
+
+
+@pytest.fixture(scope="module")
+def dups(tree: Tree) -> list[Body]:
+    return bodies(tree.path)
+
+
+def test_a_body_has_no_more_that_its_c_has_not_than_it_had(dups: list[Body]) -> None:
+    assert ratchet.judge(ratchet.counted(dups), ratchet.read()) == []
+
+
+def test_all_bodies_are_compared(dups: list[Body]) -> None:
+    assert len(dups) > 1100
+    assert sum(not b.more and not b.less for b in dups) > 400
+
+
+def test_what_is_left_out_of_a_body_or_put_into_it_is_told(tree: Tree) -> None:
+    c = ctext.function(tree.path / "fs/utimes.c", "vfs_utimes")
+    fn = ast.parse(Path(utimes.__file__).read_text())
+    body = next(x for x in fn.body if isinstance(x, ast.FunctionDef) and x.name == "vfs_utimes")
+    *_, more, less = compare(c, body, utimes.__name__)
+    assert not more and not less
+    taken = body.body.pop(-3)
+    body.body.append(ast.parse("inode.i_private_cache = remember(inode)").body[0])
+    *_, more, less = compare(c, body, utimes.__name__)
+    assert ast.unparse(taken) == "inode_unlock(inode)"
+    assert more == ("inode.i_private_cache = remember(inode)",) and less == ("inode_unlock(inode)",)
