@@ -25,12 +25,19 @@ P = "include/linux/lz4.h"
 
 lz4_block = host_module("lz4.block", "LZ4")
 LZ4_DISTANCE_MAX = 65535
+LZ4_MAX_INPUT_SIZE = 0x7E000000
 
 
 @dup(P)
 def LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize: int) -> int:
     """``LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize)``: bytes by which the source must end behind the destination for in-place decoding."""
     return (compressedSize >> 8) + 32
+
+
+@dup(P)
+def LZ4_compressBound(isize: int) -> int:
+    """``int LZ4_compressBound(size_t isize)``: the longest that compressed data of that size can be; 0: more than LZ4 takes."""
+    return 0 if isize > LZ4_MAX_INPUT_SIZE else isize + isize // 255 + 16
 
 
 _ffi = ffi_for("kemu.linux._cdefs_lz4", """

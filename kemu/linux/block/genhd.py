@@ -73,7 +73,7 @@ def set_capacity_and_notify(disk: GenDisk, size: int) -> bool:
     return bool(capacity and size)
 
 
-@dup(C, "__register_blkdev")
+@custom(C, "__register_blkdev", "the names are in a dictionary by number")
 def register_blkdev(major: int, name: str, probe: Callable[[int], None] | None = None) -> int:
     """``int register_blkdev(unsigned int major, const char *name)``; with ``probe``, ``__register_blkdev()``
 
@@ -118,7 +118,7 @@ def _register_blkdev(reg: Any, major: int, name: str, probe: Callable[[int], Non
     return ret
 
 
-@dup(C)
+@custom(C, "unregister_blkdev", "the names are in a dictionary by number")
 def unregister_blkdev(major: int, name: str) -> None:
     """``void unregister_blkdev(unsigned int major, const char *name)``: the number is free again."""
     from kemu.linux.block.bdev import registry  # noqa: PLC0415  (circle: block/bdev.c needs this)

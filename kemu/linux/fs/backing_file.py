@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.backing_file import backing_file_ctx
-from kemu.linux.err import IS_ERR
+from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EINVAL
-from kemu.linux.fs.file_table import alloc_empty_backing_file
+from kemu.linux.fs.file_table import alloc_empty_backing_file, backing_file_set_user_path, fput
 from kemu.linux.fs.namei import path_get
-from kemu.linux.fs.open import _open
+from kemu.linux.fs.open import vfs_open
 from kemu.linux.include.cred import Cred, override_creds, revert_creds
-from kemu.linux.include.fs.calls import init_sync_kiocb
+from kemu.linux.include.fs.calls import file_user_path, init_sync_kiocb
 from kemu.linux.include.fs.types import File, Kiocb
 from kemu.linux.include.path import Path
 from kemu.linux.include.uio import IovIter
@@ -23,12 +23,20 @@ C = "fs/backing-file.c"
 @dup(C)
 def backing_file_open(user_file: File, flags: int, real_path: Path, cred: Cred) -> File:
     """``struct file *backing_file_open(user_file, flags, real_path, cred)``: the file below one of a stacked file system. Return: or ERR_PTR()."""
+    user_path = file_user_path(user_file)
+
     f = alloc_empty_backing_file(flags, cred, user_file)
     if IS_ERR(f):
         return f             # type: ignore[no-any-return]
-    path_get(user_file.f_path)
-    f.user_path = user_file.f_path.copy()
-    return _open(f, real_path)             # type: ignore[no-any-return]
+
+    path_get(user_path)
+    backing_file_set_user_path(f, user_path)
+    error = vfs_open(real_path, f)
+    if error:
+        fput(f)
+        f = ERR_PTR(error)
+
+    return f             # type: ignore[no-any-return]
 
 
 def _real_iocb(iocb: Kiocb, realfile: File, flags: int) -> Kiocb:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kemu.linux.bug import WARN_ON
+from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EINVAL, ENOMEM
 from kemu.linux.fcntl import O_ACCMODE
@@ -15,7 +15,7 @@ from kemu.linux.fs.namei import path_get, path_put
 from kemu.linux.fs.namespace import mnt_put_write_access, mntget, mntput
 from kemu.linux.include.cred import Cred, current_cred, get_cred, put_cred
 from kemu.linux.include.dcache import QSTR
-from kemu.linux.include.fs.calls import iocb_flags, put_write_access
+from kemu.linux.include.fs.calls import i_readcount_inc, iocb_flags, put_write_access
 from kemu.linux.include.fs.constants import (
     FMODE_BACKING,
     FMODE_CAN_READ,
@@ -75,6 +75,19 @@ def flush_delayed(name: str) -> None:
         flush_delayed_work(work)
 
 
+@dup(C)
+def backing_file_user_path(f: File) -> Path:
+    """``const struct path *backing_file_user_path(const struct file *f)``"""
+    assert f.user_path is not None
+    return f.user_path
+
+
+@dup(C)
+def backing_file_set_user_path(f: File, path: Path) -> None:
+    """``void backing_file_set_user_path(struct file *f, const struct path *path)``"""
+    f.user_path = path.copy()
+
+
 def alloc_file_common(flags: int, cred: Cred, mode: int) -> Any:
     if g.filp_cache is None:
         g.filp_cache = kmem_cache_create("filp", File, 0, SLAB_PANIC)
@@ -113,36 +126,75 @@ def alloc_empty_backing_file(flags: int, cred: Cred, user_file: File) -> Any:
     return f
 
 
+@dup(C)
 def file_init_path(file: File, path: Path, fop: Any) -> None:
+    """``static void file_init_path(struct file *file, const struct path *path, const struct file_operations *fop)``"""
     file.f_path = path.copy()
-    inode = file.f_inode = path.dentry.d_inode
-    file.f_mapping = inode.i_mapping
-    file.f_wb_err = inode.i_mapping.wb_err
-    if fop.llseek is not None:
+    file.f_inode = path.dentry.d_inode
+    file.f_mapping = path.dentry.d_inode.i_mapping
+    file.f_wb_err = file.f_mapping.wb_err                       # filemap_sample_wb_err()
+    if fop.llseek:
         file.f_mode |= FMODE_LSEEK
-    if file.f_mode & FMODE_READ and (fop.read is not None or fop.read_iter is not None):
+    if file.f_mode & FMODE_READ and (fop.read or fop.read_iter):
         file.f_mode |= FMODE_CAN_READ
-    if file.f_mode & FMODE_WRITE and (fop.write is not None or fop.write_iter is not None):
+    if file.f_mode & FMODE_WRITE and (fop.write or fop.write_iter):
         file.f_mode |= FMODE_CAN_WRITE
     file.f_iocb_flags = iocb_flags(file)
     file.f_mode |= FMODE_OPENED
     file.f_op = fop
     if file.f_mode & (FMODE_READ | FMODE_WRITE) == FMODE_READ:
-        inode.i_readcount += 1
+        i_readcount_inc(path.dentry.d_inode)
+
+
+@dup(C)
+def alloc_file(path: Path, flags: int, fop: Any) -> Any:
+    """``static struct file *alloc_file(const struct path *path, int flags, const struct file_operations *fop)``. Return: or ERR_PTR()."""
+    file = alloc_empty_file(flags, current_cred())
+    if not IS_ERR(file):
+        file_init_path(file, path, fop)
+    return file
+
+
+@dup(C)
+def alloc_path_pseudo(name: str, inode: Inode, mnt: Any, path: Path) -> int:
+    """``static int alloc_path_pseudo(const char *name, struct inode *inode, struct vfsmount *mnt, struct path *path)``. Return: 0, -EINVAL, -ENOMEM."""
+    if WARN_ON_ONCE(S_ISDIR(inode.i_mode)):
+        return -EINVAL
+    path.dentry = d_alloc_pseudo(mnt.mnt_sb, QSTR(name))
+    if not path.dentry:
+        return -ENOMEM
+    path.mnt = mntget(mnt)
+    d_instantiate(path.dentry, inode)
+    return 0
 
 
 @dup(C)
 def alloc_file_pseudo(inode: Inode, mnt: Any, name: str, flags: int, fops: Any) -> Any:
     """``struct file *alloc_file_pseudo(inode, mnt, name, flags, fops)``: takes the inode reference, but not on failure. Return: or ERR_PTR()."""
-    if WARN_ON(S_ISDIR(inode.i_mode)):
-        return ERR_PTR(-EINVAL)
     path = Path()
-    path.dentry = d_alloc_pseudo(mnt.mnt_sb, QSTR(name))
-    if path.dentry is None:
-        return ERR_PTR(-ENOMEM)
-    path.mnt = mntget(mnt)
-    d_instantiate(path.dentry, inode)
-    file = alloc_empty_file(flags, current_cred())
+
+    ret = alloc_path_pseudo(name, inode, mnt, path)
+    if ret:
+        return ERR_PTR(ret)
+
+    file = alloc_file(path, flags, fops)
+    if IS_ERR(file):
+        ihold(inode)
+        path_put(path)
+        return file
+    return file
+
+
+@dup(C)
+def alloc_file_pseudo_noaccount(inode: Inode, mnt: Any, name: str, flags: int, fops: Any) -> Any:
+    """``struct file *alloc_file_pseudo_noaccount(inode, mnt, name, flags, fops)``: not counted as open. Return: or ERR_PTR()."""
+    path = Path()
+
+    ret = alloc_path_pseudo(name, inode, mnt, path)
+    if ret:
+        return ERR_PTR(ret)
+
+    file = alloc_empty_file_noaccount(flags, current_cred())
     if IS_ERR(file):
         ihold(inode)
         path_put(path)
@@ -154,9 +206,8 @@ def alloc_file_pseudo(inode: Inode, mnt: Any, name: str, flags: int, fops: Any) 
 @dup(C)
 def alloc_file_clone(base: File, flags: int, fops: Any) -> Any:
     """``struct file *alloc_file_clone(struct file *base, int flags, const struct file_operations *fops)``"""
-    f = alloc_empty_file(flags, current_cred())
+    f = alloc_file(base.f_path, flags, fops)
     if not IS_ERR(f):
-        file_init_path(f, base.f_path, fops)
         path_get(f.f_path)
         f.f_mapping = base.f_mapping
     return f

@@ -42,7 +42,7 @@ from kemu.machine.printk import VaFormat, vsprintf
 C = "fs/fs_context.c"
 
 
-@dup(C)
+@custom(C, "logfc", "the log is a list of texts")
 def logfc(log: fc_log | None, prefix: str | None, level: str, fmt: str, *args: Any) -> None:
     """``void logfc(struct fc_log *log, const char *prefix, char level, const char *fmt, ...)``: to the context's log, or to the kernel's."""
     if log is None:

@@ -12,8 +12,10 @@ from kemu.linux.fs.char_dev import def_chr_fops
 from kemu.linux.fs.fs_writeback import __mark_inode_dirty, write_inode_now
 from kemu.linux.fs.pipe import pipefifo_fops
 from kemu.linux.include.cred import CAP_FOWNER, CAP_FSETID, capable, current_cred, current_fsuid, in_group_p
+from kemu.linux.include.dcache import Dentry
 from kemu.linux.include.fs.calls import (
     HAS_UNMAPPED_ID,
+    IS_NOSEC,
     alloc_inode_sb,
     inode_generic_drop,
     inode_get_atime,
@@ -23,6 +25,7 @@ from kemu.linux.include.fs.calls import (
     remove_inode_hash,
 )
 from kemu.linux.include.fs.constants import (
+    ATTR_KILL_PRIV,
     FS_MGTIME,
     FS_UPD_ATIME,
     I_CLEAR,
@@ -47,6 +50,7 @@ from kemu.linux.include.pagemap import mapping_set_stable_writes
 from kemu.linux.include.path import Path
 from kemu.linux.include.posix_acl import posix_acl_release
 from kemu.linux.include.rcupdate import call_rcu, rcu_head, rcu_read_lock, rcu_read_unlock
+from kemu.linux.include.security import security_inode_need_killpriv
 from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmem_cache_create
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kernel.capability import capable_wrt_inode_uidgid
@@ -902,6 +906,29 @@ def touch_atime(path: Path) -> None:
             __mark_inode_dirty(inode, I_DIRTY_SYNC)
         mnt_put_write_access(path.mnt)
     sb_end_write(inode.i_sb)
+
+
+@dup(C)
+def dentry_needs_remove_privs(idmap: Any, dentry: Dentry) -> int:
+    """``int dentry_needs_remove_privs(struct mnt_idmap *idmap, struct dentry *dentry)``
+
+    Return: the ATTR_KILL_* that a write or a truncation comes to, 0, or an error: it is denied.
+    """
+    from kemu.linux.fs.attr import setattr_should_drop_suidgid  # noqa: PLC0415  (circle: fs/attr.c needs this)
+
+    inode = dentry.d_inode
+    mask = 0
+
+    if IS_NOSEC(inode):
+        return 0
+
+    mask = setattr_should_drop_suidgid(idmap, inode)
+    ret = security_inode_need_killpriv(dentry)
+    if ret < 0:
+        return ret
+    if ret:
+        mask |= ATTR_KILL_PRIV
+    return mask
 
 
 @dup(C)

@@ -8,6 +8,7 @@ from kemu.linux.include.dcache import Dentry
 from kemu.linux.include.mount import VfsMount
 from kemu.linux.port.honesty import custom, dup, stub
 from kemu.linux.types import list_head
+from kemu.machine.current import NULL
 
 if TYPE_CHECKING:
     from kemu.linux.fs.namespace import mnt_namespace, mountpoint
@@ -32,7 +33,7 @@ class Mount(VfsMount):
         self.mnt_mounts: dict[Mount, None] = {}
         self.mnt_devname = "none"
         self.mnt_ns: mnt_namespace | None = None
-        self.mnt_mp: mountpoint | None = None
+        self.mnt_mp: mountpoint = NULL
         self.mnt_id = 0
         self.mnt_expiry_mark = 0
         self.mnt_id_unique = 0

@@ -11,14 +11,16 @@ from typing import Any
 
 from kemu.linux.bug import BUG_ON, WARN_ON
 from kemu.linux.delayed_call import delayed_call, do_delayed_call, set_delayed_call
-from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
+from kemu.linux.err import ERR_PTR, IS_ERR, IS_ERR_OR_NULL, PTR_ERR
 from kemu.linux.errno import (
     EACCES,
     EAGAIN,
     EBUSY,
     EEXIST,
     EFAULT,
+    EFTYPE,
     EINVAL,
+    EIO,
     EISDIR,
     ELOOP,
     EMLINK,
@@ -27,6 +29,7 @@ from kemu.linux.errno import (
     ENOMEM,
     ENOTDIR,
     ENOTEMPTY,
+    ENOTRECOVERABLE,
     EOPENSTALE,
     EOPNOTSUPP,
     EOVERFLOW,
@@ -36,15 +39,19 @@ from kemu.linux.errno import (
     EXDEV,
 )
 from kemu.linux.fcntl import (
+    __O_REGULAR,
     __O_TMPFILE,
+    AT_EMPTY_PATH,
     AT_FDCWD,
     AT_SYMLINK_FOLLOW,
     O_ACCMODE,
     O_APPEND,
     O_CREAT,
+    O_DIRECTORY,
     O_EXCL,
     O_NOATIME,
     O_PATH,
+    O_RDONLY,
     O_RDWR,
     O_TRUNC,
     O_WRONLY,
@@ -90,6 +97,7 @@ from kemu.linux.include.dcache import (
     Dentry,
     Qstr,
     cant_mount,
+    d_backing_inode,
     d_can_lookup,
     d_in_lookup,
     d_is_dir,
@@ -105,12 +113,15 @@ from kemu.linux.include.dcache import (
     slash_name,
 )
 from kemu.linux.include.fs.calls import (
+    IS_APPEND,
+    IS_DEADDIR,
     get_write_access,
     inode_lock,
     inode_lock_shared,
     inode_unlock,
     inode_unlock_shared,
     mark_inode_dirty,
+    put_write_access,
 )
 from kemu.linux.include.fs.constants import (
     ATTR_CTIME,
@@ -120,6 +131,7 @@ from kemu.linux.include.fs.constants import (
     FMODE_OPENED,
     FS_RENAME_DOES_D_MOVE,
     I_LINKABLE,
+    INVALID_ID,
     IOP_CACHED_LINK,
     IOP_DEFAULT_READLINK,
     IOP_FASTPERM,
@@ -154,6 +166,7 @@ from kemu.linux.include.namei import (
     LOOKUP_FOLLOW,
     LOOKUP_IN_ROOT,
     LOOKUP_IS_SCOPED,
+    LOOKUP_LINKAT_EMPTY,
     LOOKUP_MOUNTPOINT,
     LOOKUP_NO_SYMLINKS,
     LOOKUP_NO_XDEV,
@@ -173,6 +186,7 @@ from kemu.linux.include.string import c_string
 from kemu.linux.kdev_t import new_decode_dev
 from kemu.linux.kernel.capability import capable_wrt_inode_uidgid
 from kemu.linux.kernel.locking.mutex import mutex_unlock
+from kemu.linux.port.goto import Labels
 from kemu.linux.port.honesty import custom, dup, names
 from kemu.linux.seqlock import read_seqlock_excl, read_sequnlock_excl
 from kemu.linux.spinlock import spin_lock, spin_unlock
@@ -188,13 +202,19 @@ from kemu.linux.stat import (
     S_IFSOCK,
     S_IRWXUGO,
     S_ISDIR,
+    S_ISFIFO,
     S_ISGID,
+    S_ISREG,
+    S_ISUID,
     S_ISVTX,
+    S_IWOTH,
+    S_IXGRP,
 )
 from kemu.linux.super_types import SB_I_NODEV, SB_I_NOUMASK, SB_POSIXACL, SB_RDONLY
 from kemu.linux.types import Ref
 from kemu.linux.uaccess import copy_to_user
-from kemu.machine.current import arch, this
+from kemu.linux.uidgid import INVALID_UID
+from kemu.machine.current import NULL, arch, this
 
 C = "fs/namei.c"
 
@@ -420,18 +440,30 @@ def complete_walk(nd: nameidata) -> int:
     return 0 if status > 0 else int(status) or -ESTALE
 
 
-def set_root(nd: nameidata) -> None:
-    get_fs_root(current_fs(), nd.root)
+def set_root(nd: nameidata) -> int:
+    fs = current_fs()
+
+    # Jumping to the real root in a scoped-lookup is a BUG in namei, but we still have to ensure it doesn't happen because it will cause a
+    # breakout from the dirfd.
+    if WARN_ON(nd.flags & LOOKUP_IS_SCOPED):
+        return -ENOTRECOVERABLE
+
+    get_fs_root(fs, nd.root)
     nd.state |= ND_ROOT_GRABBED
+    return 0
 
 
 def nd_jump_root(nd: nameidata) -> int:
     if nd.flags & LOOKUP_BENEATH:
         return -EXDEV
-    if nd.flags & LOOKUP_NO_XDEV and nd.path.mnt is not None and nd.path.mnt is not nd.root.mnt:
-        return -EXDEV
-    if nd.root.mnt is None:
-        set_root(nd)
+    if nd.flags & LOOKUP_NO_XDEV:
+        # Absolute path arguments to path_init() are allowed.
+        if nd.path.mnt is not None and nd.path.mnt is not nd.root.mnt:
+            return -EXDEV
+    if not nd.root.mnt:
+        error = set_root(nd)
+        if error:
+            return error
     if nd.path.dentry is not None:
         path_put(nd.path)
     nd.path = nd.root.copy()
@@ -447,11 +479,115 @@ def put_link(nd: nameidata) -> None:
     path_put(link)
 
 
+# as from boot on: nobody writes /proc/sys/fs here
+sysctl_protected_symlinks = 1
+sysctl_protected_hardlinks = 1
+sysctl_protected_fifos = 0
+sysctl_protected_regular = 0
+
+
+@dup(C)
 def may_follow_link(nd: nameidata, inode: Inode) -> int:
-    """fs.protected_symlinks is 1."""
-    if inode.i_uid == current_fsuid() or nd.dir_mode & 0o1002 != 0o1002 or nd.dir_uid == inode.i_uid:
+    """``static int may_follow_link(struct nameidata *nd, const struct inode *inode)``. Return: 0, -EACCES."""
+    if not sysctl_protected_symlinks:
         return 0
+
+    vfsuid = inode.i_uid
+    # Allowed if owner and follower match.
+    if vfsuid == current_fsuid():
+        return 0
+
+    # Allowed if parent directory not sticky and world-writable.
+    if nd.dir_mode & (S_ISVTX | S_IWOTH) != S_ISVTX | S_IWOTH:
+        return 0
+
+    # Allowed if parent directory and link owner match.
+    if nd.dir_vfsuid != INVALID_UID and nd.dir_vfsuid == vfsuid:
+        return 0
+
     return -EACCES
+
+
+@dup(C)
+def safe_hardlink_source(idmap: Any, inode: Inode) -> bool:
+    """``static bool safe_hardlink_source(struct mnt_idmap *idmap, struct inode *inode)``"""
+    mode = inode.i_mode
+
+    # Special files should not get pinned to the filesystem.
+    if not S_ISREG(mode):
+        return False
+
+    # Setuid files should not get pinned to the filesystem.
+    if mode & S_ISUID:
+        return False
+
+    # Executable setgid files should not get pinned to the filesystem.
+    if mode & (S_ISGID | S_IXGRP) == S_ISGID | S_IXGRP:
+        return False
+
+    # Hardlinking to unreadable or unwritable sources is dangerous.
+    if inode_permission(idmap, inode, MAY_READ | MAY_WRITE):
+        return False
+
+    return True
+
+
+@dup(C)
+def may_linkat(idmap: Any, link: Path) -> int:
+    """``int may_linkat(struct mnt_idmap *idmap, const struct path *link)``. Return: 0, -EOVERFLOW, -EPERM."""
+    inode = link.dentry.d_inode
+
+    # Inode writeback is not safe when the uid or gid are invalid.
+    if inode.i_uid == INVALID_ID or inode.i_gid == INVALID_ID:
+        return -EOVERFLOW
+
+    if not sysctl_protected_hardlinks:
+        return 0
+
+    # Source inode owner (or CAP_FOWNER) can hardlink all they like, otherwise, it must be a safe source.
+    if safe_hardlink_source(idmap, inode) or inode_owner_or_capable(idmap, inode):
+        return 0
+
+    return -EPERM
+
+
+@dup(C)
+def may_create_in_sticky(idmap: Any, nd: nameidata, inode: Inode) -> int:
+    """``static int may_create_in_sticky(struct mnt_idmap *idmap, struct nameidata *nd, struct inode *const inode)``
+
+    fs.protected_regular and fs.protected_fifos are 0, as they are from boot on.
+    """
+    dir_mode = nd.dir_mode
+    dir_vfsuid = nd.dir_vfsuid
+
+    if not dir_mode & S_ISVTX:
+        return 0
+
+    if S_ISREG(inode.i_mode) and not sysctl_protected_regular:
+        return 0
+
+    if S_ISFIFO(inode.i_mode) and not sysctl_protected_fifos:
+        return 0
+
+    i_vfsuid = inode.i_uid
+
+    if i_vfsuid == dir_vfsuid:
+        return 0
+
+    if i_vfsuid == current_fsuid():
+        return 0
+
+    if dir_mode & 0o002:
+        return -EACCES
+
+    if dir_mode & 0o020:
+        if sysctl_protected_fifos >= 2 and S_ISFIFO(inode.i_mode):
+            return -EACCES
+
+        if sysctl_protected_regular >= 2 and S_ISREG(inode.i_mode):
+            return -EACCES
+
+    return 0
 
 
 def lookup_dcache(name: Qstr, dir: Dentry, flags: int) -> Any:
@@ -641,8 +777,10 @@ def follow_dotdot(nd: nameidata) -> Any:
 
 def handle_dots(nd: nameidata, type: int) -> Any:
     if type == LAST_DOTDOT:
-        if nd.root.mnt is None:
-            set_root(nd)
+        if not nd.root.mnt:
+            error = set_root(nd)
+            if error:
+                return error
         parent = follow_dotdot(nd)
         if IS_ERR(parent):
             return PTR_ERR(parent)
@@ -701,7 +839,7 @@ def link_path_walk(name: Any, nd: nameidata) -> int:
             pos += 1
         if pos == size:
             if not rest:
-                nd.dir_uid = nd.inode.i_uid
+                nd.dir_vfsuid = nd.inode.i_uid
                 nd.dir_mode = nd.inode.i_mode
                 nd.flags &= ~LOOKUP_PARENT
                 return 0
@@ -934,10 +1072,6 @@ def vfs_prepare_mode(idmap: Any, dir: Inode, mode: int, mask_perms: int, type: i
     return mode & mask_perms & ~S_IFMT | type & S_IFMT
 
 
-def may_o_create(path: Path, mode: int) -> int:
-    return inode_permission(path.mnt.mnt_idmap, path.dentry.d_inode, MAY_WRITE | MAY_EXEC)
-
-
 @dup(C)
 def may_create_dentry(idmap: Any, dir: Inode, child: Dentry) -> int:
     """``int may_create_dentry(struct mnt_idmap *idmap, struct inode *dir, struct dentry *child)``. Return: 0, -EEXIST, -ENOENT, -EACCES, ..."""
@@ -1130,56 +1264,141 @@ def may_open_dev(path: Path) -> bool:
     return not path.mnt.mnt_flags & MNT_NODEV and not path.mnt.mnt_sb.s_iflags & SB_I_NODEV
 
 
+@dup(C)
 def may_open(idmap: Any, path: Path, acc_mode: int, flag: int) -> int:
+    """``static int may_open(struct mnt_idmap *idmap, const struct path *path, int acc_mode, int flag)``. Return: 0, -ENOENT, -ELOOP, -EISDIR, ..."""
     from kemu.linux.fs.exec import path_noexec  # noqa: PLC0415  (circle: fs/exec.c needs this)
 
-    inode = path.dentry.d_inode
-    if inode is None:
+    dentry = path.dentry
+    inode = dentry.d_inode
+
+    if not inode:
         return -ENOENT
+
     kind = inode.i_mode & S_IFMT
     if kind == S_IFLNK:
         return -ELOOP
-    if kind == S_IFDIR:
+    elif kind == S_IFDIR:
         if acc_mode & MAY_WRITE:
             return -EISDIR
         if acc_mode & MAY_EXEC:
             return -EACCES
-    elif kind in (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK):
-        if kind in (S_IFBLK, S_IFCHR) and not may_open_dev(path):
-            return -EACCES
+    elif kind in (S_IFBLK, S_IFCHR, S_IFIFO, S_IFSOCK):
+        if kind in (S_IFBLK, S_IFCHR):
+            if not may_open_dev(path):
+                return -EACCES
         if acc_mode & MAY_EXEC:
             return -EACCES
         flag &= ~O_TRUNC
-    elif acc_mode & MAY_EXEC and path_noexec(path):
-        return -EACCES
+    elif kind == S_IFREG:
+        if acc_mode & MAY_EXEC and path_noexec(path):
+            return -EACCES
+
     error = inode_permission(idmap, inode, MAY_OPEN | acc_mode)
     if error:
         return error
-    if inode.i_flags & S_APPEND and ((flag & O_ACCMODE and not flag & O_APPEND) or flag & O_TRUNC):
-        return -EPERM
+
+    # An append-only file must be opened in append mode for writing.
+    if IS_APPEND(inode):
+        if flag & O_ACCMODE != O_RDONLY and not flag & O_APPEND:
+            return -EPERM
+        if flag & O_TRUNC:
+            return -EPERM
+
+    # O_NOATIME can only be set by the owner or superuser
     if flag & O_NOATIME and not inode_owner_or_capable(idmap, inode):
         return -EPERM
+
     return 0
 
 
-def lookup_open(nd: nameidata, file: File, op: open_flags, got_write: bool) -> Any:
-    """Look up, and maybe create, the last component; the directory is locked."""
+@dup(C)
+def handle_truncate(idmap: Any, filp: File) -> int:
+    """``static int handle_truncate(struct mnt_idmap *idmap, struct file *filp)``"""
+    from kemu.linux.fs.open import do_truncate  # noqa: PLC0415  (circle: fs/open.c needs this)
+
+    path = filp.f_path
+    inode = path.dentry.d_inode
+    error = get_write_access(inode)
+    if error:
+        return error
+
+    error = do_truncate(idmap, path.dentry, 0, ATTR_MTIME | ATTR_CTIME | ATTR_OPEN, filp)
+    put_write_access(inode)
+    return error
+
+
+@dup(C)
+def open_to_namei_flags(flag: int) -> int:
+    """``static int open_to_namei_flags(int flag)``"""
+    if flag & O_ACCMODE == 3:
+        flag -= 1
+    return flag
+
+
+@dup(C)
+def may_o_create(idmap: Any, dir: Path, dentry: Dentry, mode: int) -> int:
+    """``static int may_o_create(struct mnt_idmap *idmap, const struct path *dir, struct dentry *dentry, umode_t mode)``"""
+    return inode_permission(idmap, dir.dentry.d_inode, MAY_WRITE | MAY_EXEC)
+
+
+@dup(C)
+def atomic_open(path: Path, dentry: Dentry, file: File, open_flag: int, mode: int) -> Any:
+    """``static struct dentry *atomic_open(const struct path *path, struct dentry *dentry, struct file *file, int open_flag, umode_t mode)``
+
+    Return: the dentry, which may be negative, or ERR_PTR(); FMODE_OPENED if the file is open.
+    """
+    DENTRY_NOT_SET: Any = object()
+    dir = path.dentry.d_inode
+
+    file.f_path = Path(path.mnt, DENTRY_NOT_SET)
+    error = dir.i_op.atomic_open(dir, dentry, file, open_to_namei_flags(open_flag), mode)
+    d_lookup_done(dentry)
+    if not error:
+        if file.f_mode & FMODE_OPENED:
+            if dentry is not file.f_path.dentry:
+                dput(dentry)
+                dentry = dget(file.f_path.dentry)
+        elif WARN_ON(file.f_path.dentry is DENTRY_NOT_SET):
+            error = -EIO
+        else:
+            if file.f_path.dentry:
+                dput(dentry)
+                dentry = file.f_path.dentry
+            if d_is_negative(dentry):
+                error = -ENOENT
+    if error:
+        dput(dentry)
+        return ERR_PTR(error)
+    return dentry
+
+
+@dup(C)
+def lookup_open(nd: nameidata, file: File, op: open_flags, got_write: bool, delegated_inode: Any = None) -> Any:
+    """``static struct dentry *lookup_open(nd, file, op, got_write, delegated_inode)``: looks up, and maybe creates, the last component.
+
+    Context: the directory is locked. Return: or ERR_PTR().
+    """
     dir = nd.path.dentry
     dir_inode = dir.d_inode
     open_flag = op.open_flag
     create_error = 0
-    if dir_inode.i_flags & S_DEAD:
+    mode = op.mode
+
+    if IS_DEADDIR(dir_inode):
         return ERR_PTR(-ENOENT)
+
     file.f_mode &= ~FMODE_CREATED
-    name = Qstr(nd.last)
-    dentry: Any = d_lookup(dir, name)
+    last = Qstr(nd.last)
+    dentry: Any = d_lookup(dir, last)
     while True:
-        if dentry is None:
-            dentry = d_alloc_parallel(dir, name)
+        if not dentry:
+            dentry = d_alloc_parallel(dir, last)
             if IS_ERR(dentry):
                 return dentry
         if d_in_lookup(dentry):
             break
+
         error = d_revalidate(dir_inode, nd.last, dentry, nd.flags)
         if error > 0:
             break
@@ -1189,78 +1408,139 @@ def lookup_open(nd: nameidata, file: File, op: open_flags, got_write: bool) -> A
         d_invalidate(dentry)
         dput(dentry)
         dentry = None
-    if dentry.d_inode is not None:
+    if dentry.d_inode:
+        # Cached positive dentry: will open in f_op->open
         return dentry
-    mode = op.mode
+
+    # Checking write permission is tricky, because we don't know if we are going to actually need it: O_CREAT opens should work as long
+    # as the file exists.  But checking existence breaks atomicity.  The trick is to check access and if not granted clear O_CREAT from
+    # the flags. Another problem is returning the "right" error value (e.g. for an O_EXCL open we want to return EEXIST not EROFS).
+    if not got_write:
+        open_flag &= ~O_TRUNC
+    idmap = nd.path.mnt.mnt_idmap
     if open_flag & O_CREAT:
-        mode = vfs_prepare_mode(None, dir_inode, mode, mode, mode)
-        create_error = may_o_create(nd.path, mode) if got_write else -EROFS
-        if create_error:
-            open_flag &= ~O_CREAT
+        if open_flag & O_EXCL:
+            open_flag &= ~O_TRUNC
+        mode = vfs_prepare_mode(idmap, dir.d_inode, mode, mode, mode)
+        if got_write:
+            create_error = may_o_create(idmap, nd.path, dentry, mode)
+        else:
+            create_error = -EROFS
+    if create_error:
+        open_flag &= ~O_CREAT
+    if dir_inode.i_op.atomic_open:
+        if nd.flags & LOOKUP_DIRECTORY:
+            open_flag |= O_DIRECTORY
+        dentry = atomic_open(nd.path, dentry, file, open_flag, mode)
+        if create_error and dentry == ERR_PTR(-ENOENT):
+            dentry = ERR_PTR(create_error)
+        return dentry
+
     if d_in_lookup(dentry):
         res = dir_inode.i_op.lookup(dir_inode, dentry, nd.flags)
         d_lookup_done(dentry)
-        if res is not None:
-            dput(dentry)
+        if res:
             if IS_ERR(res):
+                dput(dentry)
                 return res
+            dput(dentry)
             dentry = res
-    if dentry.d_inode is None:
-        error = 0
-        if open_flag & O_CREAT:
-            file.f_mode |= FMODE_CREATED
-            if dir_inode.i_op.create is None:
-                error = -EACCES
-            else:
-                error = dir_inode.i_op.create(nd.path.mnt.mnt_idmap, dir_inode, dentry, mode, bool(open_flag & O_EXCL))
-        elif create_error:
-            error = create_error
+
+    # Negative dentry, just create the file
+    if not dentry.d_inode and open_flag & O_CREAT:
+        file.f_mode |= FMODE_CREATED
+        if not dir_inode.i_op.create:
+            dput(dentry)
+            return ERR_PTR(-EACCES)
+
+        error = dir_inode.i_op.create(idmap, dir_inode, dentry, mode, bool(open_flag & O_EXCL))
         if error:
             dput(dentry)
             return ERR_PTR(error)
+    if create_error and not dentry.d_inode:
+        dput(dentry)
+        return ERR_PTR(create_error)
     return dentry
 
 
+@dup(C)
+def trailing_slashes(nd: nameidata) -> bool:
+    """``static bool trailing_slashes(struct nameidata *nd)``"""
+    return nd.last_slash
+
+
+@dup(C)
+def lookup_fast_for_open(nd: nameidata, open_flag: int) -> Any:
+    """``static struct dentry *lookup_fast_for_open(struct nameidata *nd, int open_flag)``. Return: NULL if it has to be looked up, or ERR_PTR()."""
+    if open_flag & O_CREAT:
+        if trailing_slashes(nd):
+            return ERR_PTR(-EISDIR)
+
+        # Don't bother on an O_EXCL create
+        if open_flag & O_EXCL:
+            return NULL
+
+    if trailing_slashes(nd):
+        nd.flags |= LOOKUP_FOLLOW | LOOKUP_DIRECTORY
+
+    dentry = lookup_fast(nd)
+    if IS_ERR_OR_NULL(dentry):
+        return dentry
+
+    if open_flag & O_CREAT:
+        if d_is_negative(dentry):
+            dput(dentry)
+            dentry = NULL
+    return dentry
+
+
+@dup(C)
 def open_last_lookups(nd: nameidata, file: File, op: open_flags) -> Any:
-    """The last component of an open: None when nd.path is there, a symlink's text, or an error."""
+    """``static const char *open_last_lookups(struct nameidata *nd, struct file *file, const struct open_flags *op)``
+
+    Return: None when nd.path is there, a symlink's text, or an error.
+    """
+    dir = nd.path.dentry
     open_flag = op.open_flag
+    got_write = False
+
     nd.flags |= op.intent
+
     if nd.last_type != LAST_NORM:
         if nd.stack:
             put_link(nd)
         return handle_dots(nd, nd.last_type)
-    dentry: Any = None
-    if open_flag & O_CREAT and nd.last_slash:
-        return -EISDIR
-    if not (open_flag & O_CREAT and open_flag & O_EXCL):
-        if nd.last_slash:
-            nd.flags |= LOOKUP_FOLLOW | LOOKUP_DIRECTORY
-        dentry = lookup_fast(nd)
-        if type(dentry) is int:
-            return PTR_ERR(dentry)
-        if dentry is not None and open_flag & O_CREAT and dentry.d_inode is None:
-            dput(dentry)
-            dentry = None
-    if dentry is None:
-        dir_inode = nd.path.dentry.d_inode
-        mnt = nd.path.mnt
-        got_write = bool(open_flag & (O_CREAT | O_TRUNC | O_WRONLY | O_RDWR)) and not mnt_want_write(mnt)
+
+    dentry = lookup_fast_for_open(nd, open_flag)
+    if IS_ERR(dentry):
+        return PTR_ERR(dentry)
+
+    if not dentry:                                              # else goto finish_lookup
+        if open_flag & (O_CREAT | O_TRUNC | O_WRONLY | O_RDWR):
+            got_write = not mnt_want_write(nd.path.mnt)
+            # do _not_ fail yet - we might not need that or fail with a different error; let lookup_open() decide; we'll be dropping this
+            # one anyway.
         if open_flag & O_CREAT:
-            inode_lock(dir_inode)
-            dentry = lookup_open(nd, file, op, got_write)
-            inode_unlock(dir_inode)
+            inode_lock(dir.d_inode)
         else:
-            inode_lock_shared(dir_inode)
-            dentry = lookup_open(nd, file, op, got_write)
-            inode_unlock_shared(dir_inode)
+            inode_lock_shared(dir.d_inode)
+        dentry = lookup_open(nd, file, op, got_write)
+        if open_flag & O_CREAT:
+            inode_unlock(dir.d_inode)
+        else:
+            inode_unlock_shared(dir.d_inode)
+
         if got_write:
-            mnt_drop_write(mnt)
+            mnt_drop_write(nd.path.mnt)
+
         if IS_ERR(dentry):
             return PTR_ERR(dentry)
+
         if file.f_mode & (FMODE_OPENED | FMODE_CREATED):
             dput(nd.path.dentry)
             nd.path.dentry = dentry
-            return None
+            return NULL
+
     if nd.stack:
         put_link(nd)
     res = step_into(nd, WALK_TRAILING, dentry)
@@ -1269,43 +1549,54 @@ def open_last_lookups(nd: nameidata, file: File, op: open_flags) -> Any:
     return res
 
 
+@dup(C)
 def do_open(nd: nameidata, file: File, op: open_flags) -> int:
-    from kemu.linux.fs.open import do_truncate, vfs_open  # noqa: PLC0415  (circle: fs/open.c needs this)
+    """``static int do_open(struct nameidata *nd, struct file *file, const struct open_flags *op)``: the last step of open()."""
+    from kemu.linux.fs.open import vfs_open  # noqa: PLC0415  (circle: fs/open.c needs this)
 
     open_flag = op.open_flag
+
     if not file.f_mode & (FMODE_OPENED | FMODE_CREATED):
         error = complete_walk(nd)
         if error:
             return error
-    dentry = nd.path.dentry
+    idmap = nd.path.mnt.mnt_idmap
     if open_flag & O_CREAT:
         if open_flag & O_EXCL and not file.f_mode & FMODE_CREATED:
             return -EEXIST
-        if d_is_dir(dentry):
+        if d_is_dir(nd.path.dentry):
             return -EISDIR
-    if nd.flags & LOOKUP_DIRECTORY and not d_can_lookup(dentry):
+        error = may_create_in_sticky(idmap, nd, d_backing_inode(nd.path.dentry))
+        if error:
+            return error
+
+    if open_flag & __O_REGULAR and not d_is_reg(nd.path.dentry):
+        return -EFTYPE
+
+    if nd.flags & LOOKUP_DIRECTORY and not d_can_lookup(nd.path.dentry):
         return -ENOTDIR
-    do_truncate_ = False
+
+    do_truncate = False
     acc_mode = op.acc_mode
     if file.f_mode & FMODE_CREATED:
+        # Don't check for write permission, don't truncate
         open_flag &= ~O_TRUNC
         acc_mode = 0
-    elif d_is_reg(dentry) and open_flag & O_TRUNC:
+    elif d_is_reg(nd.path.dentry) and open_flag & O_TRUNC:
         error = mnt_want_write(nd.path.mnt)
         if error:
             return error
-        do_truncate_ = True
-    mnt = nd.path.mnt
-    error = may_open(mnt.mnt_idmap, nd.path, acc_mode, open_flag)
+        do_truncate = True
+    error = may_open(idmap, nd.path, acc_mode, open_flag)
     if not error and not file.f_mode & FMODE_OPENED:
         error = vfs_open(nd.path, file)
-    if not error and do_truncate_:
-        error = get_write_access(file.f_inode)
-        if not error:
-            error = do_truncate(mnt.mnt_idmap, file.f_path.dentry, 0, ATTR_MTIME | ATTR_CTIME | ATTR_OPEN, file)
-            file.f_inode.i_writecount -= 1
-    if do_truncate_:
-        mnt_drop_write(mnt)
+    if not error and do_truncate:
+        error = handle_truncate(idmap, file)
+    if error > 0:
+        WARN_ON(1)
+        error = -EINVAL
+    if do_truncate:
+        mnt_drop_write(nd.path.mnt)
     return error
 
 
@@ -1357,25 +1648,57 @@ def kernel_tmpfile_open(idmap: Any, parentpath: Path, mode: int, open_flag: int,
     return file
 
 
-def path_openat(nd: nameidata, op: open_flags, flags: int) -> Any:
-    from kemu.linux.fs.file_table import alloc_empty_file, fput  # noqa: PLC0415  (circle: fs/file_table.c needs this)
+@dup(C)
+def do_tmpfile(nd: nameidata, flags: int, op: open_flags, file: File) -> int:
+    """``static int do_tmpfile(struct nameidata *nd, unsigned flags, const struct open_flags *op, struct file *file)``"""
+    path = Path()
+    labels = Labels()
+
+    @labels.label
+    def out2() -> None:
+        mnt_drop_write(path.mnt)
+
+    @labels.label
+    def out() -> None:
+        path_put(path)
+
+    error = path_lookupat(nd, flags | LOOKUP_DIRECTORY, path)
+
+    if error:
+        return error
+    error = mnt_want_write(path.mnt)
+    if error:
+        return labels.goto(out, error)
+    error = vfs_tmpfile(path.mnt.mnt_idmap, path, file, op.mode)
+    return labels.goto(out2, error)
+
+
+@dup(C)
+def do_o_path(nd: nameidata, flags: int, file: File) -> int:
+    """``static int do_o_path(struct nameidata *nd, unsigned flags, struct file *file)``"""
     from kemu.linux.fs.open import vfs_open  # noqa: PLC0415  (circle: fs/open.c needs this)
+
+    path = Path()
+    error = path_lookupat(nd, flags, path)
+    if not error:
+        error = vfs_open(path, file)
+        path_put(path)
+    return error
+
+
+@dup(C)
+def path_openat(nd: nameidata, op: open_flags, flags: int) -> Any:
+    """``static struct file *path_openat(struct nameidata *nd, const struct open_flags *op, unsigned flags)``. Return: or ERR_PTR()."""
+    from kemu.linux.fs.file_table import alloc_empty_file, fput_close  # noqa: PLC0415  (circle: fs/file_table.c needs this)
 
     file = alloc_empty_file(op.open_flag, current_cred())
     if IS_ERR(file):
         return file
-    if op.open_flag & (__O_TMPFILE | O_PATH):
-        path = Path()
-        error = path_lookupat(nd, flags | (LOOKUP_DIRECTORY if op.open_flag & __O_TMPFILE else 0), path)
-        if not error:
-            if op.open_flag & O_PATH:
-                error = vfs_open(path, file)
-            else:
-                error = mnt_want_write(path.mnt)
-                if not error:
-                    error = vfs_tmpfile(path.mnt.mnt_idmap, path, file, op.mode)
-                    mnt_drop_write(path.mnt)
-            path_put(path)
+
+    if file.f_flags & __O_TMPFILE:
+        error = do_tmpfile(nd, flags, op, file)
+    elif file.f_flags & O_PATH:
+        error = do_o_path(nd, flags, file)
     else:
         s = path_init(nd, flags)
         while True:
@@ -1393,19 +1716,39 @@ def path_openat(nd: nameidata, op: open_flags, flags: int) -> Any:
             return file
         WARN_ON(1)
         error = -EINVAL
-    fput(file)
+    fput_close(file)
     if error == -EOPENSTALE:
         error = -ESTALE
     return ERR_PTR(error)
 
 
-def do_file_open(dfd: int | File, name: Any, op: open_flags, root: Path | None = None) -> Any:
-    if type(name) is int:
-        return ERR_PTR(name)
-    filp = path_openat(nameidata(dfd, name, root), op, op.lookup_flags)
+@dup(C)
+def do_file_open(dfd: int | File, pathname: Any, op: open_flags) -> Any:
+    """``struct file *do_file_open(int dfd, struct filename *pathname, const struct open_flags *op)``. Return: or ERR_PTR()."""
+    flags = op.lookup_flags
+    if type(pathname) is int:                       # the error of getname()
+        return ERR_PTR(pathname)
+    filp = path_openat(nameidata(dfd, pathname, None), op, flags)
     if filp == ERR_PTR(-ESTALE):
-        filp = path_openat(nameidata(dfd, name, root), op, op.lookup_flags | LOOKUP_REVAL)
+        filp = path_openat(nameidata(dfd, pathname, None), op, flags | LOOKUP_REVAL)
     return filp
+
+
+@dup(C)
+def do_file_open_root(root: Path, name: str, op: open_flags) -> Any:
+    """``struct file *do_file_open_root(const struct path *root, const char *name, const struct open_flags *op)``. Return: or ERR_PTR()."""
+    flags = op.lookup_flags
+    if d_is_symlink(root.dentry) and op.intent & LOOKUP_OPEN:
+        return ERR_PTR(-ELOOP)
+
+    filename: Any = getname(name)
+    if type(filename) is int:                       # its error
+        return ERR_PTR(filename)
+
+    file = path_openat(nameidata(-1, filename, root), op, flags)
+    if file == ERR_PTR(-ESTALE):
+        file = path_openat(nameidata(-1, filename, root), op, flags | LOOKUP_REVAL)
+    return file
 
 
 @dup(C)
@@ -1678,20 +2021,42 @@ def vfs_link(old_dentry: Dentry, idmap: Any, dir: Inode, new_dentry: Dentry, di:
 def filename_linkat(olddfd: int | File, old: Any, newdfd: int | File, new: Any, flags: int) -> int:
     """``int filename_linkat(int olddfd, struct filename *old, int newdfd, struct filename *new, int flags)``"""
     old_path, new_path = Path(), Path()
-    error = filename_lookup(olddfd, old, LOOKUP_FOLLOW if flags & AT_SYMLINK_FOLLOW else 0, old_path)
+    how = 0
+    labels = Labels()
+
+    @labels.label
+    def out_dput() -> None:
+        end_creating_path(new_path, new_dentry)
+
+    @labels.label
+    def out_putpath() -> None:
+        path_put(old_path)
+
+    if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH) != 0:
+        return -EINVAL
+    # To use null names we require CAP_DAC_READ_SEARCH or that the open-time creds of the dfd matches current. This ensures that not everyone
+    # will be able to create a hardlink using the passed file descriptor.
+    if flags & AT_EMPTY_PATH:
+        how |= LOOKUP_LINKAT_EMPTY
+
+    if flags & AT_SYMLINK_FOLLOW:
+        how |= LOOKUP_FOLLOW
+    error = filename_lookup(olddfd, old, how, old_path)
     if error:
         return error
-    new_dentry = filename_create(newdfd, new, new_path, 0)
+
+    new_dentry = filename_create(newdfd, new, new_path, how & LOOKUP_REVAL)
     if IS_ERR(new_dentry):
-        path_put(old_path)
-        return PTR_ERR(new_dentry)
+        return labels.goto(out_putpath, PTR_ERR(new_dentry))
+
     if old_path.mnt is not new_path.mnt:
-        error = -EXDEV
-    else:
-        error = vfs_link(old_path.dentry, new_path.mnt.mnt_idmap, new_path.dentry.d_inode, new_dentry)
-    end_creating_path(new_path, new_dentry)
-    path_put(old_path)
-    return error
+        return labels.goto(out_dput, -EXDEV)
+    idmap = new_path.mnt.mnt_idmap
+    error = may_linkat(idmap, old_path)
+    if error:
+        return labels.goto(out_dput, error)
+    error = vfs_link(old_path.dentry, idmap, new_path.dentry.d_inode, new_dentry)
+    return labels.goto(out_dput, error)
 
 
 def lock_two_nondirectories(a: Inode | None, b: Inode | None) -> None:
@@ -1927,8 +2292,8 @@ def link_text(link: Any) -> bytes:
 class nameidata:
     """``struct nameidata``. ``last_slash``: the last component has something behind it, if only a slash."""
 
-    __slots__ = ("depth", "dfd", "dir_mode", "dir_uid", "flags", "inode", "last", "last_slash", "last_type", "path", "pathname", "root", "stack",
-                 "state", "total_link_count")
+    __slots__ = ("depth", "dfd", "dir_mode", "dir_vfsuid", "flags", "inode", "last", "last_slash", "last_type", "path", "pathname", "root",
+                 "stack", "state", "total_link_count")
 
     def __init__(self, dfd: int | File, name: bytes, root: Path | None):
         self.stack: list[tuple[Path, delayed_call]] = []
@@ -1947,7 +2312,7 @@ class nameidata:
         self.last_slash = False
         self.last_type = LAST_NORM
         self.dir_mode = 0
-        self.dir_uid = 0
+        self.dir_vfsuid = 0
 
 
 def lookup_inode_permission_may_exec(idmap: Any, inode: Inode) -> int:

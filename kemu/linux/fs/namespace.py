@@ -18,7 +18,7 @@ from kemu.linux.fs.fs_context import fs_context_for_mount, fs_context_for_reconf
 from kemu.linux.fs.mount import Mount, is_mounted, mnt_has_parent, mnt_notify_add
 from kemu.linux.fs.nullfs import nullfs_fs_type
 from kemu.linux.fs.super import deactivate_super, kill_anon_super, mount_capable, reconfigure_super, vfs_get_tree
-from kemu.linux.include.cred import CAP_SYS_ADMIN, capable, init_user_ns
+from kemu.linux.include.cred import CAP_SYS_ADMIN, capable, current_user_ns, init_user_ns, ns_capable
 from kemu.linux.include.dcache import DCACHE_MOUNTED, DCACHE_NORCU, Dentry, cant_mount, d_is_dir, d_is_symlink, d_unlinked, dget
 from kemu.linux.include.fs.calls import inode_lock, inode_unlock
 from kemu.linux.include.fs.constants import FMODE_WRITER, FS_HAS_SUBTYPE, MNT_DETACH, MNT_EXPIRE, MNT_FORCE
@@ -553,7 +553,7 @@ class pinned_mountpoint:
     __slots__ = ("mp", "parent")
 
     def __init__(self) -> None:
-        self.mp: mountpoint | None = None
+        self.mp: mountpoint = NULL
         self.parent: Any = None
 
 
@@ -872,7 +872,6 @@ def copy_tree(src_root: Mount, dentry: Dentry, flag: int) -> Any:
             lock_mount_hash()
             if src_mnt.mnt_flags & MNT_LOCKED:
                 dst_mnt.mnt_flags |= MNT_LOCKED
-            assert src_mnt.mnt_mp is not None
             attach_mnt(dst_mnt, dst_parent, src_mnt.mnt_mp)
             unlock_mount_hash()
         if IS_ERR(dst_mnt):
@@ -886,10 +885,34 @@ def copy_tree(src_root: Mount, dentry: Dentry, flag: int) -> Any:
 @dup(C)
 def clone_private_mount(path: Path) -> Any:
     """``struct vfsmount *clone_private_mount(const struct path *path)``: to be ended by kern_unmount(). Return: ERR_PTR of -EINVAL, -EPERM."""
+    from kemu.linux.fs.pnode import CL_PRIVATE, IS_MNT_UNBINDABLE  # noqa: PLC0415  (circle: fs/pnode.c needs this)
+
+    old_mnt: Mount = path.mnt
+
     down_read(g.namespace_sem)                  # guard(namespace_shared)
-    res = _clone_private_mount(path)
-    up_read(g.namespace_sem)
-    return res
+    try:
+        if IS_MNT_UNBINDABLE(old_mnt):
+            return ERR_PTR(-EINVAL)
+
+        # Make sure the source mount is acceptable. Anything mounted in our mount namespace is allowed; there are no anonymous ones.
+        if not check_mnt(old_mnt):
+            return ERR_PTR(-EINVAL)
+
+        if not ns_capable(current_user_ns(), CAP_SYS_ADMIN):
+            return ERR_PTR(-EPERM)
+
+        if has_locked_children(old_mnt, path.dentry):
+            return ERR_PTR(-EINVAL)
+
+        new_mnt = clone_mnt(old_mnt, path.dentry, CL_PRIVATE)
+        if IS_ERR(new_mnt):
+            return ERR_PTR(-EINVAL)
+
+        # Longterm mount to be removed by kern_unmount*()
+        new_mnt.mnt_ns = MNT_NS_INTERNAL
+        return new_mnt
+    finally:
+        up_read(g.namespace_sem)
 
 
 def where_to_mount(path: Path) -> tuple[Mount, Dentry]:
@@ -976,7 +999,7 @@ def attach_recursive_mnt(source_mnt: Mount, dest: pinned_mountpoint) -> int:
     dest_mp = dest.mp
     tree_list: list[Mount] = []
     ns = dest_mnt.mnt_ns
-    assert ns is not None and dest_mp is not None
+    assert ns is not None
     root = pinned_mountpoint()
     moving = mnt_has_parent(source_mnt)
     labels = Labels()
@@ -1042,14 +1065,14 @@ def attach_recursive_mnt(source_mnt: Mount, dest: pinned_mountpoint) -> int:
         commit_tree(child)
         if q is not None:
             r = topmost_overmount(child)
+            mp = root.mp
 
             # If q was locked it was meant to hide whatever was under it. Let child take over that job and lock it.
             if IS_MNT_LOCKED(q):
                 child.mnt_flags |= MNT_LOCKED
                 if child is source_mnt:
                     q.mnt_flags &= ~MNT_LOCKED
-            assert root.mp is not None
-            mnt_change_mountpoint(r, root.mp, q)
+            mnt_change_mountpoint(r, mp, q)
     unpin_mountpoint(root)
     unlock_mount_hash()
 
@@ -1436,52 +1459,69 @@ def path_pivot_root(new: Path, old: Path) -> int:
     """
     from kemu.linux.fs.fs_struct import chroot_fs_refs  # noqa: PLC0415  (circle: fs/fs_struct.c needs this)
     from kemu.linux.fs.namei import path_put  # noqa: PLC0415  (circle: fs/namei.c needs this)
-    from kemu.linux.fs.pnode import IS_MNT_LOCKED, IS_MNT_SHARED  # noqa: PLC0415  (circle: fs/pnode.c needs this)
+    from kemu.linux.fs.pnode import IS_MNT_SHARED  # noqa: PLC0415  (circle: fs/pnode.c needs this)
+
+    root = Path()
+    old_mp = pinned_mountpoint()
 
     if not may_mount():
         return -EPERM
-    root = Path()
+
     get_fs_root(current_fs(), root)
-    old_mp = pinned_mountpoint()
-    do_lock_mount(old, old_mp)
-    if IS_ERR(old_mp.parent):
+    try:                                        # __free(path_put)
+        do_lock_mount(old, old_mp)              # LOCK_MOUNT(old_mp, old)
+        if IS_ERR(old_mp.parent):
+            return PTR_ERR(old_mp.parent)
+        old_mnt: Mount = old_mp.parent
+        try:
+            new_mnt: Mount = new.mnt
+            root_mnt: Mount = root.mnt
+            # only a mounted mount has a parent that namespace_sem pins
+            if not check_mnt(root_mnt) or not check_mnt(new_mnt):
+                return -EINVAL
+            ex_parent = new_mnt.mnt_parent
+            root_parent = root_mnt.mnt_parent
+            if IS_MNT_SHARED(old_mnt) or IS_MNT_SHARED(ex_parent) or IS_MNT_SHARED(root_parent):
+                return -EINVAL
+            if new_mnt.mnt_flags & MNT_LOCKED:
+                return -EINVAL
+            if d_unlinked(new.dentry):
+                return -ENOENT
+            if new_mnt is root_mnt or old_mnt is root_mnt:
+                return -EBUSY                   # loop, on the same file system
+            if not path_mounted(root):
+                return -EINVAL                  # not a mountpoint
+            if not mnt_has_parent(root_mnt):
+                return -EINVAL                  # absolute root
+            if not path_mounted(new):
+                return -EINVAL                  # not a mountpoint
+            if not mnt_has_parent(new_mnt):
+                return -EINVAL                  # absolute root
+            # make sure we can reach put_old from new_root
+            if not is_path_reachable(old_mnt, old_mp.mp.m_dentry, new):
+                return -EINVAL
+            # make certain new is below the root
+            if not is_path_reachable(new_mnt, new.dentry, root):
+                return -EINVAL
+            lock_mount_hash()
+            umount_mnt(new_mnt)
+            if root_mnt.mnt_flags & MNT_LOCKED:
+                new_mnt.mnt_flags |= MNT_LOCKED
+                root_mnt.mnt_flags &= ~MNT_LOCKED
+            # mount new_root on /
+            attach_mnt(new_mnt, root_parent, root_mnt.mnt_mp)
+            umount_mnt(root_mnt)
+            # mount old root on put_old
+            attach_mnt(root_mnt, old_mnt, old_mp.mp)
+            unlock_mount_hash()
+            mnt_notify_add(root_mnt)
+            mnt_notify_add(new_mnt)
+            chroot_fs_refs(root, new)
+            return 0
+        finally:
+            unlock_mount(old_mp)
+    finally:
         path_put(root)
-        return PTR_ERR(old_mp.parent)
-    assert old_mp.mp is not None
-    old_mnt: Mount = old_mp.parent
-    new_mnt: Mount = new.mnt
-    root_mnt: Mount = root.mnt
-    error = 0
-    if not check_mnt(root_mnt) or not check_mnt(new_mnt):
-        error = -EINVAL
-    elif IS_MNT_SHARED(old_mnt) or IS_MNT_SHARED(new_mnt.mnt_parent) or IS_MNT_SHARED(root_mnt.mnt_parent) or IS_MNT_LOCKED(new_mnt):
-        error = -EINVAL
-    elif d_unlinked(new.dentry):
-        error = -ENOENT
-    elif new_mnt is root_mnt or old_mnt is root_mnt:
-        error = -EBUSY
-    elif not path_mounted(root) or not mnt_has_parent(root_mnt) or not path_mounted(new) or not mnt_has_parent(new_mnt):
-        error = -EINVAL
-    elif not is_path_reachable(old_mnt, old_mp.mp.m_dentry, new) or not is_path_reachable(new_mnt, new.dentry, root):
-        error = -EINVAL
-    else:
-        root_parent, root_mp = root_mnt.mnt_parent, root_mnt.mnt_mp
-        assert root_mp is not None
-        lock_mount_hash()
-        umount_mnt(new_mnt)
-        if root_mnt.mnt_flags & MNT_LOCKED:
-            new_mnt.mnt_flags |= MNT_LOCKED
-            root_mnt.mnt_flags &= ~MNT_LOCKED
-        attach_mnt(new_mnt, root_parent, root_mp)
-        umount_mnt(root_mnt)
-        attach_mnt(root_mnt, old_mnt, old_mp.mp)
-        unlock_mount_hash()
-        mnt_notify_add(root_mnt)
-        mnt_notify_add(new_mnt)
-        chroot_fs_refs(root, new)
-    unlock_mount(old_mp)
-    path_put(root)
-    return error
 
 
 def _rootfs_init_fs_context(fc: FsContext) -> int:
@@ -1586,30 +1626,11 @@ def count_mounts(ns: Any, mnt: Mount) -> int:
     ns.pending_mounts += mounts
     return 0
 
-
-def _clone_private_mount(path: Path) -> Any:
-    """What clone_private_mount() does under its guard."""
-    from kemu.linux.fs.pnode import CL_PRIVATE, IS_MNT_UNBINDABLE  # noqa: PLC0415  (circle: fs/pnode.c needs this)
-
-    old_mnt: Mount = path.mnt
-    if IS_MNT_UNBINDABLE(old_mnt) or not check_mnt(old_mnt):
-        return ERR_PTR(-EINVAL)
-    if not capable(CAP_SYS_ADMIN):
-        return ERR_PTR(-EPERM)
-    if has_locked_children(old_mnt, path.dentry):
-        return ERR_PTR(-EINVAL)
-    new_mnt = clone_mnt(old_mnt, path.dentry, CL_PRIVATE)
-    if IS_ERR(new_mnt):
-        return ERR_PTR(-EINVAL)
-    new_mnt.mnt_ns = MNT_NS_INTERNAL
-    return new_mnt
-
-
 def unpin_mountpoint(m: pinned_mountpoint) -> None:
     if m.mp is not None:
         del m.mp.m_list[m]
         maybe_free_mountpoint(m.mp, g.ex_mountpoints)
-        m.mp = None
+        m.mp = NULL
 
 
 def __umount_mnt(mnt: Mount, shrink_list: list[Dentry]) -> None:
@@ -1622,7 +1643,7 @@ def __umount_mnt(mnt: Mount, shrink_list: list[Dentry]) -> None:
     mnt.mnt_parent = mnt
     mnt.mnt_mountpoint = mnt.mnt_root
     mp = mnt.mnt_mp
-    mnt.mnt_mp = None
+    mnt.mnt_mp = NULL
     assert mp is not None
     del mp.m_list[mnt]
     maybe_free_mountpoint(mp, shrink_list)

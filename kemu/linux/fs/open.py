@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.bug import BUG_ON, WARN_ON
+from kemu.linux.bug import BUG_ON, WARN_ON, WARN_ON_ONCE
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import EINVAL, EISDIR, ELOOP, ENODEV, EOVERFLOW, EPERM
+from kemu.linux.errno import EINVAL, EISDIR, ENODEV, EOVERFLOW, EPERM
 from kemu.linux.fcntl import (
     __O_REGULAR,
     __O_SYNC,
@@ -27,24 +27,41 @@ from kemu.linux.fcntl import (
     O_TRUNC,
     VALID_OPEN_FLAGS,
 )
-from kemu.linux.fs.file_table import alloc_empty_file, alloc_empty_file_noaccount, fput, put_file_access
+from kemu.linux.fs.file_table import alloc_empty_file, alloc_empty_file_noaccount, backing_file_user_path, fput, put_file_access
+from kemu.linux.fs.inode import dentry_needs_remove_privs
 from kemu.linux.fs.internal import open_flags
-from kemu.linux.fs.namei import do_file_open, getname, inode_permission, path_get, path_put
-from kemu.linux.fs.namespace import mnt_drop_write, mnt_get_write_access, mnt_put_write_access, mnt_want_write
-from kemu.linux.include.cred import CAP_FSETID, Cred
-from kemu.linux.include.dcache import Dentry, d_is_symlink
-from kemu.linux.include.fs.calls import ACC_MODE, get_write_access, inode_lock, inode_unlock, iocb_flags
+from kemu.linux.fs.namei import do_file_open, do_file_open_root, getname, inode_permission, path_get, path_put
+from kemu.linux.fs.namespace import (
+    mnt_drop_write,
+    mnt_drop_write_file,
+    mnt_get_write_access,
+    mnt_put_write_access,
+    mnt_want_write,
+    mnt_want_write_file,
+)
+from kemu.linux.include.cred import Cred, current_user_ns
+from kemu.linux.include.dcache import Dentry
+from kemu.linux.include.fs.calls import (
+    ACC_MODE,
+    IS_APPEND,
+    get_write_access,
+    i_readcount_inc,
+    inode_lock_killable,
+    inode_unlock,
+    iocb_flags,
+    put_write_access,
+    setattr_vfsgid,
+    setattr_vfsuid,
+    special_file,
+)
 from kemu.linux.include.fs.constants import (
     ATTR_CTIME,
     ATTR_FILE,
     ATTR_FORCE,
-    ATTR_GID,
     ATTR_KILL_PRIV,
-    ATTR_KILL_SGID,
     ATTR_KILL_SUID,
     ATTR_MODE,
     ATTR_SIZE,
-    ATTR_UID,
     FMODE_ATOMIC_POS,
     FMODE_BACKING,
     FMODE_CAN_ODIRECT,
@@ -63,44 +80,23 @@ from kemu.linux.include.fs.constants import (
     MAX_NON_LFS,
     MAY_APPEND,
     MAY_WRITE,
-    S_APPEND,
-    S_NOSEC,
 )
 from kemu.linux.include.fs.types import File, Inode, empty_fops, iattr
 from kemu.linux.include.namei import LOOKUP_CREATE, LOOKUP_DIRECTORY, LOOKUP_EMPTY, LOOKUP_EXCL, LOOKUP_FOLLOW, LOOKUP_OPEN
 from kemu.linux.include.path import Path
-from kemu.linux.kernel.capability import capable_wrt_inode_uidgid
 from kemu.linux.mm.readahead import file_ra_state_init
-from kemu.linux.port.honesty import dup
-from kemu.linux.security.commoncap import cap_inode_killpriv, cap_inode_need_killpriv
-from kemu.linux.stat import S_IALLUGO, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK, S_ISDIR, S_ISGID, S_ISUID
+from kemu.linux.port.goto import Labels
+from kemu.linux.port.honesty import custom, dup
+from kemu.linux.stat import (
+    S_IALLUGO,
+    S_IFREG,
+    S_ISDIR,
+    S_ISREG,
+)
+from kemu.linux.uidgid import make_kgid, make_kuid
+from kemu.machine.current import NULL
 
 C = "fs/open.c"
-
-
-_SPECIAL = (S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK)
-
-
-def _kill_priv(idmap: Any, dentry: Dentry) -> int:
-    """kill_priv: of setattr_prepare()"""
-    return cap_inode_killpriv(idmap, dentry)
-
-
-def _need_killpriv(dentry: Dentry) -> int:
-    """security_inode_need_killpriv(): above 0 if the file has capabilities; asks only where there may be attributes at all."""
-    if dentry.d_inode.i_sb.s_xattr is None:
-        return 0
-    return cap_inode_need_killpriv(dentry)
-
-
-def _locked_change(path: Path, attr: iattr) -> int:
-    from kemu.linux.fs.attr import notify_change  # noqa: PLC0415  (circle: fs/attr.c needs this)
-
-    inode = path.dentry.d_inode
-    inode_lock(inode)
-    error = notify_change(path.mnt.mnt_idmap, path.dentry, attr)
-    inode_unlock(inode)
-    return error
 
 
 @dup(C)
@@ -108,55 +104,90 @@ def do_truncate(idmap: Any, dentry: Dentry, length: int, time_attrs: int, filp: 
     """``int do_truncate(idmap, dentry, length, time_attrs, filp)``"""
     from kemu.linux.fs.attr import notify_change  # noqa: PLC0415  (circle: fs/attr.c needs this)
 
+    newattrs = iattr()
     if length < 0:
         return -EINVAL
-    attr = iattr(ia_size=length, ia_valid=ATTR_SIZE | time_attrs)
-    if filp is not None:
-        attr.ia_file = filp
-        attr.ia_valid |= ATTR_FILE
-    mode = dentry.d_inode.i_mode
-    if mode & (S_ISUID | S_ISGID) and not capable_wrt_inode_uidgid(idmap, dentry.d_inode, CAP_FSETID):
-        attr.ia_valid |= ATTR_KILL_SUID | (ATTR_KILL_SGID if mode & 0o010 else 0) | ATTR_FORCE
-    inode = dentry.d_inode
-    ret = 0 if inode.i_flags & S_NOSEC else _need_killpriv(dentry)
+
+    newattrs.ia_size = length
+    newattrs.ia_valid = ATTR_SIZE | time_attrs
+    if filp:
+        newattrs.ia_file = filp
+        newattrs.ia_valid |= ATTR_FILE
+
+    # Remove suid, sgid, and file capabilities on truncate too
+    ret = dentry_needs_remove_privs(idmap, dentry)
     if ret < 0:
         return ret
     if ret:
-        attr.ia_valid |= ATTR_KILL_PRIV | ATTR_FORCE
-    inode_lock(inode)
-    ret = notify_change(idmap, dentry, attr)
-    inode_unlock(inode)
+        newattrs.ia_valid |= ret | ATTR_FORCE
+
+    ret = inode_lock_killable(dentry.d_inode)
+    if ret:
+        return ret
+
+    ret = notify_change(idmap, dentry, newattrs, None)
+    inode_unlock(dentry.d_inode)
     return ret
 
 
 @dup(C)
 def vfs_truncate(path: Path, length: int) -> int:
-    """``int vfs_truncate(const struct path *path, loff_t length)``. Return: 0, -EISDIR, -EINVAL, -EPERM, -EROFS, ..."""
+    """``int vfs_truncate(const struct path *path, loff_t length)``. Return: 0, -EISDIR, -EINVAL, -EPERM, -EROFS, -ETXTBSY, ..."""
+    labels = Labels()
+
+    @labels.label
+    def put_write_and_out() -> None:
+        put_write_access(inode)
+
+    @labels.label
+    def mnt_drop_write_and_out() -> None:
+        mnt_drop_write(path.mnt)
+
     inode = path.dentry.d_inode
-    kind = inode.i_mode & S_IFMT
-    if kind == S_IFDIR:
+
+    # For directories it's -EISDIR, for other non-regulars - -EINVAL
+    if S_ISDIR(inode.i_mode):
         return -EISDIR
-    if kind != S_IFREG:
+    if not S_ISREG(inode.i_mode):
         return -EINVAL
-    error = inode_permission(path.mnt.mnt_idmap, inode, MAY_WRITE)
+
+    idmap = path.mnt.mnt_idmap
+    error = inode_permission(idmap, inode, MAY_WRITE)
     if error:
         return error
+
     error = mnt_want_write(path.mnt)
     if error:
         return error
-    error = -EPERM if inode.i_flags & S_APPEND else do_truncate(path.mnt.mnt_idmap, path.dentry, length, 0, None)
-    mnt_drop_write(path.mnt)
-    return error
+
+    if IS_APPEND(inode):
+        return labels.goto(mnt_drop_write_and_out, -EPERM)
+
+    error = get_write_access(inode)
+    if error:
+        return labels.goto(mnt_drop_write_and_out, error)
+
+    error = do_truncate(idmap, path.dentry, length, 0, None)
+    return labels.goto(put_write_and_out, error)
 
 
 @dup(C)
 def chmod_common(path: Path, mode: int) -> int:
     """``int chmod_common(const struct path *path, umode_t mode)``"""
+    from kemu.linux.fs.attr import notify_change  # noqa: PLC0415  (circle: fs/attr.c needs this)
+
     inode = path.dentry.d_inode
+    newattrs = iattr()
+
     error = mnt_want_write(path.mnt)
     if error:
         return error
-    error = _locked_change(path, iattr(ia_mode=mode & S_IALLUGO | inode.i_mode & ~S_IALLUGO, ia_valid=ATTR_MODE | ATTR_CTIME))
+    error = inode_lock_killable(inode)
+    if not error:                               # else goto out_mnt_unlock
+        newattrs.ia_mode = mode & S_IALLUGO | inode.i_mode & ~S_IALLUGO
+        newattrs.ia_valid = ATTR_MODE | ATTR_CTIME
+        error = notify_change(path.mnt.mnt_idmap, path.dentry, newattrs)
+        inode_unlock(inode)
     mnt_drop_write(path.mnt)
     return error
 
@@ -170,47 +201,68 @@ def vfs_fchmod(file: File, mode: int) -> int:
 @dup(C)
 def chown_common(path: Path, user: int, group: int) -> int:
     """``int chown_common(const struct path *path, uid_t user, gid_t group)``: (uid_t)-1 leaves it. Context: write access to the mount."""
+    from kemu.linux.fs.attr import notify_change, setattr_should_drop_sgid  # noqa: PLC0415  (circle: fs/attr.c needs this)
+
     inode = path.dentry.d_inode
-    attr = iattr(ia_valid=ATTR_CTIME)
-    if user & INVALID_ID != INVALID_ID:
-        attr.ia_valid |= ATTR_UID
-        attr.ia_uid = user
-    if group & INVALID_ID != INVALID_ID:
-        attr.ia_valid |= ATTR_GID
-        attr.ia_gid = group
-    mode = inode.i_mode
-    if not S_ISDIR(mode):
-        attr.ia_valid |= ATTR_KILL_SUID | (ATTR_KILL_SGID if mode & 0o010 else 0) | ATTR_KILL_PRIV
-    return _locked_change(path, attr)
+    newattrs = iattr()
+
+    uid = make_kuid(current_user_ns(), user)
+    gid = make_kgid(current_user_ns(), group)
+
+    idmap = path.mnt.mnt_idmap
+
+    newattrs.ia_uid = INVALID_ID
+    newattrs.ia_gid = INVALID_ID
+    newattrs.ia_valid = ATTR_CTIME
+    if uid != INVALID_ID and not setattr_vfsuid(newattrs, uid):
+        return -EINVAL
+    if gid != INVALID_ID and not setattr_vfsgid(newattrs, gid):
+        return -EINVAL
+    error = inode_lock_killable(inode)
+    if error:
+        return error
+    if not S_ISDIR(inode.i_mode):
+        newattrs.ia_valid |= ATTR_KILL_SUID | ATTR_KILL_PRIV | setattr_should_drop_sgid(idmap, inode)
+    error = notify_change(idmap, path.dentry, newattrs)
+    inode_unlock(inode)
+    return error
 
 
 @dup(C)
 def vfs_fchown(file: File, user: int, group: int) -> int:
     """``int vfs_fchown(struct file *file, uid_t user, gid_t group)``"""
-    path = file.f_path
-    mnt = path.mnt
-    error = mnt_want_write(mnt)
+    error = mnt_want_write_file(file)
     if error:
         return error
-    error = chown_common(path, user, group)
-    mnt_drop_write(mnt)
+    error = chown_common(file.f_path, user, group)
+    mnt_drop_write_file(file)
     return error
 
 
+@dup(C)
 def file_get_write_access(f: File) -> int:
+    """``int file_get_write_access(struct file *f)``: of the inode, of the mount, and of the mount that the user of a backing file sees."""
+    labels = Labels()
+
+    @labels.label
+    def cleanup_mnt() -> None:
+        mnt_put_write_access(f.f_path.mnt)
+
+    @labels.label
+    def cleanup_inode() -> None:
+        put_write_access(f.f_inode)
+
     error = get_write_access(f.f_inode)
     if error:
         return error
     error = mnt_get_write_access(f.f_path.mnt)
     if error:
-        f.f_inode.i_writecount -= 1
-        return error
-    if f.f_mode & FMODE_BACKING and f.user_path is not None:
-        error = mnt_get_write_access(f.user_path.mnt)
+        return labels.goto(cleanup_inode, error)
+    if f.f_mode & FMODE_BACKING:
+        error = mnt_get_write_access(backing_file_user_path(f).mnt)
         if error:
-            mnt_put_write_access(f.f_path.mnt)
-            f.f_inode.i_writecount -= 1
-    return error
+            return labels.goto(cleanup_mnt, error)
+    return 0
 
 
 @dup(C)
@@ -219,64 +271,73 @@ def do_dentry_open(f: File, open: Any = None) -> int:
 
     Return: 0; -EINVAL for O_DIRECT where it cannot be; -EROFS, -ETXTBSY for writing; what ->open says.
     """
-    path = f.f_path
-    path_get(path)
-    inode = f.f_inode = path.dentry.d_inode
-    mapping = f.f_mapping = inode.i_mapping
-    f.f_wb_err = mapping.wb_err
-    mode = f.f_mode
+    inode = f.f_path.dentry.d_inode
+    labels = Labels()
+
+    @labels.label
+    def cleanup_all() -> None:
+        put_file_access(f)
+
+    @labels.label
+    def cleanup_file() -> None:
+        path_put(f.f_path)
+        f.f_path = Path()
+        f.f_inode = NULL
+
+    path_get(f.f_path)
+    f.f_inode = inode
+    f.f_mapping = inode.i_mapping
+    f.f_wb_err = f.f_mapping.wb_err                             # filemap_sample_wb_err()
+
     if f.f_flags & O_PATH:
         f.f_mode = FMODE_PATH | FMODE_OPENED
         f.f_op = empty_fops
         return 0
-    kind = inode.i_mode & S_IFMT
-    error = 0
-    if mode & (FMODE_READ | FMODE_WRITE) == FMODE_READ:
-        inode.i_readcount += 1
-    elif mode & FMODE_WRITE and kind not in _SPECIAL:
+
+    if f.f_mode & (FMODE_READ | FMODE_WRITE) == FMODE_READ:
+        i_readcount_inc(inode)
+    elif f.f_mode & FMODE_WRITE and not special_file(inode.i_mode):
         error = file_get_write_access(f)
         if error:
-            path_put(path)
-            f.f_path = Path()
-            f.f_inode = None                    # type: ignore[assignment]
-            return error
+            return labels.goto(cleanup_file, error)
         f.f_mode |= FMODE_WRITER
-    if kind == S_IFREG or kind == S_IFDIR:
+
+    # POSIX.1-2008/SUSv4 Section XSI 2.9.7
+    if S_ISREG(inode.i_mode) or S_ISDIR(inode.i_mode):
         f.f_mode |= FMODE_ATOMIC_POS
-    f.f_op = op = inode.i_fop
-    if WARN_ON(op is None):
-        error = -ENODEV
-    else:
-        f.f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE
-        if open is None:
-            open = op.open
-        if open is not None:
-            error = open(inode, f)
-    if error:
-        if WARN_ON(error > 0):
-            error = -EINVAL
-        put_file_access(f)
-        path_put(f.f_path)
-        f.f_path = Path()
-        f.f_inode = None                        # type: ignore[assignment]
-        return error
-    op = f.f_op
-    mode = f.f_mode | FMODE_OPENED
-    if mode & FMODE_READ and (op.read_iter is not None or op.read is not None):
-        mode |= FMODE_CAN_READ
-    if mode & FMODE_WRITE and (op.write_iter is not None or op.write is not None):
-        mode |= FMODE_CAN_WRITE
-    if mode & FMODE_LSEEK and op.llseek is None:
-        mode &= ~FMODE_LSEEK
-    a_ops = f.f_mapping.a_ops
-    if a_ops is not None and a_ops.direct_IO is not None:
-        mode |= FMODE_CAN_ODIRECT
-    f.f_mode = mode
+
+    f.f_op = inode.i_fop                                        # fops_get(): there are no modules
+    if WARN_ON(not f.f_op):
+        return labels.goto(cleanup_all, -ENODEV)
+
+    # normally all 3 are set; ->open() can clear them if needed
+    f.f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE
+    if not open:
+        open = f.f_op.open
+    if open:
+        error = open(inode, f)
+        if error:
+            if WARN_ON_ONCE(error > 0):
+                error = -EINVAL
+            return labels.goto(cleanup_all, error)
+    f.f_mode |= FMODE_OPENED
+    if f.f_mode & FMODE_READ and (f.f_op.read or f.f_op.read_iter):
+        f.f_mode |= FMODE_CAN_READ
+    if f.f_mode & FMODE_WRITE and (f.f_op.write or f.f_op.write_iter):
+        f.f_mode |= FMODE_CAN_WRITE
+    if f.f_mode & FMODE_LSEEK and not f.f_op.llseek:
+        f.f_mode &= ~FMODE_LSEEK
+    if f.f_mapping.a_ops and f.f_mapping.a_ops.direct_IO:
+        f.f_mode |= FMODE_CAN_ODIRECT
+
     f.f_flags &= ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | __O_REGULAR)
     f.f_iocb_flags = iocb_flags(f)
+
     file_ra_state_init(f.f_ra, f.f_mapping.host.i_mapping)
-    if f.f_flags & O_DIRECT and not mode & FMODE_CAN_ODIRECT:
+
+    if f.f_flags & O_DIRECT and not f.f_mode & FMODE_CAN_ODIRECT:
         return -EINVAL
+
     return 0
 
 
@@ -304,30 +365,38 @@ def vfs_open(path: Path, file: File) -> int:
     return do_dentry_open(file)
 
 
-def _open(f: Any, path: Path) -> Any:
+@dup(C)
+def dentry_open(path: Path, flags: int, cred: Cred) -> Any:
+    """``struct file *dentry_open(const struct path *path, int flags, const struct cred *cred)``: no permission checks. Return: or ERR_PTR()."""
+    # We must always pass in a valid mount pointer.
+    BUG_ON(not path.mnt)
+
+    f = alloc_empty_file(flags, cred)
     if not IS_ERR(f):
         error = vfs_open(path, f)
         if error:
             fput(f)
-            return ERR_PTR(error)
+            f = ERR_PTR(error)
     return f
-
-
-@dup(C)
-def dentry_open(path: Path, flags: int, cred: Cred) -> Any:
-    """``struct file *dentry_open(const struct path *path, int flags, const struct cred *cred)``: no permission checks. Return: or ERR_PTR()."""
-    BUG_ON(path.mnt is None)
-    return _open(alloc_empty_file(flags, cred), path)
 
 
 @dup(C)
 def kernel_file_open(path: Path, flags: int, cred: Cred) -> Any:
     """``struct file *kernel_file_open(const struct path *path, int flags, const struct cred *cred)``: not counted as open."""
-    return _open(alloc_empty_file_noaccount(flags, cred), path)
+    f = alloc_empty_file_noaccount(flags, cred)
+    if IS_ERR(f):
+        return f
+
+    error = vfs_open(path, f)
+    if error:
+        fput(f)
+        return ERR_PTR(error)
+    return f
 
 
+@custom(C, "build_open_flags", "build_open_how() with it: the flags of open() and openat(), none of openat2()")
 def build_open_flags(flags: int, mode: int, op: open_flags) -> int:
-    """build_open_how() and build_open_flags() for open() and openat()."""
+    """``int build_open_flags(const struct open_how *how, struct open_flags *op)``: of flags and mode. Return: 0, -EINVAL."""
     flags &= VALID_OPEN_FLAGS
     mode &= S_IALLUGO
     if flags & O_PATH:
@@ -378,9 +447,7 @@ def file_open_root(root: Path, filename: str, flags: int, mode: int) -> Any:
     err = build_open_flags(flags, mode, op)
     if err:
         return ERR_PTR(err)
-    if d_is_symlink(root.dentry) and op.intent & LOOKUP_OPEN:
-        return ERR_PTR(-ELOOP)
-    return do_file_open(-1, getname(filename), op, root)
+    return do_file_open_root(root, filename, op)
 
 
 @dup(C)

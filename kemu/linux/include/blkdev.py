@@ -210,7 +210,7 @@ def blk_validate_block_size(bsize: int) -> int:
     return 0
 
 
-@dup(P)
+@custom(P, "blk_alloc_disk", "__blk_alloc_disk(), blk_alloc_queue() and __alloc_disk_node() in one")
 def blk_alloc_disk(lim: QueueLimits | None, node: int = NUMA_NO_NODE) -> GenDisk:
     """``struct gendisk *blk_alloc_disk(struct queue_limits *lim, int node_id)``
 

@@ -108,7 +108,7 @@ def _worker(wq: workqueue_struct) -> None:
             wq.waiters.wake()
 
 
-@dup(P)
+@custom(P, "queue_work", "one kworker for each workqueue; work is a list")
 def queue_work(wq: workqueue_struct, work: work_struct) -> bool:
     """``bool queue_work(struct workqueue_struct *wq, struct work_struct *work)``: False if it is already queued."""
     if work.pending:
@@ -150,7 +150,7 @@ def schedule_work(work: work_struct) -> bool:
     return queue_work(_system_wq(), work)
 
 
-@dup(P)
+@custom(P, "schedule_delayed_work", "a timer of the machine, then system_percpu_wq")
 def schedule_delayed_work(work: delayed_work, delay: int) -> bool:
     """``bool schedule_delayed_work(struct delayed_work *dwork, unsigned long delay)``: delay in jiffies."""
     if work.pending:

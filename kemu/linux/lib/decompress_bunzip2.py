@@ -489,7 +489,8 @@ class Quick:
         self.used = min(pos, len(self.data)) - len(d.unused_data)
 
 
-@dup(C, "bunzip2")
+@custom(C, "bunzip2",
+        "libbz2 decodes what it accepts; what it refuses is decoded again, as Linux does. From memory to flush(): there is no fill()")
 def bunzip2(buf: int, len_: int, fill: Fill | None, flush: Flush, outbuf: int, pos: Ref, error: ErrorFn) -> int:
     i = -1
     outbuf = malloc(BZIP2_IOBUF_SIZE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kemu.linux.include.decompress import free, malloc, view
 from kemu.linux.lib.decompress import ErrorFn, Fill, Flush, flush_bytes
 from kemu.linux.lib.zlib_inflate.inflate import _Stream
-from kemu.linux.port.honesty import dup, port_of
+from kemu.linux.port.honesty import custom, port_of
 from kemu.linux.types import Ref
 from kemu.linux.zlib import Z_OK, Z_STREAM_END
 from kemu.machine.current import this
@@ -22,7 +22,7 @@ def zlib_inflateInit2(data: memoryview) -> _Stream:
     return _Stream(data)
 
 
-@dup(C, "__gunzip")
+@custom(C, "__gunzip", "from memory to flush(): there is no fill(); zlib of the host inflates")
 def __gunzip(buf: int, len_: int, fill: Fill | None, flush: Flush, out_buf: int, out_len: int, pos: Ref, error: ErrorFn) -> int:
     rc = -1
     out_len = 0x8000  # 32 K

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kemu.linux.include.decompress import large_free, large_malloc
 from kemu.linux.lib.decompress import ErrorFn, Fill, Flush
 from kemu.linux.lib.lz4.lz4_decompress import LZ4_decompress_generic, Window
-from kemu.linux.lz4 import LZ4_decompress_safe, _lib
+from kemu.linux.lz4 import LZ4_compressBound, LZ4_decompress_safe, _lib
 from kemu.linux.port.honesty import custom, port_of
 from kemu.linux.types import Ref, s32
 from kemu.linux.unaligned import get_unaligned_le32
@@ -78,65 +78,129 @@ def decompress_block(src: int, dst: int, csize: int, capacity: int, readable: in
 
 
 @port_of(C, "unlz4")
-def unlz4(input: int, in_len: int, fill: Fill | None, flush: Flush, output: int, posp: Ref, error: ErrorFn) -> int:
+def unlz4(input: int, in_len: int, fill: Fill | None, flush: Flush | None, output: int, posp: Ref, error: ErrorFn) -> int:
     ret = -1
-    size = in_len
+    chunksize = 0
     uncomp_chunksize = LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE
+    size = in_len
 
-    outp = large_malloc(uncomp_chunksize)
-    if not outp:
-        error("Could not allocate output buffer")
+    if output:
+        outp = output
+    elif not flush:
+        error("NULL output pointer and no flush function provided")
         return ret
-    inp = input
-    posp.v = 0
-    try:
-        chunksize = get_unaligned_le32(inp)
-        if chunksize == ARCHIVE_MAGICNUMBER:
-            inp += 4
-            size -= 4
-        else:
-            error("invalid header")
+    else:
+        outp = large_malloc(uncomp_chunksize)
+        if not outp:
+            error("Could not allocate output buffer")
             return ret
-        posp.v += 4
 
-        while True:
-            if size < 4:
-                # empty or end-of-file
-                return 0
+    try:
+        if input and fill:
+            error("Both input pointer and fill function provided,")
+            return ret
+        elif input:
+            inp = input
+        elif not fill:
+            error("NULL input pointer and missing fill function")
+            return ret
+        else:
+            inp = large_malloc(LZ4_compressBound(uncomp_chunksize))
+            if not inp:
+                error("Could not allocate input buffer")
+                return ret
+        inp_start = inp
+        try:
+            if posp:
+                posp.v = 0
+
+            if fill:
+                size = fill(inp, 4)
+                if size < 4:
+                    error("data corrupted")
+                    return ret
 
             chunksize = get_unaligned_le32(inp)
             if chunksize == ARCHIVE_MAGICNUMBER:
-                inp += 4
-                size -= 4
+                if not fill:
+                    inp += 4
+                    size -= 4
+            else:
+                error("invalid header")
+                return ret
+
+            if posp:
                 posp.v += 4
-                continue
 
-            if chunksize == 0:
-                # empty or end-of-file
-                return 0
+            while True:
+                if fill:
+                    size = fill(inp, 4)
+                    if size == 0:
+                        break
+                    if size < 4:
+                        error("data corrupted")
+                        return ret
+                elif size < 4:
+                    # empty or end-of-file
+                    break
 
-            posp.v += 4
-            inp += 4
-            size -= 4
-            dest_len = uncomp_chunksize
+                chunksize = get_unaligned_le32(inp)
+                if chunksize == ARCHIVE_MAGICNUMBER:
+                    if not fill:
+                        inp += 4
+                        size -= 4
+                    if posp:
+                        posp.v += 4
+                    continue
 
-            ret = decompress_block(inp, outp, s32(chunksize), dest_len, size)
-            dest_len = ret
-            if ret < 0:
-                error("Decoding failed")
-                return ret
+                if not fill and chunksize == 0:
+                    # empty or end-of-file
+                    break
 
-            ret = -1
-            if flush(outp, dest_len) != dest_len:
-                return ret
-            posp.v += chunksize
+                if posp:
+                    posp.v += 4
 
-            size -= chunksize
-            if size == 0:
-                return 0
-            elif size < 0:
-                error("data corrupted")
-                return ret
-            inp += chunksize
-    finally:
-        large_free(outp)
+                if not fill:
+                    inp += 4
+                    size -= 4
+                else:
+                    if chunksize > LZ4_compressBound(uncomp_chunksize):
+                        error("chunk length is longer than allocated")
+                        return ret
+                    size = fill(inp, chunksize)
+                    if size < chunksize:
+                        error("data corrupted")
+                        return ret
+                dest_len = uncomp_chunksize
+
+                ret = decompress_block(inp, outp, s32(chunksize), dest_len, size)
+                dest_len = ret
+                if ret < 0:
+                    error("Decoding failed")
+                    return ret
+
+                ret = -1
+                if flush and flush(outp, dest_len) != dest_len:
+                    return ret
+                if output:
+                    outp += dest_len
+                if posp:
+                    posp.v += chunksize
+
+                if not fill:
+                    size -= chunksize
+
+                    if size == 0:
+                        break
+                    elif size < 0:
+                        error("data corrupted")
+                        return ret
+                    inp += chunksize
+            # exit_3
+            return 0
+        finally:                                                # exit_2
+            if not input:
+                large_free(inp_start)
+    finally:                                                    # exit_1
+        if not output:
+            large_free(outp)

@@ -16,7 +16,7 @@ from typing import Any
 from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.include.decompress import large_free, large_malloc, scratch, view
 from kemu.linux.lib.decompress import ErrorFn, Fill, Flush, dropping, flush_bytes
-from kemu.linux.port.honesty import custom, dup
+from kemu.linux.port.honesty import custom
 from kemu.linux.types import Ref, s32
 from kemu.machine.current import this
 from kemu.machine.hostmodule import host_module
@@ -87,7 +87,7 @@ class Quick:
         return at if n == self.dst_size else used
 
 
-@dup(C, "unlzma")
+@custom(C, "unlzma", "liblzma decodes what it accepts; what it refuses is decoded by LzmaDecoder, which does as Linux")
 def unlzma(buf: int, in_len: int, fill: Fill | None, flush: Flush, output: int, posp: Ref, error: ErrorFn) -> int:
     ret = -1
     data = view(buf, in_len)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kemu.linux.include.decompress import free, malloc, view
 from kemu.linux.lib.decompress import ErrorFn, Fill, Flush, flush_bytes
 from kemu.linux.lib.lzo.lzo1x_decompress_safe import LZO_E_OK, lzo1x_decompress_safe
-from kemu.linux.port.honesty import dup
+from kemu.linux.port.honesty import custom, dup
 from kemu.linux.types import Ref
 from kemu.linux.unaligned import get_unaligned_be16, get_unaligned_be32
 from kemu.machine.current import this
@@ -61,7 +61,7 @@ def parse_header(input: int, skip: Ref, in_len: int) -> int:
     return 1
 
 
-@dup(C, "unlzo")
+@custom(C, "unlzo", "from memory to flush(): there is no fill()")
 def unlzo(input: int, in_len: int, fill: Fill | None, flush: Flush, output: int, posp: Ref, error: ErrorFn) -> int:
     skip = Ref(0)
     ret = -1

@@ -9,7 +9,7 @@ from kemu.linux.include.decompress import free, malloc, view
 from kemu.linux.lib.decompress import ErrorFn, Fill, Flush, flush_bytes
 from kemu.linux.lib.xz.xz_dec_bcj import have_bcj
 from kemu.linux.lib.xz.xz_dec_stream import XzDec
-from kemu.linux.port.honesty import dup
+from kemu.linux.port.honesty import custom
 from kemu.linux.types import Ref
 from kemu.linux.xz import XZ_BUF_ERROR, XZ_DATA_ERROR, XZ_FORMAT_ERROR, XZ_MEM_ERROR, XZ_OK, XZ_OPTIONS_ERROR, XZ_STREAM_END
 
@@ -19,7 +19,7 @@ XZ_IOBUF_SIZE = 4096
 SIZEOF_XZ_DEC, SIZEOF_XZ_LZMA2, SIZEOF_XZ_BCJ = 1248, 28312, 64
 
 
-@dup(C, "unxz")
+@custom(C, "unxz", "from memory to flush(): there is no fill(), and the three allocations of xz_dec_init() are made here")
 def unxz(in_: int, in_size: int, fill: Fill | None, flush: Flush, out: int, in_used: Ref, error: ErrorFn) -> int:
     in_used.v = 0
     s_mem = bcj_mem = lzma2_mem = out = 0

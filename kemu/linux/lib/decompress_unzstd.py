@@ -14,7 +14,7 @@ from kemu.linux.lib.zstd.decompress.zstd_decompress import (
     ZstdStream,
     zstd_get_frame_header,
 )
-from kemu.linux.port.honesty import dup, port_of
+from kemu.linux.port.honesty import custom, port_of
 from kemu.linux.types import Ref
 
 C = "lib/decompress_unzstd.c"
@@ -30,7 +30,7 @@ _WORDS = {
 }
 
 
-@dup(C, "__unzstd")
+@custom(C, "__unzstd", "libzstd decodes, from memory: there is no fill()")
 def __unzstd(in_buf: int, in_len: int, fill: Fill | None, flush: Flush, out_buf: int, out_len: int, in_pos: Ref, error: ErrorFn) -> int:
     out_allocated = 0
     try:

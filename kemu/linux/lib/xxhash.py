@@ -2,7 +2,7 @@
 """XXH32 (lib/xxhash.c)."""
 from __future__ import annotations
 
-from kemu.linux.port.honesty import custom, dup
+from kemu.linux.port.honesty import custom
 from kemu.machine.current import this
 
 C = "lib/xxhash.c"
@@ -43,7 +43,7 @@ def xxh32_bytes(data: bytes, seed: int) -> int:
     return h ^ h >> 16
 
 
-@dup(C)
+@custom(C, "xxh32", "all bytes are loaded at once")
 def xxh32(p: int, length: int, seed: int) -> int:
     """``uint32_t xxh32(const void *input, size_t length, uint32_t seed)``"""
     return xxh32_bytes(this.mem.load(p, length), seed)

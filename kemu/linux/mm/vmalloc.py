@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from kemu.linux.include.mm import _page_of
 from kemu.linux.include.vmalloc import PAGE_KERNEL, VM_MAP, _fails
-from kemu.linux.port.honesty import custom, dup
+from kemu.linux.port.honesty import custom
 from kemu.machine.current import arch, this
 from kemu.machine.pages import Page
 
 C = "mm/vmalloc.c"
 
 
-@dup(C)
+@custom(C, "vmalloc_to_page", "the machine keeps what is mapped in a table, not in page tables")
 def vmalloc_to_page(addr: int) -> Page:
     """``struct page *vmalloc_to_page(const void *vmalloc_addr)``"""
     return _page_of(this.mem.vmap.get(addr >> arch.PAGE_SHIFT, -1), addr, "vmalloc_to_page")

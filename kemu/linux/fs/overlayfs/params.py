@@ -94,7 +94,7 @@ ovl_parameter_spec = [
     fsparam_flag_no("override_creds", Opt_override_creds)]
 
 
-@dup(C, "ovl_next_opt")
+@custom(C, "ovl_next_opt", "gives an index: a text is not cut in place")
 def ovl_next_opt(s: str) -> int:
     """Where the first option ends; -1: nowhere."""
     i = 0

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.bug import WARN_ON, WARN_ON_ONCE
+from kemu.linux.bug import BUG_ON, WARN_ON, WARN_ON_ONCE
 from kemu.linux.errno import ETXTBSY
 from kemu.linux.fcntl import __O_SYNC, O_ACCMODE, O_APPEND, O_DIRECT, O_DSYNC
 from kemu.linux.fs.fs_writeback import __mark_inode_dirty
 from kemu.linux.include.dcache import Dentry
 from kemu.linux.include.fs.constants import (
+    ATTR_GID,
+    ATTR_UID,
     FMODE_BACKING,
     I_DIRTY,
     INVALID_ID,
@@ -32,15 +34,15 @@ from kemu.linux.include.fs.constants import (
     WHITEOUT_DEV,
     WHITEOUT_MODE,
 )
-from kemu.linux.include.fs.types import AddressSpace, DirContext, File, FileRaState, Inode, Kiocb
+from kemu.linux.include.fs.types import AddressSpace, DirContext, File, FileRaState, Inode, Kiocb, iattr
 from kemu.linux.include.fs_dirent import DT_DIR, S_DT_MASK
 from kemu.linux.include.pagemap import _invalidate_lock
 from kemu.linux.include.path import Path
 from kemu.linux.include.rwsem import rw_semaphore
 from kemu.linux.include.slab import kmem_cache_alloc
-from kemu.linux.kernel.locking.rwsem import down_read, down_read_trylock, down_write, up_read, up_write
+from kemu.linux.kernel.locking.rwsem import down_read, down_read_trylock, down_write, down_write_killable, up_read, up_write
 from kemu.linux.port.honesty import custom, dup, names
-from kemu.linux.stat import S_IFCHR, S_IFMT, S_ISBLK, S_ISCHR, S_ISFIFO, S_ISREG, S_ISSOCK
+from kemu.linux.stat import S_IFCHR, S_IFMT, S_ISBLK, S_ISCHR, S_ISFIFO, S_ISGID, S_ISREG, S_ISSOCK, S_ISUID
 from kemu.linux.super_types import (
     SB_I_VERSION,
     SB_NOATIME,
@@ -240,6 +242,59 @@ def remove_inode_hash(inode: Inode) -> None:
 def inode_unhashed(inode: Inode) -> bool:
     """``int inode_unhashed(struct inode *inode)``"""
     return inode.i_hash is None
+
+
+@dup(P)
+def i_readcount_inc(inode: Inode) -> None:
+    """``void i_readcount_inc(struct inode *inode)``"""
+    inode.i_readcount += 1
+
+
+@dup(P)
+def i_readcount_dec(inode: Inode) -> None:
+    """``void i_readcount_dec(struct inode *inode)``"""
+    inode.i_readcount -= 1
+    BUG_ON(inode.i_readcount < 0)
+
+
+@dup(P)
+def i_uid_update(idmap: Any, attr: iattr, inode: Inode) -> None:
+    """``void i_uid_update(struct mnt_idmap *idmap, const struct iattr *attr, struct inode *inode)``"""
+    if attr.ia_valid & ATTR_UID:
+        inode.i_uid = attr.ia_uid
+
+
+@dup(P)
+def i_gid_update(idmap: Any, attr: iattr, inode: Inode) -> None:
+    """``void i_gid_update(struct mnt_idmap *idmap, const struct iattr *attr, struct inode *inode)``"""
+    if attr.ia_valid & ATTR_GID:
+        inode.i_gid = attr.ia_gid
+
+
+@dup(P)
+def is_sxid(mode: int) -> bool:
+    """``bool is_sxid(umode_t mode)``"""
+    return bool(mode & (S_ISUID | S_ISGID))
+
+
+@dup(P)
+def setattr_vfsuid(attr: iattr, kuid: int) -> bool:
+    """``bool setattr_vfsuid(struct iattr *attr, kuid_t kuid)``"""
+    if kuid == INVALID_ID:
+        return False
+    attr.ia_valid |= ATTR_UID
+    attr.ia_uid = kuid
+    return True
+
+
+@dup(P)
+def setattr_vfsgid(attr: iattr, kgid: int) -> bool:
+    """``bool setattr_vfsgid(struct iattr *attr, kgid_t kgid)``"""
+    if kgid == INVALID_ID:
+        return False
+    attr.ia_valid |= ATTR_GID
+    attr.ia_gid = kgid
+    return True
 
 
 @dup(P)
@@ -476,6 +531,12 @@ def _sem(inode: Inode) -> Any:
 def inode_lock(inode: Inode) -> None:
     """``void inode_lock(struct inode *inode)``. Context: may sleep."""
     down_write(_sem(inode))
+
+
+@dup(P)
+def inode_lock_killable(inode: Inode) -> int:
+    """``int inode_lock_killable(struct inode *inode)``. Context: may sleep. Return: 0, or -EINTR."""
+    return down_write_killable(_sem(inode))
 
 
 @dup(P)

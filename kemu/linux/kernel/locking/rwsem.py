@@ -66,6 +66,13 @@ def down_write(sem: rw_semaphore) -> None:
         this.watch.lock("rwsem-write", sem)
 
 
+@custom(C, "down_write_killable", "a scheduler queue: who waits is not killed")
+def down_write_killable(sem: rw_semaphore) -> int:
+    """``int down_write_killable(struct rw_semaphore *sem)``. Context: may sleep. Return: 0."""
+    down_write(sem)
+    return 0
+
+
 @custom(C, "down_write_trylock", "a scheduler queue: no handoff, no optimistic spinning")
 def down_write_trylock(sem: rw_semaphore) -> bool:
     """``int down_write_trylock(struct rw_semaphore *sem)``"""

@@ -2,7 +2,7 @@
 """The LZO1X decoder (lib/lzo/lzo1x_decompress_safe.c)."""
 from __future__ import annotations
 
-from kemu.linux.port.honesty import dup
+from kemu.linux.port.honesty import custom
 
 C = "lib/lzo/lzo1x_decompress_safe.c"
 
@@ -11,7 +11,8 @@ M2_MAX_OFFSET = 0x0800
 MIN_ZERO_RUN_LENGTH = 4
 
 
-@dup(C, "lzo1x_decompress_safe")
+@custom(C, "lzo1x_decompress_safe",
+        "state by state instead of by goto, on bytes; a read behind the input is an overrun, not done")
 def lzo1x_decompress_safe(src: bytes, out_len: int) -> tuple[int, bytearray]:
     """``int lzo1x_decompress_safe(in, in_len, out, &out_len)``: the LZO_E_* code, and what was decoded.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kemu.linux.lib.decompress_unlzma import TOP, LzmaState
 from kemu.linux.lib.xz.xz_stream import VLI_UNKNOWN
-from kemu.linux.port.honesty import custom, dup
+from kemu.linux.port.honesty import custom
 from kemu.linux.xz import XZ_DATA_ERROR, XZ_OK, XZ_STREAM_END
 from kemu.machine.hostmodule import host_module
 
@@ -328,7 +328,8 @@ class Lzma2:
         self.dict_pos = 0
         self.dict_end = dict_end
 
-    @dup("lib/xz/xz_dec_lzma2.c", "xz_dec_lzma2_run")
+    @custom("lib/xz/xz_dec_lzma2.c", "xz_dec_lzma2_run",
+            "liblzma decodes a chunk that it accepts; what it refuses is decoded again, as Linux does")
     def run(self) -> int:
         s, data = self.s, self.s.data
         while s.in_pos < len(data) or self.sequence == "lzma":
@@ -442,7 +443,7 @@ class Lzma2:
         self.lz.reset()
         self._rc_reset()
 
-    @dup("lib/xz/xz_dec_lzma2.c", "lzma_main")
+    @custom("lib/xz/xz_dec_lzma2.c", "lzma_main", "a bytearray is the dictionary")
     def _main(self, out_limit: int, in_limit: int) -> bool:
         lz = self.lz
         out = lz.out
@@ -470,7 +471,8 @@ class Lzma2:
         lz.copy(left)
         return True
 
-    @dup("lib/xz/xz_dec_lzma2.c", "lzma2_lzma")
+    @custom("lib/xz/xz_dec_lzma2.c", "lzma2_lzma",
+            "a bytearray is the dictionary, and the input that a chunk left over is joined to the next")
     def _lzma(self, out_limit: int) -> bool:
         s, lz, data = self.s, self.lz, self.s.data
         in_avail = len(data) - s.in_pos
