@@ -18,7 +18,9 @@ def _table16() -> array[int]:
         for _ in range(8):
             c = (c >> 1) ^ (_POLY if c & 1 else 0)
         byte.append(c)
-    return array("I", [byte[byte[n & 255] & 255 ^ n >> 8] ^ byte[n & 255] >> 8 for n in range(65536)])
+    # of the sum of two words it is the sum: the table is made of those of the low byte and of the high one
+    low = [byte[c & 255] ^ c >> 8 for c in byte]
+    return array("I", [a ^ b for b in byte for a in low])
 
 
 @lru_cache(maxsize=32)
