@@ -104,7 +104,10 @@ class LockOrder(Detector):
         for held, _, where in stack:
             if held == name or tried:
                 continue
-            self.after.setdefault(held, {}).setdefault(name, (where, here))
+            after = self.after.setdefault(held, {})
+            if name in after:           # a circle is closed by an order that is new
+                continue
+            after[name] = where, here
             path = self._path(name, held)
             if path:
                 self._report(held, name, where, here, path)

@@ -8,6 +8,7 @@ when it sees a fault, and ``explain()`` adds what it knows to a report that anot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kemu.check.where import ALONE, ASKED, tellers, told
@@ -72,6 +73,11 @@ def _fan(fns: list[Callable[..., None]]) -> Callable[..., None]:
     return each
 
 
+@cache
+def _event_methods(cls: type) -> tuple[str, ...]:
+    return tuple(name for name in dir(cls) if name.startswith("on_"))
+
+
 class Detectors:
     """Implements :class:`kemu.machine.chooser.Watch` for a set of detectors."""
 
@@ -91,9 +97,9 @@ class Detectors:
             setattr(self, hook, _fan([getattr(d, hook) for d in self.all if hasattr(d, hook)]))
         self._events: dict[str, list[Callable[..., None]]] = {}
         for d in self.all:
-            for name in dir(d):
-                if name.startswith("on_"):
-                    self._events.setdefault(name[3:], []).append(getattr(d, name))
+            cls: type = type(d)
+            for name in (*_event_methods(cls), *(n for n in vars(d) if n.startswith("on_"))):
+                self._events.setdefault(name[3:], []).append(getattr(d, name))
 
     def event(self, name: str, **facts: Any) -> None:
         """Something happened that only some detectors care about."""

@@ -247,6 +247,25 @@ def test_locks_in_both_orders() -> None:
             other()
 
 
+@pytest.mark.parametrize("closing", range(3))
+def test_locks_in_a_circle_of_three(closing: int) -> None:
+    """Whichever of the three orders is new, and however often the others were seen before."""
+    locks = [mutex("first"), mutex("second"), mutex("third")]
+
+    def take(n: int) -> None:
+        outer, inner = locks[n], locks[(n + 1) % 3]
+        mutex_lock(outer)
+        mutex_lock(inner)
+        mutex_unlock(inner)
+        mutex_unlock(outer)
+
+    with reports("possible circular locking dependency detected in take", "first", "second", "third"):
+        with watched():
+            for n in (closing + 1, closing + 2, closing + 1, closing + 2):
+                take(n % 3)
+            take(closing)
+
+
 def test_a_task_that_waits_for_its_own_folio() -> None:
     def planted(page: Any) -> None:
         folio_lock(page)
