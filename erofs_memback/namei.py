@@ -29,8 +29,6 @@ from erofs_memback.internal import (
 )
 from erofs_memback.xattr import erofs_get_acl, erofs_listxattr
 
-_SIZEOF_DIRENT = erofs_dirent.SIZE
-
 
 class erofs_qstr:
     """``struct erofs_qstr`` of a name on disk: two addresses. A looked-up name is ``bytes`` with its NUL."""
@@ -125,7 +123,7 @@ def erofs_find_target_block(target: erofs_buf, dir: Inode, name: bytes, _ndirent
         if not IS_ERR(de):
             de = erofs_dirent(de)
             nameoff = nameoff_from_disk(de.nameoff, bsz)
-            ndirents = nameoff // _SIZEOF_DIRENT
+            ndirents = nameoff // erofs_dirent.SIZE
 
             if not ndirents:
                 erofs_put_metabuf(buf)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.port.honesty import custom, dup, names
+from kemu.linux.types import s32
 from kemu.machine.splat import KernelBug, caller_function
 
 P = "include/linux/atomic/atomic-instrumented.h"
@@ -22,10 +23,6 @@ class atomic_t:
 
 atomic_long_t = atomic_t
 ATOMIC_INIT = atomic_t
-
-
-def _s32(x: int) -> int:
-    return ((x + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
 
 
 @dup(P)
@@ -55,13 +52,13 @@ def atomic_dec(v: atomic_t) -> None:
 @dup(P)
 def atomic_add(i: int, v: atomic_t) -> None:
     """``void atomic_add(int i, atomic_t *v)``"""
-    v.counter = _s32(v.counter + i)
+    v.counter = s32(v.counter + i)
 
 
 @dup(P)
 def atomic_add_return(i: int, v: atomic_t) -> int:
     """``int atomic_add_return(int i, atomic_t *v)``"""
-    v.counter = _s32(v.counter + i)
+    v.counter = s32(v.counter + i)
     return v.counter
 
 

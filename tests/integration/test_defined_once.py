@@ -99,6 +99,75 @@ def test_every_exception_is_one() -> None:
     assert not EXCEPTIONS.keys() - twice(tree()).keys()
 
 
+# name -> why another file has what is spelt nearly so
+SPELT = {
+    **dict.fromkeys(("_bunzip2", "_gunzip", "_unlz4", "_unlzma", "_unlzo", "_unxz", "_unzstd"),
+                    "loads that decompressor when such data comes"),
+    "_kern_path": "its answer, or the error, for the callers of fs/namespace.c",
+    "_names": "of libzstd's errors; names() of the tags is something else",
+    "_rootfs_init_fs_context": "ramfs, where no port of init/do_mounts.c says what rootfs is",
+}
+
+
+def spelt(name: str) -> str:
+    """What two spellings of a name have in common: ``PipeInodeInfo`` and ``pipe_inode_info``."""
+    return name.replace("_", "").lower()
+
+
+def spellings(files: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, list[str]]:
+    """What stands in two files under one name or two spellings of it, whatever its value: classes; constants that are equal; and
+    a private function of one file whose name another file has for everybody. ``name -> files``, by the spelling that is not
+    public or not the last.
+    """
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    public: dict[str, str] = {}
+    private: dict[str, list[tuple[str, str]]] = {}
+    for path, (text, has) in files.items():
+        for name, (kind, _) in dict(definitions(ast.parse(text))).items():
+            value = has.get(name)
+            if kind == "class" and isinstance(value, type):
+                if not any(spelt(base.__name__) == spelt(name) for base in value.__bases__):
+                    found.setdefault((spelt(name), "class"), {})[path] = name
+            elif kind == "constant" and type(value) in (int, str, bytes) and not name.startswith("__") and len(name) > 1:
+                found.setdefault((spelt(name), repr(value)), {})[path] = name
+            elif kind == "function" and not name.startswith("_"):
+                public[name] = path
+            elif kind == "function" and not name.startswith("__"):
+                private.setdefault(name[1:], []).append((name, path))
+    out = {min(names.values()): sorted(names) for names in found.values() if len(names) > 1}
+    for name, own in private.items():
+        for mine, path in own:
+            if public.get(name, path) != path:
+                out[mine] = sorted([path, public[name]])
+    return out
+
+
+def kernel() -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """What stands for C: the emulated kernel and the ports, without what stands around them."""
+    return {path: x for path,
+            x in tree().items() if path.startswith(("kemu/linux/", "erofs_memback/", "initramfs/")) and "/harness/" not in path}
+
+
+def test_nothing_is_defined_under_two_spellings() -> None:
+    bad = [f"{name}: {', '.join(paths)}" for name, paths in sorted(spellings(kernel()).items())
+           if name not in SPELT and name not in EXCEPTIONS]
+    assert not bad, "\n".join(bad)
+
+
+def test_every_spelling_that_is_excepted_is_one() -> None:
+    assert not SPELT.keys() - spellings(kernel()).keys()
+
+
+def test_a_second_spelling_is_found() -> None:
+    a = "class PipeInodeInfo:\n    n = 1\nEND_AT = 7\ndef alloc_file(x):\n    return x\nclass base:\n    pass\n"
+    b = "class pipe_inode_info:\n    m = 2\n_end_at = 7\ndef _alloc_file(x):\n    return 2 * x\nclass other:\n    pass\n"
+    assert spellings({"a.py": (a, run(a)), "b.py": (b, run(b))}) == {n: ["a.py", "b.py"]
+                                                                     for n in ("PipeInodeInfo", "END_AT", "_alloc_file")}
+    a, b = ("END_AT = 7\ndef alloc(x):\n    return x\ndef _alloc(x):\n    return x\n",
+            "end_at = 8\ndef __alloc(x):\n    return x\n")
+    assert not spellings({"a.py": (a, run(a)), "b.py": (b, run(b))})
+
+
 def run(text: str) -> dict[str, Any]:
     names: dict[str, Any] = {"TypeVar": TypeVar}
     exec(text, names)

@@ -13,12 +13,11 @@ from kemu.linux.bug import BUG_ON, WARN_ON_ONCE
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EACCES, EBUSY, EINVAL, EIO, ENOMEM, ENOTBLK, ENXIO
 from kemu.linux.fcntl import O_LARGEFILE, O_NDELAY, O_RDONLY, O_RDWR, O_WRONLY
-from kemu.linux.fs.dcache import d_alloc_pseudo, d_instantiate
-from kemu.linux.fs.file_table import alloc_empty_file_noaccount, file_init_path, fput
+from kemu.linux.fs.file_table import alloc_file_pseudo_noaccount, fput
 from kemu.linux.fs.inode import ihold, ilookup, inode_just_drop, iput, new_inode
 from kemu.linux.fs.libfs import init_pseudo
 from kemu.linux.fs.namei import kern_path, may_open_dev, path_put
-from kemu.linux.fs.namespace import kern_mount, mntget
+from kemu.linux.fs.namespace import kern_mount
 from kemu.linux.fs.super import kill_anon_super
 from kemu.linux.include.blkdev import (
     BLK_OPEN_EXCL,
@@ -36,8 +35,6 @@ from kemu.linux.include.blkdev import (
     blksize_bits,
 )
 from kemu.linux.include.buffer_head import invalidate_bh_lrus
-from kemu.linux.include.cred import current_cred
-from kemu.linux.include.dcache import QSTR
 from kemu.linux.include.fs.calls import (
     filemap_invalidate_lock,
     filemap_invalidate_unlock,
@@ -60,6 +57,7 @@ from kemu.linux.kernel.locking.mutex import mutex_unlock
 from kemu.linux.magic import BDEVFS_MAGIC
 from kemu.linux.major import BLOCK_EXT_MAJOR
 from kemu.linux.mm.truncate import invalidate_mapping_pages, truncate_inode_pages
+from kemu.linux.port.goto import Labels
 from kemu.linux.port.honesty import custom, dup
 from kemu.linux.printk import pr_warn
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
@@ -479,47 +477,65 @@ def bdev_may_open(bdev: BlockDevice, mode: int) -> bool:
 
 
 @dup(C)
+def bdev_claim_write_access(bdev: BlockDevice, mode: int) -> None:
+    """``static void bdev_claim_write_access(struct block_device *bdev, blk_mode_t mode)``"""
+    if this.machine.config.get("CONFIG_BLK_DEV_WRITE_MOUNTED", True):           # bdev_allow_write_mounted
+        return
+
+    # Claim exclusive or shared write access.
+    if mode & BLK_OPEN_RESTRICT_WRITES:
+        bdev.bd_writers -= 1                                    # bdev_block_writes()
+    elif mode & BLK_OPEN_WRITE:
+        bdev.bd_writers += 1
+
+
+@dup(C)
 def bdev_open(bdev: BlockDevice, mode: int, holder: Any, hops: Any, bdev_file: Any) -> int:
     """``int bdev_open(struct block_device *bdev, blk_mode_t mode, void *holder, const struct blk_holder_ops *hops, struct file *bdev_file)``
 
     Return: 0; -EBUSY claimed by another holder, or writes are blocked; -ENXIO the disk is gone; -EIO; what the driver's open says.
     """
     disk = bdev.bd_disk
-    if holder is not None:
+    labels = Labels()
+
+    @labels.label
+    def abort_claiming() -> None:
+        if holder:
+            bd_abort_claiming(bdev, holder)
+        mutex_unlock(disk.open_mutex)
+
+    if holder:
         mode |= BLK_OPEN_EXCL
         ret = bd_prepare_to_claim(bdev, holder, hops)
         if ret:
             return ret
-    elif WARN_ON_ONCE(mode & BLK_OPEN_EXCL):
-        return -EIO
+    else:
+        if WARN_ON_ONCE(mode & BLK_OPEN_EXCL):
+            return -EIO
+
     mutex_lock(disk.open_mutex)
-    ret = -ENXIO
-    if disk_live(disk):
-        ret = -EBUSY
-        if bdev_may_open(bdev, mode):
-            ret = blkdev_get_whole(bdev_whole(bdev), mode)
+    if not disk_live(disk):
+        return labels.goto(abort_claiming, -ENXIO)
+    if not bdev_may_open(bdev, mode):
+        return labels.goto(abort_claiming, -EBUSY)
+    ret = blkdev_get_whole(bdev_whole(bdev), mode)
     if ret:
-        if holder is not None:
-            bd_abort_claiming(bdev, holder)
-        mutex_unlock(disk.open_mutex)
-        return ret
-    if not this.machine.config.get("CONFIG_BLK_DEV_WRITE_MOUNTED", True):       # bdev_claim_write_access()
-        if mode & BLK_OPEN_RESTRICT_WRITES:
-            bdev.bd_writers -= 1
-        elif mode & BLK_OPEN_WRITE:
-            bdev.bd_writers += 1
-    if holder is not None:
+        return labels.goto(abort_claiming, ret)
+    bdev_claim_write_access(bdev, mode)
+    if holder:
         bd_finish_claiming(bdev, holder, hops)
     mutex_unlock(disk.open_mutex)
+
     bdev_file.f_flags |= O_LARGEFILE
     bdev_file.f_mode |= FMODE_CAN_ODIRECT
-    if disk.nowait:
+    if disk.nowait:                                             # bdev_nowait()
         bdev_file.f_mode |= FMODE_NOWAIT
     if mode & BLK_OPEN_RESTRICT_WRITES:
         bdev_file.f_mode |= FMODE_WRITE_RESTRICTED
     bdev_file.f_mapping = bdev.bd_mapping
-    bdev_file.f_wb_err = bdev.bd_mapping.wb_err
+    bdev_file.f_wb_err = bdev_file.f_mapping.wb_err             # filemap_sample_wb_err()
     bdev_file.private_data = holder
+
     return 0
 
 
@@ -539,24 +555,6 @@ def blk_to_file_flags(mode: int) -> int:
     return flags | O_NDELAY if mode & BLK_OPEN_NDELAY else flags
 
 
-def _alloc_file(inode: Any, flags: int) -> Any:
-    """``alloc_file_pseudo_noaccount()`` with def_blk_fops: takes the inode reference, but not on failure."""
-    path = Path()
-    mnt = registry().mnt
-    path.dentry = d_alloc_pseudo(mnt.mnt_sb, QSTR(""))
-    if path.dentry is None:
-        return ERR_PTR(-ENOMEM)
-    path.mnt = mntget(mnt)
-    d_instantiate(path.dentry, inode)
-    file = alloc_empty_file_noaccount(flags, current_cred())
-    if IS_ERR(file):
-        ihold(inode)
-        path_put(path)
-        return file
-    file_init_path(file, path, def_blk_fops)
-    return file
-
-
 @dup(C)
 def bdev_file_open_by_dev(dev: int, mode: int, holder: Any, hops: Any = None) -> Any:
     """``struct file *bdev_file_open_by_dev(dev_t dev, blk_mode_t mode, void *holder, const struct blk_holder_ops *hops)``
@@ -569,18 +567,21 @@ def bdev_file_open_by_dev(dev: int, mode: int, holder: Any, hops: Any = None) ->
     bdev = blkdev_get_no_open(dev)
     if bdev is None:
         return ERR_PTR(-ENXIO)
-    file = _alloc_file(bdev.bd_inode, blk_to_file_flags(mode) | O_LARGEFILE)
-    if IS_ERR(file):
+
+    flags = blk_to_file_flags(mode)
+    bdev_file = alloc_file_pseudo_noaccount(bdev.bd_inode, registry().mnt, "", flags | O_LARGEFILE, def_blk_fops)
+    if IS_ERR(bdev_file):
         blkdev_put_no_open(bdev)
-        return file
+        return bdev_file
     ihold(bdev.bd_inode)
-    ret = bdev_open(bdev, mode, holder, hops, file)
+
+    ret = bdev_open(bdev, mode, holder, hops, bdev_file)
     if ret:
         # We failed to open the block device. Let ->release() know.
-        file.private_data = ERR_PTR(ret)
-        fput(file)
+        bdev_file.private_data = ERR_PTR(ret)
+        fput(bdev_file)
         return ERR_PTR(ret)
-    return file
+    return bdev_file
 
 
 @dup(C)

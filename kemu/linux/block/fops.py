@@ -80,19 +80,19 @@ def blkdev_readahead(rac: ReadaheadControl) -> None:
     mpage_readahead(rac, blkdev_get_block)
 
 
-def _iomap_read_folio(file: Any, folio: Page) -> int:
+def _blkdev_read_folio_iomap(file: Any, folio: Page) -> int:
     """``blkdev_read_folio()`` without CONFIG_BUFFER_HEAD: a folio that reaches behind the end of the device is an error."""
     iomap_bio_read_folio(folio, blkdev_iomap_ops)
     return 0
 
 
-def _iomap_readahead(rac: ReadaheadControl) -> None:
+def _blkdev_readahead_iomap(rac: ReadaheadControl) -> None:
     """``blkdev_readahead()`` without CONFIG_BUFFER_HEAD"""
     iomap_bio_readahead(rac, blkdev_iomap_ops)
 
 
 buffer_head_aops = address_space_operations(read_folio=blkdev_read_folio, readahead=blkdev_readahead, invalidate_folio=block_invalidate_folio)
-iomap_aops = address_space_operations(read_folio=_iomap_read_folio, readahead=_iomap_readahead, release_folio=iomap_release_folio,
+iomap_aops = address_space_operations(read_folio=_blkdev_read_folio_iomap, readahead=_blkdev_readahead_iomap, release_folio=iomap_release_folio,
                                       invalidate_folio=iomap_invalidate_folio, is_partially_uptodate=iomap_is_partially_uptodate)
 
 

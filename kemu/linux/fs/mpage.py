@@ -8,7 +8,7 @@ from kemu.linux.block.blk_core import submit_bio
 from kemu.linux.fs.buffer import block_read_full_folio
 from kemu.linux.highmem import folio_zero_segment
 from kemu.linux.include.bio import bio_alloc, bio_for_each_folio_all, bio_max_segs
-from kemu.linux.include.buffer_head import BH_Boundary, BH_Mapped, BH_Uptodate, BufferHead, GetBlock, folio_buffers
+from kemu.linux.include.buffer_head import BufferHead, GetBlock, _Boundary, _Mapped, _Uptodate, folio_buffers
 from kemu.linux.include.gfp import __GFP_NORETRY, __GFP_NOWARN, GFP_KERNEL
 from kemu.linux.include.pagemap import ReadaheadControl, readahead_folio
 from kemu.linux.mm.filemap import folio_end_read, folio_unlock
@@ -18,7 +18,6 @@ from kemu.machine.pages import Page, PG_locked, PG_uptodate
 
 C = "fs/mpage.c"
 
-_Mapped, _Uptodate, _Boundary = 1 << BH_Mapped, 1 << BH_Uptodate, 1 << BH_Boundary
 
 
 @dup(C)

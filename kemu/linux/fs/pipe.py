@@ -6,23 +6,11 @@ from kemu.linux.errno import EINVAL, ENXIO
 from kemu.linux.fcntl import O_NONBLOCK
 from kemu.linux.include.fs.constants import FMODE_READ, FMODE_WRITE
 from kemu.linux.include.fs.types import File, Inode, file_operations
+from kemu.linux.include.splice import PipeInodeInfo
 from kemu.linux.port.honesty import custom
 from kemu.linux.wait import wait_event
-from kemu.machine.sched import WaitQueue
 
 C = "fs/pipe.c"
-
-
-@custom(C, "struct pipe_inode_info", "who has a FIFO open; there are no buffers, nothing can be read or written")
-class pipe_inode_info:
-    """``struct pipe_inode_info``: of a FIFO."""
-
-    __slots__ = ("files", "r_counter", "rd_wait", "readers", "w_counter", "wr_wait", "writers")
-
-    def __init__(self) -> None:
-        self.readers = self.writers = self.files = self.r_counter = self.w_counter = 0
-        self.rd_wait = WaitQueue("another side of the FIFO")
-        self.wr_wait = self.rd_wait
 
 
 @custom(C, "fifo_open", "waits for the other side, as the kernel does: for ever, if there is none")
@@ -30,7 +18,7 @@ def fifo_open(inode: Inode, filp: File) -> int:
     """``int fifo_open(struct inode *inode, struct file *filp)``. Errors: -ENXIO (for writing, with O_NONBLOCK, without readers), -EINVAL."""
     pipe = inode.i_pipe
     if pipe is None:
-        pipe = inode.i_pipe = pipe_inode_info()
+        pipe = inode.i_pipe = PipeInodeInfo()
     pipe.files += 1
     mode = filp.f_mode & (FMODE_READ | FMODE_WRITE)
     if (mode == FMODE_WRITE and filp.f_flags & O_NONBLOCK and not pipe.readers) or not mode:
@@ -61,7 +49,7 @@ def pipe_release(inode: Inode, file: File) -> int:
     return 0
 
 
-def _put_pipe(inode: Inode, pipe: pipe_inode_info) -> None:
+def _put_pipe(inode: Inode, pipe: PipeInodeInfo) -> None:
     pipe.files -= 1
     if not pipe.files:
         inode.i_pipe = None

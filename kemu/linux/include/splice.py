@@ -6,6 +6,7 @@ from kemu.linux.include.mm import put_page
 from kemu.linux.port.honesty import custom, dup
 from kemu.machine.current import this
 from kemu.machine.pages import Page, page_va
+from kemu.machine.sched import WaitQueue
 
 P = "include/linux/pipe_fs_i.h"
 
@@ -24,15 +25,18 @@ class PipeBuffer:
         self.len = len
 
 
-@custom(P, "pipe_inode_info", "a list of buffers; nobody waits on it")
+@custom(P, "pipe_inode_info", "a list of buffers, which only splicing fills; a FIFO has who has it open, and its two sides wait in one queue")
 class PipeInodeInfo:
     """``struct pipe_inode_info``"""
 
-    __slots__ = ("bufs", "max_usage")
+    __slots__ = ("bufs", "files", "max_usage", "r_counter", "rd_wait", "readers", "w_counter", "wr_wait", "writers")
 
     def __init__(self, max_usage: int = PIPE_DEF_BUFFERS):
         self.bufs: list[PipeBuffer] = []
         self.max_usage = max_usage
+        self.readers = self.writers = self.files = self.r_counter = self.w_counter = 0
+        self.rd_wait = WaitQueue("another side of the FIFO")
+        self.wr_wait = self.rd_wait
 
     def read(self) -> bytes:
         """What the pipe's reader gets; empties it."""

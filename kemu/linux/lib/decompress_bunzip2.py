@@ -463,7 +463,7 @@ def _may_be_randomised(data: bytes) -> bool:
 
 
 @custom(C, "read_bunzip", "libbz2, for as long as it finds nothing wrong")
-class Quick:
+class QuickBzip2:
     """Output of libbz2 in pieces; ``used``: bytes of the stream once it is complete, -1 if it is not, or if Linux's own decoder has to say."""
 
     def __init__(self, buf: int, len_: int):
@@ -508,7 +508,7 @@ def bunzip2(buf: int, len_: int, fill: Fill | None, flush: Flush, outbuf: int, p
                 pos.v = 4
                 return RETVAL_OUT_OF_MEMORY
         given = 0
-        quick = Quick(buf, len_)
+        quick = QuickBzip2(buf, len_)
         pending = b""
         for piece in quick.pieces():
             pending += piece

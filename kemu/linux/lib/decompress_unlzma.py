@@ -37,7 +37,7 @@ HEAD = 64 << 20             # bytes of output that are looked at before the firs
 
 
 @custom(C, "unlzma", "liblzma, for as long as it finds nothing wrong")
-class Quick:
+class QuickLzma:
     """Output of liblzma in pieces; ``used``: the bytes that Linux consumes once the stream is complete, -1 if it is not, or if Linux's own decoder
     has to say."""
 
@@ -120,7 +120,7 @@ def unlzma(buf: int, in_len: int, fill: Fill | None, flush: Flush, output: int, 
     if not scratch(num_probs * 2):
         return ret
 
-    quick = Quick(data, dst_size)
+    quick = QuickLzma(data, dst_size)
     pieces = quick.pieces() if not eof else iter(())
     # the beginning: all of it where that is little
     head = bytearray()
@@ -130,7 +130,7 @@ def unlzma(buf: int, in_len: int, fill: Fill | None, flush: Flush, output: int, 
             break
     if (dict_size < LIBLZMA_DICT_MIN or dict_size % LIBLZMA_DICT_UNIT) and len(head) > dict_size:
         # liblzma rounds the window up, and allows distances that are beyond Linux's
-        pieces, head, quick = iter(()), bytearray(), Quick(data, dst_size)
+        pieces, head, quick = iter(()), bytearray(), QuickLzma(data, dst_size)
     # the buffer is as large as C's, but where the output is known to be smaller
     wr_buffer = large_malloc(min(bufsize, max(len(head), 1)) if quick.used >= 0 else bufsize)
     if not wr_buffer:
