@@ -38,11 +38,13 @@ def git(*args: str) -> subprocess.CompletedProcess[str]:
 def test_slower_than_asked_for_is_an_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     if git("rev-parse", "-q", "--verify", "HEAD").returncode:
         pytest.skip("no clone")
-    for seconds, codes, end in (((1.0, 1.04), (0, 0), 0), ((1.0, 1.2), (0, 0), 1), ((1.0, 1.0), (0, 1), 1)):
+    for seconds, codes, end in (((1.0, 1.04), (0, 0), 0), ((1.0, 1.2), (0, 0), 1), ((1.0, 1.0), (0, 1), 1),
+                                ((1.0, 1.2), (1, 1), 0)):
         monkeypatch.setattr(Side, "run", lambda side, command, codes=codes: (codes[side.folder.endswith("new")], ""))
         monkeypatch.setattr(Side, "seconds", lambda side, command, seconds=seconds: seconds[side.folder.endswith("new")])
         monkeypatch.setattr(sys, "argv", ["against", "HEAD", "start", "--runs", "2"])
         assert main() == end
         out = capsys.readouterr().out
         assert out.count("<--") == end * len(COMMANDS) and f"{seconds[1]:.2f}" in out
+        assert ("(findings" in out) == (codes == (1, 1))
     assert "kemu-against." not in git("worktree", "list").stdout
