@@ -133,8 +133,8 @@ def erofs_bread(buf: erofs_buf, offset: int, need_kmap: bool) -> Any:
     index = pgoff_t(offset >> arch.PAGE_SHIFT)
     folio: Page = NULL
 
-    # Metadata access for file-backed mounts reuses page cache of backing fs inodes (only folio data will be needed) to prevent double
-    # caching. However, the data access range must be verified here in advance.
+    # Metadata access for file-backed mounts reuses page cache of backing fs inodes (only folio data will be needed) to prevent
+    # double caching. However, the data access range must be verified here in advance.
     if buf.file:
         fpos = loff_t(index << arch.PAGE_SHIFT)
         err = rw_verify_area(FS_READ, buf.file, fpos, arch.PAGE_SIZE)

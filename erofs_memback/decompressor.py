@@ -91,7 +91,8 @@ def z_erofs_oneshot_prepare_dstpages(rq: z_erofs_decompress_req, pagepool: Ref) 
 
 
 @port_of(P, "z_erofs_lz4_handle_overlap")
-def z_erofs_lz4_handle_overlap(rq: z_erofs_decompress_req, inpage: int, out: int, inputmargin: Ref, maptype: Ref, may_inplace: bool) -> int:
+def z_erofs_lz4_handle_overlap(rq: z_erofs_decompress_req, inpage: int, out: int, inputmargin: Ref, maptype: Ref,
+                               may_inplace: bool) -> int:
     # If in-place I/O isn't used, for example, the bounce compressed cache
     # can hold data for incomplete read requests. Just map the compressed
     # buffer as well and decompress directly.
@@ -117,7 +118,8 @@ def z_erofs_lz4_handle_overlap(rq: z_erofs_decompress_req, inpage: int, out: int
     if (not rq.partial_decoding and may_inplace and
             omargin >= LZ4_DECOMPRESS_INPLACE_MARGIN(rq.inputsize)):
         for i in range(rq.inpages):
-            if rq.out[u32(rq.outpages - rq.inpages + i)] is not rq.in_[i]:     # unsigned: not the list's end where inpages is the larger
+            # unsigned: not the list's end where inpages is the larger
+            if rq.out[u32(rq.outpages - rq.inpages + i)] is not rq.in_[i]:
                 break
         else:
             kunmap_local(inpage)
@@ -396,8 +398,8 @@ class g:
 def z_erofs_parse_cfgs(sb: SuperBlock, dsb: View) -> int:
     """Read the compression configurations behind the superblock.
 
-    Return: 0, -EOPNOTSUPP for an algorithm that is unknown or not in this kernel, -EINVAL for a bad configuration, -ENOMEM, or an error of
-    reading metadata.
+    Return: 0, -EOPNOTSUPP for an algorithm that is unknown or not in this kernel, -EINVAL for a bad configuration, -ENOMEM, or an
+    error of reading metadata.
     """
     from erofs_memback.super import erofs_read_metadata  # noqa: PLC0415  (super.py needs this file)
 

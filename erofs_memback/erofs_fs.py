@@ -310,7 +310,8 @@ EROFS_XATTR_INDEX_TRUSTED = 4
 EROFS_XATTR_INDEX_LUSTRE = 5
 EROFS_XATTR_INDEX_SECURITY = 6
 
-# bit 7 of e_name_index is set when it refers to a long xattr name prefix, while the remained lower bits represent the index of the prefix.
+# bit 7 of e_name_index is set when it refers to a long xattr name prefix, while the remained lower bits represent the index of
+# the prefix.
 EROFS_XATTR_LONG_PREFIX = 0x80
 EROFS_XATTR_LONG_PREFIX_MASK = 0x7F
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """fs/erofs/internal.h: the structures and inline functions that all files of the port share.
 
-What C declares ``extern`` here and defines elsewhere is imported from the file that defines it (``erofs_bread`` from data.py, and so on).
-The fields that internal.h keeps inside ``#ifdef CONFIG_EROFS_FS_ZIP`` and its like are always there: whether they are used is asked of
-``IS_ENABLED()`` when the machine runs.
+What C declares ``extern`` here and defines elsewhere is imported from the file that defines it (``erofs_bread`` from data.py, and
+so on). The fields that internal.h keeps inside ``#ifdef CONFIG_EROFS_FS_ZIP`` and its like are always there: whether they are
+used is asked of ``IS_ENABLED()`` when the machine runs.
 """
 from __future__ import annotations
 
@@ -149,11 +149,12 @@ class erofs_xattr_prefix_item:
 
 
 class erofs_sb_info:
-    __slots__ = ("dif0", "opt", "list", "umount_mutex", "managed_pslots", "sync_decompress", "shrinker_run_no", "managed_cache", "lz4",
-                 "packed_inode", "metabox_inode", "devs", "total_blocks", "meta_blkaddr", "xattr_blkaddr", "xattr_prefix_start",
-                 "xattr_prefix_count", "ishare_xattr_prefix_id", "xattr_prefixes", "xattr_filter_reserved", "device_id_mask", "islotbits",
-                 "blkszbits", "sb_size", "fixed_nsec", "epoch", "root_nid", "packed_nid", "metabox_nid", "inos", "volume_name",
-                 "feature_compat", "feature_incompat", "available_compr_algs", "s_kobj", "s_kobj_unregister", "dir_ra_bytes", "domain_id")
+    __slots__ = ("dif0", "opt", "list", "umount_mutex", "managed_pslots", "sync_decompress", "shrinker_run_no", "managed_cache",
+                 "lz4", "packed_inode", "metabox_inode", "devs", "total_blocks", "meta_blkaddr", "xattr_blkaddr",
+                 "xattr_prefix_start", "xattr_prefix_count", "ishare_xattr_prefix_id", "xattr_prefixes", "xattr_filter_reserved",
+                 "device_id_mask", "islotbits", "blkszbits", "sb_size", "fixed_nsec", "epoch", "root_nid", "packed_nid",
+                 "metabox_nid", "inos", "volume_name", "feature_compat", "feature_incompat", "available_compr_algs", "s_kobj",
+                 "s_kobj_unregister", "dir_ra_bytes", "domain_id")
 
     def __init__(self) -> None:
         self.dif0 = erofs_device_info()
@@ -310,7 +311,8 @@ erofs_sb_has_48bit = EROFS_FEATURE_FUNCS("48bit", "incompat", EROFS_FEATURE_INCO
 erofs_sb_has_metabox = EROFS_FEATURE_FUNCS("metabox", "incompat", EROFS_FEATURE_INCOMPAT_METABOX)
 erofs_sb_has_sb_chksum = EROFS_FEATURE_FUNCS("sb_chksum", "compat", EROFS_FEATURE_COMPAT_SB_CHKSUM)
 erofs_sb_has_xattr_filter = EROFS_FEATURE_FUNCS("xattr_filter", "compat", EROFS_FEATURE_COMPAT_XATTR_FILTER)
-erofs_sb_has_shared_ea_in_metabox = EROFS_FEATURE_FUNCS("shared_ea_in_metabox", "compat", EROFS_FEATURE_COMPAT_SHARED_EA_IN_METABOX)
+erofs_sb_has_shared_ea_in_metabox = EROFS_FEATURE_FUNCS("shared_ea_in_metabox", "compat",
+                                                        EROFS_FEATURE_COMPAT_SHARED_EA_IN_METABOX)
 erofs_sb_has_plain_xattr_pfx = EROFS_FEATURE_FUNCS("plain_xattr_pfx", "compat", EROFS_FEATURE_COMPAT_PLAIN_XATTR_PFX)
 erofs_sb_has_ishare_xattrs = EROFS_FEATURE_FUNCS("ishare_xattrs", "compat", EROFS_FEATURE_COMPAT_ISHARE_XATTRS)
 
@@ -320,8 +322,8 @@ def erofs_nid_to_ino64(sbi: erofs_sb_info, nid: int) -> int:
     if not erofs_sb_has_metabox(sbi):
         return nid
 
-    # When metadata compression is enabled, avoid generating excessively large inode numbers for metadata-compressed inodes.  Shift NIDs
-    # in the 31-62 bit range left by one and move the metabox flag to bit 31.
+    # When metadata compression is enabled, avoid generating excessively large inode numbers for metadata-compressed inodes.
+    # Shift NIDs in the 31-62 bit range left by one and move the metabox flag to bit 31.
     #
     # Note: on-disk NIDs remain unchanged as they are primarily used for compatibility with non-LFS 32-bit applications.
     return (((nid << 1) & GENMASK_ULL(63, 32)) | (nid & GENMASK(30, 0)) |
@@ -333,7 +335,8 @@ EROFS_I_EA_INITED_BIT = 0
 EROFS_I_Z_INITED_BIT = 1
 
 
-# bitlock definitions (arranged in reverse order); C counts down from BITS_PER_LONG, and which bit of the word it is cannot be seen
+# bitlock definitions (arranged in reverse order); C counts down from BITS_PER_LONG, and which bit of the word it is cannot be
+# seen
 EROFS_I_BL_XATTR_BIT = 64 - 1
 EROFS_I_BL_Z_BIT = 64 - 2
 
@@ -357,10 +360,10 @@ class erofs_inode_fingerprint:
 class erofs_inode(Inode):
     """``struct erofs_inode``: the VFS inode and what stands before it. Members of C's unions have fields of their own."""
 
-    __slots__ = ("nid", "flags", "datalayout", "inode_isize", "dot_omitted", "xattr_isize", "xattr_name_filter", "xattr_shared_count",
-                 "xattr_shared_xattrs", "startblk", "chunkformat", "chunkbits", "z_advise", "z_algofmt", "z_lclusterbits",
-                 "z_tailextent_headlcn", "z_extents", "z_fragmentoff", "z_idata_size", "ishare_list", "fingerprint", "ishare_lock",
-                 "sharedentry")
+    __slots__ = ("nid", "flags", "datalayout", "inode_isize", "dot_omitted", "xattr_isize", "xattr_name_filter",
+                 "xattr_shared_count", "xattr_shared_xattrs", "startblk", "chunkformat", "chunkbits", "z_advise", "z_algofmt",
+                 "z_lclusterbits", "z_tailextent_headlcn", "z_extents", "z_fragmentoff", "z_idata_size", "ishare_list",
+                 "fingerprint", "ishare_lock", "sharedentry")
 
     def __init__(self) -> None:
         Inode.__init__(self)
@@ -452,7 +455,8 @@ def EROFS_MAP_FULL(f: int) -> bool:
 
 
 class erofs_map_blocks:
-    """``struct erofs_map_blocks``. The function of that name is in data.py; who needs both says ``struct_erofs_map_blocks`` here."""
+    """``struct erofs_map_blocks``. The function of that name is in data.py; who needs both says ``struct_erofs_map_blocks`` here.
+    """
 
     __slots__ = ("buf", "m_pa", "m_la", "m_plen", "m_llen", "m_deviceid", "m_algorithmformat", "m_flags")
 

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mounting EROFS from memory: our design, as a series on top of the 7.2 port.
 
-What a memory-backed mount is given is a region object with an owner and a lifetime, never an address: the owner makes it, the mount takes a
-reference through its own fs_context, and the owner's release() runs when the last superblock is gone. There is no global slot.
+What a memory-backed mount is given is a region object with an owner and a lifetime, never an address: the owner makes it, the
+mount takes a reference through its own fs_context, and the owner's release() runs when the last superblock is gone. There is no
+global slot.
 
-Metadata is read through a mapping that EROFS owns and fills from the region, so erofs_bread() and all its callers stay as they are: a folio is
-page aligned, whole and uptodate wherever the image begins, whatever memory it lies in, inline pclusters included. Uncompressed data goes
-through iomap, with a read_folio_range() that copies from the region in the place of the one that makes bios. Compressed data is copied into the
-pages of the pcluster's bio, which never meets the block layer. docs/explanation/memback.md has the reasons and the costs.
+Metadata is read through a mapping that EROFS owns and fills from the region, so erofs_bread() and all its callers stay as they
+are: a folio is page aligned, whole and uptodate wherever the image begins, whatever memory it lies in, inline pclusters included.
+Uncompressed data goes through iomap, with a read_folio_range() that copies from the region in the place of the one that makes
+bios. Compressed data is copied into the pages of the pcluster's bio, which never meets the block layer.
+docs/explanation/memback.md has the reasons and the costs.
 """
 from __future__ import annotations
 
@@ -291,7 +293,8 @@ class erofs_sb_info(internal.erofs_sb_info):
 
 
 _names: dict[str, Any] = {
-    "EOPNOTSUPP": EOPNOTSUPP, "erofs_is_memback_mode": erofs_is_memback_mode, "erofs_memback_init_super": erofs_memback_init_super,
+    "EOPNOTSUPP": EOPNOTSUPP, "erofs_is_memback_mode": erofs_is_memback_mode,
+    "erofs_memback_init_super": erofs_memback_init_super,
     "erofs_memback_aops": erofs_memback_aops, "erofs_memback_bio_alloc": erofs_memback_bio_alloc, "iput": iput,
     "erofs_memback_submit_bio": erofs_memback_submit_bio, "erofs_memback_region_put": erofs_memback_region_put,
 }

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The memback that was posted to linux-erofs on 2026-06-18 ("[PATCH RFC 1/2] erofs: add memory-backed mode for non-page-aligned mount"), as posted.
+"""The memback that was posted to linux-erofs on 2026-06-18 ("[PATCH RFC 1/2] erofs: add memory-backed mode for non-page-aligned
+mount"), as posted.
 
-Brought to 7.2, which has no fscache mode any more; nothing else is changed. What the bench finds here is a finding about the posted patch.
+Brought to 7.2, which has no fscache mode any more; nothing else is changed. What the bench finds here is a finding about the
+posted patch.
 """
 from __future__ import annotations
 
@@ -319,7 +321,8 @@ series.edits(data.erofs_bread, ("""\
 
     if buf.page:
         folio = page_folio(buf.page)
-"""), names={"virt_to_page": virt_to_page, "offset_in_page": offset_in_page, "kmap_local_page": kmap_local_page, "EFSCORRUPTED": EFSCORRUPTED,
+"""), names={"virt_to_page": virt_to_page, "offset_in_page": offset_in_page, "kmap_local_page": kmap_local_page,
+             "EFSCORRUPTED": EFSCORRUPTED,
              "ERR_PTR": ERR_PTR})
 
 series.edits(data.erofs_init_metabuf, ("""\

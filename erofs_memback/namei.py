@@ -48,8 +48,8 @@ def erofs_dirnamecmp(qn: bytes, qd: erofs_qstr, matched: Ref) -> int:
     """
     i = matched.v
 
-    # on-disk error, let's only BUG_ON in the debugging mode. otherwise, it will return 1 to just skip the invalid name and go on (in
-    # consideration of the lookup performance).
+    # on-disk error, let's only BUG_ON in the debugging mode. otherwise, it will return 1 to just skip the invalid name and go on
+    # (in consideration of the lookup performance).
     DBG_BUGON(qd.name > qd.end)
 
     # qd could not have trailing '\0'; however it is absolutely safe if < qd->end

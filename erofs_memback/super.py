@@ -321,7 +321,8 @@ def erofs_read_superblock(sb: SuperBlock) -> int:
 
         sbi.feature_incompat = dsb.feature_incompat
         if sbi.feature_incompat & ~EROFS_ALL_FEATURE_INCOMPAT:
-            erofs_err(sb, "unidentified incompatible feature %x, please upgrade kernel", sbi.feature_incompat & ~EROFS_ALL_FEATURE_INCOMPAT)
+            erofs_err(sb, "unidentified incompatible feature %x, please upgrade kernel",
+                      sbi.feature_incompat & ~EROFS_ALL_FEATURE_INCOMPAT)
             return -EINVAL
 
         sbi.sb_size = 128 + dsb.sb_extslots * EROFS_SB_EXTSLOT_SIZE
@@ -591,11 +592,11 @@ def erofs_fc_fill_super(sb: SuperBlock, fc: FsContext) -> int:
     sbi.blkszbits = arch.PAGE_SHIFT
     if not sb.s_bdev:
         # (File-backed mounts) EROFS claims it's safe to nest other fs contexts (including its own) due to self-controlled RO
-        # accesses/contexts and no side-effect changes that need to context save & restore so it can reuse the current thread context.
-        # However, we still need to prevent kernel stack overflow due to filesystem nesting: just ensure that s_stack_depth is 0 to
-        # disallow mounting EROFS on stacked filesystems.
-        # Note: s_stack_depth is not incremented here for now, since EROFS is the only fs supporting file-backed mounts for now.
-        # It MUST change if another fs plans to support them, which may also require adjusting FILESYSTEM_MAX_STACK_DEPTH.
+        # accesses/contexts and no side-effect changes that need to context save & restore so it can reuse the current thread
+        # context. However, we still need to prevent kernel stack overflow due to filesystem nesting: just ensure that
+        # s_stack_depth is 0 to disallow mounting EROFS on stacked filesystems. Note: s_stack_depth is not incremented here for
+        # now, since EROFS is the only fs supporting file-backed mounts for now. It MUST change if another fs plans to support
+        # them, which may also require adjusting FILESYSTEM_MAX_STACK_DEPTH.
         if erofs_is_fileio_mode(sbi):
             inode = file_inode(sbi.dif0.file)
             if (inode.i_sb.s_op is erofs_sops and not inode.i_sb.s_bdev) or inode.i_sb.s_stack_depth:
@@ -693,7 +694,8 @@ def erofs_fc_fill_super(sb: SuperBlock, fc: FsContext) -> int:
 
 @port_of("fs/erofs/super.c", "erofs_fc_get_tree")
 def erofs_fc_get_tree(fc: FsContext) -> int:
-    ret = get_tree_bdev_flags(fc, erofs_fc_fill_super, GET_TREE_BDEV_QUIET_LOOKUP if IS_ENABLED("CONFIG_EROFS_FS_BACKED_BY_FILE") else 0)
+    ret = get_tree_bdev_flags(fc, erofs_fc_fill_super,
+                              GET_TREE_BDEV_QUIET_LOOKUP if IS_ENABLED("CONFIG_EROFS_FS_BACKED_BY_FILE") else 0)
     if IS_ENABLED("CONFIG_EROFS_FS_BACKED_BY_FILE") and ret == -ENOTBLK:
         sbi = fc.s_fs_info
 
@@ -903,7 +905,8 @@ def erofs_module_init() -> int:
 
     erofs_check_ondisk_layout_definitions()
 
-    g.erofs_inode_cachep = kmem_cache_create("erofs_inode", erofs_inode, 0, SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT, erofs_inode_init_once)
+    g.erofs_inode_cachep = kmem_cache_create("erofs_inode", erofs_inode, 0, SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
+                                             erofs_inode_init_once)
     if not g.erofs_inode_cachep:
         return -ENOMEM
 

@@ -126,7 +126,8 @@ def erofs_init_inode_xattrs(inode: Inode) -> int:
 
         # bypass all xattr operations if ->xattr_isize is not greater than sizeof(struct erofs_xattr_ibody_header), in detail:
         # 1) it is not enough to contain erofs_xattr_ibody_header then ->xattr_isize should be 0 (it means no xattr);
-        # 2) it is just to contain erofs_xattr_ibody_header, which is on-disk undefined right now (maybe use later with some new sb feature).
+        # 2) it is just to contain erofs_xattr_ibody_header, which is on-disk undefined right now (maybe use later with some new
+        # sb feature).
         if vi.xattr_isize == _SIZEOF_IBODY:
             erofs_err(sb, "xattr_isize %d of nid %llu is not supported yet", vi.xattr_isize, vi.nid)
             ret = -EOPNOTSUPP

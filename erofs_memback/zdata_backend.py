@@ -203,8 +203,8 @@ def z_erofs_decompress_pcluster(be: z_erofs_backend, eio: bool) -> int:
     be.nr_pages = PAGE_ALIGN(pcl.length + pcl.pageofs_out) >> arch.PAGE_SHIFT
 
     # allocate (de)compressed page arrays if cannot be kept on stack.
-    # A list cannot be a part of another one: the arrays that C keeps in onstack_pages are copied from there, with what the pcluster
-    # before left in them (C clears decompressed_pages only), and copied back below
+    # A list cannot be a part of another one: the arrays that C keeps in onstack_pages are copied from there, with what the
+    # pcluster before left in them (C clears decompressed_pages only), and copied back below
     be.decompressed_pages = NULL
     be.compressed_pages = NULL
     be.onstack_used = 0

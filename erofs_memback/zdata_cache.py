@@ -52,9 +52,12 @@ Z_EROFS_PCLUSTER_FOLLOWED = 2
 
 
 class z_erofs_frontend:
-    """``struct z_erofs_frontend``; the constructor is ``Z_EROFS_DEFINE_FRONTEND``. ``pagepool`` and ``candidate_bvpage`` are cells."""
+    """``struct z_erofs_frontend``; the constructor is ``Z_EROFS_DEFINE_FRONTEND``. ``pagepool`` and ``candidate_bvpage`` are
+    cells.
+    """
 
-    __slots__ = ("inode", "sharedinode", "map", "biter", "pagepool", "candidate_bvpage", "pcl", "head", "mode", "headoffset", "icur")
+    __slots__ = ("inode", "sharedinode", "map", "biter", "pagepool", "candidate_bvpage", "pcl", "head", "mode", "headoffset",
+                 "icur")
 
     def __init__(self, i: Inode, si: Inode, ho: int) -> None:
         self.inode, self.sharedinode = i, si

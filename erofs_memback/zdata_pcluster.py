@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """fs/erofs/zdata.c, first part: pclusters, their bvsets, their slab pools, and the subsystem's beginning and end.
 
-zdata.c is cut where it changes its subject: zdata_pcluster, zdata_cache (the managed cache), zdata_frontend (folios into pclusters),
-zdata_backend (pclusters into folios), zdata_submit (queues and bios), zdata (address space operations). Functions keep C's order within
-and across the six files.
+zdata.c is cut where it changes its subject: zdata_pcluster, zdata_cache (the managed cache), zdata_frontend (folios into
+pclusters), zdata_backend (pclusters into folios), zdata_submit (queues and bios), zdata (address space operations). Functions
+keep C's order within and across the six files.
 """
 from __future__ import annotations
 

@@ -436,8 +436,8 @@ def z_erofs_map_blocks_iter(inode: Inode, map: erofs_map_blocks, flags: int) -> 
 
     ``int z_erofs_map_blocks_iter(struct inode *inode, struct erofs_map_blocks *map, int flags)``
 
-    Return: 0, or -EFSCORRUPTED for an index that contradicts itself, -EOPNOTSUPP for what this kernel does not know, -EIO and -ENOMEM from
-    reading metadata, -ERESTARTSYS for a fatal signal; then ``map.m_llen`` is 0.
+    Return: 0, or -EFSCORRUPTED for an index that contradicts itself, -EOPNOTSUPP for what this kernel does not know, -EIO and
+    -ENOMEM from reading metadata, -ERESTARTSYS for a fatal signal; then ``map.m_llen`` is 0.
     """
     vi = EROFS_I(inode)
     err = 0

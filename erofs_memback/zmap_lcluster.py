@@ -23,7 +23,8 @@ _D0_CBLKCNT_BITS = ilog2(Z_EROFS_LI_D0_CBLKCNT) + 1
 class z_erofs_maprecorder:
     """``struct z_erofs_maprecorder``"""
 
-    __slots__ = ("inode", "map", "lcn", "type", "headtype", "clusterofs", "delta", "pblk", "nextpackoff", "compressedblks", "partialref", "in_mbox")
+    __slots__ = ("inode", "map", "lcn", "type", "headtype", "clusterofs", "delta", "pblk", "nextpackoff", "compressedblks",
+                 "partialref", "in_mbox")
 
     def __init__(self, inode: Inode, map: erofs_map_blocks, in_mbox: bool, compressedblks: int):
         self.inode = inode
@@ -82,8 +83,9 @@ def z_erofs_load_full_lcluster(m: z_erofs_maprecorder, lcn: int) -> int:
 
 @port_of(P, "decode_compactedbits")
 def decode_compactedbits(lobits: int, in_: int, pos: int) -> tuple[int, int]:
-    """C gives the type through ``u8 *type``; here it is the second value. ``in_`` is the pack itself, where C has its address: the loops
-    over a pack load it once."""
+    """C gives the type through ``u8 *type``; here it is the second value. ``in_`` is the pack itself, where C has its address:
+    the loops over a pack load it once.
+    """
     v = in_ >> pos
     lo = v & ((1 << lobits) - 1)
 

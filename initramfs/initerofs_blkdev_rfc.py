@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Memory-backed block device of initerofs, as posted on 2025-12-31 (init/initerofs_blkdev.c of "[PATCH] Add initerofs for EROFS-backed early rootfs").
+"""Memory-backed block device of initerofs, as posted on 2025-12-31 (init/initerofs_blkdev.c of "[PATCH] Add initerofs for
+EROFS-backed early rootfs").
 
 Brought to 7.2, nothing else is changed.
 """
@@ -84,7 +85,8 @@ initerofs_fops = block_device_operations(submit_bio=initerofs_submit_bio)
 
 @port_of(P, "initerofs_blkdev_create", posted=POSTED)
 def initerofs_blkdev_create(data: int, size: int) -> str:
-    lim = QueueLimits(logical_block_size=INITEROFS_SECTOR_SIZE, physical_block_size=INITEROFS_SECTOR_SIZE, max_hw_sectors=UINT_MAX,
+    lim = QueueLimits(logical_block_size=INITEROFS_SECTOR_SIZE, physical_block_size=INITEROFS_SECTOR_SIZE,
+                      max_hw_sectors=UINT_MAX,
                       max_segments=BLK_MAX_SEGMENTS)
 
     if not data or not size:

@@ -2,8 +2,8 @@
 """initerofs as posted on 2025-12-31 ("[PATCH] Add initerofs for EROFS-backed early rootfs"): init/initerofs.c, its changes to
 init/initramfs.c, and the initcall levels of erofs and overlayfs.
 
-Brought to 7.2, nothing else is changed; what the bench finds here is a finding about the posted patch. String literals are passed by address,
-as in C.
+Brought to 7.2, nothing else is changed; what the bench finds here is a finding about the posted patch. String literals are passed
+by address, as in C.
 """
 from __future__ import annotations
 
@@ -199,7 +199,8 @@ def initerofs_mount_root() -> int:
 
     end_time = ktime_get()
     elapsed_ns = end_time - start_time
-    pr_info("initerofs: root filesystem ready in %lld.%06lld ms (no cpio extraction)\n", elapsed_ns // 1000000, elapsed_ns % 1000000)
+    pr_info("initerofs: root filesystem ready in %lld.%06lld ms (no cpio extraction)\n", elapsed_ns // 1000000,
+            elapsed_ns % 1000000)
 
     return 0
 
@@ -251,7 +252,8 @@ def do_populate_rootfs(unused: Any, cookie: int) -> None:
         else:
             printk(KERN_EMERG + "Initramfs unpacking failed: %s\n", err)
 
-    # If the initrd region is overlapped with crashkernel reserved region, free only memory that is not part of crashkernel region.
+    # If the initrd region is overlapped with crashkernel reserved region, free only memory that is not part of crashkernel
+    # region.
     if not base.g.do_retain_initrd and initrd.initrd_start and not base.kexec_free_initrd():
         base.free_initrd_mem(initrd.initrd_start, initrd.initrd_end)
     elif base.g.do_retain_initrd and initrd.initrd_start:

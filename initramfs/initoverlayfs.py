@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""initoverlayfs (2023-12-11): a small initramfs whose storage init finds the large one, an EROFS image on a disk, puts an overlay over it and goes there.
+"""initoverlayfs (2023-12-11): a small initramfs whose storage init finds the large one, an EROFS image on a disk, puts an overlay
+over it and goes there.
 
-User space does it, so this is a program of the emulated machine and no port: ``/init`` of the small archive. The disk has the bytes of ``--image``.
+User space does it, so this is a program of the emulated machine and no port: ``/init`` of the small archive. The disk has the
+bytes of ``--image``.
 
-``initoverlayfs_image=SIZE:sha256:HEX`` (or ``SIZE:tree:ROOT[:SALT]``) on the command line says what the disk has to hold: the program reads it through
-the block device and compares before it mounts anything. When a step fails it exits, and the kernel panics, for PID 1 must not.
+``initoverlayfs_image=SIZE:sha256:HEX`` (or ``SIZE:tree:ROOT[:SALT]``) on the command line says what the disk has to hold: the
+program reads it through the block device and compares before it mounts anything. When a step fails it exits, and the kernel
+panics, for PID 1 must not.
 """
 from __future__ import annotations
 
@@ -100,7 +103,8 @@ def verify_image(path: str) -> int:
         left -= n
     sys.sys_close(fd)
     while len(level) > 1:
-        level = [hashlib.sha256(salt + b"".join(level[i:i + 128]).ljust(BLOCK, b"\0")).digest() for i in range(0, len(level), 128)]
+        level = [hashlib.sha256(salt + b"".join(level[i:i + 128]).ljust(BLOCK, b"\0")).digest()
+                 for i in range(0, len(level), 128)]
     if left:
         pr_info("storage-init: %s: %lu bytes are said, %lu are there: refused\n", path, said.size, said.size - left)
         return -errno.EINVAL

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Port of init/initramfs.c (Linux 7.2), the second part: populate_rootfs(), and what becomes of the initrd's memory. The unpacker is in unpack.py."""
+"""Port of init/initramfs.c (Linux 7.2), the second part: populate_rootfs(), and what becomes of the initrd's memory. The unpacker
+is in unpack.py.
+"""
 from __future__ import annotations
 
 from typing import Any
@@ -108,8 +110,9 @@ def reserve_initrd_mem() -> None:
     if not initrd.phys_initrd_size:
         return
 
-    # Round the memory region to page boundaries as per free_initrd_mem(). This allows us to detect whether the pages overlapping the
-    # initrd are in use, but more importantly, reserves the entire set of pages as we don't want these pages allocated for other purposes.
+    # Round the memory region to page boundaries as per free_initrd_mem(). This allows us to detect whether the pages overlapping
+    # the initrd are in use, but more importantly, reserves the entire set of pages as we don't want these pages allocated for
+    # other purposes.
     start = round_down(initrd.phys_initrd_start, arch.PAGE_SIZE)
     size = u64(initrd.phys_initrd_size + (initrd.phys_initrd_start - start))
     size = round_up(size, arch.PAGE_SIZE)
@@ -149,7 +152,8 @@ def kexec_free_initrd() -> bool:
     crashk_start = __va(initrd.crashk_start)
     crashk_end = __va(initrd.crashk_end)
 
-    # If the initrd region is overlapped with crashkernel reserved region, free only memory that is not part of crashkernel region.
+    # If the initrd region is overlapped with crashkernel reserved region, free only memory that is not part of crashkernel
+    # region.
     if initrd.initrd_start >= crashk_end or initrd.initrd_end <= crashk_start:
         return False
 
@@ -200,7 +204,8 @@ def do_populate_rootfs(unused: Any, cookie: int) -> None:
     # done:
     security_initramfs_populated()
 
-    # If the initrd region is overlapped with crashkernel reserved region, free only memory that is not part of crashkernel region.
+    # If the initrd region is overlapped with crashkernel reserved region, free only memory that is not part of crashkernel
+    # region.
     if not g.do_retain_initrd and initrd.initrd_start and not kexec_free_initrd():
         free_initrd_mem(initrd.initrd_start, initrd.initrd_end)
     elif g.do_retain_initrd and initrd.initrd_start:
@@ -218,8 +223,8 @@ def do_populate_rootfs(unused: Any, cookie: int) -> None:
 @port_of("init/initramfs.c", "wait_for_initramfs")
 def wait_for_initramfs() -> None:
     if not g.initramfs_cookie:
-        # Something before rootfs_initcall wants to access the filesystem/initramfs. Probably a bug. Make a note, avoid deadlocking the
-        # machine, and let the caller's access fail as it used to.
+        # Something before rootfs_initcall wants to access the filesystem/initramfs. Probably a bug. Make a note, avoid
+        # deadlocking the machine, and let the caller's access fail as it used to.
         pr_warn_once("wait_for_initramfs() called before rootfs_initcalls\n")
         return
     async_synchronize_cookie_domain(g.initramfs_cookie + 1, g.initramfs_domain)

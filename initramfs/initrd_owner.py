@@ -15,8 +15,8 @@ from initramfs.segments import segment
 class initrd_owner:
     """[start, end), of which ``kept`` (whole pages) is lent to mounts; ``regions``: what is lent.
 
-    ``committed``: the root stands, and what comes back is freed. Until then nothing is: an attempt that fails leaves the memory to upstream's code.
-    ``withdrawn``: the owner's own references are gone already.
+    ``committed``: the root stands, and what comes back is freed. Until then nothing is: an attempt that fails leaves the memory
+    to upstream's code. ``withdrawn``: the owner's own references are gone already.
     """
 
     __slots__ = ("committed", "end", "kept", "regions", "retain", "start", "withdrawn")
@@ -40,7 +40,9 @@ def owner_alloc(start: int, end: int, retain: int) -> initrd_owner:
 
 
 def owner_lend(owner: initrd_owner, seg: segment, size: int) -> memback.erofs_memback_region:
-    """A region for one mount, with the owner's reference: the first ``size`` bytes of a segment, all of which stays. None: -ENOMEM."""
+    """A region for one mount, with the owner's reference: the first ``size`` bytes of a segment, all of which stays. None:
+    -ENOMEM.
+    """
     region = memback.erofs_memback_region_alloc(seg.start, size, owner_release, owner)
     if not region:
         return NULL

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The layered initrd: any row of cpio archives and EROFS images becomes the root, the images mounted where the boot loader put them. Ours.
+"""The layered initrd: any row of cpio archives and EROFS images becomes the root, the images mounted where the boot loader put
+them. Ours.
 
-docs/explanation/layered.md has the rules and the reasons. In short: do_populate_rootfs() leaves an initrd that has an EROFS image alone; PID 1
-makes one attempt when all initcalls have run; a stage, which is a tmpfs of its own, holds the layers; pivot_root puts the overlay in rootfs's
-place; what fails before that is taken down and everything goes on as without this file.
+docs/explanation/layered.md has the rules and the reasons. In short: do_populate_rootfs() leaves an initrd that has an EROFS image
+alone; PID 1 makes one attempt when all initcalls have run; a stage, which is a tmpfs of its own, holds the layers; pivot_root
+puts the overlay in rootfs's place; what fails before that is taken down and everything goes on as without this file.
 """
 from __future__ import annotations
 
@@ -36,8 +37,8 @@ from initramfs.stage import g as stage
 series = Series("layered", ("initramfs",), "layered initrd")
 config = {"CONFIG_INITRD_LAYERED": True, **verify.config}
 
-# claimed: the segments of the initrd that waits for layered_initrd_setup(); trees: hash trees of those that are verified as they are read;
-# builder: the task that makes the attempt, while it does; built: who waits for its end
+# claimed: the segments of the initrd that waits for layered_initrd_setup(); trees: hash trees of those that are verified as they
+# are read; builder: the task that makes the attempt, while it does; built: who waits for its end
 @statics
 class g:
     claimed: list[segment] = NULL
@@ -87,7 +88,8 @@ def release_initrd() -> None:
     """done: of do_populate_rootfs()"""
     security_initramfs_populated()
 
-    # If the initrd region is overlapped with crashkernel reserved region, free only memory that is not part of crashkernel region.
+    # If the initrd region is overlapped with crashkernel reserved region, free only memory that is not part of crashkernel
+    # region.
     if not base.g.do_retain_initrd and initrd.initrd_start and not base.kexec_free_initrd():
         base.free_initrd_mem(initrd.initrd_start, initrd.initrd_end)
     else:
@@ -113,7 +115,8 @@ def overlaps_crashkernel() -> bool:
 
 
 def claimed_segments(start: int, end: int) -> list[segment] | int:
-    """What split() says; what is verified only as it is read is an image because the command line says so, and is not looked at."""
+    """What split() says; what is verified only as it is read is an image because the command line says so, and is not looked at.
+    """
     if not g.trees:
         return split(start, end)
     out: list[segment] = []
@@ -143,7 +146,8 @@ def layered_claim() -> bool:
     """Whether the initrd is to wait for layered_initrd_setup(). Context: the initrd is untouched."""
     if not initrd.initrd_start or IS_ENABLED("CONFIG_INITRAMFS_FORCE") or not IS_ENABLED("CONFIG_INITRD_LAYERED"):
         return False
-    if not (IS_ENABLED("CONFIG_EROFS_FS") and IS_ENABLED("CONFIG_OVERLAY_FS") and IS_ENABLED("CONFIG_TMPFS") and IS_ENABLED("CONFIG_TMPFS_XATTR")):
+    if not (IS_ENABLED("CONFIG_EROFS_FS") and IS_ENABLED("CONFIG_OVERLAY_FS") and IS_ENABLED("CONFIG_TMPFS")
+            and IS_ENABLED("CONFIG_TMPFS_XATTR")):
         return False
     segments = claimed_segments(initrd.initrd_start, initrd.initrd_end)
     if isinstance(segments, int):
@@ -195,7 +199,8 @@ def layered_initrd_setup() -> None:
     segments, g.claimed = g.claimed, NULL
     if segments is None:
         return
-    err = stage_possible()              # before anybody waits for this task: a file system may come as a module, by a helper who does
+    # before anybody waits for this task: a file system may come as a module, by a helper who does
+    err = stage_possible()
     g.builder = current()
     st = layers()
     owner: initrd_owner = NULL if err else owner_alloc(initrd.initrd_start, initrd.initrd_end, base.g.do_retain_initrd)
@@ -297,13 +302,15 @@ def layered_checked(err: int) -> int:
 
 _names["layered_checked"] = layered_checked
 
-series.edits(base.do_utime, ("    init_utimes(", "    layered_checked(init_utimes("), ("filename, t)", "filename, t))"), names=_names)
+series.edits(base.do_utime, ("    init_utimes(", "    layered_checked(init_utimes("), ("filename, t)", "filename, t))"),
+             names=_names)
 series.edits(base.do_utime_path, ("    vfs_utimes(path, t)", "    layered_checked(vfs_utimes(path, t))"), names=_names)
 
 series.edits(base.clean_path, ("""\
     if not init_stat(path, st, AT_SYMLINK_NOFOLLOW) and""", """\
     if not layered_checked(init_stat(path, st, AT_SYMLINK_NOFOLLOW)) and"""),
-             ("init_rmdir(path)", "layered_checked(init_rmdir(path))"), ("init_unlink(path)", "layered_checked(init_unlink(path))"), names=_names)
+             ("init_rmdir(path)", "layered_checked(init_rmdir(path))"),
+             ("init_unlink(path)", "layered_checked(init_unlink(path))"), names=_names)
 
 series.edits(base.maybe_link, ("init_link(old, collected) < 0", "layered_checked(init_link(old, collected)) < 0"), names=_names)
 
@@ -320,9 +327,11 @@ series.edits(base.do_name, ("""\
              ("init_mkdir(collected, mode)", "layered_checked(init_mkdir(collected, mode))"),
              ("init_mknod(collected, mode, g.rdev)", "layered_checked(init_mknod(collected, mode, g.rdev))"),
              ("init_chown(collected, g.uid, g.gid, 0)", "layered_checked(init_chown(collected, g.uid, g.gid, 0))", 2),
-             ("init_chmod(collected, mode)", "layered_checked(init_chmod(collected, mode))", 2), names={**_names, "PTR_ERR": PTR_ERR})
+             ("init_chmod(collected, mode)", "layered_checked(init_chmod(collected, mode))", 2),
+             names={**_names, "PTR_ERR": PTR_ERR})
 
 series.edits(base.do_symlink, ("    init_symlink(c_path(g.collected + N_ALIGN(g.name_len)), collected)", """\
     layered_checked(init_symlink(c_path(g.collected + N_ALIGN(g.name_len)), collected))"""),
-             ("init_chown(collected, g.uid, g.gid, AT_SYMLINK_NOFOLLOW)", "layered_checked(init_chown(collected, g.uid, g.gid, AT_SYMLINK_NOFOLLOW))"),
+             ("init_chown(collected, g.uid, g.gid, AT_SYMLINK_NOFOLLOW)",
+              "layered_checked(init_chown(collected, g.uid, g.gid, AT_SYMLINK_NOFOLLOW))"),
              names=_names)

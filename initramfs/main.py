@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Port of init/main.c (Linux 7.2): the command line, the initcalls, and PID 1 until it runs a program.
 
-Command lines are ``str``; argv_init and envp_init are lists without their NULL. What start_kernel() calls and nothing here depends on is left out.
+Command lines are ``str``; argv_init and envp_init are lists without their NULL. What start_kernel() calls and nothing here
+depends on is left out.
 """
 from __future__ import annotations
 
@@ -260,8 +261,8 @@ def unknown_bootoption(param: str, val: str, unused: str, arg: Any) -> int:
 @port_of("init/main.c", "init_setup")
 def init_setup(str: str) -> int:
     g.execute_command = str
-    # In case LILO is going to boot us with default command line, it prepends "auto" before the whole cmdline which makes the shell
-    # think it should execute a script with such name. So we ignore all arguments entered _before_ init=... [MJ]
+    # In case LILO is going to boot us with default command line, it prepends "auto" before the whole cmdline which makes the
+    # shell think it should execute a script with such name. So we ignore all arguments entered _before_ init=... [MJ]
     for i in range(1, MAX_INIT_ARGS()):
         g.argv_init[i] = NULL
     return 1
@@ -286,8 +287,8 @@ def setup_command_line(command_line: str) -> None:
 
 @port_of("init/main.c", "rest_init")
 def rest_init() -> None:
-    # We need to spawn init first so that it obtains pid 1, however the init task will end up wanting to create kthreads, which, if we
-    # schedule it before we create kthreadd, will OOPS.
+    # We need to spawn init first so that it obtains pid 1, however the init task will end up wanting to create kthreads, which,
+    # if we schedule it before we create kthreadd, will OOPS.
     kernel_thread_fn(kernel_init, None, "swapper/0")
     kernel_thread(kthreadd, None, "kthreadd")
 
@@ -346,8 +347,8 @@ def quiet_kernel(str: str) -> int:
 def loglevel(str: str) -> int:
     newlevel = Ref(0)
 
-    # Only update loglevel value when a correct setting was passed, to prevent blind crashes (when loglevel being set to 0) that are quite
-    # hard to debug
+    # Only update loglevel value when a correct setting was passed, to prevent blind crashes (when loglevel being set to 0) that
+    # are quite hard to debug
     if get_option(str, newlevel):
         g.console_loglevel = newlevel.v
         return 0
@@ -426,7 +427,8 @@ def start_kernel() -> None:
 
     if (IS_ENABLED("CONFIG_BLK_DEV_INITRD") and initrd.initrd_start and not initrd.initrd_below_start_ok
             and page_to_pfn(virt_to_page(initrd.initrd_start)) < min_low_pfn):
-        pr_crit("initrd overwritten (0x%08lx < 0x%08lx) - disabling it.\n", page_to_pfn(virt_to_page(initrd.initrd_start)), min_low_pfn)
+        pr_crit("initrd overwritten (0x%08lx < 0x%08lx) - disabling it.\n", page_to_pfn(virt_to_page(initrd.initrd_start)),
+                min_low_pfn)
         initrd.initrd_start = 0
 
     # vfs_caches_init() -> mnt_init() -> shmem_init(), init_rootfs(), init_mount_tree()
@@ -684,5 +686,5 @@ def kernel_init_freeable() -> None:
         g.ramdisk_execute_command = NULL
         prepare_namespace()
 
-    # Ok, we have completed the initial bootup, and we're essentially up and running. Get rid of the initmem segments and start the
-    # user-mode stuff..
+    # Ok, we have completed the initial bootup, and we're essentially up and running. Get rid of the initmem segments and start
+    # the user-mode stuff..

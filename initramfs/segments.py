@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the parts of an initrd begin and end: cpio archives, compressed ones, EROFS images, NULs between them. Ours; docs/explanation/layered.md.
+"""Where the parts of an initrd begin and end: cpio archives, compressed ones, EROFS images, NULs between them. Ours;
+docs/explanation/layered.md.
 
 Nothing is changed, nothing is unpacked: what follows from the answer follows later. The only memory touched is [start, end).
 """
@@ -37,7 +38,9 @@ class segment:
 
 
 def cpio_end(buf: int, end: int) -> int:
-    """The address behind the archive at ``buf``: behind its trailer, or where no further header is. -EINVAL: it is cut off or damaged."""
+    """The address behind the archive at ``buf``: behind its trailer, or where no further header is. -EINVAL: it is cut off or
+    damaged.
+    """
     p = buf
     while end - p >= CPIO_HDRLEN:
         magic = mem_read(p, 6)
@@ -71,21 +74,25 @@ def erofs_image_size(sb: int, end: int) -> int:
     # without rootnid_8b the two bytes of blocks_hi are rootnid_2b (erofs_read_superblock())
     if incompat & EROFS_FEATURE_INCOMPAT_48BIT and any(head[112:120]):
         blocks |= int.from_bytes(head[14:16], "little") << 32
-    if not 9 <= blkszbits <= 16 or not blocks or (incompat & EROFS_FEATURE_INCOMPAT_DEVICE_TABLE and int.from_bytes(head[86:88], "little")):
+    if not 9 <= blkszbits <= 16 or not blocks or (incompat & EROFS_FEATURE_INCOMPAT_DEVICE_TABLE
+                                                  and int.from_bytes(head[86:88], "little")):
         return -EINVAL
     return blocks << blkszbits
 
 
 def find_erofs(p: int, q: int, end: int) -> int:
-    """An image between ``p`` and ``q``, the first byte that is not NUL: its magic is 1 KiB behind its start. Its address, or 0."""
+    """An image between ``p`` and ``q``, the first byte that is not NUL: its magic is 1 KiB behind its start. Its address, or 0.
+    """
     low = max(p, q - EROFS_SUPER_OFFSET)
-    window = mem_read(low + EROFS_SUPER_OFFSET, min(q + 4, end - EROFS_SUPER_OFFSET) - low) if end - low >= EROFS_SUPER_OFFSET + 4 else b""
+    window = mem_read(low + EROFS_SUPER_OFFSET,
+                      min(q + 4, end - EROFS_SUPER_OFFSET) - low) if end - low >= EROFS_SUPER_OFFSET + 4 else b""
     at = window.find(EROFS_SUPER_MAGIC)
     return low + at if at >= 0 and low + at <= q else 0
 
 
 def compressed_end(buf: int, end: int, name: Ref) -> int:
-    """The address behind the compressed archive at ``buf``, as its decompressor says; -EINVAL if it is none, or damaged, or cut off.
+    """The address behind the compressed archive at ``buf``, as its decompressor says; -EINVAL if it is none, or damaged, or cut
+    off.
 
     gunzip() counts the eight bytes of a trailer that it does not read: its answer may lie beyond the end.
     """
@@ -111,9 +118,11 @@ def has_erofs(buf: int, end: int) -> bool:
 
 
 def segment_at(buf: int, p: int, q: int, end: int) -> segment | None:
-    """The segment whose first byte that is not NUL is at ``q``; the one before ended at ``p``. None, and a message: what is there is not understood.
+    """The segment whose first byte that is not NUL is at ``q``; the one before ended at ``p``. None, and a message: what is there
+    is not understood.
 
-    A compressed archive comes before an image: the bytes of one may hold the other's magic, but not by chance its decompressor's consent.
+    A compressed archive comes before an image: the bytes of one may hold the other's magic, but not by chance its decompressor's
+    consent.
     """
     aligned = not q - buf & 3
     cpio = aligned and end - q >= 6 and mem_read(q, 6) in (b"070701", b"070702")

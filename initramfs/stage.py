@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The stage on which the layers of an initrd are put together: a tmpfs of its own, mounted in rootfs, seen by nobody. Ours; docs/explanation/layered.md.
+"""The stage on which the layers of an initrd are put together: a tmpfs of its own, mounted in rootfs, seen by nobody. Ours;
+docs/explanation/layered.md.
 
 Everything here either stands when it returns 0, or has left nothing but what :func:`undo` takes down.
 """
@@ -59,7 +60,9 @@ class layers:
 
 
 def stage_possible() -> int:
-    """Whether every file system is there. To be asked before the attempt begins: get_fs_type() may load a module, by a helper who waits for the initramfs."""
+    """Whether every file system is there. To be asked before the attempt begins: get_fs_type() may load a module, by a helper who
+    waits for the initramfs.
+    """
     for name in FILE_SYSTEMS:
         fs_type = get_fs_type(name)
         if fs_type is None:
@@ -140,9 +143,9 @@ def copy_attrs(from_: str, to: str) -> int:
 def mount_overlay(st: layers, upper: str, work: str, merged: str) -> int:
     """An overlay of what there is; ``upper`` is a directory of the stage.
 
-    What overlayfs cannot have it does without, and says so only in the log: no work directory, and it is read-only; no extended attributes, and a
-    directory that has been removed cannot be made again. So it has to show that it can: ``upper`` gets a whiteout, over which a directory is made.
-    Its name must be nobody's: -EEXIST if a layer has it.
+    What overlayfs cannot have it does without, and says so only in the log: no work directory, and it is read-only; no extended
+    attributes, and a directory that has been removed cannot be made again. So it has to show that it can: ``upper`` gets a
+    whiteout, over which a directory is made. Its name must be nobody's: -EEXIST if a layer has it.
     """
     probe = f"{merged}/{STAGE[1:]}"
     path = Path()
@@ -210,14 +213,17 @@ def unpack_in(root: str, start: int, size: int) -> tuple[int, str]:
 
 
 def add_cpio(st: layers, n: int, runs: list[tuple[int, int]], last: bool) -> int:
-    """Archives in a row: unpacked over everything below, into a directory of the stage that then is a layer. ``last``: of the whole initrd."""
+    """Archives in a row: unpacked over everything below, into a directory of the stage that then is a layer. ``last``: of the
+    whole initrd.
+    """
     upper, work, merged = f"{STAGE}/{n}", f"{STAGE}/{n}w", f"{STAGE}/{n}m"
     err = init_mkdir(upper, 0o755)
     if err:
         return err
     where = upper
     if st.lower:
-        err = copy_attrs(st.lower[-1], upper) or init_mkdir(work, 0o755) or init_mkdir(merged, 0o755) or mount_overlay(st, upper, work, merged)
+        err = copy_attrs(st.lower[-1],
+                         upper) or init_mkdir(work, 0o755) or init_mkdir(merged, 0o755) or mount_overlay(st, upper, work, merged)
         if err:
             return err
         where = merged
@@ -240,7 +246,9 @@ def add_cpio(st: layers, n: int, runs: list[tuple[int, int]], last: bool) -> int
 
 def build_layers(st: layers, builtin: tuple[int, int], segments: list[segment],
                  lend: Callable[[segment], memback.erofs_memback_region]) -> tuple[int, str]:
-    """Return: (0, path of the finished root) or (error, NULL). ``builtin``: the kernel's own archive, (start, size); ``lend(segment)`` gives a region."""
+    """Return: (0, path of the finished root) or (error, NULL). ``builtin``: the kernel's own archive, (start, size);
+    ``lend(segment)`` gives a region.
+    """
     err = init_mkdir(STAGE, 0o700)
     if err:
         return err, NULL

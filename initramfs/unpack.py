@@ -76,7 +76,8 @@ class dir_entry:
 # enum state
 Start, Collect, GotHeader, SkipIt, GotName, CopyFile, GotSymlink, Reset = range(8)
 
-# bufs of unpack_to_rootfs(): char header[CPIO_HDRLEN]; char symlink[PATH_MAX + N_ALIGN(PATH_MAX) + 1]; char name[N_ALIGN(PATH_MAX)];
+# bufs of unpack_to_rootfs(): char header[CPIO_HDRLEN]; char symlink[PATH_MAX + N_ALIGN(PATH_MAX) + 1]; char
+# name[N_ALIGN(PATH_MAX)];
 SYMLINK_OFS = CPIO_HDRLEN
 NAME_OFS = SYMLINK_OFS + PATH_MAX + N_ALIGN(PATH_MAX) + 1
 SIZEOF_BUFS = NAME_OFS + N_ALIGN(PATH_MAX)

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``initrd_segments=``: what the initrd consists of, verified before anything of it is parsed. Ours; docs/explanation/verification.md.
+"""``initrd_segments=``: what the initrd consists of, verified before anything of it is parsed. Ours;
+docs/explanation/verification.md.
 
 Each segment has a size and a trusted value:
 
 * ``SIZE:sha256:HEX``: the digest of its bytes;
 * ``SIZE:tree:ROOT[:SALT]``: the root of a hash tree over its bytes, which is built from them;
-* ``SIZE:verity:ROOT[:SALT]``: an EROFS image with its hash tree behind it. Blocks are verified when they are read, and only those.
+* ``SIZE:verity:ROOT[:SALT]``: an EROFS image with its hash tree behind it. Blocks are verified when they are read, and only
+  those.
 
-Trees are dm-verity's (version 1, SHA-256, blocks of 4096 bytes): a block's digest is that of the salt and the block; 128 digests make a block of the
-level above; the last block of each level is filled with zeros; the root is the digest of the one block on top. A stored tree has its levels from the
-top down.
+Trees are dm-verity's (version 1, SHA-256, blocks of 4096 bytes): a block's digest is that of the salt and the block; 128 digests
+make a block of the level above; the last block of each level is filled with zeros; the root is the digest of the one block on
+top. A stored tree has its levels from the top down.
 """
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class g:
 
 
 class trusted:
-    """A segment as the command line has it: ``size`` bytes, ``alg`` ("sha256", "tree", "verity"), the trusted ``value``, ``salt``."""
+    """A segment as the command line has it: ``size`` bytes, ``alg`` ("sha256", "tree", "verity"), the trusted ``value``,
+    ``salt``.
+    """
 
     __slots__ = ("alg", "salt", "size", "value")
 
@@ -70,7 +74,8 @@ def parse_segment(word: str) -> trusted | None:
     alg, _, rest = rest.partition(":")
     text, colon, salt_text = rest.partition(":")
     value, salt = _hex(text, SHA256_DIGEST_SIZE), _hex(salt_text, SALT_MAX)
-    if not size.isascii() or not size.isdigit() or not int(size) or value is None or len(value) != SHA256_DIGEST_SIZE or salt is None:
+    if (not size.isascii() or not size.isdigit() or not int(size) or value is None or len(value) != SHA256_DIGEST_SIZE
+        or salt is None):
         return None
     if alg not in ("sha256", "tree", "verity") or (alg == "sha256" and colon) or (colon and not salt):
         return None
@@ -148,7 +153,8 @@ def data_blocks_of(blocks: int) -> int:
 class hash_tree:
     """A stored tree and the data before it, at ``start``: only the root is trusted until a block was verified.
 
-    ``levels``: (address, blocks), the one above the data first; ``verified``: the same, of blocks that are known to be right, data first.
+    ``levels``: (address, blocks), the one above the data first; ``verified``: the same, of blocks that are known to be right,
+    data first.
     """
 
     __slots__ = ("data_blocks", "levels", "root", "salt", "start", "verified")
@@ -184,7 +190,8 @@ def tree_verify_block(tree: hash_tree, level: int, block: int) -> int:
         if err:
             return err
         slot = block & (1 << PER_BLOCK_BITS) - 1
-        want = mem_read(tree.levels[level][0] + (block >> PER_BLOCK_BITS << BLOCK_BITS) + slot * SHA256_DIGEST_SIZE, SHA256_DIGEST_SIZE)
+        want = mem_read(tree.levels[level][0] + (block >> PER_BLOCK_BITS << BLOCK_BITS) + slot * SHA256_DIGEST_SIZE,
+                        SHA256_DIGEST_SIZE)
     if block_digest(tree.salt, base_ + (block << BLOCK_BITS), BLOCK) != want:
         pr_err("initrd: %s block %lu at offset %lu of its segment is corrupted\n", "hash" if level else "data", block,
                base_ + (block << BLOCK_BITS) - tree.start)
@@ -214,7 +221,8 @@ def refuse(i: int, seg: trusted, at: int, why: str) -> int:
 def verify_segments(start: int, end: int, trees: list[hash_tree] | None = None) -> int:
     """Verify [start, end) before anything of it is parsed.
 
-    ``trees``: a list to which the stored trees are added, None if the design cannot read through one. Return: 0, or -EINVAL with a message.
+    ``trees``: a list to which the stored trees are added, None if the design cannot read through one. Return: 0, or -EINVAL with
+    a message.
     """
     if not g.segments:
         pr_err("initrd: initrd_segments= cannot be understood: refused\n")
@@ -252,7 +260,8 @@ def initrd_refused(trees: list[hash_tree] | None = None) -> bool:
 def segments_said() -> bool:
     """Whether the command line has initrd_segments=, before it is parsed for good."""
     said = "initrd_segments="
-    return IS_ENABLED("CONFIG_INITRD_VERIFY") and any(parameqn(word.strip('"'), said, len(said)) for word in main.g.boot_command_line.split())
+    return IS_ENABLED("CONFIG_INITRD_VERIFY") and any(parameqn(word.strip('"'), said, len(said))
+                                                      for word in main.g.boot_command_line.split())
 
 
 # a boot configuration behind the initrd is no segment of it: its end is not looked at

@@ -12,4 +12,4 @@ ffi = _cffi_backend.FFI('kemu.linux._cdefs_xz',
     _typenames = (b'\x00\x00\x00\x0Elzma_stream',),
 )
 
-OF = "a689f584-574"
+OF = "66e6af36-601"

@@ -10,4 +10,4 @@ ffi = _cffi_backend.FFI('kemu.linux._cdefs_zstd',
     _globals = (b'\x00\x00\x0A\x23ZSTD_DCtx_reset',0,b'\x00\x00\x0E\x23ZSTD_DCtx_setParameter',0,b'\x00\x00\x1F\x23ZSTD_createDStream',0,b'\x00\x00\x13\x23ZSTD_decompressStream_simpleArgs',0,b'\x00\x00\x03\x23ZSTD_findFrameCompressedSize',0,b'\x00\x00\x07\x23ZSTD_freeDStream',0,b'\x00\x00\x00\x23ZSTD_getErrorName',0,b'\x00\x00\x1C\x23ZSTD_isError',0),
 )
 
-OF = "1be01b9c-480"
+OF = "8abfba31-520"

@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Asynchronous function calls (include/linux/async.h): a port of kernel/async.c.
 
-Cookies are monotonic over all domains. Where an entry cannot be had, the function runs at once in its caller: the synchronous fallback.
+Cookies are monotonic over all domains. Where an entry cannot be had, the function runs at once in its caller: the synchronous
+fallback.
 """
 from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.include.async_ import ASYNC_COOKIE_MAX, ASYNC_DOMAIN, ASYNC_DOMAIN_EXCLUSIVE, MAX_WORK, async_domain, async_func_t  # noqa: F401
+from kemu.linux.include.async_ import (  # noqa: F401
+    ASYNC_COOKIE_MAX,
+    ASYNC_DOMAIN,
+    ASYNC_DOMAIN_EXCLUSIVE,
+    MAX_WORK,
+    async_domain,
+    async_func_t,
+)
 from kemu.linux.kernel.async_ import (  # noqa: F401
     async_entry,
     async_init,

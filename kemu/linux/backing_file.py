@@ -14,7 +14,8 @@ class backing_file_ctx:
 
     __slots__ = ("accessed", "cred", "end_write")
 
-    def __init__(self, cred: Cred, accessed: Callable[[File], None] | None = None, end_write: Callable[[Kiocb, int], None] | None = None):
+    def __init__(self, cred: Cred, accessed: Callable[[File], None] | None = None,
+                 end_write: Callable[[Kiocb, int], None] | None = None):
         self.cred = cred
         self.accessed = accessed
         self.end_write = end_write

@@ -21,21 +21,22 @@ def bdev_whole_flags(bdev: BlockDevice) -> int:
 
 SECTOR_SHIFT, SECTOR_SIZE = 9, 512
 
-(BLK_STS_OK, BLK_STS_NOTSUPP, BLK_STS_TIMEOUT, BLK_STS_NOSPC, BLK_STS_TRANSPORT, BLK_STS_TARGET, BLK_STS_RESV_CONFLICT, BLK_STS_MEDIUM,
- BLK_STS_PROTECTION, BLK_STS_RESOURCE, BLK_STS_IOERR, BLK_STS_DM_REQUEUE, BLK_STS_AGAIN, BLK_STS_DEV_RESOURCE, BLK_STS_ZONE_OPEN_RESOURCE,
- BLK_STS_ZONE_ACTIVE_RESOURCE, BLK_STS_OFFLINE, BLK_STS_DURATION_LIMIT) = range(18)
+(BLK_STS_OK, BLK_STS_NOTSUPP, BLK_STS_TIMEOUT, BLK_STS_NOSPC, BLK_STS_TRANSPORT, BLK_STS_TARGET, BLK_STS_RESV_CONFLICT,
+ BLK_STS_MEDIUM, BLK_STS_PROTECTION, BLK_STS_RESOURCE, BLK_STS_IOERR, BLK_STS_DM_REQUEUE, BLK_STS_AGAIN, BLK_STS_DEV_RESOURCE,
+ BLK_STS_ZONE_OPEN_RESOURCE, BLK_STS_ZONE_ACTIVE_RESOURCE, BLK_STS_OFFLINE, BLK_STS_DURATION_LIMIT) = range(18)
 BLK_STS_INVAL = 19
 
 REQ_OP_BITS = 8
 REQ_OP_MASK = (1 << REQ_OP_BITS) - 1
-REQ_OP_READ, REQ_OP_WRITE, REQ_OP_FLUSH, REQ_OP_DISCARD, REQ_OP_SECURE_ERASE, REQ_OP_ZONE_APPEND, REQ_OP_WRITE_ZEROES = 0, 1, 2, 3, 5, 7, 9
+(REQ_OP_READ, REQ_OP_WRITE, REQ_OP_FLUSH, REQ_OP_DISCARD, REQ_OP_SECURE_ERASE, REQ_OP_ZONE_APPEND,
+ REQ_OP_WRITE_ZEROES) = 0, 1, 2, 3, 5, 7, 9
 REQ_OP_DRV_IN, REQ_OP_DRV_OUT, REQ_OP_LAST = 34, 35, 36
-(REQ_FAILFAST_DEV, REQ_FAILFAST_TRANSPORT, REQ_FAILFAST_DRIVER, REQ_SYNC, REQ_META, REQ_PRIO, REQ_NOMERGE, REQ_IDLE, REQ_INTEGRITY, REQ_FUA,
- REQ_PREFLUSH, REQ_RAHEAD, REQ_BACKGROUND, REQ_NOWAIT, REQ_POLLED, REQ_ALLOC_CACHE, REQ_SWAP, REQ_DRV, REQ_FS_PRIVATE, REQ_ATOMIC,
- REQ_NOUNMAP) = (1 << i for i in range(REQ_OP_BITS, REQ_OP_BITS + 21))
+(REQ_FAILFAST_DEV, REQ_FAILFAST_TRANSPORT, REQ_FAILFAST_DRIVER, REQ_SYNC, REQ_META, REQ_PRIO, REQ_NOMERGE, REQ_IDLE,
+ REQ_INTEGRITY, REQ_FUA, REQ_PREFLUSH, REQ_RAHEAD, REQ_BACKGROUND, REQ_NOWAIT, REQ_POLLED, REQ_ALLOC_CACHE, REQ_SWAP, REQ_DRV,
+ REQ_FS_PRIVATE, REQ_ATOMIC, REQ_NOUNMAP) = (1 << i for i in range(REQ_OP_BITS, REQ_OP_BITS + 21))
 
-(BIO_PAGE_PINNED, BIO_CLONED, BIO_QUIET, BIO_CHAIN, BIO_REFFED, BIO_BPS_THROTTLED, BIO_TRACE_COMPLETION, BIO_CGROUP_ACCT, BIO_QOS_THROTTLED,
- BIO_QOS_MERGED, BIO_REMAPPED, BIO_ZONE_WRITE_PLUGGING, BIO_EMULATES_ZONE_APPEND) = range(13)
+(BIO_PAGE_PINNED, BIO_CLONED, BIO_QUIET, BIO_CHAIN, BIO_REFFED, BIO_BPS_THROTTLED, BIO_TRACE_COMPLETION, BIO_CGROUP_ACCT,
+ BIO_QOS_THROTTLED, BIO_QOS_MERGED, BIO_REMAPPED, BIO_ZONE_WRITE_PLUGGING, BIO_EMULATES_ZONE_APPEND) = range(13)
 BIO_MAX_SIZE = 0xFFFF_FFFF
 BIO_MAX_SECTORS = BIO_MAX_SIZE >> SECTOR_SHIFT
 
@@ -59,12 +60,14 @@ class blk_holder_ops:
         self.thaw = thaw
 
 
-@custom(P, "bio", "bi_io_vec is a list that grows up to bi_max_vecs; life tells idle, submitted, ended or freed; container: the structure it is embedded in")
+@custom(P, "bio",
+        "bi_io_vec is a list that grows up to bi_max_vecs; life tells idle, submitted, ended or freed; container: the structure "
+        "it is embedded in")
 class Bio:
     """``struct bio``: one request to a disk. ``bi_remaining`` and ``bi_cnt`` are plain ints."""
 
-    __slots__ = ("bi_bdev", "bi_cnt", "bi_end_io", "bi_flags", "bi_io_vec", "bi_ioprio", "bi_iter", "bi_max_vecs", "bi_next", "bi_opf", "bi_pool",
-                 "bi_private", "bi_remaining", "bi_status", "bi_vcnt", "container", "life", "__weakref__")
+    __slots__ = ("bi_bdev", "bi_cnt", "bi_end_io", "bi_flags", "bi_io_vec", "bi_ioprio", "bi_iter", "bi_max_vecs", "bi_next",
+                 "bi_opf", "bi_pool", "bi_private", "bi_remaining", "bi_status", "bi_vcnt", "container", "life", "__weakref__")
 
     def __init__(self, container: Any = None):
         self.zero()
@@ -91,15 +94,18 @@ class Bio:
 
     def __repr__(self) -> str:
         it = self.bi_iter
-        return f"<bio {self.life} op:{self.bi_opf:#x} sector:{it.bi_sector} size:{it.bi_size} vecs:{self.bi_vcnt} status:{self.bi_status}>"
+        return (f"<bio {self.life} op:{self.bi_opf:#x} sector:{it.bi_sector} size:{it.bi_size} vecs:{self.bi_vcnt} "
+                f"status:{self.bi_status}>")
 
 
-@custom(P, "block_device", "counters and flags are plain ints; bd_inode is the inode of the bdev file system that it is embedded with")
+@custom(P, "block_device",
+        "counters and flags are plain ints; bd_inode is the inode of the bdev file system that it is embedded with")
 class BlockDevice:
     """``struct block_device``: a whole disk or a partition of one. ``bd_nr_sectors`` in units of 512 bytes."""
 
-    __slots__ = ("bd_claiming", "bd_dev", "bd_disk", "bd_flags", "bd_holder", "bd_holder_lock", "bd_holder_ops", "bd_holders", "bd_inode",
-                 "bd_mapping", "bd_nr_sectors", "bd_openers", "bd_queue", "bd_refs", "bd_size_lock", "bd_start_sect", "bd_writers", "__weakref__")
+    __slots__ = ("bd_claiming", "bd_dev", "bd_disk", "bd_flags", "bd_holder", "bd_holder_lock", "bd_holder_ops", "bd_holders",
+                 "bd_inode", "bd_mapping", "bd_nr_sectors", "bd_openers", "bd_queue", "bd_refs", "bd_size_lock", "bd_start_sect",
+                 "bd_writers", "__weakref__")
 
     def __init__(self) -> None:
         self.bd_size_lock = spinlock_t("bd_size_lock")

@@ -34,7 +34,8 @@ class BioVec:
 
 @dup(P)
 class BvecIter:
-    """``struct bvec_iter``: ``bi_sector`` in units of 512, ``bi_size`` bytes left, ``bi_bvec_done`` of them in entry ``bi_idx``."""
+    """``struct bvec_iter``: ``bi_sector`` in units of 512, ``bi_size`` bytes left, ``bi_bvec_done`` of them in entry ``bi_idx``.
+    """
 
     __slots__ = ("bi_bvec_done", "bi_idx", "bi_sector", "bi_size")
 
@@ -100,7 +101,8 @@ def bvec_iter_bvec(bvecs: list[BioVec], it: BvecIter) -> BioVec:
     offset = bv.bv_offset + it.bi_bvec_done
     size = arch.PAGE_SIZE
     in_page = offset & (size - 1)
-    return BioVec(nth_page(bv.bv_page, offset >> arch.PAGE_SHIFT), min(bv.bv_len - it.bi_bvec_done, it.bi_size, size - in_page), in_page)
+    return BioVec(nth_page(bv.bv_page, offset >> arch.PAGE_SHIFT), min(bv.bv_len - it.bi_bvec_done, it.bi_size, size - in_page),
+                  in_page)
 
 
 @dup(P)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Fixed byte orders (include/linux/byteorder/generic.h). Fields of on-disk views are CPU integers already; this is for pointers into memory."""
+"""Fixed byte orders (include/linux/byteorder/generic.h). Fields of on-disk views are CPU integers already; this is for pointers
+into memory.
+"""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

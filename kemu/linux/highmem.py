@@ -15,15 +15,17 @@ P = "include/linux/highmem.h"
 def kmap_local_page(page: Page) -> int:
     """``void *kmap_local_page(const struct page *page)``
 
-    The window is PAGE_SIZE bytes; the bytes before and after it are not mapped, so code that relies on the direct map's neighbour page is
-    reported, as it would fail with highmem. Windows nest: unmap in reverse order. Context: any. Return: address, never NULL.
+    The window is PAGE_SIZE bytes; the bytes before and after it are not mapped, so code that relies on the direct map's neighbour
+    page is reported, as it would fail with highmem. Windows nest: unmap in reverse order. Context: any. Return: address, never
+    NULL.
     """
     return this.kmap.map(page.pfn)
 
 
 @custom(P, "kmap_local_folio", "as kmap_local_page")
 def kmap_local_folio(folio: Page, offset: int) -> int:
-    """``void *kmap_local_folio(const struct folio *folio, size_t offset)``: the page that contains byte ``offset``, at that byte."""
+    """``void *kmap_local_folio(const struct folio *folio, size_t offset)``: the page that contains byte ``offset``, at that byte.
+    """
     return this.kmap.map(folio.pfn + (offset >> arch.PAGE_SHIFT)) + (offset & (arch.PAGE_SIZE - 1))
 
 
@@ -108,7 +110,9 @@ def copy_highpage(to: Page, frm: Page) -> None:
 
 @custom(P, "folio_fill_tail", "through the direct map")
 def folio_fill_tail(folio: Page, offset: int, from_: int, len_: int) -> None:
-    """``void folio_fill_tail(struct folio *folio, size_t offset, const char *from, size_t len)``: the rest of the folio is zeroed."""
+    """``void folio_fill_tail(struct folio *folio, size_t offset, const char *from, size_t len)``: the rest of the folio is
+    zeroed.
+    """
     size = arch.PAGE_SIZE << folio.order
     VM_BUG_ON(offset + len_ > size)
     base = PAGE_OFFSET + (folio.pfn << arch.PAGE_SHIFT)

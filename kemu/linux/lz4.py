@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """LZ4 decompression in emulated memory (include/linux/lz4.h).
 
-The bytes are decoded by the C library that the ``lz4`` package carries, straight in the arena where source and destination are physically
-contiguous, through one bounce copy where they are not. Linux's own decoder (:mod:`kemu.linux.lib.lz4.lz4_decompress`) decides where the library's
-answer may not be Linux's: for every result but full success; for a block with a match of offset 0, which both accept and for which Linux
-leaves what was in memory; and where source and destination share page frames and the in-place margin does not hold.
+The bytes are decoded by the C library that the ``lz4`` package carries, straight in the arena where source and destination are
+physically contiguous, through one bounce copy where they are not. Linux's own decoder (:mod:`kemu.linux.lib.lz4.lz4_decompress`)
+decides where the library's answer may not be Linux's: for every result but full success; for a block with a match of offset 0,
+which both accept and for which Linux leaves what was in memory; and where source and destination share page frames and the
+in-place margin does not hold.
 """
 from __future__ import annotations
 
@@ -30,7 +31,9 @@ LZ4_MAX_INPUT_SIZE = 0x7E000000
 
 @dup(P)
 def LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize: int) -> int:
-    """``LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize)``: bytes by which the source must end behind the destination for in-place decoding."""
+    """``LZ4_DECOMPRESS_INPLACE_MARGIN(compressedSize)``: bytes by which the source must end behind the destination for in-place
+    decoding.
+    """
     return (compressedSize >> 8) + 32
 
 
@@ -86,7 +89,8 @@ def _clears(lib: Any) -> bool:
     for before in (1, 20, 300):
         for token, more in ((0x0, b""), (0x9, b""), (0xF, b"\x80"), (0xF, b"\xff\xff\x01")):
             length = token + 4 + sum(more)
-            run = bytes((0xF0, before - 15)) if 15 <= before < 270 else b"\xf0\xff" + bytes((before - 270,)) if before >= 270 else bytes((before << 4,))
+            run = (bytes((0xF0, before - 15)) if 15 <= before < 270
+                   else b"\xf0\xff" + bytes((before - 270,)) if before >= 270 else bytes((before << 4,)))
             block = bytes((run[0] | token,)) + run[1:] + b"x" * before + b"\0\0" + more + b"\xf0\x19" + b"y" * 40
             sp, src = hostlib.bounce("src", len(block))
             dp, dst = hostlib.bounce("dst", 4096)
@@ -118,7 +122,8 @@ _LENGTH = re.compile(rb"\xff*+")
 
 
 def _odd(src: bytes) -> bool:
-    """Whether a block that the library decoded has an offset 0, or ends so closely behind a match that Linux may think otherwise."""
+    """Whether a block that the library decoded has an offset 0, or ends so closely behind a match that Linux may think otherwise.
+    """
     end = len(src)
     pos = 0
     sequences = _sequences()
@@ -146,7 +151,8 @@ def _odd(src: bytes) -> bool:
 
 
 class _Begun:
-    """The last block that was found to be in order although only its beginning was wanted: mostly, the whole of it is wanted next.
+    """The last block that was found to be in order although only its beginning was wanted: mostly, the whole of it is wanted
+    next.
 
     The bounce buffer "begun" has its ``size`` bytes, "whole" the ``length`` bytes that they decode to.
     """
@@ -189,7 +195,8 @@ def _as_linux(sp: int, dp: int, csize: int, capacity: int, partial: bool) -> boo
 
 
 def _in_place(src: int, dst: int, csize: int, capacity: int) -> bool:
-    """Whether decoding a source that lies in its own destination is safe: by the margin rule, and seen through one linear window."""
+    """Whether decoding a source that lies in its own destination is safe: by the margin rule, and seen through one linear window.
+    """
     if not (dst <= src and src + csize >= dst + capacity + LZ4_DECOMPRESS_INPLACE_MARGIN(csize)):
         return False
     mem = this.mem
@@ -202,7 +209,9 @@ def _in_place(src: int, dst: int, csize: int, capacity: int) -> bool:
 
 
 def _by_package(src: int, dst: int, csize: int, capacity: int) -> bool:
-    """A whole block through the package's Python functions, where no library lets itself be called; False if it does not fill ``capacity``."""
+    """A whole block through the package's Python functions, where no library lets itself be called; False if it does not fill
+    ``capacity``.
+    """
     mem = this.mem
     block = mem.load(src, csize)
     try:
@@ -226,7 +235,8 @@ def _decompress(src: int, dst: int, csize: int, capacity: int, partial: bool) ->
     if watch is not None and mem.init_of(sruns) is not None:
         watch.uninit_use(src, csize, "decompress")
     overlap = overlapping(sruns, druns, mem)
-    if _lib is not None and capacity > 0 and csize > 0 and not (overlap and (partial or not _in_place(src, dst, csize, capacity))):
+    if _lib is not None and capacity > 0 and csize > 0 and not (overlap
+                                                                and (partial or not _in_place(src, dst, csize, capacity))):
         sview = dview = None
         if len(sruns) == 1 and not overlap:
             sp = hostlib.arena() + sruns[0][0]

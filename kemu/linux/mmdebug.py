@@ -14,5 +14,6 @@ def VM_BUG_ON_FOLIO(cond: object, folio: Page, what: str = "") -> None:
     """``VM_BUG_ON_FOLIO(cond, folio)``; ``what``: the condition's text."""
     if cond:
         func, where = caller_function()
-        raise KernelBug(f"kernel BUG in {func}: page dumped because: VM_BUG_ON_FOLIO({what})", [repr(folio), where, "Call Trace:", *call_trace()],
+        raise KernelBug(f"kernel BUG in {func}: page dumped because: VM_BUG_ON_FOLIO({what})",
+                        [repr(folio), where, "Call Trace:", *call_trace()],
                         function=func)

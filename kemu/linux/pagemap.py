@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The page cache (include/linux/pagemap.h): everything that a file system or its caller uses of it.
 
-The bodies are where Linux has them: mm/filemap.py, mm/readahead.py, mm/truncate.py; what the header has itself is here and in include/pagemap.py.
+The bodies are where Linux has them: mm/filemap.py, mm/readahead.py, mm/truncate.py; what the header has itself is here and in
+include/pagemap.py.
 """
 from __future__ import annotations
 
@@ -9,7 +10,13 @@ from typing import Any
 
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import ENOENT
-from kemu.linux.folio_batch import FolioBatch, folio_batch_add, folio_batch_count, folio_batch_init, folio_batch_release  # noqa: F401
+from kemu.linux.folio_batch import (  # noqa: F401
+    FolioBatch,
+    folio_batch_add,
+    folio_batch_count,
+    folio_batch_init,
+    folio_batch_release,
+)
 from kemu.linux.include.fs.calls import (  # noqa: F401
     filemap_invalidate_lock,
     filemap_invalidate_lock_shared,
@@ -235,7 +242,9 @@ def VM_READAHEAD_PAGES() -> int:
 
 @dup(P)
 def page_cache_sync_readahead(mapping: AddressSpace, ra: FileRaState, file: Any, index: int, req_count: int) -> None:
-    """``void page_cache_sync_readahead(struct address_space *mapping, struct file_ra_state *ra, struct file *file, pgoff_t index, unsigned long req_count)``"""
+    """``void page_cache_sync_readahead(struct address_space *mapping, struct file_ra_state *ra, struct file *file, pgoff_t index,
+    unsigned long req_count)``
+    """
     page_cache_sync_ra(ReadaheadControl(file, mapping, ra, index), req_count)
 
 

@@ -18,7 +18,8 @@ KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INF
 KERN_DEFAULT, KERN_CONT = "", "\x01c"
 
 
-@custom("include/linux/compiler_attributes.h", "__printf", "says that the function writes into the log for its caller, whom reports then name")
+@custom("include/linux/compiler_attributes.h", "__printf",
+        "says that the function writes into the log for its caller, whom reports then name")
 def __printf(a: int, b: int) -> Callable[[F], F]:
     """``__printf(a, b)``: argument ``a`` is a format, from ``b`` on are what it formats"""
     return logs

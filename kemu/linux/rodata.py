@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """String literals that code passes by address: constant data of the kernel image.
 
-Two kinds of machine (``Rodata.kind``): "guarded", where writing to a literal or behind it is reported, and "plain", as a real boot has it before
-mark_readonly(): the writes go through, and :func:`changed` tells afterwards.
+Two kinds of machine (``Rodata.kind``): "guarded", where writing to a literal or behind it is reported, and "plain", as a real
+boot has it before mark_readonly(): the writes go through, and :func:`changed` tells afterwards.
 """
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ class rwlock_t:
 def _spin(lock: rwlock_t, what: str) -> None:
     if lock.writer is this.task:
         func = caller_function()[0]
-        raise KernelBug(f"BUG: rwlock recursion in {func}", [f"lock already held by {this.task.comm}/{this.task.pid}"], function=func)
+        raise KernelBug(f"BUG: rwlock recursion in {func}", [f"lock already held by {this.task.comm}/{this.task.pid}"],
+                        function=func)
     this.sched.relax(what)
 
 

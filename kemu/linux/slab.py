@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kmalloc and its kin (include/linux/slab.h).
 
-Byte buffers live in emulated memory and are addresses; structures that ported code uses by field are Python objects made by the ``_obj``
-calls and by caches, which take the class where C takes a size.
+Byte buffers live in emulated memory and are addresses; structures that ported code uses by field are Python objects made by the
+``_obj`` calls and by caches, which take the class where C takes a size.
 """
 from __future__ import annotations
 

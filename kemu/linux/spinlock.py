@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Spinlocks (include/linux/spinlock.h).
 
-One CPU runs at a time, so a held spinlock is met only when its holder was switched out, which holding it forbids: then the report is a
-deadlock. With a Chooser attached taking one is a scheduling point, as another CPU could run first.
+One CPU runs at a time, so a held spinlock is met only when its holder was switched out, which holding it forbids: then the report
+is a deadlock. With a Chooser attached taking one is a scheduling point, as another CPU could run first.
 """
 from __future__ import annotations
 

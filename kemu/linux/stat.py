@@ -68,9 +68,9 @@ STATX_ATTR_APPEND, STATX_ATTR_AUTOMOUNT, STATX_ATTR_DAX = 0x20, 0x1000, 0x200000
 class Kstat:
     """``struct kstat``; times are timespec64. In C nothing is in it before vfs_getattr() or memset(); here it reads as zeros."""
 
-    __slots__ = ("atime", "attributes", "attributes_mask", "blksize", "blocks", "btime", "change_cookie", "ctime", "dev", "dio_mem_align",
-                 "dio_offset_align", "dio_read_offset_align", "gid", "ino", "mnt_id", "mode", "mtime", "nlink", "rdev", "result_mask", "size",
-                 "subvol", "uid")
+    __slots__ = ("atime", "attributes", "attributes_mask", "blksize", "blocks", "btime", "change_cookie", "ctime", "dev",
+                 "dio_mem_align", "dio_offset_align", "dio_read_offset_align", "gid", "ino", "mnt_id", "mode", "mtime", "nlink",
+                 "rdev", "result_mask", "size", "subvol", "uid")
 
     def __init__(self) -> None:
         self.clear()

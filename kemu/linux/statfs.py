@@ -15,7 +15,8 @@ ST_NODIRATIME, ST_RELATIME, ST_NOSYMFOLLOW = 0x0800, 0x1000, 0x2000
 class kstatfs:
     """``struct kstatfs``; ``f_fsid`` is a pair of u32."""
 
-    __slots__ = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_ffree", "f_files", "f_flags", "f_frsize", "f_fsid", "f_namelen", "f_type")
+    __slots__ = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_ffree", "f_files", "f_flags", "f_frsize", "f_fsid", "f_namelen",
+                 "f_type")
 
     def __init__(self) -> None:
         self.zero()

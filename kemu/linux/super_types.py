@@ -18,8 +18,10 @@ P = "include/linux/fs/super.h"
 # sb->s_flags
 SB_RDONLY, SB_NOSUID, SB_NODEV, SB_NOEXEC, SB_SYNCHRONOUS = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
 SB_MANDLOCK, SB_DIRSYNC, SB_NOATIME, SB_NODIRATIME = 1 << 6, 1 << 7, 1 << 10, 1 << 11
-SB_SILENT, SB_POSIXACL, SB_INLINECRYPT, SB_KERNMOUNT, SB_I_VERSION, SB_LAZYTIME = 1 << 15, 1 << 16, 1 << 17, 1 << 22, 1 << 23, 1 << 25
-SB_DEAD, SB_DYING, SB_FORCE, SB_NOSEC, SB_BORN, SB_ACTIVE, SB_NOUSER = 1 << 21, 1 << 24, 1 << 27, 1 << 28, 1 << 29, 1 << 30, 1 << 31
+(SB_SILENT, SB_POSIXACL, SB_INLINECRYPT, SB_KERNMOUNT, SB_I_VERSION,
+ SB_LAZYTIME) = 1 << 15, 1 << 16, 1 << 17, 1 << 22, 1 << 23, 1 << 25
+(SB_DEAD, SB_DYING, SB_FORCE, SB_NOSEC, SB_BORN, SB_ACTIVE,
+ SB_NOUSER) = 1 << 21, 1 << 24, 1 << 27, 1 << 28, 1 << 29, 1 << 30, 1 << 31
 
 # sb->s_iflags
 SB_I_CGROUPWB, SB_I_NOEXEC, SB_I_NODEV, SB_I_STABLE_WRITES = 0x1, 0x2, 0x4, 0x8
@@ -79,15 +81,17 @@ _default_op = super_operations()
 class SuperBlock:
     """``struct super_block``
 
-    ``s_active`` and ``s_passive`` are the two reference counts; ``s_umount`` a rw_semaphore; ``waiters`` those who wait for SB_BORN, SB_DYING
-    or SB_DEAD. ``s_inodes`` holds every inode, oldest first; ``s_inode_hash`` maps a hash value to the hashed ones, newest first.
+    ``s_active`` and ``s_passive`` are the two reference counts; ``s_umount`` a rw_semaphore; ``waiters`` those who wait for
+    SB_BORN, SB_DYING or SB_DEAD. ``s_inodes`` holds every inode, oldest first; ``s_inode_hash`` maps a hash value to the hashed
+    ones, newest first.
     """
 
-    __slots__ = ("s_dev", "s_blocksize_bits", "s_blocksize", "s_maxbytes", "s_type", "s_op", "s_export_op", "s_flags", "s_iflags", "s_magic",
-                 "s_root", "s_umount", "s_passive", "s_active", "s_xattr", "s_roots", "s_mounts", "s_bdev", "s_bdev_file", "s_bdi", "s_mtd",
-                 "s_fs_info", "s_time_gran", "s_time_min", "s_time_max", "s_id", "s_uuid", "s_uuid_len", "s_sysfs_name", "s_max_links",
-                 "s_d_flags", "s_d_op", "s_vfs_rename_mutex", "s_subtype", "s_shrink", "s_remove_count", "s_readonly_remount", "s_wb_err",
-                 "s_user_ns", "s_dentry_lru", "s_inode_lru", "s_stack_depth", "s_inodes", "s_inode_hash", "s_inode_list_lock", "waiters", "s_security", "s_writers")
+    __slots__ = ("s_dev", "s_blocksize_bits", "s_blocksize", "s_maxbytes", "s_type", "s_op", "s_export_op", "s_flags", "s_iflags",
+                 "s_magic", "s_root", "s_umount", "s_passive", "s_active", "s_xattr", "s_roots", "s_mounts", "s_bdev",
+                 "s_bdev_file", "s_bdi", "s_mtd", "s_fs_info", "s_time_gran", "s_time_min", "s_time_max", "s_id", "s_uuid",
+                 "s_uuid_len", "s_sysfs_name", "s_max_links", "s_d_flags", "s_d_op", "s_vfs_rename_mutex", "s_subtype",
+                 "s_shrink", "s_remove_count", "s_readonly_remount", "s_wb_err", "s_user_ns", "s_dentry_lru", "s_inode_lru",
+                 "s_stack_depth", "s_inodes", "s_inode_hash", "s_inode_list_lock", "waiters", "s_security", "s_writers")
 
     def __init__(self) -> None:
         self.s_dev = 0
@@ -140,7 +144,8 @@ class SuperBlock:
         self.s_writers = percpu_rw_semaphore("sb_writers")         # rw_sem[SB_FREEZE_WRITE - 1]
 
     def __repr__(self) -> str:
-        return f"<superblock {self.s_type.name if self.s_type else '?'} {self.s_id} active:{self.s_active} passive:{self.s_passive}>"
+        return (f"<superblock {self.s_type.name if self.s_type else '?'} {self.s_id} active:{self.s_active} "
+                f"passive:{self.s_passive}>")
 
 
 @dup(P)

@@ -123,7 +123,9 @@ def ptr_to(obj: Any, field: str) -> FieldPtr:
 
 @custom("include/linux/container_of.h", "container_of", "an embedded structure knows its container")
 def container_of(ptr: Any, member: str = "") -> Any:
-    """``container_of(ptr, type, member)``: the structure that ``ptr`` is embedded in. Embedded structures carry it as ``container``."""
+    """``container_of(ptr, type, member)``: the structure that ``ptr`` is embedded in. Embedded structures carry it as
+    ``container``.
+    """
     return ptr.container
 
 

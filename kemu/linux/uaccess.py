@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Copying to user space (include/linux/uaccess.h). A user pointer is a writable Python buffer; what lies behind its end is not mapped."""
+"""Copying to user space (include/linux/uaccess.h). A user pointer is a writable Python buffer; what lies behind its end is not
+mapped.
+"""
 from __future__ import annotations
 
 from kemu.linux.port.honesty import custom

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Usermode helpers (include/linux/umh.h): a port of kernel/umh.c.
 
-There are no programs here: what a helper's execve() does is decided by the machine's ``helpers`` (path -> function), and every helper that
-is not among them is looked for in the tree, as execve() looks for it, and then exits with 0.
+There are no programs here: what a helper's execve() does is decided by the machine's ``helpers`` (path -> function), and every
+helper that is not among them is looked for in the tree, as execve() looks for it, and then exits with 0.
 """
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def wait_event(wq: WaitQueue, condition: Callable[[], object]) -> None:
 
 @custom(P, "wait_event_timeout", "the condition is a function")
 def wait_event_timeout(wq: WaitQueue, condition: Callable[[], object], timeout: int) -> int:
-    """``wait_event_timeout(wq_head, condition, timeout)``: jiffies left (at least 1), 0 if it timed out with the condition false."""
+    """``wait_event_timeout(wq_head, condition, timeout)``: jiffies left (at least 1), 0 if it timed out with the condition false.
+    """
     end = this.machine.clock.jiffies + timeout
     while not condition():
         left = end - this.machine.clock.jiffies

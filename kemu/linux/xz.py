@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """MicroLZMA (include/linux/xz.h): decoded by liblzma's microlzma decoder, of the same authors and with the same rules.
 
-Where liblzma is older than 5.4 or cannot be called, Python's lzma decodes: as .lzma with a known size where the size is exact (the end of
-the range coder is checked then, as the kernel does), as a raw stream where it is not.
+Where liblzma is older than 5.4 or cannot be called, Python's lzma decodes: as .lzma with a known size where the size is exact
+(the end of the range coder is checked then, as the kernel does), as a raw stream where it is not.
 """
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ P = "include/linux/xz.h"
 lzma = host_module("lzma", "MicroLZMA")
 
 XZ_SINGLE, XZ_PREALLOC, XZ_DYNALLOC = range(3)
-XZ_OK, XZ_STREAM_END, XZ_UNSUPPORTED_CHECK, XZ_MEM_ERROR, XZ_MEMLIMIT_ERROR, XZ_FORMAT_ERROR, XZ_OPTIONS_ERROR, XZ_DATA_ERROR, XZ_BUF_ERROR = range(9)
+(XZ_OK, XZ_STREAM_END, XZ_UNSUPPORTED_CHECK, XZ_MEM_ERROR, XZ_MEMLIMIT_ERROR, XZ_FORMAT_ERROR, XZ_OPTIONS_ERROR, XZ_DATA_ERROR,
+ XZ_BUF_ERROR) = range(9)
 RC_INIT_BYTES = 5
 
 _ffi = ffi_for("kemu.linux._cdefs_xz", """
@@ -32,7 +33,8 @@ typedef struct {
     void *reserved_ptr[4]; uint64_t seek_pos; uint64_t reserved_int2; size_t reserved_int3; size_t reserved_int4;
     int reserved_enum1; int reserved_enum2;
 } lzma_stream;
-int lzma_microlzma_decoder(lzma_stream *strm, uint64_t comp_size, uint64_t uncomp_size, unsigned char uncomp_size_is_exact, uint32_t dict_size);
+int lzma_microlzma_decoder(lzma_stream *strm, uint64_t comp_size, uint64_t uncomp_size, unsigned char uncomp_size_is_exact,
+                           uint32_t dict_size);
 int lzma_code(lzma_stream *strm, int action);
 void lzma_end(lzma_stream *strm);
 """)
@@ -66,9 +68,10 @@ class xz_buf:
 class _ByLiblzma:
     """A decoder of the C library, for one stream.
 
-    Where the size is not exact it differs from the kernel's at the end: it looks at the symbol behind the last byte that is wanted (an end
-    marker, nonsense), and the kernel takes one more byte of input if the range has become small. So the last byte of the input is held back:
-    if the output is complete without it, both are content. If it is needed, the kernel's own decoder says whether it is enough.
+    Where the size is not exact it differs from the kernel's at the end: it looks at the symbol behind the last byte that is
+    wanted (an end marker, nonsense), and the kernel takes one more byte of input if the range has become small. So the last byte
+    of the input is held back: if the output is complete without it, both are content. If it is needed, the kernel's own decoder
+    says whether it is enough.
     """
 
     __slots__ = ("comp_left", "dict_size", "exact", "out_left", "seen", "size", "strm")
@@ -117,7 +120,8 @@ class _ByLiblzma:
                 from kemu.linux.lib.xz.xz_dec_lzma2 import microlzma_decode  # noqa: PLC0415  (loaded when such data comes)
 
                 self.seen.append(this.mem.load(b.in_ + b.in_pos, nin, "lzma"))
-                return _LZMA_STREAM_END if microlzma_decode(b"".join(self.seen), self.size, self.dict_size) is not None else _LZMA_DATA_ERROR
+                return _LZMA_STREAM_END if microlzma_decode(b"".join(self.seen), self.size,
+                                                            self.dict_size) is not None else _LZMA_DATA_ERROR
         elif last and done:
             s.avail_in += 1
         used = nin - s.avail_in
@@ -199,8 +203,9 @@ class xz_dec_microlzma:
 
 @custom(P, "xz_dec_microlzma_alloc", "the dictionary is not in emulated memory")
 def xz_dec_microlzma_alloc(mode: int, dict_size: int) -> xz_dec_microlzma:
-    """``struct xz_dec_microlzma *xz_dec_microlzma_alloc(enum xz_mode mode, uint32_t dict_size)``: None for a size outside 4 KiB..3 GiB, or on
-    failure (failslab)."""
+    """``struct xz_dec_microlzma *xz_dec_microlzma_alloc(enum xz_mode mode, uint32_t dict_size)``: None for a size outside 4
+    KiB..3 GiB, or on failure (failslab).
+    """
     if not 4096 <= dict_size <= 3 << 30:
         return NULL             # type: ignore[no-any-return]
     return kzalloc_obj(lambda: xz_dec_microlzma(dict_size))                        # type: ignore[no-any-return]
@@ -208,7 +213,9 @@ def xz_dec_microlzma_alloc(mode: int, dict_size: int) -> xz_dec_microlzma:
 
 @custom(P, "xz_dec_microlzma_reset", "the host's decoder state")
 def xz_dec_microlzma_reset(s: xz_dec_microlzma, comp_size: int, uncomp_size: int, uncomp_size_is_exact: bool) -> None:
-    """``void xz_dec_microlzma_reset(struct xz_dec_microlzma *s, uint32_t comp_size, uint32_t uncomp_size, int uncomp_size_is_exact)``"""
+    """``void xz_dec_microlzma_reset(struct xz_dec_microlzma *s, uint32_t comp_size, uint32_t uncomp_size, int
+    uncomp_size_is_exact)``
+    """
     s.comp_size = comp_size
     s.dec = (_ByLiblzma if _lib is not None else _ByPython)(comp_size, uncomp_size, bool(uncomp_size_is_exact), s.dict_size)
 
@@ -217,7 +224,8 @@ def xz_dec_microlzma_reset(s: xz_dec_microlzma, comp_size: int, uncomp_size: int
 def xz_dec_microlzma_run(s: xz_dec_microlzma, b: xz_buf) -> int:
     """``enum xz_ret xz_dec_microlzma_run(struct xz_dec_microlzma *s, struct xz_buf *b)``
 
-    ``b->out`` may be NULL: the bytes are decoded and dropped. Return: XZ_OK (go on with more input or room), XZ_STREAM_END, XZ_DATA_ERROR.
+    ``b->out`` may be NULL: the bytes are decoded and dropped. Return: XZ_OK (go on with more input or room), XZ_STREAM_END,
+    XZ_DATA_ERROR.
     """
     if not RC_INIT_BYTES <= s.comp_size <= 3 << 30:
         return XZ_DATA_ERROR

@@ -77,7 +77,10 @@ class _State:
 
 @custom(P, "zlib_inflateInit2", "decoded by the host's zlib")
 def zlib_inflateInit2(strm: z_stream_s, windowBits: int) -> int:
-    """``int zlib_inflateInit2(z_streamp strm, int windowBits)``: negative for a stream without header. Return: Z_OK, Z_STREAM_ERROR."""
+    """``int zlib_inflateInit2(z_streamp strm, int windowBits)``: negative for a stream without header.
+
+    Return: Z_OK, Z_STREAM_ERROR.
+    """
     if not strm.workspace:
         return Z_STREAM_ERROR
     strm.state = _State(windowBits)
@@ -88,8 +91,8 @@ def zlib_inflateInit2(strm: z_stream_s, windowBits: int) -> int:
 def zlib_inflate(strm: z_stream_s, flush: int) -> int:
     """``int zlib_inflate(z_streamp strm, int flush)``
 
-    Decodes until the input or the room for output ends. Return: Z_OK after any progress, Z_STREAM_END, Z_BUF_ERROR without progress,
-    Z_DATA_ERROR for corrupt input.
+    Decodes until the input or the room for output ends. Return: Z_OK after any progress, Z_STREAM_END, Z_BUF_ERROR without
+    progress, Z_DATA_ERROR for corrupt input.
     """
     mem = this.mem
     if not strm.next_out or (not strm.next_in and strm.avail_in):

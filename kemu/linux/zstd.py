@@ -19,7 +19,8 @@ void *ZSTD_createDStream(void);
 size_t ZSTD_freeDStream(void *zds);
 size_t ZSTD_DCtx_reset(void *dctx, int reset);
 size_t ZSTD_DCtx_setParameter(void *dctx, int param, int value);
-size_t ZSTD_decompressStream_simpleArgs(void *dctx, uintptr_t dst, size_t dstCapacity, size_t *dstPos, uintptr_t src, size_t srcSize, size_t *srcPos);
+size_t ZSTD_decompressStream_simpleArgs(void *dctx, uintptr_t dst, size_t dstCapacity, size_t *dstPos,
+                                        uintptr_t src, size_t srcSize, size_t *srcPos);
 unsigned ZSTD_isError(size_t code);
 const char *ZSTD_getErrorName(size_t code);
 size_t ZSTD_findFrameCompressedSize(uintptr_t src, size_t srcSize);
@@ -40,7 +41,8 @@ _state: dict[str, Any] = {}
 
 def _lib() -> Any:
     if "lib" not in _state:
-        lib = _state["lib"] = hostlib.load(_ffi, _names(), "ZSTD_createDStream", "ZSTD_DCtx_reset", "ZSTD_decompressStream_simpleArgs", "ZSTD_getErrorName",
+        lib = _state["lib"] = hostlib.load(_ffi, _names(), "ZSTD_createDStream", "ZSTD_DCtx_reset",
+                                           "ZSTD_decompressStream_simpleArgs", "ZSTD_getErrorName",
                                            "ZSTD_findFrameCompressedSize")
         if lib is None:
             del _state["lib"]
@@ -77,7 +79,9 @@ def _ring(window: int, block: int) -> int:
 
 
 def _frame(head: bytes) -> tuple[int, int, int] | None:
-    """(window size, most bytes of a block, content size or -1) of a frame by its first bytes; None if it is none, or more are needed."""
+    """(window size, most bytes of a block, content size or -1) of a frame by its first bytes; None if it is none, or more are
+    needed.
+    """
     if len(head) < 6 or head[:4] != b"\x28\xb5\x2f\xfd":
         return None
     fhd = head[4]
@@ -123,7 +127,9 @@ class _Workspaces:
 
 @custom(P, "zstd_init_dstream", "the state is not in the workspace, but what does not fit there is refused as if it were")
 def zstd_init_dstream(max_window_size: int, workspace: int, workspace_size: int) -> zstd_dstream:
-    """``zstd_dstream *zstd_init_dstream(size_t max_window_size, void *workspace, size_t workspace_size)``: None without a workspace."""
+    """``zstd_dstream *zstd_init_dstream(size_t max_window_size, void *workspace, size_t workspace_size)``: None without a
+    workspace.
+    """
     if not workspace:
         return NULL             # type: ignore[no-any-return]
     streams = this.machine.part(_Workspaces).streams
@@ -170,7 +176,8 @@ def zstd_decompress_stream(dstream: zstd_dstream, output: zstd_out_buffer, input
     sink = hostlib.Sink(output.dst + output.pos, nout) if nout else None
     pos = dstream.pos
     pos[0] = pos[1] = 0
-    ret = lib.ZSTD_decompressStream_simpleArgs(dstream.zds, sink.host if sink else hostlib.bounce("dst", 1)[0], nout, pos, src, nin, pos + 1)
+    ret = lib.ZSTD_decompressStream_simpleArgs(dstream.zds, sink.host if sink else hostlib.bounce("dst", 1)[0], nout, pos, src,
+                                               nin, pos + 1)
     if sink:
         sink.done(pos[0])
     output.pos += pos[0]

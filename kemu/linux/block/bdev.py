@@ -146,7 +146,9 @@ def invalidate_bdev(bdev: BlockDevice) -> None:
 
 @dup(C)
 def set_init_blocksize(bdev: BlockDevice) -> None:
-    """``static void set_init_blocksize(struct block_device *bdev)``: the largest power of two up to PAGE_SIZE that divides the size."""
+    """``static void set_init_blocksize(struct block_device *bdev)``: the largest power of two up to PAGE_SIZE that divides the
+    size.
+    """
     bsize = bdev_logical_block_size(bdev)
     size = bdev.bd_inode.i_size
     while bsize < arch.PAGE_SIZE:
@@ -159,7 +161,9 @@ def set_init_blocksize(bdev: BlockDevice) -> None:
 
 @dup(C)
 def bdev_validate_blocksize(bdev: BlockDevice, block_size: int) -> int:
-    """``int bdev_validate_blocksize(struct block_device *bdev, int block_size)``: -EINVAL if no power of two from 512 on, or below the device's."""
+    """``int bdev_validate_blocksize(struct block_device *bdev, int block_size)``: -EINVAL if no power of two from 512 on, or
+    below the device's.
+    """
     if blk_validate_block_size(block_size):
         return -EINVAL
     if block_size < bdev_logical_block_size(bdev):
@@ -169,7 +173,9 @@ def bdev_validate_blocksize(bdev: BlockDevice, block_size: int) -> int:
 
 @dup(C)
 def set_blocksize(file: Any, size: int) -> int:
-    """``int set_blocksize(struct file *file, int size)``: a change drops the page cache. -EINVAL for a bad size or without a claim."""
+    """``int set_blocksize(struct file *file, int size)``: a change drops the page cache. -EINVAL for a bad size or without a
+    claim.
+    """
     inode = file.f_mapping.host
     bdev: BlockDevice = inode.bdev
     ret = bdev_validate_blocksize(bdev, size)
@@ -231,7 +237,8 @@ class Registry:
     ``listeners``: ``f("add" or "remove", disk)`` for who makes device nodes.
     """
 
-    __slots__ = ("claim_waiters", "disks", "diskseq", "ext_minors", "listeners", "lock", "major_names_lock", "major_names_spinlock", "majors", "mnt", "probes", "sb")
+    __slots__ = ("claim_waiters", "disks", "diskseq", "ext_minors", "listeners", "lock", "major_names_lock",
+                 "major_names_spinlock", "majors", "mnt", "probes", "sb")
 
     def __init__(self) -> None:
         self.disks: dict[str, Any] = {}
@@ -331,7 +338,9 @@ def bd_may_claim(bdev: BlockDevice, holder: Any, hops: Any) -> bool:
 
 @dup(C)
 def bd_prepare_to_claim(bdev: BlockDevice, holder: Any, hops: Any) -> int:
-    """``int bd_prepare_to_claim(struct block_device *bdev, void *holder, const struct blk_holder_ops *hops)``: -EBUSY if another has it."""
+    """``int bd_prepare_to_claim(struct block_device *bdev, void *holder, const struct blk_holder_ops *hops)``: -EBUSY if another
+    has it.
+    """
     whole = bdev_whole(bdev)
     if WARN_ON_ONCE(holder is None):
         return -EINVAL
@@ -491,9 +500,11 @@ def bdev_claim_write_access(bdev: BlockDevice, mode: int) -> None:
 
 @dup(C)
 def bdev_open(bdev: BlockDevice, mode: int, holder: Any, hops: Any, bdev_file: Any) -> int:
-    """``int bdev_open(struct block_device *bdev, blk_mode_t mode, void *holder, const struct blk_holder_ops *hops, struct file *bdev_file)``
+    """``int bdev_open(struct block_device *bdev, blk_mode_t mode, void *holder, const struct blk_holder_ops *hops, struct file
+    *bdev_file)``
 
-    Return: 0; -EBUSY claimed by another holder, or writes are blocked; -ENXIO the disk is gone; -EIO; what the driver's open says.
+    Return: 0; -EBUSY claimed by another holder, or writes are blocked; -ENXIO the disk is gone; -EIO; what the driver's open
+    says.
     """
     disk = bdev.bd_disk
     labels = Labels()
@@ -630,7 +641,9 @@ def bdev_release(bdev_file: Any) -> None:
 
 @dup(C)
 def bdev_fput(bdev_file: Any) -> None:
-    """``void bdev_fput(struct file *bdev_file)``: gives up the claim at once; the file itself is put as any file, which may be later."""
+    """``void bdev_fput(struct file *bdev_file)``: gives up the claim at once; the file itself is put as any file, which may be
+    later.
+    """
     if WARN_ON_ONCE(bdev_file.f_op is not def_blk_fops):
         return
     if bdev_file.private_data:
@@ -675,7 +688,8 @@ def lookup_bdev(pathname: str | None, dev: Ref) -> int:
 
 @dup(C)
 def bdev_mark_dead(bdev: BlockDevice, surprise: bool) -> None:
-    """``void bdev_mark_dead(struct block_device *bdev, bool surprise)``: tells the holder, then drops what is cached and unused."""
+    """``void bdev_mark_dead(struct block_device *bdev, bool surprise)``: tells the holder, then drops what is cached and unused.
+    """
     mutex_lock(bdev.bd_holder_lock)
     hops = bdev.bd_holder_ops
     if hops is not None and hops.mark_dead is not None:

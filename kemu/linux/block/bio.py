@@ -52,7 +52,8 @@ C = "block/bio.c"
 
 @dup(C)
 def bio_init(bio: Bio, bdev: BlockDevice | None, table: list[BioVec] | None, max_vecs: int, opf: int) -> None:
-    """``void bio_init(struct bio *bio, struct block_device *bdev, struct bio_vec *table, unsigned short max_vecs, blk_opf_t opf)``
+    """``void bio_init(struct bio *bio, struct block_device *bdev, struct bio_vec *table, unsigned short max_vecs, blk_opf_t
+    opf)``
 
     ``table``: the list that is filled, up to ``max_vecs`` entries (an empty one grows).
     """
@@ -86,7 +87,9 @@ def bio_reset(bio: Bio, bdev: BlockDevice | None, opf: int) -> None:
 
 @custom(C, "bio_alloc_bioset", "without direct reclaim it can fail (failslab); with it, never: the mempool")
 def bio_alloc_bioset(bdev: BlockDevice | None, nr_vecs: int, opf: int, gfp: int, bs: BioSet = fs_bio_set) -> Bio:
-    """``struct bio *bio_alloc_bioset(struct block_device *bdev, unsigned short nr_vecs, blk_opf_t opf, gfp_t gfp, struct bio_set *bs)``"""
+    """``struct bio *bio_alloc_bioset(struct block_device *bdev, unsigned short nr_vecs, blk_opf_t opf, gfp_t gfp, struct bio_set
+    *bs)``
+    """
     if this.chooser is not None or this.watch is not None:
         if not gfp & __GFP_DIRECT_RECLAIM:
             if should_fail("failslab", "bio_alloc_bioset"):
@@ -141,7 +144,9 @@ def bvec_try_merge_page(bv: BioVec, page: Page, len_: int, off: int) -> bool:
 
 @dup(C)
 def __bio_add_page(bio: Bio, page: Page, len_: int, off: int) -> None:
-    """``void __bio_add_page(struct bio *bio, struct page *page, unsigned int len, unsigned int off)``: always a new segment; there must be room."""
+    """``void __bio_add_page(struct bio *bio, struct page *page, unsigned int len, unsigned int off)``: always a new segment;
+    there must be room.
+    """
     vec = bio.bi_io_vec
     n = bio.bi_vcnt
     if n >= bio.bi_max_vecs or bio.bi_flags & 1 << BIO_CLONED or bio.bi_iter.bi_size > BIO_MAX_SIZE - len_:
@@ -233,7 +238,10 @@ def bio_chain_and_submit(prev: Bio | None, new: Bio) -> Bio:
 
 @custom(C, "bio_endio", "ending a bio a second time is a report")
 def bio_endio(bio: Bio) -> None:
-    """``void bio_endio(struct bio *bio)``: calls ``bi_end_io``, exactly once; of a chain, that of the last parent. Context: any."""
+    """``void bio_endio(struct bio *bio)``: calls ``bi_end_io``, exactly once; of a chain, that of the last parent.
+
+    Context: any.
+    """
     while True:
         if bio.bi_flags & 1 << BIO_CHAIN:
             BUG_ON(bio.bi_remaining <= 0)
@@ -290,7 +298,9 @@ def submit_bio_wait(bio: Bio) -> int:
 
 @dup(C)
 def bdev_rw_virt(bdev: BlockDevice, sector: int, data: int, len_: int, op: int) -> int:
-    """``int bdev_rw_virt(struct block_device *bdev, sector_t sector, void *data, size_t len, enum req_op op)``: direct-map addresses."""
+    """``int bdev_rw_virt(struct block_device *bdev, sector_t sector, void *data, size_t len, enum req_op op)``: direct-map
+    addresses.
+    """
     if WARN_ON_ONCE(is_vmalloc_addr(data)):
         return -EIO
     bio = Bio()
@@ -326,7 +336,9 @@ def bio_truncate(bio: Bio, new_size: int) -> None:
 
 @dup(C)
 def guard_bio_eod(bio: Bio) -> None:
-    """``void guard_bio_eod(struct bio *bio)``: cuts a bio off at the end of the device, for a last block that is only partly there."""
+    """``void guard_bio_eod(struct bio *bio)``: cuts a bio off at the end of the device, for a last block that is only partly
+    there.
+    """
     maxsector = bio.bi_bdev.bd_nr_sectors
     if not maxsector:
         return
@@ -341,7 +353,9 @@ def guard_bio_eod(bio: Bio) -> None:
 
 @dup(C)
 def bio_alloc_clone(bdev: BlockDevice | None, bio_src: Bio, gfp: int, bs: BioSet = fs_bio_set) -> Bio | None:
-    """``struct bio *bio_alloc_clone(struct block_device *bdev, struct bio *bio_src, gfp_t gfp, struct bio_set *bs)``: shares the segments."""
+    """``struct bio *bio_alloc_clone(struct block_device *bdev, struct bio *bio_src, gfp_t gfp, struct bio_set *bs)``: shares the
+    segments.
+    """
     bio = bio_alloc_bioset(bdev, 0, bio_src.bi_opf, gfp, bs)
     if bio is None:
         return None
@@ -356,7 +370,9 @@ def bio_alloc_clone(bdev: BlockDevice | None, bio_src: Bio, gfp: int, bs: BioSet
 
 @dup(C)
 def bio_split(bio: Bio, sectors: int, gfp: int, bs: BioSet = fs_bio_set) -> Any:
-    """``struct bio *bio_split(struct bio *bio, int sectors, gfp_t gfp, struct bio_set *bs)``: the front part; ERR_PTR(-EINVAL), ERR_PTR(-ENOMEM)."""
+    """``struct bio *bio_split(struct bio *bio, int sectors, gfp_t gfp, struct bio_set *bs)``: the front part; ERR_PTR(-EINVAL),
+    ERR_PTR(-ENOMEM).
+    """
     if WARN_ON_ONCE(sectors <= 0 or sectors >= bio_sectors(bio)):
         return ERR_PTR(-EINVAL)
     split = bio_alloc_clone(bio.bi_bdev, bio, gfp, bs)

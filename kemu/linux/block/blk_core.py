@@ -59,9 +59,12 @@ C = "block/blk-core.c"
 # blk_errors[]: status -> (errno, name)
 _blk_errors = (
     (0, ""), (-EOPNOTSUPP, "operation not supported"), (-ETIMEDOUT, "timeout"), (-ENOSPC, "critical space allocation"),
-    (-ENOLINK, "recoverable transport"), (-EREMOTEIO, "critical target"), (-EBADE, "reservation conflict"), (-ENODATA, "critical medium"),
-    (-EILSEQ, "protection"), (-ENOMEM, "kernel resource"), (-EIO, "I/O"), (-EREMCHG, "dm internal retry"), (-EAGAIN, "nonblocking retry"),
-    (-EBUSY, "device resource"), (-ETOOMANYREFS, "open zones exceeded"), (-EOVERFLOW, "active zones exceeded"), (-ENODEV, "device offline"),
+    (-ENOLINK, "recoverable transport"), (-EREMOTEIO, "critical target"), (-EBADE, "reservation conflict"),
+    (-ENODATA, "critical medium"),
+    (-EILSEQ, "protection"), (-ENOMEM, "kernel resource"), (-EIO, "I/O"), (-EREMCHG, "dm internal retry"),
+    (-EAGAIN, "nonblocking retry"),
+    (-EBUSY, "device resource"), (-ETOOMANYREFS, "open zones exceeded"), (-EOVERFLOW, "active zones exceeded"),
+    (-ENODEV, "device offline"),
     (-ETIME, "duration limit exceeded"), None, (-EINVAL, "invalid"),
 )
 
@@ -122,7 +125,9 @@ def bio_check_ro(bio: Bio) -> None:
 
 @dup(C)
 def bio_check_eod(bio: Bio) -> int:
-    """``static inline int bio_check_eod(struct bio *bio)``: -EIO, with a message, if the bio ends behind the device's last sector."""
+    """``static inline int bio_check_eod(struct bio *bio)``: -EIO, with a message, if the bio ends behind the device's last
+    sector.
+    """
     it = bio.bi_iter
     maxsector = bio.bi_bdev.bd_nr_sectors
     nr_sectors = it.bi_size >> 9
@@ -152,7 +157,8 @@ def __submit_bio(bio: Bio) -> None:
         return
     if not bdev_whole_flags(bdev) & BD_HAS_SUBMIT_BIO:
         func = caller_function()[0]
-        raise KernelBug(f"BUG: kernel NULL pointer dereference in {func}: bio to disk {disk.disk_name} that was never added", [repr(bio)], function=func)
+        raise KernelBug(f"BUG: kernel NULL pointer dereference in {func}: bio to disk {disk.disk_name} that was never added",
+                        [repr(bio)], function=func)
     this.counters.block_crossings += 1
     queue = disk.queue
     queue.users += 1
@@ -175,7 +181,9 @@ class BioLists:
 
 @dup(C, "__submit_bio_noacct")
 def _submit_noacct(bio: Bio) -> None:
-    """``static void __submit_bio_noacct(struct bio *bio)``: turns the recursion of stacked drivers into a loop, lowest device first."""
+    """``static void __submit_bio_noacct(struct bio *bio)``: turns the recursion of stacked drivers into a loop, lowest device
+    first.
+    """
     task = this.task
     lists = task.bio_list = BioLists()
     try:
@@ -215,8 +223,8 @@ def submit_bio_noacct_nocheck(bio: Bio, split: bool = False) -> None:
 def submit_bio_noacct(bio: Bio) -> None:
     """``void submit_bio_noacct(struct bio *bio)``
 
-    The checks that every bio passes: fail_make_request, read-only, the end of the device, partition offset, operation. What fails them ends with
-    BLK_STS_IOERR or BLK_STS_NOTSUPP, through ``bi_end_io``, before this returns. Context: may sleep.
+    The checks that every bio passes: fail_make_request, read-only, the end of the device, partition offset, operation. What fails
+    them ends with BLK_STS_IOERR or BLK_STS_NOTSUPP, through ``bi_end_io``, before this returns. Context: may sleep.
     """
     bdev = bio.bi_bdev
     opf = bio.bi_opf
@@ -261,8 +269,8 @@ def submit_bio_noacct(bio: Bio) -> None:
 def submit_bio(bio: Bio) -> None:
     """``void submit_bio(struct bio *bio)``
 
-    The bio belongs to the block layer until ``bi_end_io`` is called, which may be before this returns. ``bi_status`` has the outcome.
-    Context: may sleep.
+    The bio belongs to the block layer until ``bi_end_io`` is called, which may be before this returns. ``bi_status`` has the
+    outcome. Context: may sleep.
     """
     if bio.life is SUBMITTED or bio.life is FREED:
         func = caller_function()[0]

@@ -43,7 +43,9 @@ C = "block/fops.c"
 
 @dup(C)
 def blkdev_iomap_begin(inode: Any, offset: int, length: int, flags: int, iomap: Iomap, srcmap: Iomap) -> int:
-    """``static int blkdev_iomap_begin(inode, offset, length, flags, iomap, srcmap)``: the device from ``offset`` on; -EIO behind its end."""
+    """``static int blkdev_iomap_begin(inode, offset, length, flags, iomap, srcmap)``: the device from ``offset`` on; -EIO behind
+    its end.
+    """
     bdev: BlockDevice = inode.bdev
     isize = inode.i_size
     if offset >= isize:
@@ -91,14 +93,18 @@ def _blkdev_readahead_iomap(rac: ReadaheadControl) -> None:
     iomap_bio_readahead(rac, blkdev_iomap_ops)
 
 
-buffer_head_aops = address_space_operations(read_folio=blkdev_read_folio, readahead=blkdev_readahead, invalidate_folio=block_invalidate_folio)
-iomap_aops = address_space_operations(read_folio=_blkdev_read_folio_iomap, readahead=_blkdev_readahead_iomap, release_folio=iomap_release_folio,
+buffer_head_aops = address_space_operations(read_folio=blkdev_read_folio, readahead=blkdev_readahead,
+                                            invalidate_folio=block_invalidate_folio)
+iomap_aops = address_space_operations(read_folio=_blkdev_read_folio_iomap, readahead=_blkdev_readahead_iomap,
+                                      release_folio=iomap_release_folio,
                                       invalidate_folio=iomap_invalidate_folio, is_partially_uptodate=iomap_is_partially_uptodate)
 
 
 @custom(C, "def_blk_aops", "a function, because CONFIG_BUFFER_HEAD is a parameter of the machine")
 def def_blk_aops() -> address_space_operations:
-    """``def_blk_aops``: with CONFIG_BUFFER_HEAD (any of ext4, fat, isofs, ... selects it) reading behind the end gives zeros, without it -EIO."""
+    """``def_blk_aops``: with CONFIG_BUFFER_HEAD (any of ext4, fat, isofs, ... selects it) reading behind the end gives zeros,
+    without it -EIO.
+    """
     return buffer_head_aops if IS_ENABLED("CONFIG_BUFFER_HEAD") else iomap_aops
 
 
@@ -122,7 +128,8 @@ def file_to_blk_mode(file: File) -> int:
         mode |= BLK_OPEN_READ
     if file.f_mode & FMODE_WRITE:
         mode |= BLK_OPEN_WRITE
-    # do_dentry_open() clears O_EXCL from f_flags, use file->private_data to determine whether the open was exclusive for already open files.
+    # do_dentry_open() clears O_EXCL from f_flags, use file->private_data to determine whether the open was exclusive for already
+    # open files.
     if file.private_data:
         mode |= BLK_OPEN_EXCL
     elif file.f_flags & O_EXCL:
@@ -130,8 +137,8 @@ def file_to_blk_mode(file: File) -> int:
     if file.f_flags & O_NDELAY:
         mode |= BLK_OPEN_NDELAY
 
-    # If all bits in O_ACCMODE set (aka O_RDWR | O_WRONLY), the floppy driver has historically allowed ioctls as if the file was opened for
-    # writing, but does not allow and actual reads or writes.
+    # If all bits in O_ACCMODE set (aka O_RDWR | O_WRONLY), the floppy driver has historically allowed ioctls as if the file was
+    # opened for writing, but does not allow and actual reads or writes.
     if (file.f_flags & O_ACCMODE) == (O_RDWR | O_WRONLY):
         mode |= BLK_OPEN_WRITE_IOCTL
 
@@ -140,7 +147,9 @@ def file_to_blk_mode(file: File) -> int:
 
 @dup(C)
 def blkdev_open(inode: Any, filp: File) -> int:
-    """``static int blkdev_open(struct inode *inode, struct file *filp)``: of a device node. -ENXIO no such device; -EBUSY; -EINVAL."""
+    """``static int blkdev_open(struct inode *inode, struct file *filp)``: of a device node. -ENXIO no such device; -EBUSY;
+    -EINVAL.
+    """
     from kemu.linux.block.bdev import bdev_open, bdev_permission, blkdev_get_no_open  # noqa: PLC0415  (circle: block/bdev.c needs this)
 
     mode = file_to_blk_mode(filp)
@@ -191,7 +200,8 @@ def blkdev_buffered_write(iocb: Any, from_: IovIter) -> int:
         n = copy_from_iter(folio_address(folio) + offset, min(from_.count, folio_size(folio) - offset), from_)
         flush_dcache_folio(folio)
         first, end = offset & -512, offset + n + 511 & -512
-        err = bdev_rw_virt(bdev, pos - offset + first >> 9, folio_address(folio) + first, end - first, REQ_OP_WRITE) if n else -EFAULT
+        err = bdev_rw_virt(bdev, pos - offset + first >> 9, folio_address(folio) + first, end - first,
+                           REQ_OP_WRITE) if n else -EFAULT
         folio_unlock(folio)
         folio_put(folio)
         if err:
@@ -203,7 +213,9 @@ def blkdev_buffered_write(iocb: Any, from_: IovIter) -> int:
 
 @custom(C, "blkdev_write_iter", "without IOCB_DIRECT")
 def blkdev_write_iter(iocb: Any, from_: IovIter) -> int:
-    """``static ssize_t blkdev_write_iter(struct kiocb *iocb, struct iov_iter *from)``: -EPERM (read-only), -ENOSPC behind the end, or bytes written."""
+    """``static ssize_t blkdev_write_iter(struct kiocb *iocb, struct iov_iter *from)``: -EPERM (read-only), -ENOSPC behind the
+    end, or bytes written.
+    """
     from kemu.linux.block.bdev import I_BDEV  # noqa: PLC0415  (circle: block/bdev.c needs this)
 
     file = iocb.ki_filp
@@ -233,7 +245,9 @@ def blkdev_write_iter(iocb: Any, from_: IovIter) -> int:
 
 @custom(C, "blkdev_read_iter", "without IOCB_DIRECT")
 def blkdev_read_iter(iocb: Any, to: IovIter) -> int:
-    """``static ssize_t blkdev_read_iter(struct kiocb *iocb, struct iov_iter *to)``: through the page cache, up to the end of the device."""
+    """``static ssize_t blkdev_read_iter(struct kiocb *iocb, struct iov_iter *to)``: through the page cache, up to the end of the
+    device.
+    """
     from kemu.linux.block.bdev import I_BDEV  # noqa: PLC0415  (circle: block/bdev.c needs this)
 
     bdev = I_BDEV(iocb.ki_filp.f_mapping.host)
@@ -248,7 +262,8 @@ def blkdev_read_iter(iocb: Any, to: IovIter) -> int:
         iov_iter_truncate(to, size)
     ret = 0
     if to.count:
-        # Take i_rwsem and invalidate_lock to avoid racing with set_blocksize changing i_blkbits/folio order and punching out the pagecache.
+        # Take i_rwsem and invalidate_lock to avoid racing with set_blocksize changing i_blkbits/folio order and punching out the
+        # pagecache.
         inode_lock_shared(iocb.ki_filp.f_mapping.host)
         ret = filemap_read(iocb, to, 0)
         inode_unlock_shared(iocb.ki_filp.f_mapping.host)
@@ -257,4 +272,5 @@ def blkdev_read_iter(iocb: Any, to: IovIter) -> int:
     return ret
 
 
-def_blk_fops = file_operations(open=blkdev_open, release=blkdev_release, llseek=blkdev_llseek, read_iter=blkdev_read_iter, write_iter=blkdev_write_iter)
+def_blk_fops = file_operations(open=blkdev_open, release=blkdev_release, llseek=blkdev_llseek, read_iter=blkdev_read_iter,
+                               write_iter=blkdev_write_iter)

@@ -100,7 +100,8 @@ def _register_blkdev(reg: Any, major: int, name: str, probe: Callable[[int], Non
             return -EBUSY
         major = ret = index
     if major >= BLKDEV_MAJOR_MAX:
-        printk("\x013%s: major requested (%u) is greater than the maximum (%u) for %s\n", "__register_blkdev", major, BLKDEV_MAJOR_MAX - 1, name)
+        printk("\x013%s: major requested (%u) is greater than the maximum (%u) for %s\n", "__register_blkdev", major,
+               BLKDEV_MAJOR_MAX - 1, name)
         return -EINVAL
     if this.chooser is not None and should_fail("failslab", "register_blkdev"):
         return -ENOMEM
@@ -139,7 +140,8 @@ def unregister_blkdev(major: int, name: str) -> None:
 def disk_scan_partitions(disk: GenDisk, mode: int) -> int:
     """``int disk_scan_partitions(struct gendisk *disk, blk_mode_t mode)``: opens the disk, which looks for a partition table.
 
-    Return: 0; -EINVAL if the disk is not to be scanned; -EBUSY if somebody else has claimed it; what opening says. Context: may sleep.
+    Return: 0; -EINVAL if the disk is not to be scanned; -EBUSY if somebody else has claimed it; what opening says. Context: may
+    sleep.
     """
     from kemu.linux.block.bdev import bdev_file_open_by_dev  # noqa: PLC0415  (circle: block/bdev.c needs this)
 
@@ -172,8 +174,9 @@ def disk_scan_partitions(disk: GenDisk, mode: int) -> int:
 def device_add_disk(parent: Any, disk: GenDisk, groups: Any = None) -> int:
     """``int device_add_disk(struct device *parent, struct gendisk *disk, const struct attribute_group **groups)``
 
-    Makes the disk visible. Return: 0; -EINVAL for numbers or operations that cannot be; -EEXIST if the name is in use; -EBUSY without minors
-    left; -ENOMEM (fail_function device_add, bdi_register). On failure nothing of it is left, and put_disk() is still to be called.
+    Makes the disk visible. Return: 0; -EINVAL for numbers or operations that cannot be; -EEXIST if the name is in use; -EBUSY
+    without minors left; -ENOMEM (fail_function device_add, bdi_register). On failure nothing of it is left, and put_disk() is
+    still to be called.
     """
     from kemu.linux.block.bdev import registry  # noqa: PLC0415  (circle: block/bdev.c needs this)
 
@@ -263,7 +266,10 @@ def blk_report_disk_dead(disk: GenDisk, surprise: bool) -> None:
 
 @dup(C)
 def blk_mark_disk_dead(disk: GenDisk) -> None:
-    """``void blk_mark_disk_dead(struct gendisk *disk)``: surprise removal: bios fail from now on, the holder is told. Context: may sleep."""
+    """``void blk_mark_disk_dead(struct gendisk *disk)``: surprise removal: bios fail from now on, the holder is told.
+
+    Context: may sleep.
+    """
     disk.queue.dying = True
     __blk_mark_disk_dead(disk)
     blk_report_disk_dead(disk, True)
@@ -273,7 +279,8 @@ def blk_mark_disk_dead(disk: GenDisk) -> None:
 def del_gendisk(disk: GenDisk) -> None:
     """``void del_gendisk(struct gendisk *disk)``: no new openers, the file system is told, bios end with BLK_STS_IOERR.
 
-    Bios that are in the driver's submit_bio() are waited for; those that it has taken and not ended yet are the driver's. Context: may sleep.
+    Bios that are in the driver's submit_bio() are waited for; those that it has taken and not ended yet are the driver's.
+    Context: may sleep.
     """
     from kemu.linux.block.bdev import bdev_unhash, disk_live, registry  # noqa: PLC0415  (circle: block/bdev.c needs this)
 

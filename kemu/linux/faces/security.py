@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hooks of security modules (include/linux/security.h): no module is loaded; every call is counted, and a watch or a fault may see it."""
+"""Hooks of security modules (include/linux/security.h): no module is loaded; every call is counted, and a watch or a fault may
+see it.
+"""
 from kemu.linux.security.security import (  # noqa: F401
     lsm_calls,
     security_initramfs_populated,

@@ -75,7 +75,10 @@ def setattr_should_drop_sgid(idmap: Any, inode: Inode) -> int:
 
 @dup(C)
 def setattr_should_drop_suidgid(idmap: Any, inode: Inode) -> int:
-    """``int setattr_should_drop_suidgid(struct mnt_idmap *idmap, struct inode *inode)``. Return: ATTR_KILL_SUID and ATTR_KILL_SGID, or 0."""
+    """``int setattr_should_drop_suidgid(struct mnt_idmap *idmap, struct inode *inode)``.
+
+    Return: ATTR_KILL_SUID and ATTR_KILL_SGID, or 0.
+    """
     mode = inode.i_mode
     kill = 0
 
@@ -123,7 +126,10 @@ def chgrp_ok(idmap: Any, inode: Inode, ia_vfsgid: int) -> bool:
 
 @dup(C)
 def setattr_prepare(idmap: Any, dentry: Dentry, attr: iattr) -> int:
-    """``int setattr_prepare(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)``. Return: 0, -EPERM, -EINVAL, -EFBIG."""
+    """``int setattr_prepare(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)``.
+
+    Return: 0, -EPERM, -EINVAL, -EFBIG.
+    """
     inode = dentry.d_inode
     ia_valid = attr.ia_valid
 
@@ -173,7 +179,10 @@ def setattr_prepare(idmap: Any, dentry: Dentry, attr: iattr) -> int:
 
 @dup(C)
 def inode_newsize_ok(inode: Inode, offset: int) -> int:
-    """``int inode_newsize_ok(const struct inode *inode, loff_t offset)``: there are no resource limits. Return: 0, -EINVAL, -EFBIG."""
+    """``int inode_newsize_ok(const struct inode *inode, loff_t offset)``: there are no resource limits.
+
+    Return: 0, -EINVAL, -EFBIG.
+    """
     if offset < 0:
         return -EINVAL
     if inode.i_size < offset:
@@ -235,12 +244,16 @@ def setattr_copy(idmap: Any, inode: Inode, attr: iattr) -> None:
 
 @dup(C)
 def may_setattr(idmap: Any, inode: Inode, ia_valid: int) -> int:
-    """``int may_setattr(struct mnt_idmap *idmap, struct inode *inode, unsigned int ia_valid)``. Return: 0, -EPERM, or what the permission says."""
+    """``int may_setattr(struct mnt_idmap *idmap, struct inode *inode, unsigned int ia_valid)``.
+
+    Return: 0, -EPERM, or what the permission says.
+    """
     if ia_valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_TIMES_SET):
         if IS_IMMUTABLE(inode) or IS_APPEND(inode):
             return -EPERM
 
-    # If utimes(2) and friends are called with times == NULL (or both times are UTIME_NOW), then we need to check for write permission
+    # If utimes(2) and friends are called with times == NULL (or both times are UTIME_NOW), then we need to check for write
+    # permission
     if ia_valid & ATTR_TOUCH:
         if IS_IMMUTABLE(inode):
             return -EPERM

@@ -22,7 +22,10 @@ C = "fs/backing-file.c"
 
 @dup(C)
 def backing_file_open(user_file: File, flags: int, real_path: Path, cred: Cred) -> File:
-    """``struct file *backing_file_open(user_file, flags, real_path, cred)``: the file below one of a stacked file system. Return: or ERR_PTR()."""
+    """``struct file *backing_file_open(user_file, flags, real_path, cred)``: the file below one of a stacked file system.
+
+    Return: or ERR_PTR().
+    """
     user_path = file_user_path(user_file)
 
     f = alloc_empty_backing_file(flags, cred, user_file)
@@ -49,7 +52,9 @@ def _real_iocb(iocb: Kiocb, realfile: File, flags: int) -> Kiocb:
 
 @custom(C, "backing_file_read_iter", "every request is synchronous")
 def backing_file_read_iter(file: File, iter: IovIter, iocb: Kiocb, flags: int, ctx: backing_file_ctx) -> int:
-    """``ssize_t backing_file_read_iter(struct file *file, struct iov_iter *iter, struct kiocb *iocb, int flags, struct backing_file_ctx *ctx)``"""
+    """``ssize_t backing_file_read_iter(struct file *file, struct iov_iter *iter, struct kiocb *iocb, int flags, struct
+    backing_file_ctx *ctx)``
+    """
     old: Any = override_creds(ctx.cred)
     try:
         k = _real_iocb(iocb, file, flags)
@@ -64,7 +69,9 @@ def backing_file_read_iter(file: File, iter: IovIter, iocb: Kiocb, flags: int, c
 
 @custom(C, "backing_file_write_iter", "every request is synchronous, and nothing is removed from the file's privileges here")
 def backing_file_write_iter(file: File, iter: IovIter, iocb: Kiocb, flags: int, ctx: backing_file_ctx) -> int:
-    """``ssize_t backing_file_write_iter(struct file *file, struct iov_iter *iter, struct kiocb *iocb, int flags, struct backing_file_ctx *ctx)``"""
+    """``ssize_t backing_file_write_iter(struct file *file, struct iov_iter *iter, struct kiocb *iocb, int flags, struct
+    backing_file_ctx *ctx)``
+    """
     old: Any = override_creds(ctx.cred)
     try:
         k = _real_iocb(iocb, file, flags)

@@ -35,8 +35,10 @@ def bad_ptr(*args: Any) -> Any:
 
 bad_file_ops = file_operations(open=bad_int)
 bad_inode_ops = inode_operations(
-    create=bad_int, lookup=bad_ptr, link=bad_int, unlink=bad_int, symlink=bad_int, mkdir=bad_ptr, rmdir=bad_int, mknod=bad_int, rename=bad_int,
-    readlink=bad_int, permission=bad_int, getattr=bad_int, setattr=bad_int, listxattr=bad_int, get_link=bad_ptr, get_inode_acl=bad_ptr,
+    create=bad_int, lookup=bad_ptr, link=bad_int, unlink=bad_int, symlink=bad_int, mkdir=bad_ptr, rmdir=bad_int, mknod=bad_int,
+    rename=bad_int,
+    readlink=bad_int, permission=bad_int, getattr=bad_int, setattr=bad_int, listxattr=bad_int, get_link=bad_ptr,
+    get_inode_acl=bad_ptr,
     fiemap=bad_int, update_time=bad_int, atomic_open=bad_int, tmpfile=bad_int, set_acl=bad_int)
 
 

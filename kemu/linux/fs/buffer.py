@@ -50,7 +50,9 @@ def unlock_buffer(bh: BufferHead) -> None:
 
 @dup(C)
 def create_empty_buffers(folio: Page, blocksize: int, b_state: int) -> BufferHead:
-    """``struct buffer_head *create_empty_buffers(struct folio *folio, unsigned long blocksize, unsigned long b_state)``: never fails."""
+    """``struct buffer_head *create_empty_buffers(struct folio *folio, unsigned long blocksize, unsigned long b_state)``: never
+    fails.
+    """
     size = arch.PAGE_SIZE << folio.order
     head = bh = BufferHead(folio, 0, blocksize)
     bh.b_state = b_state
@@ -95,7 +97,9 @@ def buffer_io_error(bh: BufferHead, msg: str) -> None:
 
 @dup(C)
 def end_buffer_async_read(bh: BufferHead, uptodate: bool) -> None:
-    """``static void end_buffer_async_read(struct buffer_head *bh, int uptodate)``: the last buffer of a folio ends the folio's read."""
+    """``static void end_buffer_async_read(struct buffer_head *bh, int uptodate)``: the last buffer of a folio ends the folio's
+    read.
+    """
     BUG_ON(not bh.b_state & _Async_Read)
     folio = bh.b_folio
     if uptodate:
@@ -138,7 +142,8 @@ def bh_end_async_read(bio: Bio) -> None:
 
 @dup(C)
 def bh_submit(bh: BufferHead, opf: int, end_io: Callable[[Bio], None]) -> None:
-    """``void bh_submit(struct buffer_head *bh, blk_opf_t opf, bio_end_io_t end_io)``: one bio; cut off at the end of the device."""
+    """``void bh_submit(struct buffer_head *bh, blk_opf_t opf, bio_end_io_t end_io)``: one bio; cut off at the end of the device.
+    """
     state = bh.b_state
     BUG_ON(not state & _Lock or not state & _Mapped)
     bh.b_state = state | _Req
@@ -208,7 +213,9 @@ def block_read_full_folio(folio: Page, get_block: GetBlock) -> int:
 
 @dup(C)
 def block_invalidate_folio(folio: Page, offset: int, length: int) -> None:
-    """``void block_invalidate_folio(struct folio *folio, size_t offset, size_t length)``: frees the buffers if it is the whole folio."""
+    """``void block_invalidate_folio(struct folio *folio, size_t offset, size_t length)``: frees the buffers if it is the whole
+    folio.
+    """
     BUG_ON(not folio.flags & PG_locked)
     stop = offset + length
     size = arch.PAGE_SIZE << folio.order

@@ -11,7 +11,9 @@ C = "fs/d_path.c"
 
 @custom(C, "__d_path", "nothing is renamed or mounted in between: rename_lock, mount_lock and RCU are not taken")
 def __d_path(path: Path, root: Path) -> str | None:
-    """``char *__d_path(const struct path *path, const struct path *root, char *buf, int buflen)``: None where ``root`` cannot see it."""
+    """``char *__d_path(const struct path *path, const struct path *root, char *buf, int buflen)``: None where ``root`` cannot see
+    it.
+    """
     dentry, mnt = path.dentry, path.mnt
     parts: list[bytes] = []
     while dentry is not root.dentry or mnt is not root.mnt:

@@ -72,7 +72,9 @@ def dax_iomap_iter(iomi: IomapIter, iter_: IovIter) -> int:
 
 @custom(C, "dax_iomap_rw", "reads only")
 def dax_iomap_rw(iocb: Any, iter_: IovIter, ops: iomap_ops) -> int:
-    """``ssize_t dax_iomap_rw(struct kiocb *iocb, struct iov_iter *iter, const struct iomap_ops *ops)``: bytes, or -errno if there were none."""
+    """``ssize_t dax_iomap_rw(struct kiocb *iocb, struct iov_iter *iter, const struct iomap_ops *ops)``: bytes, or -errno if there
+    were none.
+    """
     iomi = IomapIter(iocb.ki_filp.f_mapping.host, iocb.ki_pos, iter_.count, IOMAP_DAX)
     if not iomi.len:
         return 0

@@ -151,7 +151,8 @@ def retain_dentry(dentry: Dentry) -> bool:
 
 @custom(C, "dput", HOW)
 def dput(dentry: Dentry | None) -> None:
-    """``void dput(struct dentry *dentry)``: drop a reference; the last one keeps the dentry on the LRU list or evicts it, parents included.
+    """``void dput(struct dentry *dentry)``: drop a reference; the last one keeps the dentry on the LRU list or evicts it, parents
+    included.
 
     Context: may sleep. NULL is fine.
     """
@@ -214,7 +215,9 @@ def d_prune_aliases(inode: Inode) -> None:
 
 @custom(C, "prune_dcache_sb", "takes the number of dentries to scan")
 def prune_dcache_sb(sb: SuperBlock, nr_to_scan: int) -> int:
-    """``long prune_dcache_sb(struct super_block *sb, struct shrink_control *sc)``: evict unused dentries, oldest first; returns how many."""
+    """``long prune_dcache_sb(struct super_block *sb, struct shrink_control *sc)``: evict unused dentries, oldest first; returns
+    how many.
+    """
     freed = 0
     lru = sb.s_dentry_lru
     for d in list(lru)[:nr_to_scan]:
@@ -244,7 +247,10 @@ def shrink_dcache_sb(sb: SuperBlock) -> None:
 
 @custom(C, "d_set_mounted", HOW)
 def d_set_mounted(dentry: Dentry) -> int:
-    """``int d_set_mounted(struct dentry *dentry)``. Return: 0, -ENOENT if it is unlinked, -EBUSY if it is a mountpoint already."""
+    """``int d_set_mounted(struct dentry *dentry)``.
+
+    Return: 0, -ENOENT if it is unlinked, -EBUSY if it is a mountpoint already.
+    """
     p = dentry.d_parent
     while p is not p.d_parent:
         if not p.d_hashed:
@@ -313,7 +319,8 @@ def do_one_tree(dentry: Dentry) -> None:
     for d in [dentry, *_descendants(dentry)]:
         if d.d_children or (d is dentry and d.d_lockref == 1):
             continue
-        WARN(1, "BUG: Dentry %p{i=%llx,n=%pd}  still in use (%d) [unmount of %s %s]\n", 0, d.d_inode.i_ino if d.d_inode is not None else 0, d,
+        WARN(1, "BUG: Dentry %p{i=%llx,n=%pd}  still in use (%d) [unmount of %s %s]\n", 0,
+             d.d_inode.i_ino if d.d_inode is not None else 0, d,
              d.d_lockref, d.d_sb.s_type.name, d.d_sb.s_id)
     __d_drop(dentry)
     dentry.d_sb.s_roots.pop(dentry, None)
@@ -425,7 +432,8 @@ def set_default_d_op(s: SuperBlock, ops: Any) -> None:
     s.s_d_op = ops
     flags = 0
     for member, flag in (("d_hash", DCACHE_OP_HASH), ("d_compare", DCACHE_OP_COMPARE), ("d_revalidate", DCACHE_OP_REVALIDATE),
-                         ("d_weak_revalidate", DCACHE_OP_WEAK_REVALIDATE), ("d_delete", DCACHE_OP_DELETE), ("d_prune", DCACHE_OP_PRUNE),
+                         ("d_weak_revalidate", DCACHE_OP_WEAK_REVALIDATE), ("d_delete", DCACHE_OP_DELETE),
+                         ("d_prune", DCACHE_OP_PRUNE),
                          ("d_real", DCACHE_OP_REAL)):
         if ops is not None and getattr(ops, member) is not None:
             flags |= flag
@@ -463,7 +471,8 @@ def _set_inode(dentry: Dentry, inode: Inode) -> None:
 
 @custom(C, "d_instantiate", HOW)
 def d_instantiate(entry: Dentry, inode: Inode | None) -> None:
-    """``void d_instantiate(struct dentry *entry, struct inode *inode)``: the negative dentry takes the caller's inode reference."""
+    """``void d_instantiate(struct dentry *entry, struct inode *inode)``: the negative dentry takes the caller's inode reference.
+    """
     BUG_ON(entry.d_inode is not None)
     if inode is not None:
         _set_inode(entry, inode)
@@ -533,7 +542,9 @@ def d_obtain_root(inode: Any) -> Any:
 
 @custom(C, "d_lookup", HOW)
 def d_lookup(parent: Dentry, name: Qstr) -> Dentry | None:
-    """``struct dentry *d_lookup(const struct dentry *parent, const struct qstr *name)``: a referenced child, None if it is not cached."""
+    """``struct dentry *d_lookup(const struct dentry *parent, const struct qstr *name)``: a referenced child, None if it is not
+    cached.
+    """
     table = parent.d_subdirs
     if table is None:
         return None
@@ -574,8 +585,8 @@ def d_rehash(entry: Dentry) -> None:
 def d_alloc_parallel(parent: Dentry, name: Qstr) -> Any:
     """``struct dentry *d_alloc_parallel(struct dentry *parent, const struct qstr *name)``
 
-    A new dentry in lookup (DCACHE_PAR_LOOKUP), or the one that is cached or that another task has looked up meanwhile. Context: may sleep.
-    Return: ERR_PTR(-ENOMEM) on failure.
+    A new dentry in lookup (DCACHE_PAR_LOOKUP), or the one that is cached or that another task has looked up meanwhile. Context:
+    may sleep. Return: ERR_PTR(-ENOMEM) on failure.
     """
     new = __d_alloc(parent.d_sb, Qstr(name.name))
     if new is None:
@@ -605,7 +616,9 @@ def d_alloc_parallel(parent: Dentry, name: Qstr) -> Any:
 
 @custom(C, "d_add", HOW)
 def d_add(entry: Dentry, inode: Inode | None) -> None:
-    """``void d_add(struct dentry *entry, struct inode *inode)``: hash it, positive if there is an inode (whose reference it takes)."""
+    """``void d_add(struct dentry *entry, struct inode *inode)``: hash it, positive if there is an inode (whose reference it
+    takes).
+    """
     if entry.d_flags & DCACHE_PAR_LOOKUP:
         d_lookup_done(entry)
     if inode is not None:
@@ -706,8 +719,8 @@ def d_splice_alias(inode: Any, dentry: Dentry) -> Dentry:
     """``struct dentry *d_splice_alias(struct inode *inode, struct dentry *dentry)``: what ->lookup returns.
 
     Takes the inode reference. NULL makes ``dentry`` a cached negative one; a directory that has a dentry already is moved here.
-    Return: None if ``dentry`` was used, else the dentry to use instead; ``inode`` if that is an error; ERR_PTR(-ELOOP) if the directory
-    would become its own ancestor, ERR_PTR(-ESTALE) if it cannot be moved now.
+    Return: None if ``dentry`` was used, else the dentry to use instead; ``inode`` if that is an error; ERR_PTR(-ELOOP) if the
+    directory would become its own ancestor, ERR_PTR(-ESTALE) if it cannot be moved now.
     """
     if type(inode) is int and IS_ERR(inode):
         return ERR_CAST(inode)
@@ -717,7 +730,8 @@ def d_splice_alias(inode: Any, dentry: Dentry) -> Dentry:
         if d_ancestor(new, dentry) is not None:
             dput(new)
             new = ERR_PTR(-ELOOP)
-            pr_warn("VFS: Lookup of '%s' in %s %s would have caused loop\n", dentry.d_name.name, inode.i_sb.s_type.name, inode.i_sb.s_id)
+            pr_warn("VFS: Lookup of '%s' in %s %s would have caused loop\n", dentry.d_name.name, inode.i_sb.s_type.name,
+                    inode.i_sb.s_id)
         elif new is not new.d_parent:
             old_parent = dget(new.d_parent)
             err = __d_unalias(dentry, new)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Running a program, up to where it would run (fs/exec.c, fs/binfmt_elf.c, fs/binfmt_script.c).
 
-There is no user space: a program that could be started counts as started. What can keep it from starting is checked as the kernel checks it.
+There is no user space: a program that could be started counts as started. What can keep it from starting is checked as the kernel
+checks it.
 """
 from __future__ import annotations
 
@@ -63,7 +64,8 @@ def _read(file: Any, pos: int, size: int) -> bytes | int:
 
 @custom(C, "do_open_execat", "the permission checks of opening for execution, then an ordinary open")
 def do_open_execat(filename: str) -> Any:
-    """``static struct file *do_open_execat(int fd, struct filename *name, int flags)``. Return: ERR_PTR of -ENOENT, -EACCES, -ELOOP,
+    """``static struct file *do_open_execat(int fd, struct filename *name, int flags)``. Return: ERR_PTR of -ENOENT, -EACCES,
+    -ELOOP,
     -ETXTBSY (someone has it open for writing), ..."""
     path = Path()
     err = filename_lookup(AT_FDCWD, getname(filename), LOOKUP_FOLLOW, path)
@@ -100,9 +102,11 @@ def _elf(file: Any, head: bytes) -> int:
     if e_type not in (2, 3):
         return -ENOEXEC
     if wide:
-        phoff, phentsize, phnum = int.from_bytes(head[32:40], "little"), *(int.from_bytes(head[i:i + 2], "little") for i in (54, 56))
+        (phoff, phentsize,
+         phnum) = int.from_bytes(head[32:40], "little"), *(int.from_bytes(head[i:i + 2], "little") for i in (54, 56))
     else:
-        phoff, phentsize, phnum = int.from_bytes(head[28:32], "little"), *(int.from_bytes(head[i:i + 2], "little") for i in (42, 44))
+        (phoff, phentsize,
+         phnum) = int.from_bytes(head[28:32], "little"), *(int.from_bytes(head[i:i + 2], "little") for i in (42, 44))
     if phentsize != (56 if wide else 32) or not 1 <= phnum <= 65536 // phentsize:
         return -ENOEXEC
     table = _read(file, phoff, phentsize * phnum)
@@ -177,7 +181,8 @@ def do_execve(filename: str, argv: list[str], envp: list[str]) -> int:
     return -ELOOP
 
 
-@custom(C, "kernel_execve", "looks the program up, checks that it could be run, and runs what the machine's Programs have for its path")
+@custom(C, "kernel_execve",
+        "looks the program up, checks that it could be run, and runs what the machine's Programs have for its path")
 def kernel_execve(filename: str, argv: list[str], envp: list[str]) -> int:
     """``int kernel_execve(const char *filename, const char *const *argv, const char *const *envp)``
 

@@ -148,7 +148,10 @@ def file_init_path(file: File, path: Path, fop: Any) -> None:
 
 @dup(C)
 def alloc_file(path: Path, flags: int, fop: Any) -> Any:
-    """``static struct file *alloc_file(const struct path *path, int flags, const struct file_operations *fop)``. Return: or ERR_PTR()."""
+    """``static struct file *alloc_file(const struct path *path, int flags, const struct file_operations *fop)``.
+
+    Return: or ERR_PTR().
+    """
     file = alloc_empty_file(flags, current_cred())
     if not IS_ERR(file):
         file_init_path(file, path, fop)
@@ -157,7 +160,10 @@ def alloc_file(path: Path, flags: int, fop: Any) -> Any:
 
 @dup(C)
 def alloc_path_pseudo(name: str, inode: Inode, mnt: Any, path: Path) -> int:
-    """``static int alloc_path_pseudo(const char *name, struct inode *inode, struct vfsmount *mnt, struct path *path)``. Return: 0, -EINVAL, -ENOMEM."""
+    """``static int alloc_path_pseudo(const char *name, struct inode *inode, struct vfsmount *mnt, struct path *path)``.
+
+    Return: 0, -EINVAL, -ENOMEM.
+    """
     if WARN_ON_ONCE(S_ISDIR(inode.i_mode)):
         return -EINVAL
     path.dentry = d_alloc_pseudo(mnt.mnt_sb, QSTR(name))
@@ -170,7 +176,10 @@ def alloc_path_pseudo(name: str, inode: Inode, mnt: Any, path: Path) -> int:
 
 @dup(C)
 def alloc_file_pseudo(inode: Inode, mnt: Any, name: str, flags: int, fops: Any) -> Any:
-    """``struct file *alloc_file_pseudo(inode, mnt, name, flags, fops)``: takes the inode reference, but not on failure. Return: or ERR_PTR()."""
+    """``struct file *alloc_file_pseudo(inode, mnt, name, flags, fops)``: takes the inode reference, but not on failure.
+
+    Return: or ERR_PTR().
+    """
     path = Path()
 
     ret = alloc_path_pseudo(name, inode, mnt, path)

@@ -82,7 +82,9 @@ def unregister_filesystem(fs: FileSystemType) -> int:
 
 @custom(C, "get_fs_type", "modules are not loaded")
 def get_fs_type(name: str) -> FileSystemType:
-    """``struct file_system_type *get_fs_type(const char *name)``: pinned, None if there is none; ``type.subtype`` where the type has these."""
+    """``struct file_system_type *get_fs_type(const char *name)``: pinned, None if there is none; ``type.subtype`` where the type
+    has these.
+    """
     base, dot, _ = name.partition(".")
     fs = find_filesystem(base)
     if fs is None and this.watch is not None:

@@ -44,7 +44,9 @@ C = "fs/fs_context.c"
 
 @custom(C, "logfc", "the log is a list of texts")
 def logfc(log: fc_log | None, prefix: str | None, level: str, fmt: str, *args: Any) -> None:
-    """``void logfc(struct fc_log *log, const char *prefix, char level, const char *fmt, ...)``: to the context's log, or to the kernel's."""
+    """``void logfc(struct fc_log *log, const char *prefix, char level, const char *fmt, ...)``: to the context's log, or to the
+    kernel's.
+    """
     if log is None:
         kern = {"w": KERN_WARNING, "e": KERN_ERR, "i": KERN_INFO}.get(level, KERN_NOTICE)
         printk(kern + "%s%s%pV\n", prefix or "", ": " if prefix else "", VaFormat(fmt, args))
@@ -54,7 +56,8 @@ def logfc(log: fc_log | None, prefix: str | None, level: str, fmt: str, *args: A
     log.buffer.append(f"{level} {prefix + ': ' if prefix else ''}{vsprintf(fmt, args)}\n")
 
 
-common_set_sb_flag = {"dirsync": SB_DIRSYNC, "lazytime": SB_LAZYTIME, "mand": SB_MANDLOCK, "ro": SB_RDONLY, "sync": SB_SYNCHRONOUS}
+common_set_sb_flag = {"dirsync": SB_DIRSYNC, "lazytime": SB_LAZYTIME, "mand": SB_MANDLOCK, "ro": SB_RDONLY,
+                      "sync": SB_SYNCHRONOUS}
 common_clear_sb_flag = {"async": SB_SYNCHRONOUS, "nolazytime": SB_LAZYTIME, "nomand": SB_MANDLOCK, "rw": SB_RDONLY}
 
 
@@ -93,8 +96,8 @@ def vfs_parse_fs_param_source(fc: FsContext, param: FsParameter) -> int:
 def vfs_parse_fs_param(fc: FsContext, param: FsParameter) -> int:
     """``int vfs_parse_fs_param(struct fs_context *fc, struct fs_parameter *param)``
 
-    Flags of the superblock first, then the file system, then "source". Return: 0; -EINVAL for an unknown parameter, or what the file system
-    says.
+    Flags of the superblock first, then the file system, then "source". Return: 0; -EINVAL for an unknown parameter, or what the
+    file system says.
     """
     if not param.key:
         return invalf(fc, "Unnamed parameter\n")
@@ -159,7 +162,8 @@ def parse_monolithic_mount_data(fc: FsContext, data: str | int | None) -> int:
     return generic_parse_monolithic(fc, data)
 
 
-def alloc_fs_context(fs_type: FileSystemType, reference: Dentry | None, sb_flags: int, sb_flags_mask: int, purpose: int) -> FsContext:
+def alloc_fs_context(fs_type: FileSystemType, reference: Dentry | None, sb_flags: int, sb_flags_mask: int,
+                     purpose: int) -> FsContext:
     fc = kzalloc_obj(FsContext)
     if fc is None:
         return ERR_PTR(-ENOMEM)
@@ -188,13 +192,19 @@ def alloc_fs_context(fs_type: FileSystemType, reference: Dentry | None, sb_flags
 
 @dup(C)
 def fs_context_for_mount(fs_type: FileSystemType, sb_flags: int) -> FsContext:
-    """``struct fs_context *fs_context_for_mount(struct file_system_type *fs_type, unsigned int sb_flags)``. Return: or ERR_PTR()."""
+    """``struct fs_context *fs_context_for_mount(struct file_system_type *fs_type, unsigned int sb_flags)``.
+
+    Return: or ERR_PTR().
+    """
     return alloc_fs_context(fs_type, None, sb_flags, 0, FS_CONTEXT_FOR_MOUNT)
 
 
 @dup(C)
 def fs_context_for_reconfigure(dentry: Dentry, sb_flags: int, sb_flags_mask: int) -> Any:
-    """``struct fs_context *fs_context_for_reconfigure(dentry, sb_flags, sb_flags_mask)``: for a remount. Return: or ERR_PTR(-EINVAL, ...)."""
+    """``struct fs_context *fs_context_for_reconfigure(dentry, sb_flags, sb_flags_mask)``: for a remount.
+
+    Return: or ERR_PTR(-EINVAL, ...).
+    """
     if dentry.d_sb.s_flags & SB_NOUSER:
         return ERR_PTR(-EINVAL)
     return alloc_fs_context(dentry.d_sb.s_type, dentry, sb_flags, sb_flags_mask, FS_CONTEXT_FOR_RECONFIGURE)

@@ -73,7 +73,8 @@ def _lookup_key(desc: Sequence[fs_parameter_spec], param: FsParameter, result: f
 
 @dup(C)
 def __fs_parse(log: p_log, desc: Sequence[fs_parameter_spec], param: FsParameter, result: fs_parse_result) -> int:
-    """``int __fs_parse(struct p_log *log, const struct fs_parameter_spec *desc, struct fs_parameter *param, struct fs_parse_result *result)``
+    """``int __fs_parse(struct p_log *log, const struct fs_parameter_spec *desc, struct fs_parameter *param, struct
+    fs_parse_result *result)``
 
     Return: the option's number; -ENOPARAM if there is no such option; -EINVAL for a wrong value, logged.
     """
@@ -122,7 +123,8 @@ def fs_param_is_bool(log: p_log, p: fs_parameter_spec, param: FsParameter, resul
     return 0
 
 
-def _number(convert: Callable[[str, int, Ref], int], log: p_log, p: fs_parameter_spec, param: FsParameter, result: fs_parse_result,
+def _number(convert: Callable[[str, int, Ref], int], log: p_log, p: fs_parameter_spec, param: FsParameter,
+            result: fs_parse_result,
             base: int) -> int:
     s, ret = _string(log, p, param)
     if s is None:

@@ -44,7 +44,10 @@ def set_fs_pwd(fs: FsStruct, path: Path) -> None:
 
 @dup(C)
 def copy_fs_struct(old: FsStruct) -> FsStruct:
-    """``struct fs_struct *copy_fs_struct(struct fs_struct *old)``: what a child without CLONE_FS gets. Return: None without memory."""
+    """``struct fs_struct *copy_fs_struct(struct fs_struct *old)``: what a child without CLONE_FS gets.
+
+    Return: None without memory.
+    """
     if this.chooser is not None and should_fail("failslab", "copy_fs_struct"):
         return NULL             # type: ignore[no-any-return]
     fs = FsStruct()
@@ -67,7 +70,8 @@ def free_fs_struct(fs: FsStruct) -> None:
 
 @custom(C, "chroot_fs_refs", "tasks are listed by the scheduler: tasklist_lock and task_lock() are not taken")
 def chroot_fs_refs(old_root: Path, new_root: Path) -> None:
-    """``void chroot_fs_refs(const struct path *old_root, const struct path *new_root)``: of every task that is at the old root."""
+    """``void chroot_fs_refs(const struct path *old_root, const struct path *new_root)``: of every task that is at the old root.
+    """
     count = 0
     seen: list[FsStruct] = []
     for task in this.sched.tasks:

@@ -245,7 +245,9 @@ def _put(inode: Inode) -> None:
 
 
 def mapping_shrinkable(mapping: AddressSpace) -> bool:
-    """May memory pressure take the inode? With highmem its page cache goes first; else it is not on the LRU as long as it has pages."""
+    """May memory pressure take the inode? With highmem its page cache goes first; else it is not on the LRU as long as it has
+    pages.
+    """
     return not mapping.nrpages or IS_ENABLED("CONFIG_HIGHMEM")
 
 
@@ -399,7 +401,9 @@ def evict_inodes(sb: SuperBlock) -> None:
 
 @custom(C, "prune_icache_sb", "takes the number of inodes to scan")
 def prune_icache_sb(sb: SuperBlock, nr_to_scan: int) -> int:
-    """``long prune_icache_sb(struct super_block *sb, struct shrink_control *sc)``: evict unused inodes, oldest first; returns how many."""
+    """``long prune_icache_sb(struct super_block *sb, struct shrink_control *sc)``: evict unused inodes, oldest first; returns how
+    many.
+    """
     freeable = []
     lru = sb.s_inode_lru
     for inode in list(lru)[:nr_to_scan]:
@@ -482,7 +486,8 @@ def discard_new_inode(inode: Inode) -> None:
 
 @dup(C)
 def inode_insert5(inode: Inode, hashval: int, test: Test | None, set: Test | None, data: Any) -> Inode:
-    """``struct inode *inode_insert5(inode, hashval, test, set, data)``: ``inode`` itself with I_NEW, or the one that was there first.
+    """``struct inode *inode_insert5(inode, hashval, test, set, data)``: ``inode`` itself with I_NEW, or the one that was there
+    first.
 
     Return: None if ``set`` refuses or the other one is being created.
     """
@@ -521,7 +526,8 @@ def iget5_locked(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any)
     """``struct inode *iget5_locked(struct super_block *sb, u64 hashval, int (*test)(), int (*set)(), void *data)``
 
     A cached inode for which ``test(inode, data)`` is true, or a new one with I_NEW after ``set(inode, data)``, to be completed by
-    unlock_new_inode() or given up by iget_failed(). Context: may sleep; ``test`` and ``set`` must not. Return: None if memory is short.
+    unlock_new_inode() or given up by iget_failed(). Context: may sleep; ``test`` and ``set`` must not. Return: None if memory is
+    short.
     """
     inode = ilookup5(sb, hashval, test, data)
     if inode is None:
@@ -537,7 +543,8 @@ def iget5_locked(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any)
 
 @dup(C)
 def iget5_locked_rcu(sb: SuperBlock, hashval: int, test: Test, set: Test, data: Any) -> Inode:
-    """``struct inode *iget5_locked_rcu(sb, hashval, test, set, data)``: as iget5_locked(); ``test`` runs without the hash's lock."""
+    """``struct inode *iget5_locked_rcu(sb, hashval, test, set, data)``: as iget5_locked(); ``test`` runs without the hash's lock.
+    """
     isnew = Ref(False)
     while True:
         inode = find_inode(sb, hashval, test, data, False, isnew)
@@ -685,7 +692,9 @@ def igrab_from_hash(inode: Inode) -> bool:
 
 
 def find_inode(sb: SuperBlock, hashval: int, test: Test | None, data: Any, hash_locked: bool, isnew: Any) -> Any:
-    """find_inode() and, without ``test``, find_inode_fast(): a referenced inode, None, or ERR_PTR(-ESTALE) for one that is being created."""
+    """find_inode() and, without ``test``, find_inode_fast(): a referenced inode, None, or ERR_PTR(-ESTALE) for one that is being
+    created.
+    """
     rcu_read_lock()
     repeat = True
     while repeat:
@@ -717,7 +726,9 @@ def find_inode(sb: SuperBlock, hashval: int, test: Test | None, data: Any, hash_
 
 @dup(C)
 def ilookup5_nowait(sb: SuperBlock, hashval: int, test: Test, data: Any, isnew: Any) -> Inode:
-    """``struct inode *ilookup5_nowait(sb, hashval, test, data, bool *isnew)``: does not wait for I_NEW. ``test`` must not sleep; ``isnew`` is a Ref."""
+    """``struct inode *ilookup5_nowait(sb, hashval, test, data, bool *isnew)``: does not wait for I_NEW. ``test`` must not sleep;
+    ``isnew`` is a Ref.
+    """
     spin_lock(g.inode_hash_lock)
     inode = find_inode(sb, hashval, test, data, True, isnew)
     spin_unlock(g.inode_hash_lock)
@@ -759,7 +770,10 @@ def ilookup(sb: SuperBlock, ino: int) -> Inode | None:
 
 @dup(C)
 def insert_inode_locked(inode: Inode) -> int:
-    """``int insert_inode_locked(struct inode *inode)``: hash a new inode with I_NEW. Return: 0, or -EBUSY if the number is taken."""
+    """``int insert_inode_locked(struct inode *inode)``: hash a new inode with I_NEW.
+
+    Return: 0, or -EBUSY if the number is taken.
+    """
     sb = inode.i_sb
     ino = inode.i_ino
 
@@ -841,7 +855,8 @@ def iput(inode: Inode | None) -> None:
     if inode is None:
         return
     if inode.i_state & (I_FREEING | I_CLEAR) or inode.i_count < 1:
-        raise _bad(inode, "iput() of an inode that is being freed" if inode.i_count >= 1 else "iput() of an inode without references")
+        raise _bad(inode,
+                   "iput() of an inode that is being freed" if inode.i_count >= 1 else "iput() of an inode without references")
     if inode.i_count != 1:                      # atomic_add_unless(&inode->i_count, -1, 1)
         _put(inode)
         return
@@ -935,7 +950,8 @@ def dentry_needs_remove_privs(idmap: Any, dentry: Dentry) -> int:
 def current_time(inode: Inode) -> timespec64:
     """``struct timespec64 current_time(struct inode *inode)``: the coarse time, truncated for the file system."""
     clock = this.machine.clock
-    now: timespec64 = _coarse[2] if _coarse[0] == clock.now_ns // 10_000_000 and _coarse[1] == clock.boot_epoch else ktime_get_coarse_real_ts64()
+    now: timespec64 = (_coarse[2] if _coarse[0] == clock.now_ns // 10_000_000 and _coarse[1] == clock.boot_epoch
+                       else ktime_get_coarse_real_ts64())
     sb = inode.i_sb
     if sb.s_time_gran == 1 and sb.s_time_min < now[0] < sb.s_time_max:
         return now
@@ -943,7 +959,8 @@ def current_time(inode: Inode) -> timespec64:
 
 
 @custom(C, "file_update_time",
-        "the times are always set: one task's clock does not say that nothing has changed; file systems have no ->update_time for it")
+        "the times are always set: one task's clock does not say that nothing has changed; file systems have no ->update_time "
+        "for it")
 def file_update_time(file: File) -> int:
     """``int file_update_time(struct file *file)``: mtime and ctime are now. Return: 0."""
     from kemu.linux.fs.namespace import mnt_get_write_access_file, mnt_put_write_access_file  # noqa: PLC0415  (circle: fs/namespace.c needs this)

@@ -30,7 +30,9 @@ C = "fs/ioctl.c"
 
 @dup(C)
 def fiemap_fill_next_extent(fieinfo: FiemapExtentInfo, logical: int, phys: int, len_: int, flags: int) -> int:
-    """``int fiemap_fill_next_extent(struct fiemap_extent_info *fieinfo, u64 logical, u64 phys, u64 len, u32 flags)``: 1 when full or last; 0; -EFAULT."""
+    """``int fiemap_fill_next_extent(struct fiemap_extent_info *fieinfo, u64 logical, u64 phys, u64 len, u32 flags)``: 1 when full
+    or last; 0; -EFAULT.
+    """
     if fieinfo.fi_extents_max == 0:
         fieinfo.fi_extents_mapped += 1
         return 1 if flags & FIEMAP_EXTENT_LAST else 0

@@ -27,7 +27,8 @@ C = "fs/kernel_read_file.c"
 
 @custom(C, "kernel_read_file", "whole files only, into a buffer of its own; gives the bytes")
 def kernel_read_file(file: Any) -> bytes | int:
-    """``ssize_t kernel_read_file(struct file *file, loff_t offset, void **buf, ...)``. Return: -EINVAL for what is no file or empty, -ETXTBSY,
+    """``ssize_t kernel_read_file(struct file *file, loff_t offset, void **buf, ...)``. Return: -EINVAL for what is no file or
+    empty, -ETXTBSY,
     -ENOMEM, -EIO if it is shorter than it was, what reading gives."""
     inode = file.f_inode
     if not S_ISREG(inode.i_mode):

@@ -108,7 +108,8 @@ simple_super_operations = super_operations(statfs=simple_statfs)
 
 @custom(C, "simple_lookup", "dentries have no d_lock for the flag that is set")
 def simple_lookup(dir: Inode, dentry: Dentry, flags: int) -> Any:
-    """``struct dentry *simple_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)``: what is not cached is not there.
+    """``struct dentry *simple_lookup(struct inode *dir, struct dentry *dentry, unsigned int flags)``: what is not cached is not
+    there.
 
     Return: None, or ERR_PTR(-ENAMETOOLONG).
     """
@@ -148,7 +149,8 @@ def dcache_dir_lseek(file: File, offset: int, whence: int) -> int:
     return offset
 
 
-@custom(C, "dcache_readdir", "the cursor is the list of what is left: entries made meanwhile are not seen, removed ones are skipped")
+@custom(C, "dcache_readdir",
+        "the cursor is the list of what is left: entries made meanwhile are not seen, removed ones are skipped")
 def dcache_readdir(file: File, ctx: DirContext) -> int:
     """``int dcache_readdir(struct file *file, struct dir_context *ctx)``"""
     if not dir_emit_dots(file, ctx):
@@ -310,7 +312,10 @@ def simple_rename(idmap: Any, old_dir: Inode, old_dentry: Dentry, new_dir: Inode
 
 @dup(C)
 def simple_setattr(idmap: Any, dentry: Dentry, attr: iattr) -> int:
-    """``int simple_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *iattr)``. Return: 0, -EPERM, -EFBIG, ..."""
+    """``int simple_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *iattr)``.
+
+    Return: 0, -EPERM, -EFBIG, ...
+    """
     from kemu.linux.fs.attr import setattr_copy, setattr_prepare  # noqa: PLC0415  (circle: fs/attr.c needs this)
 
     inode = dentry.d_inode
@@ -336,7 +341,10 @@ def simple_read_folio(file: Any, folio: Page) -> int:
 
 @dup(C)
 def simple_write_begin(iocb: Kiocb | None, mapping: AddressSpace, pos: int, length: int, foliop: Ref, fsdata: Ref) -> int:
-    """``int simple_write_begin(iocb, mapping, pos, len, foliop, fsdata)``: a locked folio in ``foliop``. Return: 0, or -ENOMEM."""
+    """``int simple_write_begin(iocb, mapping, pos, len, foliop, fsdata)``: a locked folio in ``foliop``.
+
+    Return: 0, or -ENOMEM.
+    """
     folio = __filemap_get_folio(mapping, pos >> arch.PAGE_SHIFT, FGP_WRITEBEGIN, mapping.gfp_mask)
     if IS_ERR(folio):
         return PTR_ERR(folio)
@@ -350,7 +358,8 @@ def simple_write_begin(iocb: Kiocb | None, mapping: AddressSpace, pos: int, leng
 
 
 @dup(C)
-def simple_write_end(iocb: Kiocb | None, mapping: AddressSpace, pos: int, length: int, copied: int, folio: Page, fsdata: Any) -> int:
+def simple_write_end(iocb: Kiocb | None, mapping: AddressSpace, pos: int, length: int, copied: int, folio: Page,
+                     fsdata: Any) -> int:
     """``static int simple_write_end(iocb, mapping, pos, len, copied, folio, fsdata)``: ``copied``."""
     inode = mapping.host
     if not folio_test_uptodate(folio):
@@ -399,7 +408,8 @@ def simple_get_link(dentry: Dentry | None, inode: Inode, done: delayed_call) -> 
     return inode.i_link
 
 
-simple_dir_operations = file_operations(open=dcache_dir_open, llseek=dcache_dir_lseek, read=generic_read_dir, iterate_shared=dcache_readdir,
+simple_dir_operations = file_operations(open=dcache_dir_open, llseek=dcache_dir_lseek, read=generic_read_dir,
+                                        iterate_shared=dcache_readdir,
                                         fsync=noop_fsync)
 simple_dir_inode_operations = inode_operations(lookup=simple_lookup)
 
@@ -426,7 +436,8 @@ def empty_dir_readdir(file: File, ctx: DirContext) -> int:
 
 
 empty_dir_inode_operations = inode_operations(lookup=empty_dir_lookup, setattr=empty_dir_setattr, listxattr=empty_dir_listxattr)
-empty_dir_operations = file_operations(llseek=empty_dir_llseek, read=generic_read_dir, iterate_shared=empty_dir_readdir, fsync=noop_fsync)
+empty_dir_operations = file_operations(llseek=empty_dir_llseek, read=generic_read_dir, iterate_shared=empty_dir_readdir,
+                                       fsync=noop_fsync)
 
 
 @dup(C)
@@ -444,7 +455,8 @@ def make_empty_dir_inode(inode: Inode) -> None:
 @dup(C)
 def simple_inode_init_ts(inode: Inode) -> timespec64:
     """``struct timespec64 simple_inode_init_ts(struct inode *inode)``: all three times are now."""
-    inode.i_atime_sec, inode.i_atime_nsec = inode.i_mtime_sec, inode.i_mtime_nsec = inode.i_ctime_sec, inode.i_ctime_nsec = ts = current_time(inode)
+    inode.i_atime_sec, inode.i_atime_nsec = inode.i_mtime_sec, inode.i_mtime_nsec = (
+        inode.i_ctime_sec, inode.i_ctime_nsec) = ts = current_time(inode)
     return ts
 
 

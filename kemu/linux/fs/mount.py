@@ -20,9 +20,10 @@ C = "fs/mount.h"
 class Mount(VfsMount):
     """``struct mount``"""
 
-    __slots__ = ("mnt_count", "mnt_devname", "mnt_expiry_mark", "mnt_group_id", "mnt_id", "mnt_id_unique", "mnt_master", "mnt_mountpoint", "mnt_mounts",
-                 "mnt_mp", "mnt_ns", "mnt_parent", "mnt_share", "mnt_slave_next", "mnt_slave_pprev", "mnt_stuck_children", "mnt_t_flags", "mnt_writers",
-                 "overmount", "slave_first", "write_hold", "__weakref__")
+    __slots__ = ("mnt_count", "mnt_devname", "mnt_expiry_mark", "mnt_group_id", "mnt_id", "mnt_id_unique", "mnt_master",
+                 "mnt_mountpoint", "mnt_mounts", "mnt_mp", "mnt_ns", "mnt_parent", "mnt_share", "mnt_slave_next",
+                 "mnt_slave_pprev", "mnt_stuck_children", "mnt_t_flags", "mnt_writers", "overmount", "slave_first", "write_hold",
+                 "__weakref__")
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +45,8 @@ class Mount(VfsMount):
         self.mnt_group_id = 0                   # peers have the same
         self.mnt_share = list_head(self)
         self.mnt_master: Mount | None = None
-        # mnt_slave_list and mnt_slave: an hlist; pprev is whose link points here (a master's slave_first or a slave's mnt_slave_next)
+        # mnt_slave_list and mnt_slave: an hlist; pprev is whose link points here (a master's slave_first or a slave's
+        # mnt_slave_next)
         self.slave_first: Mount | None = None
         self.mnt_slave_next: Mount | None = None
         self.mnt_slave_pprev: tuple[Mount, str] | None = None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From names to places, and the calls that make, link, rename and remove names (fs/namei.c).
 
-There is ref-walk only: with tasks that switch at scheduling points there is nothing that rcu-walk could race with. What the C passes as a link's
-``const char *`` or as an ERR_PTR is bytes here, or a negative errno.
+There is ref-walk only: with tasks that switch at scheduling points there is nothing that rcu-walk could race with. What the C
+passes as a link's ``const char *`` or as an ERR_PTR is bytes here, or a negative errno.
 """
 from __future__ import annotations
 
@@ -443,8 +443,8 @@ def complete_walk(nd: nameidata) -> int:
 def set_root(nd: nameidata) -> int:
     fs = current_fs()
 
-    # Jumping to the real root in a scoped-lookup is a BUG in namei, but we still have to ensure it doesn't happen because it will cause a
-    # breakout from the dirfd.
+    # Jumping to the real root in a scoped-lookup is a BUG in namei, but we still have to ensure it doesn't happen because it will
+    # cause a breakout from the dirfd.
     if WARN_ON(nd.flags & LOOKUP_IS_SCOPED):
         return -ENOTRECOVERABLE
 
@@ -603,7 +603,9 @@ def lookup_dcache(name: Qstr, dir: Dentry, flags: int) -> Any:
 
 
 def lookup_one_qstr_excl(name: Qstr, base: Dentry, flags: int) -> Any:
-    """A child for creation or removal; the directory is locked for writing. ERR_PTR of -ENOENT or -EEXIST by LOOKUP_CREATE and LOOKUP_EXCL."""
+    """A child for creation or removal; the directory is locked for writing. ERR_PTR of -ENOENT or -EEXIST by LOOKUP_CREATE and
+    LOOKUP_EXCL.
+    """
     dentry = lookup_dcache(name, base, flags)
     if dentry is None:
         dir = base.d_inode
@@ -960,7 +962,8 @@ def end_dirop(de: Any) -> None:
 
 @dup(C)
 def kern_path(name: str, flags: int, path: Path) -> int:
-    """``int kern_path(const char *name, unsigned int flags, struct path *path)``: a referenced path; relative to the task's root or pwd.
+    """``int kern_path(const char *name, unsigned int flags, struct path *path)``: a referenced path; relative to the task's root
+    or pwd.
 
     Return: 0, -ENOENT, -ENOTDIR, -EACCES, -ELOOP, -ENAMETOOLONG, -ENOMEM, or what the file system says.
     """
@@ -975,7 +978,10 @@ def vfs_path_lookup(dentry: object, mnt: object, name: str, flags: int, path: Pa
 
 @dup(C)
 def lookup_one_common(idmap: Any, qname: Qstr, base: Dentry) -> int:
-    """``int lookup_one_common(struct mnt_idmap *idmap, struct qstr *qname, struct dentry *base)``. Return: 0; -EACCES for no plain name."""
+    """``int lookup_one_common(struct mnt_idmap *idmap, struct qstr *qname, struct dentry *base)``.
+
+    Return: 0; -EACCES for no plain name.
+    """
     name = qname.name
     if not name or name in (b".", b"..") or b"/" in name or b"\0" in name:
         return -EACCES
@@ -984,7 +990,10 @@ def lookup_one_common(idmap: Any, qname: Qstr, base: Dentry) -> int:
 
 @dup(C)
 def lookup_one_unlocked(idmap: Any, name: Qstr, base: Dentry) -> Any:
-    """``struct dentry *lookup_one_unlocked(struct mnt_idmap *idmap, struct qstr *name, struct dentry *base)``: maybe negative. Return: or ERR_PTR()."""
+    """``struct dentry *lookup_one_unlocked(struct mnt_idmap *idmap, struct qstr *name, struct dentry *base)``: maybe negative.
+
+    Return: or ERR_PTR().
+    """
     err = lookup_one_common(idmap, name, base)
     if err:
         return ERR_PTR(err)
@@ -1004,21 +1013,29 @@ def lookup_one_positive_unlocked(idmap: Any, name: Qstr, base: Dentry) -> Any:
 
 @dup(C)
 def start_creating(idmap: Any, parent: Dentry, name: Qstr) -> Any:
-    """``struct dentry *start_creating(struct mnt_idmap *idmap, struct dentry *parent, struct qstr *name)``: the parent is locked. Return: or ERR_PTR()."""
+    """``struct dentry *start_creating(struct mnt_idmap *idmap, struct dentry *parent, struct qstr *name)``: the parent is locked.
+
+    Return: or ERR_PTR().
+    """
     err = lookup_one_common(idmap, name, parent)
     return ERR_PTR(err) if err else start_dirop(parent, name, LOOKUP_CREATE)
 
 
 @dup(C)
 def start_removing(idmap: Any, parent: Dentry, name: Qstr) -> Any:
-    """``struct dentry *start_removing(struct mnt_idmap *idmap, struct dentry *parent, struct qstr *name)``: positive. Return: or ERR_PTR(-ENOENT, ...)."""
+    """``struct dentry *start_removing(struct mnt_idmap *idmap, struct dentry *parent, struct qstr *name)``: positive.
+
+    Return: or ERR_PTR(-ENOENT, ...).
+    """
     err = lookup_one_common(idmap, name, parent)
     return ERR_PTR(err) if err else start_dirop(parent, name, 0)
 
 
 @dup(C)
 def start_removing_dentry(parent: Dentry, child: Dentry) -> Any:
-    """``struct dentry *start_removing_dentry(struct dentry *parent, struct dentry *child)``: ERR_PTR(-EINVAL) if it is not there any more."""
+    """``struct dentry *start_removing_dentry(struct dentry *parent, struct dentry *child)``: ERR_PTR(-EINVAL) if it is not there
+    any more.
+    """
     inode_lock(parent.d_inode)
     if parent.d_inode.i_flags & S_DEAD or child.d_parent is not parent or d_unhashed(child):
         inode_unlock(parent.d_inode)
@@ -1065,7 +1082,8 @@ def may_delete_dentry(idmap: Any, dir: Inode, victim: Dentry, isdir: bool) -> in
 
 
 def vfs_prepare_mode(idmap: Any, dir: Inode, mode: int, mask_perms: int, type: int) -> int:
-    if mode & (S_ISGID | 0o010) == S_ISGID | 0o010 and not S_ISDIR(mode) and dir.i_mode & S_ISGID and not in_group_or_capable(idmap, dir, dir.i_gid):
+    if (mode & (S_ISGID | 0o010) == S_ISGID | 0o010 and not S_ISDIR(mode) and dir.i_mode & S_ISGID
+        and not in_group_or_capable(idmap, dir, dir.i_gid)):
         mode &= ~S_ISGID                        # mode_strip_sgid()
     if not dir.i_sb.s_flags & SB_POSIXACL and not dir.i_sb.s_iflags & SB_I_NOUMASK:
         mode &= ~current_fs().umask             # mode_strip_umask()
@@ -1074,7 +1092,10 @@ def vfs_prepare_mode(idmap: Any, dir: Inode, mode: int, mask_perms: int, type: i
 
 @dup(C)
 def may_create_dentry(idmap: Any, dir: Inode, child: Dentry) -> int:
-    """``int may_create_dentry(struct mnt_idmap *idmap, struct inode *dir, struct dentry *child)``. Return: 0, -EEXIST, -ENOENT, -EACCES, ..."""
+    """``int may_create_dentry(struct mnt_idmap *idmap, struct inode *dir, struct dentry *child)``.
+
+    Return: 0, -EEXIST, -ENOENT, -EACCES, ...
+    """
     if child.d_inode is not None:
         return -EEXIST
     if dir.i_flags & S_DEAD:
@@ -1180,7 +1201,10 @@ def __start_renaming(rd: renamedata, lookup_flags: int, old_last: Qstr, new_last
 
 @dup(C)
 def start_renaming(rd: renamedata, lookup_flags: int, old_last: Qstr, new_last: Qstr) -> int:
-    """``int start_renaming(struct renamedata *rd, int lookup_flags, struct qstr *old_last, struct qstr *new_last)``. Return: 0, -ENOENT, -EINVAL, ..."""
+    """``int start_renaming(struct renamedata *rd, int lookup_flags, struct qstr *old_last, struct qstr *new_last)``.
+
+    Return: 0, -ENOENT, -EINVAL, ...
+    """
     err = lookup_one_common(rd.mnt_idmap, old_last, rd.old_parent) or lookup_one_common(rd.mnt_idmap, new_last, rd.new_parent)
     return err or __start_renaming(rd, lookup_flags, old_last, new_last)
 
@@ -1266,7 +1290,10 @@ def may_open_dev(path: Path) -> bool:
 
 @dup(C)
 def may_open(idmap: Any, path: Path, acc_mode: int, flag: int) -> int:
-    """``static int may_open(struct mnt_idmap *idmap, const struct path *path, int acc_mode, int flag)``. Return: 0, -ENOENT, -ELOOP, -EISDIR, ..."""
+    """``static int may_open(struct mnt_idmap *idmap, const struct path *path, int acc_mode, int flag)``.
+
+    Return: 0, -ENOENT, -ELOOP, -EISDIR, ...
+    """
     from kemu.linux.fs.exec import path_noexec  # noqa: PLC0415  (circle: fs/exec.c needs this)
 
     dentry = path.dentry
@@ -1344,7 +1371,8 @@ def may_o_create(idmap: Any, dir: Path, dentry: Dentry, mode: int) -> int:
 
 @dup(C)
 def atomic_open(path: Path, dentry: Dentry, file: File, open_flag: int, mode: int) -> Any:
-    """``static struct dentry *atomic_open(const struct path *path, struct dentry *dentry, struct file *file, int open_flag, umode_t mode)``
+    """``static struct dentry *atomic_open(const struct path *path, struct dentry *dentry, struct file *file, int open_flag,
+    umode_t mode)``
 
     Return: the dentry, which may be negative, or ERR_PTR(); FMODE_OPENED if the file is open.
     """
@@ -1375,7 +1403,8 @@ def atomic_open(path: Path, dentry: Dentry, file: File, open_flag: int, mode: in
 
 @dup(C)
 def lookup_open(nd: nameidata, file: File, op: open_flags, got_write: bool, delegated_inode: Any = None) -> Any:
-    """``static struct dentry *lookup_open(nd, file, op, got_write, delegated_inode)``: looks up, and maybe creates, the last component.
+    """``static struct dentry *lookup_open(nd, file, op, got_write, delegated_inode)``: looks up, and maybe creates, the last
+    component.
 
     Context: the directory is locked. Return: or ERR_PTR().
     """
@@ -1412,9 +1441,10 @@ def lookup_open(nd: nameidata, file: File, op: open_flags, got_write: bool, dele
         # Cached positive dentry: will open in f_op->open
         return dentry
 
-    # Checking write permission is tricky, because we don't know if we are going to actually need it: O_CREAT opens should work as long
-    # as the file exists.  But checking existence breaks atomicity.  The trick is to check access and if not granted clear O_CREAT from
-    # the flags. Another problem is returning the "right" error value (e.g. for an O_EXCL open we want to return EEXIST not EROFS).
+    # Checking write permission is tricky, because we don't know if we are going to actually need it: O_CREAT opens should work as
+    # long as the file exists.  But checking existence breaks atomicity.  The trick is to check access and if not granted clear
+    # O_CREAT from the flags. Another problem is returning the "right" error value (e.g. for an O_EXCL open we want to return
+    # EEXIST not EROFS).
     if not got_write:
         open_flag &= ~O_TRUNC
     idmap = nd.path.mnt.mnt_idmap
@@ -1471,7 +1501,10 @@ def trailing_slashes(nd: nameidata) -> bool:
 
 @dup(C)
 def lookup_fast_for_open(nd: nameidata, open_flag: int) -> Any:
-    """``static struct dentry *lookup_fast_for_open(struct nameidata *nd, int open_flag)``. Return: NULL if it has to be looked up, or ERR_PTR()."""
+    """``static struct dentry *lookup_fast_for_open(struct nameidata *nd, int open_flag)``.
+
+    Return: NULL if it has to be looked up, or ERR_PTR().
+    """
     if open_flag & O_CREAT:
         if trailing_slashes(nd):
             return ERR_PTR(-EISDIR)
@@ -1518,8 +1551,8 @@ def open_last_lookups(nd: nameidata, file: File, op: open_flags) -> Any:
     if not dentry:                                              # else goto finish_lookup
         if open_flag & (O_CREAT | O_TRUNC | O_WRONLY | O_RDWR):
             got_write = not mnt_want_write(nd.path.mnt)
-            # do _not_ fail yet - we might not need that or fail with a different error; let lookup_open() decide; we'll be dropping this
-            # one anyway.
+            # do _not_ fail yet - we might not need that or fail with a different error; let lookup_open() decide; we'll be
+            # dropping this one anyway.
         if open_flag & O_CREAT:
             inode_lock(dir.d_inode)
         else:
@@ -1688,7 +1721,10 @@ def do_o_path(nd: nameidata, flags: int, file: File) -> int:
 
 @dup(C)
 def path_openat(nd: nameidata, op: open_flags, flags: int) -> Any:
-    """``static struct file *path_openat(struct nameidata *nd, const struct open_flags *op, unsigned flags)``. Return: or ERR_PTR()."""
+    """``static struct file *path_openat(struct nameidata *nd, const struct open_flags *op, unsigned flags)``.
+
+    Return: or ERR_PTR().
+    """
     from kemu.linux.fs.file_table import alloc_empty_file, fput_close  # noqa: PLC0415  (circle: fs/file_table.c needs this)
 
     file = alloc_empty_file(op.open_flag, current_cred())
@@ -1736,7 +1772,10 @@ def do_file_open(dfd: int | File, pathname: Any, op: open_flags) -> Any:
 
 @dup(C)
 def do_file_open_root(root: Path, name: str, op: open_flags) -> Any:
-    """``struct file *do_file_open_root(const struct path *root, const char *name, const struct open_flags *op)``. Return: or ERR_PTR()."""
+    """``struct file *do_file_open_root(const struct path *root, const char *name, const struct open_flags *op)``.
+
+    Return: or ERR_PTR().
+    """
     flags = op.lookup_flags
     if d_is_symlink(root.dentry) and op.intent & LOOKUP_OPEN:
         return ERR_PTR(-ELOOP)
@@ -1753,7 +1792,10 @@ def do_file_open_root(root: Path, name: str, op: open_flags) -> Any:
 
 @dup(C)
 def start_creating_path(dfd: int | File, pathname: str, path: Path, lookup_flags: int) -> Any:
-    """``struct dentry *start_creating_path(int dfd, const char *pathname, struct path *path, unsigned int lookup_flags)``. Return: or ERR_PTR()."""
+    """``struct dentry *start_creating_path(int dfd, const char *pathname, struct path *path, unsigned int lookup_flags)``.
+
+    Return: or ERR_PTR().
+    """
     return filename_create(dfd, getname(pathname), path, lookup_flags)
 
 
@@ -1828,7 +1870,9 @@ def filename_mknodat(dfd: int | File, name: Any, mode: int, dev: int) -> int:
 
 @dup(C)
 def vfs_mkdir(idmap: Any, dir: Inode, dentry: Dentry, mode: int, di: Any = None) -> Any:
-    """``struct dentry *vfs_mkdir(idmap, dir, dentry, mode, delegated_inode)``: the dentry to use. On an error the directory is unlocked."""
+    """``struct dentry *vfs_mkdir(idmap, dir, dentry, mode, delegated_inode)``: the dentry to use. On an error the directory is
+    unlocked.
+    """
     error = may_create_dentry(idmap, dir, dentry)
     if not error:
         if dir.i_op.mkdir is None:
@@ -1861,7 +1905,10 @@ def filename_mkdirat(dfd: int | File, name: Any, mode: int) -> int:
 
 @dup(C)
 def vfs_rmdir(idmap: Any, dir: Inode, dentry: Dentry, di: Any = None) -> int:
-    """``int vfs_rmdir(idmap, dir, dentry, delegated_inode)``. Return: 0, -EPERM, -EBUSY (a mountpoint), -ENOTDIR, -ENOTEMPTY, ..."""
+    """``int vfs_rmdir(idmap, dir, dentry, delegated_inode)``.
+
+    Return: 0, -EPERM, -EBUSY (a mountpoint), -ENOTDIR, -ENOTEMPTY, ...
+    """
     error = may_delete_dentry(idmap, dir, dentry, True)
     if error:
         return error
@@ -2034,8 +2081,8 @@ def filename_linkat(olddfd: int | File, old: Any, newdfd: int | File, new: Any, 
 
     if flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH) != 0:
         return -EINVAL
-    # To use null names we require CAP_DAC_READ_SEARCH or that the open-time creds of the dfd matches current. This ensures that not everyone
-    # will be able to create a hardlink using the passed file descriptor.
+    # To use null names we require CAP_DAC_READ_SEARCH or that the open-time creds of the dfd matches current. This ensures that
+    # not everyone will be able to create a hardlink using the passed file descriptor.
     if flags & AT_EMPTY_PATH:
         how |= LOOKUP_LINKAT_EMPTY
 
@@ -2192,7 +2239,8 @@ def filename_renameat2(olddfd: int | File, from_: Any, newdfd: int | File, to: A
 
 @custom(C, "readlink_copy", "the user's memory is a Python buffer")
 def readlink_copy(buffer: Any, buflen: int, link: Any, linklen: int) -> int:
-    """``int readlink_copy(char __user *buffer, int buflen, const char *link, int linklen)``: bytes copied; longer texts are cut."""
+    """``int readlink_copy(char __user *buffer, int buflen, const char *link, int linklen)``: bytes copied; longer texts are cut.
+    """
     copylen = min(linklen, buflen)
     if isinstance(link, int):
         if copy_to_user(buffer, link, copylen):
@@ -2204,7 +2252,10 @@ def readlink_copy(buffer: Any, buflen: int, link: Any, linklen: int) -> int:
 
 @dup(C)
 def vfs_readlink(dentry: Dentry, buffer: Any, buflen: int) -> int:
-    """``int vfs_readlink(struct dentry *dentry, char __user *buffer, int buflen)``. Return: bytes, -EINVAL, ->get_link's error."""
+    """``int vfs_readlink(struct dentry *dentry, char __user *buffer, int buflen)``.
+
+    Return: bytes, -EINVAL, ->get_link's error.
+    """
     inode = dentry.d_inode
     if inode.i_opflags & IOP_CACHED_LINK:
         return readlink_copy(buffer, buflen, inode.i_link, inode.i_linklen)
@@ -2267,7 +2318,9 @@ def page_put_link(arg: Any) -> None:
 
 @dup(C)
 def page_symlink(inode: Inode, symname: bytes, length: int) -> int:
-    """``int page_symlink(struct inode *inode, const char *symname, int len)``: the text into the first page; ``len`` counts its NUL."""
+    """``int page_symlink(struct inode *inode, const char *symname, int len)``: the text into the first page; ``len`` counts its
+    NUL.
+    """
     mapping = inode.i_mapping
     aops = mapping.a_ops
     folio, fsdata = Ref(None), Ref(None)
@@ -2292,8 +2345,8 @@ def link_text(link: Any) -> bytes:
 class nameidata:
     """``struct nameidata``. ``last_slash``: the last component has something behind it, if only a slash."""
 
-    __slots__ = ("depth", "dfd", "dir_mode", "dir_vfsuid", "flags", "inode", "last", "last_slash", "last_type", "path", "pathname", "root",
-                 "stack", "state", "total_link_count")
+    __slots__ = ("depth", "dfd", "dir_mode", "dir_vfsuid", "flags", "inode", "last", "last_slash", "last_type", "path",
+                 "pathname", "root", "stack", "state", "total_link_count")
 
     def __init__(self, dfd: int | File, name: bytes, root: Path | None):
         self.stack: list[tuple[Path, delayed_call]] = []

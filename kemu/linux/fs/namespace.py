@@ -249,7 +249,10 @@ def mnt_unhold_writers(mnt: Mount) -> None:
 
 @dup(C)
 def sb_prepare_remount_readonly(sb: SuperBlock) -> int:
-    """``int sb_prepare_remount_readonly(struct super_block *sb)``. Return: 0, or -EBUSY while something is written or unlinked but open."""
+    """``int sb_prepare_remount_readonly(struct super_block *sb)``.
+
+    Return: 0, or -EBUSY while something is written or unlinked but open.
+    """
     err = 0
 
     # Racy optimization.  Recheck the counter under WRITE_HOLD
@@ -374,9 +377,13 @@ def setup_mnt(m: Mount, root: Dentry) -> None:
     s.s_mounts[m] = None
 
 
-@custom(C, "vfs_create_mount", "ids are a list; the superblock's list of mounts is a dict: neither xa_lock nor mount_lock is taken")
+@custom(C, "vfs_create_mount",
+        "ids are a list; the superblock's list of mounts is a dict: neither xa_lock nor mount_lock is taken")
 def vfs_create_mount(fc: FsContext) -> Mount:
-    """``struct vfsmount *vfs_create_mount(struct fs_context *fc)``: not attached to anything. Return: ERR_PTR of -EINVAL, -ENOMEM."""
+    """``struct vfsmount *vfs_create_mount(struct fs_context *fc)``: not attached to anything.
+
+    Return: ERR_PTR of -EINVAL, -ENOMEM.
+    """
     if fc.root is None:
         return ERR_PTR(-EINVAL)
     mnt = alloc_vfsmnt(fc.source)
@@ -410,7 +417,10 @@ def fc_mount_longterm(fc: FsContext) -> Mount:
 
 @dup(C)
 def vfs_kern_mount(type: FileSystemType | None, flags: int, name: str | None, data: str | int | None) -> Mount:
-    """``struct vfsmount *vfs_kern_mount(struct file_system_type *type, int flags, const char *name, void *data)``. Return: or ERR_PTR()."""
+    """``struct vfsmount *vfs_kern_mount(struct file_system_type *type, int flags, const char *name, void *data)``.
+
+    Return: or ERR_PTR().
+    """
     if type is None:
         return ERR_PTR(-EINVAL)
     fc = fs_context_for_mount(type, flags)
@@ -528,8 +538,8 @@ def mntput_no_expire(mnt: Mount) -> None:
 def mntput(mnt: Any) -> None:
     """``void mntput(struct vfsmount *mnt)``: drop a reference; NULL is fine.
 
-    What the last one takes down is done at once for internal mounts, on the task's return to user space, or, for a kernel thread, by a
-    delayed work.
+    What the last one takes down is done at once for internal mounts, on the task's return to user space, or, for a kernel thread,
+    by a delayed work.
     """
     if mnt is not None:
         if mnt.mnt_expiry_mark:
@@ -635,7 +645,9 @@ def disconnect_mount(mnt: Mount, how: int) -> bool:
 
 @dup(C, "umount_tree")
 def umount_tree(mnt: Mount, how: int) -> None:
-    """``void umount_tree(struct mount *mnt, enum umount_tree_flags how)``: out of the namespace; the last references go in namespace_unlock()"""
+    """``void umount_tree(struct mount *mnt, enum umount_tree_flags how)``: out of the namespace; the last references go in
+    namespace_unlock()
+    """
     from kemu.linux.fs.pnode import bulk_make_private  # noqa: PLC0415  (circle: fs/pnode.c needs this)
 
     if how & UMOUNT_PROPAGATE:
@@ -737,7 +749,8 @@ def do_umount(mnt: Mount, flags: int) -> int:
         if not xchg(mnt, "mnt_expiry_mark", 1):
             return -EAGAIN
 
-    # If we may have to abort operations to get out of this mount, and they will themselves hold resources we must allow the fs to do things.
+    # If we may have to abort operations to get out of this mount, and they will themselves hold resources we must allow the fs to
+    # do things.
     if flags & MNT_FORCE and sb.s_op.umount_begin is not None:
         sb.s_op.umount_begin(sb)
 
@@ -813,8 +826,8 @@ def can_umount(path: Path, flags: int) -> int:
 def path_umount(path: Path, flags: int) -> int:
     """``int path_umount(const struct path *path, int flags)``: takes the path's references.
 
-    Return: 0; -EINVAL if nothing is mounted there or it is locked; -EBUSY if it is used; -EPERM. The file system itself goes down with
-    the mount's last reference: see mntput().
+    Return: 0; -EINVAL if nothing is mounted there or it is locked; -EBUSY if it is used; -EPERM. The file system itself goes down
+    with the mount's last reference: see mntput().
     """
     mnt = path.mnt
     ret = can_umount(path, flags)
@@ -839,7 +852,8 @@ def has_locked_children(mnt: Mount, dentry: Dentry) -> bool:
 def copy_tree(src_root: Mount, dentry: Dentry, flag: int) -> Any:
     """``struct mount *copy_tree(struct mount *src_root, struct dentry *dentry, int flag)``
 
-    A copy of the mounts below ``dentry``; what is unbindable is left out. Return: or ERR_PTR() of -EINVAL (the root is unbindable), -EPERM, -ENOMEM.
+    A copy of the mounts below ``dentry``; what is unbindable is left out. Return: or ERR_PTR() of -EINVAL (the root is
+    unbindable), -EPERM, -ENOMEM.
     """
     from kemu.linux.fs.pnode import CL_COPY_UNBINDABLE, IS_MNT_UNBINDABLE  # noqa: PLC0415  (circle: fs/pnode.c needs this)
 
@@ -884,7 +898,10 @@ def copy_tree(src_root: Mount, dentry: Dentry, flag: int) -> Any:
 
 @dup(C)
 def clone_private_mount(path: Path) -> Any:
-    """``struct vfsmount *clone_private_mount(const struct path *path)``: to be ended by kern_unmount(). Return: ERR_PTR of -EINVAL, -EPERM."""
+    """``struct vfsmount *clone_private_mount(const struct path *path)``: to be ended by kern_unmount().
+
+    Return: ERR_PTR of -EINVAL, -EPERM.
+    """
     from kemu.linux.fs.pnode import CL_PRIVATE, IS_MNT_UNBINDABLE  # noqa: PLC0415  (circle: fs/pnode.c needs this)
 
     old_mnt: Mount = path.mnt
@@ -894,7 +911,8 @@ def clone_private_mount(path: Path) -> Any:
         if IS_MNT_UNBINDABLE(old_mnt):
             return ERR_PTR(-EINVAL)
 
-        # Make sure the source mount is acceptable. Anything mounted in our mount namespace is allowed; there are no anonymous ones.
+        # Make sure the source mount is acceptable. Anything mounted in our mount namespace is allowed; there are no anonymous
+        # ones.
         if not check_mnt(old_mnt):
             return ERR_PTR(-EINVAL)
 
@@ -990,8 +1008,8 @@ def invent_group_ids(mnt: Mount, recurse: bool) -> int:
 def attach_recursive_mnt(source_mnt: Mount, dest: pinned_mountpoint) -> int:
     """``int attach_recursive_mnt(struct mount *source_mnt, const struct pinned_mountpoint *dest)``
 
-    Attach a tree, new or moved, and copies of it wherever what is mounted there propagates to; what was mounted at the place before goes on top
-    of it. Return: 0, -ENOSPC, -ENOMEM, -ENOENT.
+    Attach a tree, new or moved, and copies of it wherever what is mounted there propagates to; what was mounted at the place
+    before goes on top of it. Return: 0, -ENOSPC, -ENOMEM, -ENOENT.
     """
     from kemu.linux.fs.pnode import IS_MNT_LOCKED, IS_MNT_SHARED  # noqa: PLC0415  (circle: fs/pnode.c needs this)
 
@@ -1055,9 +1073,9 @@ def attach_recursive_mnt(source_mnt: Mount, dest: pinned_mountpoint) -> int:
         mnt_notify_add(source_mnt)
 
     mnt_set_mountpoint(dest_mnt, dest_mp, source_mnt)
-    # Now the original copy is in the same state as the secondaries - its root attached to mountpoint, but not hashed and all mounts in it are
-    # either in our namespace or in no namespace at all. Add the original to the list of copies and deal with the rest of work for all of them
-    # uniformly.
+    # Now the original copy is in the same state as the secondaries - its root attached to mountpoint, but not hashed and all
+    # mounts in it are either in our namespace or in no namespace at all. Add the original to the list of copies and deal with the
+    # rest of work for all of them uniformly.
     tree_list.insert(0, source_mnt)
 
     for child in tree_list:
@@ -1121,7 +1139,9 @@ def do_change_type(path: Path, ms_flags: int) -> int:
 
 @dup(C, "__do_loopback")
 def __do_loopback(old_path: Path, recurse: bool, copy_flags: int) -> Any:
-    """``struct mount *__do_loopback(const struct path *old_path, bool recurse, unsigned int copy_flags)``: or ERR_PTR() of -EINVAL, -ENOMEM"""
+    """``struct mount *__do_loopback(const struct path *old_path, bool recurse, unsigned int copy_flags)``: or ERR_PTR() of
+    -EINVAL, -ENOMEM
+    """
     from kemu.linux.fs.pnode import IS_MNT_UNBINDABLE  # noqa: PLC0415  (circle: fs/pnode.c needs this)
 
     old = old_path.mnt
@@ -1282,10 +1302,11 @@ def do_remount(path: Path, sb_flags: int, mnt_flags: int, data: str | int | None
 
 @dup(C)
 def path_mount(dev_name: str | None, path: Path, type_page: str | None, flags: int, data_page: str | int | None) -> int:
-    """``int path_mount(const char *dev_name, const struct path *path, const char *type_page, unsigned long flags, void *data_page)``
+    """``int path_mount(const char *dev_name, const struct path *path, const char *type_page, unsigned long flags, void
+    *data_page)``
 
-    ``data_page`` in memory must be a writable page: its last byte becomes NUL. Return: 0; -EINVAL, -EPERM, -ENODEV (no such type), -EBUSY
-    (the same file system is mounted there), what the file system says.
+    ``data_page`` in memory must be a writable page: its last byte becomes NUL. Return: 0; -EINVAL, -EPERM, -ENODEV (no such
+    type), -EBUSY (the same file system is mounted there), what the file system says.
     """
     mnt_flags = 0
 
@@ -1423,7 +1444,8 @@ def do_move_mount(old_path: Path, new_path: Path) -> int:
     do_lock_mount(new_path, mp)
     if IS_ERR(mp.parent):
         return PTR_ERR(mp.parent)
-    if not check_mnt(old) or not mnt_has_parent(old) or IS_MNT_LOCKED(old) or IS_MNT_SHARED(old.mnt_parent) or not check_mnt(mp.parent):
+    if (not check_mnt(old) or not mnt_has_parent(old) or IS_MNT_LOCKED(old) or IS_MNT_SHARED(old.mnt_parent)
+        or not check_mnt(mp.parent)):
         err = -EINVAL
     elif IS_MNT_SHARED(mp.parent) and any(IS_MNT_UNBINDABLE(p) for p in next_mnt(old)):      # tree_contains_unbindable()
         err = -EINVAL
@@ -1454,8 +1476,8 @@ def do_move_mount_old(path: Path, old_name: str | None) -> int:
 def path_pivot_root(new: Path, old: Path) -> int:
     """``int path_pivot_root(struct path *new, struct path *old)``: ``new`` becomes the root, the old root goes to ``old``.
 
-    Every task whose root or working directory was the old root moves. Return: 0; -EINVAL for what is no mountpoint, has no parent, is locked or
-    cannot be reached; -EBUSY for the root itself; -ENOENT; -EPERM.
+    Every task whose root or working directory was the old root moves. Return: 0; -EINVAL for what is no mountpoint, has no
+    parent, is locked or cannot be reached; -EBUSY for the root itself; -ENOENT; -EPERM.
     """
     from kemu.linux.fs.fs_struct import chroot_fs_refs  # noqa: PLC0415  (circle: fs/fs_struct.c needs this)
     from kemu.linux.fs.namei import path_put  # noqa: PLC0415  (circle: fs/namei.c needs this)

@@ -30,7 +30,8 @@ def nullfs_nolock(file: File, cmd: int, fl: object) -> int:
     return -ENOLCK
 
 
-nullfs_dir_operations = file_operations(llseek=empty_dir_llseek, read=generic_read_dir, iterate_shared=empty_dir_readdir, fsync=noop_fsync,
+nullfs_dir_operations = file_operations(llseek=empty_dir_llseek, read=generic_read_dir, iterate_shared=empty_dir_readdir,
+                                        fsync=noop_fsync,
                                         lock=nullfs_nolock, flock=nullfs_nolock, fop_flags=FOP_IMMUTABLE)
 
 

@@ -200,7 +200,10 @@ def vfs_fchmod(file: File, mode: int) -> int:
 
 @dup(C)
 def chown_common(path: Path, user: int, group: int) -> int:
-    """``int chown_common(const struct path *path, uid_t user, gid_t group)``: (uid_t)-1 leaves it. Context: write access to the mount."""
+    """``int chown_common(const struct path *path, uid_t user, gid_t group)``: (uid_t)-1 leaves it.
+
+    Context: write access to the mount.
+    """
     from kemu.linux.fs.attr import notify_change, setattr_should_drop_sgid  # noqa: PLC0415  (circle: fs/attr.c needs this)
 
     inode = path.dentry.d_inode
@@ -241,7 +244,9 @@ def vfs_fchown(file: File, user: int, group: int) -> int:
 
 @dup(C)
 def file_get_write_access(f: File) -> int:
-    """``int file_get_write_access(struct file *f)``: of the inode, of the mount, and of the mount that the user of a backing file sees."""
+    """``int file_get_write_access(struct file *f)``: of the inode, of the mount, and of the mount that the user of a backing file
+    sees.
+    """
     labels = Labels()
 
     @labels.label
@@ -367,7 +372,10 @@ def vfs_open(path: Path, file: File) -> int:
 
 @dup(C)
 def dentry_open(path: Path, flags: int, cred: Cred) -> Any:
-    """``struct file *dentry_open(const struct path *path, int flags, const struct cred *cred)``: no permission checks. Return: or ERR_PTR()."""
+    """``struct file *dentry_open(const struct path *path, int flags, const struct cred *cred)``: no permission checks.
+
+    Return: or ERR_PTR().
+    """
     # We must always pass in a valid mount pointer.
     BUG_ON(not path.mnt)
 
@@ -432,7 +440,10 @@ def build_open_flags(flags: int, mode: int, op: open_flags) -> int:
 
 @dup(C)
 def filp_open(filename: str, flags: int, mode: int) -> File:
-    """``struct file *filp_open(const char *filename, int flags, umode_t mode)``: relative to the task's root or pwd. Return: or ERR_PTR()."""
+    """``struct file *filp_open(const char *filename, int flags, umode_t mode)``: relative to the task's root or pwd.
+
+    Return: or ERR_PTR().
+    """
     op = open_flags()
     err = build_open_flags(flags, mode, op)
     if err:
@@ -442,7 +453,10 @@ def filp_open(filename: str, flags: int, mode: int) -> File:
 
 @dup(C)
 def file_open_root(root: Path, filename: str, flags: int, mode: int) -> Any:
-    """``struct file *file_open_root(const struct path *root, const char *filename, int flags, umode_t mode)``. Return: or ERR_PTR()."""
+    """``struct file *file_open_root(const struct path *root, const char *filename, int flags, umode_t mode)``.
+
+    Return: or ERR_PTR().
+    """
     op = open_flags()
     err = build_open_flags(flags, mode, op)
     if err:
@@ -462,7 +476,10 @@ def filp_close(filp: File, id: Any) -> int:
 
 @dup(C)
 def generic_file_open(inode: Inode, filp: File) -> int:
-    """``int generic_file_open(struct inode *inode, struct file *filp)``. Return: 0, or -EOVERFLOW for a large file without O_LARGEFILE."""
+    """``int generic_file_open(struct inode *inode, struct file *filp)``.
+
+    Return: 0, or -EOVERFLOW for a large file without O_LARGEFILE.
+    """
     if not filp.f_flags & O_LARGEFILE and inode.i_size > MAX_NON_LFS:
         return -EOVERFLOW
     return 0

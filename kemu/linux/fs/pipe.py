@@ -15,7 +15,9 @@ C = "fs/pipe.c"
 
 @custom(C, "fifo_open", "waits for the other side, as the kernel does: for ever, if there is none")
 def fifo_open(inode: Inode, filp: File) -> int:
-    """``int fifo_open(struct inode *inode, struct file *filp)``. Errors: -ENXIO (for writing, with O_NONBLOCK, without readers), -EINVAL."""
+    """``int fifo_open(struct inode *inode, struct file *filp)``. Errors: -ENXIO (for writing, with O_NONBLOCK, without readers),
+    -EINVAL.
+    """
     pipe = inode.i_pipe
     if pipe is None:
         pipe = inode.i_pipe = PipeInodeInfo()

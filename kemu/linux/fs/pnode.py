@@ -53,7 +53,9 @@ def get_peer_under_root(mnt: Mount, ns: object, root: Path) -> Mount | None:
 
 @port_of(C, "get_dominating_id")
 def get_dominating_id(mnt: Mount, root: Path) -> int:
-    """``int get_dominating_id(struct mount *mnt, const struct path *root)``: of the closest group of masters that ``root`` can see, or 0."""
+    """``int get_dominating_id(struct mount *mnt, const struct path *root)``: of the closest group of masters that ``root`` can
+    see, or 0.
+    """
     m = mnt.mnt_master
     while m is not None:
         d = get_peer_under_root(m, mnt.mnt_ns, root)
@@ -152,7 +154,9 @@ def set_destinations(m: Mount, master: Mount | None) -> None:
 
 @port_of(C, "bulk_make_private")
 def bulk_make_private(set: list[Mount]) -> None:
-    """``void bulk_make_private(struct list_head *set)``: mounts that go away; who got propagation from them gets it from their masters."""
+    """``void bulk_make_private(struct list_head *set)``: mounts that go away; who got propagation from them gets it from their
+    masters.
+    """
     for m in set:
         if not IS_MNT_MARKED(m):
             set_destinations(m, trace_transfers(m))
@@ -182,7 +186,9 @@ def __propagation_next(m: Mount, origin: Mount) -> Mount | None:
 
 @dup(C, "propagation_next")
 def propagation_next(m: Mount, origin: Mount) -> Mount | None:
-    """``struct mount *propagation_next(struct mount *m, struct mount *origin)``: the next mount in the propagation tree after ``m``"""
+    """``struct mount *propagation_next(struct mount *m, struct mount *origin)``: the next mount in the propagation tree after
+    ``m``
+    """
     # are there any slaves of this mount?
     if not IS_MNT_NEW(m) and m.slave_first is not None:
         return m.slave_first
@@ -268,9 +274,11 @@ def find_master(m: Mount, last_copy: Mount, original: Mount) -> Mount:
 
 @dup(C, "propagate_mnt")
 def propagate_mnt(dest_mnt: Mount, dest_mp: mountpoint, source_mnt: Mount, tree_list: list[Mount]) -> int:
-    """``int propagate_mnt(struct mount *dest_mnt, struct mountpoint *dest_mp, struct mount *source_mnt, struct hlist_head *tree_list)``
+    """``int propagate_mnt(struct mount *dest_mnt, struct mountpoint *dest_mp, struct mount *source_mnt, struct hlist_head
+    *tree_list)``
 
-    Copies of ``source_mnt``'s tree for whoever receives what is mounted at the place, the newest first in ``tree_list``. Return: 0, -ENOMEM, -ENOSPC.
+    Copies of ``source_mnt``'s tree for whoever receives what is mounted at the place, the newest first in ``tree_list``. Return:
+    0, -ENOMEM, -ENOSPC.
     """
     err = 0
     copy = source_mnt
@@ -461,8 +469,8 @@ def gather_candidates(set: list[Mount], candidates: list[Mount]) -> None:
         while q is not None:
             child = __lookup_mnt(q, m.mnt_mountpoint)
             if child is not None:
-                # We might've already run into this one. That must've happened on earlier iteration of the outer loop; in that case we
-                # can skip those parents that get propagation from q - there will be nothing new on those as well.
+                # We might've already run into this one. That must've happened on earlier iteration of the outer loop; in that
+                # case we can skip those parents that get propagation from q - there will be nothing new on those as well.
                 if is_candidate(child):
                     q = skip_propagation_subtree(q, p)
                     continue
@@ -489,7 +497,9 @@ def trim_ancestors(m: Mount) -> None:
 
 @port_of(C, "trim_one")
 def trim_one(m: Mount, to_umount: list[Mount], candidates: list[Mount]) -> None:
-    """``void trim_one(struct mount *m, struct list_head *to_umount)``: exclude what ``m`` forbids; commit to ``m`` if that is certain"""
+    """``void trim_one(struct mount *m, struct list_head *to_umount)``: exclude what ``m`` forbids; commit to ``m`` if that is
+    certain
+    """
     remove_this = found = umount_this = False
 
     if not is_candidate(m):             # trim_ancestors() left it on list
@@ -536,7 +546,9 @@ def handle_locked(m: Mount, to_umount: list[Mount], candidates: list[Mount]) -> 
 
 @port_of(C, "reparent")
 def reparent(m: Mount) -> None:
-    """``void reparent(struct mount *m)``: it stays, and what it is mounted on goes: to the place where the bottom of that stack is attached"""
+    """``void reparent(struct mount *m)``: it stays, and what it is mounted on goes: to the place where the bottom of that stack
+    is attached
+    """
     p = m
     while True:
         mp = p.mnt_mp

@@ -58,7 +58,9 @@ def is_uncached_acl(acl: Any) -> bool:
 
 @dup(C)
 def get_cached_acl(inode: Inode, type: int) -> Any:
-    """``struct posix_acl *get_cached_acl(struct inode *inode, int type)``: referenced; None; or a negative int if it is not cached."""
+    """``struct posix_acl *get_cached_acl(struct inode *inode, int type)``: referenced; None; or a negative int if it is not
+    cached.
+    """
     rcu_read_lock()
     acl = getattr(inode, acl_by_type(type))
     if not is_uncached_acl(acl):
@@ -121,13 +123,17 @@ def __get_acl(idmap: Any, dentry: Dentry | None, inode: Inode, type: int) -> Any
 
 @dup(C)
 def get_inode_acl(inode: Inode, type: int) -> Any:
-    """``struct posix_acl *get_inode_acl(struct inode *inode, int type)``: cached, or read and cached. Return: None if there is none; or ERR_PTR()."""
+    """``struct posix_acl *get_inode_acl(struct inode *inode, int type)``: cached, or read and cached.
+
+    Return: None if there is none; or ERR_PTR().
+    """
     return __get_acl(None, None, inode, type)
 
 
 @custom(C, "posix_acl_equiv_mode", "ACLs are not validated by posix_acl_valid(); tags other than those of the C are ignored")
 def posix_acl_equiv_mode(acl: PosixAcl, mode: int) -> tuple[int, int]:
-    """``int posix_acl_equiv_mode(const struct posix_acl *acl, umode_t *mode_p)``: (0 if the mode says it all, else 1; the mode)."""
+    """``int posix_acl_equiv_mode(const struct posix_acl *acl, umode_t *mode_p)``: (0 if the mode says it all, else 1; the mode).
+    """
     bits, more = 0, 0
     mask = None
     for tag, perm, _ in acl.a_entries:
@@ -184,7 +190,9 @@ def posix_acl_permission(idmap: Any, inode: Inode, acl: PosixAcl, want: int) -> 
 
 
 def posix_acl_create_masq(acl: PosixAcl, mode: int) -> tuple[bool, int]:
-    """``int posix_acl_create_masq(struct posix_acl *acl, umode_t *mode_p)``: (whether the mode does not say it all, the mode); cuts entries to the mode."""
+    """``int posix_acl_create_masq(struct posix_acl *acl, umode_t *mode_p)``: (whether the mode does not say it all, the mode);
+    cuts entries to the mode.
+    """
     entries, more = [], False
     mask = any(tag == ACL_MASK for tag, _, _ in acl.a_entries)
     shift = {ACL_USER_OBJ: 6, ACL_OTHER: 0, ACL_MASK if mask else ACL_GROUP_OBJ: 3}
@@ -214,7 +222,10 @@ def __posix_acl_chmod_masq(acl: PosixAcl, mode: int) -> int:
 
 @custom(C, "posix_acl_chmod", "ACLs are not validated by posix_acl_valid(); tags other than those of the C are ignored")
 def posix_acl_chmod(idmap: Any, dentry: Dentry, mode: int) -> int:
-    """``int posix_acl_chmod(struct mnt_idmap *idmap, struct dentry *dentry, umode_t mode)``. Return: 0, -EOPNOTSUPP, -ENOMEM, -EIO."""
+    """``int posix_acl_chmod(struct mnt_idmap *idmap, struct dentry *dentry, umode_t mode)``.
+
+    Return: 0, -EOPNOTSUPP, -ENOMEM, -EIO.
+    """
     inode = dentry.d_inode
     if not inode.i_sb.s_flags & SB_POSIXACL:
         return 0
@@ -237,8 +248,9 @@ def posix_acl_chmod(idmap: Any, dentry: Dentry, mode: int) -> int:
 
 @custom(C, "posix_acl_create", "gives (error, mode, default_acl, acl)")
 def posix_acl_create(dir: Inode, mode: int) -> tuple[int, int, PosixAcl | None, PosixAcl | None]:
-    """``int posix_acl_create(struct inode *dir, umode_t *mode, struct posix_acl **default_acl, struct posix_acl **acl)``: the umask, or what the
-    directory's default list says. Return: the error is 0, -ENOMEM."""
+    """``int posix_acl_create(struct inode *dir, umode_t *mode, struct posix_acl **default_acl, struct posix_acl **acl)``: the
+    umask, or what the directory's default list says. Return: the error is 0, -ENOMEM.
+    """
     if S_ISLNK(mode) or not dir.i_sb.s_flags & SB_POSIXACL:
         return 0, mode, None, None
     p = get_inode_acl(dir, ACL_TYPE_DEFAULT)
@@ -264,7 +276,8 @@ def posix_acl_create(dir: Inode, mode: int) -> tuple[int, int, PosixAcl | None, 
 
 @dup(C)
 def posix_acl_from_xattr(userns: Any, value: int, size: int) -> PosixAcl:
-    """``struct posix_acl *posix_acl_from_xattr(struct user_namespace *userns, const void *value, size_t size)``: ``value`` is an address.
+    """``struct posix_acl *posix_acl_from_xattr(struct user_namespace *userns, const void *value, size_t size)``: ``value`` is an
+    address.
 
     Return: None for an empty list; ERR_PTR of -EINVAL (size, tag, id), -EOPNOTSUPP (version), -ENOMEM.
     """
@@ -309,7 +322,10 @@ def posix_acl_to_bytes(acl: PosixAcl) -> bytes:
 
 @custom(C, "set_posix_acl", "ACLs are not validated by posix_acl_valid(); tags other than those of the C are ignored")
 def set_posix_acl(idmap: Any, dentry: Dentry, type: int, acl: PosixAcl | None) -> int:
-    """``int set_posix_acl(idmap, dentry, type, acl)``. Return: 0, -EOPNOTSUPP, -EACCES (a default one of what is no directory), -EPERM."""
+    """``int set_posix_acl(idmap, dentry, type, acl)``.
+
+    Return: 0, -EOPNOTSUPP, -EACCES (a default one of what is no directory), -EPERM.
+    """
     inode = dentry.d_inode
     if not inode.i_sb.s_flags & SB_POSIXACL or inode.i_op.set_acl is None:
         return -EOPNOTSUPP
@@ -405,7 +421,10 @@ def do_set_acl(idmap: Any, dentry: Dentry, acl_name: bytes, value: bytes) -> int
 
 @dup(C)
 def do_get_acl(idmap: Any, dentry: Dentry, acl_name: bytes, kvalue: int, size: int) -> int:
-    """``ssize_t do_get_acl(idmap, dentry, acl_name, kvalue, size)``: the value into kernel memory. Return: its size, -ERANGE, ..."""
+    """``ssize_t do_get_acl(idmap, dentry, acl_name, kvalue, size)``: the value into kernel memory.
+
+    Return: its size, -ERANGE, ...
+    """
     acl = vfs_get_acl(idmap, dentry, acl_name)
     if IS_ERR(acl):
         return PTR_ERR(acl)

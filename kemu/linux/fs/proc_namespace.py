@@ -25,7 +25,8 @@ from kemu.linux.super_types import SB_DIRSYNC, SB_LAZYTIME, SB_MANDLOCK, SB_RDON
 C = "fs/proc_namespace.c"
 
 fs_opts = ((SB_SYNCHRONOUS, ",sync"), (SB_DIRSYNC, ",dirsync"), (SB_MANDLOCK, ",mand"), (SB_LAZYTIME, ",lazytime"))
-mnt_opts = ((MNT_NOSUID, ",nosuid"), (MNT_NODEV, ",nodev"), (MNT_NOEXEC, ",noexec"), (MNT_NOATIME, ",noatime"), (MNT_NODIRATIME, ",nodiratime"),
+mnt_opts = ((MNT_NOSUID, ",nosuid"), (MNT_NODEV, ",nodev"), (MNT_NOEXEC, ",noexec"), (MNT_NOATIME, ",noatime"),
+            (MNT_NODIRATIME, ",nodiratime"),
             (MNT_RELATIME, ",relatime"), (MNT_NOSYMFOLLOW, ",nosymfollow"))
 
 

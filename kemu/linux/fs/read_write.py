@@ -99,7 +99,10 @@ def noop_llseek(file: File, offset: int, whence: int) -> int:
 
 @dup(C)
 def vfs_llseek(file: File, offset: int, whence: int) -> int:
-    """``loff_t vfs_llseek(struct file *file, loff_t offset, int whence)``. Return: the position, -ESPIPE, or what ->llseek says."""
+    """``loff_t vfs_llseek(struct file *file, loff_t offset, int whence)``.
+
+    Return: the position, -ESPIPE, or what ->llseek says.
+    """
     if not file.f_mode & FMODE_LSEEK:
         return -ESPIPE
     return int(file.f_op.llseek(file, offset, whence))
@@ -142,14 +145,16 @@ def new_sync_read(filp: File, buf: Any, count: int, ppos: Ref | None) -> int:
 
 
 def warn_unsupported(file: File, op: str) -> int:
-    pr_warn("kernel %s not supported for file %pD4 (pid: %d comm: %.20s)\n".replace("%pD4", "%s"), op, file.f_path.dentry.d_name.name,
+    pr_warn("kernel %s not supported for file %pD4 (pid: %d comm: %.20s)\n".replace("%pD4", "%s"), op,
+            file.f_path.dentry.d_name.name,
             this.task.pid, this.task.comm)
     return -EINVAL
 
 
 @dup(C)
 def __kernel_read(file: File, buf: int, count: int, pos: Ref | None) -> int:
-    """``ssize_t __kernel_read(struct file *file, void *buf, size_t count, loff_t *pos)``: kernel_read() without the range check."""
+    """``ssize_t __kernel_read(struct file *file, void *buf, size_t count, loff_t *pos)``: kernel_read() without the range check.
+    """
     if WARN_ON(not file.f_mode & FMODE_READ) or not file.f_mode & FMODE_CAN_READ:
         return -EINVAL
     if file.f_op.read_iter is None or file.f_op.read is not None:
@@ -178,7 +183,8 @@ def kernel_read(file: File, buf: int, count: int, pos: Ref | None) -> int:
 
 @dup(C)
 def vfs_read(file: File, buf: Any, count: int, pos: Ref | None) -> int:
-    """``ssize_t vfs_read(struct file *file, char __user *buf, size_t count, loff_t *pos)``: into user memory (a Python buffer); ``pos`` moves.
+    """``ssize_t vfs_read(struct file *file, char __user *buf, size_t count, loff_t *pos)``: into user memory (a Python buffer);
+    ``pos`` moves.
 
     Return: bytes read, 0 at the end; -EBADF if it is not open for reading; -EINVAL if it cannot be read; the file's error.
     """
@@ -281,7 +287,8 @@ def __kernel_write(file: File, buf: int, count: int, pos: Ref | None) -> int:
 
 @dup(C)
 def kernel_write(file: File, buf: int, count: int, pos: Ref | None) -> int:
-    """``ssize_t kernel_write(struct file *file, const void *buf, size_t count, loff_t *pos)``: from kernel memory; ``pos`` moves."""
+    """``ssize_t kernel_write(struct file *file, const void *buf, size_t count, loff_t *pos)``: from kernel memory; ``pos`` moves.
+    """
     ret = rw_verify_area(WRITE, file, pos.v if pos is not None else None, count)
     if ret:
         return ret
@@ -294,7 +301,9 @@ def kernel_write(file: File, buf: int, count: int, pos: Ref | None) -> int:
 
 @dup(C)
 def vfs_write(file: File, buf: Any, count: int, pos: Ref | None) -> int:
-    """``ssize_t vfs_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)``: from user memory (a Python buffer)."""
+    """``ssize_t vfs_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)``: from user memory (a Python
+    buffer).
+    """
     if not file.f_mode & FMODE_WRITE:
         return -EBADF
     if not file.f_mode & FMODE_CAN_WRITE:

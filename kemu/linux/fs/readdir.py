@@ -44,7 +44,9 @@ def iterate_dir(file: File, ctx: DirContext) -> int:
 
 @dup(C)
 def wrap_directory_iterator(file: File, ctx: DirContext, iter: Any) -> int:
-    """``int wrap_directory_iterator(struct file *file, struct dir_context *ctx, int (*iter)())``: for iterators that need the lock for writing."""
+    """``int wrap_directory_iterator(struct file *file, struct dir_context *ctx, int (*iter)())``: for iterators that need the
+    lock for writing.
+    """
     inode = file.f_inode
     up_read(inode.i_rwsem)
     down_write(inode.i_rwsem)

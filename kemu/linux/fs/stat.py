@@ -100,7 +100,10 @@ def vfs_fstat(file: File, stat: Kstat) -> int:
 
 @dup(C)
 def vfs_fstatat(dfd: int | File, filename: str | bytes, stat: Kstat, flags: int) -> int:
-    """``int vfs_fstatat(int dfd, const char __user *filename, struct kstat *stat, int flags)``. Return: 0, a walk's error, ->getattr's."""
+    """``int vfs_fstatat(int dfd, const char __user *filename, struct kstat *stat, int flags)``.
+
+    Return: 0, a walk's error, ->getattr's.
+    """
     lookup_flags = (0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW) | (0 if flags & AT_NO_AUTOMOUNT else LOOKUP_AUTOMOUNT)
     path = Path()
     error = filename_lookup(dfd, getname(filename, LOOKUP_EMPTY if flags & AT_EMPTY_PATH else 0), lookup_flags, path)

@@ -72,7 +72,8 @@ def _wait(sb: SuperBlock, flags: int) -> None:
 
 
 def super_lock(sb: SuperBlock, excl: bool) -> bool:
-    """Wait until the superblock is born and lock it; False, without the lock, if it is dying. The caller has a passive reference."""
+    """Wait until the superblock is born and lock it; False, without the lock, if it is dying. The caller has a passive reference.
+    """
     _wait(sb, SB_BORN | SB_DYING)
     if sb.s_flags & SB_DYING:
         return False
@@ -230,7 +231,8 @@ def retire_super(sb: SuperBlock) -> None:
 def generic_shutdown_super(sb: SuperBlock) -> None:
     """``void generic_shutdown_super(struct super_block *sb)``: what every ->kill_sb does: dentries, inodes, ->put_super.
 
-    Inodes that are still used are reported ("VFS: Busy inodes after unmount of ..."). Context: s_umount held for writing; it is released.
+    Inodes that are still used are reported ("VFS: Busy inodes after unmount of ..."). Context: s_umount held for writing; it is
+    released.
     """
     sop = sb.s_op
 
@@ -419,7 +421,10 @@ def reconfigure_super(fc: FsContext) -> int:
 
 @dup(C)
 def get_anon_bdev(p: Any) -> int:
-    """``int get_anon_bdev(dev_t *p)``: a device number without a device; ``p`` is a Ref. Return: 0, -EMFILE if there is none left."""
+    """``int get_anon_bdev(dev_t *p)``: a device number without a device; ``p`` is a Ref.
+
+    Return: 0, -EMFILE if there is none left.
+    """
     used = g.unnamed_dev_ida
     i = next((i for i, u in enumerate(used) if not u), len(used))
     if i >> MINORBITS:
@@ -452,7 +457,9 @@ def kill_anon_super(sb: SuperBlock) -> None:
 
 @dup(C)
 def set_anon_super_fc(sb: SuperBlock, fc: FsContext) -> int:
-    """``int set_anon_super_fc(struct super_block *sb, struct fs_context *fc)``: the ``set`` of sget_fc() for file systems without device."""
+    """``int set_anon_super_fc(struct super_block *sb, struct fs_context *fc)``: the ``set`` of sget_fc() for file systems without
+    device.
+    """
     dev = Ref(0)
     err = get_anon_bdev(dev)
     if not err:
@@ -512,7 +519,9 @@ def super_s_dev_test(s: SuperBlock, fc: FsContext) -> bool:
 
 @dup(C)
 def sget_dev(fc: FsContext, dev: int) -> Any:
-    """``struct super_block *sget_dev(struct fs_context *fc, dev_t dev)``: the superblock of a device, new or shared; see sget_fc()."""
+    """``struct super_block *sget_dev(struct fs_context *fc, dev_t dev)``: the superblock of a device, new or shared; see
+    sget_fc().
+    """
     fc.sget_key = dev
     return sget_fc(fc, super_s_dev_test, super_s_dev_set)
 
@@ -562,7 +571,8 @@ fs_holder_ops = blk_holder_ops(mark_dead=fs_bdev_mark_dead, sync=fs_bdev_sync)
 
 @dup(C)
 def setup_bdev_super(sb: SuperBlock, sb_flags: int, fc: FsContext | None) -> int:
-    """``int setup_bdev_super(struct super_block *sb, int sb_flags, struct fs_context *fc)``: open the device sb->s_dev for this superblock.
+    """``int setup_bdev_super(struct super_block *sb, int sb_flags, struct fs_context *fc)``: open the device sb->s_dev for this
+    superblock.
 
     Devices are never frozen here. Return: 0; -EACCES for a read-only device mounted writable; what opening says.
     """
@@ -596,9 +606,9 @@ def setup_bdev_super(sb: SuperBlock, sb_flags: int, fc: FsContext | None) -> int
 def get_tree_bdev_flags(fc: FsContext, fill_super: Fill, flags: int) -> int:
     """``int get_tree_bdev_flags(struct fs_context *fc, int (*fill_super)(), unsigned int flags)``
 
-    The superblock of the device fc->source; a mounted one is shared if it has the same read-only state. Return: 0; -EINVAL without source;
-    what lookup_bdev() says (-ENOENT, -ENOTBLK, -EACCES; logged unless GET_TREE_BDEV_QUIET_LOOKUP); -EBUSY for another read-only state;
-    what opening and ``fill_super`` say.
+    The superblock of the device fc->source; a mounted one is shared if it has the same read-only state. Return: 0; -EINVAL
+    without source; what lookup_bdev() says (-ENOENT, -ENOTBLK, -EACCES; logged unless GET_TREE_BDEV_QUIET_LOOKUP); -EBUSY for
+    another read-only state; what opening and ``fill_super`` say.
     """
     from kemu.linux.block.bdev import lookup_bdev  # noqa: PLC0415  (circle: block/bdev.c needs this)
 
@@ -674,7 +684,10 @@ def vfs_get_tree(fc: FsContext) -> int:
 
 @dup(C)
 def super_setup_bdi_name(sb: SuperBlock, fmt: str, *args: Any) -> int:
-    """``int super_setup_bdi_name(struct super_block *sb, char *fmt, ...)``: a backing device info of its own. Return: 0, -ENOMEM, -EEXIST."""
+    """``int super_setup_bdi_name(struct super_block *sb, char *fmt, ...)``: a backing device info of its own.
+
+    Return: 0, -ENOMEM, -EEXIST.
+    """
     bdi = bdi_alloc()
     if bdi is None:
         return -ENOMEM

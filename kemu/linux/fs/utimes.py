@@ -66,7 +66,8 @@ def vfs_utimes(path: Path, times: Any) -> int:
         elif times[1].tv_nsec != UTIME_NOW:
             newattrs.ia_mtime = times[1]
             newattrs.ia_valid |= ATTR_MTIME_SET
-        # Tell setattr_prepare(), that this is an explicit time update, even if neither ATTR_ATIME_SET nor ATTR_MTIME_SET were used.
+        # Tell setattr_prepare(), that this is an explicit time update, even if neither ATTR_ATIME_SET nor ATTR_MTIME_SET were
+        # used.
         newattrs.ia_valid |= ATTR_TIMES_SET
     else:
         newattrs.ia_valid |= ATTR_TOUCH

@@ -66,10 +66,14 @@ def xattr_resolve_name(inode: Inode, name: bytes) -> Any:
 @dup(C)
 @dup(C)
 def xattr_permission(idmap: Any, inode: Inode, name: bytes, mask: int) -> int:
-    """``int xattr_permission(idmap, inode, name, mask)``. Return: 0, -EPERM, -ENODATA (trusted and user attributes that are hidden), -EACCES."""
+    """``int xattr_permission(idmap, inode, name, mask)``.
+
+    Return: 0, -EPERM, -ENODATA (trusted and user attributes that are hidden), -EACCES.
+    """
     """``int xattr_permission(struct mnt_idmap *idmap, struct inode *inode, const char *name, int mask)``"""
     error = -EPERM if mask & MAY_WRITE else -ENODATA
-    if mask & MAY_WRITE and (inode.i_flags & (S_IMMUTABLE | S_APPEND) or inode.i_uid == 0xFFFF_FFFF or inode.i_gid == 0xFFFF_FFFF):
+    if mask & MAY_WRITE and (inode.i_flags & (S_IMMUTABLE | S_APPEND) or inode.i_uid == 0xFFFF_FFFF
+                             or inode.i_gid == 0xFFFF_FFFF):
         return -EPERM
     if name.startswith((XATTR_SECURITY_PREFIX, XATTR_SYSTEM_PREFIX)):
         return 0
@@ -87,7 +91,10 @@ def xattr_permission(idmap: Any, inode: Inode, name: bytes, mask: int) -> int:
 
 @custom(C, "__vfs_setxattr", "value is bytes")
 def __vfs_setxattr(idmap: Any, dentry: Dentry, inode: Inode, name: bytes, value: bytes | None, flags: int) -> int:
-    """``int __vfs_setxattr(idmap, dentry, inode, name, value, size, flags)``: None removes. Return: 0, -EOPNOTSUPP, what the handler says."""
+    """``int __vfs_setxattr(idmap, dentry, inode, name, value, size, flags)``: None removes.
+
+    Return: 0, -EOPNOTSUPP, what the handler says.
+    """
     if is_posix_acl_xattr(name):
         return -EOPNOTSUPP
     found = xattr_resolve_name(inode, name)
@@ -113,7 +120,10 @@ def _locked(idmap: Any, dentry: Dentry, name: bytes, value: bytes | None, flags:
 
 @custom(C, "vfs_setxattr", "value is bytes; no security module, no file capabilities of other namespaces")
 def vfs_setxattr(idmap: Any, dentry: Dentry, name: bytes, value: bytes, flags: int) -> int:
-    """``int vfs_setxattr(idmap, dentry, name, value, size, flags)``. Return: 0, -EPERM, -EOPNOTSUPP, -EEXIST, -ENODATA, -ENOSPC, ..."""
+    """``int vfs_setxattr(idmap, dentry, name, value, size, flags)``.
+
+    Return: 0, -EPERM, -EOPNOTSUPP, -EEXIST, -ENODATA, -ENOSPC, ...
+    """
     inode_lock(dentry.d_inode)
     error = _locked(idmap, dentry, name, value, flags)
     inode_unlock(dentry.d_inode)
@@ -122,7 +132,9 @@ def vfs_setxattr(idmap: Any, dentry: Dentry, name: bytes, value: bytes, flags: i
 
 @dup(C)
 def xattr_getsecurity(dentry: Any, inode: Inode, name: bytes, value: int, size: int) -> int:
-    """``static ssize_t xattr_getsecurity(idmap, inode, name, void *value, size_t size)``: -EOPNOTSUPP where no module knows the attribute."""
+    """``static ssize_t xattr_getsecurity(idmap, inode, name, void *value, size_t size)``: -EOPNOTSUPP where no module knows the
+    attribute.
+    """
     from kemu.linux.security.commoncap import cap_inode_getsecurity  # noqa: PLC0415  (circle: security/commoncap.c needs this)
 
     found = cap_inode_getsecurity(dentry, inode, name)
@@ -137,7 +149,9 @@ def xattr_getsecurity(dentry: Any, inode: Inode, name: bytes, value: int, size: 
 
 @custom(C, "vfs_getxattr_alloc", "gives the bytes instead of filling a buffer of the caller's")
 def vfs_getxattr_alloc(dentry: Any, name: bytes) -> int | bytes:
-    """``int vfs_getxattr_alloc(idmap, dentry, name, char **xattr_value, size_t xattr_size, gfp_t flags)``: the value, or a negative errno."""
+    """``int vfs_getxattr_alloc(idmap, dentry, name, char **xattr_value, size_t xattr_size, gfp_t flags)``: the value, or a
+    negative errno.
+    """
     found = xattr_resolve_name(dentry.d_inode, name)
     if IS_ERR(found):
         return PTR_ERR(found)
@@ -172,7 +186,8 @@ def __vfs_getxattr(dentry: Dentry, inode: Inode, name: bytes, value: int, size: 
 
 @dup(C)
 def vfs_getxattr(idmap: Any, dentry: Dentry, name: bytes, value: int, size: int) -> int:
-    """``ssize_t vfs_getxattr(idmap, dentry, name, value, size)``: the value to the address ``value``, or only its size if that is NULL.
+    """``ssize_t vfs_getxattr(idmap, dentry, name, value, size)``: the value to the address ``value``, or only its size if that is
+    NULL.
 
     Return: its size; -ENODATA, -ERANGE, -EOPNOTSUPP (no handler for the prefix), -EINVAL, ...
     """
@@ -188,7 +203,10 @@ def vfs_getxattr(idmap: Any, dentry: Dentry, name: bytes, value: int, size: int)
 
 @dup(C)
 def vfs_listxattr(dentry: Dentry, lst: int, size: int) -> int:
-    """``ssize_t vfs_listxattr(struct dentry *dentry, char *list, size_t size)``: NUL-terminated names to the address ``lst``. Return: bytes."""
+    """``ssize_t vfs_listxattr(struct dentry *dentry, char *list, size_t size)``: NUL-terminated names to the address ``lst``.
+
+    Return: bytes.
+    """
     op = dentry.d_inode.i_op.listxattr
     return 0 if op is None else int(op(dentry, lst, size))
 
@@ -204,7 +222,9 @@ def vfs_removexattr(idmap: Any, dentry: Dentry, name: bytes) -> int:
 
 @custom(C, "do_setxattr", "value is bytes; no context structure")
 def do_setxattr(idmap: Any, dentry: Dentry, name: bytes, value: bytes, flags: int) -> int:
-    """``int do_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, struct kernel_xattr_ctx *ctx)``: an attribute, or an access control list."""
+    """``int do_setxattr(struct mnt_idmap *idmap, struct dentry *dentry, struct kernel_xattr_ctx *ctx)``: an attribute, or an
+    access control list.
+    """
     if is_posix_acl_xattr(name):
         return do_set_acl(idmap, dentry, name, value)
     return vfs_setxattr(idmap, dentry, name, value, flags)
@@ -212,7 +232,9 @@ def do_setxattr(idmap: Any, dentry: Dentry, name: bytes, value: bytes, flags: in
 
 @custom(C, "do_getxattr", "gives the bytes instead of copying them to the user")
 def do_getxattr(idmap: Any, dentry: Dentry, name: bytes, size: int = XATTR_SIZE_MAX) -> int | bytes:
-    """``getxattr(path, name, value, size)`` with a buffer of ``size`` bytes: the value, or a negative errno (-ERANGE if it does not fit)."""
+    """``getxattr(path, name, value, size)`` with a buffer of ``size`` bytes: the value, or a negative errno (-ERANGE if it does
+    not fit).
+    """
     if not 0 < len(name) <= XATTR_NAME_MAX:
         return -ERANGE
     size = min(size, XATTR_SIZE_MAX)
@@ -232,7 +254,9 @@ def do_getxattr(idmap: Any, dentry: Dentry, name: bytes, size: int = XATTR_SIZE_
 
 @custom(C, "listxattr", "gives the bytes instead of copying them to the user")
 def listxattr(dentry: Dentry, size: int = XATTR_LIST_MAX) -> int | bytes:
-    """``listxattr(path, list, size)`` with a buffer of ``size`` bytes: the list, or a negative errno (-E2BIG if it is larger than 64 KiB)."""
+    """``listxattr(path, list, size)`` with a buffer of ``size`` bytes: the list, or a negative errno (-E2BIG if it is larger than
+    64 KiB).
+    """
     size = min(size, XATTR_LIST_MAX)
     klist = kvmalloc(size, GFP_KERNEL)
     if not klist:
@@ -267,7 +291,9 @@ def simple_xattr_get(xattrs: dict[bytes, simple_xattr], name: bytes, buffer: int
 
 @custom(C, "simple_xattr_set", "xattrs is a dict in the order of insertion")
 def simple_xattr_set(xattrs: dict[bytes, simple_xattr], name: bytes, value: bytes | None, flags: int) -> Any:
-    """``struct simple_xattr *simple_xattr_set(cache, xattrs, name, value, size, flags)``: the old one (None). ERR_PTR of -ENOMEM, -EEXIST, -ENODATA."""
+    """``struct simple_xattr *simple_xattr_set(cache, xattrs, name, value, size, flags)``: the old one (None). ERR_PTR of -ENOMEM,
+    -EEXIST, -ENODATA.
+    """
     new = None
     if value is not None:
         new = kmalloc_obj(simple_xattr, GFP_KERNEL)
@@ -288,7 +314,10 @@ def simple_xattr_set(xattrs: dict[bytes, simple_xattr], name: bytes, value: byte
 
 @custom(C, "simple_xattr_list", "no security module has labels")
 def simple_xattr_list(inode: Inode, xattrs: dict[bytes, simple_xattr], buffer: int, size: int) -> int:
-    """``ssize_t simple_xattr_list(struct inode *inode, struct list_head *xattrs, char *buffer, size_t size)``. Return: bytes, -ERANGE."""
+    """``ssize_t simple_xattr_list(struct inode *inode, struct list_head *xattrs, char *buffer, size_t size)``.
+
+    Return: bytes, -ERANGE.
+    """
     out = b""
     for slot, name in (("i_acl", XATTR_NAME_POSIX_ACL_ACCESS), ("i_default_acl", XATTR_NAME_POSIX_ACL_DEFAULT)):
         if inode.i_sb.s_flags & SB_POSIXACL and isinstance(getattr(inode, slot), PosixAcl):

@@ -98,7 +98,9 @@ def bio_has_data(bio: Bio | None) -> bool:
 
 @dup(P)
 def bio_alloc(bdev: BlockDevice | None, nr_vecs: int, opf: int, gfp_mask: int) -> Bio:
-    """``struct bio *bio_alloc(struct block_device *bdev, unsigned short nr_vecs, blk_opf_t opf, gfp_t gfp_mask)``: None only without direct reclaim."""
+    """``struct bio *bio_alloc(struct block_device *bdev, unsigned short nr_vecs, blk_opf_t opf, gfp_t gfp_mask)``: None only
+    without direct reclaim.
+    """
     from kemu.linux.block.bio import bio_alloc_bioset  # noqa: PLC0415  (up into block/bio.c)
 
     return bio_alloc_bioset(bdev, nr_vecs, opf, gfp_mask, fs_bio_set)

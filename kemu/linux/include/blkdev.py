@@ -75,8 +75,8 @@ def bdev_is_dead(bdev: BlockDevice) -> bool:
     return bool(bdev.bd_disk.state & 1 << GD_DEAD)
 
 
-BLK_OPEN_READ, BLK_OPEN_WRITE, BLK_OPEN_EXCL, BLK_OPEN_NDELAY, BLK_OPEN_WRITE_IOCTL, BLK_OPEN_RESTRICT_WRITES, BLK_OPEN_STRICT_SCAN = (
-    1 << i for i in range(7))
+(BLK_OPEN_READ, BLK_OPEN_WRITE, BLK_OPEN_EXCL, BLK_OPEN_NDELAY, BLK_OPEN_WRITE_IOCTL, BLK_OPEN_RESTRICT_WRITES,
+ BLK_OPEN_STRICT_SCAN) = (1 << i for i in range(7))
 
 GD_NEED_PART_SCAN, GD_READ_ONLY, GD_DEAD, GD_NATIVE_CAPACITY, GD_ADDED, GD_SUPPRESS_PART_SCAN, GD_OWNS_QUEUE = range(7)
 
@@ -114,7 +114,8 @@ class block_device_operations:
 
     __slots__ = ("free_disk", "open", "owner", "release", "submit_bio")
 
-    def __init__(self, *, submit_bio: Any = None, open: Any = None, release: Any = None, free_disk: Any = None, owner: Any = None):
+    def __init__(self, *, submit_bio: Any = None, open: Any = None, release: Any = None, free_disk: Any = None,
+                 owner: Any = None):
         self.submit_bio = submit_bio
         self.open = open
         self.release = release
@@ -126,10 +127,12 @@ class block_device_operations:
 class QueueLimits:
     """``struct queue_limits``: sizes in bytes, ``max_*_sectors`` in units of 512."""
 
-    __slots__ = ("dma_alignment", "features", "io_min", "io_opt", "logical_block_size", "max_discard_sectors", "max_hw_discard_sectors",
-                 "max_hw_sectors", "max_sectors", "max_segment_size", "max_segments", "max_write_zeroes_sectors", "physical_block_size")
+    __slots__ = ("dma_alignment", "features", "io_min", "io_opt", "logical_block_size", "max_discard_sectors",
+                 "max_hw_discard_sectors", "max_hw_sectors", "max_sectors", "max_segment_size", "max_segments",
+                 "max_write_zeroes_sectors", "physical_block_size")
 
-    def __init__(self, *, logical_block_size: int = 0, physical_block_size: int = 0, max_hw_sectors: int = 0, max_segments: int = 0,
+    def __init__(self, *, logical_block_size: int = 0, physical_block_size: int = 0, max_hw_sectors: int = 0,
+                 max_segments: int = 0,
                  max_segment_size: int = 0, io_min: int = 0, io_opt: int = 0, dma_alignment: int = 0, features: int = 0,
                  max_hw_discard_sectors: int = 0, max_write_zeroes_sectors: int = 0):
         self.logical_block_size = logical_block_size
@@ -171,10 +174,12 @@ class RequestQueue:
 
 @custom(P, "gendisk", "state is an int of GD_* bits")
 class GenDisk:
-    """``struct gendisk``. ``private_data`` is the driver's; ``part0`` the whole disk's block_device, whose references are the disk's."""
+    """``struct gendisk``. ``private_data`` is the driver's; ``part0`` the whole disk's block_device, whose references are the
+    disk's.
+    """
 
-    __slots__ = ("bdi", "disk_name", "diskseq", "first_minor", "flags", "fops", "major", "minors", "open_mutex", "part0", "part_tbl", "private_data",
-                 "queue", "state", "__weakref__")
+    __slots__ = ("bdi", "disk_name", "diskseq", "first_minor", "flags", "fops", "major", "minors", "open_mutex", "part0",
+                 "part_tbl", "private_data", "queue", "state", "__weakref__")
 
     def __init__(self) -> None:
         self.major = 0

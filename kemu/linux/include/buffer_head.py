@@ -14,8 +14,8 @@ from kemu.machine.sched import WaitQueue
 
 P = "include/linux/buffer_head.h"
 
-(BH_Uptodate, BH_Dirty, BH_Lock, BH_Req, BH_Mapped, BH_New, BH_Async_Read, BH_Async_Write, BH_Delay, BH_Boundary, BH_Write_EIO, BH_Unwritten,
- BH_Quiet, BH_Meta, BH_Prio, BH_Defer_Completion) = range(16)
+(BH_Uptodate, BH_Dirty, BH_Lock, BH_Req, BH_Mapped, BH_New, BH_Async_Read, BH_Async_Write, BH_Delay, BH_Boundary, BH_Write_EIO,
+ BH_Unwritten, BH_Quiet, BH_Meta, BH_Prio, BH_Defer_Completion) = range(16)
 _Uptodate, _Dirty, _Lock, _Req, _Mapped, _New, _Async_Read = (1 << i for i in range(7))
 _Boundary, _Quiet, _Meta, _Prio = 1 << BH_Boundary, 1 << BH_Quiet, 1 << BH_Meta, 1 << BH_Prio
 _DISCARD = _Mapped | _New | _Req | 1 << BH_Delay | 1 << BH_Unwritten
@@ -26,7 +26,8 @@ GetBlock = Callable[[Any, int, Any, int], int]
 class BufferHead:
     """``struct buffer_head``: one block of a folio. ``b_state`` has BH_* bits; ``offset`` is bh_offset()."""
 
-    __slots__ = ("b_bdev", "b_blocknr", "b_count", "b_folio", "b_private", "b_size", "b_state", "b_this_page", "b_uptodate_lock", "offset", "waiters")
+    __slots__ = ("b_bdev", "b_blocknr", "b_count", "b_folio", "b_private", "b_size", "b_state", "b_this_page", "b_uptodate_lock",
+                 "offset", "waiters")
 
     def __init__(self, folio: Page | None = None, offset: int = 0, size: int = 0):
         self.b_state = 0

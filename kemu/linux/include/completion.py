@@ -35,7 +35,8 @@ reinit_completion = init_completion
 
 @dup(P)
 def wait_for_completion_timeout(x: completion, timeout: int) -> int:
-    """``unsigned long wait_for_completion_timeout(struct completion *x, unsigned long timeout)``: jiffies left, 0 if timed out."""
+    """``unsigned long wait_for_completion_timeout(struct completion *x, unsigned long timeout)``: jiffies left, 0 if timed out.
+    """
     end = this.machine.clock.jiffies + timeout
     while not x.done:
         left = end - this.machine.clock.jiffies

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """struct dentry, its flags, and what is asked of one (include/linux/dcache.h).
 
-d_lock, rename_lock and the hash locks of the C have no counterpart: what they guard has no scheduling point here. A dentry's hashed children are
-in its parent's ``d_subdirs``, by name; ``d_children`` has all of them, the ones being looked up included.
+d_lock, rename_lock and the hash locks of the C have no counterpart: what they guard has no scheduling point here. A dentry's
+hashed children are in its parent's ``d_subdirs``, by name; ``d_children`` has all of them, the ones being looked up included.
 """
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def QSTR(name: str | bytes) -> Qstr:
     return Qstr(name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name)
 
 
-DCACHE_OP_HASH, DCACHE_OP_COMPARE, DCACHE_OP_REVALIDATE, DCACHE_OP_DELETE, DCACHE_OP_PRUNE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
+(DCACHE_OP_HASH, DCACHE_OP_COMPARE, DCACHE_OP_REVALIDATE, DCACHE_OP_DELETE,
+ DCACHE_OP_PRUNE) = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
 DCACHE_DISCONNECTED, DCACHE_REFERENCED, DCACHE_DONTCACHE, DCACHE_CANT_MOUNT = 1 << 5, 1 << 6, 1 << 7, 1 << 8
 DCACHE_OP_WEAK_REVALIDATE, DCACHE_DENTRY_KILLED = 1 << 11, 1 << 14
 DCACHE_MOUNTED, DCACHE_NEED_AUTOMOUNT, DCACHE_MANAGE_TRANSIT, DCACHE_LRU_LIST = 1 << 15, 1 << 16, 1 << 17, 1 << 18
@@ -48,7 +49,8 @@ DCACHE_ENTRY_TYPE = 7 << 19
 DCACHE_OP_REAL, DCACHE_PAR_LOOKUP, DCACHE_NORCU, DCACHE_PERSISTENT = 1 << 23, 1 << 24, 1 << 26, 1 << 27
 DCACHE_MANAGED_DENTRY = DCACHE_MOUNTED | DCACHE_NEED_AUTOMOUNT | DCACHE_MANAGE_TRANSIT
 
-HOW = "what d_lock, i_lock, rename_lock and the bucket locks of the C guard are dicts here, changed in one step: none of them is taken"
+HOW = ("what d_lock, i_lock, rename_lock and the bucket locks of the C guard are dicts here, changed in one step: none of them "
+       "is taken")
 
 empty_name, slash_name, dotdot_name = Qstr(b""), Qstr(b"/"), Qstr(b"..")
 
@@ -79,8 +81,8 @@ class dentry_operations(_Ops):
 class Dentry:
     """``struct dentry``: a name in a directory; the root's parent is itself."""
 
-    __slots__ = ("d_children", "d_flags", "d_fsdata", "d_hashed", "d_inode", "d_lockref", "d_name", "d_op", "d_parent", "d_sb", "d_subdirs",
-                 "d_time", "waiters", "__weakref__")
+    __slots__ = ("d_children", "d_flags", "d_fsdata", "d_hashed", "d_inode", "d_lockref", "d_name", "d_op", "d_parent", "d_sb",
+                 "d_subdirs", "d_time", "waiters", "__weakref__")
 
     def __init__(self) -> None:
         self.d_flags = 0

@@ -24,7 +24,8 @@ P = "include/linux/decompress/mm.h"
 decompress_fn = Callable[[int, int, Fill | None, Flush, int, Ref, ErrorFn], int]
 
 
-@custom("include/linux/decompress/generic.h", "fill", "called until it has no more, before anything is decoded; C asks for as much as its buffer holds")
+@custom("include/linux/decompress/generic.h", "fill",
+        "called until it has no more, before anything is decoded; C asks for as much as its buffer holds")
 def _read_all(fill: Fill) -> tuple[int, int]:
     """Everything that ``fill`` gives, in one buffer: (address, size); (0, 0) without memory or input."""
     piece = malloc(1 << 14)
@@ -56,7 +57,8 @@ def _guarded(fn: decompress_fn) -> decompress_fn:
             if not whole:
                 return -1
             def at_end(text: str) -> None:
-                # where the input ends early C asks for more once more, and is told so; inflate then says what it says without input
+                # where the input ends early C asks for more once more, and is told so; inflate then says what it says without
+                # input
                 if text == "read error" and fill(whole, 1 << 14) >= 0:
                     text = "uncompression error"
                 error(text)
@@ -93,7 +95,8 @@ def free(where: int) -> None:
 large_malloc, large_free = vmalloc, vfree
 
 
-@custom(P, "large_malloc", "memory that only the host's library would touch: asked for and refused as vmalloc is, but no frame is taken")
+@custom(P, "large_malloc",
+        "memory that only the host's library would touch: asked for and refused as vmalloc is, but no frame is taken")
 def scratch(size: int) -> bool:
     """``large_malloc(size)`` for a workspace whose bytes nothing in emulated memory looks at; False on failure."""
     if this.chooser is not None and should_fail("fail_vmalloc", "vmalloc"):

@@ -78,8 +78,9 @@ class p_log:
 class FsContext:
     """``struct fs_context``"""
 
-    __slots__ = ("cred", "exclusive", "fs_private", "fs_type", "global_", "log", "need_free", "net_ns", "oldapi", "ops", "phase", "purpose", "root",
-                 "s_fs_info", "s_iflags", "sb_flags", "sb_flags_mask", "security", "sget_key", "source", "uapi_mutex", "user_ns")
+    __slots__ = ("cred", "exclusive", "fs_private", "fs_type", "global_", "log", "need_free", "net_ns", "oldapi", "ops", "phase",
+                 "purpose", "root", "s_fs_info", "s_iflags", "sb_flags", "sb_flags_mask", "security", "sget_key", "source",
+                 "uapi_mutex", "user_ns")
 
     def __init__(self) -> None:
         self.ops: Any = None
@@ -115,7 +116,8 @@ def _plog(name: str, prefix: bool) -> Callable[..., None]:
         logfc(fc.log.log, fc.log.prefix if prefix else None, level, fmt, *args)
 
     log.__name__ = log.__qualname__ = name
-    log.__doc__ = f"``{name}(fc, fmt, ...)``: {'with the name of the file system before it' if prefix else 'as it is'}, to the context's log or the kernel's."
+    log.__doc__ = (f"``{name}(fc, fmt, ...)``: {'with the name of the file system before it' if prefix else 'as it is'}, to the "
+                   f"context's log or the kernel's.")
     return log
 
 
@@ -152,7 +154,10 @@ def inval_plog(log: p_log, fmt: str, *args: Any) -> int:
 
 @dup(P)
 def vfs_parse_fs_string(fc: FsContext, key: str, value: str | None) -> int:
-    """``int vfs_parse_fs_string(struct fs_context *fc, const char *key, const char *value)``. Return: as vfs_parse_fs_param(), or -ENOMEM."""
+    """``int vfs_parse_fs_string(struct fs_context *fc, const char *key, const char *value)``.
+
+    Return: as vfs_parse_fs_param(), or -ENOMEM.
+    """
     from kemu.linux.fs.fs_context import vfs_parse_fs_param  # noqa: PLC0415  (up into fs/fs_context.c)
 
     param = FsParameter(key)

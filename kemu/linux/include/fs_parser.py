@@ -74,7 +74,8 @@ class fs_parameter_spec:
         self.data = data
 
 
-bool_names = [constant_table("0", 0), constant_table("1", 1), constant_table("false", 0), constant_table("no", 0), constant_table("true", 1),
+bool_names = [constant_table("0", 0), constant_table("1", 1), constant_table("false", 0), constant_table("no", 0),
+              constant_table("true", 1),
               constant_table("yes", 1)]
 
 

@@ -48,7 +48,8 @@ def might_alloc(gfp: int) -> None:
 def alloc_pages(gfp: int, order: int, kind: str = KERNEL) -> Page:
     """``struct page *alloc_pages(gfp_t gfp, unsigned int order)``
 
-    Bytes are uninitialised unless __GFP_ZERO. Context: may sleep with __GFP_DIRECT_RECLAIM. Return: None on failure (fail_page_alloc).
+    Bytes are uninitialised unless __GFP_ZERO. Context: may sleep with __GFP_DIRECT_RECLAIM. Return: None on failure
+    (fail_page_alloc).
     """
     if this.chooser is not None or this.watch is not None:
         might_alloc(gfp)

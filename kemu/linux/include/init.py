@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """__setup handlers, initcalls and the state of the boot (include/linux/init.h).
 
-Handlers and initcalls are declared when a ported file is loaded, as the linker collects them; the order in which initcalls run comes from the
-table of a real build (kemu.machine.initcalls).
+Handlers and initcalls are declared when a ported file is loaded, as the linker collects them; the order in which initcalls run
+comes from the table of a real build (kemu.machine.initcalls).
 """
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ setup_table: list[obs_kernel_param] = []            # __setup_start .. __setup_e
 
 @custom(P, "__setup", "a decorator")
 def __setup(name: str, config: str = "") -> Callable[[F], F]:
-    """``__setup(str, fn)``: ``fn(rest)`` gets what follows ``name`` on the command line; 1 if it has taken it. ``config``: its file's option."""
+    """``__setup(str, fn)``: ``fn(rest)`` gets what follows ``name`` on the command line; 1 if it has taken it. ``config``: its
+    file's option.
+    """
     def deco(fn: F) -> F:
         setup_table.append(obs_kernel_param(name, fn, False, config))
         return fn
@@ -58,7 +60,9 @@ def __setup(name: str, config: str = "") -> Callable[[F], F]:
 
 @custom(P, "early_param", "a decorator")
 def early_param(name: str, config: str = "") -> Callable[[F], F]:
-    """``early_param(str, fn)``: ``fn(value or None)`` is called while the command line is parsed for the first time; 0 if it is right."""
+    """``early_param(str, fn)``: ``fn(value or None)`` is called while the command line is parsed for the first time; 0 if it is
+    right.
+    """
     def deco(fn: F) -> F:
         setup_table.append(obs_kernel_param(name, fn, True, config))
         return fn
@@ -91,7 +95,8 @@ def _initcall(level: str, c_name: str) -> Callable[[F], F]:
         initcalls[fn.__name__] = Initcall(level, fn.__name__, fn)
         return fn
     deco.__name__ = c_name
-    deco.__doc__ = (f"``{c_name}(fn)``: fn stands in for the table's initcall of its name; a name the table does not have runs first in level "
+    deco.__doc__ = (f"``{c_name}(fn)``: fn stands in for the table's initcall of its name; a name the table does not have runs "
+                    f"first in level "
                     f"{level!r} if it is of init/, else last.")
     return deco
 
@@ -117,7 +122,9 @@ def __init(fn: F) -> F:
 
 @custom(P, "initcall_levels", "level name -> functions in link order; 'fs' ends with the rootfs initcalls")
 def initcall_levels() -> dict[str, list[initcall_t]]:
-    """``initcall_levels[]``: the machine's table (part 'initcall_table', else UML's of 7.2) with the ported functions standing in."""
+    """``initcall_levels[]``: the machine's table (part 'initcall_table', else UML's of 7.2) with the ported functions standing
+    in.
+    """
     return functions(this.machine, initcalls)
 
 

@@ -23,7 +23,9 @@ class Descriptors:
 
 @custom("include/linux/init_syscalls.h", "init_eaccess", "its caller looks for the init program: somebody may be told")
 class LooksForInit:
-    """Of one machine: ``look`` is called when the kernel looks for the init program: by whoever wants to see the tree that it finds."""
+    """Of one machine: ``look`` is called when the kernel looks for the init program: by whoever wants to see the tree that it
+    finds.
+    """
 
     __slots__ = ("look",)
 

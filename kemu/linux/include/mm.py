@@ -133,7 +133,8 @@ def folio_get(folio: Page) -> None:
     """``void folio_get(struct folio *folio)``: a reference on a frozen (slab) or free folio is a report."""
     if folio.refcount <= 0 or folio.kind in FROZEN:
         func = caller_function()[0]
-        raise KernelBug(f"BUG: Bad page state: reference taken on {folio.kind} folio with refcount {folio.refcount} in {func}", [repr(folio)], function=func)
+        raise KernelBug(f"BUG: Bad page state: reference taken on {folio.kind} folio with refcount {folio.refcount} in {func}",
+                        [repr(folio)], function=func)
     folio.refcount += 1
     if this.watch is not None:
         this.watch.ref("folio", folio, 1)

@@ -11,7 +11,9 @@ parse_unknown_fn = Callable[[str, str, str, Any], int]
 
 
 class kernel_param:
-    """``struct kernel_param``: ``set(val)`` returns 0 or -errno; ``level`` is the initcall level at which it is parsed, -1 before all."""
+    """``struct kernel_param``: ``set(val)`` returns 0 or -errno; ``level`` is the initcall level at which it is parsed, -1 before
+    all.
+    """
 
     __slots__ = ("level", "name", "noarg", "set")
 

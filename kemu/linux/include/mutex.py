@@ -42,7 +42,8 @@ def mutex_lock(lock: mutex) -> None:
     while lock.owner is not None:
         if lock.owner is task:
             func = caller_function()[0]
-            raise KernelBug(f"WARNING: possible recursive locking detected in {func}", [f"{lock.name} already held by {task.comm}/{task.pid}"], function=func)
+            raise KernelBug(f"WARNING: possible recursive locking detected in {func}",
+                            [f"{lock.name} already held by {task.comm}/{task.pid}"], function=func)
         if lock.wq is None:
             lock.wq = WaitQueue(lock.name, lambda: lock.owner)
         this.sched.block(lock.wq)

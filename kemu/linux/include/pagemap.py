@@ -19,7 +19,8 @@ from kemu.machine.pages import Page, PG_dirty, PG_locked, PG_private
 
 P = "include/linux/pagemap.h"
 
-FGP_ACCESSED, FGP_LOCK, FGP_CREAT, FGP_WRITE, FGP_NOFS, FGP_NOWAIT, FGP_FOR_MMAP, FGP_STABLE, FGP_DONTCACHE = (1 << i for i in range(9))
+(FGP_ACCESSED, FGP_LOCK, FGP_CREAT, FGP_WRITE, FGP_NOFS, FGP_NOWAIT, FGP_FOR_MMAP, FGP_STABLE,
+ FGP_DONTCACHE) = (1 << i for i in range(9))
 FGP_WRITEBEGIN = FGP_LOCK | FGP_WRITE | FGP_CREAT | FGP_STABLE
 
 
@@ -40,7 +41,9 @@ def filemap_alloc_folio(gfp: int, order: int, policy: Any = None) -> Page:
 
 @dup(P)
 def read_mapping_folio(mapping: AddressSpace, index: int, file: Any = None) -> Page:
-    """``struct folio *read_mapping_folio(struct address_space *mapping, pgoff_t index, struct file *file)``: read_cache_folio with the mapping's own filler."""
+    """``struct folio *read_mapping_folio(struct address_space *mapping, pgoff_t index, struct file *file)``: read_cache_folio
+    with the mapping's own filler.
+    """
     from kemu.linux.mm.filemap import read_cache_folio  # noqa: PLC0415  (up into mm/filemap.c)
 
     return read_cache_folio(mapping, index, None, file)
@@ -96,8 +99,8 @@ def folio_wait_locked_killable(folio: Page) -> int:
     return _wait_locked(folio, TASK_KILLABLE, False, False)
 
 
-(AS_EIO, AS_ENOSPC, AS_MM_ALL_LOCKS, AS_UNEVICTABLE, AS_EXITING, AS_NO_WRITEBACK_TAGS, AS_RELEASE_ALWAYS, AS_STABLE_WRITES, AS_INACCESSIBLE,
- AS_WRITEBACK_MAY_DEADLOCK_ON_RECLAIM, AS_KERNEL_FILE) = range(11)
+(AS_EIO, AS_ENOSPC, AS_MM_ALL_LOCKS, AS_UNEVICTABLE, AS_EXITING, AS_NO_WRITEBACK_TAGS, AS_RELEASE_ALWAYS, AS_STABLE_WRITES,
+ AS_INACCESSIBLE, AS_WRITEBACK_MAY_DEADLOCK_ON_RECLAIM, AS_KERNEL_FILE) = range(11)
 XA_CHUNK_SHIFT = 6
 MAX_XAS_ORDER = XA_CHUNK_SHIFT * 2 - 1
 
@@ -457,7 +460,9 @@ def __readahead_folio(ractl: ReadaheadControl) -> Page:
 
 @dup(P)
 def readahead_folio(ractl: ReadaheadControl) -> Page:
-    """``struct folio *readahead_folio(struct readahead_control *ractl)``: the next folio, locked, its reference dropped (the cache keeps its own)."""
+    """``struct folio *readahead_folio(struct readahead_control *ractl)``: the next folio, locked, its reference dropped (the
+    cache keeps its own).
+    """
     folio = __readahead_folio(ractl)
     if folio is not None:
         folio_put(folio)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""RCU (include/linux/rcupdate.h): callbacks run when every task has passed a quiescent point, here: at the machine's idle points."""
+"""RCU (include/linux/rcupdate.h): callbacks run when every task has passed a quiescent point, here: at the machine's idle points.
+"""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -56,7 +57,8 @@ def rcu_read_unlock() -> None:
     """``void rcu_read_unlock(void)``"""
     task = this.task
     if task.rcu_depth <= 0:
-        raise KernelBug(f"WARNING: bad unlock balance detected in {caller_function()[0]}: rcu_read_lock", function=caller_function()[0])
+        raise KernelBug(f"WARNING: bad unlock balance detected in {caller_function()[0]}: rcu_read_lock",
+                        function=caller_function()[0])
     task.rcu_depth -= 1
 
 

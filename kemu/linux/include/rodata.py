@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """String literals that code passes by address: constant data of the kernel image.
 
-Two kinds of machine (``Rodata.kind``): "guarded", where writing to a literal or behind it is reported, and "plain", as a real boot has it before
-mark_readonly(): the writes go through, and :func:`changed` tells afterwards.
+Two kinds of machine (``Rodata.kind``): "guarded", where writing to a literal or behind it is reported, and "plain", as a real
+boot has it before mark_readonly(): the writes go through, and :func:`changed` tells afterwards.
 """
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ GUARDED, PLAIN = "guarded", "plain"
 
 @custom("include/asm-generic/sections.h", "__start_rodata", "the literals that were passed on, each a region of its own")
 class Rodata:
-    """Constant data of one machine. ``kind``: GUARDED or PLAIN. ``literals``: text -> address; ``users``: text -> who passed it on, name and ``file:line``."""
+    """Constant data of one machine. ``kind``: GUARDED or PLAIN. ``literals``: text -> address; ``users``: text -> who passed it
+    on, name and ``file:line``.
+    """
 
     __slots__ = ("kind", "literals", "users")
 
@@ -38,7 +40,8 @@ def literal(text: str) -> int:
         raw = text.encode("utf-8", "surrogateescape") + b"\0"
         if rodata.kind == PLAIN:
             # other constant data lies behind it: a page of it may be hit
-            region = this.machine.place(raw.ljust(2 * this.mem.page_size, b"\x5a"), 0, "linear", f"literal \"{text}\" and rodata behind it", True)
+            region = this.machine.place(raw.ljust(2 * this.mem.page_size, b"\x5a"), 0, "linear",
+                                        f"literal \"{text}\" and rodata behind it", True)
             this.machine.regions.remove(region)
         else:
             region = this.machine.place(raw, 0, "linear", f"literal \"{text}\"")
@@ -49,7 +52,9 @@ def literal(text: str) -> int:
 
 @custom("include/asm-generic/sections.h", "Change", "a finding of this module")
 class Change(NamedTuple):
-    """What was written to constant data: in a literal or ``behind`` it; ``user``: who passed the literal on, name and ``file:line``."""
+    """What was written to constant data: in a literal or ``behind`` it; ``user``: who passed the literal on, name and
+    ``file:line``.
+    """
 
     what: str
     behind: bool

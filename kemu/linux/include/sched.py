@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The current task: preemption, signals, memory flags (include/linux/sched.h, include/linux/sched/mm.h, include/linux/preempt.h)."""
+"""The current task: preemption, signals, memory flags (include/linux/sched.h, include/linux/sched/mm.h, include/linux/preempt.h).
+"""
 from __future__ import annotations
 
 from kemu.linux.include.fs_struct import FsStruct
@@ -19,7 +20,8 @@ def current() -> Task:
     return this.task
 
 
-@custom("include/linux/sched.h", "cond_resched", "another task runs if the Chooser says so, and at every 256th call: loops poll with this")
+@custom("include/linux/sched.h", "cond_resched",
+        "another task runs if the Chooser says so, and at every 256th call: loops poll with this")
 def cond_resched() -> int:
     """``int cond_resched(void)``. Context: may sleep."""
     if this.watch is not None:
@@ -53,7 +55,8 @@ def signal_pending(task: Task) -> bool:
 
 @custom("include/linux/sched/signal.h", "signal_pending_state", "every signal here is fatal")
 def signal_pending_state(state: int, p: Task) -> bool:
-    """``int signal_pending_state(unsigned int state, struct task_struct *p)``: ``state`` is TASK_KILLABLE or TASK_INTERRUPTIBLE"""
+    """``int signal_pending_state(unsigned int state, struct task_struct *p)``: ``state`` is TASK_KILLABLE or TASK_INTERRUPTIBLE
+    """
     return signal_pending(p)
 
 

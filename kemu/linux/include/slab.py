@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """kmalloc and its kin (include/linux/slab.h); giving back is in mm/slub.py.
 
-Byte buffers live in emulated memory and are addresses; structures that ported code uses by field are Python objects made by the ``_obj``
-calls and by caches, which take the class where C takes a size.
+Byte buffers live in emulated memory and are addresses; structures that ported code uses by field are Python objects made by the
+``_obj`` calls and by caches, which take the class where C takes a size.
 """
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ class KmemCache:
 
 
 @dup(P)
-def kmem_cache_create(name: str, cls: Any, align: int = 0, flags: int = 0, ctor: Callable[[Any], None] | None = None) -> KmemCache:
+def kmem_cache_create(name: str, cls: Any, align: int = 0, flags: int = 0,
+                      ctor: Callable[[Any], None] | None = None) -> KmemCache:
     """``struct kmem_cache *kmem_cache_create(name, size, align, flags, ctor)``: None on failure."""
     if this.chooser is not None and not flags & SLAB_PANIC and _fails(GFP_KERNEL, "kmem_cache_create"):
         return NULL         # type: ignore[no-any-return]    # with SLAB_PANIC a kernel does not come up: nothing to explore

@@ -25,7 +25,8 @@ class PipeBuffer:
         self.len = len
 
 
-@custom(P, "pipe_inode_info", "a list of buffers, which only splicing fills; a FIFO has who has it open, and its two sides wait in one queue")
+@custom(P, "pipe_inode_info",
+        "a list of buffers, which only splicing fills; a FIFO has who has it open, and its two sides wait in one queue")
 class PipeInodeInfo:
     """``struct pipe_inode_info``"""
 

@@ -16,7 +16,9 @@ def memcmp(a: int, b: int, n: int) -> int:
 
 
 def _readable(p: int, n: int) -> bytes:
-    """At most ``n`` bytes at ``p``: as many as may be read in this page. Those that decide something are to be given to :func:`_used`."""
+    """At most ``n`` bytes at ``p``: as many as may be read in this page. Those that decide something are to be given to
+    :func:`_used`.
+    """
     mem = this.mem
     base = mem.fast.get(p >> mem.shift)
     if base is None:
@@ -64,7 +66,9 @@ def mem_write(p: int, data: bytes) -> None:
 
 @custom(P, "", "a byte-by-byte comparison loop at C's speed")
 def mem_match(p: int, data: bytes) -> int:
-    """How many leading bytes of ``data`` are at ``p``; like a loop that stops, it touches nothing behind the first byte that differs."""
+    """How many leading bytes of ``data`` are at ``p``; like a loop that stops, it touches nothing behind the first byte that
+    differs.
+    """
     mem = this.mem
     n, done = len(data), 0
     while done < n:

@@ -26,7 +26,8 @@ class Kvec:
         self.iov_len = iov_len
 
 
-@custom(P, "iov_iter", "UBUF, BVEC, KVEC and DISCARD; vec is the user buffer or the list of segments, seg the current one's index")
+@custom(P, "iov_iter",
+        "UBUF, BVEC, KVEC and DISCARD; vec is the user buffer or the list of segments, seg the current one's index")
 class IovIter:
     """``struct iov_iter``: ``count`` bytes to go, ``iov_offset`` into the current segment."""
 

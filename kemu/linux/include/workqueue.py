@@ -102,7 +102,8 @@ def _worker(wq: workqueue_struct) -> None:
         if work.running is me:
             work.running = None
         if (me.preempt_count, me.rcu_depth) != before:
-            raise KernelBug(f"BUG: workqueue leaked atomic, lock or RCU: {me.comm}[{me.pid}] preempt={me.preempt_count} func={func.__name__}",
+            raise KernelBug(f"BUG: workqueue leaked atomic, lock or RCU: {me.comm}[{me.pid}] preempt={me.preempt_count} "
+                            f"func={func.__name__}",
                             function=func.__name__)
         if wq.waiters.tasks:
             wq.waiters.wake()

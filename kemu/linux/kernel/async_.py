@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Asynchronous function calls (include/linux/async.h): a port of kernel/async.c.
 
-Cookies are monotonic over all domains. Where an entry cannot be had, the function runs at once in its caller: the synchronous fallback.
+Cookies are monotonic over all domains. Where an entry cannot be had, the function runs at once in its caller: the synchronous
+fallback.
 """
 from __future__ import annotations
 
@@ -195,7 +196,8 @@ def async_synchronize_cookie_domain(cookie: int, domain: async_domain | None) ->
     waits for what was scheduled into the domain before the cookie.
     """
     mine = current().extra
-    if this.watch is not None and isinstance(mine, async_entry) and (mine.domain is domain or (domain is None and mine.domain.registered)):
+    if (this.watch is not None and isinstance(mine, async_entry)
+        and (mine.domain is domain or (domain is None and mine.domain.registered))):
         this.watch.event("async_self_wait", entry=mine, domain=domain)
     wait_event(g.async_done, lambda: lowest_in_progress(domain) >= cookie)
 

@@ -23,7 +23,9 @@ class Ended:
 
 @custom(C, "kernel_wait", "of a task made by user_mode_thread()")
 def kernel_wait(pid: int, stat: Ref) -> int:
-    """``int kernel_wait(pid_t pid, int *stat)``: sleeps until it has ended; its wait status (the exit code << 8), if not 0, in ``stat``. Return: ``pid``."""
+    """``int kernel_wait(pid_t pid, int *stat)``: sleeps until it has ended; its wait status (the exit code << 8), if not 0, in
+    ``stat``. Return: ``pid``.
+    """
     ended = this.machine.part(Ended)
     while pid not in ended.status:
         this.sched.block(ended.wait)

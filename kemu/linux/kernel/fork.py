@@ -21,13 +21,17 @@ C = "kernel/fork.c"
 
 @custom(C, "kernel_thread", "the scheduler makes the task: no copy_process()")
 def kernel_thread(fn: Callable[[Any], int], arg: Any, name: str) -> int:
-    """``pid_t kernel_thread(int (*fn)(void *), void *arg, const char *name, unsigned long flags)``: PF_KTHREAD, shares init's fs_struct."""
+    """``pid_t kernel_thread(int (*fn)(void *), void *arg, const char *name, unsigned long flags)``: PF_KTHREAD, shares init's
+    fs_struct.
+    """
     return this.sched.spawn(name, lambda: (fn(arg), None)[1], PF_KTHREAD).pid
 
 
 @custom(C, "user_mode_thread", "the scheduler makes the task: no copy_process()")
 def kernel_thread_fn(fn: Callable[[Any], int], arg: Any, comm: str) -> int:
-    """``pid_t user_mode_thread(fn, arg, CLONE_FS)``: shares init's fs_struct and is no PF_KTHREAD; it runs task_work when ``fn`` returns."""
+    """``pid_t user_mode_thread(fn, arg, CLONE_FS)``: shares init's fs_struct and is no PF_KTHREAD; it runs task_work when ``fn``
+    returns.
+    """
     def body() -> None:
         me = this.task
         me.exit_code = fn(arg)
@@ -41,7 +45,10 @@ def kernel_thread_fn(fn: Callable[[Any], int], arg: Any, comm: str) -> int:
 
 @custom(C, "user_mode_thread", "a task with its own copy of fs_struct; 'comm' names it in reports")
 def user_mode_thread(fn: Callable[[Any], int], arg: Any, flags: int = 0, comm: str = "kworker/u4") -> int:
-    """``pid_t user_mode_thread(int (*fn)(void *), void *arg, unsigned long flags)``: not PF_KTHREAD. Return: a pid, or -ENOMEM."""
+    """``pid_t user_mode_thread(int (*fn)(void *), void *arg, unsigned long flags)``: not PF_KTHREAD.
+
+    Return: a pid, or -ENOMEM.
+    """
     if this.chooser is not None and should_fail("failslab", "user_mode_thread"):
         return -ENOMEM
     fs = copy_fs_struct(current_fs())

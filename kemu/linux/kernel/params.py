@@ -17,8 +17,10 @@ from kemu.machine.current import this
 
 C = "kernel/params.c"
 
-_NUMBERS = {"byte": (kstrtouint, 0, 255), "short": (kstrtoint, -32768, 32767), "ushort": (kstrtouint, 0, 65535), "int": (kstrtoint, -1 << 31, (1 << 31) - 1),
-            "uint": (kstrtouint, 0, (1 << 32) - 1), "hexint": (kstrtouint, 0, (1 << 32) - 1), "long": (kstrtoll, -1 << 63, (1 << 63) - 1),
+_NUMBERS = {"byte": (kstrtouint, 0, 255), "short": (kstrtoint, -32768, 32767), "ushort": (kstrtouint, 0, 65535),
+            "int": (kstrtoint, -1 << 31, (1 << 31) - 1),
+            "uint": (kstrtouint, 0, (1 << 32) - 1), "hexint": (kstrtouint, 0, (1 << 32) - 1),
+            "long": (kstrtoll, -1 << 63, (1 << 63) - 1),
             "ulong": (kstrtoull, 0, (1 << 64) - 1), "ullong": (kstrtoull, 0, (1 << 64) - 1)}
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Usermode helpers (include/linux/umh.h): a port of kernel/umh.c.
 
-There are no programs here: what a helper's execve() does is decided by the machine's ``helpers`` (path -> function), and every helper that
-is not among them is looked for in the tree, as execve() looks for it, and then exits with 0.
+There are no programs here: what a helper's execve() does is decided by the machine's ``helpers`` (path -> function), and every
+helper that is not among them is looked for in the tree, as execve() looks for it, and then exits with 0.
 """
 from __future__ import annotations
 
@@ -180,7 +180,8 @@ def helper_unlock() -> None:
 
 
 @port_of(C, "call_usermodehelper_setup")
-def call_usermodehelper_setup(path: str | None, argv: list[str], envp: list[str], gfp_mask: int, init: Any, cleanup: Any, data: Any) -> Any:
+def call_usermodehelper_setup(path: str | None, argv: list[str], envp: list[str], gfp_mask: int, init: Any, cleanup: Any,
+                              data: Any) -> Any:
     """``struct subprocess_info *call_usermodehelper_setup(const char *path, char **argv, char **envp, gfp_t gfp_mask, int
     (*init)(struct subprocess_info *info, struct cred *new), void (*cleanup)(struct subprocess_info *info), void *data)``:
     NULL without memory.

@@ -22,7 +22,10 @@ def flush_work(work: work_struct) -> bool:
 
 @custom(C, "flush_delayed_work", "kworkers are tasks of the machine's scheduler")
 def flush_delayed_work(work: delayed_work) -> bool:
-    """``bool flush_delayed_work(struct delayed_work *dwork)``: what still waits for its timer is queued at once. Context: may sleep."""
+    """``bool flush_delayed_work(struct delayed_work *dwork)``: what still waits for its timer is queued at once.
+
+    Context: may sleep.
+    """
     if work.timer is not None:
         work.timer = None
         work.pending = False

@@ -27,7 +27,9 @@ def get_option(str: str, pint: Ref) -> int:
 
 @custom(C, "memparse", "gives the rest of the string instead of a pointer")
 def memparse(ptr: str) -> tuple[int, str]:
-    """``unsigned long long memparse(const char *ptr, char **retptr)``: a number with K, M, G, T, P or E behind it, and what follows."""
+    """``unsigned long long memparse(const char *ptr, char **retptr)``: a number with K, M, G, T, P or E behind it, and what
+    follows.
+    """
     ret, end = simple_strtoull(ptr)
     shl = 0
     suffix = end[:1].upper()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which decompressor takes a stream (lib/decompress.c).
 
-Libraries decompress; detection, framing, error texts, how much input is consumed and what has reached ``flush`` before an error are the
-kernel's. Output goes through buffers in emulated memory, of the sizes that the kernel's decompressors have.
+Libraries decompress; detection, framing, error texts, how much input is consumed and what has reached ``flush`` before an error
+are the kernel's. Output goes through buffers in emulated memory, of the sizes that the kernel's decompressors have.
 """
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ compressed_formats = (
 
 @dup(C, "decompress_method")
 def decompress_method(inbuf: int, len_: int, name: Ref | None) -> decompress_fn | None:
-    """Find the decompressor by magic number; ``name.v`` is None where no magic fits, and set where the method is not configured."""
+    """Find the decompressor by magic number; ``name.v`` is None where no magic fits, and set where the method is not configured.
+    """
     from kemu.linux.include.decompress import _guarded  # noqa: PLC0415  (circle: linux/decompress.h needs this)
 
     if len_ < 2:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """bzip2 (lib/decompress_bunzip2.c).
 
-libbz2 decodes what is right and what Linux takes, too; everything else is decoded again by Linux's own decoder, ported here: which 4096
-bytes reach the unpacker before an error, which error it is, and whether Linux reads beyond its input is known by no library.
+libbz2 decodes what is right and what Linux takes, too; everything else is decoded again by Linux's own decoder, ported here:
+which 4096 bytes reach the unpacker before an error, which error it is, and whether Linux reads beyond its input is known by no
+library.
 """
 from __future__ import annotations
 
@@ -455,7 +456,8 @@ def _may_be_randomised(data: bytes) -> bool:
         whole = (BLOCK_SIGNATURE >> shift & (1 << 40) - 1).to_bytes(5, "big")          # the five bytes that are whole
         at = data.find(whole, 1)
         while at >= 0:
-            bits = int.from_bytes(data[at - 1:at + 11].ljust(12, b"\0"), "big") >> 96 - shift - 81 & (1 << 81) - 1     # signature, CRC, the bit
+            # signature, CRC, the bit
+            bits = int.from_bytes(data[at - 1:at + 11].ljust(12, b"\0"), "big") >> 96 - shift - 81 & (1 << 81) - 1
             if bits >> 33 == BLOCK_SIGNATURE and bits & 1:
                 return True
             at = data.find(whole, at + 1)
@@ -464,7 +466,9 @@ def _may_be_randomised(data: bytes) -> bool:
 
 @custom(C, "read_bunzip", "libbz2, for as long as it finds nothing wrong")
 class QuickBzip2:
-    """Output of libbz2 in pieces; ``used``: bytes of the stream once it is complete, -1 if it is not, or if Linux's own decoder has to say."""
+    """Output of libbz2 in pieces; ``used``: bytes of the stream once it is complete, -1 if it is not, or if Linux's own decoder
+    has to say.
+    """
 
     def __init__(self, buf: int, len_: int):
         self.data = view(buf, len_)
@@ -490,7 +494,8 @@ class QuickBzip2:
 
 
 @custom(C, "bunzip2",
-        "libbz2 decodes what it accepts; what it refuses is decoded again, as Linux does. From memory to flush(): there is no fill()")
+        "libbz2 decodes what it accepts; what it refuses is decoded again, as Linux does. From memory to flush(): there is no "
+        "fill()")
 def bunzip2(buf: int, len_: int, fill: Fill | None, flush: Flush, outbuf: int, pos: Ref, error: ErrorFn) -> int:
     i = -1
     outbuf = malloc(BZIP2_IOBUF_SIZE)

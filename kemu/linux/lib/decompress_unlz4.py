@@ -32,10 +32,11 @@ class _Checked(Window):
 
 
 def _bounced(src: int, dst: int, csize: int, capacity: int) -> int:
-    """A block that fills only part of a large destination: decoded by liblz4 outside the arena, then stored; 0 if it has to be judged.
+    """A block that fills only part of a large destination: decoded by liblz4 outside the arena, then stored; 0 if it has to be
+    judged.
 
-    That far from the destination's end both decoders accept the same blocks; within its last bytes, and for whatever liblz4 refuses, Linux's
-    own must say.
+    That far from the destination's end both decoders accept the same blocks; within its last bytes, and for whatever liblz4
+    refuses, Linux's own must say.
     """
     mem = this.mem
     runs = mem.pieces(src, csize, False)
@@ -59,8 +60,8 @@ def _bounced(src: int, dst: int, csize: int, capacity: int) -> int:
 def decompress_block(src: int, dst: int, csize: int, capacity: int, readable: int) -> int:
     """``LZ4_decompress_safe()`` of a block of which only ``readable`` bytes are in the archive.
 
-    A size with bit 31 set is a negative int. Where the kernel lies below 2 GiB (ARCH=um, with which this is compared) the end of the input then
-    wraps around, and Linux reads on behind the archive; on other machines it reads one byte and refuses the block.
+    A size with bit 31 set is a negative int. Where the kernel lies below 2 GiB (ARCH=um, with which this is compared) the end of
+    the input then wraps around, and Linux reads on behind the archive; on other machines it reads one byte and refuses the block.
     """
     if 0 <= csize <= readable:
         ret = _bounced(src, dst, csize, capacity)

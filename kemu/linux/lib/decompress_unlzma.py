@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """.lzma files (lib/decompress_unlzma.c).
 
-One decoder serves both of Linux's: lib/decompress_unlzma.c (one range coder over the whole file, a dictionary that is flushed when it is
-full) and lib/xz/xz_dec_lzma2.c (chunks, limits on input and output).
+One decoder serves both of Linux's: lib/decompress_unlzma.c (one range coder over the whole file, a dictionary that is flushed
+when it is full) and lib/xz/xz_dec_lzma2.c (chunks, limits on input and output).
 
-liblzma decodes what is right; whatever it refuses is decoded again by Linux's own decoder, ported here. Linux does not normalise the range
-coder at the end, so it may leave the last byte of the stream unread: the consumed length is Linux's.
+liblzma decodes what is right; whatever it refuses is decoded again by Linux's own decoder, ported here. Linux does not normalise
+the range coder at the end, so it may leave the last byte of the stream unread: the consumed length is Linux's.
 """
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ HEAD = 64 << 20             # bytes of output that are looked at before the firs
 
 @custom(C, "unlzma", "liblzma, for as long as it finds nothing wrong")
 class QuickLzma:
-    """Output of liblzma in pieces; ``used``: the bytes that Linux consumes once the stream is complete, -1 if it is not, or if Linux's own decoder
-    has to say."""
+    """Output of liblzma in pieces; ``used``: the bytes that Linux consumes once the stream is complete, -1 if it is not, or if
+    Linux's own decoder has to say.
+    """
 
     def __init__(self, data: memoryview, dst_size: int):
         self.data = data
@@ -382,9 +383,11 @@ def _len_probs() -> tuple[list[int], list[list[int]], list[list[int]], list[int]
 
 
 class LzmaDecoder(LzmaState):
-    """The loop of unlzma(): ``full`` is called with every ``dict_size`` bytes; :meth:`run` gives what is left in the buffer at the end.
+    """The loop of unlzma(): ``full`` is called with every ``dict_size`` bytes; :meth:`run` gives what is left in the buffer at
+    the end.
 
-    ``wild`` is called with the buffer index that a repeated distance reaches when nothing was written there: Linux reads it all the same.
+    ``wild`` is called with the buffer index that a repeated distance reaches when nothing was written there: Linux reads it all
+    the same.
     """
 
     def __init__(self, data: bytes, lc: int, lp: int, pb: int, dict_size: int, dst_size: int, full: Callable[[bytes], bool],
@@ -407,7 +410,9 @@ class LzmaDecoder(LzmaState):
                 raise Corrupt
 
     def _copy_unchecked(self, off: int, n: int) -> None:
-        """``copy_bytes()`` by ``peek_old_byte()``: an index into the buffer, whatever is there; what was never written is as fresh memory is."""
+        """``copy_bytes()`` by ``peek_old_byte()``: an index into the buffer, whatever is there; what was never written is as
+        fresh memory is.
+        """
         out, size = self.out, self.dict_size
         for _ in range(n):
             pos = len(out) - self.flushed

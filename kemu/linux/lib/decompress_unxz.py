@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """xz (lib/decompress_unxz.c over lib/xz).
 
-Every header is read by Linux's own decoder (:mod:`kemu.linux.lib.xz.xz_dec_stream`), which gives the data of a block to liblzma while it can.
+Every header is read by Linux's own decoder (:mod:`kemu.linux.lib.xz.xz_dec_stream`), which gives the data of a block to liblzma
+while it can.
 """
 from __future__ import annotations
 

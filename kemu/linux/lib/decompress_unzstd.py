@@ -31,7 +31,8 @@ _WORDS = {
 
 
 @custom(C, "__unzstd", "libzstd decodes, from memory: there is no fill()")
-def __unzstd(in_buf: int, in_len: int, fill: Fill | None, flush: Flush, out_buf: int, out_len: int, in_pos: Ref, error: ErrorFn) -> int:
+def __unzstd(in_buf: int, in_len: int, fill: Fill | None, flush: Flush, out_buf: int, out_len: int, in_pos: Ref,
+             error: ErrorFn) -> int:
     out_allocated = 0
     try:
         if in_len < 0:
@@ -62,7 +63,8 @@ def __unzstd(in_buf: int, in_len: int, fill: Fill | None, flush: Flush, out_buf:
         stream = ZstdStream(data, header)
         ret = 1
         while ret != 0:
-            # If we need to reload data, either we have fill() and can try to get more data, or we don't and the input is truncated.
+            # If we need to reload data, either we have fill() and can try to get more data, or we don't and the input is
+            # truncated.
             if stream.pos == in_len:
                 in_pos.v += stream.pos
                 error("ZSTD-compressed data is truncated")

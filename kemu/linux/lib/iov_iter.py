@@ -30,14 +30,18 @@ C = "lib/iov_iter.c"
 
 @dup(C)
 def iov_iter_kvec(i: IovIter, direction: int, kvec: list[Kvec], nr_segs: int, count: int) -> None:
-    """``void iov_iter_kvec(struct iov_iter *i, unsigned int direction, const struct kvec *kvec, unsigned long nr_segs, size_t count)``"""
+    """``void iov_iter_kvec(struct iov_iter *i, unsigned int direction, const struct kvec *kvec, unsigned long nr_segs, size_t
+    count)``
+    """
     WARN_ON(direction & ~(ITER_SOURCE | ITER_DEST))
     _init(i, ITER_KVEC, direction, kvec, nr_segs, count)
 
 
 @dup(C)
 def iov_iter_bvec(i: IovIter, direction: int, bvec: list[BioVec], nr_segs: int, count: int) -> None:
-    """``void iov_iter_bvec(struct iov_iter *i, unsigned int direction, const struct bio_vec *bvec, unsigned long nr_segs, size_t count)``"""
+    """``void iov_iter_bvec(struct iov_iter *i, unsigned int direction, const struct bio_vec *bvec, unsigned long nr_segs, size_t
+    count)``
+    """
     WARN_ON(direction & ~(ITER_SOURCE | ITER_DEST))
     _init(i, ITER_BVEC, direction, bvec, nr_segs, count)
 
@@ -164,7 +168,9 @@ def page_copy_sane(page: Page, offset: int, n: int) -> bool:
 
 @dup(C)
 def copy_page_to_iter(page: Page, offset: int, bytes_: int, i: IovIter) -> int:
-    """``size_t copy_page_to_iter(struct page *page, size_t offset, size_t bytes, struct iov_iter *i)``: may cross the folio's pages."""
+    """``size_t copy_page_to_iter(struct page *page, size_t offset, size_t bytes, struct iov_iter *i)``: may cross the folio's
+    pages.
+    """
     if not page_copy_sane(page, offset, bytes_):
         return 0
     if WARN_ON_ONCE(i.data_source):
@@ -200,7 +206,9 @@ def iov_iter_zero(bytes_: int, i: IovIter) -> int:
 
 @dup(C)
 def iov_iter_alignment(i: IovIter) -> int:
-    """``unsigned long iov_iter_alignment(const struct iov_iter *i)``: the addresses and lengths or-ed; user buffers count as page aligned."""
+    """``unsigned long iov_iter_alignment(const struct iov_iter *i)``: the addresses and lengths or-ed; user buffers count as page
+    aligned.
+    """
     if i.iter_type in (ITER_UBUF, ITER_DISCARD):
         return i.count
     res = 0

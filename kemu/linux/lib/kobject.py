@@ -24,7 +24,8 @@ def kobject_set_name(kobj: kobject, fmt: str, *args: Any) -> int:
 
 @custom(C, "kobject_init_and_add", "only what sysfs shows of it is kept")
 def kobject_init_and_add(kobj: kobject, ktype: kobj_type, parent: kobject | None, fmt: str, *args: Any) -> int:
-    """``int kobject_init_and_add(struct kobject *kobj, const struct kobj_type *ktype, struct kobject *parent, const char *fmt, ...)``
+    """``int kobject_init_and_add(struct kobject *kobj, const struct kobj_type *ktype, struct kobject *parent, const char *fmt,
+    ...)``
 
     Return: 0; -ENOMEM; -EEXIST with a splat in the log for a name that is taken. After an error kobject_put() is due, as in C.
     """

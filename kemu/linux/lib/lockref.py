@@ -26,7 +26,9 @@ def lockref_get_not_zero(r: lockref) -> bool:
 
 @dup(C)
 def lockref_put_or_lock(r: lockref) -> bool:
-    """``bool lockref_put_or_lock(struct lockref *lockref)``: True if dropped without the lock; False: count <= 1 and the lock is held."""
+    """``bool lockref_put_or_lock(struct lockref *lockref)``: True if dropped without the lock; False: count <= 1 and the lock is
+    held.
+    """
     if r.count > 1:
         r.count -= 1
         return True

@@ -14,7 +14,8 @@ _DIGITS = "0123456789abcdef"
 
 @custom(C, "simple_strtoull", "gives the rest of the string instead of a pointer")
 def simple_strtoull(s: str, base: int = 0) -> tuple[int, str]:
-    """``unsigned long long simple_strtoull(const char *cp, char **endp, unsigned int base)``: value (wrapping) and what follows."""
+    """``unsigned long long simple_strtoull(const char *cp, char **endp, unsigned int base)``: value (wrapping) and what follows.
+    """
     low = s.lower()
     pos = 0
     if base == 0:

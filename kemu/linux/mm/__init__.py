@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """mm/ of the kernel tree; and what include/linux/mm.h gives to whoever imports it, which stands in kemu/linux/faces/mm.py.
 
-A folder and a module cannot both have the name, and the bodies in the folder are below the face. So the face is loaded when it is asked.
+A folder and a module cannot both have the name, and the bodies in the folder are below the face. So the face is loaded when it is
+asked.
 """
 from __future__ import annotations
 

@@ -68,7 +68,9 @@ def bdi_put(bdi: BackingDevInfo) -> None:
 
 @dup(C)
 def inode_to_bdi(inode: Any) -> BackingDevInfo:
-    """``struct backing_dev_info *inode_to_bdi(struct inode *inode)``: of the disk for a block device's own inode, else of the superblock."""
+    """``struct backing_dev_info *inode_to_bdi(struct inode *inode)``: of the disk for a block device's own inode, else of the
+    superblock.
+    """
     if inode is None or inode.i_sb is None:
         return noop_backing_dev_info
     sb = inode.i_sb

@@ -149,7 +149,8 @@ def filemap_write_and_wait_range(mapping: AddressSpace, lstart: int, lend: int) 
 
 @custom(C, "__filemap_add_folio", "may fail with -ENOMEM by fail_function, as the xarray's nodes may")
 def __filemap_add_folio(mapping: AddressSpace, folio: Page, index: int, gfp: int, shadowp: Any = None) -> int:
-    """``int __filemap_add_folio(struct address_space *mapping, struct folio *folio, pgoff_t index, gfp_t gfp, void **shadowp)``"""
+    """``int __filemap_add_folio(struct address_space *mapping, struct folio *folio, pgoff_t index, gfp_t gfp, void **shadowp)``
+    """
     order = folio.order
     nr = 1 << order
     if not folio.flags & PG_locked or order < mapping.min_order or index & (nr - 1):
@@ -185,7 +186,8 @@ def __filemap_add_folio(mapping: AddressSpace, folio: Page, index: int, gfp: int
 def filemap_add_folio(mapping: AddressSpace, folio: Page, index: int, gfp: int) -> int:
     """``int filemap_add_folio(struct address_space *mapping, struct folio *folio, pgoff_t index, gfp_t gfp)``
 
-    The folio comes out locked, with a reference of the cache for each of its pages. Return: 0; -EEXIST if an index is taken; -ENOMEM.
+    The folio comes out locked, with a reference of the cache for each of its pages. Return: 0; -EEXIST if an index is taken;
+    -ENOMEM.
     """
     folio.flags |= PG_locked
     ret = __filemap_add_folio(mapping, folio, index, gfp)
@@ -257,7 +259,8 @@ def folio_unlock(folio: Page) -> None:
 
 @custom(C, "folio_end_read", "a scheduler queue instead of a hashed wait queue with a lock")
 def folio_end_read(folio: Page, success: bool) -> None:
-    """``void folio_end_read(struct folio *folio, bool success)``: no more reads are under way; unlocks, and marks uptodate on success.
+    """``void folio_end_read(struct folio *folio, bool success)``: no more reads are under way; unlocks, and marks uptodate on
+    success.
 
     A folio that is not locked, or that is uptodate already, is a report. Context: any but NMI.
     """
@@ -308,7 +311,9 @@ class FolioWaiters:
 
 @dup(C)
 def page_cache_next_miss(mapping: AddressSpace, index: int, max_scan: int) -> int:
-    """``pgoff_t page_cache_next_miss(struct address_space *mapping, pgoff_t index, unsigned long max_scan)``: first gap at or after ``index``."""
+    """``pgoff_t page_cache_next_miss(struct address_space *mapping, pgoff_t index, unsigned long max_scan)``: first gap at or
+    after ``index``.
+    """
     pages = mapping.i_pages
     i = index
     while max_scan:
@@ -321,7 +326,9 @@ def page_cache_next_miss(mapping: AddressSpace, index: int, max_scan: int) -> in
 
 @dup(C)
 def page_cache_prev_miss(mapping: AddressSpace, index: int, max_scan: int) -> int:
-    """``pgoff_t page_cache_prev_miss(struct address_space *mapping, pgoff_t index, unsigned long max_scan)``: ULONG_MAX when it wraps."""
+    """``pgoff_t page_cache_prev_miss(struct address_space *mapping, pgoff_t index, unsigned long max_scan)``: ULONG_MAX when it
+    wraps.
+    """
     pages = mapping.i_pages
     i = index
     while max_scan:
@@ -336,7 +343,8 @@ def page_cache_prev_miss(mapping: AddressSpace, index: int, max_scan: int) -> in
 
 @dup(C)
 def filemap_get_entry(mapping: AddressSpace, index: int) -> Page | None:
-    """``void *filemap_get_entry(struct address_space *mapping, pgoff_t index)``: with a reference; there are no shadow entries."""
+    """``void *filemap_get_entry(struct address_space *mapping, pgoff_t index)``: with a reference; there are no shadow entries.
+    """
     rcu_read_lock()
     folio = mapping.i_pages.get(index)
     if folio is not None:
@@ -351,7 +359,8 @@ def filemap_get_entry(mapping: AddressSpace, index: int) -> Page | None:
 def __filemap_get_folio(mapping: AddressSpace, index: int, fgp_flags: int, gfp: int) -> Page:
     """``struct folio *__filemap_get_folio(struct address_space *mapping, pgoff_t index, fgf_t fgp_flags, gfp_t gfp)``
 
-    Return: the folio with a reference (locked with FGP_LOCK); ERR_PTR: -ENOENT not cached, -EAGAIN (FGP_NOWAIT) locked or no memory, -ENOMEM.
+    Return: the folio with a reference (locked with FGP_LOCK); ERR_PTR: -ENOENT not cached, -EAGAIN (FGP_NOWAIT) locked or no
+    memory, -ENOMEM.
     """
     while True:
         folio = filemap_get_entry(mapping, index)
@@ -368,7 +377,8 @@ def __filemap_get_folio(mapping: AddressSpace, index: int, fgp_flags: int, gfp: 
                     folio_unlock(folio)
                     folio_put(folio)
                     continue
-                VM_BUG_ON_FOLIO(not folio.index <= index < folio.index + (1 << folio.order), folio, "!folio_contains(folio, index)")
+                VM_BUG_ON_FOLIO(not folio.index <= index < folio.index + (1 << folio.order), folio,
+                                "!folio_contains(folio, index)")
             if fgp_flags & FGP_ACCESSED:
                 folio.flags |= PG_referenced
             return folio
@@ -432,7 +442,8 @@ def _folios_in(mapping: AddressSpace, start: int, end: int) -> list[Page]:
 
 @dup(C)
 def filemap_get_read_batch(mapping: AddressSpace, index: int, max_: int, fbatch: FolioBatch) -> None:
-    """``static void filemap_get_read_batch(struct address_space *mapping, pgoff_t index, pgoff_t max, struct folio_batch *fbatch)``
+    """``static void filemap_get_read_batch(struct address_space *mapping, pgoff_t index, pgoff_t max, struct folio_batch
+    *fbatch)``
 
     Contiguous folios from ``index`` on, the last of which may be marked for read-ahead or not be uptodate.
     """
@@ -508,7 +519,8 @@ def filemap_range_uptodate(mapping: AddressSpace, pos: int, count: int, folio: P
 
 @custom(C, "filemap_update_page", "IOCB_WAITQ ends with -EIOCBQUEUED without a callback")
 def filemap_update_page(iocb: Any, mapping: AddressSpace, count: int, folio: Page, need_uptodate: bool) -> int:
-    """``static int filemap_update_page(struct kiocb *iocb, struct address_space *mapping, size_t count, struct folio *folio, bool need_uptodate)``
+    """``static int filemap_update_page(struct kiocb *iocb, struct address_space *mapping, size_t count, struct folio *folio, bool
+    need_uptodate)``
 
     Brings a cached folio uptodate. Return: 0; AOP_TRUNCATED_PAGE (the reference is dropped: look again); -EAGAIN, -EIO, -EINTR.
     """
@@ -650,8 +662,8 @@ def filemap_end_dropbehind_read(folio: Page) -> None:
 def filemap_read(iocb: Any, iter_: IovIter, already_read: int) -> int:
     """``ssize_t filemap_read(struct kiocb *iocb, struct iov_iter *iter, ssize_t already_read)``
 
-    Copies from the page cache, which it fills as it goes. Return: bytes copied (with ``already_read``), 0 at the end of the file; if none were
-    copied: -EINVAL (negative position), -EFAULT (the reader's memory), and what :func:`filemap_get_pages` returns.
+    Copies from the page cache, which it fills as it goes. Return: bytes copied (with ``already_read``), 0 at the end of the file;
+    if none were copied: -EINVAL (negative position), -EFAULT (the reader's memory), and what :func:`filemap_get_pages` returns.
     """
     filp = iocb.ki_filp
     ra = filp.f_ra
@@ -732,7 +744,9 @@ def kiocb_write_and_wait(iocb: Any, count: int) -> int:
 
 @dup(C)
 def generic_file_read_iter(iocb: Any, iter_: IovIter) -> int:
-    """``ssize_t generic_file_read_iter(struct kiocb *iocb, struct iov_iter *iter)``: filemap_read, after ``a_ops->direct_IO`` with IOCB_DIRECT."""
+    """``ssize_t generic_file_read_iter(struct kiocb *iocb, struct iov_iter *iter)``: filemap_read, after ``a_ops->direct_IO``
+    with IOCB_DIRECT.
+    """
     count = iter_.count
     retval = 0
     if not count:
@@ -761,7 +775,9 @@ def generic_file_read_iter(iocb: Any, iter_: IovIter) -> int:
 
 @dup(C)
 def splice_folio_into_pipe(pipe: PipeInodeInfo, folio: Page, fpos: int, size: int) -> int:
-    """``size_t splice_folio_into_pipe(struct pipe_inode_info *pipe, struct folio *folio, loff_t fpos, size_t size)``: page by page, without a copy."""
+    """``size_t splice_folio_into_pipe(struct pipe_inode_info *pipe, struct folio *folio, loff_t fpos, size_t size)``: page by
+    page, without a copy.
+    """
     psize = arch.PAGE_SIZE
     offset = fpos & ((psize << folio.order) - 1)
     size = min(size, (psize << folio.order) - offset)
@@ -780,7 +796,8 @@ def splice_folio_into_pipe(pipe: PipeInodeInfo, folio: Page, fpos: int, size: in
 
 @dup(C)
 def filemap_splice_read(in_: Any, ppos: Ref, pipe: PipeInodeInfo, len_: int, flags: int) -> int:
-    """``ssize_t filemap_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info *pipe, size_t len, unsigned int flags)``
+    """``ssize_t filemap_splice_read(struct file *in, loff_t *ppos, struct pipe_inode_info *pipe, size_t len, unsigned int
+    flags)``
 
     Return: bytes, fewer when the pipe is full; 0 at the end; -errno as filemap_read().
     """
@@ -836,12 +853,15 @@ def filemap_splice_read(in_: Any, ppos: Ref, pipe: PipeInodeInfo, len_: int, fla
 
 @dup(C)
 def do_read_cache_folio(mapping: AddressSpace, index: int, filler: Filler | None, file: Any, gfp: int) -> Page:
-    """``static struct folio *do_read_cache_folio(struct address_space *mapping, pgoff_t index, filler_t filler, struct file *file, gfp_t gfp)``"""
+    """``static struct folio *do_read_cache_folio(struct address_space *mapping, pgoff_t index, filler_t filler, struct file
+    *file, gfp_t gfp)``
+    """
     if filler is None:
         filler = mapping.a_ops.read_folio
         if filler is None:
             func = caller_function()[0]
-            raise KernelBug(f"BUG: kernel NULL pointer dereference in {func}: a_ops->read_folio of a mapping that has none", function=func)
+            raise KernelBug(f"BUG: kernel NULL pointer dereference in {func}: a_ops->read_folio of a mapping that has none",
+                            function=func)
     while True:
         folio = filemap_get_entry(mapping, index)
         if folio is None:
@@ -885,8 +905,8 @@ def do_read_cache_folio(mapping: AddressSpace, index: int, filler: Filler | None
 def read_cache_folio(mapping: AddressSpace, index: int, filler: Filler | None, file: Any) -> Page:
     """``struct folio *read_cache_folio(struct address_space *mapping, pgoff_t index, filler_t filler, struct file *file)``
 
-    Return: an uptodate folio that contains ``index``, with a reference; ERR_PTR: -EIO (not uptodate after the read), -ENOMEM, -EINTR, or what
-    ``filler`` (None: ``a_ops->read_folio``) returned. Context: may sleep.
+    Return: an uptodate folio that contains ``index``, with a reference; ERR_PTR: -EIO (not uptodate after the read), -ENOMEM,
+    -EINTR, or what ``filler`` (None: ``a_ops->read_folio``) returned. Context: may sleep.
     """
     return do_read_cache_folio(mapping, index, filler, file, mapping.gfp_mask)
 
@@ -938,7 +958,10 @@ def generic_perform_write(iocb: Kiocb, i: IovIter) -> int:
 
 @custom(C, "generic_file_write_iter", "no direct writes, no O_SYNC, no removal of suid bits")
 def generic_file_write_iter(iocb: Kiocb, from_: IovIter) -> int:
-    """``ssize_t generic_file_write_iter(struct kiocb *iocb, struct iov_iter *from)``. Return: bytes written, -EFBIG, -ENOMEM, -EFAULT."""
+    """``ssize_t generic_file_write_iter(struct kiocb *iocb, struct iov_iter *from)``.
+
+    Return: bytes written, -EFBIG, -ENOMEM, -EFAULT.
+    """
     file = iocb.ki_filp
     inode = file.f_mapping.host
     inode_lock(inode)

@@ -20,7 +20,9 @@ def unlock_page(page: Page) -> None:
 
 @dup(C)
 def pagecache_get_page(mapping: AddressSpace, index: int, fgp_flags: int, gfp: int) -> Page | None:
-    """``struct page *pagecache_get_page(struct address_space *mapping, pgoff_t index, fgf_t fgp_flags, gfp_t gfp)``: None on any error."""
+    """``struct page *pagecache_get_page(struct address_space *mapping, pgoff_t index, fgf_t fgp_flags, gfp_t gfp)``: None on any
+    error.
+    """
     folio = __filemap_get_folio(mapping, index, fgp_flags, gfp)
     if IS_ERR(folio):
         return None

@@ -84,14 +84,16 @@ def free_reserved_area(start: int, end: int, poison: int, s: str | None) -> int:
             if r.state == "lent":
                 func = caller_function()[0]
                 raise KernelBug(f"BUG: region {r.name} freed in {func} while lent to {', '.join(r.users)}", function=func)
-            r.state = "released" if va <= r.addr & arch.PAGE_MASK and r.addr + r.size <= va + (pages << arch.PAGE_SHIFT) else "partly released"
+            r.state = ("released" if va <= r.addr & arch.PAGE_MASK and r.addr + r.size <= va + (pages << arch.PAGE_SHIFT)
+                       else "partly released")
             r.released_by = caller_function()[0]
         this.counters.pages_freed += pages
     if this.watch is not None:
         this.watch.event("free_reserved_area", start=start, end=end, pages=pages, what=s)
     this.machine.part(InitMemory).freed.append((start, end, pages, s or "", this.machine.clock.now_ns))
     if pages:
-        _memory_event("freed", PAGE_OFFSET + (first << arch.PAGE_SHIFT), PAGE_OFFSET + (last << arch.PAGE_SHIFT), caller_function()[0])
+        _memory_event("freed", PAGE_OFFSET + (first << arch.PAGE_SHIFT), PAGE_OFFSET + (last << arch.PAGE_SHIFT),
+                      caller_function()[0])
     if pages and s:
         pr_info("Freeing %s memory: %ldK\n", s, pages << arch.PAGE_SHIFT - 10)
     return pages

@@ -83,8 +83,8 @@ def ractl_alloc_folio(ractl: ReadaheadControl, gfp_mask: int, order: int) -> Pag
 def page_cache_ra_unbounded(ractl: ReadaheadControl, nr_to_read: int, lookahead_size: int) -> None:
     """``void page_cache_ra_unbounded(struct readahead_control *ractl, unsigned long nr_to_read, unsigned long lookahead_size)``
 
-    Folios of the mapping's smallest order; the one at the start of the last ``lookahead_size`` pages gets PG_readahead. Errors are left to the
-    reader, who will find folios that are not uptodate. Context: the mapping's invalidate_lock is held shared.
+    Folios of the mapping's smallest order; the one at the start of the last ``lookahead_size`` pages gets PG_readahead. Errors
+    are left to the reader, who will find folios that are not uptodate. Context: the mapping's invalidate_lock is held shared.
     """
     mapping = ractl.mapping
     index = ractl._index
@@ -134,7 +134,9 @@ def page_cache_ra_unbounded(ractl: ReadaheadControl, nr_to_read: int, lookahead_
 
 @dup(C)
 def do_page_cache_ra(ractl: ReadaheadControl, nr_to_read: int, lookahead_size: int) -> None:
-    """``static void do_page_cache_ra(struct readahead_control *ractl, unsigned long nr_to_read, unsigned long lookahead_size)``: up to i_size."""
+    """``static void do_page_cache_ra(struct readahead_control *ractl, unsigned long nr_to_read, unsigned long lookahead_size)``:
+    up to i_size.
+    """
     mapping = ractl.mapping
     index = ractl._index
     isize = mapping.host.i_size
@@ -192,7 +194,9 @@ def get_next_ra_size(ra: FileRaState, max_: int) -> int:
 
 @dup(C)
 def ra_alloc_folio(ractl: ReadaheadControl, index: int, mark: int, order: int, gfp: int) -> int:
-    """``static inline int ra_alloc_folio(struct readahead_control *ractl, pgoff_t index, pgoff_t mark, unsigned int order, gfp_t gfp)``"""
+    """``static inline int ra_alloc_folio(struct readahead_control *ractl, pgoff_t index, pgoff_t mark, unsigned int order, gfp_t
+    gfp)``
+    """
     folio = ractl_alloc_folio(ractl, gfp, order)
     if folio is None:
         return -ENOMEM
@@ -210,7 +214,9 @@ def ra_alloc_folio(ractl: ReadaheadControl, index: int, mark: int, order: int, g
 
 @dup(C)
 def page_cache_ra_order(ractl: ReadaheadControl, ra: FileRaState) -> None:
-    """``void page_cache_ra_order(struct readahead_control *ractl, struct file_ra_state *ra)``: reads the window with folios of up to ``ra->order``."""
+    """``void page_cache_ra_order(struct readahead_control *ractl, struct file_ra_state *ra)``: reads the window with folios of up
+    to ``ra->order``.
+    """
     mapping = ractl.mapping
     start = index = ractl._index
     if not mapping.max_order:
@@ -266,7 +272,8 @@ def ractl_max_pages(ractl: ReadaheadControl, req_size: int) -> int:
 
 @dup(C)
 def page_cache_sync_ra(ractl: ReadaheadControl, req_count: int) -> None:
-    """``void page_cache_sync_ra(struct readahead_control *ractl, unsigned long req_count)``: a cache miss at ``ractl->_index``."""
+    """``void page_cache_sync_ra(struct readahead_control *ractl, unsigned long req_count)``: a cache miss at ``ractl->_index``.
+    """
     index = ractl._index
     do_forced_ra = ractl.file is not None and bool(ractl.file.f_mode & FMODE_RANDOM)
     ra = ractl.ra
@@ -312,7 +319,9 @@ def page_cache_sync_ra(ractl: ReadaheadControl, req_count: int) -> None:
 
 @dup(C)
 def page_cache_async_ra(ractl: ReadaheadControl, folio: Page, req_count: int) -> None:
-    """``void page_cache_async_ra(struct readahead_control *ractl, struct folio *folio, unsigned long req_count)``: ``folio`` carried PG_readahead."""
+    """``void page_cache_async_ra(struct readahead_control *ractl, struct folio *folio, unsigned long req_count)``: ``folio``
+    carried PG_readahead.
+    """
     ra = ractl.ra
     assert ra is not None
     index = ractl._index
@@ -353,7 +362,8 @@ def page_cache_async_ra(ractl: ReadaheadControl, folio: Page, req_count: int) ->
 def readahead_expand(ractl: ReadaheadControl, new_start: int, new_len: int) -> None:
     """``void readahead_expand(struct readahead_control *ractl, loff_t new_start, size_t new_len)``: bytes.
 
-    Grows the request outwards with locked folios until it meets a cached one or memory runs out: look at ``ractl`` for what was had.
+    Grows the request outwards with locked folios until it meets a cached one or memory runs out: look at ``ractl`` for what was
+    had.
     """
     mapping = ractl.mapping
     ra = ractl.ra

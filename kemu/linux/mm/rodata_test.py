@@ -24,5 +24,6 @@ def changes() -> list[Change]:
             behind = bytes(this.mem.raw(addr + len(raw), 2 * this.mem.page_size - len(raw)))
             for i, b in enumerate(behind):
                 if b != 0x5A:
-                    out.append(Change(f"byte {len(raw) + i} behind the start of literal {text!r}, in other constant data, has become {b:#04x}", True, user))
+                    out.append(Change(f"byte {len(raw) + i} behind the start of literal {text!r}, in other constant data, has "
+                                      f"become {b:#04x}", True, user))
     return out

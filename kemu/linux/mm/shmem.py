@@ -120,10 +120,14 @@ LONG_MAX = (1 << 63) - 1
 class g:
     shmem_inode_cachep: KmemCache = NULL
 
-(Opt_gid, Opt_huge, Opt_mode, Opt_mpol, Opt_nr_blocks, Opt_nr_inodes, Opt_size, Opt_uid, Opt_inode32, Opt_inode64, Opt_noswap) = range(11)
-shmem_param_enums_huge = [constant_table("never", 0), constant_table("always", 1), constant_table("within_size", 2), constant_table("advise", 3)]
-shmem_fs_parameters = [fsparam_gid("gid", Opt_gid), fsparam_enum("huge", Opt_huge, shmem_param_enums_huge), fsparam_u32oct("mode", Opt_mode),
-                       fsparam_string("mpol", Opt_mpol), fsparam_string("nr_blocks", Opt_nr_blocks), fsparam_string("nr_inodes", Opt_nr_inodes),
+(Opt_gid, Opt_huge, Opt_mode, Opt_mpol, Opt_nr_blocks, Opt_nr_inodes, Opt_size, Opt_uid, Opt_inode32, Opt_inode64,
+ Opt_noswap) = range(11)
+shmem_param_enums_huge = [constant_table("never", 0), constant_table("always", 1), constant_table("within_size", 2),
+                          constant_table("advise", 3)]
+shmem_fs_parameters = [fsparam_gid("gid", Opt_gid), fsparam_enum("huge", Opt_huge, shmem_param_enums_huge),
+                       fsparam_u32oct("mode", Opt_mode),
+                       fsparam_string("mpol", Opt_mpol), fsparam_string("nr_blocks", Opt_nr_blocks),
+                       fsparam_string("nr_inodes", Opt_nr_inodes),
                        fsparam_string("size", Opt_size), fsparam_uid("uid", Opt_uid), fsparam_flag("inode32", Opt_inode32),
                        fsparam_flag("inode64", Opt_inode64), fsparam_flag("noswap", Opt_noswap)]
 
@@ -158,7 +162,8 @@ class shmem_inode_info(Inode):
 class shmem_sb_info:
     """``struct shmem_sb_info``"""
 
-    __slots__ = ("free_ispace", "full_inums", "gid", "max_blocks", "max_inodes", "mode", "next_ino", "noswap", "stat_lock", "uid", "used_blocks")
+    __slots__ = ("free_ispace", "full_inums", "gid", "max_blocks", "max_inodes", "mode", "next_ino", "noswap", "stat_lock", "uid",
+                 "used_blocks")
 
     def __init__(self) -> None:
         self.stat_lock = spinlock_t("stat_lock")
@@ -255,7 +260,8 @@ def shmem_getattr(idmap: Any, path: Any, stat: Kstat, request_mask: int, query_f
 
 
 @custom(C, "shmem_setattr",
-        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not "
+        "handed out in batches")
 def shmem_setattr(idmap: Any, dentry: Dentry, attr: Any) -> int:
     """``static int shmem_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)``"""
     inode: Any = dentry.d_inode
@@ -282,7 +288,8 @@ def shmem_setattr(idmap: Any, dentry: Dentry, attr: Any) -> int:
     return error
 
 
-@custom(C, "shmem_evict_inode", "one tmpfs in memory: no swap, quota, memory policy or large folios, and inode numbers are not handed out in batches")
+@custom(C, "shmem_evict_inode",
+        "one tmpfs in memory: no swap, quota, memory policy or large folios, and inode numbers are not handed out in batches")
 def shmem_evict_inode(inode: Any) -> None:
     """``static void shmem_evict_inode(struct inode *inode)``"""
     if inode.i_mapping.a_ops is shmem_aops:
@@ -363,7 +370,8 @@ def shmem_write_end(iocb: Any, mapping: Any, pos: int, len_: int, copied: int, f
 
 
 @custom(C, "shmem_file_read_iter",
-        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not "
+        "handed out in batches")
 def shmem_file_read_iter(iocb: Kiocb, to: Any) -> int:
     """``static ssize_t shmem_file_read_iter(struct kiocb *iocb, struct iov_iter *to)``: holes read as zeros."""
     file = iocb.ki_filp
@@ -416,7 +424,8 @@ def shmem_xattr_handler_get(handler: xattr_handler, unused: Any, inode: Any, nam
     return simple_xattr_get(inode.xattrs, handler.prefix + name, buffer, size)
 
 
-def shmem_xattr_handler_set(handler: xattr_handler, idmap: Any, unused: Any, inode: Any, name: bytes, value: bytes | None, flags: int) -> int:
+def shmem_xattr_handler_set(handler: xattr_handler, idmap: Any, unused: Any, inode: Any, name: bytes, value: bytes | None,
+                            flags: int) -> int:
     """``int shmem_xattr_handler_set(const struct xattr_handler *handler, struct mnt_idmap *idmap, struct dentry *unused,
     struct inode *inode, const char *name, const void *value, size_t size, int flags)``
     """
@@ -458,7 +467,8 @@ shmem_xattr_handlers = [xattr_handler(prefix=prefix, get=shmem_xattr_handler_get
 
 shmem_file_operations = file_operations(read_iter=shmem_file_read_iter, write_iter=generic_file_write_iter, fsync=noop_fsync,
                                         llseek=generic_file_llseek)
-shmem_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, listxattr=shmem_listxattr, set_acl=simple_set_acl)
+shmem_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, listxattr=shmem_listxattr,
+                                          set_acl=simple_set_acl)
 
 
 @dup(C)
@@ -490,7 +500,8 @@ def shmem_mkdir(idmap: Any, dir: Inode, dentry: Dentry, mode: int) -> Any:
 
 
 @custom(C, "shmem_mknod",
-        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not "
+        "handed out in batches")
 def shmem_mknod(idmap: Any, dir: Inode, dentry: Dentry, mode: int, dev: int) -> int:
     """``static int shmem_mknod(...)``. Return: 0, -ENOSPC."""
     inode = shmem_get_inode(idmap, dir.i_sb, dir, mode, dev)
@@ -506,7 +517,8 @@ def shmem_mknod(idmap: Any, dir: Inode, dentry: Dentry, mode: int, dev: int) -> 
 
 
 @custom(C, "shmem_rename2",
-        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not "
+        "handed out in batches")
 def shmem_rename2(idmap: Any, old_dir: Inode, old_dentry: Dentry, new_dir: Inode, new_dentry: Dentry, flags: int) -> int:
     """``static int shmem_rename2(...)``: the VFS moves the names themselves. Return: 0, -EINVAL, -ENOTEMPTY, -ENOMEM, -ENOSPC."""
     they_are_dirs = S_ISDIR(old_dentry.d_inode.i_mode)
@@ -545,7 +557,8 @@ def shmem_rmdir(dir: Inode, dentry: Dentry) -> int:
 
 
 @custom(C, "shmem_symlink",
-        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not "
+        "handed out in batches")
 def shmem_symlink(idmap: Any, dir: Inode, dentry: Dentry, symname: bytes) -> int:
     """``static int shmem_symlink(...)``. Return: 0, -ENAMETOOLONG, -ENOMEM, -ENOSPC."""
     len_ = len(symname) + 1
@@ -582,7 +595,8 @@ def shmem_symlink(idmap: Any, dir: Inode, dentry: Dentry, symname: bytes) -> int
 
 
 @custom(C, "shmem_tmpfile",
-        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not handed out in batches")
+        "one tmpfs in memory: no swap, quota, memory policy, seals, case folding or large folios, and inode numbers are not "
+        "handed out in batches")
 def shmem_tmpfile(idmap: Any, dir: Inode, file: File, mode: int) -> int:
     """``static int shmem_tmpfile(...)``"""
     inode = shmem_get_inode(idmap, dir.i_sb, dir, mode, 0)
@@ -631,7 +645,8 @@ def shmem_get_link(dentry: Dentry | None, inode: Inode, done: Any) -> Any:
     return PAGE_OFFSET + (folio.pfn << arch.PAGE_SHIFT)
 
 
-shmem_symlink_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, get_link=shmem_get_link, listxattr=shmem_listxattr)
+shmem_symlink_inode_operations = inode_operations(getattr=shmem_getattr, setattr=shmem_setattr, get_link=shmem_get_link,
+                                                  listxattr=shmem_listxattr)
 
 
 @dup(C)
@@ -702,7 +717,8 @@ def shmem_show_options(seq: SeqFile, root: Dentry) -> int:
     return 0
 
 
-shmem_ops = super_operations(show_options=shmem_show_options, alloc_inode=shmem_alloc_inode, free_inode=shmem_free_in_core_inode, statfs=shmem_statfs,
+shmem_ops = super_operations(show_options=shmem_show_options, alloc_inode=shmem_alloc_inode, free_inode=shmem_free_in_core_inode,
+                             statfs=shmem_statfs,
                              evict_inode=shmem_evict_inode, drop_inode=inode_just_drop)
 
 
@@ -731,7 +747,8 @@ def shmem_parse_one(fc: FsContext, param: FsParameter) -> int:
                 value = (value << arch.PAGE_SHIFT) * totalram_pages() // 100
                 rest = rest[1:]
             value = (value + arch.PAGE_SIZE - 1) >> arch.PAGE_SHIFT
-        if rest or (opt == Opt_nr_blocks and value > LONG_MAX) or (opt == Opt_nr_inodes and value > arch.ULONG_MAX // BOGO_INODE_SIZE):
+        if (rest or (opt == Opt_nr_blocks and value > LONG_MAX)
+            or (opt == Opt_nr_inodes and value > arch.ULONG_MAX // BOGO_INODE_SIZE)):
             return invalfc(fc, "Bad value for '%s'", param.key)
         if opt == Opt_nr_inodes:
             ctx.inodes = value
@@ -852,7 +869,8 @@ def _reconfigure(ctx: shmem_options, sbinfo: shmem_sb_info) -> str:
     return ""
 
 
-shmem_fs_context_ops = fs_context_operations(free=shmem_free_fc, get_tree=shmem_get_tree, parse_param=shmem_parse_one, reconfigure=shmem_reconfigure)
+shmem_fs_context_ops = fs_context_operations(free=shmem_free_fc, get_tree=shmem_get_tree, parse_param=shmem_parse_one,
+                                             reconfigure=shmem_reconfigure)
 
 
 @dup(C)
@@ -886,7 +904,8 @@ def shmem_truncate_range(inode: Any, lstart: int) -> None:
     shmem_recalc_inode(inode, 0)
 
 
-@custom(C, "shmem_get_inode", "one tmpfs in memory: no swap, quota, memory policy or large folios, and inode numbers are not handed out in batches")
+@custom(C, "shmem_get_inode",
+        "one tmpfs in memory: no swap, quota, memory policy or large folios, and inode numbers are not handed out in batches")
 def shmem_get_inode(idmap: Any, sb: SuperBlock, dir: Inode | None, mode: int, dev: int) -> Any:
     """``struct inode *shmem_get_inode(idmap, sb, dir, mode, dev, flags)``. Return: ERR_PTR(-ENOSPC) without room or memory."""
     from kemu.linux.shmem_fs import SHMEM_I  # noqa: PLC0415  (circle: include/linux/shmem_fs.h needs this)
@@ -929,7 +948,8 @@ def shmem_kill_sb(sb: SuperBlock) -> None:
     kill_anon_super(sb)
 
 
-shmem_fs_type = FileSystemType(name="tmpfs", init_fs_context=shmem_init_fs_context, parameters=shmem_fs_parameters, kill_sb=shmem_kill_sb,
+shmem_fs_type = FileSystemType(name="tmpfs", init_fs_context=shmem_init_fs_context, parameters=shmem_fs_parameters,
+                               kill_sb=shmem_kill_sb,
                                fs_flags=FS_USERNS_MOUNT)
 
 

@@ -83,7 +83,8 @@ def truncate_inode_partial_folio(folio: Page, start: int, end: int) -> bool:
 
 @dup(C)
 def truncate_inode_pages_range(mapping: AddressSpace, lstart: int, lend: int) -> None:
-    """``void truncate_inode_pages_range(struct address_space *mapping, loff_t lstart, uoff_t lend)``: bytes, ``lend`` inclusive, -1 for all.
+    """``void truncate_inode_pages_range(struct address_space *mapping, loff_t lstart, uoff_t lend)``: bytes, ``lend`` inclusive,
+    -1 for all.
 
     Waits for locked folios. Context: may sleep.
     """
@@ -155,7 +156,9 @@ def truncate_inode_pages_final(mapping: AddressSpace) -> None:
 
 @dup(C)
 def mapping_evict_folio(mapping: AddressSpace | None, folio: Page) -> int:
-    """``long mapping_evict_folio(struct address_space *mapping, struct folio *folio)``: pages removed; only clean, unused, locked folios."""
+    """``long mapping_evict_folio(struct address_space *mapping, struct folio *folio)``: pages removed; only clean, unused, locked
+    folios.
+    """
     if mapping is None:
         return 0
     if folio.flags & PG_dirty:
@@ -170,7 +173,8 @@ def mapping_evict_folio(mapping: AddressSpace | None, folio: Page) -> int:
 
 @dup(C)
 def invalidate_mapping_pages(mapping: AddressSpace, start: int, end: int) -> int:
-    """``unsigned long invalidate_mapping_pages(struct address_space *mapping, pgoff_t start, pgoff_t end)``: ``end`` inclusive, -1 for all.
+    """``unsigned long invalidate_mapping_pages(struct address_space *mapping, pgoff_t start, pgoff_t end)``: ``end`` inclusive,
+    -1 for all.
 
     Drops what is clean, unlocked and unused. Return: pages dropped.
     """
@@ -220,7 +224,9 @@ def folio_unmap_invalidate(mapping: AddressSpace, folio: Page, gfp: int) -> int:
 
 @dup(C)
 def invalidate_inode_pages2_range(mapping: AddressSpace, start: int, end: int) -> int:
-    """``int invalidate_inode_pages2_range(struct address_space *mapping, pgoff_t start, pgoff_t end)``: 0; -EBUSY if a folio could not go."""
+    """``int invalidate_inode_pages2_range(struct address_space *mapping, pgoff_t start, pgoff_t end)``: 0; -EBUSY if a folio
+    could not go.
+    """
     ret = 0
     if end == -1:
         end = arch.ULONG_MAX

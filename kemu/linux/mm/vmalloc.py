@@ -23,14 +23,16 @@ def vm_unmap_aliases() -> None:
 
 
 @custom(C, "vm_unmap_ram",
-        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed lazily")
+        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed "
+        "lazily")
 def vm_unmap_ram(mem: int, count: int) -> None:
     """``void vm_unmap_ram(const void *mem, unsigned int count)``"""
     this.machine.vm.unmap(mem & ~(this.mem.page_size - 1))
 
 
 @custom(C, "vm_map_ram",
-        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed lazily")
+        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed "
+        "lazily")
 def vm_map_ram(pages: list[Page], count: int, node: int = -1) -> int:
     """``void *vm_map_ram(struct page **pages, unsigned int count, int node)``: an address, 0 on failure."""
     if _fails("vm_map_ram"):
@@ -39,21 +41,24 @@ def vm_map_ram(pages: list[Page], count: int, node: int = -1) -> int:
 
 
 @custom(C, "vfree",
-        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed lazily")
+        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed "
+        "lazily")
 def vfree(addr: int) -> None:
     """``void vfree(const void *addr)``"""
     this.machine.vm.vfree(this.machine.alloc, addr)
 
 
 @custom(C, "vunmap",
-        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed lazily")
+        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed "
+        "lazily")
 def vunmap(addr: int) -> None:
     """``void vunmap(const void *addr)``"""
     this.machine.vm.unmap(addr)
 
 
 @custom(C, "vmap",
-        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed lazily")
+        "ranges come from the machine's own list, which changes in one step: no lock of vmalloc is taken, and nothing is freed "
+        "lazily")
 def vmap(pages: list[Page], count: int, flags: int = VM_MAP, prot: int = PAGE_KERNEL) -> int:
     """``void *vmap(struct page **pages, unsigned int count, unsigned long flags, pgprot_t prot)``: 0 on failure."""
     if _fails("vmap"):

@@ -13,7 +13,8 @@ C = "mm/vmscan.c"
 
 @custom(C, "remove_mapping", "nothing is swapped, and no shadow entry is left")
 def remove_mapping(mapping: AddressSpace, folio: Page) -> int:
-    """``long remove_mapping(struct address_space *mapping, struct folio *folio)``: pages removed; the caller's reference stays."""
+    """``long remove_mapping(struct address_space *mapping, struct folio *folio)``: pages removed; the caller's reference stays.
+    """
     from kemu.linux.fs.inode import mapping_shrinkable  # noqa: PLC0415  (up into fs/inode.c)
 
     nr = 1 << folio.order

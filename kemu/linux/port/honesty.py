@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How honest each emulated symbol is, and which C function each ported one stands beside.
 
-``@dup(path, name)``: the same semantics as Linux. ``@stub(path, name)``: does nothing, and nothing is lost here. ``@custom(path, name, how)``:
-changed for testing, ``how`` says in what way. ``@port_of(path, name)``: a line-by-line port. All return what they decorate, so they cost
-nothing when the code runs.
+``@dup(path, name)``: the same semantics as Linux. ``@stub(path, name)``: does nothing, and nothing is lost here. ``@custom(path,
+name, how)``: changed for testing, ``how`` says in what way. ``@port_of(path, name)``: a line-by-line port. All return what they
+decorate, so they cost nothing when the code runs.
 """
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """On-disk structures: views over memory made from packed C definitions.
 
-``S = cdef_views('''struct erofs_dirent { __le64 nid; __le16 nameoff; __u8 file_type; __u8 reserved; };''')`` gives a class for each struct:
+``S = cdef_views('''struct erofs_dirent { __le64 nid; __le16 nameoff; __u8 file_type; __u8 reserved; };''')`` gives a class for
+each struct:
 
     de = S.erofs_dirent(address)        a pointer; de.nid loads 8 bytes, checked, as a CPU integer
     de[1].nameoff                       C's pointer indexing
@@ -9,8 +10,8 @@
     die.i_u                             a nested struct or union: a view at its address; an array of bytes: its address
     die.i_u.copy()                      a snapshot with the same fields (a C struct copied by value)
 
-The definitions go through cffi, so one text serves Python, the C rung and the layout checks. Each field access checks exactly the bytes
-that C would load.
+The definitions go through cffi, so one text serves Python, the C rung and the layout checks. Each field access checks exactly the
+bytes that C would load.
 """
 from __future__ import annotations
 
@@ -137,7 +138,8 @@ def _make(ffi: Any, ctype: Any, name: str, made: dict[str, type[View]]) -> type[
             elif t.kind in ("struct", "union"):
                 sub = _make(ffi, t, t.cname.split()[-1], made)
                 view_ns[fname] = _nested(off, sub)
-                value_ns[fname] = _nested_value(off, size, sub._value)       # type: ignore[attr-defined]  # noqa: SLF001  (a view in a view)
+                value_ns[fname] = _nested_value(off, size,
+                                                sub._value)       # type: ignore[attr-defined]  # noqa: SLF001  (a view in a view)
             else:
                 view_ns[fname] = _address(off)
                 value_ns[fname] = _bytes_value(off, size)

@@ -147,7 +147,8 @@ def _defer(brd: Brd, bio: Bio) -> None:
         brd.waiting.wake()
 
 
-@custom(C, "brd_submit_bio", "the bio may end later, from another task, and is transferred then; the Chooser decides once for each disk")
+@custom(C, "brd_submit_bio",
+        "the bio may end later, from another task, and is transferred then; the Chooser decides once for each disk")
 def ramdisk_submit_bio(bio: Bio) -> None:
     """``static void brd_submit_bio(struct bio *bio)``: reads and writes; anything else ends with BLK_STS_IOERR."""
     brd: Brd = bio.bi_bdev.bd_disk.private_data
@@ -184,16 +185,17 @@ class RamDisks:
 
 
 @custom(C, "brd_alloc", "makes one disk over a region; read-only unless asked; name, sizes and completion are parameters")
-def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_size: int = 512, writable: bool = False, completion: str = "",
+def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_size: int = 512, writable: bool = False,
+            completion: str = "",
             partscan: bool = False, dax: bool = False, io_opt: int = 0) -> Any:
     """A disk with the region's bytes, added: open it as ``/dev/NAME`` (default ``ram0``, ``ram1``, ...).
 
-    ``pad``: the capacity is the region's size rounded up to this; what the padding holds reads as zeros (a loop device over a file on a file
-    system with 4 KiB blocks: 4096). ``completion``: where bios end: "sync" in submit_bio(), as brd's do, later in a "kworker" or a "softirq", or
-    "mixed"; without it the Chooser decides, or it is "sync". ``dax``: file systems may read the memory itself, as of a pmem device; the region
-    must start and end at a page. ``io_opt``: the optimal I/O size that the disk tells of; its files are read ahead by twice that, and by 128 KiB at
-    least. Return: the gendisk; ERR_PTR(-EINVAL) for a bad block size, ERR_PTR(-EEXIST) for a name in use,
-    ERR_PTR(-ENOSPC) for a released region, ERR_PTR(-ENOMEM).
+    ``pad``: the capacity is the region's size rounded up to this; what the padding holds reads as zeros (a loop device over a
+    file on a file system with 4 KiB blocks: 4096). ``completion``: where bios end: "sync" in submit_bio(), as brd's do, later in
+    a "kworker" or a "softirq", or "mixed"; without it the Chooser decides, or it is "sync". ``dax``: file systems may read the
+    memory itself, as of a pmem device; the region must start and end at a page. ``io_opt``: the optimal I/O size that the disk
+    tells of; its files are read ahead by twice that, and by 128 KiB at least. Return: the gendisk; ERR_PTR(-EINVAL) for a bad
+    block size, ERR_PTR(-EEXIST) for a name in use, ERR_PTR(-ENOSPC) for a released region, ERR_PTR(-ENOMEM).
     """
     if completion and completion not in COMPLETIONS:
         raise ValueError(f"completion {completion!r}: one of {', '.join(COMPLETIONS)}")
@@ -201,7 +203,8 @@ def ramdisk(region: Region, *, name: str = "", pad: int = 512, logical_block_siz
         raise ValueError(f"pad {pad}: a multiple of 512")
     psize = this.mem.page_size
     if dax and (region.addr % psize or region.size % psize):
-        raise ValueError(f"region {region.name}: DAX needs whole pages, not {region.size} bytes at offset {region.addr % psize} of a page")
+        raise ValueError(f"region {region.name}: DAX needs whole pages, not {region.size} bytes at offset {region.addr % psize} "
+                         f"of a page")
     lim = QueueLimits(physical_block_size=this.mem.page_size, logical_block_size=logical_block_size, io_opt=io_opt,
                       features=BLK_FEAT_SYNCHRONOUS | BLK_FEAT_NOWAIT)
     disk = blk_alloc_disk(lim)

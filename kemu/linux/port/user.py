@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The system calls that an experiment makes as a user program: not for ports.
 
-Each one returns what Linux returns (a negative errno on failure) and then does what a return to user space does: the task's deferred work runs. A file
-descriptor is the open File itself; user memory is Python's.
+Each one returns what Linux returns (a negative errno on failure) and then does what a return to user space does: the task's
+deferred work runs. A file descriptor is the open File itself; user memory is Python's.
 """
 from __future__ import annotations
 
@@ -214,7 +214,8 @@ def sys_llistxattr(filename: Name, size: int = XATTR_LIST_MAX) -> int | list[byt
 @syscall
 def sys_lgetxattr(filename: Name, name: bytes, size: int = XATTR_SIZE_MAX) -> int | bytes:
     """``lgetxattr(filename, name, value, size)``: the value."""
-    return _at(filename, 0, lambda path: do_getxattr(path.mnt.mnt_idmap, path.dentry, name, size))     # type: ignore[no-any-return]
+    return _at(filename, 0,             # type: ignore[no-any-return]
+               lambda path: do_getxattr(path.mnt.mnt_idmap, path.dentry, name, size))
 
 
 @syscall

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""security/ of the kernel tree; and what include/linux/security.h gives to whoever imports it, which stands in kemu/linux/faces/security.py.
+"""security/ of the kernel tree; and what include/linux/security.h gives to whoever imports it, which stands in
+kemu/linux/faces/security.py.
 
-A folder and a module cannot both have the name, and the bodies in the folder are below the face. So the face is loaded when it is asked.
+A folder and a module cannot both have the name, and the bodies in the folder are below the face. So the face is loaded when it is
+asked.
 """
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""File capabilities as getxattr() shows them (security/commoncap.c): checked, and in the form that the reader's user namespace wants."""
+"""File capabilities as getxattr() shows them (security/commoncap.c): checked, and in the form that the reader's user namespace
+wants.
+"""
 from __future__ import annotations
 
 import struct
@@ -27,7 +29,8 @@ _ROOT, _NOBODY = 0, 0xFFFF_FFFF
 def cap_inode_getsecurity(dentry: Any, inode: Inode, name: bytes) -> int | bytes:
     """``int cap_inode_getsecurity(idmap, inode, name, void **buffer, bool alloc)``
 
-    Return: the capability, as version 2 if root is its root; -EOPNOTSUPP for another attribute; -EINVAL for what is no capability;
+    Return: the capability, as version 2 if root is its root; -EOPNOTSUPP for another attribute; -EINVAL for what is no
+    capability;
     -EOVERFLOW for a root that no namespace has; what reading it says.
     """
     if name != b"capability":
@@ -56,6 +59,9 @@ def cap_inode_need_killpriv(dentry: Any) -> int:
 
 @dup(C)
 def cap_inode_killpriv(idmap: Any, dentry: Any) -> int:
-    """``int cap_inode_killpriv(struct mnt_idmap *idmap, struct dentry *dentry)``. Return: 0, or what removing the attribute says."""
+    """``int cap_inode_killpriv(struct mnt_idmap *idmap, struct dentry *dentry)``.
+
+    Return: 0, or what removing the attribute says.
+    """
     error = __vfs_setxattr(idmap, dentry, dentry.d_inode, XATTR_NAME_CAPS, None, XATTR_REPLACE)
     return 0 if error == -EOPNOTSUPP else error

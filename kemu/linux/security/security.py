@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Hooks of security modules (security/security.c): no module is loaded; every call is counted, and a watch or a fault may see it."""
+"""Hooks of security modules (security/security.c): no module is loaded; every call is counted, and a watch or a fault may see it.
+"""
 from __future__ import annotations
 
 from typing import Any

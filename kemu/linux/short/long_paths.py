@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A long path goes on where an earlier one with the same beginning has ended.
 
-An archive with a deep tree names each of its directories from the root: component by component that is a square number of steps. A walk by a task
-that may do everything, through directories that live in the dcache alone, has no effect but its end. Whatever takes a directory's name away or puts
-something over it ends this knowledge.
+An archive with a deep tree names each of its directories from the root: component by component that is a square number of steps.
+A walk by a task that may do everything, through directories that live in the dcache alone, has no effect but its end. Whatever
+takes a directory's name away or puts something over it ends this knowledge.
 """
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from kemu.machine.statics import statics
 
 LONG = 128                  # bytes: shorter paths are walked
 
-short = ShortForms("short: long paths", packages=("kemu.linux",), stands_for=("kemu.linux",), title="walks that begin where another has ended")
+short = ShortForms("short: long paths", packages=("kemu.linux",), stands_for=("kemu.linux",),
+                   title="walks that begin where another has ended")
 
 @statics
 class g:

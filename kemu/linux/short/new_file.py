@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A new regular file of a ramfs with its owner, mode, size, contents and times in one step.
 
-An unpacker makes, owns, sizes and fills ten thousand files. Line by line, each of them takes some five hundred calls through namei, the dcache,
-notify_change() and the write path, and nearly all of that is questions with one answer: the task may do everything, no lock is held, no mount is on
-the way, the name is not there. These functions ask those questions once, and leave what the calls would leave; where a single answer is another
-one they have changed nothing and say so. ramfs keeps everything in memory and accounts for nothing: when the questions are answered, nothing can fail.
+An unpacker makes, owns, sizes and fills ten thousand files. Line by line, each of them takes some five hundred calls through
+namei, the dcache, notify_change() and the write path, and nearly all of that is questions with one answer: the task may do
+everything, no lock is held, no mount is on the way, the name is not there. These functions ask those questions once, and leave
+what the calls would leave; where a single answer is another one they have changed nothing and say so. ramfs keeps everything in
+memory and accounts for nothing: when the questions are answered, nothing can fail.
 """
 from __future__ import annotations
 
@@ -60,7 +61,8 @@ from kemu.machine.current import arch, this
 _NEW = O_WRONLY | O_CREAT | O_LARGEFILE
 
 # OPEN_FMODE(O_WRONLY), and what lookup_open() and do_dentry_open() add for a new file that can be written at any place
-_NEW_MODE = ((_NEW + 1) & O_ACCMODE | FMODE_NONOTIFY_PERM | FMODE_CREATED | FMODE_WRITER | FMODE_ATOMIC_POS | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE
+_NEW_MODE = ((_NEW + 1) & O_ACCMODE | FMODE_NONOTIFY_PERM | FMODE_CREATED | FMODE_WRITER | FMODE_ATOMIC_POS | FMODE_LSEEK
+             | FMODE_PREAD | FMODE_PWRITE
              | FMODE_OPENED | FMODE_CAN_WRITE)
 _NOT_PLAIN = DCACHE_MANAGED_DENTRY | DCACHE_OP_REVALIDATE | DCACHE_ENTRY_TYPE
 
@@ -75,9 +77,11 @@ class Place:
 
 
 def place_of(path: bytes) -> Place | None:
-    """Where :func:`new_file` may make ``path`` and its siblings, as long as nothing else runs in between; None: make the ordinary calls.
+    """Where :func:`new_file` may make ``path`` and its siblings, as long as nothing else runs in between; None: make the ordinary
+    calls.
 
-    Stands for the walks of init_stat() and filp_open() to the last component, and for what the calls behind them ask of the mount and the superblock.
+    Stands for the walks of init_stat() and filp_open() to the last component, and for what the calls behind them ask of the mount
+    and the superblock.
     """
     task = this.task
     cred = task.cred
@@ -92,7 +96,8 @@ def place_of(path: bytes) -> Place | None:
     start = fs.root if path[0] == 0x2F else fs.pwd
     mnt, dir = start.mnt, start.dentry
     sb = mnt.mnt_sb
-    if (mnt.mnt_expiry_mark or mnt.mnt_flags & MNT_READONLY or sb.s_flags & (SB_RDONLY | SB_POSIXACL) or sb.s_readonly_remount or sb.s_d_op is not None
+    if (mnt.mnt_expiry_mark or mnt.mnt_flags & MNT_READONLY or sb.s_flags & (SB_RDONLY | SB_POSIXACL) or sb.s_readonly_remount
+        or sb.s_d_op is not None
             or sb.s_xattr is not None or sb.s_op.dirty_inode is not None or dcache_g.in_lookup):
         return None
     dirname = path[:-len(last)].rstrip(b"/")
@@ -112,7 +117,8 @@ def place_of(path: bytes) -> Place | None:
 
     # open_last_lookups(), lookup_open()
     sem = inode.i_rwsem
-    if (inode.i_flags & (S_DEAD | S_IMMUTABLE) or op.create is not ramfs_create or (sem is not None and (sem.writer is not None or sem.readers))
+    if (inode.i_flags & (S_DEAD | S_IMMUTABLE) or op.create is not ramfs_create
+        or (sem is not None and (sem.writer is not None or sem.readers))
             or file_table_g.filp_cache is None or dcache_g.dentry_cache is None):
         return None
     return Place(cred, mnt, dir)
@@ -168,8 +174,8 @@ def _create(at: Place, last: bytes, mode: int) -> File:
 def new_file(at: Place, last: bytes, mode: int, uid: int, gid: int, mtime: int | None, src: int, size: int) -> File | None:
     """A file ``last`` in ``at`` with the ``size`` bytes at the offset ``src`` of the arena; ``mtime`` None: times are now.
 
-    Stands for init_stat() that finds nothing, filp_open(), vfs_fchown(), vfs_fchmod(), vfs_truncate(), kernel_write(), vfs_utimes() and fput().
-    Return: the file, put; None: nothing was done.
+    Stands for init_stat() that finds nothing, filp_open(), vfs_fchown(), vfs_fchmod(), vfs_truncate(), kernel_write(),
+    vfs_utimes() and fput(). Return: the file, put; None: nothing was done.
     """
     table = at.dir.d_subdirs
     mem, alloc = this.mem, this.machine.alloc
@@ -186,7 +192,8 @@ def new_file(at: Place, last: bytes, mode: int, uid: int, gid: int, mtime: int |
         fill_new(inode.i_mapping, src, size)
         inode.i_size = size
     if mtime is not None:
-        inode.i_atime_sec, inode.i_atime_nsec = inode.i_mtime_sec, inode.i_mtime_nsec = timestamp_truncate(timespec64(mtime, 0), inode)
+        inode.i_atime_sec, inode.i_atime_nsec = (
+            inode.i_mtime_sec, inode.i_mtime_nsec) = timestamp_truncate(timespec64(mtime, 0), inode)
     fput(f)
     return f
 

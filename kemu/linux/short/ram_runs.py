@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Writes that move whole ranges into the page cache of a file system without backing store.
 
-generic_perform_write() goes folio by folio. This makes the same folios, in the same state, as its loop would, in runs of fresh frames that take
-one copy.
+generic_perform_write() goes folio by folio. This makes the same folios, in the same state, as its loop would, in runs of fresh
+frames that take one copy.
 """
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from kemu.machine.pages import PAGECACHE, Page, PG_dirty, PG_locked, PG_uptodate
 from kemu.machine.series import ShortForms
 from kemu.machine.shadow import OK
 
-short = ShortForms("short: whole ranges", packages=("kemu.linux",), stands_for=("kemu.linux",), title="writes of many pages to files in memory")
+short = ShortForms("short: whole ranges", packages=("kemu.linux",), stands_for=("kemu.linux",),
+                   title="writes of many pages to files in memory")
 
 
 def _account_shmem(inode: Inode, nr: int) -> bool:

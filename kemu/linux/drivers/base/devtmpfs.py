@@ -114,7 +114,10 @@ def devtmpfs_create_node(name: str, mode: int, dev: int) -> int:
 
 @custom(C, "devtmpfs_delete_node", "at once, in the caller's task; names have one component")
 def devtmpfs_delete_node(name: str, fmt: int, dev: int) -> int:
-    """``int devtmpfs_delete_node(struct device *dev)``: only a node that the kernel has made, and for this number, goes. Return: 0, -ENOENT."""
+    """``int devtmpfs_delete_node(struct device *dev)``: only a node that the kernel has made, and for this number, goes.
+
+    Return: 0, -ENOENT.
+    """
     if not g.ready:
         return 0
     root = g.mnt.mnt_root
@@ -134,7 +137,10 @@ def devtmpfs_delete_node(name: str, fmt: int, dev: int) -> int:
 
 @dup(C)
 def devtmpfs_mount() -> int:
-    """``int devtmpfs_mount(void)``: on "dev" of the working directory, if CONFIG_DEVTMPFS_MOUNT. Return: 0, or init_mount()'s error."""
+    """``int devtmpfs_mount(void)``: on "dev" of the working directory, if CONFIG_DEVTMPFS_MOUNT.
+
+    Return: 0, or init_mount()'s error.
+    """
     if not IS_ENABLED("CONFIG_DEVTMPFS_MOUNT") or not g.ready:
         return 0
     err = init_mount("devtmpfs", "dev", "devtmpfs", DEVTMPFS_MFLAGS, None)

@@ -74,7 +74,8 @@ def brd_lookup_page(brd: brd_device, index: int) -> Any:
 
 @custom(C, "brd_insert_page", "takes the index of the page; None without memory")
 def brd_insert_page(brd: brd_device, index: int) -> Any:
-    """``struct page *brd_insert_page(struct brd_device *brd, sector_t sector, blk_opf_t opf)``: or the one that was there first."""
+    """``struct page *brd_insert_page(struct brd_device *brd, sector_t sector, blk_opf_t opf)``: or the one that was there first.
+    """
     page = alloc_page(GFP_NOIO | __GFP_ZERO)
     if page is None:
         return None
@@ -88,7 +89,9 @@ def brd_insert_page(brd: brd_device, index: int) -> Any:
 
 @dup(C, "brd_rw_bvec")
 def brd_rw_bvec(brd: brd_device, bio: Bio) -> bool:
-    """``bool brd_rw_bvec(struct brd_device *brd, struct bio *bio)``: a segment within a page; false, and the bio has ended, without memory"""
+    """``bool brd_rw_bvec(struct brd_device *brd, struct bio *bio)``: a segment within a page; false, and the bio has ended,
+    without memory
+    """
     bv = bio_iter_iovec(bio, bio.bi_iter)
     offset = bio.bi_iter.bi_sector << SECTOR_SHIFT & (arch.PAGE_SIZE - 1)
     index = bio.bi_iter.bi_sector >> (arch.PAGE_SHIFT - SECTOR_SHIFT)

@@ -30,7 +30,8 @@ null_fops = file_operations(read=read_null, write=write_null)
 console_fops = file_operations(read=read_null, write=write_console)
 
 # drivers/char/mem.c's devlist, and tty_init()'s console
-devlist = ((1, 3, "null", 0o666, null_fops), (1, 5, "zero", 0o666, null_fops), (1, 7, "full", 0o666, null_fops), (5, 1, "console", 0o600, console_fops))
+devlist = ((1, 3, "null", 0o666, null_fops), (1, 5, "zero", 0o666, null_fops), (1, 7, "full", 0o666, null_fops),
+           (5, 1, "console", 0o600, console_fops))
 
 
 @fs_initcall

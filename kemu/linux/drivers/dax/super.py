@@ -71,7 +71,8 @@ def put_dax(dax_dev: dax_device | None) -> None:
 
 @custom(C, "fs_dax_get_by_bdev", "a disk says whether it has direct access: no dax_device is looked up under SRCU")
 def fs_dax_get_by_bdev(bdev: Any, start_off: Ref, holder: Any = None, ops: Any = None) -> dax_device:
-    """``struct dax_device *fs_dax_get_by_bdev(struct block_device *bdev, u64 *start_off, void *holder, const struct dax_holder_operations *ops)``
+    """``struct dax_device *fs_dax_get_by_bdev(struct block_device *bdev, u64 *start_off, void *holder, const struct
+    dax_holder_operations *ops)``
 
     Return: None if the disk has no memory of its own, is not page aligned, or another holder has it. ``start_off``: bytes.
     """
@@ -107,7 +108,8 @@ def fs_put_dax(dax_dev: dax_device | None, holder: Any = None) -> None:
 
 @custom(C, "dax_direct_access", "gives (pages, address)")
 def dax_direct_access(dax_dev: dax_device | None, pgoff: int, nr_pages: int) -> tuple[int, int]:
-    """``long dax_direct_access(struct dax_device *dax_dev, pgoff_t pgoff, long nr_pages, mode, void **kaddr, unsigned long *pfn)``
+    """``long dax_direct_access(struct dax_device *dax_dev, pgoff_t pgoff, long nr_pages, mode, void **kaddr, unsigned long
+    *pfn)``
 
     Pages: how many can be had at the address; -EOPNOTSUPP no device, -ENXIO dead, -EINVAL, -ERANGE behind its end.
     """

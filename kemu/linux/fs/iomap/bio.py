@@ -60,8 +60,8 @@ class g:
 @dup(C)
 def iomap_fail_buffered_read(bio: Bio) -> None:
     """``static void iomap_fail_buffered_read(struct bio *bio)``: errors end in a kworker."""
-    # Bounce I/O errors to a workqueue to avoid nested i_lock acquisitions in the fserror code. The caller no longer owns the bio reference
-    # after the spinlock drops.
+    # Bounce I/O errors to a workqueue to avoid nested i_lock acquisitions in the fserror code. The caller no longer owns the bio
+    # reference after the spinlock drops.
     spin_lock(g.failed_read_lock)
     if not g.failed_read_list:
         WARN_ON_ONCE(not schedule_work(g.failed_read_work))
@@ -80,7 +80,8 @@ def iomap_read_end_io(bio: Bio) -> None:
 
 @dup(C)
 def iomap_bio_submit_read_endio(iter_: IomapIter, ctx: IomapReadFolioCtx, end_io: Callable[[Bio], None]) -> None:
-    """``void iomap_bio_submit_read_endio(const struct iomap_iter *iter, struct iomap_read_folio_ctx *ctx, bio_end_io_t end_io)``"""
+    """``void iomap_bio_submit_read_endio(const struct iomap_iter *iter, struct iomap_read_folio_ctx *ctx, bio_end_io_t end_io)``
+    """
     bio: Bio = ctx.read_ctx
     bio.bi_end_io = end_io
     submit_bio(bio)
@@ -123,7 +124,9 @@ def iomap_read_alloc_bio(iter_: IomapIter, ctx: IomapReadFolioCtx, plen: int) ->
 
 @dup(C)
 def iomap_bio_read_folio_range(iter_: IomapIter, ctx: IomapReadFolioCtx, plen: int) -> int:
-    """``int iomap_bio_read_folio_range(const struct iomap_iter *iter, struct iomap_read_folio_ctx *ctx, size_t plen)``: into the open bio, or a new one."""
+    """``int iomap_bio_read_folio_range(const struct iomap_iter *iter, struct iomap_read_folio_ctx *ctx, size_t plen)``: into the
+    open bio, or a new one.
+    """
     bio: Bio | None = ctx.read_ctx
     folio = ctx.cur_folio
     assert folio is not None

@@ -100,7 +100,9 @@ def iomap_set_range_uptodate(folio: Page, off: int, len_: int) -> None:
 
 @dup(C)
 def ifs_alloc(inode: Any, folio: Page, flags: int) -> iomap_folio_state | None:
-    """``static struct iomap_folio_state *ifs_alloc(struct inode *inode, struct folio *folio, unsigned int flags)``: None if one block is all."""
+    """``static struct iomap_folio_state *ifs_alloc(struct inode *inode, struct folio *folio, unsigned int flags)``: None if one
+    block is all.
+    """
     ifs = _state(folio)
     nr_blocks = arch.PAGE_SIZE << folio.order >> inode.i_blkbits
     if ifs is not None or nr_blocks <= 1:
@@ -142,7 +144,9 @@ def iomap_bytes_to_truncate(end_pos: int, block_bits: int, blocks_truncated: int
 
 @dup(C)
 def iomap_adjust_read_range(inode: Any, folio: Page, pos: int, length: int) -> tuple[int, int, int]:
-    """``static void iomap_adjust_read_range(inode, folio, loff_t *pos, loff_t length, size_t *offp, size_t *lenp)``: gives (pos, off, len)."""
+    """``static void iomap_adjust_read_range(inode, folio, loff_t *pos, loff_t length, size_t *offp, size_t *lenp)``: gives (pos,
+    off, len).
+    """
     ifs = _state(folio)
     orig_pos = pos
     isize = inode.i_size
@@ -195,7 +199,9 @@ def iomap_block_needs_zeroing(iter_: IomapIter, pos: int) -> bool:
 
 @dup(C)
 def iomap_read_inline_data(iter_: IomapIter, folio: Page) -> int:
-    """``static int iomap_read_inline_data(const struct iomap_iter *iter, struct folio *folio)``: 0; -EIO without data, or with too little."""
+    """``static int iomap_read_inline_data(const struct iomap_iter *iter, struct folio *folio)``: 0; -EIO without data, or with
+    too little.
+    """
     iomap = iomap_iter_srcmap(iter_)
     size = iter_.inode.i_size - iomap.offset
     fsize = arch.PAGE_SIZE << folio.order
@@ -221,7 +227,8 @@ def iomap_finish_folio_read(folio: Page, off: int, len_: int, error: int) -> Non
     uptodate = not error
     finished = True
     if error:
-        fserror_report_io(folio.mapping.host, FSERR_BUFFERED_READ, (folio.index << arch.PAGE_SHIFT) + off, len_, error, GFP_ATOMIC)
+        fserror_report_io(folio.mapping.host, FSERR_BUFFERED_READ, (folio.index << arch.PAGE_SHIFT) + off, len_, error,
+                          GFP_ATOMIC)
     if ifs is not None:
         spin_lock(ifs.state_lock)
         if not error:
@@ -235,7 +242,9 @@ def iomap_finish_folio_read(folio: Page, off: int, len_: int, error: int) -> Non
 
 @dup(C)
 def iomap_read_end(folio: Page, bytes_submitted: int) -> None:
-    """``static void iomap_read_end(struct folio *folio, size_t bytes_submitted)``: ends the read if nothing is under way any more."""
+    """``static void iomap_read_end(struct folio *folio, size_t bytes_submitted)``: ends the read if nothing is under way any
+    more.
+    """
     ifs = _state(folio)
     if ifs is None:
         # a folio without ifs is submitted as a whole, or not at all
@@ -318,7 +327,8 @@ def iomap_read_folio_iter(iter_: IomapIter, ctx: IomapReadFolioCtx, submitted: l
 def iomap_read_folio(ops: iomap_ops, ctx: IomapReadFolioCtx, private: Any = None) -> None:
     """``void iomap_read_folio(const struct iomap_ops *ops, struct iomap_read_folio_ctx *ctx, void *private)``
 
-    Reads ``ctx.cur_folio``, which comes locked; it is unlocked when the last of it has been read. Errors show in the folio: not uptodate.
+    Reads ``ctx.cur_folio``, which comes locked; it is unlocked when the last of it has been read. Errors show in the folio: not
+    uptodate.
     """
     folio = ctx.cur_folio
     assert folio is not None
@@ -334,7 +344,8 @@ def iomap_read_folio(ops: iomap_ops, ctx: IomapReadFolioCtx, private: Any = None
 
 @dup(C)
 def iomap_readahead_iter(iter_: IomapIter, ctx: IomapReadFolioCtx, submitted: list[int]) -> int:
-    """``static int iomap_readahead_iter(struct iomap_iter *iter, struct iomap_read_folio_ctx *ctx, size_t *cur_bytes_submitted)``"""
+    """``static int iomap_readahead_iter(struct iomap_iter *iter, struct iomap_read_folio_ctx *ctx, size_t *cur_bytes_submitted)``
+    """
     assert ctx.rac is not None
     while iomap_length(iter_):
         cur = ctx.cur_folio
@@ -354,7 +365,9 @@ def iomap_readahead_iter(iter_: IomapIter, ctx: IomapReadFolioCtx, submitted: li
 
 @dup(C)
 def iomap_readahead(ops: iomap_ops, ctx: IomapReadFolioCtx, private: Any = None) -> None:
-    """``void iomap_readahead(const struct iomap_ops *ops, struct iomap_read_folio_ctx *ctx, void *private)``: see :func:`iomap_read_folio`."""
+    """``void iomap_readahead(const struct iomap_ops *ops, struct iomap_read_folio_ctx *ctx, void *private)``: see
+    :func:`iomap_read_folio`.
+    """
     rac = ctx.rac
     assert rac is not None
     iter_ = IomapIter(rac.mapping.host, readahead_pos(rac), readahead_length(rac), 0, private)

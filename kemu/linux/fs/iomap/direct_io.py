@@ -279,8 +279,11 @@ def iomap_dio_iter(iter_: IomapIter, dio: iomap_dio) -> int:
 
 
 @custom(C, "__iomap_dio_rw", "reads only")
-def __iomap_dio_rw(iocb: Any, iter_: IovIter, ops: iomap_ops, dops: iomap_dio_ops | None, dio_flags: int, private: Any, done_before: int) -> Any:
-    """``struct iomap_dio *__iomap_dio_rw(iocb, iter, ops, dops, dio_flags, private, done_before)``: None for nothing to do, or ERR_PTR."""
+def __iomap_dio_rw(iocb: Any, iter_: IovIter, ops: iomap_ops, dops: iomap_dio_ops | None, dio_flags: int, private: Any,
+                   done_before: int) -> Any:
+    """``struct iomap_dio *__iomap_dio_rw(iocb, iter, ops, dops, dio_flags, private, done_before)``: None for nothing to do, or
+    ERR_PTR.
+    """
     inode = iocb.ki_filp.f_inode
     iomi = IomapIter(inode, iocb.ki_pos, iter_.count, IOMAP_DIRECT, private)
     wait_for_completion = iocb.ki_complete is None or bool(dio_flags & IOMAP_DIO_FORCE_WAIT)
@@ -325,11 +328,13 @@ def __iomap_dio_rw(iocb: Any, iter_: IovIter, ops: iomap_ops, dops: iomap_dio_op
 
 
 @custom(C, "iomap_dio_rw", "reads only")
-def iomap_dio_rw(iocb: Any, iter_: IovIter, ops: iomap_ops, dops: iomap_dio_ops | None = None, dio_flags: int = 0, private: Any = None,
+def iomap_dio_rw(iocb: Any, iter_: IovIter, ops: iomap_ops, dops: iomap_dio_ops | None = None, dio_flags: int = 0,
+                 private: Any = None,
                  done_before: int = 0) -> int:
     """``ssize_t iomap_dio_rw(iocb, iter, ops, dops, dio_flags, private, done_before)``
 
-    Return: bytes; 0 at the end of the file; -EINVAL misaligned; -EIOCBQUEUED with ``ki_complete``; -EIO and the like of the device.
+    Return: bytes; 0 at the end of the file; -EINVAL misaligned; -EIOCBQUEUED with ``ki_complete``; -EIO and the like of the
+    device.
     """
     dio = __iomap_dio_rw(iocb, iter_, ops, dops, dio_flags, private, done_before)
     if IS_ERR_OR_NULL(dio):

@@ -60,7 +60,8 @@ def iomap_to_fiemap(fi: FiemapExtentInfo, iomap: Iomap, flags: int) -> int:
 
 @dup(C)
 def iomap_fiemap(inode: Any, fi: FiemapExtentInfo, start: int, len_: int, ops: iomap_ops) -> int:
-    """``int iomap_fiemap(struct inode *inode, struct fiemap_extent_info *fi, u64 start, u64 len, const struct iomap_ops *ops)``"""
+    """``int iomap_fiemap(struct inode *inode, struct fiemap_extent_info *fi, u64 start, u64 len, const struct iomap_ops *ops)``
+    """
     length = Ref(len_)
     ret = fiemap_prep(inode, fi, start, length, 0)
     if ret:
@@ -91,7 +92,8 @@ def iomap_fiemap(inode: Any, fi: FiemapExtentInfo, start: int, len_: int, ops: i
 
 @dup(C)
 def iomap_bmap(mapping: AddressSpace, bno: int, ops: iomap_ops) -> int:
-    """``sector_t iomap_bmap(struct address_space *mapping, sector_t bno, const struct iomap_ops *ops)``: 0 is the error return."""
+    """``sector_t iomap_bmap(struct address_space *mapping, sector_t bno, const struct iomap_ops *ops)``: 0 is the error return.
+    """
     inode = mapping.host
     iter_ = IomapIter(inode, bno << inode.i_blkbits, 1 << inode.i_blkbits, IOMAP_REPORT)
     blkshift = inode.i_blkbits - 9

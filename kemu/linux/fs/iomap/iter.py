@@ -23,7 +23,9 @@ def iomap_iter_advance(iter_: IomapIter, count: int) -> int:
 
 @dup(C)
 def iomap_iter_continue(iter_: IomapIter, iomap: Iomap, srcmap: Iomap, ret: int) -> int:
-    """``int iomap_iter_continue(const struct iomap_iter *iter, struct iomap *iomap, struct iomap *srcmap, int ret)``: 1 more; 0 done; -errno."""
+    """``int iomap_iter_continue(const struct iomap_iter *iter, struct iomap *iomap, struct iomap *srcmap, int ret)``: 1 more; 0
+    done; -errno.
+    """
     stale = iomap.flags & IOMAP_F_STALE
     advanced = iter_.pos - iter_.iter_start_pos
     if ret < 0 and not advanced:
@@ -47,7 +49,8 @@ def iomap_iter_continue(iter_: IomapIter, iomap: Iomap, srcmap: Iomap, ret: int)
 
 @dup(C)
 def iomap_iter(iter_: IomapIter, ops: iomap_ops) -> int:
-    """``int iomap_iter(struct iomap_iter *iter, const struct iomap_ops *ops)``: call it until it does not return a positive value.
+    """``int iomap_iter(struct iomap_iter *iter, const struct iomap_ops *ops)``: call it until it does not return a positive
+    value.
 
     Return: 1 with a mapping in ``iter.iomap``; 0 at the end; -errno of the file system or of ``iter.status``.
     """
@@ -60,7 +63,8 @@ def iomap_iter(iter_: IomapIter, ops: iomap_ops) -> int:
     if ret > 0:
         iomap, pos = iter_.iomap, iter_.pos
         # iomap_iter_done()'s four warnings; the third compares unsigned
-        if iomap.offset > pos or iomap.length == 0 or iomap.offset + iomap.length <= (pos if pos >= 0 else pos + (1 << 64)) or iomap.flags & IOMAP_F_STALE:
+        if (iomap.offset > pos or iomap.length == 0 or iomap.offset + iomap.length <= (pos if pos >= 0 else pos + (1 << 64))
+            or iomap.flags & IOMAP_F_STALE):
             WARN_ON_ONCE(True)
         iter_.iter_start_pos = pos
     return ret

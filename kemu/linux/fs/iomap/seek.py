@@ -14,7 +14,9 @@ C = "fs/iomap/seek.c"
 
 @custom(C, "iomap_seek_hole", "unwritten extents count as holes: nothing here is dirty in the page cache")
 def iomap_seek_hole(inode: Any, pos: int, ops: iomap_ops) -> int:
-    """``loff_t iomap_seek_hole(struct inode *inode, loff_t pos, const struct iomap_ops *ops)``: -ENXIO outside of the file; -errno of the mapping."""
+    """``loff_t iomap_seek_hole(struct inode *inode, loff_t pos, const struct iomap_ops *ops)``: -ENXIO outside of the file;
+    -errno of the mapping.
+    """
     size = inode.i_size
     if pos < 0 or pos >= size:
         return -ENXIO
@@ -32,7 +34,9 @@ def iomap_seek_hole(inode: Any, pos: int, ops: iomap_ops) -> int:
 
 @custom(C, "iomap_seek_data", "unwritten extents count as holes: nothing here is dirty in the page cache")
 def iomap_seek_data(inode: Any, pos: int, ops: iomap_ops) -> int:
-    """``loff_t iomap_seek_data(struct inode *inode, loff_t pos, const struct iomap_ops *ops)``: -ENXIO without data behind ``pos``."""
+    """``loff_t iomap_seek_data(struct inode *inode, loff_t pos, const struct iomap_ops *ops)``: -ENXIO without data behind
+    ``pos``.
+    """
     size = inode.i_size
     if pos < 0 or pos >= size:
         return -ENXIO

@@ -368,8 +368,9 @@ def ovl_copy_up_workdir(c: ovl_copy_up_ctx) -> int:
     if err:
         return late.goto(cleanup_unlocked, err)
 
-    # We cannot hold lock_rename() throughout this helper, because of lock ordering with sb_writers, which shouldn't be held when calling
-    # ovl_copy_up_data(), so lock workdir and destdir and make sure that temp wasn't moved before copy up completion or cleanup.
+    # We cannot hold lock_rename() throughout this helper, because of lock ordering with sb_writers, which shouldn't be held when
+    # calling ovl_copy_up_data(), so lock workdir and destdir and make sure that temp wasn't moved before copy up completion or
+    # cleanup.
     rd = renamedata(ovl_upper_mnt_idmap(ofs), c.workdir, c.destdir, 0)
     err = start_renaming_dentry(rd, 0, temp, Qstr(c.destname))
     if err:
@@ -436,8 +437,8 @@ def ovl_copy_up_tmpfile(c: ovl_copy_up_ctx) -> int:
     else:
         err = ovl_do_link(ofs, temp, udir, upper)
         if not err:
-            # Record the linked dentry -- not the disconnected O_TMPFILE dentry -- so that ->d_revalidate() on the upper fs sees the
-            # real parent/name.
+            # Record the linked dentry -- not the disconnected O_TMPFILE dentry -- so that ->d_revalidate() on the upper fs sees
+            # the real parent/name.
             newdentry = dget(upper)
         end_creating(upper)
 

@@ -320,9 +320,9 @@ def ovl_instantiate(dentry: Dentry, inode: Any, newdentry: Dentry, hardlink: boo
     ovl_dentry_init_reval(dentry, newdentry, None)
 
     if not hardlink:
-        # ovl_obtain_alias() can be called after ovl_create_real() and before we get here, so we may get an inode from cache with the
-        # same real upperdentry that is not the inode we pre-allocated.  In this case we will use the cached inode to instantiate the
-        # new dentry.
+        # ovl_obtain_alias() can be called after ovl_create_real() and before we get here, so we may get an inode from cache with
+        # the same real upperdentry that is not the inode we pre-allocated.  In this case we will use the cached inode to
+        # instantiate the new dentry.
         inode = ovl_get_inode(dentry.d_sb, oip)
         if IS_ERR(inode):
             return PTR_ERR(inode)
@@ -583,9 +583,9 @@ def ovl_create_handle_whiteouts(dentry: Dentry, inode: Any, attr: ovl_cattr) -> 
 def ovl_create_or_link(dentry: Dentry, inode: Any, attr: ovl_cattr) -> int:
     with with_ovl_creds(dentry.d_sb):
         # In the creation cases(create, mkdir, mknod, symlink), ovl should transfer current's fs{u,g}id to underlying fs. Because
-        # underlying fs want to initialize its new inode owner using current's fs{u,g}id. And in this case, the @inode is a new inode
-        # that is initialized in inode_init_owner() to current's fs{u,g}id. So use the inode's i_{u,g}id to override the cred's
-        # fs{u,g}id.
+        # underlying fs want to initialize its new inode owner using current's fs{u,g}id. And in this case, the @inode is a new
+        # inode that is initialized in inode_init_owner() to current's fs{u,g}id. So use the inode's i_{u,g}id to override the
+        # cred's fs{u,g}id.
         #
         # But in the other hardlink case, ovl_link() does not create a new inode, so just use the ovl mounter's fs{u,g}id.
         if attr.hardlink:
@@ -774,8 +774,8 @@ def ovl_remove_upper(dentry: Dentry, is_dir: bool, list_: list[Any]) -> int:
         err = ovl_do_unlink(ofs, dir, upper)
     ovl_dir_modified(dentry.d_parent, False)
 
-    # Keeping this dentry hashed would mean having to release upperpath/lowerpath, which could only be done if we are the sole user of
-    # this dentry.  Too tricky...  Just unhash for now.
+    # Keeping this dentry hashed would mean having to release upperpath/lowerpath, which could only be done if we are the sole
+    # user of this dentry.  Too tricky...  Just unhash for now.
     if not err:
         d_drop(dentry)
     return labels.goto(out_unlock, err)
@@ -799,8 +799,8 @@ def ovl_drop_nlink(dentry: Dentry) -> None:
         alias = NULL
     spin_unlock(inode.i_lock)
 
-    # Changes to underlying layers may cause i_nlink to lose sync with reality.  In this case prevent the link count from going to zero
-    # prematurely.
+    # Changes to underlying layers may cause i_nlink to lose sync with reality.  In this case prevent the link count from going to
+    # zero prematurely.
     if inode.i_nlink > bool(alias):
         drop_nlink(inode)
 
@@ -1069,6 +1069,7 @@ def ovl_rename(idmap: Any, olddir: Inode, old: Dentry, newdir: Inode, new: Dentr
 
 # xattrs.py, which needs this file, adds .listxattr = ovl_listxattr
 ovl_dir_inode_operations = inode_operations(
-    lookup=ovl_lookup, mkdir=ovl_mkdir, symlink=ovl_symlink, unlink=ovl_unlink, rmdir=ovl_rmdir, rename=ovl_rename, link=ovl_link, setattr=ovl_setattr,
+    lookup=ovl_lookup, mkdir=ovl_mkdir, symlink=ovl_symlink, unlink=ovl_unlink, rmdir=ovl_rmdir, rename=ovl_rename, link=ovl_link,
+    setattr=ovl_setattr,
     create=ovl_create, mknod=ovl_mknod, permission=ovl_permission, getattr=ovl_getattr, get_inode_acl=ovl_get_inode_acl,
     get_acl=ovl_get_acl, set_acl=ovl_set_acl)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/overlayfs/file.c: regular files pass reads and writes on to the real file, with the mounter's credentials (fs/backing-file.c)."""
+"""fs/overlayfs/file.c: regular files pass reads and writes on to the real file, with the mounter's credentials
+(fs/backing-file.c).
+"""
 from __future__ import annotations
 
 from typing import Any
@@ -108,8 +110,9 @@ def ovl_real_file_path(file: File, realpath: Path) -> Any:
     if WARN_ON(not realpath.dentry):
         return ERR_PTR(-EIO)
 
-    # If the realfile that we want is not where the data used to be at open time, either we'd been copied up, or it's an fsync of a
-    # metacopied file.  We need the upperfile either way, so see if it is already opened and if it is not then open and store it.
+    # If the realfile that we want is not where the data used to be at open time, either we'd been copied up, or it's an fsync of
+    # a metacopied file.  We need the upperfile either way, so see if it is already opened and if it is not then open and store
+    # it.
     if not ovl_is_real_file(realfile, realpath):
         upperfile = of.upperfile
 
@@ -192,9 +195,9 @@ def ovl_llseek(file: File, offset: int, whence: int) -> int:
     if IS_ERR(realfile):
         return PTR_ERR(realfile)
 
-    # Overlay file f_pos is the master copy that is preserved through copy up and modified on read/write, but only real fs knows how to
-    # SEEK_HOLE/SEEK_DATA and real fs may impose limitations that are more strict than ->s_maxbytes for specific files, so we use the real
-    # file to perform seeks.
+    # Overlay file f_pos is the master copy that is preserved through copy up and modified on read/write, but only real fs knows
+    # how to SEEK_HOLE/SEEK_DATA and real fs may impose limitations that are more strict than ->s_maxbytes for specific files, so
+    # we use the real file to perform seeks.
     ovl_inode_lock(inode)
     realfile.f_pos = file.f_pos
 
@@ -284,5 +287,6 @@ def ovl_fsync(file: File, start: int, end: int, datasync: int) -> int:
     return int(op(realfile, start, end, datasync)) if op else 0
 
 
-ovl_file_operations = file_operations(open=ovl_open, release=ovl_release, llseek=ovl_llseek, read_iter=ovl_read_iter, write_iter=ovl_write_iter,
+ovl_file_operations = file_operations(open=ovl_open, release=ovl_release, llseek=ovl_llseek, read_iter=ovl_read_iter,
+                                      write_iter=ovl_write_iter,
                                       fsync=ovl_fsync)

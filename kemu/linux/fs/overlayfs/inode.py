@@ -184,7 +184,8 @@ def ovl_getattr(idmap: Any, path: Path, stat: Kstat, request_mask: int, flags: i
 
     ovl_map_dev_ino(dentry, stat, fsid)
 
-    # It's probably not worth it to count subdirs to get the correct link count. nlink=1 seems to pacify 'find' and other utilities.
+    # It's probably not worth it to count subdirs to get the correct link count. nlink=1 seems to pacify 'find' and other
+    # utilities.
     if is_dir and OVL_TYPE_MERGE(type):
         stat.nlink = 1
     return err
@@ -250,7 +251,8 @@ def ovl_set_acl(idmap: Any, dentry: Dentry, acl: Any, type: int) -> int:
     if err:
         return err
     with with_ovl_creds(dentry.d_sb):
-        err = vfs_set_acl(None, ovl_dentry_upper(dentry), XATTR_NAME_POSIX_ACL_ACCESS if type == ACL_TYPE_ACCESS else XATTR_NAME_POSIX_ACL_DEFAULT, acl)
+        err = vfs_set_acl(None, ovl_dentry_upper(dentry),
+                          XATTR_NAME_POSIX_ACL_ACCESS if type == ACL_TYPE_ACCESS else XATTR_NAME_POSIX_ACL_DEFAULT, acl)
     ovl_drop_write(dentry)
     # copy c/mtime
     ovl_copyattr(dentry.d_inode)
@@ -295,14 +297,14 @@ def ovl_next_ino(inode: Any) -> None:
 def ovl_map_ino(inode: Any, ino: int, fsid: int) -> None:
     ofs = OVL_FS(inode.i_sb)
 
-    # When d_ino is consistent with st_ino (samefs or i_ino has enough bits to encode layer), set the same value used for st_ino to i_ino,
-    # so inode number exposed via /proc/locks and a like will be consistent with d_ino and st_ino values.
+    # When d_ino is consistent with st_ino (samefs or i_ino has enough bits to encode layer), set the same value used for st_ino
+    # to i_ino, so inode number exposed via /proc/locks and a like will be consistent with d_ino and st_ino values.
     inode.i_ino = ino
     if ovl_same_fs(ofs):
         return
 
-    # For directory inodes on non-samefs with xino disabled or xino overflow, we allocate a non-persistent inode number, to be used for
-    # resolving st_ino collisions in ovl_map_dev_ino().
+    # For directory inodes on non-samefs with xino disabled or xino overflow, we allocate a non-persistent inode number, to be
+    # used for resolving st_ino collisions in ovl_map_dev_ino().
     if S_ISDIR(inode.i_mode):
         ovl_next_ino(inode)
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/overlayfs/overlayfs.h: what is done to the upper layer. pr_debug() says nothing, as in a kernel whose dynamic debugging is off."""
+"""fs/overlayfs/overlayfs.h: what is done to the upper layer. pr_debug() says nothing, as in a kernel whose dynamic debugging is
+off.
+"""
 from __future__ import annotations
 
 from typing import Any

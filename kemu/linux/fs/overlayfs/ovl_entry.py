@@ -14,7 +14,8 @@ from kemu.machine.current import NULL
 C = "fs/overlayfs/ovl_entry.h"
 
 # what this overlayfs leaves out
-AS_A_BOOT = "overlayfs as a boot uses it: no index, metacopy, origin, case folding or file attributes, and the layers' answers are not doubted"
+AS_A_BOOT = ("overlayfs as a boot uses it: no index, metacopy, origin, case folding or file attributes, and the layers' answers "
+             "are not doubted")
 
 OVL_MAX_STACK = 500
 
@@ -32,7 +33,8 @@ OVL_VERITY_OFF, OVL_VERITY_ON, OVL_VERITY_REQUIRE = range(3)
 OVL_FSYNC_VOLATILE, OVL_FSYNC_AUTO, OVL_FSYNC_STRICT = range(3)
 
 OVL_XATTR_TRUSTED_PREFIX, OVL_XATTR_USER_PREFIX, OVL_XATTR_ESCAPE_PREFIX = b"trusted.overlay.", b"user.overlay.", b"overlay."
-OVL_XATTR_OPAQUE, OVL_XATTR_REDIRECT, OVL_XATTR_ORIGIN, OVL_XATTR_IMPURE, OVL_XATTR_XWHITEOUT = b"opaque", b"redirect", b"origin", b"impure", b"whiteout"
+(OVL_XATTR_OPAQUE, OVL_XATTR_REDIRECT, OVL_XATTR_ORIGIN, OVL_XATTR_IMPURE,
+ OVL_XATTR_XWHITEOUT) = b"opaque", b"redirect", b"origin", b"impure", b"whiteout"
 
 
 @port_of(C, "ovl_upper_mnt_idmap")
@@ -55,8 +57,8 @@ def ovl_lowerpath(oe: ovl_entry | None) -> Any:
 class ovl_config:
     """``struct ovl_config``"""
 
-    __slots__ = ("default_permissions", "fsync_mode", "index", "lowerdirs", "metacopy", "nfs_export", "redirect_mode", "upperdir", "userxattr",
-                 "uuid", "verity_mode", "workdir", "xino")
+    __slots__ = ("default_permissions", "fsync_mode", "index", "lowerdirs", "metacopy", "nfs_export", "redirect_mode", "upperdir",
+                 "userxattr", "uuid", "verity_mode", "workdir", "xino")
 
     def __init__(self) -> None:
         self.upperdir: str | None = None
@@ -112,9 +114,9 @@ class ovl_entry:
 class ovl_fs:
     """``struct ovl_fs``"""
 
-    __slots__ = ("config", "creator_cred", "fs", "last_ino", "layers", "namelen", "no_shared_whiteout", "nofh", "noxattr", "numdatalayer", "numfs",
-                 "numlayer", "tmpfile", "upperdir_locked", "whiteout", "whiteout_lock", "workbasedir", "workbasedir_trap", "workdir",
-                 "workdir_locked", "workdir_trap", "xino_mode")
+    __slots__ = ("config", "creator_cred", "fs", "last_ino", "layers", "namelen", "no_shared_whiteout", "nofh", "noxattr",
+                 "numdatalayer", "numfs", "numlayer", "tmpfile", "upperdir_locked", "whiteout", "whiteout_lock", "workbasedir",
+                 "workbasedir_trap", "workdir", "workdir_locked", "workdir_trap", "xino_mode")
 
     def __init__(self) -> None:
         self.numlayer = self.numfs = self.numdatalayer = self.namelen = self.xino_mode = self.last_ino = 0

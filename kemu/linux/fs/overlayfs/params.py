@@ -69,16 +69,20 @@ from kemu.linux.super_types import SB_RDONLY
 
 C = "fs/overlayfs/params.c"
 
-(Opt_lowerdir, Opt_lowerdir_add, Opt_datadir_add, Opt_upperdir, Opt_workdir, Opt_default_permissions, Opt_redirect_dir, Opt_index, Opt_uuid,
- Opt_nfs_export, Opt_userxattr, Opt_xino, Opt_metacopy, Opt_verity, Opt_fsync, Opt_volatile, Opt_override_creds) = range(17)
+(Opt_lowerdir, Opt_lowerdir_add, Opt_datadir_add, Opt_upperdir, Opt_workdir, Opt_default_permissions, Opt_redirect_dir, Opt_index,
+ Opt_uuid, Opt_nfs_export, Opt_userxattr, Opt_xino, Opt_metacopy, Opt_verity, Opt_fsync, Opt_volatile,
+ Opt_override_creds) = range(17)
 
 ovl_parameter_bool = [constant_table("on", True), constant_table("off", False)]
-ovl_parameter_uuid = [constant_table("off", OVL_UUID_OFF), constant_table("null", OVL_UUID_NULL), constant_table("auto", OVL_UUID_AUTO),
+ovl_parameter_uuid = [constant_table("off", OVL_UUID_OFF), constant_table("null", OVL_UUID_NULL),
+                      constant_table("auto", OVL_UUID_AUTO),
                       constant_table("on", OVL_UUID_ON)]
-ovl_parameter_xino = [constant_table("off", OVL_XINO_OFF), constant_table("auto", OVL_XINO_AUTO), constant_table("on", OVL_XINO_ON)]
+ovl_parameter_xino = [constant_table("off", OVL_XINO_OFF), constant_table("auto", OVL_XINO_AUTO),
+                      constant_table("on", OVL_XINO_ON)]
 ovl_parameter_redirect_dir = [constant_table("off", OVL_REDIRECT_OFF), constant_table("follow", OVL_REDIRECT_FOLLOW),
                               constant_table("nofollow", OVL_REDIRECT_NOFOLLOW), constant_table("on", OVL_REDIRECT_ON)]
-ovl_parameter_verity = [constant_table("off", OVL_VERITY_OFF), constant_table("on", OVL_VERITY_ON), constant_table("require", OVL_VERITY_REQUIRE)]
+ovl_parameter_verity = [constant_table("off", OVL_VERITY_OFF), constant_table("on", OVL_VERITY_ON),
+                        constant_table("require", OVL_VERITY_REQUIRE)]
 ovl_parameter_fsync = [constant_table("volatile", OVL_FSYNC_VOLATILE), constant_table("auto", OVL_FSYNC_AUTO),
                        constant_table("strict", OVL_FSYNC_STRICT)]
 
@@ -86,7 +90,8 @@ ovl_parameter_spec = [
     fsparam_string_empty("lowerdir", Opt_lowerdir), fsparam_file_or_string("lowerdir+", Opt_lowerdir_add),
     fsparam_file_or_string("datadir+", Opt_datadir_add), fsparam_file_or_string("upperdir", Opt_upperdir),
     fsparam_file_or_string("workdir", Opt_workdir), fsparam_flag("default_permissions", Opt_default_permissions),
-    fsparam_enum("redirect_dir", Opt_redirect_dir, ovl_parameter_redirect_dir), fsparam_enum("index", Opt_index, ovl_parameter_bool),
+    fsparam_enum("redirect_dir", Opt_redirect_dir, ovl_parameter_redirect_dir),
+    fsparam_enum("index", Opt_index, ovl_parameter_bool),
     fsparam_enum("uuid", Opt_uuid, ovl_parameter_uuid), fsparam_enum("nfs_export", Opt_nfs_export, ovl_parameter_bool),
     fsparam_flag("userxattr", Opt_userxattr), fsparam_enum("xino", Opt_xino, ovl_parameter_xino),
     fsparam_enum("metacopy", Opt_metacopy, ovl_parameter_bool), fsparam_enum("verity", Opt_verity, ovl_parameter_verity),
@@ -125,7 +130,8 @@ def ovl_parse_param_split_lowerdirs(text: str) -> list[tuple[str, bool]] | int:
         elif c == ":":
             colons += 1
             if colons == 2 and text[i + 1:i + 2] == ":":
-                pr_err("overlayfs: only single ':' or double '::' sequences of unescaped colons in lowerdir mount option allowed.\n")
+                pr_err("overlayfs: only single ':' or double '::' sequences of unescaped colons in lowerdir mount option "
+                       "allowed.\n")
                 return -EINVAL
             if colons == 1:
                 out.append((part, data))
@@ -378,7 +384,8 @@ def ovl_fs_context_free(ctx: ovl_fs_context) -> None:
 
 @port_of(C, "ovl_free")
 def ovl_free(fc: FsContext) -> None:
-    # ofs is transferred to the superblock on a successful mount, but if an error occurs before the transfer we have to free it here.
+    # ofs is transferred to the superblock on a successful mount, but if an error occurs before the transfer we have to free it
+    # here.
     if fc.s_fs_info is not None:
         ovl_free_fs(fc.s_fs_info)
     if fc.fs_private is not None:
@@ -449,7 +456,8 @@ def _requires(config: ovl_config, ctx: ovl_fs_context) -> int:
     """What userxattr and missing privileges exclude."""
     if config.userxattr:
         if "redirect" in ctx.set and config.redirect_mode != OVL_REDIRECT_NOFOLLOW:
-            pr_err("overlayfs: conflicting options: userxattr,redirect_dir=%s\n", ovl_parameter_redirect_dir[config.redirect_mode].name)
+            pr_err("overlayfs: conflicting options: userxattr,redirect_dir=%s\n",
+                   ovl_parameter_redirect_dir[config.redirect_mode].name)
             return -EINVAL
         if config.metacopy and "metacopy" in ctx.set:
             pr_err("overlayfs: conflicting options: userxattr,metacopy=on\n")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/overlayfs/readdir.c: merged directories. The tree is a dict by name, and lists are dicts or lists; inode numbers are those of the real entries."""
+"""fs/overlayfs/readdir.c: merged directories. The tree is a dict by name, and lists are dicts or lists; inode numbers are those
+of the real entries.
+"""
 from __future__ import annotations
 
 from typing import Any
@@ -481,7 +483,8 @@ def ovl_dir_open(inode: Inode, file: File) -> int:
     return 0
 
 
-ovl_dir_operations = file_operations(read=generic_read_dir, open=ovl_dir_open, iterate_shared=shared_ovl_iterate, llseek=ovl_dir_llseek,
+ovl_dir_operations = file_operations(read=generic_read_dir, open=ovl_dir_open, iterate_shared=shared_ovl_iterate,
+                                     llseek=ovl_dir_llseek,
                                      fsync=ovl_dir_fsync, release=ovl_dir_release)
 
 
@@ -562,8 +565,8 @@ def ovl_workdir_cleanup_recurse(ofs: ovl_fs, path: Path, level: int) -> int:
     def out() -> None:
         ovl_cache_free(list_)
 
-    # The "work/incompat" directory is treated specially - if it is not empty, instead of printing a generic error and mounting read-only,
-    # we will error about incompat features and fail the mount.
+    # The "work/incompat" directory is treated specially - if it is not empty, instead of printing a generic error and mounting
+    # read-only, we will error about incompat features and fail the mount.
     if level == 2 and path.dentry.d_name.name == OVL_INCOMPATDIR_NAME:
         incompat = True
 

@@ -175,7 +175,8 @@ def ovl_dentry_weak_revalidate(dentry: Dentry, flags: int) -> int:
     return ovl_dentry_revalidate_common(dentry, flags, True)
 
 
-ovl_dentry_operations = dentry_operations(d_real=ovl_d_real, d_revalidate=ovl_dentry_revalidate, d_weak_revalidate=ovl_dentry_weak_revalidate)
+ovl_dentry_operations = dentry_operations(d_real=ovl_d_real, d_revalidate=ovl_dentry_revalidate,
+                                          d_weak_revalidate=ovl_dentry_weak_revalidate)
 
 
 @port_of(C, "ovl_alloc_inode")
@@ -337,9 +338,11 @@ def ovl_setup_trap(sb: SuperBlock, dir: Dentry, ptrap: Ref | FieldPtr, name: str
 @port_of(C, "ovl_report_in_use")
 def ovl_report_in_use(ofs: ovl_fs, name: str) -> int:
     if ofs.config.index:
-        pr_err("overlayfs: %s is in-use as upperdir/workdir of another mount, mount with '-o index=off' to override exclusive upperdir protection.\n", name)
+        pr_err("overlayfs: %s is in-use as upperdir/workdir of another mount, mount with '-o index=off' to override exclusive "
+               "upperdir protection.\n", name)
         return -EBUSY
-    pr_warn("overlayfs: %s is in-use as upperdir/workdir of another mount, accessing files from both mounts will result in undefined behavior.\n", name)
+    pr_warn("overlayfs: %s is in-use as upperdir/workdir of another mount, accessing files from both mounts will result in "
+            "undefined behavior.\n", name)
     return 0
 
 
@@ -372,9 +375,9 @@ def ovl_get_upper(sb: SuperBlock, ofs: ovl_fs, upper_layer: ovl_layer, upperpath
 
     # Inherit SB_NOSEC flag from upperdir.
     #
-    # This optimization changes behavior when a security related attribute (suid/sgid/security.*) is changed on an underlying layer.  This
-    # is okay because we don't yet have guarantees in that case, but it will need careful treatment once we want to honour changes to
-    # underlying filesystems.
+    # This optimization changes behavior when a security related attribute (suid/sgid/security.*) is changed on an underlying
+    # layer.  This is okay because we don't yet have guarantees in that case, but it will need careful treatment once we want to
+    # honour changes to underlying filesystems.
     if upper_mnt.mnt_sb.s_flags & SB_NOSEC:
         sb.s_flags |= SB_NOSEC
 
@@ -450,7 +453,9 @@ def ovl_lookup_or_create(ofs: ovl_fs, parent: Dentry, name: bytes, mode: int) ->
 
 @port_of(C, "ovl_create_volatile_dirty")
 def ovl_create_volatile_dirty(ofs: ovl_fs) -> int:
-    """``int ovl_create_volatile_dirty(struct ovl_fs *ofs)``: makes the file "dirty" in incompat/volatile of the work directory, unless it is there."""
+    """``int ovl_create_volatile_dirty(struct ovl_fs *ofs)``: makes the file "dirty" in incompat/volatile of the work directory,
+    unless it is there.
+    """
     d: Any = dget(ofs.workbasedir)
     volatile_path = (OVL_WORKDIR_NAME, b"incompat", b"volatile", b"dirty")
 
@@ -678,7 +683,9 @@ def ovl_get_lowerstack(sb: SuperBlock, ctx: ovl_fs_context, ofs: ovl_fs, layers:
 
 @port_of(C, "ovl_check_layer")
 def ovl_check_layer(sb: SuperBlock, ofs: ovl_fs, dentry: Dentry | None, name: str, is_lower: bool) -> int:
-    """Check if this layer root is a descendant of: another layer of this overlayfs instance; upper/work dir of any overlayfs instance."""
+    """Check if this layer root is a descendant of: another layer of this overlayfs instance; upper/work dir of any overlayfs
+    instance.
+    """
     next = dentry
     err = 0
 
@@ -868,7 +875,8 @@ def ovl_fill_super(sb: SuperBlock, fc: FsContext) -> int:
     return labels.goto(out_err, err)
 
 
-ovl_fs_type = FileSystemType(name="overlay", init_fs_context=ovl_init_fs_context, parameters=ovl_parameter_spec, fs_flags=FS_USERNS_MOUNT,
+ovl_fs_type = FileSystemType(name="overlay", init_fs_context=ovl_init_fs_context, parameters=ovl_parameter_spec,
+                             fs_flags=FS_USERNS_MOUNT,
                              kill_sb=kill_anon_super)
 
 

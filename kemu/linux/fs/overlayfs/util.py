@@ -493,7 +493,10 @@ def ovl_copy_up_end(dentry: Dentry) -> None:
 
 @custom(C, "ovl_nlink_start", "there is no index: the union's link count is not stored")
 def ovl_nlink_start(dentry: Dentry) -> int:
-    """``int ovl_nlink_start(struct dentry *dentry)``: write access to the upper mount, and the inode locked. Return: 0, -EROFS, -ENOMEM, ..."""
+    """``int ovl_nlink_start(struct dentry *dentry)``: write access to the upper mount, and the inode locked.
+
+    Return: 0, -EROFS, -ENOMEM, ...
+    """
     inode = dentry.d_inode
     if WARN_ON(inode is None):
         return -ENOENT

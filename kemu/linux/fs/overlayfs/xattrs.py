@@ -140,7 +140,8 @@ def ovl_own_xattr_get(handler: xattr_handler, dentry: Dentry, inode: Any, name: 
     return -EOPNOTSUPP if escaped is None else ovl_xattr_get(dentry, inode, escaped, buffer, size)
 
 
-def ovl_own_xattr_set(handler: xattr_handler, idmap: Any, dentry: Dentry, inode: Any, name: bytes, value: bytes | None, flags: int) -> int:
+def ovl_own_xattr_set(handler: xattr_handler, idmap: Any, dentry: Dentry, inode: Any, name: bytes, value: bytes | None,
+                      flags: int) -> int:
     escaped = _escape(handler.prefix, name)
     return -EOPNOTSUPP if escaped is None else ovl_xattr_set(dentry, inode, escaped, value, flags)
 
@@ -149,7 +150,8 @@ def ovl_other_xattr_get(handler: xattr_handler, dentry: Dentry, inode: Any, name
     return ovl_xattr_get(dentry, inode, name, buffer, size)
 
 
-def ovl_other_xattr_set(handler: xattr_handler, idmap: Any, dentry: Dentry, inode: Any, name: bytes, value: bytes | None, flags: int) -> int:
+def ovl_other_xattr_set(handler: xattr_handler, idmap: Any, dentry: Dentry, inode: Any, name: bytes, value: bytes | None,
+                        flags: int) -> int:
     return ovl_xattr_set(dentry, inode, name, value, flags)
 
 

@@ -85,7 +85,9 @@ class ramfs_fs_info:
 
 @dup(C)
 def ramfs_get_inode(sb: SuperBlock, dir: Inode | None, mode: int, dev: int) -> Inode | None:
-    """``struct inode *ramfs_get_inode(struct super_block *sb, const struct inode *dir, umode_t mode, dev_t dev)``: None on failure."""
+    """``struct inode *ramfs_get_inode(struct super_block *sb, const struct inode *dir, umode_t mode, dev_t dev)``: None on
+    failure.
+    """
     inode = new_inode(sb)
     if inode is None:
         return None
@@ -252,7 +254,8 @@ def init_ramfs_fs() -> int:
     return register_filesystem(ramfs_fs_type)
 
 
-ramfs_fs_type = FileSystemType(name="ramfs", init_fs_context=ramfs_init_fs_context, parameters=ramfs_fs_parameters, kill_sb=ramfs_kill_sb,
+ramfs_fs_type = FileSystemType(name="ramfs", init_fs_context=ramfs_init_fs_context, parameters=ramfs_fs_parameters,
+                               kill_sb=ramfs_kill_sb,
                                fs_flags=FS_USERNS_MOUNT)
 
 

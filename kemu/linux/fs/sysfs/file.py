@@ -42,7 +42,8 @@ def sysfs_create_bin_file(kobj: kobject | None, attr: bin_attribute) -> int:
     return 0
 
 
-@custom(C, "sysfs_bin_attr_simple_read", "asked without a file: limits count to the attribute as sysfs_kf_bin_read() does, and returns the bytes")
+@custom(C, "sysfs_bin_attr_simple_read",
+        "asked without a file: limits count to the attribute as sysfs_kf_bin_read() does, and returns the bytes")
 def sysfs_bin_attr_simple_read(attr: bin_attribute, off: int, count: int) -> bytes:
     """``ssize_t sysfs_bin_attr_simple_read(file, kobj, attr, buf, off, count)``: the bytes that a reader gets."""
     n = max(min(count, attr.size - off), 0)

@@ -133,7 +133,8 @@ def iocb_flags(file: File) -> int:
     flags = file.f_flags
     if not flags & (O_APPEND | O_DIRECT | O_DSYNC | __O_SYNC):
         return 0
-    return ((IOCB_APPEND if flags & O_APPEND else 0) | (IOCB_DIRECT if flags & O_DIRECT else 0) | (IOCB_DSYNC if flags & O_DSYNC else 0)
+    return ((IOCB_APPEND if flags & O_APPEND else 0) | (IOCB_DIRECT if flags & O_DIRECT else 0)
+            | (IOCB_DSYNC if flags & O_DSYNC else 0)
             | (IOCB_SYNC if flags & __O_SYNC else 0))
 
 
@@ -620,7 +621,10 @@ def is_sync_kiocb(kiocb: Kiocb) -> bool:
 
 @custom(P, "dir_emit", "name is bytes, or an address of namelen bytes")
 def dir_emit(ctx: DirContext, name: bytes | int, namelen: int, ino: int, type: int) -> bool:
-    """``bool dir_emit(struct dir_context *ctx, const char *name, int namelen, u64 ino, unsigned type)``. Return: False to stop."""
+    """``bool dir_emit(struct dir_context *ctx, const char *name, int namelen, u64 ino, unsigned type)``.
+
+    Return: False to stop.
+    """
     if isinstance(name, int):
         name = this.mem.load(name, namelen)         # type: ignore[arg-type]
     return bool(ctx.actor(ctx, name, namelen, ctx.pos, ino, type & (S_DT_MASK | ctx.dt_flags_mask)))

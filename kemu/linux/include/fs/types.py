@@ -16,12 +16,14 @@ from kemu.machine.pages import Page
 P = "include/linux/fs.h"
 
 
-@custom(P, "address_space", "i_pages is a dict from index to folio, a large folio under each of its indices; the folio orders are fields")
+@custom(P, "address_space",
+        "i_pages is a dict from index to folio, a large folio under each of its indices; the folio orders are fields")
 class AddressSpace:
     """``struct address_space``: the page cache of ``host``."""
 
-    __slots__ = ("a_ops", "flags", "gfp_mask", "host", "i_mmap_writable", "i_pages", "i_private_data", "i_private_list", "i_private_lock", "invalidate_lock", "max_order",
-                 "min_order", "nrpages", "wb_err", "writeback_index", "xa_lock", "__weakref__")
+    __slots__ = ("a_ops", "flags", "gfp_mask", "host", "i_mmap_writable", "i_pages", "i_private_data", "i_private_list",
+                 "i_private_lock", "invalidate_lock", "max_order", "min_order", "nrpages", "wb_err", "writeback_index", "xa_lock",
+                 "__weakref__")
 
     def __init__(self, host: Any = None, a_ops: Any = None):
         self.host = host
@@ -203,18 +205,21 @@ class FileSystemType:
         return f"<file_system_type {self.name}>"
 
 
-@custom(P, "struct inode", "counts are ints; i_hash is the hash value, None if unhashed; i_rwsem and waiters are made on first use")
+@custom(P, "struct inode",
+        "counts are ints; i_hash is the hash value, None if unhashed; i_rwsem and waiters are made on first use")
 class Inode:
     """``struct inode``. A file system's own inode derives from it; the constructor without arguments gives the zeroed structure.
 
-    ``i_count`` is changed by iget, ihold, igrab and iput only. ``i_state`` is an int of I_* bits. ``i_dentry`` lists the aliases, newest first.
+    ``i_count`` is changed by iget, ihold, igrab and iput only. ``i_state`` is an int of I_* bits. ``i_dentry`` lists the aliases,
+    newest first.
     """
 
-    __slots__ = ("i_mode", "i_opflags", "i_flags", "i_acl", "i_default_acl", "i_uid", "i_gid", "i_op", "i_sb", "i_mapping", "i_ino", "i_nlink",
-                 "i_rdev", "i_size", "i_atime_sec", "i_mtime_sec", "i_ctime_sec", "i_atime_nsec", "i_mtime_nsec", "i_ctime_nsec",
-                 "i_generation", "i_bytes", "i_blkbits", "i_write_hint", "i_blocks", "i_state", "i_rwsem", "i_hash", "i_lru", "i_dentry",
-                 "i_version", "i_count", "i_dio_count", "i_writecount", "i_readcount", "i_fop", "free_inode", "i_flctx", "i_data", "i_linklen",
-                 "i_pipe", "i_cdev", "i_link", "i_dir_seq", "i_private", "i_lock", "waiters", "i_security", "__weakref__")
+    __slots__ = ("i_mode", "i_opflags", "i_flags", "i_acl", "i_default_acl", "i_uid", "i_gid", "i_op", "i_sb", "i_mapping",
+                 "i_ino", "i_nlink", "i_rdev", "i_size", "i_atime_sec", "i_mtime_sec", "i_ctime_sec", "i_atime_nsec",
+                 "i_mtime_nsec", "i_ctime_nsec", "i_generation", "i_bytes", "i_blkbits", "i_write_hint", "i_blocks", "i_state",
+                 "i_rwsem", "i_hash", "i_lru", "i_dentry", "i_version", "i_count", "i_dio_count", "i_writecount", "i_readcount",
+                 "i_fop", "free_inode", "i_flctx", "i_data", "i_linklen", "i_pipe", "i_cdev", "i_link", "i_dir_seq", "i_private",
+                 "i_lock", "waiters", "i_security", "__weakref__")
 
     def __init__(self) -> None:
         self.i_mode = 0
@@ -268,15 +273,16 @@ class Inode:
 
     def __repr__(self) -> str:
         sb = self.i_sb
-        return f"<inode {self.i_ino} of {sb.s_id if sb is not None else '?'} mode:{self.i_mode:o} count:{self.i_count} state:{self.i_state:#x}>"
+        return (f"<inode {self.i_ino} of {sb.s_id if sb is not None else '?'} mode:{self.i_mode:o} count:{self.i_count} "
+                f"state:{self.i_state:#x}>")
 
 
 @dup(P)
 class File:
     """``struct file``; ``f_ref`` is its reference count."""
 
-    __slots__ = ("f_mode", "f_op", "f_mapping", "private_data", "f_inode", "f_flags", "f_iocb_flags", "f_cred", "f_owner", "f_path",
-                 "f_lock", "f_pos_lock", "f_pos", "f_wb_err", "f_sb_err", "f_ra", "f_ref", "user_path", "__weakref__")
+    __slots__ = ("f_mode", "f_op", "f_mapping", "private_data", "f_inode", "f_flags", "f_iocb_flags", "f_cred", "f_owner",
+                 "f_path", "f_lock", "f_pos_lock", "f_pos", "f_wb_err", "f_sb_err", "f_ra", "f_ref", "user_path", "__weakref__")
 
     def __init__(self) -> None:
         self.f_mode = 0
@@ -306,7 +312,8 @@ class File:
 class Kiocb:
     """``struct kiocb``"""
 
-    __slots__ = ("ki_complete", "ki_filp", "ki_flags", "ki_ioprio", "ki_pos", "ki_waitq", "ki_write_stream", "private", "container")
+    __slots__ = ("ki_complete", "ki_filp", "ki_flags", "ki_ioprio", "ki_pos", "ki_waitq", "ki_write_stream", "private",
+                 "container")
 
     def __init__(self, container: Any = None) -> None:
         self.ki_filp: File = None                   # type: ignore[assignment]

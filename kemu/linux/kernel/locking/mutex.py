@@ -15,7 +15,8 @@ def mutex_unlock(lock: mutex) -> None:
     """``void mutex_unlock(struct mutex *lock)``: only by its owner."""
     if lock.owner is not this.task:
         func = caller_function()[0]
-        raise KernelBug(f"WARNING: bad unlock balance detected in {func}", [f"{lock.name} is held by {lock.owner!r}"], function=func)
+        raise KernelBug(f"WARNING: bad unlock balance detected in {func}", [f"{lock.name} is held by {lock.owner!r}"],
+                        function=func)
     lock.owner = None
     if lock.wq is not None:
         lock.wq.wake(1)

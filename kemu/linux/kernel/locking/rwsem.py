@@ -14,7 +14,8 @@ C = "kernel/locking/rwsem.c"
 def _wait(sem: rw_semaphore) -> None:
     if sem.writer is this.task:
         func = caller_function()[0]
-        raise KernelBug(f"WARNING: possible recursive locking detected in {func}", [f"{sem.name} already held for writing"], function=func)
+        raise KernelBug(f"WARNING: possible recursive locking detected in {func}", [f"{sem.name} already held for writing"],
+                        function=func)
     if sem.wq is None:
         sem.wq = WaitQueue(sem.name, lambda: sem.writer)
     this.sched.block(sem.wq)

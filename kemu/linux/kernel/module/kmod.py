@@ -45,7 +45,8 @@ def call_modprobe(orig_module_name: str, wait: int) -> int:
         kfree(argv)
         return -ENOMEM
 
-    info = call_usermodehelper_setup(g.modprobe_path, [g.modprobe_path, "-q", "--", module_name], envp, GFP_KERNEL, None, free_modprobe_argv, argv)
+    info = call_usermodehelper_setup(g.modprobe_path, [g.modprobe_path, "-q", "--", module_name], envp, GFP_KERNEL, None,
+                                     free_modprobe_argv, argv)
     if info is None:
         kfree(argv)
         return -ENOMEM

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Linux's own LZ4 decoder, byte for byte (lib/lz4/lz4_decompress.c).
 
-It runs where a C library cannot stand in for it: for the return value of corrupt input, and for a source that is being overwritten while
-it is read (in-place decompression without the margin). It copies in the same portions as the C code, each portion loaded before it is
-stored, so that overlapping memory gives what the kernel would get. The caller has checked both ranges against the shadow.
+It runs where a C library cannot stand in for it: for the return value of corrupt input, and for a source that is being
+overwritten while it is read (in-place decompression without the margin). It copies in the same portions as the C code, each
+portion loaded before it is stored, so that overlapping memory gives what the kernel would get. The caller has checked both ranges
+against the shadow.
 """
 from __future__ import annotations
 
@@ -104,10 +105,12 @@ class Window:
 
 
 @dup(C)
-def LZ4_decompress_generic(src: int, dst: int, srcSize: int, outputSize: int, partialDecoding: bool, overlap: bool, w: Window) -> int:
+def LZ4_decompress_generic(src: int, dst: int, srcSize: int, outputSize: int, partialDecoding: bool, overlap: bool,
+                           w: Window) -> int:
     """``int LZ4_decompress_generic(...)`` as endOnInputSize, noDict, lowPrefix == dst.
 
-    ``overlap``: source and destination share page frames. Return: bytes decoded, or ``-(bytes of input read) - 1`` for corrupt input.
+    ``overlap``: source and destination share page frames. Return: bytes decoded, or ``-(bytes of input read) - 1`` for corrupt
+    input.
     """
     ip = src
     iend = ip + srcSize

@@ -262,7 +262,8 @@ def bcj_riscv(s: xz_dec_bcj, code: bytearray, at: int, size: int) -> int:
 
 
 _filters: dict[int, tuple[str, Callable[[Any, bytearray, int, int], int]]] = {
-    BCJ_X86: ("CONFIG_XZ_DEC_X86", bcj_x86), BCJ_POWERPC: ("CONFIG_XZ_DEC_POWERPC", bcj_powerpc), BCJ_ARM: ("CONFIG_XZ_DEC_ARM", bcj_arm),
+    BCJ_X86: ("CONFIG_XZ_DEC_X86", bcj_x86), BCJ_POWERPC: ("CONFIG_XZ_DEC_POWERPC", bcj_powerpc),
+    BCJ_ARM: ("CONFIG_XZ_DEC_ARM", bcj_arm),
     BCJ_ARMTHUMB: ("CONFIG_XZ_DEC_ARMTHUMB", bcj_armthumb), BCJ_SPARC: ("CONFIG_XZ_DEC_SPARC", bcj_sparc),
     BCJ_ARM64: ("CONFIG_XZ_DEC_ARM64", bcj_arm64), BCJ_RISCV: ("CONFIG_XZ_DEC_RISCV", bcj_riscv),
 }
@@ -312,8 +313,8 @@ def xz_dec_bcj_run(s: xz_dec_bcj, lzma2: Any, b: Any) -> int:
         if s.ret == XZ_STREAM_END:
             return XZ_STREAM_END
 
-    # If we have more output space than what is currently pending in temp, copy the unfiltered data from temp to the output buffer and try to
-    # fill the output buffer by decoding more data from the next filter in the chain.
+    # If we have more output space than what is currently pending in temp, copy the unfiltered data from temp to the output buffer
+    # and try to fill the output buffer by decoding more data from the next filter in the chain.
     if len(s.temp) < b.out_size - len(b.out) or not s.temp:
         out_start = len(b.out)
         b.out += s.temp
@@ -324,21 +325,21 @@ def xz_dec_bcj_run(s: xz_dec_bcj, lzma2: Any, b: Any) -> int:
 
         out_start = bcj_apply(s, b.out, out_start, len(b.out))
 
-        # As an exception, if the next filter returned XZ_STREAM_END, we can do that too, since the last few bytes that remain unfiltered
-        # are meant to remain unfiltered.
+        # As an exception, if the next filter returned XZ_STREAM_END, we can do that too, since the last few bytes that remain
+        # unfiltered are meant to remain unfiltered.
         if s.ret == XZ_STREAM_END:
             return XZ_STREAM_END
 
         s.temp = b.out[out_start:]
         del b.out[out_start:]
 
-        # If there wasn't enough input to the next filter to fill the output buffer with unfiltered data, there's no point to try decoding
-        # more data to temp.
+        # If there wasn't enough input to the next filter to fill the output buffer with unfiltered data, there's no point to try
+        # decoding more data to temp.
         if len(b.out) + len(s.temp) < b.out_size:
             return XZ_OK
 
-    # We have unfiltered data in temp. If the output buffer isn't full yet, try to fill the temp buffer by decoding more data from the next
-    # filter. Apply the BCJ filter on temp.
+    # We have unfiltered data in temp. If the output buffer isn't full yet, try to fill the temp buffer by decoding more data from
+    # the next filter. Apply the BCJ filter on temp.
     if len(b.out) < b.out_size:
         # Make b->out{,_pos,_size} temporarily point to s->temp.
         out, out_size = b.out, b.out_size
@@ -354,8 +355,8 @@ def xz_dec_bcj_run(s: xz_dec_bcj, lzma2: Any, b: Any) -> int:
 
         s.filtered = bcj_apply(s, s.temp, s.filtered, len(s.temp))
 
-        # If the next filter returned XZ_STREAM_END, we mark that everything is filtered, since the last unfiltered bytes of the stream are
-        # meant to be left as is.
+        # If the next filter returned XZ_STREAM_END, we mark that everything is filtered, since the last unfiltered bytes of the
+        # stream are meant to be left as is.
         if s.ret == XZ_STREAM_END:
             s.filtered = len(s.temp)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Linux's own LZMA2 decoder (lib/xz/xz_dec_lzma2.c).
 
-liblzma sees nothing but LZMA2 chunks whose headers Linux's rules have accepted beforehand. Where it refuses the rest, Linux's own decoder
-does the block again: its first bytes, which were given already, are dropped.
+liblzma sees nothing but LZMA2 chunks whose headers Linux's rules have accepted beforehand. Where it refuses the rest, Linux's own
+decoder does the block again: its first bytes, which were given already, are dropped.
 
 It is a hundred times slower than a library. Structures are folded into locals: the whole of the input is there at once.
 """
@@ -108,7 +108,9 @@ class QuickLzma2:
 
 @custom(C, "xz_dec_lzma2_run", "the control layer alone: sizes of all chunks, before any is decoded")
 def chunks(data: bytes, pos: int) -> tuple[int, int] | None:
-    """Where the chunks at ``pos`` end, and how many bytes they decode to; None if Linux would refuse a chunk's header or they are cut."""
+    """Where the chunks at ``pos`` end, and how many bytes they decode to; None if Linux would refuse a chunk's header or they are
+    cut.
+    """
     need_dict_reset, need_props = True, False
     size = 0
     while pos < len(data):
@@ -222,7 +224,8 @@ class _Lengths:
 
 @custom(C, "xz_dec_microlzma_run", "all of the input at once, one size of output; not pedantic")
 def microlzma_decode(data: bytes, size: int, dict_size: int) -> bytes | None:
-    """The first ``size`` bytes of a MicroLZMA stream of which nothing follows ``data``; None where the kernel says XZ_DATA_ERROR."""
+    """The first ``size`` bytes of a MicroLZMA stream of which nothing follows ``data``; None where the kernel says XZ_DATA_ERROR.
+    """
     if len(data) < 5:
         return None
     props = ~data[0] & 0xFF
@@ -523,7 +526,9 @@ class Lzma2:
 
 
 def quick_lzma2(s: XzDec, dict_size: int) -> QuickLzma2 | None:
-    """liblzma for the block that begins at ``s.in_pos``, if the headers of its chunks are as Linux wants them and the sizes as they were announced."""
+    """liblzma for the block that begins at ``s.in_pos``, if the headers of its chunks are as Linux wants them and the sizes as
+    they were announced.
+    """
     found = chunks(s.data, s.in_pos)
     if found is None:
         return None

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Linux's xz decoder in multi-call mode (lib/xz/xz_dec_stream.c, lib/xz/xz_dec_lzma2.c).
 
-It has the whole input in one piece, as unpack_to_rootfs() gives it, and is asked for output in portions. What it returns, when, and what it
-has written by then are Linux's. Headers are read here only; the LZMA2 data of a block go to liblzma while it finds nothing wrong with them
-(:mod:`kemu.linux.lib.xz.xz_dec_lzma2`), else to the decoder below, which is slow.
+It has the whole input in one piece, as unpack_to_rootfs() gives it, and is asked for output in portions. What it returns, when,
+and what it has written by then are Linux's. Headers are read here only; the LZMA2 data of a block go to liblzma while it finds
+nothing wrong with them (:mod:`kemu.linux.lib.xz.xz_dec_lzma2`), else to the decoder below, which is slow.
 """
 from __future__ import annotations
 
@@ -161,7 +161,9 @@ class XzDec:
         return dict_size
 
     def block(self) -> None:
-        """``dec_block()``: returns when the block's data is complete, leaves with XZ_OK when the output is full or the input ends."""
+        """``dec_block()``: returns when the block's data is complete, leaves with XZ_OK when the output is full or the input
+        ends.
+        """
         in_start, out_start = self.in_pos, len(self.out)
         try:
             ret = xz_dec_bcj_run(self.bcj, self.lzma2, self) if self.bcj_active else self.lzma2.run()

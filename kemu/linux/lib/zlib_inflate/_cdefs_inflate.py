@@ -12,4 +12,4 @@ ffi = _cffi_backend.FFI('kemu.linux.lib.zlib_inflate._cdefs_inflate',
     _typenames = (b'\x00\x00\x00\x16z_stream',),
 )
 
-OF = "9717f029-491"
+OF = "5c10fbb0-525"

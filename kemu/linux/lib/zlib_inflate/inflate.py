@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """inflate() for gunzip() (lib/zlib_inflate/inflate.c).
 
-Inflate itself is zlib's, called through its C interface so that what was decoded before an error is had to the byte, as the kernel has it.
-Where no libz can be opened Python's zlib module stands in: then up to eight bits' worth of output before an error may be missing. A code without
-an end of block is an error for libz alone: then Linux's own decoder does the stream again, and what was given already is dropped.
+Inflate itself is zlib's, called through its C interface so that what was decoded before an error is had to the byte, as the
+kernel has it. Where no libz can be opened Python's zlib module stands in: then up to eight bits' worth of output before an error
+may be missing. A code without an end of block is an error for libz alone: then Linux's own decoder does the stream again, and
+what was given already is dropped.
 """
 from __future__ import annotations
 
@@ -21,8 +22,10 @@ C = "lib/zlib_inflate/inflate.c"
 zlib = host_module("zlib", "gzip")
 
 _ffi = ffi_for("kemu.linux.lib.zlib_inflate._cdefs_inflate", """
-typedef struct { uintptr_t next_in; unsigned avail_in; unsigned long total_in; uintptr_t next_out; unsigned avail_out; unsigned long total_out;
-                 char *msg; void *state; void *zalloc; void *zfree; void *opaque; int data_type; unsigned long adler; unsigned long reserved; } z_stream;
+typedef struct { uintptr_t next_in; unsigned avail_in; unsigned long total_in; uintptr_t next_out;
+                 unsigned avail_out; unsigned long total_out;
+                 char *msg; void *state; void *zalloc; void *zfree; void *opaque; int data_type;
+                 unsigned long adler; unsigned long reserved; } z_stream;
 const char *zlibVersion(void);
 int inflateInit2_(z_stream *strm, int windowBits, const char *version, int stream_size);
 int inflate(z_stream *strm, int flush);

@@ -10,7 +10,8 @@ from kemu.machine.splat import Splat, Survived
 C = "mm/kasan/report.c"
 
 
-@custom(C, "kasan_report", "the report goes to the log, as KASAN's does; the caller then fails instead of going on with what it read")
+@custom(C, "kasan_report",
+        "the report goes to the log, as KASAN's does; the caller then fails instead of going on with what it read")
 def report_over_read(splat: Splat) -> None:
     """Write a detector's report into the kernel log and tell the watch."""
     for line in str(splat).split("\n"):

@@ -16,7 +16,8 @@ C = "drivers/base/firmware_loader/main.c"
 
 @custom(C, "request_firmware", "direct loading: no cache, no compressed files, no fallback to user space")
 def request_firmware(name: str) -> bytes | int:
-    """``int request_firmware(const struct firmware **firmware_p, const char *name, struct device *device)``: the firmware, or -ENOENT, -ENOMEM, ...
+    """``int request_firmware(const struct firmware **firmware_p, const char *name, struct device *device)``: the firmware, or
+    -ENOENT, -ENOMEM, ...
 
     Context: may sleep; waits for the initramfs.
     """

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Zstandard frames as a stream (lib/zstd/decompress/zstd_decompress.c).
 
-libzstd decodes block by block; which blocks reach the output before an error, and in what portions, follows ZSTD_decompressStream().
+libzstd decodes block by block; which blocks reach the output before an error, and in what portions, follows
+ZSTD_decompressStream().
 """
 from __future__ import annotations
 
