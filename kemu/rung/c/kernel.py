@@ -7,11 +7,13 @@
 """
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,9 +35,19 @@ from kemu.rung.uml.tree import find_tree
 TRAP = -4096
 _MEMORY = {"linear": 0, "vmalloc": 1, "slab": 2}
 _MS_RDONLY = 1
+_FACTS, _CLOCK, _UNREAD = 1, 2, 4      # flags of a walk
 _PC = re.compile(r"^@([0-9a-f]+)$", re.M)
 _COUNTERS = ("slab_objects", "slab_bytes", "pages", "pages_peak", "allocations", "bios", "bio_bytes", "switches", "works",
              "warnings", "faults", "fired")
+
+
+class MountRefused(RungError):
+    """The kernel refused a mount: ``errno`` (positive), and its log."""
+
+    def __init__(self, error: int, log: list[str]):
+        super().__init__(os.strerror(error))
+        self.errno = error
+        self.log = log
 
 
 class Trap(RungError):
@@ -126,6 +138,57 @@ class Instance:
         self.lib.kemu_count(s)
         return {name: int(getattr(s, name)) for name in _COUNTERS}
 
+    def walk(self, root: bytes, cap: int = 1 << 62, most: int = wire.MOST, flags: int = 0,
+             dir_sizes: bool = True) -> tuple[list[Entry], list[str]]:
+        """The tree at ``root``, and its facts."""
+        w = self.ffi.new("struct kemu_walk *")
+        self.check(self.lib.kemu_walk(root, cap, most, flags, w))
+        entries = wire.parse_entries(bytes(self.ffi.buffer(w.entries, w.entries_len)), w.count, dir_sizes)
+        lines = bytes(self.ffi.buffer(w.facts, w.facts_len)).decode("utf-8", "replace").splitlines() if flags & _FACTS else []
+        return entries, lines
+
+    def list_one(self, path: str) -> tuple[list[Entry], int]:
+        """What is in a folder, or one inode: entries whose files are not read; 0 or a positive errno."""
+        room = self.ffi.new("char[]", 1 << 24)
+        at = os.fsencode(path)
+        n = self.check(self.lib.kemu_list(at, room, 1 << 24))
+        if n == -errno.ENOTDIR:
+            entries, _ = self.walk(at, most=1, flags=_UNREAD)
+            return [e | {"path": path} for e in entries], 0
+        if n < 0:
+            return [], -n
+        out = []
+        for name in bytes(self.ffi.buffer(room, n)).split(b"\0")[:-1]:
+            inside = at.rstrip(b"/") + b"/" + name
+            entries, _ = self.walk(inside, most=1, flags=_UNREAD)
+            out += [e | {"path": os.fsdecode(inside)} for e in entries]
+        return sorted(out, key=lambda e: os.fsencode(e["path"])), 0
+
+    def contents(self, path: str) -> Iterator[bytes | int]:
+        """A file's bytes, piece by piece; an errno (positive) where that ends."""
+        fd = self.check(self.lib.kemu_open(os.fsencode(path), os.O_RDONLY))
+        if fd < 0:
+            yield -fd
+            return
+        room, at = self.ffi.new("char[]", 1 << 17), 0
+        while True:
+            n = self.check(self.lib.kemu_pread(fd, room, 1 << 17, at))
+            if n <= 0:
+                break
+            at += n
+            yield bytes(self.ffi.buffer(room, n))
+        self.check(self.lib.kemu_close(fd))
+        if n < 0:
+            yield -n
+
+    def statfs(self, path: str = "/") -> dict[str, int]:
+        """statfs() of a path. ``OSError`` as of the system call."""
+        s = self.ffi.new("struct kemu_statfs *")
+        error = self.check(self.lib.kemu_statfs(os.fsencode(path), s))
+        if error:
+            raise OSError(-error, os.strerror(-error), path)
+        return {name: int(getattr(s, name)) for name in ("type", "block_size", "blocks", "files", "free_files", "name_max")}
+
     def choose(self, chooser: Callable[[int, int], int] | None) -> None:
         """Who runs next, and which work item, is asked of ``chooser(kind, n)`` from now on."""
         self._callback = (self.ffi.NULL if chooser is None else
@@ -187,17 +250,7 @@ class Kernel:
               facts: bool = False) -> Answer:
         """Mount an EROFS image and walk it; arguments as of the Linux rung's ``Oracle.erofs``, ``backend`` ``disk`` or ``file``.
         """
-        if backend not in ("disk", "file"):
-            raise ConfigError(f"backend {backend}: the C rung has disk and file")
-        if not 0 <= at < 4096:
-            raise RungError(f"at={at}: a byte offset within a page (0..4095)")
-        images = [_load(i) for i in (image, *devices)]
-        if len(images) > wire.DISKS:
-            raise RungError(f"{len(images) - 1} extra devices: at most {wire.DISKS - 1}")
-        kind = int(backend == "file")
-        names = [f"/files/{i}" if kind else f"/dev/kemu{i}" for i in range(len(images))]
-        words = ",".join(o for o in (re.sub(r"@(\d)", lambda m: names[int(m[1])], options),
-                                     *(f"device={n}" for n in names[1:])) if o)
+        images, kind, names, words = _sources(image, devices, options, backend, at)
         return self._case(lambda k: self._erofs(k, images, kind, at, _MEMORY[memory], names[0], words, cap, max_entries, fail_nth,
                                                 facts))
 
@@ -210,49 +263,72 @@ class Kernel:
             lib.kemu_fail_nth(fail_nth)
         error = k.check(lib.kemu_mount(source.encode(), b"/mnt", b"erofs", _MS_RDONLY, os.fsencode(options)))
         if not error:
-            answer.entries, lines = self._walk(k, b"/mnt", cap, most, facts)
-            answer.facts = lines
+            answer.entries, answer.facts = k.walk(b"/mnt", cap, most, _FACTS if facts else 0)
         if fail_nth:
             answer.fired = bool(k.counters()["fired"])
             lib.kemu_fail_nth(0)
-        if not error:
-            undone = k.check(lib.kemu_umount(b"/mnt", 0))
-            if undone:
-                raise self._leak(k, f"umount: {wire.errno_name(-undone)}: something is still in use")
-        for slot in range(len(images)):
-            k.check(lib.kemu_drop(slot, kind))
-        k.check(lib.kemu_settle())
+        self._take_down(k, len(images), kind, not error)
         answer.mount_error = wire.errno_name(-error)
         return answer
 
-    def cpio(self, archive: Image, at: int = -1, memory: str = "linear", cap: int = 1 << 26) -> Answer:
-        """Unpack an archive with the kernel's own unpack_to_rootfs() into a fresh tmpfs, and walk that; as ``Oracle.cpio``."""
+    def _take_down(self, k: Instance, images: int, kind: int, mounted: bool) -> None:
+        if mounted:
+            undone = k.check(k.lib.kemu_umount(b"/mnt", 0))
+            if undone:
+                raise self._left(k, f"umount: {wire.errno_name(-undone)}: something is still in use")
+        for slot in range(images):
+            k.check(k.lib.kemu_drop(slot, kind))
+        k.check(k.lib.kemu_settle())
+
+    @contextmanager
+    def mounted(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
+                memory: str = "linear") -> Iterator[Instance]:
+        """An image mounted at /mnt of the instance, which is the root meanwhile. ``MountRefused`` with the errno and the log;
+        ``Trap``.
+        """
+        images, kind, names, words = _sources(image, devices, options, backend, at)
+        k = self.instance
+        k.lib.kemu_log_clear()
+        for slot, data in enumerate(images):
+            self._place(k, slot, data, kind, _MEMORY[memory], at if slot == 0 else 0)
+        error = k.check(k.lib.kemu_mount(names[0].encode(), b"/mnt", b"erofs", _MS_RDONLY, os.fsencode(words)))
+        if error:
+            self._take_down(k, len(images), kind, False)
+            raise MountRefused(-error, _lines(k.log()))
+        k.check(k.lib.kemu_enter(b"/mnt"))
+        yield k
+        k.check(k.lib.kemu_leave())
+        self._take_down(k, len(images), kind, True)
+
+    def cpio(self, archive: Image, at: int = -1, memory: str = "linear", cap: int = 1 << 26,
+             builtin: bytes | None = None) -> Answer:
+        """Unpack an archive with the kernel's own unpack_to_rootfs() into a fresh tmpfs, and walk that; as ``Oracle.cpio``.
+        ``builtin``: an archive that is unpacked first, as the kernel's own is.
+        """
         data = _load(archive)
         if at < 0:
             at = (-len(data) & ~63) % 4096
-        return self._case(lambda k: self._cpio(k, data, at, _MEMORY[memory], cap))
+        return self._case(lambda k: self._cpio(k, data, at, _MEMORY[memory], cap, builtin))
 
-    def _cpio(self, k: Instance, data: bytes, at: int, memory: int, cap: int) -> Answer:
+    def _cpio(self, k: Instance, data: bytes, at: int, memory: int, cap: int, builtin: bytes | None) -> Answer:
         lib, answer = k.lib, Answer()
-        self._place(k, 0, data, 0, memory, at)
         error = k.check(lib.kemu_mount(b"unpack", b"/mnt", b"tmpfs", 0, b"mode=0755"))
         if error:
             raise RungError(f"tmpfs: {wire.errno_name(-error)}")
-        room = self.ffi_buffer(k, 120)
-        k.check(lib.kemu_unpack(b"/mnt", 0, room, 120))
+        k.check(lib.kemu_enter(b"/mnt"))
+        room = k.ffi.new("char[120]")
+        for slot, archive in enumerate(a for a in (builtin, data) if a is not None):
+            self._place(k, slot, archive, 0, memory, at if archive is data else 0)
+            k.check(lib.kemu_unpack(slot, room, 120))
+            k.check(lib.kemu_drop(slot, 0))
         answer.message = k.text(room) or None
-        answer.entries, _ = self._walk(k, b"", cap, 1 << 20, False, cpio=True)
-        k.check(lib.kemu_unpacked())
+        answer.entries, _ = k.walk(b".", cap, wire.MOST, _CLOCK, dir_sizes=False)
+        k.check(lib.kemu_leave())
         undone = k.check(lib.kemu_umount(b"/mnt", 0))
         if undone and k.check(lib.kemu_umount(b"/mnt", 2)):
-            raise self._leak(k, f"umount: {wire.errno_name(-undone)}: something is still in use")
-        k.check(lib.kemu_drop(0, 0))
+            raise self._left(k, f"umount: {wire.errno_name(-undone)}: something is still in use")
         k.check(lib.kemu_settle())
         return answer
-
-    def ffi_buffer(self, k: Instance, n: int) -> Any:
-        """Room for n bytes."""
-        return k.ffi.new(f"char[{n}]")
 
     def _place(self, k: Instance, slot: int, data: bytes, kind: int, memory: int, at: int) -> None:
         p = k.ffi.from_buffer(data)
@@ -263,15 +339,7 @@ class Kernel:
         if error:
             raise RungError(f"no memory for {len(data)} bytes ({wire.errno_name(-error)})")
 
-    def _walk(self, k: Instance, root: bytes, cap: int, most: int, facts: bool,
-              cpio: bool = False) -> tuple[list[Entry], list[str]]:
-        w = k.ffi.new("struct kemu_walk *")
-        k.check(k.lib.kemu_walk(root, cap, most, facts, w))
-        entries = wire.parse_entries(bytes(k.ffi.buffer(w.entries, w.entries_len)), w.count, not cpio)
-        lines = bytes(k.ffi.buffer(w.facts, w.facts_len)).decode("utf-8", "replace").splitlines() if facts else []
-        return entries, lines
-
-    def _leak(self, k: Instance, title: str) -> Trap:
+    def _left(self, k: Instance, title: str) -> Trap:
         k.dead = True
         return Trap(title, [], k.log())
 
@@ -289,6 +357,23 @@ class Kernel:
             k.lib.kemu_limit(0)
         answer.kmsg = _lines(k.log())
         return answer
+
+
+def _sources(image: Image, devices: Sequence[Image], options: str, backend: str,
+             at: int) -> tuple[list[bytes], int, list[str], str]:
+    """The images' bytes, the kind of back end, the names that they are mounted by, and the options with those in them."""
+    if backend not in ("disk", "file"):
+        raise ConfigError(f"backend {backend}: the C rung has disk and file")
+    if not 0 <= at < 4096:
+        raise RungError(f"at={at}: a byte offset within a page (0..4095)")
+    images = [_load(i) for i in (image, *devices)]
+    if len(images) > wire.DISKS:
+        raise RungError(f"{len(images) - 1} extra devices: at most {wire.DISKS - 1}")
+    kind = int(backend == "file")
+    names = [f"/files/{i}" if kind else f"/dev/kemu{i}" for i in range(len(images))]
+    for i, name in enumerate(names):
+        options = options.replace(f"@{i}", name)
+    return images, kind, names, ",".join(o for o in (options, *(f"device={n}" for n in names[1:])) if o)
 
 
 def _lines(log: str) -> list[str]:

@@ -52,6 +52,48 @@ static long said(long r)
 	return r;
 }
 
+/* The names in a folder, each with its NUL; the bytes that they take. */
+int kemu_list(const char *path, char *names, unsigned int room)
+{
+	static char chunk[32768];
+	unsigned int len = 0;
+	long fd, n;
+
+	if (kemu_armed || __builtin_setjmp(kemu_back))
+		return KEMU_TRAP;
+	kemu_armed = 1;
+	fd = kemu_sys_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	n = fd;
+	while (fd >= 0 && (n = kemu_sys_getdents(fd, chunk, sizeof(chunk))) > 0) {
+		for (char *p = chunk; p < chunk + n; p += *(unsigned short *)(p + 16)) {
+			unsigned int size = strlen(p + 19) + 1;
+
+			if (strcmp(p + 19, ".") && strcmp(p + 19, "..") && len + size <= room) {
+				memcpy(names + len, p + 19, size);
+				len += size;
+			}
+		}
+	}
+	if (fd >= 0)
+		kemu_sys_close(fd);
+	kemu_armed = 0;
+	return n < 0 ? n : (int)len;
+}
+
+int kemu_statfs(const char *path, struct kemu_statfs *out)
+{
+	struct statfs fs;
+	int err;
+
+	if (kemu_armed || __builtin_setjmp(kemu_back))
+		return KEMU_TRAP;
+	kemu_armed = 1;
+	err = kemu_sys_statfs(path, &fs);
+	*out = (struct kemu_statfs){ fs.f_type, fs.f_bsize, fs.f_blocks, fs.f_files, fs.f_ffree, fs.f_namelen };
+	kemu_armed = 0;
+	return err;
+}
+
 static int k_lstat(const char *path, struct stat *st)
 {
 	struct statx x;
@@ -115,7 +157,7 @@ void put(struct buffer *b, const void *data, size_t len)
 static struct walk walk;
 static struct buffer facts;
 
-int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int wants, struct kemu_walk *out)
+int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int flags, struct kemu_walk *out)
 {
 	if (kemu_armed || __builtin_setjmp(kemu_back))
 		return KEMU_TRAP;
@@ -124,10 +166,10 @@ int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int w
 	walk.cap = cap;
 	walk.most = most;
 	walk.room = 1ul << 30;
-	walk.facts = wants ? &facts : NULL;
-	/* no name: an unpacked archive, which is the root, with the clock that set its times */
-	walk.since = *root ? 0 : 1700000000;
-	walk_tree(&walk, *root ? root : ".");
+	walk.facts = flags & KEMU_WALK_FACTS ? &facts : NULL;
+	walk.unread = !!(flags & KEMU_WALK_UNREAD);
+	walk.since = flags & KEMU_WALK_CLOCK ? 1700000000 : 0;
+	walk_tree(&walk, root);
 	kemu_sys_chdir("/");
 	out->entries = walk.out.data;
 	out->entries_len = walk.out.len;

@@ -32,6 +32,15 @@ struct kemu_walk {
 	unsigned int count, full;
 };
 
+/* flags of kemu_walk() */
+#define KEMU_WALK_FACTS		1	/* what else can be seen of each inode */
+#define KEMU_WALK_CLOCK		2	/* times that the clock has set are not shown: an unpacked archive */
+#define KEMU_WALK_UNREAD	4	/* contents are not read */
+
+struct kemu_statfs {
+	unsigned long long type, block_size, blocks, files, free_files, name_max;
+};
+
 struct kemu_stats {
 	unsigned long long slab_objects, slab_bytes, pages, pages_peak, allocations, bios, bio_bytes, switches, works, warnings;
 	unsigned long long faults;	/* places where a fault could have been injected */
@@ -60,7 +69,9 @@ int kemu_drop(unsigned int slot, unsigned int backend);
 
 int kemu_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options);
 int kemu_umount(const char *target, int flags);
-int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int facts, struct kemu_walk *out);
+int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int flags, struct kemu_walk *out);
+int kemu_statfs(const char *path, struct kemu_statfs *out);
+int kemu_list(const char *path, char *names, unsigned int room);
 int kemu_settle(void);
 int kemu_leaks(void);
 
@@ -75,5 +86,6 @@ int kemu_erofs_map(void *inode, unsigned long long la, int flags, struct kemu_ma
 unsigned long long kemu_erofs_size(void *inode);
 unsigned long long kemu_erofs_map_many(void *inode, unsigned long long step, unsigned long long times);
 
-int kemu_unpack(const char *target, unsigned int slot, char *message, unsigned int room);
-int kemu_unpacked(void);
+int kemu_enter(const char *path);
+int kemu_leave(void);
+int kemu_unpack(unsigned int slot, char *message, unsigned int room);

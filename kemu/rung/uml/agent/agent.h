@@ -131,6 +131,7 @@ struct walk {
 	int full;
 	struct buffer *facts;		/* or NULL */
 	int64_t since;			/* an mtime between this second and now, and the root's, is the clock's; 0: none is */
+	int unread;			/* files are not read */
 	const char *skip;		/* a path that is not shown */
 	dev_t other[4];			/* file systems whose directories are shown, their contents not */
 	int others;

@@ -172,7 +172,8 @@ static int visit(struct walk *w, const char *name, const struct buffer *path, st
 				e.target_len = n;
 			}
 		} else if (S_ISREG(st.st_mode)) {
-			read_file(w, name, &e, sum);
+			if (!w->unread)
+				read_file(w, name, &e, sum);
 		} else if (S_ISDIR(st.st_mode) && !hidden(w, st.st_dev)) {
 			dir = read_dir(name, &e, names);
 		}
