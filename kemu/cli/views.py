@@ -220,12 +220,20 @@ def _mode_text(e: dict[str, Any]) -> str:
 def ls(args: argparse.Namespace, m: Mounted) -> None:
     """--ls"""
     from kemu.linux.path import path_put  # start-up
-    from kemu.report.manifest import show as printable  # start-up
     from kemu.report.walk import list_one  # start-up
 
     path = _lookup(m, args.ls, False)
     entries, err = list_one(path, os.fsencode(args.ls))
     path_put(path)
+    print_list(args, entries)
+    if err:
+        raise CommandError(f"{errno_text(err)}: {_kernel_said(m, args.ls)}")
+
+
+def print_list(args: argparse.Namespace, entries: Sequence[dict[str, Any]]) -> None:
+    """Entries as ``ls -l`` shows them, or as JSON."""
+    from kemu.report.manifest import show as printable  # start-up
+
     if args.json:
         _print_json(entries)
     else:
@@ -238,8 +246,6 @@ def ls(args: argparse.Namespace, m: Mounted) -> None:
             name = printable(e["path"]) + target + (f" ({e['error']})" if e["error"] else "")
             print(f"{_mode_text(e)} {e['nlink']:>3} {e['uid']:>5} {e['gid']:>5} {size:>10} {e['mtime'][0]}.{e['mtime'][1]:09d} "
                   f"{name}")
-    if err:
-        raise CommandError(f"{errno_text(err)}: {_kernel_said(m, args.ls)}")
 
 
 def cat(args: argparse.Namespace, m: Mounted, limit: Callable[[int], ReadLimit]) -> None:

@@ -26,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", action="append", default=[], metavar="CONFIG_X=y",
                         help="a kernel option (y, n, a number or a text); may be given several times")
     views.add_view_arguments(parser)
+    parser.add_argument("--rung", choices=("py", "c", "linux"), default="py",
+                        help="where it is mounted: in the port on the emulated kernel, in the kernel's own C compiled into this "
+                             "process, or in Linux under UML (default: py)")
+    parser.add_argument("--flavour", choices=("plain", "asan", "ubsan"), default="plain",
+                        help="of --rung c: plain, or with the sanitizer of addresses or of undefined behaviour")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,9 +42,13 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.image, *args.device):
         check_file(path)
     config = parse_config(args.config)
-    for name in never_asked(config) if config and not args.quiet else ():
+    for name in never_asked(config) if config and args.rung == "py" and not args.quiet else ():
         print(f"kemu: mount: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
     options = _mount_options.parse(args.options)
+    if args.rung != "py":
+        from kemu.cli import rung_views  # start-up
+
+        return rung_views.run(args, _part(args.image, options), args.device, options.data, args.config)
     return views.run(args, EROFS, _part(args.image, options), devices=args.device, options=options.data, config=config)
 
 

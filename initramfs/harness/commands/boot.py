@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -56,8 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="the kernel's built-in archive")
     parser.add_argument("--image", type=name_of_file, metavar="FILE",
                         help="an image for designs that take one besides the initrd")
-    parser.add_argument("--rung", choices=("py", "linux"), default="py",
-                        help="the port on the emulated kernel, or Linux under UML")
+    parser.add_argument("--rung", choices=("py", "c", "linux"), default="py",
+                        help="the port on the emulated kernel, the kernel's own C in this process (which unpacks, and starts no "
+                             "init), or Linux under UML")
+    parser.add_argument("--flavour", choices=("plain", "asan", "ubsan"), default="plain",
+                        help="of --rung c: plain, or with the sanitizer of addresses or of undefined behaviour")
     parser.add_argument("--page-size", type=page_size, default=4096, metavar="4096|16384|65536", help="py only")
     parser.add_argument("--table", type=name_of_file, metavar="FILE",
                         help="another build's initcalls: its vmlinux (then its parameters, too), System.map, or a log with "
@@ -161,6 +165,8 @@ def run(args: argparse.Namespace) -> int:
     config = parse_config(args.config)
     if args.rung == "linux":
         return run_linux(args)
+    if args.rung == "c":
+        return run_c(args)
     for name in never_asked(config) if config and not args.quiet else ():
         print(f"kemu: boot: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
     from initramfs.harness import boot_views as views  # start-up
@@ -339,9 +345,58 @@ def find_design(args: argparse.Namespace) -> Any:
         raise CommandError(f"--image: --design {args.design} takes none", EXIT_USAGE)
     if design.image and not args.image:
         raise CommandError(f"--design {args.design}: the second image is given with --image FILE", EXIT_USAGE)
-    if args.rung == "linux" and args.design != "upstream":
-        raise CommandError(f"--rung linux has upstream's design only: {args.design} is a port without C", EXIT_USAGE)
+    if args.rung != "py" and args.design != "upstream":
+        raise CommandError(f"--rung {args.rung} has upstream's design only: {args.design} is a port without C", EXIT_USAGE)
     return design
+
+
+def run_c(args: argparse.Namespace) -> int:
+    """The initrd unpacked by the kernel's own C in this process."""
+    from kemu.cli.linux import failures, say_of  # start-up
+    from kemu.machine.boot import default_builtin  # start-up
+    from kemu.report import manifest  # start-up
+    from kemu.rung.c.kernel import Kernel  # start-up
+    from kemu.rung.protocol import Answer  # start-up
+
+    for given, name in ((args.initcalls, "--initcalls"), (args.memory, "--memory"), (args.mounts, "--mounts"),
+                        (args.faults, "--faults"), (args.fail_nth, "--fail-nth"), (args.cmdline, "--cmdline"), (args.table, "--table")):
+        if given:
+            raise CommandError(f"{name}: --rung c unpacks an initrd, and shows --manifest and --dmesg", EXIT_USAGE)
+    if args.initrd is None:
+        raise CommandError("--rung c unpacks an initrd, and none is given", EXIT_USAGE)
+    if args.at >= 4096 or args.page_size != 4096:
+        raise CommandError("--rung c has pages of 4096 bytes, and places the initrd within one (--at 0 to 4095)", EXIT_USAGE)
+    builtin = default_builtin() if args.builtin == "default" else None
+    if args.builtin not in ("default", "none"):
+        with open(args.builtin, "rb") as f:
+            builtin = f.read()
+    answers: list[Answer] = []
+
+    def action() -> int:
+        with Kernel(args.flavour, os.environ.get("KEMU_TREE"), args.config, say=say_of(args)) as kernel:
+            answers.append(kernel.cpio(args.initrd, args.at or -1, builtin=builtin))
+        return EXIT_OK
+
+    failures("", action)
+    a = answers[0]
+    failed = f"Initramfs unpacking failed: {a.message}" if a.message else ""
+    if a.crash:
+        print("\n".join(a.console.splitlines()[:24]), file=sys.stderr)
+        raise CommandError(str(a.message), {"hang": 124, "splat": EXIT_FAILED}.get(a.crash, EXIT_PANIC))
+    if args.dmesg:
+        lines = [*(line.removeprefix(" ") for line in a.kmsg), *filter(None, [failed])]
+        print(json.dumps(lines) if args.json else "\n".join(lines))
+    elif args.manifest:
+        print(json.dumps(a.entries)) if args.json else sys.stdout.write(manifest.dump(a.entries))
+    else:
+        size = sum(e["size"] or 0 for e in a.entries if e["type"] == "file")
+        summary = {"unpacking": a.message, "entries": len(a.entries), "bytes": size}
+        print(json.dumps(summary) if args.json else f"initramfs: {a.message or 'unpacked'}; {len(a.entries)} entries, {size} bytes in "
+              f"files")
+    sys.stdout.flush()
+    if failed:
+        print(f"kemu: boot: {failed}", file=sys.stderr)
+    return EXIT_FAILED if failed else EXIT_OK
 
 
 def run_linux(args: argparse.Namespace) -> int:

@@ -161,7 +161,7 @@ class Instance:
         for name in bytes(self.ffi.buffer(room, n)).split(b"\0")[:-1]:
             inside = at.rstrip(b"/") + b"/" + name
             entries, _ = self.walk(inside, most=1, flags=_UNREAD)
-            out += [e | {"path": os.fsdecode(inside)} for e in entries]
+            out += [e | {"path": os.fsdecode(name)} for e in entries]
         return sorted(out, key=lambda e: os.fsencode(e["path"])), 0
 
     def contents(self, path: str) -> Iterator[bytes | int]:

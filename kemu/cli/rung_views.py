@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The views of a mounted image where it is not the emulated kernel that mounts it: ``--rung c`` and ``--rung linux``."""
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kemu.cli import views
+from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, errno_text
+from kemu.cli.linux import failures, say_of
+from kemu.report.manifest import dump_lines
+from kemu.samples import shown
+
+if TYPE_CHECKING:
+    from kemu.rung.c.kernel import Instance
+    from kemu.rung.protocol import Answer, Image
+
+# back ends that are in the kernel's own C, and what the rungs call them
+IN_C = {"bdev": "disk", "fileio": "file"}
+
+
+def run(args: argparse.Namespace, image: Image, devices: Sequence[str], options: str, config: Sequence[str]) -> int:
+    """Mount, show, unmount; the exit code."""
+    if args.backend not in IN_C:
+        raise CommandError(f"--backend {args.backend}: a port without C; --rung {args.rung} has {', '.join(IN_C)}", EXIT_USAGE)
+    if args.at >= 4096:
+        raise CommandError(f"--at {args.at}: --rung {args.rung} places the image within a page, from 0 to 4095", EXIT_USAGE)
+    if args.page_size != 4096:
+        raise CommandError(f"--page-size {args.page_size}: --rung {args.rung} has pages of 4096 bytes", EXIT_USAGE)
+    data = image if isinstance(image, str) else bytes(memoryview(image))
+    look = _in_c if args.rung == "c" else _in_linux
+    return failures("", lambda: look(args, data, devices, options, config))
+
+
+def _refused(error: int, log: Sequence[str], args: argparse.Namespace) -> CommandError:
+    if args.dmesg:
+        _print_log(args, log)
+    said = next((line.strip() for line in reversed(log) if line.strip()), "")
+    return CommandError(f"{errno_text(error)}: {said or 'the kernel logged nothing about it'}")
+
+
+def _print_log(args: argparse.Namespace, log: Sequence[str]) -> None:
+    lines = [line.removeprefix(" ") for line in log]
+    print(json.dumps(lines) if args.json else "\n".join(lines))
+    sys.stdout.flush()
+
+
+def _died(title: str, report: str, code: int, args: argparse.Namespace) -> CommandError:
+    lines = report.splitlines()
+    print("\n".join(lines if args.verbose else lines[:24]), file=sys.stderr)
+    return CommandError(title, code)
+
+
+# ------------------------------------------------------------------------- the C rung
+
+def _in_c(args: argparse.Namespace, image: Image, devices: Sequence[str], options: str, config: Sequence[str]) -> int:
+    from kemu.rung.c.kernel import Kernel, MountRefused, Trap  # start-up
+
+    with Kernel(args.flavour, os.environ.get("KEMU_TREE"), config, say=say_of(args)) as kernel:
+        try:
+            with kernel.mounted(image, args.at, options, devices, IN_C[args.backend]) as k:
+                code = _show(args, k, image, devices)
+            return code
+        except MountRefused as e:
+            raise _refused(e.errno, e.log, args) from None
+        except Trap as e:
+            raise _died(e.title, e.report(), 255 if e.title.startswith("Kernel panic") else EXIT_FAILED, args) from None
+
+
+def _show(args: argparse.Namespace, k: Instance, image: Image, devices: Sequence[str]) -> int:
+    if args.manifest:
+        entries, _ = k.walk(b"/", most=1 << 30)
+        _print_entries(args, entries)
+    elif args.ls is not None:
+        entries, error = k.list_one(args.ls)
+        views.print_list(args, entries)
+        if error:
+            raise CommandError(f"{errno_text(error)}: {args.ls}")
+    elif args.cat is not None:
+        return _cat(args, k)
+    elif args.stats:
+        _pairs(args, {"backend": args.backend, "rung": f"c ({args.flavour})", **_statfs(k), **k.counters()})
+    elif args.dmesg:
+        _print_log(args, [line.partition(">")[2] for line in k.log().splitlines()])
+    else:
+        _summary(args, _statfs(k))
+    return EXIT_OK
+
+
+def _statfs(k: Instance) -> dict[str, Any]:
+    s = k.statfs()
+    return {"type": f"{s['type']:#x}", "block_size": s["block_size"], "blocks": s["blocks"], "inodes": s["files"] - s["free_files"],
+            "name_max": s["name_max"]}
+
+
+def _cat(args: argparse.Namespace, k: Instance) -> int:
+    pieces, size = [], 0
+    for piece in k.contents(args.cat):
+        if isinstance(piece, int):
+            sys.stdout.flush()
+            raise CommandError(f"{errno_text(piece)}: {args.cat}")
+        size += len(piece)
+        if args.json:
+            pieces.append(piece)
+        else:
+            sys.stdout.buffer.write(piece)
+    sys.stdout.flush()
+    if args.json:
+        print(json.dumps({"path": args.cat, "size": size, "text": b"".join(pieces).decode("utf-8", "surrogateescape")}))
+    return EXIT_OK
+
+
+def _pairs(args: argparse.Namespace, out: dict[str, Any]) -> None:
+    width = max(map(len, out))
+    print(json.dumps(out) if args.json else "\n".join(f"{name:<{width}}  {value}" for name, value in out.items()))
+
+
+def _summary(args: argparse.Namespace, info: dict[str, Any]) -> None:
+    image = shown(args.image)
+    if args.json:
+        print(json.dumps({"image": image, "backend": args.backend, "rung": args.rung, **info}))
+    else:
+        print(f"{image}: mounted ({args.backend}, rung {args.rung}), {info['blocks']} blocks of {info['block_size']} bytes, "
+              f"{info['inodes']} inodes")
+
+
+def _print_entries(args: argparse.Namespace, entries: Sequence[Any]) -> None:
+    lines = dump_lines(list(entries))
+    if args.json:
+        print(json.dumps([json.loads(line) for line in lines]))
+    else:
+        for line in lines:
+            print(line)
+
+
+# ------------------------------------------------------------------------- the Linux rung
+
+def _in_linux(args: argparse.Namespace, image: Image, devices: Sequence[str], options: str, config: Sequence[str]) -> int:
+    from kemu.rung.uml.oracle import Oracle  # start-up
+
+    if args.cat is not None or args.stats:
+        raise CommandError("--rung linux shows --manifest, --ls, --dmesg and what was mounted; --rung c reads files, too", EXIT_USAGE)
+    with Oracle(tree=os.environ.get("KEMU_TREE"), config=config, say=say_of(args)) as o:
+        answer = o.erofs(image, args.at, options, devices, IN_C[args.backend], facts=not args.manifest, cap=1 << 40)
+    return _answered(args, answer)
+
+
+def _answered(args: argparse.Namespace, answer: Answer) -> int:
+    if answer.crash:
+        raise _died(answer.message or answer.crash, answer.console, {"hang": 124, "splat": EXIT_FAILED}.get(answer.crash, 255), args)
+    if answer.mount_error:
+        raise _refused(getattr(errno, answer.mount_error, 0), answer.kmsg, args)
+    if args.manifest:
+        _print_entries(args, answer.entries)
+    elif args.ls is not None:
+        inside = args.ls.rstrip("/") + "/"
+        here = [e for e in answer.entries if e["path"] == (args.ls.rstrip("/") or "/")]
+        if not here:
+            raise CommandError(f"{errno_text(errno.ENOENT)}: {args.ls}")
+        below = [e for e in answer.entries if e["path"].startswith(inside) and "/" not in e["path"][len(inside):] and e["path"] != "/"]
+        if here[0]["type"] == "dir":
+            here = [e | {"path": e["path"][len(inside):]} for e in below]
+        views.print_list(args, [e | {"sha256": None} for e in here])
+    elif args.dmesg:
+        _print_log(args, answer.kmsg)
+    else:
+        _summary(args, _from_facts(answer.facts))
+    return EXIT_OK
+
+
+def _from_facts(facts: Sequence[str]) -> dict[str, Any]:
+    words = dict(w.partition("=")[::2] for w in facts[0].split("\t")[1:])
+    kind, block, blocks, files, free, name_max = words["statfs"].split(":")[:6]
+    return {"type": f"{int(kind, 16):#x}", "block_size": int(block), "blocks": int(blocks), "inodes": int(files) - int(free),
+            "name_max": int(name_max)}
