@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 IN_C = {"bdev": "disk", "fileio": "file"}
 
 
-def run(args: argparse.Namespace, image: Image, devices: Sequence[str], options: str, config: Sequence[str]) -> int:
+def run(args: argparse.Namespace, image: str | memoryview, devices: Sequence[str], options: str, config: Sequence[str]) -> int:
     """Mount, show, unmount; the exit code."""
     if args.backend not in IN_C:
         raise CommandError(f"--backend {args.backend}: a port without C; --rung {args.rung} has {', '.join(IN_C)}", EXIT_USAGE)
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, image: Image, devices: Sequence[str], options:
         raise CommandError(f"--at {args.at}: --rung {args.rung} places the image within a page, from 0 to 4095", EXIT_USAGE)
     if args.page_size != 4096:
         raise CommandError(f"--page-size {args.page_size}: --rung {args.rung} has pages of 4096 bytes", EXIT_USAGE)
-    data = image if isinstance(image, str) else bytes(memoryview(image))
+    data: Image = image if isinstance(image, str) else bytes(image)
     look = _in_c if args.rung == "c" else _in_linux
     return failures("", lambda: look(args, data, devices, options, config))
 
@@ -75,10 +75,10 @@ def _in_c(args: argparse.Namespace, image: Image, devices: Sequence[str], option
 def _show(args: argparse.Namespace, k: Instance, image: Image, devices: Sequence[str]) -> int:
     if args.manifest:
         entries, _ = k.walk(b"/", most=1 << 30)
-        _print_entries(args, entries)
+        _print_entries(args, entries())
     elif args.ls is not None:
-        entries, error = k.list_one(args.ls)
-        views.print_list(args, entries)
+        listed, error = k.list_one(args.ls)
+        views.print_list(args, listed)
         if error:
             raise CommandError(f"{errno_text(error)}: {args.ls}")
     elif args.cat is not None:

@@ -9,9 +9,26 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from kemu.report.manifest import Entry
+
+class Packed:
+    """Entries as the agent writes them: two are equal if their bytes are."""
+
+    __slots__ = ("count", "data", "dir_sizes")
+
+    def __init__(self, data: bytes, count: int, dir_sizes: bool = True):
+        self.data = data
+        self.count = count
+        self.dir_sizes = dir_sizes
+
+    def __call__(self) -> list[Entry]:
+        from kemu.rung.uml.wire import parse_entries  # start-up
+
+        return parse_entries(self.data, self.count, self.dir_sizes)
+
 
 Image = bytes | bytearray | memoryview | str | os.PathLike[str]
 
@@ -23,19 +40,24 @@ class Answer:
     ``crash``: None, or ``"panic"``, ``"hang"``, ``"splat"``, ``"exit"``; then ``message`` is the splat's first line and
     ``console`` the kernel's text. ``mount_error``: errno name, for EROFS. ``message``: for cpio, what unpack_to_rootfs()
     returned.
-    ``entries``: the manifest; empty if there is nothing mounted. ``kmsg``: the kernel's lines, without levels. ``facts``: what
+    ``entries``: the manifest; empty if there is nothing mounted. ``packed``: makes it, from the agent's bytes. ``kmsg``: the kernel's lines, without levels. ``facts``: what
     else can be seen of each inode (blocks, inode numbers, attributes, extents, holes, directory entries, statfs), if that was
     asked for; "PATH<tab>NAME=VALUE<tab>...". ``fired``: whether the fault that was asked for has happened.
     """
 
     mount_error: str | None = None
-    entries: list[Entry] = field(default_factory=list)
+    packed: Packed | None = field(default=None, repr=False, compare=False)
     kmsg: list[str] = field(default_factory=list)
     message: str | None = None
     crash: str | None = None
     console: str = ""
     fired: bool | None = None
     facts: list[str] = field(default_factory=list)
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """The manifest, made when somebody looks at it."""
+        return self.packed() if self.packed is not None else []
 
     @property
     def manifest(self) -> list[Entry]:

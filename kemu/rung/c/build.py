@@ -21,7 +21,7 @@ from kemu.rung.c import stubs
 from kemu.rung.c.flavours import FLAVOURS, Flavour
 from kemu.rung.c.objects import command, kernel_objects
 from kemu.rung.uml import config
-from kemu.rung.uml.build import Recipe, compiler, prepare
+from kemu.rung.uml.build import Recipe, compiler, prepare, seed
 from kemu.rung.uml.cache import cache_dir, lock, remove_parts, write_whole
 from kemu.rung.uml.errors import BuildError, UsageError
 from kemu.rung.uml.make import Say, compiler_message, nothing
@@ -70,6 +70,7 @@ def build(recipe: Recipe, flavour: str = "plain", say: Say = nothing, jobs: int 
             return found
         copy = prepare(recipe, work, say)
         objects = work / f"{BUILD_PREFIX}c-{flavour}"
+        seed(recipe, objects, say)
         files = kernel_objects(recipe, kind, objects, say, jobs)
         say("linking")
         _link(recipe, kind, objects, files, copy.path, store)
@@ -166,19 +167,44 @@ def _link(recipe: Recipe, flavour: Flavour, objects: Path, files: list[Path], so
     runtime = _runtime(flavour, objects)
     folder = objects / "kemu-runtime"
     every = [*map(str, files), *map(str, runtime)]
+    out = folder / "kemu.so"
+    names = _traps(folder)
+    last = [*_LINK, "-Wl,-z,defs", "-o", str(out), *every, str(folder / "stubs.o"), "-lc"]
+    if names is None or subprocess.run(last, cwd=objects, capture_output=True).returncode:
+        names = _make_stubs(objects, folder, [*files, *runtime])
+        stubs.run(last, objects)
+    _keep(recipe, flavour, source, store, out, names)
+
+
+def _traps(folder: Path) -> list[str] | None:
+    """What the stubs stand for that are there; None if there are none."""
+    try:
+        return [str(n) for n in json.loads((folder / "stubs.json").read_text())] if (folder / "stubs.o").exists() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _make_stubs(objects: Path, folder: Path, files: list[Path]) -> list[str]:
+    every = [*map(str, files)]
+    (folder / "stubs.json").unlink(missing_ok=True)
     probe = folder / "probe.so"
     stubs.run([*_LINK, "-Wl,-z,undefs", "-o", str(probe), *every], objects)
     names = stubs.missing(probe)
-    functions = stubs.called(names, [*files, *runtime], objects)
+    functions = stubs.called(names, files, objects)
     data = [n for n in names if n not in functions]
     write_whole(folder / "stubs.c", stubs.source(sorted(functions), data))
     stubs.run(["gcc", "-O1", "-fPIC", "-fno-builtin", "-w", "-c", "-o", str(folder / "stubs.o"), str(folder / "stubs.c")],
               objects)
+    write_whole(folder / "stubs.json", json.dumps(names))
+    return names
+
+
+def _keep(recipe: Recipe, flavour: Flavour, source: Path, store: Path, out: Path, names: list[str]) -> None:
     partial = store.with_name(f"{store.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        stubs.run([*_LINK, "-o", str(partial / "kemu.so"), *every, str(folder / "stubs.o")], objects)
+        shutil.move(out, partial / "kemu.so")
         meta = {"flavour": flavour.name, "version": recipe.tree.version, "source": str(source), "traps": sorted(names),
                 "size": (partial / "kemu.so").stat().st_size}
         (partial / "meta.json").write_text(json.dumps(meta))

@@ -24,7 +24,7 @@ from kemu.report.manifest import Entry
 from kemu.rung.c.build import RUNTIME, Library, build
 from kemu.rung.c.sources import INITCALLS
 from kemu.rung.c.symbols import Frame, Symbols
-from kemu.rung.protocol import Answer, Image
+from kemu.rung.protocol import Answer, Image, Packed
 from kemu.rung.uml import wire
 from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.errors import ConfigError, RungError
@@ -139,11 +139,11 @@ class Instance:
         return {name: int(getattr(s, name)) for name in _COUNTERS}
 
     def walk(self, root: bytes, cap: int = 1 << 62, most: int = wire.MOST, flags: int = 0,
-             dir_sizes: bool = True) -> tuple[list[Entry], list[str]]:
-        """The tree at ``root``, and its facts."""
+             dir_sizes: bool = True) -> tuple[Packed, list[str]]:
+        """The tree at ``root``: what makes its entries, and its facts."""
         w = self.ffi.new("struct kemu_walk *")
         self.check(self.lib.kemu_walk(root, cap, most, flags, w))
-        entries = wire.parse_entries(bytes(self.ffi.buffer(w.entries, w.entries_len)), w.count, dir_sizes)
+        entries = Packed(bytes(self.ffi.buffer(w.entries, w.entries_len)), w.count, dir_sizes)
         lines = bytes(self.ffi.buffer(w.facts, w.facts_len)).decode("utf-8", "replace").splitlines() if flags & _FACTS else []
         return entries, lines
 
@@ -154,14 +154,14 @@ class Instance:
         n = self.check(self.lib.kemu_list(at, room, 1 << 24))
         if n == -errno.ENOTDIR:
             entries, _ = self.walk(at, most=1, flags=_UNREAD)
-            return [e | {"path": path} for e in entries], 0
+            return [e | {"path": path} for e in entries()], 0
         if n < 0:
             return [], -n
         out = []
         for name in bytes(self.ffi.buffer(room, n)).split(b"\0")[:-1]:
             inside = at.rstrip(b"/") + b"/" + name
             entries, _ = self.walk(inside, most=1, flags=_UNREAD)
-            out += [e | {"path": os.fsdecode(name)} for e in entries]
+            out += [e | {"path": os.fsdecode(name)} for e in entries()]
         return sorted(out, key=lambda e: os.fsencode(e["path"])), 0
 
     def contents(self, path: str) -> Iterator[bytes | int]:
@@ -263,7 +263,7 @@ class Kernel:
             lib.kemu_fail_nth(fail_nth)
         error = k.check(lib.kemu_mount(source.encode(), b"/mnt", b"erofs", _MS_RDONLY, os.fsencode(options)))
         if not error:
-            answer.entries, answer.facts = k.walk(b"/mnt", cap, most, _FACTS if facts else 0)
+            answer.packed, answer.facts = k.walk(b"/mnt", cap, most, _FACTS if facts else 0)
         if fail_nth:
             answer.fired = bool(k.counters()["fired"])
             lib.kemu_fail_nth(0)
@@ -322,7 +322,7 @@ class Kernel:
             k.check(lib.kemu_unpack(slot, room, 120))
             k.check(lib.kemu_drop(slot, 0))
         answer.message = k.text(room) or None
-        answer.entries, _ = k.walk(b".", cap, wire.MOST, _CLOCK, dir_sizes=False)
+        answer.packed, _ = k.walk(b".", cap, wire.MOST, _CLOCK, dir_sizes=False)
         k.check(lib.kemu_leave())
         undone = k.check(lib.kemu_umount(b"/mnt", 0))
         if undone and k.check(lib.kemu_umount(b"/mnt", 2)):

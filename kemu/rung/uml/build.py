@@ -123,7 +123,7 @@ def build(recipe: Recipe, say: Say = nothing, jobs: int = 0) -> Kernel:
 def _make_in(recipe: Recipe, work: Path, key: str, store: Path, say: Say, jobs: int) -> None:
     copy = prepare(recipe, work, say)
     objects = work / f"{BUILD_PREFIX}{recipe.flavour}"
-    _seed(recipe, objects, say)
+    seed(recipe, objects, say)
     configure(recipe, objects, say)
     forget_half_made(objects)
     making = objects / _MAKING
@@ -229,13 +229,13 @@ def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
 
 # ---- objects and kernels that are there already ----
 
-def _seed(recipe: Recipe, objects: Path, say: Say) -> None:
+def seed(recipe: Recipe, objects: Path, say: Say) -> None:
     """A series starts from the objects of the plain tree, so that only what it touches is compiled."""
     if objects.exists() or recipe.slot == "plain":
         return
     plain = cache_dir() / "work" / f"{recipe.tree.slot()}-plain" / objects.name
-    if (plain / "vmlinux.o").exists():
-        say(f"starting from the plain {recipe.flavour} build")
+    if (plain / "vmlinux.o").exists() or (plain / ".kemu-objects").exists():
+        say("starting from the objects of the plain tree")
         partial = objects.with_name(objects.name + ".part")
         shutil.rmtree(partial, ignore_errors=True)
         try:

@@ -136,11 +136,14 @@ def parse_entries(data: bytes, count: int, dir_sizes: bool = True) -> list[Entry
             keyed.append((raw, entry(path, error=errno_name(err))))
             continue
         kind = type_of_mode(mode)
-        keyed.append((raw, entry(
-            path, type=kind, mode=mode & 0o7777, uid=uid, gid=gid, size=None if kind == "dir" and not dir_sizes else size,
-            nlink=nlink,
-            mtime=None if flags & CLOCK_MTIME else [sec, nsec], rdev=[major, minor] if kind in ("char", "block") else None,
-            target=target, xattrs=xattrs, sha256=sha, error=errno_name(err), capped=bool(flags & IS_CAPPED))))
+        e: Entry = {"path": path, "type": kind, "mode": mode & 0o7777, "uid": uid, "gid": gid,
+                    "size": None if kind == "dir" and not dir_sizes else size, "nlink": nlink,
+                    "mtime": None if flags & CLOCK_MTIME else [sec, nsec],
+                    "rdev": [major, minor] if kind in ("char", "block") else None, "target": target, "xattrs": xattrs,
+                    "sha256": sha, "error": errno_name(err)}
+        if flags & IS_CAPPED:
+            e["capped"] = True
+        keyed.append((raw, e))
     keyed.sort(key=lambda pair: pair[0])
     return [e for _, e in keyed]
 
