@@ -75,7 +75,7 @@ def _in_c(args: argparse.Namespace, image: Image, devices: Sequence[str], option
 def _show(args: argparse.Namespace, k: Instance, image: Image, devices: Sequence[str]) -> int:
     if args.manifest:
         entries, _ = k.walk(b"/", most=1 << 30)
-        _print_entries(args, entries())
+        _print_entries(args, entries.entries())
     elif args.ls is not None:
         listed, error = k.list_one(args.ls)
         views.print_list(args, listed)
@@ -94,8 +94,8 @@ def _show(args: argparse.Namespace, k: Instance, image: Image, devices: Sequence
 
 def _statfs(k: Instance) -> dict[str, Any]:
     s = k.statfs()
-    return {"type": f"{s['type']:#x}", "block_size": s["block_size"], "blocks": s["blocks"], "inodes": s["files"] - s["free_files"],
-            "name_max": s["name_max"]}
+    return {"type": f"{s['type']:#x}", "block_size": s["block_size"], "blocks": s["blocks"],
+            "inodes": s["files"] - s["free_files"], "name_max": s["name_max"]}
 
 
 def _cat(args: argparse.Namespace, k: Instance) -> int:
@@ -144,7 +144,8 @@ def _in_linux(args: argparse.Namespace, image: Image, devices: Sequence[str], op
     from kemu.rung.uml.oracle import Oracle  # start-up
 
     if args.cat is not None or args.stats:
-        raise CommandError("--rung linux shows --manifest, --ls, --dmesg and what was mounted; --rung c reads files, too", EXIT_USAGE)
+        raise CommandError("--rung linux shows --manifest, --ls, --dmesg and what was mounted; --rung c reads files, too",
+                           EXIT_USAGE)
     with Oracle(tree=os.environ.get("KEMU_TREE"), config=config, say=say_of(args)) as o:
         answer = o.erofs(image, args.at, options, devices, IN_C[args.backend], facts=not args.manifest, cap=1 << 40)
     return _answered(args, answer)
@@ -152,7 +153,8 @@ def _in_linux(args: argparse.Namespace, image: Image, devices: Sequence[str], op
 
 def _answered(args: argparse.Namespace, answer: Answer) -> int:
     if answer.crash:
-        raise _died(answer.message or answer.crash, answer.console, {"hang": 124, "splat": EXIT_FAILED}.get(answer.crash, 255), args)
+        code = {"hang": 124, "splat": EXIT_FAILED}.get(answer.crash, 255)
+        raise _died(answer.message or answer.crash, answer.console, code, args)
     if answer.mount_error:
         raise _refused(getattr(errno, answer.mount_error, 0), answer.kmsg, args)
     if args.manifest:
@@ -162,9 +164,9 @@ def _answered(args: argparse.Namespace, answer: Answer) -> int:
         here = [e for e in answer.entries if e["path"] == (args.ls.rstrip("/") or "/")]
         if not here:
             raise CommandError(f"{errno_text(errno.ENOENT)}: {args.ls}")
-        below = [e for e in answer.entries if e["path"].startswith(inside) and "/" not in e["path"][len(inside):] and e["path"] != "/"]
         if here[0]["type"] == "dir":
-            here = [e | {"path": e["path"][len(inside):]} for e in below]
+            below = [(e["path"][len(inside):], e) for e in answer.entries if e["path"].startswith(inside)]
+            here = [e | {"path": name} for name, e in below if name and "/" not in name]
         views.print_list(args, [e | {"sha256": None} for e in here])
     elif args.dmesg:
         _print_log(args, answer.kmsg)

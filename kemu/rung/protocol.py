@@ -13,6 +13,8 @@ from functools import cached_property
 from typing import Protocol
 
 from kemu.report.manifest import Entry
+from kemu.rung.uml.wire import parse_entries
+
 
 class Packed:
     """Entries as the agent writes them: two are equal if their bytes are."""
@@ -24,9 +26,8 @@ class Packed:
         self.count = count
         self.dir_sizes = dir_sizes
 
-    def __call__(self) -> list[Entry]:
-        from kemu.rung.uml.wire import parse_entries  # start-up
-
+    def entries(self) -> list[Entry]:
+        """What they say."""
         return parse_entries(self.data, self.count, self.dir_sizes)
 
 
@@ -40,8 +41,8 @@ class Answer:
     ``crash``: None, or ``"panic"``, ``"hang"``, ``"splat"``, ``"exit"``; then ``message`` is the splat's first line and
     ``console`` the kernel's text. ``mount_error``: errno name, for EROFS. ``message``: for cpio, what unpack_to_rootfs()
     returned.
-    ``entries``: the manifest; empty if there is nothing mounted. ``packed``: makes it, from the agent's bytes. ``kmsg``: the kernel's lines, without levels. ``facts``: what
-    else can be seen of each inode (blocks, inode numbers, attributes, extents, holes, directory entries, statfs), if that was
+    ``entries``: the manifest; empty if there is nothing mounted. ``packed``: the agent's bytes that it is made from. ``kmsg``: the
+    kernel's lines, without levels. ``facts``: what else can be seen of each inode (blocks, inode numbers, attributes, extents, holes, directory entries, statfs), if that was
     asked for; "PATH<tab>NAME=VALUE<tab>...". ``fired``: whether the fault that was asked for has happened.
     """
 
@@ -57,7 +58,7 @@ class Answer:
     @cached_property
     def entries(self) -> list[Entry]:
         """The manifest, made when somebody looks at it."""
-        return self.packed() if self.packed is not None else []
+        return self.packed.entries() if self.packed is not None else []
 
     @property
     def manifest(self) -> list[Entry]:

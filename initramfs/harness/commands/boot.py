@@ -358,10 +358,10 @@ def run_c(args: argparse.Namespace) -> int:
     from kemu.rung.c.kernel import Kernel  # start-up
     from kemu.rung.protocol import Answer  # start-up
 
-    for given, name in ((args.initcalls, "--initcalls"), (args.memory, "--memory"), (args.mounts, "--mounts"),
-                        (args.faults, "--faults"), (args.fail_nth, "--fail-nth"), (args.cmdline, "--cmdline"), (args.table, "--table")):
-        if given:
-            raise CommandError(f"{name}: --rung c unpacks an initrd, and shows --manifest and --dmesg", EXIT_USAGE)
+    for name in ("initcalls", "memory", "mounts", "faults", "fail_nth", "cmdline", "table"):
+        if getattr(args, name):
+            raise CommandError(f"--{name.replace('_', '-')}: --rung c unpacks an initrd, and shows --manifest and --dmesg",
+                               EXIT_USAGE)
     if args.initrd is None:
         raise CommandError("--rung c unpacks an initrd, and none is given", EXIT_USAGE)
     if args.at >= 4096 or args.page_size != 4096:
@@ -391,8 +391,8 @@ def run_c(args: argparse.Namespace) -> int:
     else:
         size = sum(e["size"] or 0 for e in a.entries if e["type"] == "file")
         summary = {"unpacking": a.message, "entries": len(a.entries), "bytes": size}
-        print(json.dumps(summary) if args.json else f"initramfs: {a.message or 'unpacked'}; {len(a.entries)} entries, {size} bytes in "
-              f"files")
+        print(json.dumps(summary) if args.json else
+              f"initramfs: {a.message or 'unpacked'}; {len(a.entries)} entries, {size} bytes in files")
     sys.stdout.flush()
     if failed:
         print(f"kemu: boot: {failed}", file=sys.stderr)

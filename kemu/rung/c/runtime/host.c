@@ -82,6 +82,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
 	unsigned int i;
+	unsigned long pc;
 
 	if (!kemu_armed) {
 		sigaction(sig, &before[sig], NULL);
@@ -92,7 +93,10 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	}
 	for (i = 0; caught[i] != sig; i++)
 		;
-	kemu_signal(names[i], (unsigned long)info->si_addr, uc->uc_mcontext.gregs[REG_RIP], (void *)uc->uc_mcontext.gregs[REG_RBP]);
+	pc = uc->uc_mcontext.gregs[REG_RIP];
+	if (pc < 4096)			/* a call of nothing: who called has its return address on top of the stack */
+		pc = *(unsigned long *)uc->uc_mcontext.gregs[REG_RSP] - 1;
+	kemu_signal(names[i], (unsigned long)info->si_addr, pc, (void *)uc->uc_mcontext.gregs[REG_RBP]);
 }
 
 void host_signals(void)

@@ -74,6 +74,7 @@ int kemu_statfs(const char *path, struct kemu_statfs *out);
 int kemu_list(const char *path, char *names, unsigned int room);
 int kemu_settle(void);
 int kemu_leaks(void);
+void kemu_mark(void);
 
 int kemu_mkdir(const char *path, unsigned int mode);
 int kemu_open(const char *path, int flags);

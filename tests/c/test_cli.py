@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``--rung c`` on the command line: the same views as of the port, and one line for what goes wrong."""
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kemu.rung.c.build import Library
+from tests.conftest import DATA
+
+DEMO = str(DATA / "demo.erofs")
+INITRD = str(DATA / "root.cpio")
+
+
+def kemu(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "kemu", "-q", *args], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(autouse=True)
+def there_is_a_library(library: Callable[[str], Library]) -> None:
+    library("plain")
+
+
+@pytest.mark.parametrize("view", [["--manifest"], ["--ls", "/"], ["--ls", "/bin"], ["--ls", "/bin/init"], ["--cat", "/bin/init"]])
+def test_a_view_is_the_same_on_both_rungs(view: list[str]) -> None:
+    py, c = kemu("mount", DEMO, *view), kemu("mount", DEMO, "--rung", "c", *view)
+    assert (c.returncode, c.stdout, c.stderr) == (py.returncode, py.stdout, py.stderr)
+    py, c = kemu("mount", DEMO, "--json", *view), kemu("mount", DEMO, "--rung", "c", "--json", *view)
+    assert json.loads(c.stdout) == json.loads(py.stdout)
+
+
+def test_a_summary_says_where_it_was_mounted() -> None:
+    done = kemu("mount", DEMO, "--rung", "c")
+    assert done.stdout.endswith("mounted (bdev, rung c), 3 blocks of 4096 bytes, 7 inodes\n")
+    assert json.loads(kemu("mount", DEMO, "--rung", "c", "--json").stdout)["inodes"] == 7
+
+
+@pytest.mark.parametrize("args, code, said", [
+    (["mount", DEMO, "--rung", "c", "--cat", "/nope"], 1, "kemu: mount: ENOENT (No such file or directory): /nope"),
+    (["mount", INITRD, "--rung", "c"], 1, "kemu: mount: EINVAL (Invalid argument): erofs (device kemu0): cannot find valid erofs "
+                                          "superblock"),
+    (["mount", DEMO, "--rung", "c", "--backend", "memback"], 2, "kemu: mount: --backend memback: a port without C; --rung c has bdev, "
+                                                                "fileio"),
+    (["mount", DEMO, "--rung", "c", "--at", "4096"], 2, "kemu: mount: --at 4096: --rung c places the image within a page"),
+    (["mount", DEMO, "--rung", "c", "--page-size", "65536"], 2, "kemu: mount: --page-size 65536: --rung c has pages of 4096 bytes"),
+    (["boot", INITRD, "--rung", "c", "--memory"], 2, "kemu: boot: --memory: --rung c unpacks an initrd"),
+    (["boot", "--rung", "c"], 2, "kemu: boot: --rung c unpacks an initrd, and none is given"),
+    (["mount", DEMO, "--rung", "c", "--config", "CONFIG_NO_SUCH=y"], 3, "kemu: mount: Kconfig does not take CONFIG_NO_SUCH=y"),
+])
+def test_what_goes_wrong_is_one_line(args: list[str], code: int, said: str) -> None:
+    done = kemu(*args)
+    assert done.returncode == code
+    assert done.stderr.startswith(said) and done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.parametrize("builtin", ["default", "none"])
+def test_an_initrd_is_unpacked_as_in_the_port(builtin: str) -> None:
+    c = kemu("boot", INITRD, "--rung", "c", "--manifest", "--builtin", builtin)
+    py = kemu("boot", INITRD, "--manifest", "--builtin", builtin)
+    assert c.returncode == 0, c.stderr
+    assert c.stdout == py.stdout
+
+
+def test_a_broken_archive_says_what_the_kernel_says(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.cpio"
+    bad.write_bytes((DATA / "root.cpio").read_bytes() + b"no archive, and no compression either")
+    done = kemu("boot", str(bad), "--rung", "c", "--dmesg")
+    assert done.returncode == 1
+    assert done.stderr.startswith("kemu: boot: Initramfs unpacking failed: ")
+    assert done.stdout.splitlines()[-1].startswith("Initramfs unpacking failed: ")
