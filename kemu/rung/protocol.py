@@ -41,9 +41,10 @@ class Answer:
     ``crash``: None, or ``"panic"``, ``"hang"``, ``"splat"``, ``"exit"``; then ``message`` is the splat's first line and
     ``console`` the kernel's text. ``mount_error``: errno name, for EROFS. ``message``: for cpio, what unpack_to_rootfs()
     returned.
-    ``entries``: the manifest; empty if there is nothing mounted. ``packed``: the agent's bytes that it is made from. ``kmsg``: the
-    kernel's lines, without levels. ``facts``: what else can be seen of each inode (blocks, inode numbers, attributes, extents, holes, directory entries, statfs), if that was
-    asked for; "PATH<tab>NAME=VALUE<tab>...". ``fired``: whether the fault that was asked for has happened.
+    ``entries``: the manifest; empty if there is nothing mounted. ``packed``: the agent's bytes that it is made from.
+    ``kmsg``: the kernel's lines, without levels. ``facts``: what else can be seen of each inode (blocks, inode numbers,
+    attributes, extents, holes, directory entries, statfs), if that was asked for; "PATH<tab>NAME=VALUE<tab>...".
+    ``fired``: whether the fault that was asked for has happened.
     """
 
     mount_error: str | None = None

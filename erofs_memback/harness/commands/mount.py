@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"kemu: mount: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
     options = _mount_options.parse(args.options)
     if args.rung != "py":
-        from kemu.cli import rung_views  # start-up
+        from kemu.cli import _rung_views  # start-up
 
-        return rung_views.run(args, _part(args.image, options), args.device, options.data, args.config)
+        return _rung_views.run(args, _part(args.image, options), args.device, options.data, args.config)
     return views.run(args, EROFS, _part(args.image, options), devices=args.device, options=options.data, config=config)
 
 
