@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kemu.cli.api import load as symbols
+from tests.integration.linux import untagged
 
 TOP = Path(__file__).parents[3]
 ROOMS = ("arch", "lib", "kernel", "mm", "block", "fs", "drivers", "security", "init")
@@ -62,6 +63,72 @@ def test_a_function_in_a_wrong_file_is_told() -> None:
     assert wrong("kemu.linux.pagemap", "mm/filemap.c", "custom") == "is kemu.linux.mm.filemap"
     assert wrong("kemu.linux.fs.inode", "include/linux/fs.h", "dup")
     assert wrong("kemu.linux.port.goto", "mm/filemap.c", "dup")
+
+
+def misplaced(module: str, files: list[str]) -> bool:
+    """Does the kernel have an untagged function of this module in other files only?"""
+    return bool(files) and module not in map(place, files)
+
+
+# untagged functions that do not stand in the file in which the kernel has them. This list may get shorter.
+ELSEWHERE = frozenset("""
+kemu.linux.lib.decompress_inflate.zlib_inflateInit2
+kemu.linux.fs.file_table.put_file_access
+kemu.linux.fs.inode.mapping_shrinkable
+kemu.linux.fs.inode.inode_wake_up_bit
+kemu.linux.fs.inode.__iget
+kemu.linux.fs.libfs.simple_positive
+kemu.linux.fs.namei.is_local_mountpoint
+kemu.linux.fs.namei.lock_two_nondirectories
+kemu.linux.fs.namespace.path_mounted
+kemu.linux.fs.namespace.topmost_overmount
+kemu.linux.fs.overlayfs.inode.ovl_same_fs
+kemu.linux.fs.overlayfs.inode.ovl_get_inode_acl
+kemu.linux.fs.overlayfs.inode.ovl_get_acl
+kemu.linux.fs.overlayfs.readdir.name_is_dot_dotdot
+kemu.linux.fs.overlayfs.util.with_ovl_creds
+kemu.linux.fs.overlayfs.util.ovl_should_sync
+kemu.linux.fs.overlayfs.util.ovl_is_volatile
+kemu.linux.fs.overlayfs.util.ovl_force_readonly
+kemu.linux.fs.overlayfs.util.ovl_lowerstack
+kemu.linux.fs.overlayfs.util.OVL_E
+kemu.linux.fs.overlayfs.util.OVL_TYPE_UPPER
+kemu.linux.fs.overlayfs.util.OVL_TYPE_MERGE
+kemu.linux.fs.overlayfs.util.ovl_set_flag
+kemu.linux.fs.overlayfs.util.ovl_test_flag
+kemu.linux.fs.overlayfs.util.d_is_file
+kemu.linux.fs.overlayfs.util.ovl_dir_is_real
+kemu.linux.fs.overlayfs.util.ovl_xattr
+kemu.linux.fs.overlayfs.util.ovl_setxattr
+kemu.linux.fs.overlayfs.util.ovl_removexattr
+kemu.linux.fs.overlayfs.util.ovl_get_opaquedir_val
+kemu.linux.fs.overlayfs.util.ovl_is_impuredir
+kemu.linux.fs.overlayfs.util.ovl_upper_is_whiteout
+kemu.linux.fs.overlayfs.util.ovl_open_flags_need_copy_up
+kemu.linux.fs.overlayfs.util.ovl_lookup_upper_unlocked
+kemu.linux.fs.overlayfs.util.ovl_start_creating_upper
+kemu.linux.fs.overlayfs.util.ovl_start_removing_upper
+kemu.linux.fs.posix_acl.is_uncached_acl
+kemu.linux.fs.posix_acl.posix_acl_type
+""".split())
+
+
+def test_an_untagged_function_stands_where_the_kernel_has_it() -> None:
+    table = untagged.read()
+    bad = {f"{module}.{name}" for module, name in untagged.functions() if misplaced(module, table.get(name, []))}
+    assert not bad - ELSEWHERE, sorted(bad - ELSEWHERE)
+    assert not ELSEWHERE - bad, sorted(ELSEWHERE - bad)
+
+
+def test_the_table_has_every_untagged_function_and_no_other() -> None:
+    """If not: ``python -m tests.integration.linux.untagged``, with a kernel tree in the cache."""
+    assert untagged.read().keys() == {name for _, name in untagged.functions()}
+
+
+def test_an_untagged_function_in_a_wrong_file_is_told() -> None:
+    assert misplaced("kemu.linux.fs.namei", ["fs/inode.c"]) and misplaced("kemu.linux.fs.inode", ["include/linux/fs.h"])
+    assert not misplaced("kemu.linux.fs.inode", ["fs/inode.c"]) and not misplaced("kemu.linux.fs.inode", ["fs/x.c", "fs/inode.c"])
+    assert not misplaced("kemu.linux.fs.inode", [])             # the kernel has no function of that name
 
 
 def type_checking(node: ast.stmt) -> bool:
