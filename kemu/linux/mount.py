@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Mounts as file systems and the boot code see them (include/linux/mount.h, fs/mount.h)."""
-from kemu.linux.fs.mount import Mount, is_mounted, mnt_has_parent, real_mount  # noqa: F401
+from kemu.linux.fs.internal import path_mounted  # noqa: F401
+from kemu.linux.fs.mount import (  # noqa: F401
+    Mount,
+    is_mounted,
+    mnt_has_parent,
+    real_mount,
+    topmost_overmount,
+)
 from kemu.linux.fs.namespace import (  # noqa: F401
     MNT_NS_INTERNAL,
     T_MARKED,
@@ -71,13 +78,11 @@ from kemu.linux.fs.namespace import (  # noqa: F401
     next_mnt,
     path_is_under,
     path_mount,
-    path_mounted,
     path_pivot_root,
     path_umount,
     pinned_mountpoint,
     sb_prepare_remount_readonly,
     set_mount_attributes,
-    topmost_overmount,
     umount_mnt,
     umount_tree,
     unlock_mount,

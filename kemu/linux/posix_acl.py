@@ -6,7 +6,6 @@ from kemu.linux.fs.posix_acl import (  # noqa: F401
     forget_cached_acl,
     get_cached_acl,
     get_inode_acl,
-    is_uncached_acl,
     posix_acl_from_xattr,
     posix_acl_permission,
     posix_acl_to_bytes,
@@ -15,6 +14,7 @@ from kemu.linux.fs.posix_acl import (  # noqa: F401
     vfs_get_acl,
 )
 from kemu.linux.include.cred import init_user_ns  # noqa: F401
+from kemu.linux.include.fs.calls import is_uncached_acl  # noqa: F401
 from kemu.linux.include.posix_acl import (  # noqa: F401
     ACL_GROUP,
     ACL_GROUP_OBJ,

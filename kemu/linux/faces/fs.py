@@ -66,7 +66,6 @@ from kemu.linux.fs.inode import (  # noqa: F401
     iput,
     iput_final,
     iunique,
-    mapping_shrinkable,
     new_inode,
     prune_icache_sb,
     set_nlink,
@@ -106,7 +105,6 @@ from kemu.linux.fs.libfs import (  # noqa: F401
     simple_link,
     simple_lookup,
     simple_open,
-    simple_positive,
     simple_rename,
     simple_rename_timestamp,
     simple_rmdir,
@@ -230,6 +228,7 @@ from kemu.linux.fs.super import (  # noqa: F401
 )
 from kemu.linux.fs.sync import sync_filesystem  # noqa: F401
 from kemu.linux.fs.utimes import vfs_utimes  # noqa: F401
+from kemu.linux.include.dcache import simple_positive  # noqa: F401
 from kemu.linux.include.fs.calls import (  # noqa: F401
     HAS_UNMAPPED_ID,
     IS_APPEND,
@@ -500,6 +499,7 @@ from kemu.linux.include.fs.types import (  # noqa: F401
 from kemu.linux.include.gfp import GFP_NOFS
 from kemu.linux.include.mount import MS_RMT_MASK  # noqa: F401
 from kemu.linux.include.namei import nd_terminate_link  # noqa: F401
+from kemu.linux.include.pagemap import mapping_shrinkable  # noqa: F401
 from kemu.linux.include.posix_acl import cache_no_acl  # noqa: F401
 from kemu.linux.include.pseudo_fs import pseudo_fs_context  # noqa: F401
 from kemu.linux.kernel.locking.rwsem import down_write_trylock

@@ -7,7 +7,7 @@ from typing import Any
 from kemu.linux.bug import BUG_ON, WARN, WARN_ON
 from kemu.linux.err import ERR_CAST, ERR_PTR, IS_ERR
 from kemu.linux.errno import EBUSY, ELOOP, ENOENT, ENOMEM, ESTALE
-from kemu.linux.fs.inode import inode_wake_up_bit, iput
+from kemu.linux.fs.inode import iput
 from kemu.linux.include.dcache import (
     DCACHE_AUTODIR_TYPE,
     DCACHE_CANT_MOUNT,
@@ -45,7 +45,7 @@ from kemu.linux.include.dcache import (
     dentry_unlink_inode,
     dget,
 )
-from kemu.linux.include.fs.calls import inode_trylock_shared, inode_unlock_shared
+from kemu.linux.include.fs.calls import inode_trylock_shared, inode_unlock_shared, inode_wake_up_bit
 from kemu.linux.include.fs.constants import I_CREATING, I_DONTCACHE, I_NEW, IOP_LOOKUP, IOP_NOFOLLOW, S_AUTOMOUNT
 from kemu.linux.include.fs.types import Inode
 from kemu.linux.include.gfp import GFP_KERNEL

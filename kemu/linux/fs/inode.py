@@ -16,12 +16,15 @@ from kemu.linux.include.dcache import Dentry
 from kemu.linux.include.fs.calls import (
     HAS_UNMAPPED_ID,
     IS_NOSEC,
+    __iget,
     alloc_inode_sb,
     inode_generic_drop,
     inode_get_atime,
     inode_get_ctime,
     inode_get_mtime,
+    inode_lock,
     inode_set_atime_to_ts,
+    inode_wake_up_bit,
     remove_inode_hash,
 )
 from kemu.linux.include.fs.constants import (
@@ -46,13 +49,12 @@ from kemu.linux.include.fs.constants import (
 )
 from kemu.linux.include.fs.types import AddressSpace, File, Inode, empty_aops, empty_iops, file_operations
 from kemu.linux.include.gfp import GFP_KERNEL, GFP_NOFS, GFP_USER
-from kemu.linux.include.pagemap import mapping_set_stable_writes
+from kemu.linux.include.pagemap import mapping_set_stable_writes, mapping_shrinkable
 from kemu.linux.include.path import Path
 from kemu.linux.include.posix_acl import posix_acl_release
 from kemu.linux.include.rcupdate import call_rcu, rcu_head, rcu_read_lock, rcu_read_unlock
 from kemu.linux.include.security import security_inode_need_killpriv
 from kemu.linux.include.slab import SLAB_PANIC, KmemCache, kmem_cache_create
-from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.kernel.capability import capable_wrt_inode_uidgid
 from kemu.linux.mm.slub import kmem_cache_free
 from kemu.linux.mm.truncate import invalidate_mapping_pages, truncate_inode_pages_final
@@ -244,13 +246,6 @@ def _put(inode: Inode) -> None:
         this.watch.ref("inode", inode, -1)
 
 
-def mapping_shrinkable(mapping: AddressSpace) -> bool:
-    """May memory pressure take the inode? With highmem its page cache goes first; else it is not on the LRU as long as it has
-    pages.
-    """
-    return not mapping.nrpages or IS_ENABLED("CONFIG_HIGHMEM")
-
-
 @dup(C)
 def inode_lru_list_add(inode: Inode) -> None:
     """``void inode_lru_list_add(struct inode *inode)``: if it is unused, memory pressure may take it from now on."""
@@ -282,12 +277,6 @@ def _wait(inode: Inode, what: str) -> None:
     if wq is None:
         wq = inode.waiters = WaitQueue(f"{what} of inode {inode.i_ino} ({inode.i_sb.s_id})")
     this.sched.block(wq)
-
-
-def inode_wake_up_bit(inode: Inode) -> None:
-    """Wake those who wait for I_NEW to clear or for a dying inode to leave the hash."""
-    if inode.waiters is not None:
-        inode.waiters.wake()
 
 
 def _hash_add(inode: Inode, hashval: int) -> None:
@@ -484,6 +473,12 @@ def discard_new_inode(inode: Inode) -> None:
     iput(inode)
 
 
+def lock_two_nondirectories(a: Inode | None, b: Inode | None) -> None:
+    first = [i for i in (a, b) if i is not None]
+    for inode in sorted(first, key=lambda i: i.i_ino) if len(first) == 2 and a is not b else first[:1]:
+        inode_lock(inode)
+
+
 @dup(C)
 def inode_insert5(inode: Inode, hashval: int, test: Test | None, set: Test | None, data: Any) -> Inode:
     """``struct inode *inode_insert5(inode, hashval, test, set, data)``: ``inode`` itself with I_NEW, or the one that was there
@@ -674,12 +669,6 @@ def __wait_on_freeing_inode(inode: Inode, hash_locked: bool, rcu_locked: bool) -
         spin_lock(g.inode_hash_lock)
     if rcu_locked:
         rcu_read_lock()
-
-
-def __iget(inode: Inode) -> None:
-    inode.i_count += 1
-    if this.watch is not None:
-        this.watch.ref("inode", inode, 1)
 
 
 def igrab_from_hash(inode: Inode) -> bool:

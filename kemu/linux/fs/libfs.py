@@ -25,7 +25,7 @@ from kemu.linux.fs.read_write import generic_file_llseek_size
 from kemu.linux.fs.super import get_tree_nodev
 from kemu.linux.highmem import folio_zero_range
 from kemu.linux.include.cred import current_fsgid, current_fsuid
-from kemu.linux.include.dcache import DCACHE_DONTCACHE, Dentry, d_is_dir
+from kemu.linux.include.dcache import DCACHE_DONTCACHE, Dentry, d_is_dir, simple_positive
 from kemu.linux.include.fs.calls import (
     dir_emit,
     dir_emit_dots,
@@ -118,10 +118,6 @@ def simple_lookup(dir: Inode, dentry: Dentry, flags: int) -> Any:
     if dentry.d_op is None:
         dentry.d_flags |= DCACHE_DONTCACHE
     return d_splice_alias(None, dentry)
-
-
-def simple_positive(dentry: Dentry) -> bool:
-    return dentry.d_inode is not None and dentry.d_hashed
 
 
 def _entries(dir: Dentry, first: int = 0) -> list[Dentry]:

@@ -78,3 +78,9 @@ def is_mounted(mnt: Mount) -> bool:
 @stub(C, "mnt_notify_add", "nobody watches a mount namespace: nothing is queued")
 def mnt_notify_add(m: Mount) -> None:
     """``void mnt_notify_add(struct mount *m)``: what has happened to a mount, for who watches its namespace"""
+
+
+def topmost_overmount(m: Mount) -> Mount:
+    while m.overmount is not None:
+        m = m.overmount
+    return m

@@ -69,7 +69,15 @@ from kemu.linux.fs.dcache import (
     is_subdir,
     shrink_dcache_parent,
 )
-from kemu.linux.fs.inode import atime_needs_update, ihold, in_group_or_capable, inode_owner_or_capable, iput, touch_atime
+from kemu.linux.fs.inode import (
+    atime_needs_update,
+    ihold,
+    in_group_or_capable,
+    inode_owner_or_capable,
+    iput,
+    lock_two_nondirectories,
+    touch_atime,
+)
 from kemu.linux.fs.internal import open_flags
 from kemu.linux.fs.mount import Mount, mnt_has_parent
 from kemu.linux.fs.namespace import detach_mounts, lookup_mnt, mnt_drop_write, mnt_want_write, mntget, mntput, path_is_under
@@ -2104,12 +2112,6 @@ def filename_linkat(olddfd: int | File, old: Any, newdfd: int | File, new: Any, 
         return labels.goto(out_dput, error)
     error = vfs_link(old_path.dentry, idmap, new_path.dentry.d_inode, new_dentry)
     return labels.goto(out_dput, error)
-
-
-def lock_two_nondirectories(a: Inode | None, b: Inode | None) -> None:
-    first = [i for i in (a, b) if i is not None]
-    for inode in sorted(first, key=lambda i: i.i_ino) if len(first) == 2 and a is not b else first[:1]:
-        inode_lock(inode)
 
 
 @dup(C)

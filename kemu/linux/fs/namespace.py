@@ -15,7 +15,8 @@ from kemu.linux.fcntl import AT_FDCWD
 from kemu.linux.fs.dcache import __d_drop, d_set_mounted, dput, is_subdir
 from kemu.linux.fs.filesystems import get_fs_type, put_filesystem
 from kemu.linux.fs.fs_context import fs_context_for_mount, fs_context_for_reconfigure, parse_monolithic_mount_data, put_fs_context
-from kemu.linux.fs.mount import Mount, is_mounted, mnt_has_parent, mnt_notify_add
+from kemu.linux.fs.internal import path_mounted
+from kemu.linux.fs.mount import Mount, is_mounted, mnt_has_parent, mnt_notify_add, topmost_overmount
 from kemu.linux.fs.nullfs import nullfs_fs_type
 from kemu.linux.fs.super import deactivate_super, kill_anon_super, mount_capable, reconfigure_super, vfs_get_tree
 from kemu.linux.include.cred import CAP_SYS_ADMIN, capable, current_user_ns, init_user_ns, ns_capable
@@ -1236,10 +1237,6 @@ def do_new_mount(path: Path, fstype: str | None, sb_flags: int, mnt_flags: int, 
     return err
 
 
-def path_mounted(path: Path) -> bool:
-    return path.mnt.mnt_root is path.dentry     # type: ignore[no-any-return]
-
-
 def do_reconfigure_mnt(path: Path, mnt_flags: int) -> int:
     mnt = path.mnt
     if not check_mnt(mnt) or not path_mounted(path):
@@ -1706,12 +1703,6 @@ def mnt_change_mountpoint(parent: Mount, mp: mountpoint, mnt: Mount) -> None:
     del old_mp.m_list[mnt]
     attach_mnt(mnt, parent, mp)
     maybe_free_mountpoint(old_mp, g.ex_mountpoints)
-
-
-def topmost_overmount(m: Mount) -> Mount:
-    while m.overmount is not None:
-        m = m.overmount
-    return m
 
 
 def next_mnt(root: Mount) -> list[Mount]:

@@ -11,7 +11,7 @@ from kemu.linux.fs.bad_inode import is_bad_inode
 from kemu.linux.fs.inode import in_group_or_capable, inode_owner_or_capable, inode_set_ctime_current
 from kemu.linux.include.cred import current_fsuid, in_group_p
 from kemu.linux.include.dcache import Dentry
-from kemu.linux.include.fs.calls import inode_lock, inode_unlock
+from kemu.linux.include.fs.calls import inode_lock, inode_unlock, is_uncached_acl
 from kemu.linux.include.fs.constants import ACL_DONT_CACHE, ACL_NOT_CACHED, S_APPEND, S_IMMUTABLE
 from kemu.linux.include.fs.types import Inode
 from kemu.linux.include.gfp import GFP_KERNEL, GFP_NOFS
@@ -50,10 +50,6 @@ def acl_by_type(type: int) -> str:
     if type not in (ACL_TYPE_ACCESS, ACL_TYPE_DEFAULT):
         BUG()
     return "i_acl" if type == ACL_TYPE_ACCESS else "i_default_acl"
-
-
-def is_uncached_acl(acl: Any) -> bool:
-    return type(acl) is int
 
 
 @dup(C)

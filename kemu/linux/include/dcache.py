@@ -104,6 +104,14 @@ class Dentry:
         return f"<dentry {self.d_name.name.decode('utf-8', 'replace')!r} {what} count:{self.d_lockref}>"
 
 
+def d_is_file(dentry: Dentry) -> bool:
+    return dentry.d_flags & DCACHE_ENTRY_TYPE in (DCACHE_REGULAR_TYPE, DCACHE_SPECIAL_TYPE)
+
+
+def simple_positive(dentry: Dentry) -> bool:
+    return dentry.d_inode is not None and dentry.d_hashed
+
+
 def d_inode(dentry: Dentry) -> Inode:
     """``struct inode *d_inode(const struct dentry *dentry)``"""
     return dentry.d_inode             # type: ignore[no-any-return]

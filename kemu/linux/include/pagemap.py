@@ -10,6 +10,7 @@ from kemu.linux.include.gfp import __GFP_NORETRY, __GFP_NOWARN, alloc_pages
 from kemu.linux.include.mm import folio_get, folio_page, folio_put
 from kemu.linux.include.rwsem import rw_semaphore
 from kemu.linux.include.sched import TASK_KILLABLE, TASK_UNINTERRUPTIBLE
+from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.mmdebug import VM_BUG_ON_FOLIO
 from kemu.linux.page_flags import folio_test_private
 from kemu.linux.port.honesty import custom, dup, names
@@ -22,6 +23,13 @@ P = "include/linux/pagemap.h"
 (FGP_ACCESSED, FGP_LOCK, FGP_CREAT, FGP_WRITE, FGP_NOFS, FGP_NOWAIT, FGP_FOR_MMAP, FGP_STABLE,
  FGP_DONTCACHE) = (1 << i for i in range(9))
 FGP_WRITEBEGIN = FGP_LOCK | FGP_WRITE | FGP_CREAT | FGP_STABLE
+
+
+def mapping_shrinkable(mapping: AddressSpace) -> bool:
+    """May memory pressure take the inode? With highmem its page cache goes first; else it is not on the LRU as long as it has
+    pages.
+    """
+    return not mapping.nrpages or IS_ENABLED("CONFIG_HIGHMEM")
 
 
 @dup(P)

@@ -111,7 +111,7 @@ def filemap_free_folio(mapping: AddressSpace, folio: Page) -> None:
 @dup(C)
 def filemap_remove_folio(folio: Page) -> None:
     """``void filemap_remove_folio(struct folio *folio)``: the folio is locked and the caller holds a reference."""
-    from kemu.linux.fs.inode import mapping_shrinkable  # noqa: PLC0415  (up into fs/inode.c)
+    from kemu.linux.include.pagemap import mapping_shrinkable  # noqa: PLC0415  (up into fs/inode.c)
 
     mapping: AddressSpace = folio.mapping
     BUG_ON(not folio.flags & PG_locked)

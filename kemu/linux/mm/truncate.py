@@ -196,7 +196,7 @@ def invalidate_mapping_pages(mapping: AddressSpace, start: int, end: int) -> int
 @dup(C)
 def folio_unmap_invalidate(mapping: AddressSpace, folio: Page, gfp: int) -> int:
     """``int folio_unmap_invalidate(struct address_space *mapping, struct folio *folio, gfp_t gfp)``: 1; -EBUSY."""
-    from kemu.linux.fs.inode import mapping_shrinkable  # noqa: PLC0415  (up into fs/inode.c)
+    from kemu.linux.include.pagemap import mapping_shrinkable  # noqa: PLC0415  (up into fs/inode.c)
 
     if folio.mapping is not mapping:
         return -EBUSY

@@ -15,7 +15,7 @@ C = "mm/vmscan.c"
 def remove_mapping(mapping: AddressSpace, folio: Page) -> int:
     """``long remove_mapping(struct address_space *mapping, struct folio *folio)``: pages removed; the caller's reference stays.
     """
-    from kemu.linux.fs.inode import mapping_shrinkable  # noqa: PLC0415  (up into fs/inode.c)
+    from kemu.linux.include.pagemap import mapping_shrinkable  # noqa: PLC0415  (up into fs/inode.c)
 
     nr = 1 << folio.order
     spin_lock(mapping.host.i_lock)

@@ -12,7 +12,16 @@ from kemu.linux.fcntl import O_LARGEFILE, O_RDONLY, O_TRUNC, O_WRONLY, SEEK_DATA
 from kemu.linux.fs.dcache import dget_parent, dput
 from kemu.linux.fs.file_table import fput
 from kemu.linux.fs.namei import end_renaming, link_text, start_renaming_dentry, vfs_get_link
-from kemu.linux.fs.overlayfs.overlayfs import ovl_do_link, ovl_do_notify_change, ovl_do_rename_rd, ovl_do_tmpfile
+from kemu.linux.fs.overlayfs.overlayfs import (
+    ovl_do_link,
+    ovl_do_notify_change,
+    ovl_do_rename_rd,
+    ovl_do_tmpfile,
+    ovl_open_flags_need_copy_up,
+    ovl_set_flag,
+    ovl_start_creating_upper,
+    with_ovl_creds,
+)
 from kemu.linux.fs.overlayfs.ovl_entry import (
     AS_A_BOOT,
     OVL_FS,
@@ -32,17 +41,13 @@ from kemu.linux.fs.overlayfs.util import (
     ovl_dentry_upper,
     ovl_end_write,
     ovl_inode_update,
-    ovl_open_flags_need_copy_up,
     ovl_path_lower,
     ovl_path_open,
     ovl_path_upper,
-    ovl_set_flag,
     ovl_set_impure,
     ovl_set_upperdata,
-    ovl_start_creating_upper,
     ovl_start_write,
     ovl_workdir,
-    with_ovl_creds,
 )
 from kemu.linux.fs.posix_acl import vfs_get_acl, vfs_set_acl
 from kemu.linux.fs.read_write import vfs_llseek

@@ -25,6 +25,8 @@ from kemu.linux.fs.overlayfs.inode import (
 )
 from kemu.linux.fs.overlayfs.namei import ovl_lookup, ovl_lower_positive
 from kemu.linux.fs.overlayfs.overlayfs import (
+    OVL_TYPE_MERGE,
+    OVL_TYPE_UPPER,
     ovl_do_create,
     ovl_do_link,
     ovl_do_mkdir,
@@ -36,6 +38,12 @@ from kemu.linux.fs.overlayfs.overlayfs import (
     ovl_do_symlink,
     ovl_do_unlink,
     ovl_do_whiteout,
+    ovl_lookup_upper_unlocked,
+    ovl_set_flag,
+    ovl_start_creating_upper,
+    ovl_start_removing_upper,
+    ovl_test_flag,
+    with_ovl_creds,
 )
 from kemu.linux.fs.overlayfs.ovl_entry import (
     AS_A_BOOT,
@@ -50,8 +58,6 @@ from kemu.linux.fs.overlayfs.ovl_entry import (
 )
 from kemu.linux.fs.overlayfs.readdir import ovl_cache_free, ovl_check_empty_dir, ovl_cleanup_whiteouts
 from kemu.linux.fs.overlayfs.util import (
-    OVL_TYPE_MERGE,
-    OVL_TYPE_UPPER,
     ovl_check_setxattr,
     ovl_copyattr,
     ovl_dentry_init_reval,
@@ -64,19 +70,13 @@ from kemu.linux.fs.overlayfs.util import (
     ovl_dir_modified,
     ovl_drop_write,
     ovl_inode_real,
-    ovl_lookup_upper_unlocked,
     ovl_nlink_end,
     ovl_nlink_start,
     ovl_path_type,
     ovl_path_upper,
-    ovl_set_flag,
-    ovl_start_creating_upper,
-    ovl_start_removing_upper,
-    ovl_test_flag,
     ovl_upper_is_whiteout,
     ovl_want_write,
     ovl_workdir,
-    with_ovl_creds,
 )
 from kemu.linux.fs.posix_acl import posix_acl_create
 from kemu.linux.fs.stat import vfs_getattr

@@ -17,10 +17,10 @@ from kemu.linux.fs.file_table import fput
 from kemu.linux.fs.inode import inode_owner_or_capable, inode_set_ctime_to_ts, touch_atime
 from kemu.linux.fs.namei import inode_permission
 from kemu.linux.fs.overlayfs.copy_up import ovl_maybe_copy_up
-from kemu.linux.fs.overlayfs.overlayfs import ovl_creds, ovl_inode_lock, ovl_inode_unlock
+from kemu.linux.fs.overlayfs.overlayfs import ovl_creds, ovl_inode_lock, ovl_inode_unlock, with_ovl_creds
 from kemu.linux.fs.overlayfs.ovl_entry import AS_A_BOOT
 from kemu.linux.fs.overlayfs.readdir import ovl_dir_real_file
-from kemu.linux.fs.overlayfs.util import ovl_copyattr, ovl_inode_upper, ovl_path_real, with_ovl_creds
+from kemu.linux.fs.overlayfs.util import ovl_copyattr, ovl_inode_upper, ovl_path_real
 from kemu.linux.fs.read_write import vfs_llseek, vfs_setpos
 from kemu.linux.include.cred import current_cred
 from kemu.linux.include.dcache import d_inode, d_is_dir

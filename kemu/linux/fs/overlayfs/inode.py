@@ -21,7 +21,14 @@ from kemu.linux.fs.inode import (
 from kemu.linux.fs.namei import generic_permission, inode_permission, vfs_get_link
 from kemu.linux.fs.overlayfs.copy_up import ovl_copy_up, ovl_copy_up_with_data
 from kemu.linux.fs.overlayfs.file import ovl_file_operations
-from kemu.linux.fs.overlayfs.overlayfs import ovl_copyflags
+from kemu.linux.fs.overlayfs.overlayfs import (
+    OVL_TYPE_MERGE,
+    OVL_TYPE_UPPER,
+    ovl_copyflags,
+    ovl_same_fs,
+    ovl_set_flag,
+    with_ovl_creds,
+)
 from kemu.linux.fs.overlayfs.ovl_entry import (
     AS_A_BOOT,
     OVL_CONST_INO,
@@ -29,7 +36,6 @@ from kemu.linux.fs.overlayfs.ovl_entry import (
     OVL_I,
     OVL_IMPURE,
     OVL_WHITEOUTS,
-    ovl_fs,
     ovl_inode_params,
     ovl_lowerpath,
     ovl_numlower,
@@ -37,8 +43,6 @@ from kemu.linux.fs.overlayfs.ovl_entry import (
 )
 from kemu.linux.fs.overlayfs.readdir import ovl_dir_operations
 from kemu.linux.fs.overlayfs.util import (
-    OVL_TYPE_MERGE,
-    OVL_TYPE_UPPER,
     ovl_copyattr,
     ovl_dentry_real,
     ovl_dentry_upper,
@@ -52,9 +56,7 @@ from kemu.linux.fs.overlayfs.util import (
     ovl_layer_lower,
     ovl_path_check_origin_xattr,
     ovl_path_real,
-    ovl_set_flag,
     ovl_want_write,
-    with_ovl_creds,
 )
 from kemu.linux.fs.posix_acl import get_inode_acl, vfs_get_acl, vfs_set_acl
 from kemu.linux.fs.stat import generic_fill_statx_attr, vfs_getattr_nosec
@@ -94,11 +96,6 @@ C = "fs/overlayfs/inode.c"
 
 _SPECIAL = (0o020000, 0o060000, 0o010000, 0o140000)
 OVL_COPY_I_FLAGS_MASK = S_SYNC | S_NOATIME | S_APPEND | S_IMMUTABLE
-
-
-def ovl_same_fs(ofs: ovl_fs) -> bool:
-    """All layers are on one file system."""
-    return ofs.xino_mode == 0
 
 
 @port_of(C, "ovl_setattr")

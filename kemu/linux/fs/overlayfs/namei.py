@@ -10,18 +10,20 @@ from kemu.linux.errno import ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, EREMOTE
 from kemu.linux.fs.dcache import __d_drop, d_splice_alias, dput
 from kemu.linux.fs.namei import lookup_one_positive_unlocked, lookup_one_unlocked
 from kemu.linux.fs.overlayfs.inode import ovl_get_inode, ovl_lookup_trap_inode
+from kemu.linux.fs.overlayfs.overlayfs import ovl_set_flag, with_ovl_creds
 from kemu.linux.fs.overlayfs.ovl_entry import (
     AS_A_BOOT,
+    OVL_E,
     OVL_FS,
     OVL_UPPERDATA,
     ovl_entry,
     ovl_inode_params,
     ovl_layer,
+    ovl_lowerstack,
     ovl_numlower,
     ovl_path,
 )
 from kemu.linux.fs.overlayfs.util import (
-    OVL_E,
     ovl_alloc_entry,
     ovl_dentry_init_reval,
     ovl_dentry_is_opaque,
@@ -32,12 +34,9 @@ from kemu.linux.fs.overlayfs.util import (
     ovl_dentry_weird,
     ovl_free_entry,
     ovl_get_opaquedir_val,
-    ovl_lowerstack,
     ovl_path_is_whiteout,
     ovl_path_upper,
-    ovl_set_flag,
     ovl_stack_free,
-    with_ovl_creds,
 )
 from kemu.linux.include.dcache import DCACHE_OP_REAL, Dentry, Qstr, d_can_lookup
 from kemu.linux.include.fs.types import Inode

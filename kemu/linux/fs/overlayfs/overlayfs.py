@@ -4,15 +4,20 @@ off.
 """
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kemu.linux.bug import WARN_ON
 from kemu.linux.err import PTR_ERR_OR_ZERO
-from kemu.linux.fcntl import O_LARGEFILE, O_WRONLY
+from kemu.linux.fcntl import O_ACCMODE, O_LARGEFILE, O_TRUNC, O_WRONLY
 from kemu.linux.fs.attr import notify_change
 from kemu.linux.fs.inode import inode_set_flags
 from kemu.linux.fs.namei import (
     kernel_tmpfile_open,
+    lookup_one_unlocked,
+    start_creating,
+    start_removing,
     vfs_create,
     vfs_link,
     vfs_mkdir,
@@ -22,12 +27,23 @@ from kemu.linux.fs.namei import (
     vfs_symlink,
     vfs_unlink,
 )
-from kemu.linux.fs.overlayfs.ovl_entry import OVL_FS, OVL_I, ovl_fs, ovl_upper_mnt, ovl_upper_mnt_idmap
+from kemu.linux.fs.overlayfs.ovl_entry import (
+    OVL_FS,
+    OVL_FSYNC_VOLATILE,
+    OVL_I,
+    OVL_WHITEOUTS,
+    OVL_XATTR_TRUSTED_PREFIX,
+    OVL_XATTR_USER_PREFIX,
+    ovl_fs,
+    ovl_upper_mnt,
+    ovl_upper_mnt_idmap,
+)
 from kemu.linux.fs.posix_acl import vfs_set_acl
-from kemu.linux.fs.xattr import vfs_getxattr
-from kemu.linux.include.cred import current_cred
-from kemu.linux.include.dcache import Dentry
+from kemu.linux.fs.xattr import vfs_getxattr, vfs_removexattr, vfs_setxattr
+from kemu.linux.include.cred import current_cred, override_creds, revert_creds
+from kemu.linux.include.dcache import Dentry, Qstr
 from kemu.linux.include.fs.calls import vfs_whiteout
+from kemu.linux.include.fs.constants import FMODE_WRITE
 from kemu.linux.include.fs.types import Inode, iattr, renamedata
 from kemu.linux.include.mutex import mutex_lock
 from kemu.linux.include.path import Path
@@ -37,6 +53,18 @@ from kemu.linux.printk import pr_debug
 from kemu.linux.super_types import SuperBlock
 
 C = "fs/overlayfs/overlayfs.h"
+
+
+def OVL_TYPE_UPPER(type: int) -> bool:
+    return bool(type & 1)
+
+
+def OVL_TYPE_MERGE(type: int) -> bool:
+    return bool(type & 2)
+
+
+def ovl_xattr(ofs: ovl_fs, ox: bytes) -> bytes:
+    return (OVL_XATTR_USER_PREFIX if ofs.config.userxattr else OVL_XATTR_TRUSTED_PREFIX) + ox
 
 
 @port_of(C, "ovl_do_notify_change")
@@ -110,9 +138,17 @@ def ovl_do_getxattr(path: Path, name: bytes, value: int, size: int) -> int:
 
 @port_of(C, "ovl_path_getxattr")
 def ovl_path_getxattr(ofs: ovl_fs, path: Path, ox: bytes, value: int, size: int) -> int:
-    from kemu.linux.fs.overlayfs.util import ovl_xattr  # noqa: PLC0415  (circle: fs/overlayfs/util.c needs this)
+    from kemu.linux.fs.overlayfs.overlayfs import ovl_xattr  # noqa: PLC0415  (circle: fs/overlayfs/util.c needs this)
 
     return ovl_do_getxattr(path, ovl_xattr(ofs, ox), value, size)
+
+
+def ovl_setxattr(ofs: ovl_fs, dentry: Dentry, ox: bytes, value: bytes) -> int:
+    return vfs_setxattr(None, dentry, ovl_xattr(ofs, ox), value, 0)
+
+
+def ovl_removexattr(ofs: ovl_fs, dentry: Dentry, ox: bytes) -> int:
+    return vfs_removexattr(None, dentry, ovl_xattr(ofs, ox))
 
 
 @port_of(C, "ovl_do_set_acl")
@@ -146,11 +182,58 @@ def ovl_do_tmpfile(ofs: ovl_fs, dentry: Dentry, mode: int) -> Any:
     return file
 
 
+def ovl_lookup_upper_unlocked(ofs: ovl_fs, name: bytes, base: Dentry) -> Any:
+    return lookup_one_unlocked(None, Qstr(name), base)
+
+
+def ovl_start_creating_upper(ofs: ovl_fs, parent: Dentry, name: bytes) -> Any:
+    return start_creating(None, parent, Qstr(name))
+
+
+def ovl_start_removing_upper(ofs: ovl_fs, parent: Dentry, name: bytes) -> Any:
+    return start_removing(None, parent, Qstr(name))
+
+
+def ovl_open_flags_need_copy_up(flags: int) -> bool:
+    return bool((flags + 1) & O_ACCMODE & FMODE_WRITE or flags & O_TRUNC)
+
+
+@contextmanager
+def with_ovl_creds(sb: SuperBlock) -> Iterator[None]:
+    """``with_ovl_creds(sb)``: the body runs with the mounter's credentials."""
+    old = override_creds(OVL_FS(sb).creator_cred)
+    try:
+        yield
+    finally:
+        revert_creds(old)
+
+
 @port_of(C, "ovl_creds")
 def ovl_creds(sb: SuperBlock) -> Any:
     ofs = OVL_FS(sb)
 
     return ofs.creator_cred
+
+
+def ovl_set_flag(flag: int, inode: Any) -> None:
+    OVL_I(inode).flags |= flag
+
+
+def ovl_test_flag(flag: int, inode: Any) -> bool:
+    return bool(OVL_I(inode).flags & flag)
+
+
+def ovl_should_sync(ofs: ovl_fs) -> bool:
+    return ofs.config.fsync_mode != OVL_FSYNC_VOLATILE
+
+
+def ovl_is_volatile(config: Any) -> bool:
+    return bool(config.fsync_mode == OVL_FSYNC_VOLATILE)
+
+
+def ovl_same_fs(ofs: ovl_fs) -> bool:
+    """All layers are on one file system."""
+    return ofs.xino_mode == 0
 
 
 @port_of(C, "ovl_inode_lock")
@@ -163,6 +246,10 @@ def ovl_inode_unlock(inode: Any) -> None:
     mutex_unlock(OVL_I(inode).lock)
 
 
+def ovl_dir_is_real(inode: Any) -> bool:
+    return not ovl_test_flag(OVL_WHITEOUTS, inode)
+
+
 @port_of(C, "ovl_copyflags")
 def ovl_copyflags(from_: Any, to: Any) -> None:
     from kemu.linux.fs.overlayfs.inode import OVL_COPY_I_FLAGS_MASK  # noqa: PLC0415  (circle: fs/overlayfs/inode.c needs this)
@@ -170,3 +257,7 @@ def ovl_copyflags(from_: Any, to: Any) -> None:
     mask = OVL_COPY_I_FLAGS_MASK
 
     inode_set_flags(to, from_.i_flags & mask, mask)
+
+
+def ovl_force_readonly(ofs: ovl_fs) -> bool:
+    return ovl_upper_mnt(ofs) is None or ofs.workdir is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kemu.linux.include.dcache import Dentry
 from kemu.linux.include.fs.types import Inode
 from kemu.linux.include.mutex import mutex
 from kemu.linux.include.path import Path
@@ -47,9 +48,13 @@ def ovl_numlower(oe: ovl_entry | None) -> int:
     return len(oe.lowerstack) if oe else 0
 
 
+def ovl_lowerstack(oe: ovl_entry | None) -> list[ovl_path]:
+    return oe.lowerstack if oe is not None else []
+
+
 @port_of(C, "ovl_lowerpath")
 def ovl_lowerpath(oe: ovl_entry | None) -> Any:
-    from kemu.linux.fs.overlayfs.util import ovl_lowerstack  # noqa: PLC0415  (circle: fs/overlayfs/util.c needs this)
+    from kemu.linux.fs.overlayfs.ovl_entry import ovl_lowerstack  # noqa: PLC0415  (circle: fs/overlayfs/util.c needs this)
 
     return ovl_lowerstack(oe)[0] if ovl_numlower(oe) else NULL
 
@@ -205,3 +210,7 @@ def OVL_I(inode: Any) -> ovl_inode:
 
 def ovl_upper_mnt(ofs: ovl_fs) -> Any:
     return ofs.layers[0].mnt if ofs.layers else None
+
+
+def OVL_E(dentry: Dentry) -> ovl_entry | None:
+    return dentry.d_inode.oe if dentry.d_inode is not None else None

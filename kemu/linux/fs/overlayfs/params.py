@@ -8,6 +8,7 @@ from kemu.linux.fs.fs_context import vfs_parse_monolithic_sep
 from kemu.linux.fs.inode import iput
 from kemu.linux.fs.namei import kern_path, path_put
 from kemu.linux.fs.namespace import __mnt_is_readonly, kern_unmount
+from kemu.linux.fs.overlayfs.overlayfs import ovl_force_readonly, ovl_is_volatile
 from kemu.linux.fs.overlayfs.ovl_entry import (
     AS_A_BOOT,
     OVL_FS,
@@ -35,7 +36,7 @@ from kemu.linux.fs.overlayfs.ovl_entry import (
     ovl_fs_context_layer,
     ovl_upper_mnt,
 )
-from kemu.linux.fs.overlayfs.util import ovl_dentry_weird, ovl_force_readonly, ovl_inuse_unlock, ovl_is_volatile
+from kemu.linux.fs.overlayfs.util import ovl_dentry_weird, ovl_inuse_unlock
 from kemu.linux.fs.super import free_anon_bdev, get_tree_nodev
 from kemu.linux.include.cred import CAP_SYS_ADMIN, capable, put_cred
 from kemu.linux.include.dcache import DCACHE_OP_REAL, d_is_dir

@@ -14,25 +14,27 @@ from kemu.linux.fs.dcache import dput
 from kemu.linux.fs.file_table import fput
 from kemu.linux.fs.libfs import generic_read_dir
 from kemu.linux.fs.namei import lookup_one_positive_unlocked, start_removing_dentry
-from kemu.linux.fs.overlayfs.overlayfs import ovl_do_rmdir
+from kemu.linux.fs.overlayfs.overlayfs import (
+    OVL_TYPE_UPPER,
+    ovl_dir_is_real,
+    ovl_do_rmdir,
+    ovl_lookup_upper_unlocked,
+    with_ovl_creds,
+)
 from kemu.linux.fs.overlayfs.ovl_entry import AS_A_BOOT, OVL_I, ovl_fs
 from kemu.linux.fs.overlayfs.util import (
-    OVL_TYPE_UPPER,
     ovl_dentry_has_xwhiteouts,
     ovl_dentry_upper,
-    ovl_dir_is_real,
     ovl_is_whiteout,
-    ovl_lookup_upper_unlocked,
     ovl_path_open,
     ovl_path_real,
     ovl_path_type,
     ovl_path_upper,
-    with_ovl_creds,
 )
 from kemu.linux.fs.read_write import vfs_llseek
 from kemu.linux.fs.readdir import iterate_dir, wrap_directory_iterator
 from kemu.linux.include.dcache import Dentry, Qstr, d_inode, d_is_dir
-from kemu.linux.include.fs.calls import dir_emit, file_inode, inode_lock, inode_unlock
+from kemu.linux.include.fs.calls import dir_emit, file_inode, inode_lock, inode_unlock, name_is_dot_dotdot
 from kemu.linux.include.fs.types import DirContext, File, Inode, file_operations
 from kemu.linux.include.fs_dirent import DT_CHR, DT_REG, DT_UNKNOWN
 from kemu.linux.include.namei import end_removing
@@ -98,10 +100,6 @@ class ovl_dir_file:
         self.cursor = 0
         self.realfile: Any = None
         self.upperfile: Any = None
-
-
-def name_is_dot_dotdot(name: bytes) -> bool:
-    return name in (b".", b"..")
 
 
 @port_of(C, "ovl_cache_entry_new")

@@ -14,7 +14,19 @@ from kemu.linux.fs.namei import end_renaming, start_renaming_dentry
 from kemu.linux.fs.namespace import __mnt_is_readonly, clone_private_mount, mnt_drop_write, mnt_want_write
 from kemu.linux.fs.overlayfs.dir import ovl_cleanup, ovl_create_real, ovl_create_temp, ovl_tempname
 from kemu.linux.fs.overlayfs.inode import ovl_get_trap_inode, ovl_inode_init, ovl_lookup_trap_inode, ovl_new_inode
-from kemu.linux.fs.overlayfs.overlayfs import ovl_do_mkdir, ovl_do_notify_change, ovl_do_rename_rd, ovl_do_tmpfile
+from kemu.linux.fs.overlayfs.overlayfs import (
+    ovl_do_mkdir,
+    ovl_do_notify_change,
+    ovl_do_rename_rd,
+    ovl_do_tmpfile,
+    ovl_is_volatile,
+    ovl_lookup_upper_unlocked,
+    ovl_removexattr,
+    ovl_set_flag,
+    ovl_setxattr,
+    ovl_start_creating_upper,
+    with_ovl_creds,
+)
 from kemu.linux.fs.overlayfs.ovl_entry import (
     AS_A_BOOT,
     OVL_E_CONNECTED,
@@ -32,6 +44,7 @@ from kemu.linux.fs.overlayfs.ovl_entry import (
     ovl_inode,
     ovl_inode_params,
     ovl_layer,
+    ovl_lowerstack,
     ovl_numlower,
     ovl_path,
     ovl_sb,
@@ -53,18 +66,10 @@ from kemu.linux.fs.overlayfs.util import (
     ovl_inuse_trylock,
     ovl_is_impuredir,
     ovl_is_inuse,
-    ovl_is_volatile,
-    ovl_lookup_upper_unlocked,
-    ovl_lowerstack,
     ovl_path_real,
-    ovl_removexattr,
-    ovl_set_flag,
     ovl_set_upperdata,
-    ovl_setxattr,
     ovl_stack_put,
-    ovl_start_creating_upper,
     ovl_upper_is_whiteout,
-    with_ovl_creds,
 )
 from kemu.linux.fs.overlayfs.xattrs import ovl_xattr_handlers
 from kemu.linux.fs.statfs import vfs_statfs

@@ -2,59 +2,60 @@
 """fs/overlayfs/util.c and the wrappers of overlayfs.h that act on the upper file system."""
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from kemu.linux.bug import WARN_ON
 from kemu.linux.err import ERR_PTR
 from kemu.linux.errno import ENOENT, EOPNOTSUPP
-from kemu.linux.fcntl import O_ACCMODE, O_NOATIME, O_TRUNC, O_WRONLY
+from kemu.linux.fcntl import O_ACCMODE, O_NOATIME, O_WRONLY
 from kemu.linux.fs.dcache import dput
 from kemu.linux.fs.inode import __insert_inode_hash, inode_owner_or_capable, inode_set_ctime_to_ts
-from kemu.linux.fs.namei import inode_permission, lookup_one_unlocked, start_creating, start_removing
+from kemu.linux.fs.namei import inode_permission
 from kemu.linux.fs.namespace import mnt_drop_write, mnt_get_write_access, mnt_put_write_access, mnt_want_write
 from kemu.linux.fs.open import dentry_open
-from kemu.linux.fs.overlayfs.overlayfs import ovl_path_getxattr
+from kemu.linux.fs.overlayfs.overlayfs import (
+    OVL_TYPE_UPPER,
+    ovl_dir_is_real,
+    ovl_open_flags_need_copy_up,
+    ovl_path_getxattr,
+    ovl_set_flag,
+    ovl_setxattr,
+    ovl_test_flag,
+    ovl_xattr,
+)
 from kemu.linux.fs.overlayfs.ovl_entry import (
     __OVL_PATH_MERGE,
     __OVL_PATH_UPPER,
+    OVL_E,
     OVL_E_OPAQUE,
     OVL_E_UPPER_ALIAS,
     OVL_E_XWHITEOUTS,
     OVL_FS,
-    OVL_FSYNC_VOLATILE,
     OVL_I,
     OVL_IMPURE,
     OVL_UPPERDATA,
-    OVL_WHITEOUTS,
     OVL_XATTR_IMPURE,
     OVL_XATTR_OPAQUE,
     OVL_XATTR_ORIGIN,
-    OVL_XATTR_TRUSTED_PREFIX,
-    OVL_XATTR_USER_PREFIX,
     OVL_XATTR_XWHITEOUT,
     ovl_entry,
     ovl_fs,
+    ovl_lowerstack,
     ovl_path,
     ovl_upper_mnt,
 )
-from kemu.linux.fs.xattr import vfs_removexattr, vfs_setxattr
-from kemu.linux.include.cred import current_cred, override_creds, revert_creds
+from kemu.linux.include.cred import current_cred, override_creds
 from kemu.linux.include.dcache import (
-    DCACHE_ENTRY_TYPE,
     DCACHE_MANAGE_TRANSIT,
     DCACHE_NEED_AUTOMOUNT,
     DCACHE_OP_COMPARE,
     DCACHE_OP_HASH,
     DCACHE_OP_REVALIDATE,
     DCACHE_OP_WEAK_REVALIDATE,
-    DCACHE_REGULAR_TYPE,
-    DCACHE_SPECIAL_TYPE,
     Dentry,
-    Qstr,
     d_can_lookup,
     d_is_dir,
+    d_is_file,
     d_is_reg,
     d_is_symlink,
     dget,
@@ -68,7 +69,7 @@ from kemu.linux.include.fs.calls import (
     inode_set_mtime_to_ts,
     inode_unhashed,
 )
-from kemu.linux.include.fs.constants import FMODE_WRITE, MAY_OPEN, MAY_READ, MAY_WRITE
+from kemu.linux.include.fs.constants import MAY_OPEN, MAY_READ, MAY_WRITE
 from kemu.linux.include.gfp import GFP_KERNEL
 from kemu.linux.include.mutex import mutex_lock
 from kemu.linux.include.path import Path
@@ -86,16 +87,6 @@ from kemu.machine.current import this
 C = "fs/overlayfs/util.c"
 
 OVL_D_REVALIDATE = DCACHE_OP_REVALIDATE | DCACHE_OP_WEAK_REVALIDATE
-
-
-@contextmanager
-def with_ovl_creds(sb: SuperBlock) -> Iterator[None]:
-    """``with_ovl_creds(sb)``: the body runs with the mounter's credentials."""
-    old = override_creds(OVL_FS(sb).creator_cred)
-    try:
-        yield
-    finally:
-        revert_creds(old)
 
 
 def ovl_override_creds(sb: SuperBlock) -> Any:
@@ -136,18 +127,6 @@ def ovl_workdir(dentry: Dentry) -> Any:
     return OVL_FS(dentry.d_sb).workdir
 
 
-def ovl_should_sync(ofs: ovl_fs) -> bool:
-    return ofs.config.fsync_mode != OVL_FSYNC_VOLATILE
-
-
-def ovl_is_volatile(config: Any) -> bool:
-    return bool(config.fsync_mode == OVL_FSYNC_VOLATILE)
-
-
-def ovl_force_readonly(ofs: ovl_fs) -> bool:
-    return ovl_upper_mnt(ofs) is None or ofs.workdir is None
-
-
 def ovl_alloc_entry(lower: list[ovl_path]) -> ovl_entry | None:
     """An entry with references to ``lower`` (ovl_alloc_entry() and ovl_stack_cpy()); None: -ENOMEM."""
     oe: ovl_entry | None = kmalloc_obj(ovl_entry, GFP_KERNEL)
@@ -161,10 +140,6 @@ def ovl_free_entry(oe: ovl_entry | None) -> None:
         for p in oe.lowerstack:
             dput(p.dentry)
         kfree(oe)
-
-
-def ovl_lowerstack(oe: ovl_entry | None) -> list[ovl_path]:
-    return oe.lowerstack if oe is not None else []
 
 
 @port_of(C, "ovl_stack_put")
@@ -203,10 +178,6 @@ def ovl_dentry_update_reval(dentry: Dentry, realdentry: Dentry) -> None:
     dentry.d_flags |= realdentry.d_flags & OVL_D_REVALIDATE
 
 
-def OVL_E(dentry: Dentry) -> ovl_entry | None:
-    return dentry.d_inode.oe if dentry.d_inode is not None else None
-
-
 def ovl_dentry_upper(dentry: Dentry) -> Any:
     return dentry.d_inode.upperdentry if dentry.d_inode is not None else None
 
@@ -236,14 +207,6 @@ def ovl_path_type(dentry: Dentry) -> int:
     elif len(ovl_lowerstack(oe)) > 1:
         type |= __OVL_PATH_MERGE
     return type
-
-
-def OVL_TYPE_UPPER(type: int) -> bool:
-    return bool(type & 1)
-
-
-def OVL_TYPE_MERGE(type: int) -> bool:
-    return bool(type & 2)
 
 
 def ovl_path_upper(dentry: Dentry, path: Path) -> None:
@@ -286,14 +249,6 @@ def ovl_inode_lower(inode: Any) -> Any:
 
 def ovl_inode_real(inode: Any) -> Any:
     return ovl_inode_upper(inode) or ovl_inode_lower(inode)
-
-
-def ovl_set_flag(flag: int, inode: Any) -> None:
-    OVL_I(inode).flags |= flag
-
-
-def ovl_test_flag(flag: int, inode: Any) -> bool:
-    return bool(OVL_I(inode).flags & flag)
 
 
 def ovl_dentry_set_flag(flag: int, dentry: Dentry) -> None:
@@ -340,10 +295,6 @@ def ovl_set_upperdata(inode: Any) -> None:
     ovl_set_flag(OVL_UPPERDATA, inode)
 
 
-def d_is_file(dentry: Dentry) -> bool:
-    return dentry.d_flags & DCACHE_ENTRY_TYPE in (DCACHE_REGULAR_TYPE, DCACHE_SPECIAL_TYPE)
-
-
 @dup(C)
 def ovl_dentry_weird(dentry: Dentry) -> bool:
     """``bool ovl_dentry_weird(struct dentry *dentry)``: automounts, and what hashes or compares names its own way."""
@@ -361,28 +312,12 @@ def ovl_inode_update(inode: Any, upperdentry: Dentry) -> None:
         __insert_inode_hash(inode, upperinode.i_ino)
 
 
-def ovl_dir_is_real(inode: Any) -> bool:
-    return not ovl_test_flag(OVL_WHITEOUTS, inode)
-
-
 def ovl_dir_modified(dentry: Dentry, impurity: bool) -> None:
     # Copy mtime/ctime
     inode = dentry.d_inode
     ovl_copyattr(inode)
     if not ovl_dir_is_real(inode) or impurity:
         inode.version += 1
-
-
-def ovl_xattr(ofs: ovl_fs, ox: bytes) -> bytes:
-    return (OVL_XATTR_USER_PREFIX if ofs.config.userxattr else OVL_XATTR_TRUSTED_PREFIX) + ox
-
-
-def ovl_setxattr(ofs: ovl_fs, dentry: Dentry, ox: bytes, value: bytes) -> int:
-    return vfs_setxattr(None, dentry, ovl_xattr(ofs, ox), value, 0)
-
-
-def ovl_removexattr(ofs: ovl_fs, dentry: Dentry, ox: bytes) -> int:
-    return vfs_removexattr(None, dentry, ovl_xattr(ofs, ox))
 
 
 def ovl_check_setxattr(ofs: ovl_fs, upperdentry: Dentry, ox: bytes, value: bytes, xerr: int) -> int:
@@ -463,10 +398,6 @@ def ovl_path_open(path: Path, flags: int) -> Any:
     return dentry_open(path, flags, current_cred())
 
 
-def ovl_open_flags_need_copy_up(flags: int) -> bool:
-    return bool((flags + 1) & O_ACCMODE & FMODE_WRITE or flags & O_TRUNC)
-
-
 def ovl_dentry_needs_data_copy_up(dentry: Dentry, flags: int) -> bool:
     return ovl_open_flags_need_copy_up(flags) and not ovl_has_upperdata(dentry.d_inode)
 
@@ -526,18 +457,6 @@ def ovl_copyattr(inode: Any) -> None:
     inode_set_ctime_to_ts(inode, inode_get_ctime(realinode))
     inode.i_size = realinode.i_size
     spin_unlock(inode.i_lock)
-
-
-def ovl_lookup_upper_unlocked(ofs: ovl_fs, name: bytes, base: Dentry) -> Any:
-    return lookup_one_unlocked(None, Qstr(name), base)
-
-
-def ovl_start_creating_upper(ofs: ovl_fs, parent: Dentry, name: bytes) -> Any:
-    return start_creating(None, parent, Qstr(name))
-
-
-def ovl_start_removing_upper(ofs: ovl_fs, parent: Dentry, name: bytes) -> Any:
-    return start_removing(None, parent, Qstr(name))
 
 
 class _InUse:

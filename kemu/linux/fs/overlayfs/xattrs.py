@@ -8,6 +8,7 @@ from kemu.linux.errno import EOPNOTSUPP
 from kemu.linux.fs.overlayfs.copy_up import ovl_copy_up
 from kemu.linux.fs.overlayfs.dir import ovl_dir_inode_operations
 from kemu.linux.fs.overlayfs.inode import ovl_file_inode_operations, ovl_special_inode_operations, ovl_symlink_inode_operations
+from kemu.linux.fs.overlayfs.overlayfs import with_ovl_creds
 from kemu.linux.fs.overlayfs.ovl_entry import (
     AS_A_BOOT,
     OVL_FS,
@@ -24,7 +25,6 @@ from kemu.linux.fs.overlayfs.util import (
     ovl_i_path_real,
     ovl_path_lower,
     ovl_want_write,
-    with_ovl_creds,
 )
 from kemu.linux.fs.xattr import vfs_getxattr, vfs_listxattr, vfs_removexattr, vfs_setxattr
 from kemu.linux.include.cred import CAP_SYS_ADMIN, capable

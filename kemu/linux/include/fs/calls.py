@@ -61,6 +61,16 @@ from kemu.machine.splat import KernelBug, caller_function
 P = "include/linux/fs.h"
 
 
+def is_uncached_acl(acl: Any) -> bool:
+    return type(acl) is int
+
+
+def inode_wake_up_bit(inode: Inode) -> None:
+    """Wake those who wait for I_NEW to clear or for a dying inode to leave the hash."""
+    if inode.waiters is not None:
+        inode.waiters.wake()
+
+
 def file_inode(f: File) -> Inode:
     """``struct inode *file_inode(const struct file *f)``"""
     return f.f_inode
@@ -125,6 +135,16 @@ def filemap_invalidate_trylock_shared(mapping: AddressSpace) -> bool:
 def filemap_invalidate_unlock_shared(mapping: AddressSpace) -> None:
     """``void filemap_invalidate_unlock_shared(struct address_space *mapping)``"""
     up_read(_invalidate_lock(mapping))
+
+
+def name_is_dot_dotdot(name: bytes) -> bool:
+    return name in (b".", b"..")
+
+
+def __iget(inode: Inode) -> None:
+    inode.i_count += 1
+    if this.watch is not None:
+        this.watch.ref("inode", inode, 1)
 
 
 @dup(P)
