@@ -35,6 +35,11 @@ class Symbols:
             if len(words) == 3:
                 self.offsets.setdefault(words[2], int(words[0], 16))
 
+    @property
+    def end(self) -> int:
+        """Nothing of it is behind this offset."""
+        return max(self.offsets.values(), default=0) + 1
+
     def initcalls(self) -> dict[str, int]:
         """Function -> offset, of all initcalls that are linked."""
         out = {}
@@ -71,8 +76,8 @@ class Symbols:
         return place
 
     def trace(self, offsets: Iterable[int]) -> list[Frame]:
-        """A call trace without the runtime's own frames at its top."""
-        frames = [f for some in self.frames(list(offsets)) for f in some]
+        """A call trace without the runtime's own frames at its top, and without those of the process that called."""
+        frames = [f for some in self.frames([o for o in offsets if 0 <= o < self.end]) for f in some]
         while frames and frames[0].function in _OWN:
             frames.pop(0)
         return [f for f in frames if f.function != "??"]

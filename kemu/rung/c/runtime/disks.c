@@ -127,11 +127,15 @@ static int place(unsigned int slot, const void *data, u64 len, u32 memory, u32 a
 		return -EINVAL;
 	if (memory == KEMU_PLACE_LINEAR && at + len <= PAGE_SIZE << MAX_PAGE_ORDER && len)
 		r->block = alloc_pages_exact(at + len, GFP_KERNEL | __GFP_NOFAIL);
+	else if (memory == KEMU_PLACE_VMALLOC && at + len <= PAGE_SIZE << MAX_PAGE_ORDER && len)
+		r->block = window_alloc(at + len);
 	else
+		memory = KEMU_PLACE_SLAB;
+	if (memory == KEMU_PLACE_SLAB)
 		r->block = vmalloc(at + len + !len);
 	if (!r->block)
 		return -ENOMEM;
-	r->memory = memory == KEMU_PLACE_LINEAR && at + len <= PAGE_SIZE << MAX_PAGE_ORDER && len ? KEMU_PLACE_LINEAR : KEMU_PLACE_SLAB;
+	r->memory = memory;
 	r->data = r->block + at;
 	r->len = len;
 	memcpy(r->data, data, len);
@@ -171,6 +175,8 @@ int kemu_drop(unsigned int slot, unsigned int backend)
 		invalidate_bdev(disks[slot].disk.part0);
 		if (r->memory == KEMU_PLACE_LINEAR && r->block)
 			free_pages_exact(r->block, r->data - (char *)r->block + r->len);
+		else if (r->memory == KEMU_PLACE_VMALLOC)
+			window_free(r->block);
 		else
 			vfree(r->block);
 		memset(r, 0, sizeof(*r));

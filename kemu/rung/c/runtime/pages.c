@@ -124,7 +124,7 @@ static struct page *take(unsigned int order, gfp_t gfp)
 	struct page *page;
 	unsigned long i, n = 1ul << order;
 
-	if (kemu_should_fail(gfp))
+	if (WARN_ON(order > MAX_PAGE_ORDER) || kemu_should_fail(gfp))
 		return NULL;
 	page = get_free(order);
 	if (!page)
@@ -243,6 +243,7 @@ void drain_local_pages(struct zone *zone)
 static struct window {
 	char *va;
 	unsigned int pages;
+	struct page *page;		/* of window_alloc() */
 	struct window *next;		/* free, of the same size; or the next that vmap() made */
 } *table, *free_windows[WINDOW_PAGES + 1], *by_vmap;
 static unsigned int window_count;
@@ -375,6 +376,35 @@ void vm_unmap_ram(const void *mem, unsigned int n)
 
 void vm_unmap_aliases(void)
 {
+}
+
+/* Pages in a window, where a touch of what lies behind them is a signal. */
+void *window_alloc(unsigned long bytes)
+{
+	unsigned int order = get_order(bytes), n = PAGE_ALIGN(bytes) >> PAGE_SHIFT;
+	struct page *page = take(order, GFP_KERNEL | __GFP_NOFAIL);
+	struct window *w;
+
+	if (!page)
+		return NULL;
+	w = get_window(n);
+	if (!w || !host_alias(w->va, page_to_pfn(page), n)) {
+		if (w)
+			put_window(w);
+		__free_pages(page, order);
+		return NULL;
+	}
+	w->page = page;
+	kemu_unpoison(w->va, bytes);
+	return w->va;
+}
+
+void window_free(void *va)
+{
+	struct window *w = window_of(va);
+
+	put_window(w);
+	__free_pages(w->page, get_order(w->pages * PAGE_SIZE));
 }
 
 struct page *vmalloc_to_page(const void *vmalloc_addr)

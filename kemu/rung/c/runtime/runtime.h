@@ -48,6 +48,8 @@ bool kemu_should_fail(gfp_t gfp);
 void pages_start(unsigned long count, unsigned long flags);
 void kemu_fill(void *p, size_t n, gfp_t gfp);
 int pages_live(void);
+void *window_alloc(unsigned long bytes);
+void window_free(void *va);
 const char *region_of(const void *p);
 
 /* slab.c */

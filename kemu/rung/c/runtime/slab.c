@@ -107,7 +107,7 @@ static size_t block_size(size_t size, u64 *class)
 		*class = n / 32;
 		return n;
 	}
-	n = roundup_pow_of_two(size + max(size, sizeof(struct head)));
+	n = 2 * roundup_pow_of_two(max(size, sizeof(struct head)));	/* the head is in the first half */
 	*class = 0x8000 | ilog2(n);
 	return n;
 }
@@ -269,16 +269,43 @@ int slab_leaks(bool tell)
 	return n;
 }
 
+/* ---- sizes that no kernel gives ---- */
+
+static void *too_large(gfp_t gfp)
+{
+	WARN_ON(!(gfp & __GFP_NOWARN));		/* as __alloc_frozen_pages_noprof() of such an order */
+	return NULL;
+}
+
+static void *kmalloc_of(size_t size, gfp_t gfp)
+{
+	if (size > KMALLOC_MAX_SIZE)
+		return too_large(gfp);
+	return size ? __slab_alloc(size, gfp, NULL, true) : ZERO_SIZE_PTR;
+}
+
+static void *vmalloc_of(unsigned long size, gfp_t gfp)
+{
+	if (WARN_ON(!size))
+		return NULL;
+	if ((size >> PAGE_SHIFT) > totalram_pages()) {
+		if (!(gfp & __GFP_NOWARN))
+			pr_warn("%s: vmalloc error: size %lu, exceeds total pages\n", current->comm, size);
+		return NULL;
+	}
+	return __slab_alloc(size, gfp, NULL, true);
+}
+
 /* ---- what the kernel calls ---- */
 
 void *__kmalloc_noprof(DECL_TOKEN_PARAMS(size, token), gfp_t flags)
 {
-	return size ? __slab_alloc(size, flags, NULL, true) : ZERO_SIZE_PTR;
+	return kmalloc_of(size, flags);
 }
 
 void *__kmalloc_node_noprof(DECL_KMALLOC_PARAMS(size, b, token), gfp_t flags, int node)
 {
-	return size ? __slab_alloc(size, flags, NULL, true) : ZERO_SIZE_PTR;
+	return kmalloc_of(size, flags);
 }
 
 void *__kmalloc_cache_noprof(struct kmem_cache *s, gfp_t flags, size_t size)
@@ -293,17 +320,19 @@ void *__kmalloc_cache_node_noprof(struct kmem_cache *s, gfp_t gfpflags, int node
 
 void *__kmalloc_large_noprof(size_t size, gfp_t flags)
 {
-	return __slab_alloc(size, flags, NULL, true);
+	return kmalloc_of(size, flags);
 }
 
 void *__kmalloc_node_track_caller_noprof(DECL_KMALLOC_PARAMS(size, b, token), gfp_t flags, int node, unsigned long caller)
 {
-	return size ? __slab_alloc(size, flags, NULL, true) : ZERO_SIZE_PTR;
+	return kmalloc_of(size, flags);
 }
 
 void *__kvmalloc_node_noprof(DECL_KMALLOC_PARAMS(size, b, token), unsigned long align, gfp_t flags, int node)
 {
-	return size ? __slab_alloc(size, flags, NULL, true) : ZERO_SIZE_PTR;
+	if (size > INT_MAX)
+		return too_large(flags);
+	return size > PAGE_SIZE ? vmalloc_of(size, flags) : kmalloc_of(size, flags);
 }
 
 void kfree(const void *object)
@@ -335,7 +364,7 @@ void *krealloc_node_align_noprof(const void *objp, DECL_TOKEN_PARAMS(new_size, t
 		kfree(objp);
 		return ZERO_SIZE_PTR;
 	}
-	p = __slab_alloc(new_size, flags, NULL, true);
+	p = kmalloc_of(new_size, flags);
 	if (p && !ZERO_OR_NULL_PTR(objp)) {
 		memcpy(p, objp, min_t(size_t, head_of(objp)->size, new_size));
 		kfree(objp);
@@ -359,12 +388,12 @@ void kvfree_call_rcu(struct rcu_head *head, void *ptr)
 
 void *vmalloc_noprof(unsigned long size)
 {
-	return __slab_alloc(size, GFP_KERNEL, NULL, true);
+	return vmalloc_of(size, GFP_KERNEL);
 }
 
 void *__vmalloc_noprof(unsigned long size, gfp_t gfp_mask)
 {
-	return __slab_alloc(size, gfp_mask, NULL, true);
+	return vmalloc_of(size, gfp_mask);
 }
 
 void vfree(const void *addr)
