@@ -18,14 +18,14 @@ def differential() -> list[Figure]:
     from kemu.explore.experiment import registry
     from kemu.explore.run import execute
     from kemu.explore.source import SeedSource
+    from kemu.rung.asked import asked
     from kemu.rung.uml import RungError
-    from kemu.rung.uml import differential as uml
 
     import erofs_memback.harness.differential as experiments
 
     names = sorted(n for n, e in registry.items() if e.fn.__module__ == experiments.__name__ and n.startswith("bdev."))
     try:
-        uml.prepare()
+        asked("linux").prepare()
     except RungError as e:
         return [Figure("py against linux", f"not measured: {e}", "", _HOW)]
     out = []
@@ -46,7 +46,7 @@ def differential() -> list[Figure]:
                           "thousands a minute", _HOW))
     out.append(Figure("py against linux, all kinds alike", f"{len(names) / everything * 60:.0f} cases a minute",
                       "thousands a minute", _HOW))
-    uml.close()
+    asked("linux").close()
     return out
 
 

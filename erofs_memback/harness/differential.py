@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The same images through Linux itself and through the port on the emulated kernel: experiments of the Linux rung.
+"""The same images through Linux itself and through the port on the emulated kernel: experiments of the Linux rung and of the C
+rung.
 
 They are named after the experiments of the py rung that make the same images: ``kemu fuzz bdev.damaged --rung linux`` runs
-``bdev.damaged.linux``. The Linux that is asked mounts from a disk; both back ends are compared with that.
+``bdev.damaged.linux``, ``--rung c`` ``bdev.damaged.c``. The Linux that is asked mounts from a disk; both back ends are compared
+with that.
 """
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ from erofs_memback.harness.mount import EROFS, MountError, mount_in
 from erofs_memback.harness.words import MEMORY
 
 if TYPE_CHECKING:
-    from kemu.rung.uml.differential import Seen
+    from kemu.rung.differential import Seen
 
 __role__ = "harness"
 BACKENDS = {"erofs": {"backend": "bdev"}, "erofs-memback": {"backend": "memback"}}
@@ -43,6 +45,7 @@ OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "noacl", "
 IMAGES = ErofsOptions(beyond_fsck=True, flaws=True, suspects=True, block_bits=(12, 9, 10, 11, 13))
 ROOM = 64 << 20
 AT_A_PAGE = Placement()
+IOMAP = "WARNING: fs/iomap/"
 LARGE = "CONFIG_TRANSPARENT_HUGEPAGE"
 CONFIG = {"CONFIG_BUFFER_HEAD": False, LARGE: False}            # as the Linux that is asked
 
@@ -62,16 +65,16 @@ class Case:
         return (f"{p.memory} memory, {p.at} bytes behind a page boundary" + (f", -o {self.options}" if self.options else "")
                 + (f", extra devices of {', '.join(str(len(d)) for d in self.devices)} bytes" if self.devices else ""))
 
-    def linux(self, **how: Any) -> Seen:
-        """What Linux makes of it."""
-        from kemu.rung.uml import differential  # noqa: PLC0415  (start-up)
+    def linux(self, rung: str = "linux", **how: Any) -> Seen:
+        """What Linux makes of it, booted or its C in this process."""
+        from kemu.rung import differential  # noqa: PLC0415  (start-up)
 
-        return differential.ask(self.data, at=self.place.at, memory=self.place.memory, devices=self.devices, options=self.options,
-                                **how)
+        return differential.ask(rung, self.data, at=self.place.at, memory=self.place.memory, devices=self.devices,
+                                options=self.options, **how)
 
     def here(self, machine: Machine, backend: str) -> Seen:
         """What the port makes of it."""
-        from kemu.rung.uml.differential import CAP, HANG, MOST, Seen, errno_name  # noqa: PLC0415  (start-up)
+        from kemu.rung.differential import CAP, HANG, MOST, Seen, errno_name  # noqa: PLC0415  (start-up)
 
         entries: list[manifest.Entry] = []
         with machine as m:
@@ -99,17 +102,16 @@ def against_linux(run: Run, backend: str, case: Case) -> None:
     """Both answers, compared. The Linux that is asked has no large folios; with some, errors have other positions, which only the
     log shows.
     """
-    from kemu.rung.uml import differential  # noqa: PLC0415  (start-up)
+    from kemu.rung import differential  # noqa: PLC0415  (start-up)
 
     large = run.pick.rare("large folios", 3)
-    linux = case.linux()
+    linux = case.linux(run.rung)
     here = case.here(run.machine(memory=ROOM, series=EROFS.backend(backend).series(), config={**CONFIG, LARGE: large}), backend)
     run.saw(f"mount {linux.mount_error}", *(f"{e['type']}:{e['error']}" for e in linux.entries))
-    if backend != "bdev" and linux.splat is not None and linux.splat.startswith("WARNING: fs/iomap/"):
+    if backend != "bdev" and differential.ended(linux) == "WARNING" and any(IOMAP in x for x in (linux.splat or "", *linux.log)):
         # the page cache of the block device warns; this back end has none
         linux.splat, linux.log = None, [line for line in linux.log if not line.startswith("WARNING:")]
-    differential.judge(run, linux, here, "kemu", lambda zeroed: case.linux(afresh=True,
-                                                                           args=() if zeroed else ("init_on_alloc=0",)),
+    differential.judge(run, linux, here, "kemu", lambda zeroed: case.linux(run.rung, afresh=True, zeroed=zeroed),
                        lambda: case.uninitialised(backend), log=not large)
 
 
@@ -132,7 +134,7 @@ def _with_devices(pick: Pick, backend: str, image: ErofsImage, data: bytes) -> t
     return data, []
 
 
-@experiment("{backend}.ground-truth.linux", variants=BACKENDS, rungs=("linux",), base="erofs")
+@experiment("{backend}.ground-truth.{rung}", variants=BACKENDS, rungs=("linux", "c"), base="erofs")
 def ground_truth(run: Run, backend: str) -> None:
     """Linux and the port read the same from a sound image."""
     image = choose_image(run.pick, IMAGES)
@@ -142,7 +144,7 @@ def ground_truth(run: Run, backend: str) -> None:
     against_linux(run, backend, case)
 
 
-@experiment("{backend}.damaged.linux", variants=BACKENDS, rungs=("linux",), base="erofs", weight=2.0)
+@experiment("{backend}.damaged.{rung}", variants=BACKENDS, rungs=("linux", "c"), base="erofs", weight=2.0)
 def damaged(run: Run, backend: str) -> None:
     """Linux and the port make the same of a damaged image: errnos, what can still be read, and what they say."""
     image = choose_image(run.pick, IMAGES)
@@ -155,7 +157,7 @@ def damaged(run: Run, backend: str) -> None:
     against_linux(run, backend, case)
 
 
-@experiment("{backend}.cut-short.linux", variants=BACKENDS, rungs=("linux",), base="erofs", weight=0.5)
+@experiment("{backend}.cut-short.{rung}", variants=BACKENDS, rungs=("linux", "c"), base="erofs", weight=0.5)
 def cut_short(run: Run, backend: str) -> None:
     """Linux and the port make the same of an image that ends early."""
     image = choose_image(run.pick, IMAGES)
@@ -168,7 +170,7 @@ def cut_short(run: Run, backend: str) -> None:
     against_linux(run, backend, case)
 
 
-@experiment("{backend}.streams.linux", variants=BACKENDS, rungs=("linux",), base="erofs", weight=1.5)
+@experiment("{backend}.streams.{rung}", variants=BACKENDS, rungs=("linux", "c"), base="erofs", weight=1.5)
 def streams(run: Run, backend: str) -> None:
     """Linux and the port make the same of compressed streams that are short, long, cut, damaged, in every format."""
     image = choose_streams(run.pick)
@@ -240,9 +242,9 @@ def spoil(pick: Pick, image: bytes) -> tuple[bytes, list[str]]:
     return bytes(data), notes
 
 
-@experiment("{backend}.mkfs-damaged.linux", variants=BACKENDS, rungs=("linux",), base="erofs", run_seconds=120.0)
+@experiment("{backend}.mkfs-damaged.{rung}", variants=BACKENDS, rungs=("linux", "c"), base="erofs", run_seconds=120.0)
 def mkfs_damaged(run: Run, backend: str) -> None:
-    """Linux and the port make the same of damaged images by mkfs.erofs: every compressor, fragments, deduplication, metabox."""
+    """Linux and the port make the same of damaged images by mkfs.erofs: compressors, fragments, dedupe, metabox."""
     images = real_images()
     if not images:
         return

@@ -4,6 +4,7 @@
 A short run is a test (tests/uml/test_cpio_differential.py); a long one::
 
     kemu fuzz initramfs.archives --rung linux --examples 20000
+    kemu fuzz initramfs.archives --rung c --flavour asan --examples 20000
 """
 from __future__ import annotations
 
@@ -23,24 +24,27 @@ from kemu.report import manifest
 from initramfs.harness.boots import boot_initrd, seen_tree
 
 if TYPE_CHECKING:                   # the rung is imported by who boots it
-    from kemu.rung.uml import Oracle
+    from kemu.rung.differential import Seen
+    from kemu.rung.protocol import Judge
 
 __role__ = "harness"
 CAP = 1 << 20               # files with more bytes are not read: damaged sizes make sparse ones of gigabytes
 DEEPEST = 3400              # neither walk names what lies below a path of so many bytes
+DEATHS = ("panic", "splat")
 BUILTIN = trailer().encode()
 
 
 @dataclass(slots=True)
 class Answer:
     """What one side made of an archive. ``end``: "" or how it died ("panic", "hang", a detector's title); ``message``: of
-    unpack_to_rootfs().
+    unpack_to_rootfs(). ``died``: the end of the kernel's C, if it knows where it was.
     """
 
     message: str | None
     entries: list[dict[str, Any]]
     end: str = ""
     detail: list[str] = field(default_factory=list)
+    died: Seen | None = None
 
     def __str__(self) -> str:
         return self.end or self.message or f"{len(self.entries)} entries"
@@ -67,13 +71,16 @@ def by_port(data: bytes, **kw: Any) -> Answer:
     return Answer(r.unpack_error, found, end or ("" if found or r.ok else str(r.error)), r.log)
 
 
-def by_linux(oracle: Oracle, data: bytes, at: int | None = None) -> Answer:
+def by_linux(oracle: Judge, data: bytes, at: int | None = None) -> Answer:
     """The kernel's own unpack_to_rootfs() in a fresh tmpfs."""
+    from kemu.rung import differential  # noqa: PLC0415  (start-up)
+
     r = oracle.cpio(data, cap=CAP) if at is None else oracle.cpio(data, at=at, cap=CAP)
     entries = [{**e, "size": None, "mtime": e["mtime"] if e["path"] != "/" else None} if e["type"] == "dir" else e
                for e in r.entries]
-    return Answer(None if r.crash else r.message, entries, r.crash or "",
-                  [r.message or "", *(r.console.splitlines() if r.crash else r.kmsg)])
+    end = r.crash or next((line for line in r.kmsg if line.startswith("WARNING: ")), "")
+    return Answer(None if r.crash else r.message, entries, end,
+                  [r.message or "", *(r.console.splitlines() if r.crash else r.kmsg)], differential.seen(r) if r.place else None)
 
 
 def disagreement(port: Answer, linux: Answer) -> str:
@@ -88,11 +95,11 @@ def disagreement(port: Answer, linux: Answer) -> str:
     return "\n".join(out + ([text] if text else []))
 
 
-def known(oracle: Oracle, data: bytes, port: Answer, linux: Answer) -> str:
+def known(oracle: Judge, data: bytes, port: Answer, linux: Answer) -> str:
     """Why a disagreement is none, or is one that is listed in tests/data/known-differences; empty for news."""
-    if "out-of-bounds" in port.end and not linux.end and by_linux(oracle, data, -len(data) % 4096).end == "panic":
+    if "out-of-bounds" in port.end and not linux.end and by_linux(oracle, data, -len(data) % 4096).end in DEATHS:
         return "over-read"          # what lies behind the archive decides what Linux says: with nothing there, it panics
-    if linux.end == "panic" and not port.end and any("strscpy" in line for line in linux.detail):
+    if linux.end in DEATHS and not port.end and any("strscpy" in line for line in linux.detail):
         return "strscpy"            # ARCH=um only
     if (not port.end and not linux.end and any("vmalloc error" in line for line in linux.detail)
         and linux.message == "decompressor failed"):
@@ -100,20 +107,22 @@ def known(oracle: Oracle, data: bytes, port: Answer, linux: Answer) -> str:
     return ""
 
 
-@experiment("initramfs.archives.linux", series="initramfs", rungs=("linux",), run_seconds=60.0)
+@experiment("initramfs.archives.{rung}", series="initramfs", rungs=("linux", "c"), run_seconds=60.0)
 def archives(run: Run) -> None:
     """Linux and the port make the same tree of an archive, or say the same about it, however broken it is."""
     _both(run, choose(run.pick))
 
 
-@experiment("initramfs.packed.linux", series="initramfs", rungs=("linux",), run_seconds=60.0)
+@experiment("initramfs.packed.{rung}", series="initramfs", rungs=("linux", "c"), run_seconds=60.0)
 def packed(run: Run) -> None:
     """Linux and the port make the same of an archive that is compressed with odd headers: flags, filters, sizes, checksums."""
     _both(run, choose_packed(run.pick))
 
 
 def _both(run: Run, archive: CpioArchive) -> None:
-    from kemu.rung.uml import RungError, differential  # noqa: PLC0415  (start-up)
+    from kemu.rung import differential  # noqa: PLC0415  (start-up)
+    from kemu.rung.asked import Unanswered, asked  # noqa: PLC0415  (start-up)
+    from kemu.rung.uml.errors import RungError  # noqa: PLC0415  (start-up)
 
     run.show(archive.describe())
     port = by_port(archive.data)
@@ -122,15 +131,17 @@ def _both(run: Run, archive: CpioArchive) -> None:
         if len(_hangs) > MOST_HANGS:
             return
     try:
-        o = differential.oracle()
+        o = asked(run.rung).judge()
         linux = by_linux(o, archive.data)
         text = disagreement(port, linux)
         why = known(o, archive.data, port, linux) if text else ""
     except RungError as e:
-        raise differential.Unanswered(e) from None
+        raise Unanswered(e) from None
     run.saw(port.message or "unpacked", port.end, why, *(e["type"] for e in port.entries))
     if text and not why:
-        run.fail(text.split("\n")[0], *text.split("\n"), *(f"Linux said: {line}" for line in linux.detail[-3:]),
+        if linux.died is not None:
+            differential.crashed(run, linux.died, f"kemu: {port}")
+        run.fail(text.split("\n")[0], *text.split("\n"), *(f"{asked(run.rung).who} said: {line}" for line in linux.detail[-3:]),
                  cause=f"{port.message} / {linux.message}")
 
 
@@ -149,7 +160,7 @@ class Difference:
     known: str = ""
 
 
-def differences(seeds: Iterable[int], oracle: Oracle, *, hangs: int = MOST_HANGS,
+def differences(seeds: Iterable[int], oracle: Judge, *, hangs: int = MOST_HANGS,
                 make: Callable[[Pick, str], CpioArchive] = choose) -> Iterator[Difference]:
     """Both answers for the archive that ``make`` makes of each seed; yields where they differ, known or not. Of those on which
     the port hangs

@@ -2,13 +2,36 @@
 """Where examples run: what a rung needs before the first one, and what remains to be ended after the last."""
 from __future__ import annotations
 
+import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kemu.cli.common import CommandError
+from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore.experiment import Experiment
 from kemu.explore.run import RungLost
+
+RUNGS = ("py", "c", "linux")
+FLAVOURS = ("plain", "asan", "ubsan")
+
+
+def add_flavour_argument(parser: argparse.ArgumentParser) -> None:
+    """How the C rung's kernel is compiled."""
+    parser.add_argument("--flavour", choices=FLAVOURS, default=None,
+                        help="what the kernel's C is compiled with on the C rung (default: $KEMU_FLAVOUR, else plain)")
+
+
+def flavour_of(given: str | None, rung: str, found_with: str = "") -> str:
+    """The flavour of a rung's kernel: as ``given``, else as a finding was found, else $KEMU_FLAVOUR."""
+    if rung != "c":
+        if given:
+            raise CommandError(f"--flavour {given} is for --rung c", EXIT_USAGE)
+        return ""
+    flavour = given or found_with or os.environ.get("KEMU_FLAVOUR") or FLAVOURS[0]
+    if flavour not in FLAVOURS:
+        raise CommandError(f"KEMU_FLAVOUR={flavour}: there are {', '.join(FLAVOURS)}", EXIT_USAGE)
+    return flavour
 
 
 def rung_of(experiment: Experiment) -> str:
@@ -17,23 +40,29 @@ def rung_of(experiment: Experiment) -> str:
 
 
 @contextmanager
-def on_rung(rung: str, quiet: bool) -> Iterator[dict[str, Any]]:
-    """The options for a search or a replay on this rung. Builds the kernel of the Linux rung if need be; ends it afterwards."""
-    if rung != "linux":
+def on_rung(rung: str, quiet: bool, flavour: str = "") -> Iterator[dict[str, Any]]:
+    """The options for a search or a replay on this rung. Builds the kernel of the Linux or the C rung if need be; ends it
+    afterwards.
+    """
+    if rung == "py":
         yield {"rung": rung}
         return
     from kemu.cli.linux import failures  # start-up
-    from kemu.rung.uml import differential  # start-up
+    from kemu.rung.asked import asked  # start-up
     from kemu.rung.uml.build import progress  # start-up
 
+    kernels = asked(rung)
+    kernels.flavour = flavour
+
     def build() -> int:
-        differential.prepare(progress() if not quiet else lambda text: None)
+        kernels.prepare(progress() if not quiet else lambda text: None)
         return 0
 
-    failures("linux", build)
+    failures(f"--rung {rung}" if rung == "c" else rung, build)
     try:
-        yield {"rung": rung, "detect": False}       # what is compared is what both kernels answer; detectors have the py rung
+        how = {"flavour": flavour} if flavour not in ("", FLAVOURS[0]) else {}
+        yield {"rung": rung, "detect": False, **how}    # what is compared is what both kernels answer; detectors have the py rung
     except RungLost as e:
-        raise CommandError(f"linux: {e}", e.exit_code) from None
+        raise CommandError(f"{rung}: {e}", e.exit_code) from None
     finally:
-        differential.close()
+        kernels.close()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from kemu.cli._keeping import Keeper
-from kemu.cli._rung import on_rung
+from kemu.cli._rung import RUNGS, add_flavour_argument, flavour_of, on_rung
 from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NO_TESTS, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.cli.values import count, seconds, seed
@@ -29,7 +29,10 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     limit.add_argument("--examples", type=count(), metavar="N", help="stop after N examples")
     parser.add_argument("--workers", type=count(1, 4096), metavar="N", help="processes (default: 1)")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="where the seeds begin (default: 0)")
-    parser.add_argument("--rung", choices=["py", "c", "linux"], default="py", help="where the code under test runs (default: py)")
+    parser.add_argument("--rung", choices=RUNGS, default="py",
+                        help="where the code under test runs: the port (py, the default), or the port beside the kernel's own C, "
+                        "in this process (c) or booted (linux)")
+    add_flavour_argument(parser)
     parser.add_argument("--resume", action="store_true", help="go on with the last search like this one that was interrupted")
     parser.add_argument("--fresh", action="store_true",
                         help="do not begin with the inputs and findings that earlier searches have kept")
@@ -84,12 +87,12 @@ def of_folder(names: Sequence[str]) -> list[str]:
 
 
 def check_rung(experiments: list[Experiment], rung: str) -> list[Experiment]:
-    """Those that run there."""
-    fit = [e for e in experiments if rung in e.rungs]
+    """Those that run there; of one that does not, the same property on that rung."""
+    fit = list(dict.fromkeys(e.name for x in experiments for e in [x.on(rung)] if e is not None))
     if not fit:
         raise CommandError(f"none of these experiments runs on the {rung} rung; they run on: "
                            + ", ".join(sorted({r for e in experiments for r in e.rungs})), EXIT_CONFIG)
-    return fit
+    return [registry[name] for name in fit]
 
 
 def _every() -> float:
@@ -121,6 +124,7 @@ def run_search(args: argparse.Namespace, command: str, experiments: list[Experim
     """Search as the options say. What is found is kept on disk at once; on a terminal ``fuzz`` prints it as it comes."""
     teller = Teller(args.quiet or args.json, args.no_color, 0.0 if args.examples else args.seconds or most, args.examples or 0)
     experiments = check_rung(experiments, args.rung)
+    flavour = flavour_of(args.flavour, args.rung)
     live = is_terminal(sys.stdout) and not args.ktap and not args.json
     run, p = _begin(args, command, experiments, workers)
     keeper = Keeper(command, run, experiments, args.rung)
@@ -144,7 +148,7 @@ def run_search(args: argparse.Namespace, command: str, experiments: list[Experim
     listen = Listener(example=example, met=keeper.finding, found=found, novel=keeper.novel, trouble=note)
     first = {} if args.fresh else keeper.first()
     try:
-        with on_rung(args.rung, args.quiet or args.json) as how, on_signals(
+        with on_rung(args.rung, args.quiet or args.json, flavour) as how, on_signals(
                 listen.stop, lambda name: note(f"{name}: the example under way ends first, then what was found is shown "
                                    "(once more: at once)")):
             if command == "review" and not args.examples:
@@ -167,7 +171,7 @@ def run_search(args: argparse.Namespace, command: str, experiments: list[Experim
 def _begin(args: argparse.Namespace, command: str, experiments: list[Experiment], workers: int) -> tuple[runs.RunFile, Progress]:
     """The record of this search, and where it begins: anew, or where the last like it was interrupted."""
     asked: dict[str, object] = {"command": command, "experiments": sorted(e.name for e in experiments), "rung": args.rung,
-                                "seed": args.seed}
+                                "seed": args.seed, **({"flavour": args.flavour} if args.flavour else {})}
     if not args.resume:
         return runs.begin(asked, workers), Progress()
     run = runs.last_like(asked)

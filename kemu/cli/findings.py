@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from kemu.cli import _search
-from kemu.cli._rung import on_rung
+from kemu.cli._rung import flavour_of, on_rung
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.cli.values import name_of_file, write_new
 from kemu.explore import experiment, token
@@ -128,7 +128,7 @@ def _confirm(args: argparse.Namespace) -> int:
             shown = None
         else:
             tok = token.decode(tokens.whole(k.finding.token))
-            with on_rung(k.rung, True) as how:
+            with on_rung(k.rung, True, flavour_of(None, k.rung, k.finding.flavour)) as how:
                 out = replay(e, tok, **how)
             shown = out.finding is not None and out.finding.cause == k.finding.cause
             other = out.finding.title if out.finding is not None and not shown else ""

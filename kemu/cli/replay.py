@@ -8,13 +8,13 @@ import os
 import sys
 
 from kemu.cli import _search
-from kemu.cli._rung import on_rung, rung_of
-from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
+from kemu.cli._rung import RUNGS, add_flavour_argument, flavour_of, on_rung, rung_of
+from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.explore import experiment, token
 from kemu.explore.depends import depends_on
 from kemu.explore.run import replay
 from kemu.report import splat_report
-from kemu.report.store import tokens
+from kemu.report.store import findings, tokens
 
 HELP = "run a token again"
 
@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("module", nargs="*", metavar="MODULE",
                         help="where the experiment is, if it is not installed: a module's path, or an installed module")
     _search.add_module_argument(parser)
+    parser.add_argument("--rung", choices=RUNGS, default=None, help="another rung than the one that it was found on")
+    add_flavour_argument(parser)
     parser.add_argument("--trace", action="store_true", help="also print every choice, log line and task switch")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -48,6 +50,11 @@ def _from_file(text: str) -> str:
     return word
 
 
+def _found_with(word: str) -> str:
+    """The flavour of the kernel with which a token that is kept was found."""
+    return next((k.finding.flavour for k in findings.all_kept() if word in (k.finding.token, *k.finding.also)), "")
+
+
 def run(args: argparse.Namespace) -> int:
     """``kemu replay``; its exit code."""
     try:
@@ -62,13 +69,17 @@ def run(args: argparse.Namespace) -> int:
     if not hits:
         raise CommandError(f"no experiment belongs to {tok.experiment!r}; name the module that it is in: kemu replay "
                            f"{args.token} MODULE", EXIT_USAGE)
-    with on_rung(rung_of(hits[0]), args.json) as how:
-        out = replay(hits[0], tok, trace=args.trace or args.json, **how)
+    rung = args.rung or rung_of(hits[0])
+    exp = hits[0].on(rung)
+    if exp is None:
+        raise CommandError(f"{hits[0].name} does not run on the {rung} rung; it runs on: {', '.join(hits[0].rungs)}", EXIT_CONFIG)
+    with on_rung(rung, args.json, flavour_of(args.flavour, rung, _found_with(tokens.whole(_from_file(args.token))))) as how:
+        out = replay(exp, tok, trace=args.trace or args.json, **how)
         if out.finding is not None:
             out.finding.offsets = out.offsets
-            out.finding.config = depends_on(out.finding, hits[0], **how)
+            out.finding.config = depends_on(out.finding, exp, **how)
     if args.json:
-        print(json.dumps({"experiment": hits[0].name, "finding": out.finding.as_json() if out.finding else None,
+        print(json.dumps({"experiment": exp.name, "finding": out.finding.as_json() if out.finding else None,
                           "diverged": out.diverged or None,
                           "trace": out.trace.digest() if out.trace else None}))
     else:
@@ -77,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         if out.finding is not None:
             print("\n".join(splat_report.lines(out.finding)))
         else:
-            print(f"{hits[0].name}: nothing is wrong on this run")
+            print(f"{exp.name}: nothing is wrong on this run")
         if out.diverged:
             print(f"the replay diverged at {out.diverged}")
     return EXIT_FAILED if out.finding is not None else EXIT_OK

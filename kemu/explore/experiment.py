@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import fnmatch
 import importlib
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,8 +45,13 @@ class Experiment:
     @property
     def below(self) -> Experiment | None:
         """The same property of the base series."""
-        return (next((e for e in registry.values() if e.fn is self.fn and e.series == self.base and e is not self), None)
-                if self.base else None)
+        return (next((e for e in registry.values() if e.fn is self.fn and e.series == self.base and e.rungs == self.rungs
+                      and e is not self), None) if self.base else None)
+
+    def on(self, rung: str) -> Experiment | None:
+        """The same property on a rung; None if it is not there."""
+        return self if rung in self.rungs else next((e for e in registry.values() if e.fn is self.fn and e.series == self.series
+                                                     and e.params == self.params and rung in e.rungs), None)
 
     @property
     def doc(self) -> str:
@@ -65,10 +71,13 @@ class UnknownExperiment(LookupError):
 def experiment(name: str, *, series: str = "", variants: dict[str, dict[str, Any]] | None = None, run_seconds: float = 20.0,
                weight: float = 1.0,
                rungs: tuple[str, ...] = ("py",), base: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register the decorated function; see the module's text. ``base``: the series that the other variants stand on."""
+    """Register the decorated function; see the module's text. ``base``: the series that the other variants stand on. With
+    ``{rung}`` in the name it is another experiment on each rung, so that a token says where it was found.
+    """
     def deco(fn: Callable[..., None]) -> Callable[..., None]:
-        for s, params in (variants or {series or name.partition(".")[0]: {}}).items():
-            e = Experiment(name.format(**params), s, fn, params, run_seconds, weight, rungs, base)
+        each = [(r,) for r in rungs] if "{rung}" in name else [rungs]
+        for (s, params), on in itertools.product((variants or {series or name.partition(".")[0]: {}}).items(), each):
+            e = Experiment(name.format(**params, rung=on[0]), s, fn, params, run_seconds, weight, on, base)
             known = registry.get(e.name)
             if known is not None and known.fn.__module__ != fn.__module__:
                 raise ValueError(f"experiment {e.name!r} is defined in {known.fn.__module__} and in {fn.__module__}")

@@ -70,6 +70,7 @@ class Finding:
     choices: list[str] = field(default_factory=list)
     line: str = ""
     module: str = ""            # what replay needs to be told to find the experiment, if its package is not installed
+    flavour: str = ""           # of the C rung's kernel, where replay needs to be told
     examples: int = 0
     offsets: list[int] = field(default_factory=list)        # the run itself
     also: list[str] = field(default_factory=list)           # tokens of runs that show the same
@@ -130,7 +131,7 @@ def of_splat(experiment: str, splat: Splat) -> Finding:
     """The finding that a report makes."""
     facts = splat.facts
     line = str(facts.get("line", ""))
-    where = c_location(splat.function, line) if splat.function else ""
+    where = str(facts.get("c_location", "")) or (c_location(splat.function, line) if splat.function else "")
     if isinstance(splat, Disagreement):
         return Finding(experiment, splat.title, splat.detector, splat.severity, splat.function, where,
                        [splat.title, *splat.details], splat.cause,

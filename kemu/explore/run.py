@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from kemu.check.pagecache import PageCache
 from kemu.check.state import GlobalState
@@ -100,10 +100,12 @@ class Run:
         self.behaviour.update(what)
 
     def fail(self, title: str, *details: str, cause: str = "", severity: str = "high", where: tuple[str, str] = ("", ""),
-             detector: str = "difference") -> None:
-        """The property does not hold. ``where``: function and file:line that it is about (:attr:`heard`, :meth:`filled`)."""
-        raise Disagreement(title, list(details), cause=cause, severity=severity, detector=detector, function=where[0],
-                           line=where[1])
+             detector: str = "difference", c: tuple[str, str] = ("", "")) -> NoReturn:
+        """The property does not hold. ``where``: function and file:line that it is about (:attr:`heard`, :meth:`filled`); ``c``:
+        function and file:line of the kernel's C, where that itself has said so.
+        """
+        raise Disagreement(title, list(details), cause=cause, severity=severity, detector=detector, function=c[0] or where[0],
+                           line=where[1], c_location=f"{c[1]} {c[0]}" if c[1] else "")
 
     @contextmanager
     def unchanged(self, m: Machine) -> Iterator[None]:
@@ -209,11 +211,12 @@ def watchdog(seconds: float) -> Iterator[None]:
 
 @calls_experiments
 def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None, trace: bool = False, detect: bool = True,
-            rung: str = "py",
+            rung: str = "py", flavour: str = "",
             detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = (),
             config: dict[str, Any] | None = None) -> Outcome:
     """Run ``exp`` once with choices from ``source``; ``series``: on top of those that it asks for itself, ``config``: whatever it
-    asks for. Never raises for what the experiment does wrong: that is the outcome's finding.
+    asks for; ``flavour``: of the rung's kernel, for whoever replays it. Never raises for what the experiment does wrong: that is
+    the outcome's finding.
     """
     t = Trace() if trace else None
     chooser = Choices(source, expect=expect)
@@ -233,6 +236,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         finding = of_splat(exp.name, splat)
         finding.input = run.shown
         finding.headlines = run.headlines
+        finding.flavour = flavour
         if exp.name not in installed:
             finding.module = modules.how_given(exp.fn.__module__)
         finding.choices = [str(f) for f in chooser.faults] + [str(s) for s in chooser.switches]

@@ -15,7 +15,8 @@ def lines(f: Finding) -> list[str]:
     if f.config:
         out += ["configuration that it depends on:", *(f"  {x}" for x in f.config)]
     out.append(f"in C: {f.c_location or '(not in ported code)'}")
-    out.append(f"kemu replay {f.ref(f.token)}" + (f" {f.module}" if f.module else ""))
+    out.append(f"kemu replay {f.ref(f.token)}" + (f" {f.module}" if f.module else "")
+               + (f" --flavour {f.flavour}" if f.flavour else ""))
     return out
 
 

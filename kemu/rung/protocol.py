@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Protocol
 
 from kemu.report.manifest import Entry
-from kemu.rung.uml.wire import parse_entries
 
 
 class Packed:
@@ -28,6 +27,8 @@ class Packed:
 
     def entries(self) -> list[Entry]:
         """What they say."""
+        from kemu.rung.uml.wire import parse_entries  # noqa: PLC0415  (its package imports this module)
+
         return parse_entries(self.data, self.count, self.dir_sizes)
 
 
@@ -45,6 +46,7 @@ class Answer:
     ``kmsg``: the kernel's lines, without levels. ``facts``: what else can be seen of each inode (blocks, inode numbers,
     attributes, extents, holes, directory entries, statfs), if that was asked for; "PATH<tab>NAME=VALUE<tab>...".
     ``fired``: whether the fault that was asked for has happened.
+    ``function``, ``place``: after a crash, the C function and its FILE:LINE, where the rung knows them.
     """
 
     mount_error: str | None = None
@@ -55,6 +57,8 @@ class Answer:
     console: str = ""
     fired: bool | None = None
     facts: list[str] = field(default_factory=list)
+    function: str = ""
+    place: str = ""
 
     @cached_property
     def entries(self) -> list[Entry]:

@@ -27,7 +27,7 @@ def known() -> list[dict[str, Any]]:
 def base_experiments() -> list[str]:
     """Names of the experiments on unchanged Linux that need no booted kernel."""
     load_entry_points()
-    return sorted(e.name for e in registry.values() if e.series in BASE_SERIES and "linux" not in e.rungs)
+    return sorted(e.name for e in registry.values() if e.series in BASE_SERIES and "py" in e.rungs)
 
 
 def described_by(finding: dict[str, Any]) -> dict[str, Any] | None:

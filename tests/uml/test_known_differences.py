@@ -11,9 +11,9 @@ import pytest
 
 from kemu.forge.erofs.streams import Extent, compress, stream_image
 from kemu.machine.machine import Machine
+from kemu.rung.differential import Seen, difference
 from kemu.rung.uml import Oracle
 from kemu.rung.uml.build import Kernel
-from kemu.rung.uml.differential import Seen, difference
 from tests.conftest import DATA
 
 from erofs_memback.harness.differential import ROOM, Case

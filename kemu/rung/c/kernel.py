@@ -37,6 +37,8 @@ _MEMORY = {"linear": 0, "vmalloc": 1, "slab": 2}
 _MS_RDONLY = 1
 _FACTS, _CLOCK, _UNREAD = 1, 2, 4      # flags of a walk
 _PC = re.compile(r"^@([0-9a-f]+)$", re.M)
+_STATEMENT = re.compile(r"(kernel|fs|mm|block|lib|init|drivers|security)/\S+\.c:\d+$")
+_LEVEL = re.compile(r"^<\d> ")
 _COUNTERS = ("slab_objects", "slab_bytes", "pages", "pages_peak", "allocations", "bios", "bio_bytes", "switches", "works",
              "warnings", "faults", "fired")
 
@@ -60,6 +62,11 @@ class Trap(RungError):
         self.title = title
         self.frames = frames
         self.log = log
+
+    @property
+    def top(self) -> Frame:
+        """The statement of the kernel's that it died in, not of the runtime's and of no header."""
+        return next((f for f in self.frames if _STATEMENT.match(f.place)), self.frames[0] if self.frames else Frame("", ""))
 
     def report(self) -> str:
         """Title, call trace and log."""
@@ -382,7 +389,9 @@ class Kernel:
             answer = work(k)
         except Trap as trap:
             kind = "hang" if trap.title.startswith("hang") else "panic" if trap.title.startswith("Kernel panic") else "splat"
-            return Answer(message=trap.title, crash=kind, console=trap.report(), kmsg=_lines(trap.log))
+            top = trap.top
+            return Answer(message=trap.title, crash=kind, console=trap.report(), kmsg=_lines(trap.log), function=top.function,
+                          place=top.place)
         finally:
             k.lib.kemu_limit(0)
         answer.kmsg = _lines(k.log())
@@ -407,7 +416,7 @@ def _sources(image: Image, devices: Sequence[Image], options: str, backend: str,
 
 
 def _lines(log: str) -> list[str]:
-    return [line.partition(">")[2] for line in log.splitlines()]
+    return [_LEVEL.sub("", line) for line in log.splitlines()]
 
 
 def _load(image: Image) -> bytes:

@@ -238,6 +238,17 @@ def test_variants_make_one_experiment_for_each_series() -> None:
 
         assert [e.name for e in select(["a-series", "b-series"])] == ["a.same", "b.same"]
         assert execute(registry["b.same"], ListSource([])).finding is None
+
+        @experiment("{backend}.beside.{rung}", variants={"a-series": {"backend": "a"}, "b-series": {"backend": "b"}},
+                    rungs=("linux", "c"), base="a-series")
+        def beside(run: Run, backend: str) -> None:
+            """Beside the kernel."""
+
+        both = [e.name for e in select(["*.beside.*"])]
+        assert both == ["a.beside.c", "a.beside.linux", "b.beside.c", "b.beside.linux"]
+        of_b = registry["b.beside.c"]
+        assert of_b.rungs == ("c",) and of_b.below is registry["a.beside.c"]
+        assert of_b.on("linux") is registry["b.beside.linux"] and of_b.on("c") is of_b and of_b.on("py") is None
     finally:
         registry.clear()
         registry.update(before)

@@ -118,6 +118,22 @@ void disks_start(void)
 	}
 }
 
+/* Linear memory: pages behind which there is nothing, as at the end of RAM. */
+static void *pages_alone(unsigned long bytes)
+{
+	void *block = alloc_pages_exact(PAGE_ALIGN(bytes) + PAGE_SIZE, GFP_KERNEL | __GFP_NOFAIL);
+
+	if (block)
+		host_forbid(block + PAGE_ALIGN(bytes), PAGE_SIZE);
+	return block;
+}
+
+static void free_pages_alone(void *block, unsigned long bytes)
+{
+	host_permit(block + PAGE_ALIGN(bytes), PAGE_SIZE);
+	free_pages_exact(block, PAGE_ALIGN(bytes) + PAGE_SIZE);
+}
+
 /* The region ends with the data: under the sanitizer the next byte is poisoned. */
 static int place(unsigned int slot, const void *data, u64 len, u32 memory, u32 at)
 {
@@ -125,8 +141,8 @@ static int place(unsigned int slot, const void *data, u64 len, u32 memory, u32 a
 
 	if (r->block || at >= PAGE_SIZE)
 		return -EINVAL;
-	if (memory == KEMU_PLACE_LINEAR && at + len <= PAGE_SIZE << MAX_PAGE_ORDER && len)
-		r->block = alloc_pages_exact(at + len, GFP_KERNEL | __GFP_NOFAIL);
+	if (memory == KEMU_PLACE_LINEAR && at + len < PAGE_SIZE << MAX_PAGE_ORDER && len)
+		r->block = pages_alone(at + len);
 	else if (memory == KEMU_PLACE_VMALLOC && at + len <= PAGE_SIZE << MAX_PAGE_ORDER && len)
 		r->block = window_alloc(at + len);
 	else
@@ -174,7 +190,7 @@ int kemu_drop(unsigned int slot, unsigned int backend)
 		set_capacity(&disks[slot].disk, 0);
 		invalidate_bdev(disks[slot].disk.part0);
 		if (r->memory == KEMU_PLACE_LINEAR && r->block)
-			free_pages_exact(r->block, r->data - (char *)r->block + r->len);
+			free_pages_alone(r->block, r->data - (char *)r->block + r->len);
 		else if (r->memory == KEMU_PLACE_VMALLOC)
 			window_free(r->block);
 		else

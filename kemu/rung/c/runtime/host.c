@@ -55,6 +55,11 @@ void host_forbid(void *at, unsigned long len)
 	mprotect(at, len & ~4095ul, PROT_NONE);
 }
 
+void host_permit(void *at, unsigned long len)
+{
+	mprotect(at, len, PROT_READ | PROT_WRITE);
+}
+
 static int pages_fd = -1;
 
 void *host_pages(unsigned long pages)

@@ -38,6 +38,7 @@ void host_end(void);
 void host_shadow(unsigned long at, unsigned long len);
 void *host_hole(unsigned long len);
 void host_forbid(void *at, unsigned long len);
+void host_permit(void *at, unsigned long len);
 unsigned long host_stack(unsigned long *pcs, unsigned long most, void *frame);
 void host_timer(unsigned int milliseconds);
 
