@@ -65,8 +65,7 @@ def _read(file: Any, pos: int, size: int) -> bytes | int:
 @custom(C, "do_open_execat", "the permission checks of opening for execution, then an ordinary open")
 def do_open_execat(filename: str) -> Any:
     """``static struct file *do_open_execat(int fd, struct filename *name, int flags)``. Return: ERR_PTR of -ENOENT, -EACCES,
-    -ELOOP,
-    -ETXTBSY (someone has it open for writing), ..."""
+    -ELOOP, -ETXTBSY (someone has it open for writing), ..."""
     path = Path()
     err = filename_lookup(AT_FDCWD, getname(filename), LOOKUP_FOLLOW, path)
     if err:

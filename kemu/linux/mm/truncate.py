@@ -247,7 +247,7 @@ def invalidate_inode_pages2(mapping: AddressSpace) -> int:
     return invalidate_inode_pages2_range(mapping, 0, -1)
 
 
-@dup(C)
+@custom(C, "truncate_pagecache", "nothing is mapped by user space: there is no unmap_mapping_range()")
 def truncate_pagecache(inode: Any, newsize: int) -> None:
     """``void truncate_pagecache(struct inode *inode, loff_t newsize)``"""
     truncate_inode_pages(inode.i_mapping, newsize)
@@ -260,7 +260,7 @@ def truncate_setsize(inode: Any, newsize: int) -> None:
     truncate_pagecache(inode, newsize)
 
 
-@dup(C)
+@custom(C, "truncate_pagecache_range", "nothing is mapped by user space: there is no unmap_mapping_range()")
 def truncate_pagecache_range(inode: Any, lstart: int, lend: int) -> None:
     """``void truncate_pagecache_range(struct inode *inode, loff_t lstart, loff_t lend)``: ``lend`` inclusive, -1 for the end."""
     truncate_inode_pages_range(inode.i_mapping, lstart, lend)

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lz4 import block as lz4_block
 
 from kemu.linux.decompress import decompress_method
+from kemu.linux.include.decompress import large_free, large_malloc
 from kemu.linux.lib import decompress_bunzip2 as bunzip2
 from kemu.linux.lib import decompress_unlzma as unlzma
+from kemu.linux.lib.decompress_unlz4 import unlz4
 from kemu.linux.lib.xz import xz_dec_stream as xz_dec
 from kemu.linux.lib.zlib_inflate import inflate as zlib_inflate
 from kemu.linux.types import Ref
@@ -247,3 +250,41 @@ def test_filters_are_options(option: str) -> None:
     for on in (True, False):
         with Machine(config={f"CONFIG_XZ_DEC_{option}": on}):
             assert xz_dec_bcj_reset(xz_dec_bcj(), number) == (0 if on else 6)
+
+
+@pytest.mark.parametrize("filled", [False, True])
+@pytest.mark.parametrize("to_buffer", [False, True])
+def test_lz4_from_and_to_where_the_caller_says(filled: bool, to_buffer: bool) -> None:
+    data = bytes(range(256)) * 40
+    block = lz4_block.compress(data, store_size=False)
+    frame = b"\x02\x21\x4c\x18" + len(block).to_bytes(4, "little") + block
+    with Machine(memory=128 << 20) as m:
+        at = [0]
+        out = bytearray()
+        errors: list[str] = []
+
+        def fill(p: int, n: int) -> int:
+            part = frame[at[0]:at[0] + n]
+            this.mem.store(p, part)
+            at[0] += len(part)
+            return len(part)
+
+        def flush(p: int, n: int) -> int:
+            out.extend(this.mem.load(p, n))
+            return n
+
+        source = m.place(frame)
+        target = large_malloc(8 << 20) if to_buffer else 0
+        pos = Ref(0)
+        assert unlz4(0 if filled else source.addr, 0 if filled else len(frame), fill if filled else None,
+                     None if to_buffer else flush, target, pos, errors.append) == 0
+        assert not errors and pos.v == len(frame)
+        assert (m.mem.load(target, len(data)) if target else bytes(out)) == data
+        large_free(target)
+        assert m.vm.areas == {}
+        assert unlz4(0, 0, None, flush, 0, pos, errors.append) == -1
+        assert unlz4(source.addr, len(frame), fill, flush, 0, pos, errors.append) == -1
+        assert unlz4(source.addr, len(frame), None, None, 0, pos, errors.append) == -1
+        assert errors == ["NULL input pointer and missing fill function", "Both input pointer and fill function provided,",
+                          "NULL output pointer and no flush function provided"]
+        assert m.vm.areas == {}
