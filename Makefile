@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test test-unit check test-c test-linux base quality bench campaign cdefs docs docs-samples doctor clean setup
+.PHONY: demo test test-unit check test-c test-c-maps test-linux base quality bench campaign cdefs docs docs-samples doctor clean setup
 
 setup: $(STAMP)
 
@@ -36,6 +36,10 @@ check: setup
 # the kernel's own C, compiled and run in this process
 test-c: setup
 	@$(BIN)/pytest tests/c
+
+# every extent's edges and so many pairs of image and offset: the port's map functions against the C's
+test-c-maps: setup
+	@KEMU_PAIRS=$(or $(PAIRS),100000) $(BIN)/pytest -s tests/c/test_map.py
 
 test-linux: setup
 	@$(BIN)/pytest tests/uml

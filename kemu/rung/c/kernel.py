@@ -68,6 +68,12 @@ class Trap(RungError):
         """The statement of the kernel's that it died in, not of the runtime's and of no header."""
         return next((f for f in self.frames if _STATEMENT.match(f.place)), self.frames[0] if self.frames else Frame("", ""))
 
+    def answer(self) -> Answer:
+        """What a case came to that ended so."""
+        kind = "hang" if self.title.startswith("hang") else "panic" if self.title.startswith("Kernel panic") else "splat"
+        return Answer(message=self.title, crash=kind, console=self.report(), kmsg=_lines(self.log), function=self.top.function,
+                      place=self.top.place)
+
     def report(self) -> str:
         """Title, call trace and log."""
         return "\n".join([self.title, *(f"  {f}" for f in self.frames), *self.log.splitlines()])
@@ -154,6 +160,10 @@ class Instance:
         entries = Packed(bytes(self.ffi.buffer(w.entries, w.entries_len)), w.count, dir_sizes)
         lines = bytes(self.ffi.buffer(w.facts, w.facts_len)).decode("utf-8", "replace").splitlines() if flags & _FACTS else []
         return entries, lines
+
+    def names(self, most: int = wire.MOST) -> list[Entry]:
+        """The tree that is the root now, without the contents of its files."""
+        return self.walk(b".", most=most, flags=_UNREAD)[0].entries()
 
     def list_one(self, path: str) -> tuple[list[Entry], int]:
         """What is in a folder, or one inode: entries whose files are not read; 0 or a positive errno."""
@@ -388,10 +398,7 @@ class Kernel:
         try:
             answer = work(k)
         except Trap as trap:
-            kind = "hang" if trap.title.startswith("hang") else "panic" if trap.title.startswith("Kernel panic") else "splat"
-            top = trap.top
-            return Answer(message=trap.title, crash=kind, console=trap.report(), kmsg=_lines(trap.log), function=top.function,
-                          place=top.place)
+            return trap.answer()
         finally:
             k.lib.kemu_limit(0)
         answer.kmsg = _lines(k.log())

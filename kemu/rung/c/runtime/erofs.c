@@ -47,6 +47,18 @@ static int map(struct inode *inode, u64 la, int flags, struct kemu_map *out)
 	return err;
 }
 
+/* Many at once: the answer for each of @n offsets. */
+int kemu_erofs_maps(void *inode, const unsigned long long *la, unsigned int n, int flags, struct kemu_map *out)
+{
+	unsigned int i;
+
+	KEMU_ENTER(KEMU_TRAP);
+	for (i = 0; i < n; i++)
+		map(inode, la[i], flags, out + i);
+	KEMU_LEAVE();
+	return 0;
+}
+
 int kemu_erofs_map(void *inode, unsigned long long la, int flags, struct kemu_map *out)
 {
 	int err;

@@ -84,6 +84,7 @@ long long kemu_read_all(int fd, void *buffer, unsigned long long room);
 
 int kemu_erofs_open(const char *path, void **inode);
 int kemu_erofs_map(void *inode, unsigned long long la, int flags, struct kemu_map *out);
+int kemu_erofs_maps(void *inode, const unsigned long long *la, unsigned int n, int flags, struct kemu_map *out);
 unsigned long long kemu_erofs_size(void *inode);
 unsigned long long kemu_erofs_map_many(void *inode, unsigned long long step, unsigned long long times);
 
