@@ -84,8 +84,13 @@ static void say_names(struct buffer *b, int fd)
 	long n;
 
 	sha256_init(&s);
-	while ((n = syscall(SYS_getdents64, fd, chunk, sizeof(chunk))) > 0)
+	for (;;) {
+		memset(chunk, 0, sizeof(chunk));	/* the kernel leaves what is between two records as it was */
+		n = syscall(SYS_getdents64, fd, chunk, sizeof(chunk));
+		if (n <= 0)
+			break;
 		sha256_update(&s, chunk, n);
+	}
 	sha256_final(&s, sum);
 	say(b, "\tdirents=%ld,", n < 0 ? -(long)errno : 0);
 	for (int i = 0; i < 8; i++)
