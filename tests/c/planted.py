@@ -70,3 +70,19 @@ PLANTS = (
           "		memcpy_to_folio(folio, cur, src, cnt - 1);",
           "plain", "uninitialised"),
 )
+
+# what no little-endian machine shows: sparse says it of the types
+ENDIAN = (
+    Plant("a field of 32 bits", "fs/erofs/inode.c",
+          "		inode->i_size = le32_to_cpu(dic->i_size);",
+          "		inode->i_size = dic->i_size;",
+          "plain", "restricted __le32"),
+    Plant("an array's element", "fs/erofs/xattr.c",
+          "		vi->xattr_shared_xattrs[i] = le32_to_cpu(*xattr_id);",
+          "		vi->xattr_shared_xattrs[i] = *xattr_id;",
+          "plain", "restricted __le32"),
+    Plant("a comparison", "fs/erofs/super.c",
+          "	if (le32_to_cpu(dsb->magic) != EROFS_SUPER_MAGIC_V1) {",
+          "	if (dsb->magic != EROFS_SUPER_MAGIC_V1) {",
+          "plain", "restricted __le32"),
+)

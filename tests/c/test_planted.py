@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis import strategies as st
 
+from kemu.rung.c import sparse
 from kemu.rung.c.build import Library, build
 from kemu.rung.c.kernel import Kernel
 from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.tree import Tree
-from tests.c.planted import PLANTS, Plant
+from tests.c.planted import ENDIAN, PLANTS, Plant
 from tests.conftest import DATA
 
 IMAGES = sorted(p for p in (DATA / "erofs").glob("*.erofs") if p.stat().st_size < 200_000)
@@ -101,3 +102,18 @@ def test_it_is_found_shrunk_and_shown_again(plant: Plant, tree: Tree, library: C
         fine.close()
     finally:
         judged.close()
+
+
+@pytest.mark.skipif(not sparse.there(), reason="sparse is not installed: apt-get install sparse")
+@pytest.mark.parametrize("plant", ENDIAN, ids=lambda p: p.name)
+def test_a_byte_order_that_is_not_converted_is_found(plant: Plant, tree: Tree) -> None:
+    made = build(Recipe(tree, patches=(plant.patch(Path(tree.path)),), slot="planted"), plant.flavour)
+    assert len(made.warnings) == 1
+    assert made.warnings[0].startswith(plant.file) and plant.said in made.warnings[0]
+
+
+@pytest.mark.skipif(not sparse.there(), reason="sparse is not installed: apt-get install sparse")
+def test_erofs_itself_converts_all(tree: Tree, library: Callable[[str], Library]) -> None:
+    objects = library("plain").source / "kemu-build-c-plain"
+    names = [f"fs/erofs/{p.stem}.o" for p in (library("plain").source / "fs/erofs").glob("*.c")]
+    assert sparse.byte_orders(objects, [n for n in names if (objects / n).exists()]) == []

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from kemu.rung.c import stubs
+from kemu.rung.c import sparse, stubs
 from kemu.rung.c.flavours import FLAVOURS, Flavour
 from kemu.rung.c.objects import command, kernel_objects
 from kemu.rung.uml import config
@@ -39,13 +39,16 @@ _LINK = ("gcc", "-shared", "-Wl,-z,notext", "-Wl,-Bsymbolic", "-Wl,--no-warnings
 
 @dataclass(frozen=True)
 class Library:
-    """A shared object: where it is, its flavour, the kernel's version, the copy of the tree it was made of, and its traps."""
+    """A shared object: where it is, its flavour, the kernel's version, the copy of the tree it was made of, its traps, and of a
+    series the byte orders that it mixes up, as far as sparse is there to see them.
+    """
 
     path: Path
     flavour: str
     version: str
     source: Path
     traps: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def build(recipe: Recipe, flavour: str = "plain", say: Say = nothing, jobs: int = 0) -> Library:
@@ -99,7 +102,8 @@ def _stored(store: Path) -> Library | None:
         if path.stat().st_size != meta["size"]:
             return None
         os.utime(store)
-        return Library(path, meta["flavour"], meta["version"], Path(meta["source"]), tuple(meta["traps"]))
+        return Library(path, meta["flavour"], meta["version"], Path(meta["source"]), tuple(meta["traps"]),
+                       tuple(meta["warnings"]))
     except (OSError, ValueError, KeyError):
         return None
 
@@ -173,7 +177,7 @@ def _link(recipe: Recipe, flavour: Flavour, objects: Path, files: list[Path], so
     if names is None or subprocess.run(last, cwd=objects, capture_output=True).returncode:
         names = _make_stubs(objects, folder, [*files, *runtime])
         stubs.run(last, objects)
-    _keep(recipe, flavour, source, store, out, names)
+    _keep(recipe, flavour, source, store, out, names, _warnings(recipe, objects, files))
 
 
 def _traps(folder: Path) -> list[str] | None:
@@ -199,13 +203,20 @@ def _make_stubs(objects: Path, folder: Path, files: list[Path]) -> list[str]:
     return names
 
 
-def _keep(recipe: Recipe, flavour: Flavour, source: Path, store: Path, out: Path, names: list[str]) -> None:
+def _warnings(recipe: Recipe, objects: Path, files: list[Path]) -> list[str]:
+    touched = {path for patch in recipe.patches for path in patch.touched()}
+    names = [str(f.relative_to(objects)) for f in files]
+    return sparse.byte_orders(objects, [n for n in names if n.removesuffix(".o") + ".c" in touched])
+
+
+def _keep(recipe: Recipe, flavour: Flavour, source: Path, store: Path, out: Path, names: list[str], warnings: list[str]) -> None:
     partial = store.with_name(f"{store.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         shutil.move(out, partial / "kemu.so")
         meta = {"flavour": flavour.name, "version": recipe.tree.version, "source": str(source), "traps": sorted(names),
+                "warnings": warnings,
                 "size": (partial / "kemu.so").stat().st_size}
         (partial / "meta.json").write_text(json.dumps(meta))
         shutil.rmtree(store, ignore_errors=True)
