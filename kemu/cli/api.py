@@ -18,7 +18,10 @@ HELP = "list the emulated kernel's symbols: dup (as Linux), custom (changed, and
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu api``."""
     parser.add_argument("name", nargs="?", help="only symbols or modules that contain this")
-    parser.add_argument("--honesty", choices=["dup", "custom", "stub"], help="only these")
+    parser.add_argument("--rung", choices=["py", "c"], default="py",
+                        help="py: the emulated kernel; c: what stands in for the rest of Linux where its own C runs")
+    parser.add_argument("--honesty", choices=["dup", "custom", "stub", "linux", "trap"],
+                        help="only these (linux, trap: of --rung c: the kernel's own file; nobody stands for it)")
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
@@ -31,6 +34,8 @@ def load() -> list[honesty.Symbol]:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu api``; its exit code."""
+    if args.rung == "c":
+        return _c_rung(args)
     pins: dict[str, str] = json.loads(ports.pins_file("kemu.linux").read_text())
     rows = [s for s in load() if (not args.name or args.name in s.name or args.name in s.module)
             and (not args.honesty or s.honesty == args.honesty)]
@@ -54,4 +59,26 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {s.honesty:<7} {s.name:<36} {s.path}" + pinned + (f"  ({s.how})" if s.how else ""))
     counts = {h: sum(1 for s in rows if s.honesty == h) for h in ("dup", "custom", "stub")}
     print(f"\n{len(rows)} symbols: {counts['dup']} dup ({loose} not pinned), {counts['custom']} custom, {counts['stub']} stub")
+    return EXIT_OK
+
+
+def _c_rung(args: argparse.Namespace) -> int:
+    """--rung c"""
+    from kemu.rung.c import api  # start-up
+    from kemu.rung.c.build import newest  # start-up
+
+    library = newest()
+    rows = [s for s in (*api.objects(), *api.runtime(), *api.traps(library.traps if library else ()))
+            if (not args.name or args.name in s.name or args.name in s.place)
+            and (not args.honesty or s.honesty == args.honesty)]
+    if args.json:
+        print(json.dumps([s.as_dict() for s in rows]))
+        return EXIT_OK
+    if not rows:
+        raise CommandError(f"no symbol or file contains {args.name!r}" if args.name else f"no symbol is {args.honesty}")
+    for s in rows:
+        print(f"  {s.honesty:<7} {s.name:<40} {'' if s.honesty == 'linux' else s.place}".rstrip())
+    counts = {h: sum(1 for s in rows if s.honesty == h) for h in ("linux", "custom", "stub", "trap")}
+    print(f"\n{counts['linux']} files and folders of Linux, {counts['custom']} custom, {counts['stub']} stub, {counts['trap']} trap"
+          + ("" if library else " (none is built yet, so the traps are not known: kemu mount IMAGE --rung c builds one)"))
     return EXIT_OK

@@ -29,10 +29,11 @@ _MODULES = {        # module: (needed, what it is for, how to get it)
 }
 _TOOLS = {
     "gcc": ("the C rung and the Linux rung", "apt-get install gcc"),
-    "make": ("the Linux rung", "apt-get install make"),
-    "flex": ("the Linux rung", "apt-get install flex"),
-    "bison": ("the Linux rung", "apt-get install bison"),
-    "bc": ("the Linux rung", "apt-get install bc"),
+    "make": ("the C rung and the Linux rung", "apt-get install make"),
+    "flex": ("the C rung and the Linux rung", "apt-get install flex"),
+    "bison": ("the C rung and the Linux rung", "apt-get install bison"),
+    "bc": ("the C rung and the Linux rung", "apt-get install bc"),
+    "sparse": ("byte orders that a series mixes up (C rung)", "apt-get install sparse"),
     "git": ("patch series", "apt-get install git"),
     "taskset": ("the Linux rung at full speed (4 times slower without)", "apt-get install util-linux"),
     "cpio": ("comparison of archives with GNU cpio", "apt-get install cpio"),
@@ -83,7 +84,7 @@ def examine() -> list[dict[str, object]]:
         "fresh images from mkfs and the check of forged ones by fsck (1.9 is wanted)", "apt-get install erofs-utils")
     tree = _cache() / "linux" / "linux-source-7.2"
     row("kernel tree", (tree / "Makefile").is_file(), False, str(tree) if (tree / "Makefile").is_file() else "",
-        "the Linux rung, kemu port diff and drift", "kemu linux fetch, or --tree with your own")
+        "the C rung and the Linux rung, kemu port diff and drift", "kemu linux fetch, or --tree with your own")
     return rows
 
 

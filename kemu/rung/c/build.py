@@ -108,6 +108,13 @@ def _stored(store: Path) -> Library | None:
         return None
 
 
+def newest() -> Library | None:
+    """The library that was used last; None if there is none."""
+    folder = cache_dir() / "c"
+    by_age = sorted((p.parent for p in folder.glob("*/meta.json")), key=lambda p: p.stat().st_mtime)
+    return _stored(by_age[-1]) if by_age else None
+
+
 def _forget_old(folder: Path) -> None:
     remove_parts(folder)
     by_age = sorted((p.stat().st_mtime, p) for p in folder.iterdir() if (p / "meta.json").exists())

@@ -86,7 +86,6 @@ int kemu_erofs_open(const char *path, void **inode);
 int kemu_erofs_map(void *inode, unsigned long long la, int flags, struct kemu_map *out);
 int kemu_erofs_maps(void *inode, const unsigned long long *la, unsigned int n, int flags, struct kemu_map *out);
 unsigned long long kemu_erofs_size(void *inode);
-unsigned long long kemu_erofs_map_many(void *inode, unsigned long long step, unsigned long long times);
 
 int kemu_enter(const char *path);
 int kemu_leave(void);
