@@ -59,7 +59,8 @@ def small() -> list[Figure]:
     how = "python -m benchmarks c_small"
     return [Figure("C rung, plain: demo.erofs mounted, read whole, unmounted, its manifest taken",
                    f"{r['c']:.0f}/s of processor time; {r['c'] / r['py']:.0f} times the py rung ({r['py']:.0f}/s), "
-                   f"{wall['c'] / wall['linux']:.1f} times UML ({wall['linux']:.0f}/s)", "25 times the py rung, 5 times UML", how),
+                   f"{wall['c'] / wall['linux']:.1f} times UML ({wall['linux']:.0f}/s)",
+                   "25 times the py rung, 5 times UML", how),
             Figure("C rung, asan: the same", f"{r['asan']:.0f}/s; {r['asan'] / r['py']:.0f} times the py rung",
                    "8 times the py rung", how)]
 
@@ -70,7 +71,7 @@ def maps() -> list[Figure]:
 
     with Kernel("plain") as kernel, kernel.mounted(DATA / "small-lz4.erofs") as k:
         ffi, lib = k.ffi, k.lib
-        files = [e["path"] for e in k.walk(b"/")[0].entries() if e["type"] == "file" and e["size"]]
+        files = [e["path"] for e in k.walk(b"/")[0].entries() if e["size"] and e["type"] == "file"]
         slot = ffi.new("void **")
         assert not lib.kemu_erofs_open(files[0].encode(), slot)
         inode, out, call = slot[0], ffi.new("struct kemu_map *"), lib.kemu_erofs_map
@@ -125,8 +126,8 @@ def lz4() -> list[Figure]:
                 peer = time.perf_counter() - t
                 shutil.rmtree(ex, ignore_errors=True)
                 for workers, ratios in ((1, one), (2, two)):
-                    running = [subprocess.Popen([sys.executable, "-c", _READ, image, str(i), str(workers)], stdout=subprocess.PIPE,
-                                                text=True) for i in range(workers)]
+                    running = [subprocess.Popen([sys.executable, "-c", _READ, image, str(i), str(workers)], text=True,
+                                                stdout=subprocess.PIPE) for i in range(workers)]
                     said = [p.communicate()[0].split() for p in running]
                     ratios.append(max(float(s) for _, s in said) / peer)
                     if workers == 1:

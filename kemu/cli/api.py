@@ -79,6 +79,7 @@ def _c_rung(args: argparse.Namespace) -> int:
     for s in rows:
         print(f"  {s.honesty:<7} {s.name:<40} {'' if s.honesty == 'linux' else s.place}".rstrip())
     counts = {h: sum(1 for s in rows if s.honesty == h) for h in ("linux", "custom", "stub", "trap")}
-    print(f"\n{counts['linux']} files and folders of Linux, {counts['custom']} custom, {counts['stub']} stub, {counts['trap']} trap"
-          + ("" if library else " (none is built yet, so the traps are not known: kemu mount IMAGE --rung c builds one)"))
+    unknown = " (none is built yet, so the traps are not known: kemu mount IMAGE --rung c builds one)"
+    print(f"\n{counts['linux']} files and folders of Linux, {counts['custom']} custom, {counts['stub']} stub, "
+          f"{counts['trap']} trap" + ("" if library else unknown))
     return EXIT_OK

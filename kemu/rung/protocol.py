@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Protocol
 
 from kemu.report.manifest import Entry
+from kemu.rung.entries import parse_entries
 
 
 class Packed:
@@ -27,8 +28,6 @@ class Packed:
 
     def entries(self) -> list[Entry]:
         """What they say."""
-        from kemu.rung.uml.wire import parse_entries  # noqa: PLC0415  (its package imports this module)
-
         return parse_entries(self.data, self.count, self.dir_sizes)
 
 

@@ -24,6 +24,7 @@ from kemu.report.manifest import Entry
 from kemu.rung.c.build import RUNTIME, Library, build
 from kemu.rung.c.sources import INITCALLS
 from kemu.rung.c.symbols import Frame, Symbols
+from kemu.rung.entries import errno_name
 from kemu.rung.protocol import Answer, Image, Packed
 from kemu.rung.uml import wire
 from kemu.rung.uml.build import Recipe
@@ -296,14 +297,14 @@ class Kernel:
             answer.fired = bool(k.counters()["fired"])
             lib.kemu_fail_nth(0)
         self._take_down(k, len(images), kind, not error)
-        answer.mount_error = wire.errno_name(-error)
+        answer.mount_error = errno_name(-error)
         return answer
 
     def _take_down(self, k: Instance, images: int, kind: int, mounted: bool) -> None:
         if mounted:
             undone = k.check(k.lib.kemu_umount(b"/mnt", 0))
             if undone:
-                raise self._left(k, f"umount: {wire.errno_name(-undone)}: something is still in use")
+                raise self._left(k, f"umount: {errno_name(-undone)}: something is still in use")
         for slot in range(images):
             k.check(k.lib.kemu_drop(slot, kind))
         k.check(k.lib.kemu_settle())
@@ -342,7 +343,7 @@ class Kernel:
         lib, answer = k.lib, Answer()
         error = k.check(lib.kemu_mount(b"unpack", b"/mnt", b"tmpfs", 0, b"mode=0755"))
         if error:
-            raise RungError(f"tmpfs: {wire.errno_name(-error)}")
+            raise RungError(f"tmpfs: {errno_name(-error)}")
         k.check(lib.kemu_enter(b"/mnt"))
         room = k.ffi.new("char[120]")
         for slot, archive in enumerate(a for a in (builtin, data) if a is not None):
@@ -354,7 +355,7 @@ class Kernel:
         k.check(lib.kemu_leave())
         undone = k.check(lib.kemu_umount(b"/mnt", 0))
         if undone and k.check(lib.kemu_umount(b"/mnt", 2)):
-            raise self._left(k, f"umount: {wire.errno_name(-undone)}: something is still in use")
+            raise self._left(k, f"umount: {errno_name(-undone)}: something is still in use")
         k.check(lib.kemu_settle())
         return answer
 
@@ -384,7 +385,7 @@ class Kernel:
         else:
             error = k.check(k.lib.kemu_place(slot, p, len(data), memory, at))
         if error:
-            raise RungError(f"no memory for {len(data)} bytes ({wire.errno_name(-error)})")
+            raise RungError(f"no memory for {len(data)} bytes ({errno_name(-error)})")
 
     def _left(self, k: Instance, title: str) -> Trap:
         k.dead = True

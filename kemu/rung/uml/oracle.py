@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from kemu.rung.entries import errno_name
 from kemu.rung.protocol import Answer, Image, Packed
 from kemu.rung.uml import wire
 from kemu.rung.uml.agentbin import initrd_with_agent
@@ -239,9 +240,9 @@ class Oracle:
         if head.error and text == "fail-nth":
             raise ConfigError("no fault injection in this kernel: --flavour debug")
         if head.error and text == "place":
-            raise RungError(f"no memory of that kind for {sum(map(len, images))} bytes ({wire.errno_name(head.error)}): "
+            raise RungError(f"no memory of that kind for {sum(map(len, images))} bytes ({errno_name(head.error)}): "
                             "backend file sends no holes, and another kind of memory takes larger ones")
-        result = Result(wire.errno_name(head.error), Packed(body[:head.entries_len], head.entries, op is not Op.CPIO),
+        result = Result(errno_name(head.error), Packed(body[:head.entries_len], head.entries, op is not Op.CPIO),
                         [line.partition(">")[2] for line in kmsg.splitlines()], text or None)
         splat = find_splat(kmsg)
         if splat:

@@ -2,14 +2,11 @@
 """Requests to the agent and its answers as bytes; agent/agent.h is the other side."""
 from __future__ import annotations
 
-import errno
 import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-
-from kemu.report.manifest import Entry, entry, type_of_mode
 
 DISKS = 8
 REQUEST_MAGIC = 0x5251454B
@@ -17,8 +14,6 @@ ANSWER_MAGIC = 0x5341454B
 
 _REQUEST = struct.Struct(f"<8I3Q2I{DISKS}Q")
 _ANSWER = struct.Struct("<IIiIQIIII")
-_ENTRY = struct.Struct("<12IqQ")
-_XATTR = struct.Struct("<HI")
 _PIECE = struct.Struct("<2Q")
 
 MOST = 1 << 20                         # inodes of a tree that are visited, where nobody asks for fewer
@@ -26,7 +21,6 @@ MOST = 1 << 20                         # inodes of a tree that are visited, wher
 ANSWER_SIZE = _ANSWER.size
 
 WANTS_FACTS = 1
-HAS_STAT, HAS_TARGET, HAS_XATTRS, HAS_SHA256, IS_CAPPED, CLOCK_MTIME = 1, 2, 4, 8, 16, 32
 
 
 class Op(IntEnum):
@@ -104,61 +98,3 @@ def parse_answer(data: bytes) -> Answer:
     if magic != ANSWER_MAGIC:
         raise ValueError("not an answer")
     return Answer(id_, error, entries, entries_len, text_len, kmsg_len, bool(full))
-
-
-def errno_name(err: int) -> str | None:
-    """``"EUCLEAN"``; null for 0. EOPNOTSUPP has the name that the manifests use, ENOTSUP."""
-    if not err:
-        return None
-    return "ENOTSUP" if err == errno.EOPNOTSUPP else errno.errorcode.get(err, f"E{err}")
-
-
-def parse_entries(data: bytes, count: int, dir_sizes: bool = True) -> list[Entry]:
-    """Manifest entries, sorted as manifests are. ``dir_sizes`` False: a directory's size is null (initramfs)."""
-    keyed: list[tuple[bytes, Entry]] = []
-    pos = 0
-    for _ in range(count):
-        (path_len, target_len, xattrs_len, err, flags, mode, uid, gid, nlink, major, minor, nsec, sec,
-         size) = _ENTRY.unpack_from(data, pos)
-        pos += _ENTRY.size
-        raw = data[pos:pos + path_len]
-        pos += path_len
-        target = os.fsdecode(data[pos:pos + target_len]) if flags & HAS_TARGET else None
-        pos += target_len
-        sha = None
-        if flags & HAS_SHA256:
-            sha = data[pos:pos + 32].hex()
-            pos += 32
-        xattrs = _xattrs(data[pos:pos + xattrs_len]) if flags & HAS_XATTRS else None
-        pos += xattrs_len
-        path = os.fsdecode(raw)
-        if not flags & HAS_STAT:
-            keyed.append((raw, entry(path, error=errno_name(err))))
-            continue
-        kind = type_of_mode(mode)
-        e: Entry = {"path": path, "type": kind, "mode": mode & 0o7777, "uid": uid, "gid": gid,
-                    "size": None if kind == "dir" and not dir_sizes else size, "nlink": nlink,
-                    "mtime": None if flags & CLOCK_MTIME else [sec, nsec],
-                    "rdev": [major, minor] if kind in ("char", "block") else None, "target": target, "xattrs": xattrs,
-                    "sha256": sha, "error": errno_name(err)}
-        if flags & IS_CAPPED:
-            e["capped"] = True
-        keyed.append((raw, e))
-    keyed.sort(key=lambda pair: pair[0])
-    return [e for _, e in keyed]
-
-
-def _xattrs(data: bytes) -> dict[str, str | None]:
-    out: dict[str, str | None] = {}
-    pos = 0
-    while pos < len(data):
-        name_len, value_len = _XATTR.unpack_from(data, pos)
-        pos += _XATTR.size
-        name = os.fsdecode(data[pos:pos + name_len])
-        pos += name_len
-        if value_len == 0xFFFFFFFF:
-            out[name] = None
-        else:
-            out[name] = data[pos:pos + value_len].hex()
-            pos += value_len
-    return out
