@@ -20,8 +20,9 @@ from pathlib import Path
 from kemu.rung.c import sparse, stubs
 from kemu.rung.c.flavours import FLAVOURS, Flavour
 from kemu.rung.c.objects import command, kernel_objects
+from kemu.rung.c.sources import UNDER_TEST
 from kemu.rung.uml import config
-from kemu.rung.uml.build import Recipe, compiler, prepare, seed
+from kemu.rung.uml.build import Recipe, compiler, prepare, seed, start_from
 from kemu.rung.uml.cache import cache_dir, lock, remove_parts, write_whole
 from kemu.rung.uml.errors import BuildError, UsageError
 from kemu.rung.uml.make import Say, compiler_message, nothing
@@ -31,6 +32,7 @@ RUNTIME = Path(__file__).parent / "runtime"
 AGENT = Path(__file__).parent.parent / "uml" / "agent"
 MODULE = Path(__file__).parent.parent / "uml" / "module"
 KEEP = 24                              # one is 10 MB
+NOTES = "notes"                        # beside a library of the gcov flavour: the compiler's notes on the objects under test
 _HOST = ("host", "agent", "sha256")    # compiled with the host's headers
 _KERNEL = ("trap", "faults", "slab", "pages", "tasks", "disks", "start", "calls", "arch", "misc", "erofs", "unpack")
 _BARE = ("slab", "pages", "tasks", "trap")
@@ -74,6 +76,8 @@ def build(recipe: Recipe, flavour: str = "plain", say: Say = nothing, jobs: int 
         copy = prepare(recipe, work, say)
         objects = work / f"{BUILD_PREFIX}c-{flavour}"
         seed(recipe, objects, say)
+        if kind.tested and kind.flags() == FLAVOURS["plain"].flags():
+            start_from(work / f"{BUILD_PREFIX}c-plain", objects, say)
         files = kernel_objects(recipe, kind, objects, say, jobs)
         say("linking")
         _link(recipe, kind, objects, files, copy.path, store)
@@ -86,7 +90,7 @@ def build(recipe: Recipe, flavour: str = "plain", say: Say = nothing, jobs: int 
 
 def _key(recipe: Recipe, flavour: Flavour) -> str:
     h = hashlib.sha256()
-    for part in (recipe.key(), *flavour.flags(), *flavour.runtime, compiler()):
+    for part in (recipe.key(), *flavour.flags(), *flavour.tested, *flavour.runtime, compiler()):
         h.update(part.encode() + b"\0")
     for path in sorted([*RUNTIME.iterdir(), *AGENT.iterdir()]):
         h.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -156,7 +160,7 @@ def _compile(objects: Path, flags: Sequence[str], source: Path, out: Path) -> Pa
 def _runtime(flavour: Flavour, objects: Path, jobs: int = 0) -> list[Path]:
     folder = objects / "kemu-runtime"
     folder.mkdir(exist_ok=True)
-    own = [f for f in kernel_flags(objects) if not f.startswith("-fsanitize-coverage")]
+    own = [f for f in kernel_flags(objects) if f not in flavour.tested]
     own += ["-DKBUILD_MODNAME=\"kemu\"", "-DKBUILD_MODFILE=\"kemu\"", "-D__KBUILD_MODNAME=kemu", "-Wno-missing-prototypes",
             "-Wno-missing-declarations", f"-I{RUNTIME}", *(f"-DKEMU_{name.upper()}" for name in (flavour.name,))]
     # the allocator and the sanitizers' own side are not watched by them
@@ -222,6 +226,10 @@ def _keep(recipe: Recipe, flavour: Flavour, source: Path, store: Path, out: Path
     partial.mkdir(parents=True)
     try:
         shutil.move(out, partial / "kemu.so")
+        for notes in sorted(note for name in UNDER_TEST for note in out.parent.parent.glob(f"{name}*.gcno")):
+            kept = partial / NOTES / notes.relative_to(out.parent.parent)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(notes, kept)
         meta = {"flavour": flavour.name, "version": recipe.tree.version, "source": str(source), "traps": sorted(names),
                 "warnings": warnings,
                 "size": (partial / "kemu.so").stat().st_size}

@@ -11,11 +11,14 @@ _ALL = ("-fPIC", "-mcmodel=small", "-fno-omit-frame-pointer", "-fno-optimize-sib
 
 @dataclass(frozen=True)
 class Flavour:
-    """``kernel``: flags for every object of the kernel; ``runtime``: parts of the runtime that only this flavour has."""
+    """``kernel``: flags for every object of the kernel; ``runtime``: parts of the runtime that only this flavour has; ``tested``:
+    flags for the objects under test alone.
+    """
 
     name: str
     kernel: tuple[str, ...]
     runtime: tuple[str, ...] = ()
+    tested: tuple[str, ...] = ()
 
     def flags(self) -> tuple[str, ...]:
         """All that is added to kbuild's own."""
@@ -30,5 +33,8 @@ FLAVOURS = {f.name: f for f in (
     # the kernel wraps signed numbers on purpose (-fno-strict-overflow): no report of those
     Flavour("ubsan", ("-O2", "-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound"),
             ("ubsan",)),
-    Flavour("cov", ("-O1", "-fsanitize-coverage=trace-pc"), ("cov",)),
+    # every basic block of what is tested tells of itself: a search is steered by it
+    Flavour("cov", ("-O2",), ("cov",), ("-fsanitize-coverage=trace-pc",)),
+    # and counts, as CONFIG_GCOV_KERNEL does it: lines and branches
+    Flavour("gcov", ("-O2",), ("gcov",), ("-fprofile-arcs", "-ftest-coverage", "-fno-tree-loop-im")),
 )}

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kemu.rung.c.flavours import Flavour
-from kemu.rung.c.sources import FOLDERS, OBJECTS
+from kemu.rung.c.sources import FOLDERS, OBJECTS, UNDER_TEST
 from kemu.rung.uml.build import Recipe, configure, forget_half_made
 from kemu.rung.uml.cache import write_whole
 from kemu.rung.uml.errors import BuildError
@@ -39,6 +39,7 @@ def kernel_objects(recipe: Recipe, flavour: Flavour, objects: Path, say: Say, jo
     else:
         names = _make_all(objects, flavour, say, jobs)
         write_whole(stamp, "\n".join([want, *names]))
+    _instrument(objects, names, flavour.tested, say, jobs)
     return [objects / name for name in names]
 
 
@@ -104,8 +105,21 @@ def _refresh(objects: Path, names: Sequence[str], say: Say, jobs: int) -> None:
         list(pool.map(lambda name: _remake(objects, name, restrict), todo))
 
 
-def _remake(objects: Path, name: str, restrict: Callable[[], None]) -> None:
+def _instrument(objects: Path, names: Sequence[str], flags: Sequence[str], say: Say, jobs: int) -> None:
+    """The objects under test, made again with these flags unless they were made with them."""
+    more = " ".join(flags)
+    todo = [name for name in names if more and name.startswith(UNDER_TEST) and f" {more} -c -o " not in command(objects, name)]
+    if not todo:
+        return
+    say(f"compiling {len(todo)} objects under test with {more}")
+    with fence_writes(objects) as restrict, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        list(pool.map(lambda name: _remake(objects, name, restrict, more), todo))
+
+
+def _remake(objects: Path, name: str, restrict: Callable[[], None], more: str = "") -> None:
     cmd = command(objects, name)
+    if more:
+        cmd = cmd.replace(" -c -o ", f" {more} -c -o ", 1)
     folder, _, base = name.rpartition("/")
     deps = f"{folder}/.{base}.d"
     target = objects / name

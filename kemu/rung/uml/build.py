@@ -231,10 +231,13 @@ def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
 
 def seed(recipe: Recipe, objects: Path, say: Say) -> None:
     """A series starts from the objects of the plain tree, so that only what it touches is compiled."""
-    if objects.exists() or recipe.slot == "plain":
-        return
-    plain = cache_dir() / "work" / f"{recipe.tree.slot()}-plain" / objects.name
-    if (plain / "vmlinux.o").exists() or (plain / ".kemu-objects").exists():
+    if recipe.slot != "plain":
+        start_from(cache_dir() / "work" / f"{recipe.tree.slot()}-plain" / objects.name, objects, say)
+
+
+def start_from(plain: Path, objects: Path, say: Say) -> None:
+    """``objects``, if there are none, begin as a copy of others, if those are there."""
+    if not objects.exists() and ((plain / "vmlinux.o").exists() or (plain / ".kemu-objects").exists()):
         say("starting from the objects of the plain tree")
         partial = objects.with_name(objects.name + ".part")
         shutil.rmtree(partial, ignore_errors=True)

@@ -90,3 +90,11 @@ unsigned long long kemu_erofs_size(void *inode);
 int kemu_enter(const char *path);
 int kemu_leave(void);
 int kemu_unpack(unsigned int slot, char *message, unsigned int room);
+
+/* flavour cov: which blocks of the files under test have run since kemu_cov_reset(), in KEMU_CELLS cells */
+#define KEMU_CELLS		65536
+void kemu_cov_reset(void);
+int kemu_cov_merge(unsigned char *seen, unsigned int *cells);
+
+/* flavour gcov: the counters of one object under test, as a .gcda file; 0 behind the last object */
+unsigned long long kemu_gcov(unsigned int object, const char **name, char *room);
