@@ -6,8 +6,8 @@ import argparse
 import json
 import sys
 
-from kemu.cli import _search
-from kemu.cli.common import EXIT_OK
+from kemu.cli import _coverage, _search
+from kemu.cli.common import EXIT_OK, EXIT_USAGE, CommandError
 from kemu.explore import experiment
 from kemu.report.terminal import is_terminal, print_table
 
@@ -21,10 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "series that are known to be bad)")
     parser.add_argument("--list", action="store_true", help="list the experiments")
     _search.add_search_arguments(parser)
+    _coverage.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """``kemu fuzz``; its exit code."""
+    if args.coverage:
+        return _coverage.run(args)
+    for name, given in (("--corpus", args.corpus), ("--unreached", args.unreached)):
+        if given:
+            raise CommandError(f"{name} goes with --coverage", EXIT_USAGE)
     _search.load()
     chosen = _search.choose(experiment.select, [*args.experiment, *_search.of_folder(args.modules)])
     if args.list and args.json:

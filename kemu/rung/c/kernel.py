@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.tree import find_tree
 
 TRAP = -4096
+CELLS = 65536                          # KEMU_CELLS
 _MEMORY = {"linear": 0, "vmalloc": 1, "slab": 2}
 _MS_RDONLY = 1
 _FACTS, _CLOCK, _UNREAD = 1, 2, 4      # flags of a walk
@@ -208,6 +210,31 @@ class Instance:
             raise OSError(-error, os.strerror(-error), path)
         return {name: int(getattr(s, name)) for name in ("type", "block_size", "blocks", "files", "free_files", "name_max")}
 
+    # ---- coverage: flavours cov and gcov ----
+
+    def forget_coverage(self) -> None:
+        """Nothing has run."""
+        self.lib.kemu_cov_reset()
+
+    def coverage(self, seen: Any) -> tuple[int, int]:
+        """Add what has run since then to ``seen`` (a cffi array of CELLS bytes): how much of it is new, and how many cells. A kernel
+        that died tells, too.
+        """
+        cells = self.ffi.new("unsigned int *")
+        return int(self.lib.kemu_cov_merge(seen, cells)), int(cells[0])
+
+    def counted(self) -> dict[str, bytes]:
+        """The .gcda files of the objects under test, by the name that the compiler gave them."""
+        out, name = {}, self.ffi.new("char const **")
+        for i in count():
+            size = int(self.lib.kemu_gcov(i, name, self.ffi.NULL))
+            if not size:
+                return out
+            room = self.ffi.new("char[]", size)
+            self.lib.kemu_gcov(i, name, room)
+            out[self.text(name[0])] = bytes(self.ffi.buffer(room, size))
+        raise AssertionError("unreachable")
+
     def leaks(self) -> str:
         """The report of kemu_leaks(), with frames."""
         out = []
@@ -247,6 +274,7 @@ class Kernel:
         self.timeout = timeout
         self.boots = 0
         self.cases = 0
+        self.ending: Callable[[Instance], None] | None = None      # is given each instance before it goes
         self._pages = memory >> 12
         self._fill = fill
         self._instance: Instance | None = None
@@ -266,10 +294,17 @@ class Kernel:
             self.boots += 1
         return self._instance
 
+    @property
+    def last(self) -> Instance | None:
+        """The instance that the last case ran in; it may be dead."""
+        return self._instance
+
     def close(self) -> None:
         """End the instance, if there is one."""
         old, self._instance = self._instance, None
         if old is not None:
+            if self.ending is not None:
+                self.ending(old)
             old.end()
 
     # ---- cases ----
@@ -330,16 +365,16 @@ class Kernel:
         self._take_down(k, len(images), kind, True)
 
     def cpio(self, archive: Image, at: int = -1, memory: str = "linear", cap: int = 1 << 26,
-             builtin: bytes | None = None) -> Answer:
+             builtin: bytes | None = None, fail_nth: int = 0) -> Answer:
         """Unpack an archive with the kernel's own unpack_to_rootfs() into a fresh tmpfs, and walk that; as ``Oracle.cpio``.
-        ``builtin``: an archive that is unpacked first, as the kernel's own is.
+        ``builtin``: an archive that is unpacked first, as the kernel's own is. ``fail_nth``: counted while it is unpacked.
         """
         data = _load(archive)
         if at < 0:
             at = (-len(data) & ~63) % 4096
-        return self._case(lambda k: self._cpio(k, data, at, _MEMORY[memory], cap, builtin))
+        return self._case(lambda k: self._cpio(k, data, at, _MEMORY[memory], cap, builtin, fail_nth))
 
-    def _cpio(self, k: Instance, data: bytes, at: int, memory: int, cap: int, builtin: bytes | None) -> Answer:
+    def _cpio(self, k: Instance, data: bytes, at: int, memory: int, cap: int, builtin: bytes | None, fail_nth: int) -> Answer:
         lib, answer = k.lib, Answer()
         error = k.check(lib.kemu_mount(b"unpack", b"/mnt", b"tmpfs", 0, b"mode=0755"))
         if error:
@@ -348,7 +383,12 @@ class Kernel:
         room = k.ffi.new("char[120]")
         for slot, archive in enumerate(a for a in (builtin, data) if a is not None):
             self._place(k, slot, archive, 0, memory, at if archive is data else 0)
+            if fail_nth and archive is data:
+                lib.kemu_fail_nth(fail_nth)
             k.check(lib.kemu_unpack(slot, room, 120))
+            if fail_nth and archive is data:
+                answer.fired = bool(k.counters()["fired"])
+                lib.kemu_fail_nth(0)
             k.check(lib.kemu_drop(slot, 0))
         answer.message = k.text(room) or None
         answer.packed, _ = k.walk(b".", cap, wire.MOST, _CLOCK, dir_sizes=False)

@@ -10,7 +10,7 @@ from typing import Any
 from kemu.rung.c.kernel import Kernel
 from kemu.rung.protocol import Answer
 
-CAP, MOST = 1 << 18, 300               # bytes of a file that are read, and entries of a tree
+CAP, MOST = 1 << 16, 64                # bytes of a file that are read, and entries of a tree
 _MAGIC = "kemu-case"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from kemu.forge.erofs.writer import fix_checksum
 from kemu.rung.c.cover.case import Case
+from kemu.rung.c.cover.mutate import made_good
 
 _PLAIN = Case(b"")
 
@@ -54,7 +54,7 @@ def _nearer(case: Case, base: bytes, asked: Callable[[Case], bool]) -> Case:
             for i in places[at:at + step]:
                 data[i] = base[i]
             if case.kind == "erofs":
-                fix_checksum(data)
+                made_good(data)
             new = replace(case, data=bytes(data))
             if new.data != case.data and asked(new):
                 case = new
@@ -72,7 +72,7 @@ def _shorter(case: Case, asked: Callable[[Case], bool]) -> Case:
     while step >= 1:
         data = bytearray(case.data[:-step])
         if case.kind == "erofs":
-            fix_checksum(data)
+            made_good(data)
         if len(case.data) > step and asked(replace(case, data=bytes(data))):
             case = replace(case, data=bytes(data))
         else:

@@ -24,7 +24,17 @@ _SUPER = d.EROFS_SUPER_OFFSET
 
 def places(data: bytes, most: int = 4096) -> list[int]:
     """Where something is: the first byte of each eight of which one is not zero."""
-    return [at for at in range(0, len(data), 8) if data[at:at + 8].strip(b"\0")][:most] or [0]
+    out: list[int] = []
+    for block in range(0, len(data), 512):
+        if len(out) < most and data[block:block + 512].strip(b"\0"):
+            out += [at for at in range(block, min(block + 512, len(data)), 8) if data[at:at + 8].strip(b"\0")]
+    return out or [0]
+
+
+def made_good(data: bytearray) -> None:
+    """The checksum is right again, if the superblock says that it has one."""
+    if data[_SUPER + 8:_SUPER + 9] and data[_SUPER + 8] & 1:
+        fix_checksum(data)
 
 
 class Mutator:
@@ -43,8 +53,8 @@ class Mutator:
             if not data:
                 break
             self._step(data, case, written, other)
-        if case.kind == "erofs" and rng.random() < 0.9:
-            fix_checksum(data)
+        if case.kind == "erofs" and rng.random() < 0.9 and data[_SUPER:_SUPER + 4096] != case.data[_SUPER:_SUPER + 4096]:
+            made_good(data)
         out = replace(case, data=bytes(data[:_LONGEST]), fail_nth=0)
         return self.mounted_otherwise(out) if rng.random() < 0.03 else out
 

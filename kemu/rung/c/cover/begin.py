@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a search begins with: forged images and archives, and files that were named."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kemu.forge.cpio_choose import break_cpio, choose_cpio
+from kemu.forge.erofs.choose import ErofsOptions, choose_image
+from kemu.forge.erofs.mutate import mutate
+from kemu.forge.pick import Pick, SeedValues
+from kemu.rung.c.cover.case import Case, NotACase, unpack
+
+LONGEST = 1 << 20
+_MAGIC = b"\xe2\xe1\xf5\xe0"
+_OPTIONS = ErofsOptions(max_nodes=6, max_blocks=4, max_bytes=1 << 16, beyond_fsck=True, flaws=True, suspects=True,
+                        block_bits=(12, 9, 10, 11))
+
+
+def forged(seed: int, images: int = 150, archives: int = 40) -> Iterator[Case]:
+    """Images (some damaged, some with their devices apart) and archives (some broken), from a seed."""
+    for i in range(images):
+        pick = Pick(SeedValues(seed * 1_000_003 + i))
+        image = choose_image(pick, _OPTIONS)
+        data = mutate(image, pick).data if i % 4 == 3 else image.data
+        bs = image.block_size
+        if image.devices and i % 2:
+            head = data[:image.features["blocks"] * bs]
+            apart = tuple(data[first * bs:(first + n) * bs] or bytes(512) for first, n in image.devices)
+            if head:
+                yield Case(head, devices=apart)
+                continue
+        if data:
+            yield Case(data)
+    for i in range(archives):
+        pick = Pick(SeedValues(seed * 1_000_003 + 500_000 + i))
+        archive = choose_cpio(pick)
+        if i % 4 == 3:
+            archive = break_cpio(archive, pick)
+        if archive.data:
+            yield Case(archive.data, "cpio")
+
+
+def files(paths: Sequence[Path]) -> Iterator[Case]:
+    """Kept cases, images and archives: files, and those in folders, in the order of their names."""
+    for path in paths:
+        for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+            case = _case(file)
+            if case is not None:
+                yield case
+
+
+def _case(file: Path) -> Case | None:
+    if file.stat().st_size > LONGEST:
+        return None
+    data = file.read_bytes()
+    if file.suffix == ".case":
+        try:
+            return unpack(data)
+        except NotACase:
+            return None
+    if data[1024:1028] == _MAGIC:
+        return Case(data)
+    if data[:6] in (b"070701", b"070702") or ".cpio" in file.name:
+        return Case(data, "cpio")
+    return None
