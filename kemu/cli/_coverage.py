@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kemu.cli._stdio import complain
-from kemu.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CommandError
-from kemu.cli.values import errno_text
+from kemu.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CommandError, errno_text
 from kemu.explore.stop import Stop, on_signals
 from kemu.report.terminal import Wait
 
@@ -44,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     if args.rung == "linux":
-        raise CommandError("--coverage: it steers the search of the C rung (--rung c); kemu linux oracle DIR --coverage counts what "
-                           "the booted kernel reaches", EXIT_USAGE)
+        raise CommandError("--coverage: it steers the search of the C rung (--rung c); what the booted kernel reaches is "
+                           "counted by kemu linux oracle DIR --coverage", EXIT_USAGE)
     for name, given in (("--list", args.list), ("--workers", (args.workers or 1) > 1), ("--resume", args.resume),
                         ("--ktap", args.ktap), ("-m", args.modules)):
         if given:
@@ -67,7 +66,7 @@ def _run(args: argparse.Namespace) -> int:
     quiet = args.quiet or args.json
     say = progress() if not quiet else lambda text: None
     folder = Path(args.corpus) if args.corpus else default_folder()
-    with (Kernel("cov", timeout=2.0, say=say) as cov, Kernel("asan", timeout=10.0, say=say) as asan,
+    with (Kernel("cov", timeout=1.0, say=say) as cov, Kernel("asan", timeout=10.0, say=say) as asan,
           Kernel("gcov", timeout=5.0, say=say) as counting, _corpus(folder, args.fresh) as kept):
         lines = Lines(counting)
         crashes = Corpus(folder / "crashes")
@@ -81,7 +80,7 @@ def _run(args: argparse.Namespace) -> int:
                 if crash.case.kind == "erofs":
                     path.with_suffix(".erofs").write_bytes(crash.case.data)
         except OSError as e:
-            raise CommandError(f"{folder}: {errno_text(e)}: inputs cannot be kept") from None
+            raise CommandError(f"{folder}: {errno_text(e.errno or 0)}: inputs cannot be kept") from None
         for entry in search.entries:
             entry.case.run(counting)
         counting.close()
@@ -109,7 +108,8 @@ def _search(args: argparse.Namespace, search: Search, cases: list[Any], quiet: b
 
     def told(s: Stats) -> None:
         done, total = (s.executions, args.examples) if args.examples else (s.seconds, seconds)
-        wait(f"{s.seconds:.0f} s: {s.executions} executions, {s.cells} cells, {s.kept} kept, {len(s.crashes)} crashes", done, total)
+        wait(f"{s.seconds:.0f} s: {s.executions} executions, {s.cells} cells, {s.kept} kept, {len(s.crashes)} crashes", done,
+             total)
 
     with on_signals(stop, lambda name: complain(f"kemu: fuzz: {name}: what was found is shown (once more: at once)")):
         search.begin(cases)

@@ -217,15 +217,16 @@ class Instance:
         self.lib.kemu_cov_reset()
 
     def coverage(self, seen: Any) -> tuple[int, int]:
-        """Add what has run since then to ``seen`` (a cffi array of CELLS bytes): how much of it is new, and how many cells. A kernel
-        that died tells, too.
+        """Add what has run since then to ``seen`` (a cffi array of CELLS bytes): how much of it is new, and how many cells. A
+        kernel that died tells, too.
         """
         cells = self.ffi.new("unsigned int *")
         return int(self.lib.kemu_cov_merge(seen, cells)), int(cells[0])
 
     def counted(self) -> dict[str, bytes]:
         """The .gcda files of the objects under test, by the name that the compiler gave them."""
-        out, name = {}, self.ffi.new("char const **")
+        out: dict[str, bytes] = {}
+        name = self.ffi.new("char const **")
         for i in count():
             size = int(self.lib.kemu_gcov(i, name, self.ffi.NULL))
             if not size:

@@ -28,10 +28,10 @@ def forged(seed: int, images: int = 150, archives: int = 40) -> Iterator[Case]:
             head = data[:image.features["blocks"] * bs]
             apart = tuple(data[first * bs:(first + n) * bs] or bytes(512) for first, n in image.devices)
             if head:
-                yield Case(head, devices=apart)
+                yield Case(head, devices=apart, facts=True)
                 continue
         if data:
-            yield Case(data)
+            yield Case(data, facts=i % 2 == 0)
     for i in range(archives):
         pick = Pick(SeedValues(seed * 1_000_003 + 500_000 + i))
         archive = choose_cpio(pick)
@@ -60,7 +60,7 @@ def _case(file: Path) -> Case | None:
         except NotACase:
             return None
     if data[1024:1028] == _MAGIC:
-        return Case(data)
+        return Case(data, facts=True)
     if data[:6] in (b"070701", b"070702") or ".cpio" in file.name:
         return Case(data, "cpio")
     return None

@@ -30,13 +30,14 @@ class Case:
     at: int = 0
     devices: tuple[bytes, ...] = ()
     fail_nth: int = 0
+    facts: bool = False                # what else can be seen of each inode: extents, holes, names
 
     def run(self, kernel: Kernel) -> Answer:
         """What a kernel makes of it."""
         if self.kind == "cpio":
             return kernel.cpio(self.data, at=self.at, memory=self.memory, cap=CAP, fail_nth=self.fail_nth)
         return kernel.erofs(self.data, at=self.at, options=self.options, devices=self.devices, backend=self.backend,
-                            memory=self.memory, cap=CAP, max_entries=MOST, fail_nth=self.fail_nth, facts=True)
+                            memory=self.memory, cap=CAP, max_entries=MOST, fail_nth=self.fail_nth, facts=self.facts)
 
     def how(self) -> dict[str, Any]:
         """Everything but the bytes; of what is as usual, nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.mutate import made_good
@@ -33,14 +34,14 @@ def least(case: Case, base: Case | None, shows: Callable[[Case], bool], tries: i
     return _shorter(case, asked)
 
 
-def _plainer(case: Case) -> Iterator[dict[str, object]]:
-    for name in ("options", "backend", "memory", "at", "devices", "fail_nth"):
+def _plainer(case: Case) -> Iterator[dict[str, Any]]:
+    for name in ("options", "backend", "memory", "at", "devices", "fail_nth", "facts"):
         if getattr(case, name) != getattr(_PLAIN, name):
             yield {name: getattr(_PLAIN, name)}
 
 
 def _nearer(case: Case, base: bytes, asked: Callable[[Case], bool]) -> Case:
-    """Bytes put back, in halves, quarters and so on, until each that is left is needed. With the checksum made good, and without."""
+    """Bytes put back, in halves, quarters and so on, until each that is left is needed."""
     if len(case.data) < len(base):                     # what was cut off, if that is not needed
         longer = replace(case, data=case.data + base[len(case.data):])
         if asked(longer):

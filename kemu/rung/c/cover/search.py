@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The loop: pick a kept case, change it, run it, keep what reached something new. From one seed and one corpus always the same."""
+"""The loop: pick a kept case, change it, run it, keep what reached something new. One seed and one corpus: always the same."""
 from __future__ import annotations
 
 import random
@@ -28,7 +28,7 @@ _QUEUED = 4096
 
 @dataclass
 class Entry:
-    """A kept case, where something is in it, the case that it was made of, and what it costs (allocations)."""
+    """A kept case, where something is in it, the first case that it was made of, and what it costs (allocations)."""
 
     case: Case
     base: Case | None
@@ -71,13 +71,18 @@ def where(report: str) -> tuple[str, str]:
 
 
 def signature(answer: Answer) -> str:
-    """What two crashes of one cause have in common."""
+    """What two crashes of one cause have in common: the title and the innermost function; of a hang, which may be anywhere in a
+    loop, the outermost.
+    """
+    if answer.crash == "hang":
+        own = [f for f in _FRAME.findall(answer.console) if f[1].startswith(UNDER_TEST)]
+        return f"hang in {own[-1][0] if own else '?'}"
     return f"{_NUMBER.sub('N', answer.message or '')} in {where(answer.console)[0]}"
 
 
 def meant(case: Case, answer: Answer) -> bool:
-    """A panic() because of memory that there is none of: what the kernel means to do at boot."""
-    return bool(case.fail_nth) and answer.crash == "panic"
+    """A panic() because of memory that there is none of: what the kernel means to do at boot. BUG() is another thing."""
+    return bool(case.fail_nth) and answer.crash == "panic" and not (answer.message or "").endswith("BUG!")
 
 
 class Search:
@@ -154,19 +159,20 @@ class Search:
         start = time.monotonic()
         while not stop():
             self.stats.seconds = time.monotonic() - start
-            if examples and self.stats.executions >= examples or seconds and self.stats.seconds >= seconds:
+            if (examples and self.stats.executions >= examples) or (seconds and self.stats.seconds >= seconds):
                 break
             if self._faults and self.guided and self.rng.random() < 0.3:
                 self._fault()
             else:
                 entry = self._pick()
+                base = entry.base or entry.case
                 new = self.mutator.mutate(entry.case, entry.written, self.rng.choice(self.entries).case)
                 if self.guided:
-                    self.take(new, entry.case)
+                    self.take(new, base)
                 else:
                     answer, _, _ = self.ask(new)
                     if answer.crash:
-                        self._crash(self.kernel, new, entry.case, answer)
+                        self._crash(self.kernel, new, base, answer)
             told(self.stats)
         self.stats.seconds = time.monotonic() - start
         return self.stats
@@ -212,7 +218,7 @@ class Search:
                 again = new.run(kernel)
                 return bool(again.crash) and signature(again) == sign
 
-            crash.case = least(crash.case, crash.base, shows, 20 if crash.title.startswith("hang") else 100)
+            crash.case = least(crash.case, crash.base, shows, 8 if crash.title.startswith("hang") else 100)
             again = crash.case.run(kernel)
             if again.crash:
                 crash.report, crash.title = again.console, again.message or crash.title

@@ -29,6 +29,7 @@
 extern int kemu_armed;
 extern void *kemu_back[5];
 void kemu_trap(const char *fmt, ...) __attribute__((noreturn));
+void kemu_fail_none(void);
 long kemu_sys_open(const char *path, int flags);
 long kemu_sys_close(int fd);
 long kemu_sys_read(int fd, void *buffer, unsigned long len);
@@ -170,6 +171,7 @@ int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int f
 	walk.unread = !!(flags & KEMU_WALK_UNREAD);
 	walk.since = flags & KEMU_WALK_CLOCK ? 5000000000ll : 0;
 	walk_tree(&walk, root);
+	kemu_fail_none();		/* the walk's own way back */
 	kemu_sys_chdir("/");
 	out->entries = walk.out.data;
 	out->entries_len = walk.out.len;

@@ -56,6 +56,12 @@ void unmap_mapping_folio(struct folio *folio)
 	unmap_mapping_pages(folio->mapping, 0, 0, false);
 }
 
+/* What panic_show_mem() prints before it panics: as with no node and no zone, "Mem-Info:" alone. */
+void __show_mem(unsigned int filter, nodemask_t *nodemask, int max_zone_idx)
+{
+	_printk("Mem-Info:\n");
+}
+
 /* ---- the device model: a device is its name ---- */
 
 struct device *device_create(const struct class *class, struct device *parent, dev_t devt, void *drvdata, const char *fmt, ...)

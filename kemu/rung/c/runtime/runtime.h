@@ -44,6 +44,7 @@ void host_timer(unsigned int milliseconds);
 
 /* faults.c */
 bool kemu_should_fail(gfp_t gfp);
+void kemu_fail_none(void);
 
 /* pages.c */
 void pages_start(unsigned long count, unsigned long flags);
