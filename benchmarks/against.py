@@ -76,7 +76,7 @@ def commands(old: Side, new: Side, wanted: list[str], examples: int) -> list[str
     globs = [w for w in wanted if w != "start"] or ([] if wanted else ["*"])
     lists = [[line.split()[0] for line in side.run("fuzz --list")[1].splitlines()] for side in (old, new)] if globs else [[], []]
     for name in lists[1]:
-        if name in lists[0] and any(fnmatch.fnmatchcase(name, g) for g in globs) and not name.endswith(".linux"):
+        if name in lists[0] and any(fnmatch.fnmatchcase(name, g) for g in globs) and not name.endswith((".linux", ".c")):
             out.append(f"fuzz {name} --examples {examples} --seed 0 --fresh -q")
     return out
 
