@@ -182,3 +182,14 @@ def test_series_settings(tmp_path: Path) -> None:
 def test_a_series_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(ConfigError, match="erofs-kunit"):
         find_series("nonesuch")
+
+
+def test_an_edit_of_c_asks_for_no_new_configuration_and_one_of_kconfig_does(small: Tree) -> None:
+    assert not small.ours
+    before = small.choices()
+    source = next(p for p in small.path.rglob("*.c"))
+    source.write_text(source.read_text() + "/* changed */\n")
+    assert small.choices() == before
+    (small.path / "fs").mkdir(exist_ok=True)
+    (small.path / "fs" / "Kconfig.more").write_text("config MORE\n\tbool \"more\"\n")
+    assert small.choices() != before

@@ -199,7 +199,7 @@ def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
     text = config.merged(recipe.fragment())
     stamp = objects / ".kemu-config"
     kconfigs = sorted(p.data for p in recipe.patches if b"Kconfig" in p.data)
-    want = hashlib.sha256((text + recipe.identity()).encode() + b"".join(kconfigs)).hexdigest()
+    want = hashlib.sha256((text + recipe.tree.choices()).encode() + b"".join(kconfigs)).hexdigest()
     dot = objects / ".config"
     if dot.exists() and stamp.exists() and stamp.read_text() == want:
         return dot

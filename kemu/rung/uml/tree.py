@@ -59,6 +59,19 @@ class Tree:
             return hashlib.sha256((self.path / ".kemu-fetched").read_bytes()).hexdigest()[:16]
         return hashlib.sha256(_listing(self.path)).hexdigest()[:16]
 
+    def choices(self) -> str:
+        """A short name for what a configuration is made of: changes when a Kconfig file, or a tool that Kconfig asks, is added,
+        removed or touched.
+        """
+        if self.ours:
+            return self.identity()
+        names = ["-name", "Kconfig*", "-o", "-path", "./scripts/*", "-type", "f"]
+        try:
+            done = subprocess.run(["find", ".", *names, "-printf", "%P %s %T@\n"], cwd=self.path, capture_output=True)
+        except FileNotFoundError:
+            return self.identity()
+        return hashlib.sha256(b"".join(sorted(done.stdout.splitlines(keepends=True)))).hexdigest()[:16]
+
     def slot(self) -> str:
         """A short name for the place: one per path, the same after edits."""
         return hashlib.sha256(os.fsencode(self.path.resolve())).hexdigest()[:8]
