@@ -65,7 +65,7 @@ class Tree:
         """
         if self.ours:
             return self.identity()
-        names = ["-name", "Kconfig*", "-o", "-path", "./scripts/*", "-type", "f"]
+        names = ["(", "-name", "Kconfig*", "-o", "-path", "./scripts/*", ")", "-type", "f"]
         try:
             done = subprocess.run(["find", ".", *names, "-printf", "%P %s %T@\n"], cwd=self.path, capture_output=True)
         except FileNotFoundError:
