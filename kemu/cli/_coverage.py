@@ -83,6 +83,7 @@ def _run(args: argparse.Namespace) -> int:
             raise CommandError(f"{folder}: {errno_text(e.errno or 0)}: inputs cannot be kept") from None
         for entry in search.entries:
             entry.case.run(counting)
+        counting.instance.unload()
         counting.close()
     _print(args, search.stats, lines, crashes)
     return EXIT_INTERRUPTED if interrupted else EXIT_FAILED if search.stats.crashes else EXIT_OK

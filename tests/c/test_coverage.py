@@ -2,18 +2,22 @@
 """The search that coverage steers: it climbs steps that blind changes do not, its corpus survives it, and gcov counts."""
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kemu.rung.c.build import Library, build
+from kemu.rung.c.cover import doors
 from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.corpus import Corpus
 from kemu.rung.c.cover.lines import Lines
 from kemu.rung.c.cover.search import Search
-from kemu.rung.c.kernel import Kernel
+from kemu.rung.c.kernel import Instance, Kernel
 from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.errors import ConfigError
 from kemu.rung.uml.tree import Tree
@@ -113,6 +117,37 @@ def test_every_call_of_a_case_can_fail_and_all_is_undone(library: Callable[[str]
             answer = replace(IMAGE, fail_nth=nth).run(kernel)
             assert answer.crash is None, (nth, answer.console)
         assert nth > 100 and kernel.boots == 1
+
+
+@pytest.mark.parametrize("backend", ["disk", "file"])
+def test_a_mount_answers_at_every_door_and_its_attributes_take_what_linux_takes(kernel: Kernel, backend: str) -> None:
+    seen: dict[str, Any] = {}
+
+    def look(k: Instance) -> None:
+        doors.ask(k)
+        mine = next(n for n in doors.names(k, b"/sys/fs/erofs") if n != b"features")
+        folder = f"/sys/fs/erofs/{mine.decode()}"
+        seen["names"] = sorted(doors.names(k, folder.encode()))
+        fd = k.check(k.lib.kemu_open(f"{folder}/sync_decompress".encode(), os.O_WRONLY))
+        seen["written"] = [k.check(k.lib.kemu_write(fd, v, len(v))) for v in (b"9", b"4294967296", b"x", b"2")]
+        k.check(k.lib.kemu_close(fd))
+        seen["value"] = list(k.contents(f"{folder}/sync_decompress"))
+        seen["feature"] = list(k.contents("/sys/fs/erofs/features/dedupe"))
+
+    image = DATA / "erofs" / "tiny-lz4hc-allfrag.erofs"
+    answer = kernel.erofs(image, backend=backend, then=look)
+    assert answer.crash is None, answer.console
+    assert answer.entries == kernel.erofs(image).entries
+    assert seen == {"names": [b"dir_ra_bytes", b"drop_caches", b"sync_decompress"],
+                    "written": [-errno.EINVAL, -errno.ERANGE, -errno.EINVAL, 1], "value": [b"2\n"], "feature": [b"supported\n"]}
+
+
+def test_erofs_can_be_unloaded(library: Callable[[str], Library]) -> None:
+    with Kernel(library=library("asan")) as kernel:
+        assert replace(IMAGE, doors=True).run(kernel).crash is None
+        kernel.instance.unload()
+        assert replace(IMAGE, doors=True).run(kernel).crash is None
+        assert kernel.boots == 2
 
 
 def test_another_flavour_counts_nothing(library: Callable[[str], Library]) -> None:

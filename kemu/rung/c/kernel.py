@@ -236,6 +236,11 @@ class Instance:
             out[self.text(name[0])] = bytes(self.ffi.buffer(room, size))
         raise AssertionError("unreachable")
 
+    def unload(self) -> None:
+        """fs/erofs goes, as a module that is unloaded: nothing may be mounted, and nothing can be any more."""
+        self.check(self.lib.kemu_exitcall(self.ffi.cast("void *", self.base + self.symbols.offsets["erofs_module_exit"])))
+        self.dead = True
+
     def leaks(self) -> str:
         """The report of kemu_leaks(), with frames."""
         out = []
@@ -312,15 +317,16 @@ class Kernel:
 
     def erofs(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
               memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0,
-              facts: bool = False) -> Answer:
+              facts: bool = False, then: Callable[[Instance], None] | None = None) -> Answer:
         """Mount an EROFS image and walk it; arguments as of the Linux rung's ``Oracle.erofs``, ``backend`` ``disk`` or ``file``.
+        ``then`` is given the instance while the image is still mounted at /mnt, behind the walk.
         """
         images, kind, names, words = _sources(image, devices, options, backend, at)
         return self._case(lambda k: self._erofs(k, images, kind, at, _MEMORY[memory], names[0], words, cap, max_entries, fail_nth,
-                                                facts))
+                                                facts, then))
 
     def _erofs(self, k: Instance, images: list[bytes], kind: int, at: int, memory: int, source: str, options: str, cap: int,
-               most: int, fail_nth: int, facts: bool) -> Answer:
+               most: int, fail_nth: int, facts: bool, then: Callable[[Instance], None] | None) -> Answer:
         lib, answer = k.lib, Answer()
         for slot, data in enumerate(images):
             self._place(k, slot, data, kind, memory, at if slot == 0 else 0)
@@ -332,6 +338,8 @@ class Kernel:
         if fail_nth:
             answer.fired = bool(k.counters()["fired"])
             lib.kemu_fail_nth(0)
+        if not error and then is not None:
+            then(k)
         self._take_down(k, len(images), kind, not error)
         answer.mount_error = errno_name(-error)
         return answer

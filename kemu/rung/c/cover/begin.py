@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kemu.forge.cpio_choose import break_cpio, choose_cpio
@@ -12,6 +13,7 @@ from kemu.forge.pick import Pick, SeedValues
 from kemu.rung.c.cover.case import Case, NotACase, unpack
 
 LONGEST = 1 << 20
+_COMPAT, _ISHARE = 1024 + 8, 0x20
 _MAGIC = b"\xe2\xe1\xf5\xe0"
 _OPTIONS = ErofsOptions(max_nodes=6, max_blocks=4, max_bytes=1 << 16, beyond_fsck=True, flaws=True, suspects=True,
                         block_bits=(12, 9, 10, 11))
@@ -31,7 +33,7 @@ def forged(seed: int, images: int = 150, archives: int = 40) -> Iterator[Case]:
                 yield Case(head, devices=apart, facts=True)
                 continue
         if data:
-            yield Case(data, facts=i % 2 == 0)
+            yield Case(data, facts=i % 2 == 0, doors=i % 4 == 0)
     for i in range(archives):
         pick = Pick(SeedValues(seed * 1_000_003 + 500_000 + i))
         archive = choose_cpio(pick)
@@ -48,6 +50,8 @@ def files(paths: Sequence[Path]) -> Iterator[Case]:
             case = _case(file)
             if case is not None:
                 yield case
+                if case.data[_COMPAT:_COMPAT + 1] and case.kind == "erofs" and case.data[_COMPAT] & _ISHARE:
+                    yield replace(case, options="inode_share,domain_id=d", doors=True)
 
 
 def _case(file: Path) -> Case | None:
@@ -60,7 +64,7 @@ def _case(file: Path) -> Case | None:
         except NotACase:
             return None
     if data[1024:1028] == _MAGIC:
-        return Case(data, facts=True)
+        return Case(data, facts=True, doors=True)
     if data[:6] in (b"070701", b"070702") or ".cpio" in file.name:
         return Case(data, "cpio")
     return None

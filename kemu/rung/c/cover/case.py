@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from kemu.rung.c.cover import doors
 from kemu.rung.c.kernel import Kernel
 from kemu.rung.protocol import Answer
 
@@ -31,13 +32,15 @@ class Case:
     devices: tuple[bytes, ...] = ()
     fail_nth: int = 0
     facts: bool = False                # what else can be seen of each inode: extents, holes, names
+    doors: bool = False                # what else the file system can be asked: doors.py
 
     def run(self, kernel: Kernel) -> Answer:
         """What a kernel makes of it."""
         if self.kind == "cpio":
             return kernel.cpio(self.data, at=self.at, memory=self.memory, cap=CAP, fail_nth=self.fail_nth)
         return kernel.erofs(self.data, at=self.at, options=self.options, devices=self.devices, backend=self.backend,
-                            memory=self.memory, cap=CAP, max_entries=MOST, fail_nth=self.fail_nth, facts=self.facts)
+                            memory=self.memory, cap=CAP, max_entries=MOST, fail_nth=self.fail_nth, facts=self.facts,
+                            then=doors.ask if self.doors else None)
 
     def how(self) -> dict[str, Any]:
         """Everything but the bytes; of what is as usual, nothing."""

@@ -35,7 +35,7 @@ def least(case: Case, base: Case | None, shows: Callable[[Case], bool], tries: i
 
 
 def _plainer(case: Case) -> Iterator[dict[str, Any]]:
-    for name in ("options", "backend", "memory", "at", "devices", "fail_nth", "facts"):
+    for name in ("options", "backend", "memory", "at", "devices", "fail_nth", "facts", "doors"):
         if getattr(case, name) != getattr(_PLAIN, name):
             yield {name: getattr(_PLAIN, name)}
 

@@ -55,7 +55,8 @@ class Mutator:
             self._step(data, case, written, other)
         if case.kind == "erofs" and rng.random() < 0.9 and data[_SUPER:_SUPER + 4096] != case.data[_SUPER:_SUPER + 4096]:
             made_good(data)
-        out = replace(case, data=bytes(data[:_LONGEST]), fail_nth=0, facts=rng.random() < 0.1 and case.kind == "erofs")
+        out = replace(case, data=bytes(data[:_LONGEST]), fail_nth=0, facts=rng.random() < 0.1 and case.kind == "erofs",
+                      doors=rng.random() < 0.05 and case.kind == "erofs")
         return self.mounted_otherwise(out) if rng.random() < 0.03 else out
 
     def mounted_otherwise(self, case: Case) -> Case:

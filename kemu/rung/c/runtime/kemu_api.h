@@ -52,6 +52,7 @@ typedef unsigned int (*kemu_choose_t)(unsigned int kind, unsigned int n);
 
 int kemu_start(unsigned long long page_count, unsigned long long flags);
 int kemu_initcall(void *function);
+int kemu_exitcall(void *function);
 void kemu_end(void);
 int kemu_ready(void);
 void kemu_choose(kemu_choose_t choose);
@@ -81,6 +82,10 @@ int kemu_open(const char *path, int flags);
 int kemu_close(int fd);
 long long kemu_pread(int fd, void *buffer, unsigned long long len, long long at);
 long long kemu_read_all(int fd, void *buffer, unsigned long long room);
+
+long long kemu_write(int fd, const void *data, unsigned long long len);
+int kemu_doors(const char *path);
+int kemu_shrink(void);
 
 int kemu_erofs_open(const char *path, void **inode);
 int kemu_erofs_map(void *inode, unsigned long long la, int flags, struct kemu_map *out);

@@ -7,7 +7,9 @@
 #include <linux/jump_label.h>
 #include <linux/kobject.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/proc_ns.h>
+#include <linux/swap.h>
 #include <linux/utsname.h>
 #include "../block/blk-mq.h"
 #include "../mm/internal.h"
@@ -54,6 +56,42 @@ void unmap_mapping_range(struct address_space *mapping, loff_t const holebegin, 
 void unmap_mapping_folio(struct folio *folio)
 {
 	unmap_mapping_pages(folio->mapping, 0, 0, false);
+}
+
+/*
+ * A clean folio that nobody else has leaves its mapping: mm/vmscan.c's __remove_mapping() of what is not reclaimed (no shadow) and in no
+ * swap cache. The caller's reference becomes the only one.
+ */
+long remove_mapping(struct address_space *mapping, struct folio *folio)
+{
+	int refcount = 1 + folio_nr_pages(folio);
+	void (*free_folio)(struct folio *);
+
+	BUG_ON(!folio_test_locked(folio));
+	BUG_ON(mapping != folio_mapping(folio));
+	spin_lock(&mapping->host->i_lock);
+	xa_lock_irq(&mapping->i_pages);
+	if (!folio_ref_freeze(folio, refcount))
+		goto cannot_free;
+	if (unlikely(folio_test_dirty(folio))) {
+		folio_ref_unfreeze(folio, refcount);
+		goto cannot_free;
+	}
+	free_folio = mapping->a_ops->free_folio;
+	__filemap_remove_folio(folio, NULL);
+	xa_unlock_irq(&mapping->i_pages);
+	if (mapping_shrinkable(mapping))
+		inode_lru_list_add(mapping->host);
+	spin_unlock(&mapping->host->i_lock);
+	if (free_folio)
+		free_folio(folio);
+	folio_ref_unfreeze(folio, 1);
+	return folio_nr_pages(folio);
+
+cannot_free:
+	xa_unlock_irq(&mapping->i_pages);
+	spin_unlock(&mapping->host->i_lock);
+	return 0;
 }
 
 /* What panic_show_mem() prints before it panics: as with no node and no zone, "Mem-Info:" alone. */

@@ -73,6 +73,11 @@ enum kemu_kind {
 	KEMU_PICK_WORK,
 };
 
+/* calls.c: for what runs inside of a call */
+long kemu_sys_open(const char *path, int flags);
+long kemu_sys_close(int fd);
+long kemu_sys_ioctl(int fd, unsigned int cmd, unsigned long arg);
+
 /* disks.c */
 void disks_start(void);
 struct kemu_region {

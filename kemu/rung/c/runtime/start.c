@@ -66,6 +66,15 @@ int kemu_initcall(void *function)
 	return 0;
 }
 
+int kemu_exitcall(void *function)
+{
+	KEMU_ENTER(KEMU_TRAP);
+	((void (*)(void))function)();
+	tasks_settle();
+	KEMU_LEAVE();
+	return 0;
+}
+
 /* After the initcalls: the disks; from here on what is allocated and stays is a leak. */
 int kemu_ready(void)
 {
