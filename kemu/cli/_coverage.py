@@ -7,7 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
     from kemu.rung.c.cover.corpus import Corpus, default_folder  # start-up
     from kemu.rung.c.cover.lines import Lines  # start-up
     from kemu.rung.c.cover.search import Search  # start-up
-    from kemu.rung.c.kernel import Kernel  # start-up
+    from kemu.rung.c.kernel import Kernel, Trap  # start-up
     from kemu.rung.uml.build import progress  # start-up
 
     quiet = args.quiet or args.json
@@ -83,7 +83,8 @@ def _run(args: argparse.Namespace) -> int:
             raise CommandError(f"{folder}: {errno_text(e.errno or 0)}: inputs cannot be kept") from None
         for entry in search.entries:
             entry.case.run(counting)
-        counting.instance.unload()
+        with suppress(Trap):           # of what an input has left behind
+            counting.instance.unload()
         counting.close()
     _print(args, search.stats, lines, crashes)
     return EXIT_INTERRUPTED if interrupted else EXIT_FAILED if search.stats.crashes else EXIT_OK

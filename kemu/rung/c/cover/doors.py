@@ -32,7 +32,8 @@ def attributes(k: Instance, folder: bytes) -> None:
 
 
 def ask(k: Instance) -> None:
-    """All of it, of what is mounted at /mnt."""
+    """All of it, of what is mounted at /mnt; memory is short first, when the walk's caches are still there."""
+    k.check(k.lib.kemu_shrink())
     if k.check(k.lib.kemu_mkdir(b"/sys", 0o755)) == 0:
         k.check(k.lib.kemu_mount(b"sysfs", b"/sys", b"sysfs", 0, b""))
     for folder in names(k, b"/sys/fs/erofs"):
@@ -42,4 +43,3 @@ def ask(k: Instance) -> None:
     for options in _REMOUNTS:
         k.check(k.lib.kemu_mount(b"", b"/mnt", b"", _REMOUNT, options))
         k.check(k.lib.kemu_doors(b"/mnt"))
-    k.check(k.lib.kemu_shrink())

@@ -57,18 +57,21 @@ static void options_shown(struct dentry *root)
 
 static void read_direct(const char *path)
 {
-	static char room[2 * PAGE_SIZE] __aligned(PAGE_SIZE);
 	struct file *file = filp_open(path, O_RDONLY | O_DIRECT | O_LARGEFILE, 0);
+	char *room = alloc_pages_exact(2 * PAGE_SIZE, GFP_KERNEL);
 	loff_t pos;
 
-	if (IS_ERR(file))
-		return;
-	for (pos = 0; pos < 4 * PAGE_SIZE; )
-		if (kernel_read(file, room, sizeof(room), &pos) <= 0)
-			break;
-	pos = 1;
-	kernel_read(file, room, 10, &pos);
-	fput(file);
+	if (!IS_ERR(file) && room) {
+		for (pos = 0; pos < 4 * PAGE_SIZE; )
+			if (kernel_read(file, room, 2 * PAGE_SIZE, &pos) <= 0)
+				break;
+		pos = 1;
+		kernel_read(file, room, 10, &pos);
+	}
+	if (room)
+		free_pages_exact(room, 2 * PAGE_SIZE);
+	if (!IS_ERR(file))
+		fput(file);
 }
 
 /* One name of what is mounted; 0, or -errno if it cannot be looked up. */

@@ -11,6 +11,7 @@
 #include <linux/proc_ns.h>
 #include <linux/swap.h>
 #include <linux/utsname.h>
+#include <linux/vmalloc.h>
 #include "../block/blk-mq.h"
 #include "../mm/internal.h"
 #include "runtime.h"
@@ -56,6 +57,12 @@ void unmap_mapping_range(struct address_space *mapping, loff_t const holebegin, 
 void unmap_mapping_folio(struct folio *folio)
 {
 	unmap_mapping_pages(folio->mapping, 0, 0, false);
+}
+
+/* No module is loaded: as mm/vmalloc.c without MODULES_VADDR. */
+int is_vmalloc_or_module_addr(const void *x)
+{
+	return is_vmalloc_addr(x);
 }
 
 /*
