@@ -65,9 +65,9 @@ def page(result: dict[str, Any], command: str) -> str:
     lines, branches = result["lines"], result["branches"]
     out = ["# What a search by coverage reaches, and what not", "",
            f"`{command}` on one core of a shared machine: {result['executions']} executions in {result['seconds']:.0f} s, "
-           f"{result['faults']} of them with a failing call, {result['kept']} inputs kept. Lines: {percent(*lines)} of {lines[1]}; "
-           f"branches: {percent(*branches)} of {branches[1]} (gcov, at -O2). `python -m benchmarks.unreached --write` makes this "
-           "page.",
+           f"{result['faults']} of them with a failing call, {result['kept']} inputs kept. "
+           f"Lines: {percent(*lines)} of {lines[1]}; branches: {percent(*branches)} of {branches[1]} (gcov, at -O2). "
+           "`python -m benchmarks.unreached --write` makes this page.",
            "", "| file | lines | branches |", "|---|---|---|"]
     out += [f"| {name} | {percent(f[0], f[1])} of {f[1]} | {percent(f[2], f[3])} of {f[3]} |"
             for name, f in result["files"].items()]
