@@ -17,6 +17,7 @@ Z_NO_FLUSH, Z_PARTIAL_FLUSH, Z_PACKET_FLUSH, Z_SYNC_FLUSH, Z_FULL_FLUSH, Z_FINIS
 Z_OK, Z_STREAM_END, Z_NEED_DICT = 0, 1, 2
 Z_ERRNO, Z_STREAM_ERROR, Z_DATA_ERROR, Z_MEM_ERROR, Z_BUF_ERROR = -1, -2, -3, -4, -5
 MAX_WBITS = 15
+WINDOW = 1 << MAX_WBITS
 
 
 @custom(P, "z_stream", "the decoder's state is not in the workspace")
@@ -60,6 +61,9 @@ class _State:
                 left = len(d.unused_data) if d.eof else len(d.unconsumed_tail)
                 self.seen += data[:len(data) - left]
                 self.made += len(out)
+                if len(out) == room and not d.eof and self.made <= WINDOW:
+                    # a match that begins before the output: Linux's inflate() says so before it needs room for its bytes
+                    d.copy().decompress(b"", 1)
                 return out, left, d.eof
             except zlib.error as e:
                 if MISSING_END not in str(e):

@@ -78,6 +78,13 @@ def test_inflate_ends(m):
     assert inflate(m, b"\xff" * 50, 100, 4096, 4096)[0] == Z_DATA_ERROR
 
 
+def test_inflate_looks_where_a_match_begins_before_it_has_room_for_it(m):
+    too_far = bytes.fromhex("334010")               # a byte, then a match 13 bytes back: Linux says so with the byte, room or not
+    assert inflate(m, too_far, 1, 4096, 1)[0] == Z_DATA_ERROR
+    assert inflate(m, too_far, 100, 4096, 100)[0] == Z_DATA_ERROR
+    assert inflate(m, deflated(b"ababab"), 2, 4096, 2) == (Z_BUF_ERROR, b"ab"), "a match that is right waits for room"
+
+
 def microlzma(data: bytes, lc: int = 3) -> bytes:
     filters = [{"id": lzma.FILTER_LZMA1, "dict_size": 65536, "lc": lc}]
     raw = lzma.compress(data, lzma.FORMAT_RAW, filters=filters)
