@@ -44,7 +44,8 @@ class Answer:
     ``entries``: the manifest; empty if there is nothing mounted. ``packed``: the agent's bytes that it is made from.
     ``kmsg``: the kernel's lines, without levels. ``facts``: what else can be seen of each inode (blocks, inode numbers,
     attributes, extents, holes, directory entries, statfs), if that was asked for; "PATH<tab>NAME=VALUE<tab>...".
-    ``fired``: whether the fault that was asked for has happened.
+    ``fired``: whether the fault that was asked for has happened; ``points``: how many calls could have failed until then or the
+    end, where the rung counts them.
     ``function``, ``place``: after a crash, the C function and its FILE:LINE, where the rung knows them.
     """
 
@@ -55,6 +56,7 @@ class Answer:
     crash: str | None = None
     console: str = ""
     fired: bool | None = None
+    points: int = 0
     facts: list[str] = field(default_factory=list)
     function: str = ""
     place: str = ""

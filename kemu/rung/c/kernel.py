@@ -42,6 +42,8 @@ _FACTS, _CLOCK, _UNREAD = 1, 2, 4      # flags of a walk
 _PC = re.compile(r"^@([0-9a-f]+)$", re.M)
 _STATEMENT = re.compile(r"(kernel|fs|mm|block|lib|init|drivers|security)/\S+\.c:\d+$")
 _LEVEL = re.compile(r"^<\d> ")
+NEVER = (1 << 32) - 1                  # fail_nth: calls are counted, and none fails
+_SITES = 1 << 14
 _COUNTERS = ("slab_objects", "slab_bytes", "pages", "pages_peak", "allocations", "bios", "bio_bytes", "switches", "works",
              "warnings", "faults", "fired")
 
@@ -257,6 +259,17 @@ class Instance:
                           self.ffi.callback("unsigned int(unsigned int, unsigned int)", chooser))
         self.lib.kemu_choose(self._callback)
 
+    def fault_sites(self, n: int) -> list[int]:
+        """Where each of the first n calls was made from that could have failed: a number for each place."""
+        p = self.lib.kemu_fault_sites()
+        return [int(p[i]) for i in range(min(n, _SITES))]
+
+    def fault_trace(self) -> list[Frame]:
+        """The call that was made to fail: what failed, and who called it."""
+        pcs = self.ffi.new("unsigned long[]", 16)
+        n = self.lib.kemu_fault_stack(pcs, 16)
+        return self.symbols.trace([int(pcs[i]) - self.base - 1 for i in range(n)])
+
     def end(self) -> None:
         """Give everything back to the host."""
         self.lib.kemu_end()
@@ -336,7 +349,8 @@ class Kernel:
         if not error:
             answer.packed, answer.facts = k.walk(b"/mnt", cap, most, _FACTS if facts else 0)
         if fail_nth:
-            answer.fired = bool(k.counters()["fired"])
+            counters = k.counters()
+            answer.fired, answer.points = bool(counters["fired"]), counters["faults"]
             lib.kemu_fail_nth(0)
         if not error and then is not None:
             then(k)

@@ -34,7 +34,7 @@ static void kemu_submit_bio(struct bio *bio)
 	struct bio_vec bv;
 
 	kemu_stats.bios++;
-	if (!r->data || bio_op(bio) != REQ_OP_READ) {
+	if (!r->data || bio_op(bio) != REQ_OP_READ || kemu_should_fail(0)) {
 		bio_io_error(bio);
 		return;
 	}

@@ -1,29 +1,77 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The n-th call that can fail does; counted are allocations of memory that may fail, as fail-nth counts them. */
+/*
+ * The n-th call that can fail does; counted are allocations of memory that may fail, as fail-nth counts them, and reads of a disk.
+ * While that is armed, each of them leaves a hash of where it was called from.
+ */
+#include <linux/kernel.h>
 #include "runtime.h"
 
-static unsigned int left;
+#define SITES	(1u << 14)
+#define DEPTH	12
+
+extern const char __ehdr_start[], __etext[] __asm__("etext") __attribute__((visibility("hidden")));	/* the linker's */
+
+static unsigned int left, sites[SITES];
+static unsigned long fired_at[DEPTH];
+static bool over;
 
 void kemu_fail_nth(unsigned int nth)
 {
 	left = nth;
+	over = false;
 	kemu_stats.faults = 0;
 	kemu_stats.fired = 0;
+	if (nth)
+		memset(fired_at, 0, sizeof(fired_at));
 }
 
-/* Nothing fails from here on; what has failed is still told. */
+const unsigned int *kemu_fault_sites(void)
+{
+	return sites;
+}
+
+/* Return addresses of the call that failed; as many as @most. */
+unsigned int kemu_fault_stack(unsigned long *pcs, unsigned int most)
+{
+	unsigned int i;
+
+	for (i = 0; i < most && i < DEPTH && fired_at[i]; i++)
+		pcs[i] = fired_at[i];
+	return i;
+}
+
+static unsigned int hash_of(unsigned long *pcs, unsigned long n)
+{
+	unsigned int h = 0x811c9dc5;
+	unsigned long i;
+
+	for (i = 0; i < n && pcs[i] >= (unsigned long)__ehdr_start && pcs[i] < (unsigned long)__etext; i++)
+		h = (h ^ (unsigned int)(pcs[i] - (unsigned long)__ehdr_start)) * 0x01000193;
+	return h;
+}
+
+/* Nothing fails from here on, and nothing is counted; what has failed is still told. */
 void kemu_fail_none(void)
 {
 	left = 0;
+	over = true;
 }
 
 bool kemu_should_fail(gfp_t gfp)
 {
-	if (gfp & __GFP_NOFAIL)
+	unsigned long pcs[DEPTH], n;
+
+	if (gfp & __GFP_NOFAIL || over)
 		return false;
 	kemu_stats.faults++;
-	if (!left || --left)
+	if (!left)
 		return false;
+	n = host_stack(pcs, DEPTH, __builtin_frame_address(0));
+	if (kemu_stats.faults <= SITES)
+		sites[kemu_stats.faults - 1] = hash_of(pcs, n);
+	if (--left)
+		return false;
+	memcpy(fired_at, pcs, n * sizeof(*pcs));
 	kemu_stats.fired = 1;
 	return true;
 }

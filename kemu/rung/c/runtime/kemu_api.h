@@ -62,6 +62,8 @@ const char *kemu_log(unsigned long long *len);
 void kemu_log_clear(void);
 void kemu_count(struct kemu_stats *stats);
 void kemu_fail_nth(unsigned int nth);
+const unsigned int *kemu_fault_sites(void);	/* of the calls that could have failed since then; at most 16384 */
+unsigned int kemu_fault_stack(unsigned long *pcs, unsigned int most);
 void kemu_limit(unsigned int milliseconds);
 
 int kemu_place(unsigned int slot, const void *data, unsigned long long len, unsigned int memory, unsigned int at);
