@@ -41,9 +41,11 @@ def main() -> int:
     p.add_argument("--write", action="store_true", help="into UNREACHED.md")
     p.add_argument("file", nargs="*", default=["tests/data"],
                    help="what it begins with, besides forged inputs (default: tests/data)")
+    p.add_argument("--corpus", help="where inputs and crashes are kept (default: nowhere)")
     args = p.parse_args()
     command = ["fuzz", "--coverage", "--seconds", str(args.seconds), *args.file]
-    with tempfile.TemporaryDirectory() as corpus:
+    with tempfile.TemporaryDirectory() as nowhere:
+        corpus = args.corpus or nowhere
         done = subprocess.run([sys.executable, "-m", "kemu", *command, "--json", "--corpus", corpus], stdout=subprocess.PIPE,
                               text=True, check=False)
     if done.returncode not in (0, 1):

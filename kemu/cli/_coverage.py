@@ -17,6 +17,7 @@ from kemu.explore.stop import Stop, on_signals
 from kemu.report.terminal import Wait
 
 if TYPE_CHECKING:
+    from kemu.rung.c.build import Library
     from kemu.rung.c.cover.corpus import Corpus
     from kemu.rung.c.cover.lines import Lines
     from kemu.rung.c.cover.search import Crash, Search, Stats
@@ -72,7 +73,9 @@ def _run(args: argparse.Namespace) -> int:
         crashes = Corpus(folder / "crashes")
         search = Search(cov, kept, args.seed, asan, crashed=lambda crash: None if args.json else _heard(crash))
         try:
-            interrupted = _search(args, search, [*kept, *files([Path(n) for n in args.experiment]), *forged(args.seed)], quiet)
+            held = [k.library for k in (cov, asan, counting)]
+            first = [*kept, *files([Path(n) for n in args.experiment]), *forged(args.seed)]
+            interrupted = _search(args, search, held, first, quiet)
             search.shrink()
             for crash in search.stats.crashes.values():
                 path = crashes.add(crash.case)
@@ -80,7 +83,7 @@ def _run(args: argparse.Namespace) -> int:
                 if crash.case.kind == "erofs":
                     path.with_suffix(".erofs").write_bytes(crash.case.data)
         except OSError as e:
-            raise CommandError(f"{folder}: {errno_text(e.errno or 0)}: inputs cannot be kept") from None
+            raise CommandError(f"{e.filename or folder}: {errno_text(e.errno or 0)}") from None
         for entry in search.entries:
             entry.case.run(counting)
         with suppress(Trap):           # of what an input has left behind
@@ -102,13 +105,16 @@ def _corpus(folder: Path, fresh: bool) -> Iterator[Corpus]:
         yield Corpus(Path(name))
 
 
-def _search(args: argparse.Namespace, search: Search, cases: list[Any], quiet: bool) -> bool:
-    """Whether it was interrupted."""
+def _search(args: argparse.Namespace, search: Search, held: list[Library], cases: list[Any], quiet: bool) -> bool:
+    """Whether it was interrupted. ``held``: what other builds must not push out of the cache meanwhile."""
     wait = Wait(quiet, args.no_color)
     seconds = 0.0 if args.examples else args.seconds or SECONDS
     stop = Stop()
 
     def told(s: Stats) -> None:
+        if s.executions % 1024 == 0:
+            for library in held:
+                library.used()
         done, total = (s.executions, args.examples) if args.examples else (s.seconds, seconds)
         wait(f"{s.seconds:.0f} s: {s.executions} executions, {s.cells} cells, {s.kept} kept, {len(s.crashes)} crashes", done,
              total)

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,11 @@ class Library:
     source: Path
     traps: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+
+    def used(self) -> None:
+        """It is in use: the libraries that have not been for longest are forgotten first."""
+        with suppress(OSError):
+            os.utime(self.path.parent)
 
 
 def build(recipe: Recipe, flavour: str = "plain", say: Say = nothing, jobs: int = 0) -> Library:
