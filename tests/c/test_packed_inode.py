@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the search by coverage found in Linux: a packed inode that cannot hold fragments (docs/explanation/findings-about-linux.md)."""
+"""What the search by coverage found in Linux: a packed inode that cannot hold fragments (findings-about-linux.md)."""
 from __future__ import annotations
 
 import struct
