@@ -80,7 +80,7 @@ def flags_of() -> tuple[int, ...]:
 def compare(kernel: Kernel, machine: Machine, image: bytes, backend: str = "bdev", devices: Sequence[bytes] = (),
             asked: Sequence[Asked] | None = None, files: int = 1 << 20, extents: int = 1 << 20) -> Compared:
     """Ask both about an image: every offset that starts, ends or neighbours an extent of a file, or what is ``asked``."""
-    from kemu.rung.c.kernel import MountRefused  # noqa: PLC0415  (start-up)
+    from kemu.rung.c.kernel import MountRefused, RootRefused  # noqa: PLC0415  (start-up)
 
     out = Compared()
     c: list[tuple[Asked, list[Mapped] | int]] = []
@@ -93,6 +93,8 @@ def compare(kernel: Kernel, machine: Machine, image: bytes, backend: str = "bdev
             except BaseException:
                 k.dead = True           # it is in the middle of something
                 raise
+    except RootRefused:
+        return out
     except MountRefused as e:
         out.mount_error = e.errno
     finally:

@@ -62,6 +62,9 @@ def _in_c(args: argparse.Namespace, image: Image, devices: Sequence[str], option
     from kemu.rung.c.kernel import Kernel, MountRefused, Trap  # start-up
 
     with Kernel(args.flavour, os.environ.get("KEMU_TREE"), config, say=say_of(args)) as kernel:
+        if args.manifest:
+            return _answered(args, kernel.erofs(image, args.at, options, devices, IN_C[args.backend], cap=1 << 62,
+                                                max_entries=1 << 30))
         try:
             with kernel.mounted(image, args.at, options, devices, IN_C[args.backend]) as k:
                 code = _show(args, k, image, devices)
@@ -73,10 +76,7 @@ def _in_c(args: argparse.Namespace, image: Image, devices: Sequence[str], option
 
 
 def _show(args: argparse.Namespace, k: Instance, image: Image, devices: Sequence[str]) -> int:
-    if args.manifest:
-        entries, _ = k.walk(b"/", most=1 << 30)
-        _print_entries(args, entries.entries())
-    elif args.ls is not None:
+    if args.ls is not None:
         listed, error = k.list_one(args.ls)
         views.print_list(args, listed)
         if error:

@@ -72,3 +72,15 @@ def test_a_broken_archive_says_what_the_kernel_says(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("kemu: boot: Initramfs unpacking failed: ")
     assert done.stdout.splitlines()[-1].startswith("Initramfs unpacking failed: ")
+
+
+def test_a_root_that_cannot_be_entered_is_an_entry_with_its_error(tmp_path: Path) -> None:
+    data = bytearray((DATA / "demo.erofs").read_bytes())
+    nid = int.from_bytes(data[1024 + 14:1024 + 16], "little")
+    mode = nid * 32 + 4
+    data[mode:mode + 2] = (0o40000).to_bytes(2, "little")       # nobody may: but root may
+    data[nid * 32 + 8:nid * 32 + 12] = bytes(4)                 # and it has nothing in it
+    bad = tmp_path / "bad.erofs"
+    bad.write_bytes(data)
+    py, c = kemu("mount", str(bad), "--manifest"), kemu("mount", str(bad), "--rung", "c", "--manifest")
+    assert (c.returncode, c.stdout) == (py.returncode, py.stdout)

@@ -57,6 +57,10 @@ class MountRefused(RungError):
         self.log = log
 
 
+class RootRefused(MountRefused):
+    """It is mounted, and its root cannot be entered: there is nothing to look up in it."""
+
+
 class Trap(RungError):
     """The kernel died in a call: ``title`` says of what, ``frames`` where."""
 
@@ -382,7 +386,11 @@ class Kernel:
         if error:
             self._take_down(k, len(images), kind, False)
             raise MountRefused(-error, _lines(k.log()))
-        k.check(k.lib.kemu_enter(b"/mnt"))
+        error = k.check(k.lib.kemu_enter(b"/mnt"))
+        if error:                                      # a root that is no directory, or may not be entered
+            log = _lines(k.log())
+            self._take_down(k, len(images), kind, True)
+            raise RootRefused(-error, log)
         yield k
         k.check(k.lib.kemu_leave())
         self._take_down(k, len(images), kind, True)

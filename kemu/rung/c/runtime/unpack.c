@@ -29,8 +29,10 @@ int kemu_enter(const char *path)
 	err = init_chdir(path);
 	if (!err)
 		err = init_chroot(".");
-	if (err)
+	if (err) {
+		set_fs_pwd(current->fs, &before);
 		path_put(&before);
+	}
 	KEMU_LEAVE();
 	return err;
 }
