@@ -412,38 +412,6 @@ struct page *vmalloc_to_page(const void *vmalloc_addr)
 	kemu_trap("vmalloc_to_page(%px)", vmalloc_addr);
 }
 
-/* As mm/vmscan.c has it for page cache: there is no swap, and nothing is reclaimed, so that no shadow stays. */
-long remove_mapping(struct address_space *mapping, struct folio *folio)
-{
-	void (*free_folio)(struct folio *) = mapping->a_ops->free_folio;
-	int refcount = 1 + folio_nr_pages(folio);
-
-	BUG_ON(!folio_test_locked(folio));
-	BUG_ON(mapping != folio_mapping(folio));
-	spin_lock(&mapping->host->i_lock);
-	xa_lock_irq(&mapping->i_pages);
-	if (!folio_ref_freeze(folio, refcount))
-		goto cannot_free;
-	if (folio_test_dirty(folio)) {
-		folio_ref_unfreeze(folio, refcount);
-		goto cannot_free;
-	}
-	__filemap_remove_folio(folio, NULL);
-	xa_unlock_irq(&mapping->i_pages);
-	if (mapping_shrinkable(mapping))
-		inode_lru_list_add(mapping->host);
-	spin_unlock(&mapping->host->i_lock);
-	if (free_folio)
-		free_folio(folio);
-	folio_ref_unfreeze(folio, 1);
-	return folio_nr_pages(folio);
-
-cannot_free:
-	xa_unlock_irq(&mapping->i_pages);
-	spin_unlock(&mapping->host->i_lock);
-	return 0;
-}
-
 /* What an address is that no object of slab is near. */
 const char *region_of(const void *p)
 {
