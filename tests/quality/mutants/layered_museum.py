@@ -65,7 +65,7 @@ mutant("48-bit-always", f"{SPLITS} {DAMAGED}", (segments.erofs_image_size,
                                                 ("    if incompat & EROFS_FEATURE_INCOMPAT_48BIT and any(head[112:120]):\n",
                                                  "    if True:\n")))
 mutant("device-table-ignored", f"{SPLITS} {DAMAGED}", (segments.erofs_image_size,
-                                                       ("incompat & EROFS_FEATURE_INCOMPAT_DEVICE_TABLE and", "False and")))
+                                                       ("incompat & EROFS_FEATURE_INCOMPAT_DEVICE_TABLE\n", "False\n")))
 mutant("superblock-behind-the-end", DAMAGED,
        (segments.find_erofs, ("min(q + 4, end - EROFS_SUPER_OFFSET) - low) if end - low >= EROFS_SUPER_OFFSET + 4 else b\"\"",
                               "q + 4 - low)")), title="KASAN")
