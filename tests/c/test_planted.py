@@ -94,6 +94,7 @@ def test_it_is_found_shrunk_and_shown_again(plant: Plant, tree: Tree, library: C
         least = find(INPUTS, lambda case: judged.report(case).startswith(plant.said),
                      settings=settings(max_examples=20_000, derandomize=True, database=None, deadline=None,
                                        phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck)))
+        judged.kernel.close()          # a kernel that has seen nothing else
         again = judged.report(least)
         assert again.startswith(plant.said) and plant.place in again, again
         assert len(least[1]) <= 2

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kemu.rung.uml.tree import BUILD_PREFIX
+
 _INITCALL = re.compile(r"^__initcall__kmod_\w+?__\d+_\d+_(\w+?)(?:\d|\ds|rootfs)$")
 
 
@@ -67,6 +69,8 @@ class Symbols:
     def _relative(self, place: str) -> str:
         """The path in the kernel tree."""
         path, _, line = place.rpartition(":")
+        if f"/{BUILD_PREFIX}" in path and "/../" in path:      # an object that came from the plain tree's build
+            path = "../" + path.rpartition("/../")[2]
         for folder in ("kernel", "fs", "mm", "block", "lib", "init", "include", "drivers", "security", "arch"):
             i = path.rfind(f"/{folder}/")
             if path.startswith(f"../{folder}/"):
