@@ -64,7 +64,8 @@ PLANTS = (
     Plant("early-put", "fs/erofs/xattr.c",
           "			  vi->xattr_shared_count, vi->nid);\n",
           "			  vi->xattr_shared_count, vi->nid);\n		put_page(buf.page);\n",
-          "plain", "a page is freed that is in the page cache", "erofs_init_inode_xattrs"),
+          # who drops the last reference is told, and that is whoever comes after
+          "plain", "a page is freed that is in the page cache"),
     Plant("uninitialised", "fs/erofs/zdata.c",
           "		memcpy_to_folio(folio, cur, src, cnt);",
           "		memcpy_to_folio(folio, cur, src, cnt - 1);",
