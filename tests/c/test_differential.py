@@ -94,8 +94,8 @@ def test_the_end_of_the_c_is_found_shrunk_and_replayed_with_its_place(tree: Tree
     patch = planted(tree, "fs/erofs/inode.c", "	if (unlikely(inode->i_size < 0)) {",
                     "	BUG_ON(inode->i_size > 5000);\n	if (unlikely(inode->i_size < 0)) {")
     wrong = build(Recipe(tree, patches=(patch,), slot="planted"), "plain")
-    c = (wrong.source / "fs/erofs/inode.c").read_text().split("\n")
-    line = next(i for i, text in enumerate(c, 1) if "BUG_ON(inode->i_size" in text)
+    c = (tree.path / "fs/erofs/inode.c").read_text().split("\n")    # the library may be older than its folder is now
+    line = next(i for i, text in enumerate(c, 1) if "if (unlikely(inode->i_size < 0)) {" in text)
     kernels = asked("c")
     kernels.close()
     monkeypatch.setattr(kernels, "_library", wrong)
