@@ -32,6 +32,10 @@ def run(args: argparse.Namespace, image: str | memoryview, devices: Sequence[str
         raise CommandError(f"--at {args.at}: --rung {args.rung} places the image within a page, from 0 to 4095", EXIT_USAGE)
     if args.page_size != 4096:
         raise CommandError(f"--page-size {args.page_size}: --rung {args.rung} has pages of 4096 bytes", EXIT_USAGE)
+    if args.read_limit and args.cat is None:
+        raise CommandError(f"--read-limit: --rung {args.rung} has it with --cat only", EXIT_USAGE)
+    if args.flavour != "plain" and args.rung != "c":
+        raise CommandError(f"--flavour {args.flavour}: of --rung c, and this is --rung {args.rung}", EXIT_USAGE)
     data: Image = image if isinstance(image, str) else bytes(image)
     look = _in_c if args.rung == "c" else _in_linux
     return failures("", lambda: look(args, data, devices, options, config))
@@ -104,6 +108,10 @@ def _cat(args: argparse.Namespace, k: Instance) -> int:
         if isinstance(piece, int):
             sys.stdout.flush()
             raise CommandError(f"{errno_text(piece)}: {args.cat}")
+        if args.read_limit and size + len(piece) > args.read_limit:
+            sys.stdout.flush()
+            raise CommandError(f"{errno_text(errno.EFBIG)}: {args.cat}: more than {args.read_limit} bytes of files; the rest was "
+                               f"not read: --read-limit SIZE raises that")
         size += len(piece)
         if args.json:
             pieces.append(piece)

@@ -48,6 +48,11 @@ def test_a_summary_says_where_it_was_mounted() -> None:
     (["mount", DEMO, "--rung", "c", "--at", "4096"], 2, "kemu: mount: --at 4096: --rung c places the image"),
     (["mount", DEMO, "--rung", "c", "--page-size", "65536"], 2, "kemu: mount: --page-size 65536: --rung c has pages"),
     (["boot", INITRD, "--rung", "c", "--memory"], 2, "kemu: boot: --memory: --rung c unpacks an initrd"),
+    (["boot", INITRD, "--rung", "c", "--memory-size", "64M"], 2, "kemu: boot: --memory-size: --rung c unpacks an initrd"),
+    (["mount", DEMO, "--flavour", "asan"], 2, "kemu: mount: --flavour asan: of --rung c, and this is --rung py"),
+    (["boot", INITRD, "--rung", "linux", "--flavour", "asan"], 2, "kemu: boot: --flavour asan: of --rung c"),
+    (["mount", DEMO, "--rung", "c", "--read-limit", "10", "--cat", "/etc/text"], 1, "kemu: mount: EFBIG (File too large)"),
+    (["mount", DEMO, "--rung", "c", "--read-limit", "10", "--manifest"], 2, "kemu: mount: --read-limit: --rung c"),
     (["boot", "--rung", "c"], 2, "kemu: boot: --rung c unpacks an initrd, and none is given"),
     (["mount", DEMO, "--rung", "c", "--config", "CONFIG_NO_SUCH=y"], 3, "kemu: mount: Kconfig does not take CONFIG_NO_SUCH=y"),
 ])

@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     config = parse_config(args.config)
     for name in never_asked(config) if config and args.rung == "py" and not args.quiet else ():
         print(f"kemu: mount: {name}: no code here asks for it, so it changes nothing", file=sys.stderr)
+    if args.flavour != "plain" and args.rung == "py":
+        raise CommandError(f"--flavour {args.flavour}: of --rung c, and this is --rung py", EXIT_USAGE)
     options = _mount_options.parse(args.options)
     if args.rung != "py":
         from kemu.cli import _rung_views  # start-up

@@ -163,6 +163,8 @@ def run(args: argparse.Namespace) -> int:
     design = find_design(args)
     check_inputs(args)
     config = parse_config(args.config)
+    if args.flavour != "plain" and args.rung != "c":
+        raise CommandError(f"--flavour {args.flavour}: of --rung c, and this is --rung {args.rung}", EXIT_USAGE)
     if args.rung == "linux":
         return run_linux(args)
     if args.rung == "c":
@@ -358,7 +360,7 @@ def run_c(args: argparse.Namespace) -> int:
     from kemu.rung.c.kernel import Kernel  # start-up
     from kemu.rung.protocol import Answer  # start-up
 
-    for name in ("initcalls", "memory", "mounts", "faults", "fail_nth", "cmdline", "table"):
+    for name in ("initcalls", "memory", "mounts", "faults", "fail_nth", "cmdline", "table", "memory_size", "read_limit"):
         if getattr(args, name):
             raise CommandError(f"--{name.replace('_', '-')}: --rung c unpacks an initrd, and shows --manifest and --dmesg",
                                EXIT_USAGE)
