@@ -12,6 +12,7 @@ from kemu.machine.config import flipped
 
 from initramfs.harness.experiments_undo import Plan, boot_with
 from initramfs.harness.trials import State, cpio_archive, erofs_image, few, told
+from initramfs.stage import STAGE
 
 __role__ = "harness"
 BLOCK = 4096
@@ -73,7 +74,10 @@ def verified(run: Run) -> None:
     good = _reference(f"good {alg}", whole, line)
     none = _reference("refused", whole, "initrd_segments=1:sha256:" + "0" * 64)
     lazily = alg == "verity"
-    refused = state.values["root"] == none.values["root"] and state.values["mounts"] == none.values["mounts"]
+    # an empty folder may stay where the one call that fails is what removes it: nothing of a segment is in it
+    stays = [f"{STAGE} dir 700"] if run.chooser.faults else []
+    root = [x for x in state.values["root"] if x not in stays]
+    refused = root == none.values["root"] and state.values["mounts"] == none.values["mounts"]
     run.saw(alg, "refused" if refused else "mounted")
     if bit and not (lazily and bit > 8 * len(HEAD)) and not refused:
         run.fail("a changed bit is not refused", *told(state), cause="not refused", severity="critical")
@@ -83,6 +87,6 @@ def verified(run: Run) -> None:
         if state.values["freed initrd"] == []:
             run.fail("the memory of a refused initrd is not freed", *told(state), cause="refused and kept", severity="medium")
         return
-    wrong = [x for x in state.values["root"] if x not in good.values["root"] and not x.endswith(" EIO")]
+    wrong = [x for x in root if x not in good.values["root"] and not x.endswith(" EIO")]
     if lazily and wrong:
         run.fail(f"what was not verified is read: {few(wrong)}", *wrong, *told(state), cause="not verified", severity="critical")
