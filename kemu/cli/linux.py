@@ -19,8 +19,9 @@ from kemu.rung.uml.cache import DEFAULT_VERSION, cache_dir, default_tree, lock
 from kemu.rung.uml.errors import BootError, BuildError, RungError
 from kemu.rung.uml.initrd import Boot
 from kemu.rung.uml.inputs import MOST, check_input, head, kind_of
+from kemu.rung.uml.listing import BUILD_PREFIX
 from kemu.rung.uml.oracle import CPIO_BOOT, Oracle, Result
-from kemu.rung.uml.tree import BUILD_PREFIX, Tree, find_tree
+from kemu.rung.uml.tree import Tree, find_tree
 
 HELP = "the real kernel: fetch, config, build, boot, kunit, oracle"
 

@@ -9,10 +9,11 @@ import pytest
 
 from kemu.rung.uml import ConfigError, PatchError
 from kemu.rung.uml import config as kconfig
+from kemu.rung.uml.copy import Copy
 from kemu.rung.uml.make import Made, compiler_message, keep_warnings
 from kemu.rung.uml.patches import Insertion, Patch, _insert, apply_patches, read_patch
 from kemu.rung.uml.series import find_series, new_series, read_series
-from kemu.rung.uml.tree import Copy, Tree, find_tree
+from kemu.rung.uml.tree import Tree, find_tree
 
 DIFF = b"""--- a/init/a.c
 +++ b/init/a.c
@@ -44,7 +45,7 @@ def test_a_copy_has_the_sources_and_nothing_that_was_built(small: Tree, tmp_path
     copy = Copy(small, tmp_path / "copy")
     copy.update(small.identity(), {})
     have = sorted(str(p.relative_to(copy.path)) for p in copy.path.rglob("*") if p.is_file())
-    assert have == [".kemu-copy", "Makefile", "arch/um/Kconfig", "init/a.c", "init/b.c"]
+    assert have == [".kemu-copy", ".kemu-mirror", "Makefile", "arch/um/Kconfig", "init/a.c", "init/b.c"]
     assert os.stat(copy.path / "init/a.c").st_ino == os.stat(small.path / "init/a.c").st_ino
 
 

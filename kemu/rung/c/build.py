@@ -23,11 +23,11 @@ from kemu.rung.c.flavours import FLAVOURS, Flavour
 from kemu.rung.c.objects import command, kernel_objects
 from kemu.rung.c.sources import UNDER_TEST
 from kemu.rung.uml import config
-from kemu.rung.uml.build import Recipe, compiler, prepare, seed, start_from
+from kemu.rung.uml.build import Recipe, prepare, seed, start_from
 from kemu.rung.uml.cache import cache_dir, lock, remove_parts, write_whole
 from kemu.rung.uml.errors import BuildError, UsageError
+from kemu.rung.uml.listing import BUILD_PREFIX
 from kemu.rung.uml.make import Say, compiler_message, nothing
-from kemu.rung.uml.tree import BUILD_PREFIX
 
 RUNTIME = Path(__file__).parent / "runtime"
 AGENT = Path(__file__).parent.parent / "uml" / "agent"
@@ -96,7 +96,7 @@ def build(recipe: Recipe, flavour: str = "plain", say: Say = nothing, jobs: int 
 
 def _key(recipe: Recipe, flavour: Flavour) -> str:
     h = hashlib.sha256()
-    for part in (recipe.key(), *flavour.flags(), *flavour.tested, *flavour.runtime, compiler()):
+    for part in (recipe.key(), *flavour.flags(), *flavour.tested, *flavour.runtime):
         h.update(part.encode() + b"\0")
     for path in sorted([*RUNTIME.iterdir(), *AGENT.iterdir()]):
         h.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -19,7 +19,6 @@ from kemu.rung.uml.fence import fence_writes
 from kemu.rung.uml.make import Say, compiler_message, make
 
 _MAKING = ".kemu-making"
-_DEPENDENCY = re.compile(r"^  ([^$\s]\S*?) ?\\?$", re.M)
 _COMMAND = re.compile(r"^savedcmd_\S+ := (.*)$", re.M)
 
 
@@ -61,25 +60,27 @@ def _make_all(objects: Path, flavour: Flavour, say: Say, jobs: int) -> list[str]
 
 
 def stale(objects: Path, name: str, times: dict[str, int]) -> bool:
-    """Whether one of the files that an object was made of is newer than it."""
+    """Whether one of the files that an object was made of is newer than it. ``times``: of files that have been looked at."""
     try:
         made = (objects / name).stat().st_mtime_ns
         text = _cmd_file(objects, name).read_text()
     except OSError:
         return True
-    for path in _DEPENDENCY.findall(text) + _sources(text):
-        if path not in times:
-            try:
-                times[path] = (objects / path).stat().st_mtime_ns
-            except OSError:
-                times[path] = 1 << 63
-        if times[path] > made:
-            return True
-    return False
+    begin = text.find("\nsource_")
+    made_of = set(text[begin:].split()) if begin >= 0 else set()
+    for word in made_of - times.keys():
+        times[word] = _time(objects, word)
+    return max(map(times.__getitem__, made_of), default=0) > made
 
 
-def _sources(text: str) -> list[str]:
-    return re.findall(r"^source_\S+ := (\S+)$", text, re.M)
+def _time(objects: Path, word: str) -> int:
+    """When a file was changed that kbuild's list for an object names; never for the list's other words."""
+    if word in ("\\", ":=") or word.startswith(("source_", "deps_", "$(")) or word.endswith((")", ":")):
+        return 0
+    try:
+        return os.stat(f"{objects}/{word}").st_mtime_ns
+    except OSError:
+        return 1 << 63
 
 
 def _cmd_file(objects: Path, name: str) -> Path:

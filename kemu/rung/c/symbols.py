@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kemu.rung.uml.tree import BUILD_PREFIX
+from kemu.rung.uml.listing import BUILD_PREFIX
 
 _INITCALL = re.compile(r"^__initcall__kmod_\w+?__\d+_\d+_(\w+?)(?:\d|\ds|rootfs)$")
 

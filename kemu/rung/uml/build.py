@@ -23,10 +23,12 @@ from typing import Any
 from kemu.report.terminal import Wait
 from kemu.rung.uml import config
 from kemu.rung.uml.cache import cache_dir, lock, pin, remove_parts, unused, write_whole
+from kemu.rung.uml.copy import Copy
 from kemu.rung.uml.errors import BuildError, ConfigError
+from kemu.rung.uml.listing import BUILD_PREFIX, Listing
 from kemu.rung.uml.make import Say, keep_warnings, make, nothing
 from kemu.rung.uml.patches import Patch, apply_patches, internal_patch
-from kemu.rung.uml.tree import BUILD_PREFIX, Copy, Tree
+from kemu.rung.uml.tree import Tree
 
 KEEP_KERNELS = 24                      # a kernel is about 8 MB
 
@@ -62,12 +64,23 @@ class Recipe:
     agent: bool = True
     lenient: bool = False              # symbols of ``extra`` that Kconfig does not know are left out (part of a series)
     _identity: str = field(default="", repr=False)
+    _listing: Listing | None = field(default=None, repr=False)
+
+    def listing(self) -> Listing:
+        """The tree's source files, read once."""
+        if self._listing is None:
+            self._listing = self.tree.listing()
+        return self._listing
 
     def identity(self) -> str:
         """The tree's identity, read once."""
         if not self._identity:
-            self._identity = self.tree.identity()
+            self._identity = self.tree.identity(None if self.tree.ours else self.listing())
         return self._identity
+
+    def choices(self) -> str:
+        """What the tree's configuration is made of."""
+        return self.tree.choices(None if self.tree.ours else self.listing())
 
     def fragment(self) -> str:
         """All configuration lines."""
@@ -190,7 +203,7 @@ def prepare(recipe: Recipe, work: Path, say: Say = nothing) -> Copy:
         changed.update(internal_patch().files(recipe.tree, changed))
     if not work.exists():
         say(f"linking a copy of {recipe.tree.path}")
-    copy.update(recipe.identity(), changed)
+    copy.update(recipe.identity(), changed, None if recipe.tree.ours else recipe.listing())
     return copy
 
 
@@ -199,7 +212,7 @@ def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
     text = config.merged(recipe.fragment())
     stamp = objects / ".kemu-config"
     kconfigs = sorted(p.data for p in recipe.patches if b"Kconfig" in p.data)
-    want = hashlib.sha256((text + recipe.tree.choices()).encode() + b"".join(kconfigs)).hexdigest()
+    want = hashlib.sha256((text + recipe.choices()).encode() + b"".join(kconfigs)).hexdigest()
     dot = objects / ".config"
     if dot.exists() and stamp.exists() and stamp.read_text() == want:
         return dot
@@ -232,12 +245,20 @@ def configure(recipe: Recipe, objects: Path, say: Say = nothing) -> Path:
 def seed(recipe: Recipe, objects: Path, say: Say) -> None:
     """A series starts from the objects of the plain tree, so that only what it touches is compiled."""
     if recipe.slot != "plain":
-        start_from(cache_dir() / "work" / f"{recipe.tree.slot()}-plain" / objects.name, objects, say)
+        plain = cache_dir() / "work" / f"{recipe.tree.slot()}-plain"
+        if startable(plain / objects.name, objects):
+            Copy(recipe.tree, objects.parent).renew(Copy(recipe.tree, plain))
+        start_from(plain / objects.name, objects, say)
+
+
+def startable(plain: Path, objects: Path) -> bool:
+    """Whether there are no objects, and others that they can begin as."""
+    return not objects.exists() and ((plain / "vmlinux.o").exists() or (plain / ".kemu-objects").exists())
 
 
 def start_from(plain: Path, objects: Path, say: Say) -> None:
     """``objects``, if there are none, begin as a copy of others, if those are there."""
-    if not objects.exists() and ((plain / "vmlinux.o").exists() or (plain / ".kemu-objects").exists()):
+    if startable(plain, objects):
         say("starting from the objects of the plain tree")
         partial = objects.with_name(objects.name + ".part")
         shutil.rmtree(partial, ignore_errors=True)

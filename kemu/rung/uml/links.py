@@ -15,9 +15,9 @@ from kemu.rung.uml import config
 from kemu.rung.uml.build import Kernel, Recipe
 from kemu.rung.uml.cache import cache_dir
 from kemu.rung.uml.errors import BuildError
+from kemu.rung.uml.listing import BUILD_PREFIX
 from kemu.rung.uml.make import Say, make, nothing
 from kemu.rung.uml.series import Series
-from kemu.rung.uml.tree import BUILD_PREFIX
 
 # what gcc calls for 64-bit arithmetic on 32-bit machines; the kernel has none of it on purpose (use div64.h)
 LIBGCC = {f"__{u}{op}di3" for u in ("", "u") for op in ("div", "mod")} | {"__divmoddi4", "__udivmoddi4"} | {

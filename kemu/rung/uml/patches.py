@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from kemu.rung.uml.copy import refuse_links
 from kemu.rung.uml.diffs import FileDiff, parse
 from kemu.rung.uml.errors import ConfigError, PatchError
 from kemu.rung.uml.inputs import read_input
 from kemu.rung.uml.misfit import explain
-from kemu.rung.uml.tree import Tree, refuse_links
+from kemu.rung.uml.tree import Tree
 
 MODULE = Path(__file__).parent / "module"
 

@@ -15,8 +15,9 @@ import pytest
 from kemu.rung.uml import build as b
 from kemu.rung.uml import cache
 from kemu.rung.uml.build import Kernel, Recipe
+from kemu.rung.uml.copy import Copy
 from kemu.rung.uml.errors import BuildError, ConfigError, LockTimeout
-from kemu.rung.uml.tree import Copy, Tree
+from kemu.rung.uml.tree import Tree
 
 
 def child(text: str, *args: str) -> subprocess.Popen[str]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from kemu.rung.uml.copy import Copy
 from kemu.rung.uml.diffs import parse
 from kemu.rung.uml.errors import PatchError, RungError
 from kemu.rung.uml.patches import Patch, apply_patches, read_patch
 from kemu.rung.uml.series import check, read_series
-from kemu.rung.uml.tree import Copy, Tree
+from kemu.rung.uml.tree import Tree
 
 A = b"".join(b"line %d\n" % n for n in range(1, 41))
 
