@@ -43,13 +43,27 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], no_color: bo
     from rich.text import Text  # noqa: PLC0415  (start-up)
 
     t = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    out = console(sys.stdout, no_color)
+    whole = _unbroken([max(map(len, cells)) for cells in zip(head, *rows)], out.width)
     for i, name in enumerate(head):
         # what is copied elsewhere is never cut: a token, a name
-        t.add_column(name, overflow="fold", no_wrap=False, ratio=None if i < len(head) - 1 else 1,
+        t.add_column(name, overflow="fold", no_wrap=i in whole, ratio=None if i < len(head) - 1 else 1,
                      min_width=min(8, max([len(r[i]) for r in rows] or [1])))
     for r in rows:
         t.add_row(Text(r[0], style=STYLES.get(r[0], "")), *(Text(cell) for cell in r[1:]))
-    console(sys.stdout, no_color).print(t)
+    out.print(t)
+
+
+def _unbroken(widths: Sequence[int], width: int, rest: int = 24) -> set[int]:
+    """The columns whose cells need not be wrapped: the narrowest first, as long as ``rest`` is left for each that is."""
+    out: set[int] = set()
+    left = width - (rest + 1) * len(widths)
+    for i in sorted(range(len(widths) - 1), key=lambda i: widths[i]):
+        left -= widths[i] - rest
+        if left < 0:
+            break
+        out.add(i)
+    return out
 
 
 class Wait:
