@@ -37,7 +37,7 @@ NOTES = "notes"                        # beside a library of the gcov flavour: t
 _HOST = ("host", "agent", "sha256")    # compiled with the host's headers
 _KERNEL = ("trap", "faults", "slab", "pages", "tasks", "disks", "start", "calls", "arch", "misc", "erofs", "unpack", "doors")
 _BARE = ("slab", "pages", "tasks", "trap")
-_LINK = ("gcc", "-shared", "-Wl,-z,notext", "-Wl,-Bsymbolic", "-Wl,--no-warnings", "-Wl,--build-id=none")
+_LINK = ("gcc", "-shared", "-Wl,-z,notext", "-Wl,-Bsymbolic", "-Wl,--build-id=none")
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _make_stubs(objects: Path, folder: Path, files: list[Path]) -> list[str]:
     every = [*map(str, files)]
     (folder / "stubs.json").unlink(missing_ok=True)
     probe = folder / "probe.so"
-    stubs.run([*_LINK, "-Wl,-z,undefs", "-o", str(probe), *every], objects)
+    stubs.run([*_LINK, "-Wl,--no-warnings", "-Wl,-z,undefs", "-o", str(probe), *every], objects)
     names = stubs.missing(probe)
     functions = stubs.called(names, files, objects)
     data = [n for n in names if n not in functions]
