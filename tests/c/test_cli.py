@@ -76,7 +76,18 @@ def test_a_broken_archive_says_what_the_kernel_says(tmp_path: Path) -> None:
     done = kemu("boot", str(bad), "--rung", "c", "--dmesg")
     assert done.returncode == 1
     assert done.stderr.startswith("kemu: boot: Initramfs unpacking failed: ")
-    assert done.stdout.splitlines()[-1].startswith("Initramfs unpacking failed: ")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Unpacking initramfs..." and lines[1].startswith("Initramfs unpacking failed: ")
+    assert len(lines) == 3 and lines[2].startswith("Freeing initrd memory: ")
+
+
+def test_parameters_of_the_initrd(tmp_path: Path) -> None:
+    said = [kemu("boot", INITRD, "--rung", "c", "--dmesg", "--cmdline", words)
+            for words in ("initramfs_async=0", "retain_initrd", "initrdmem=0,4096", "no_such_word=1")]
+    freed = ["Freeing initrd memory" in done.stdout for done in said]
+    assert freed == [True, False, False, False]
+    assert "INITRD: 0x00000000+0x00001000 overlaps in-use memory region" in said[2].stdout
+    assert said[3].returncode == 2 and said[3].stderr.startswith("kemu: boot: --cmdline no_such_word=1: --rung c"), said[3].stderr
 
 
 def test_a_root_that_cannot_be_entered_is_an_entry_with_its_error(tmp_path: Path) -> None:

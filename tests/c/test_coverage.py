@@ -104,7 +104,10 @@ def test_lines_and_branches_are_counted_even_of_a_kernel_that_died(tree: Tree, l
 
 def test_an_unpacker_without_memory_panics_as_it_means_to(library: Callable[[str], Library]) -> None:
     with Kernel(library=library("plain")) as kernel:
-        answer = kernel.cpio(ARCHIVE.data, fail_nth=1)
+        whole, first = kernel.cpio(ARCHIVE.data), kernel.cpio(ARCHIVE.data, fail_nth=1)
+        # async_schedule() without memory: at once, and not later
+        assert (first.crash, first.fired, first.entries) == (None, True, whole.entries)
+        answer = kernel.cpio(ARCHIVE.data, fail_nth=2)
         assert answer.crash == "panic" and answer.kmsg[-1:] == ["Mem-Info:"]
         assert answer.message == "Kernel panic - not syncing: can't allocate buffers"
 

@@ -353,14 +353,14 @@ def find_design(args: argparse.Namespace) -> Any:
 
 
 def run_c(args: argparse.Namespace) -> int:
-    """The initrd unpacked by the kernel's own C in this process."""
+    """populate_rootfs() of the kernel's own C in this process."""
     from kemu.cli.linux import failures, say_of  # start-up
     from kemu.machine.boot import default_builtin  # start-up
     from kemu.report import manifest  # start-up
-    from kemu.rung.c.kernel import Kernel  # start-up
+    from kemu.rung.c.kernel import UNKNOWN_WORDS, Kernel  # start-up
     from kemu.rung.protocol import Answer  # start-up
 
-    for name in ("initcalls", "memory", "mounts", "faults", "fail_nth", "cmdline", "table", "memory_size", "read_limit"):
+    for name in ("initcalls", "memory", "mounts", "faults", "fail_nth", "table", "memory_size", "read_limit"):
         if getattr(args, name):
             raise CommandError(f"--{name.replace('_', '-')}: --rung c unpacks an initrd, and shows --manifest and --dmesg",
                                EXIT_USAGE)
@@ -376,17 +376,21 @@ def run_c(args: argparse.Namespace) -> int:
 
     def action() -> int:
         with Kernel(args.flavour, os.environ.get("KEMU_TREE"), args.config, say=say_of(args)) as kernel:
-            answers.append(kernel.cpio(args.initrd, args.at or -1, builtin=builtin))
+            answers.append(kernel.cpio(args.initrd, args.at or -1, builtin=builtin, cmdline=args.cmdline))
         return EXIT_OK
 
     failures("", action)
     a = answers[0]
     failed = f"Initramfs unpacking failed: {a.message}" if a.message else ""
+    unknown = next((line for line in a.kmsg if line.startswith(UNKNOWN_WORDS)), "")
+    if unknown:
+        word = unknown.removeprefix(UNKNOWN_WORDS).split('"')[1]
+        raise CommandError(f"--cmdline {word}: --rung c has the parameters of init/initramfs.c and do_mounts only", EXIT_USAGE)
     if a.crash:
         print("\n".join(a.console.splitlines()[:24]), file=sys.stderr)
         raise CommandError(str(a.message), {"hang": 124, "splat": EXIT_FAILED}.get(a.crash, EXIT_PANIC))
     if args.dmesg:
-        lines = [*(line.removeprefix(" ") for line in a.kmsg), *filter(None, [failed])]
+        lines = [line.removeprefix(" ") for line in a.kmsg]
         print(json.dumps(lines) if args.json else "\n".join(lines))
     elif args.manifest:
         print(json.dumps(a.entries)) if args.json else sys.stdout.write(manifest.dump(a.entries))

@@ -42,6 +42,8 @@ _FACTS, _CLOCK, _UNREAD = 1, 2, 4      # flags of a walk
 _PC = re.compile(r"^@([0-9a-f]+)$", re.M)
 _STATEMENT = re.compile(r"(kernel|fs|mm|block|lib|init|drivers|security)/\S+\.c:\d+$")
 _LEVEL = re.compile(r"^<\d> ")
+_UNPACKING = re.compile(r"(?:Initramfs unpacking failed: (.*)|rootfs image is not initramfs \((.*)\); looks like an initrd)$")
+UNKNOWN_WORDS = "Unknown kernel command line parameters "
 NEVER = (1 << 32) - 1                  # fail_nth: calls are counted, and none fails
 _SITES = 1 << 14
 _COUNTERS = ("slab_objects", "slab_bytes", "pages", "pages_peak", "allocations", "bios", "bio_bytes", "switches", "works",
@@ -104,7 +106,8 @@ def _symbols(path: Path, source: Path) -> Symbols:
 class Instance:
     """One loaded copy of a library: a kernel from its boot to its end. Two of them share nothing."""
 
-    def __init__(self, library: Library, pages: int, fill: int | None = None):
+    def __init__(self, library: Library, pages: int, fill: int | None = None, without: Sequence[str] = ()):
+        """``without``: initcalls that do not run."""
         self.library = library
         self.ffi = _ffi()
         self.symbols = _symbols(library.path, library.source)
@@ -118,13 +121,17 @@ class Instance:
         self.base = anchor - self.symbols.offsets["kemu_start"]
         self.dead = False
         self._callback: Any = None
+        self._pristine: list[bytes] | None = None
         flags = 0 if fill is None else 1 | fill << 8
         self.check(self.lib.kemu_start(pages, flags))
-        have = self.symbols.initcalls()
         for name in INITCALLS:
-            if name in have:
-                self.check(self.lib.kemu_initcall(self.ffi.cast("void *", self.base + have[name])))
+            if name in self.symbols.initcalls and name not in without:
+                self.check(self.lib.kemu_initcall(self.initcall(name)))
         self.check(self.lib.kemu_ready())
+
+    def initcall(self, name: str) -> Any:
+        """The address of an initcall."""
+        return self.ffi.cast("void *", self.base + self.symbols.initcalls[name])
 
     def check(self, result: int) -> int:
         """A call's result; raises Trap if the kernel died in it."""
@@ -242,6 +249,37 @@ class Instance:
             out[self.text(name[0])] = bytes(self.ffi.buffer(room, size))
         raise AssertionError("unreachable")
 
+    def parameters(self, cmdline: str) -> list[str]:
+        """Words of a command line, given to those who asked for them with early_param() and __setup(); the words that nobody
+        took.
+        """
+        entries = [self.ffi.cast("void *", self.base + offset) for offset in self.symbols.parameters()]
+        words = cmdline.split()
+        taken = set()
+        for early in (1, 0):
+            for word in words:
+                for entry in entries:
+                    if self.check(self.lib.kemu_parameter(entry, os.fsencode(word), early)):
+                        taken.add(word)
+                        break
+        return [word for word in words if word not in taken]
+
+    def load(self) -> int:
+        """fs/erofs comes, as a module that is loaded: what erofs_module_init() returns. Its variables are as they are in the
+        file.
+        """
+        places = self.symbols.module_data
+        if self._pristine is None:
+            self._pristine = [bytes(self._bytes(at, size)) for at, size in places]
+        else:
+            for (at, size), data in zip(places, self._pristine):
+                if self._bytes(at, size)[:] != data:   # much of it is constant, and may not be written to
+                    self._bytes(at, size)[:] = data
+        return self.check(self.lib.kemu_module_init(self.initcall("erofs_module_init")))
+
+    def _bytes(self, offset: int, size: int) -> Any:
+        return self.ffi.buffer(self.ffi.cast("char *", self.base + offset), size)
+
     def unload(self) -> None:
         """fs/erofs goes, as a module that is unloaded: nothing may be mounted, and nothing can be any more."""
         self.check(self.lib.kemu_exitcall(self.ffi.cast("void *", self.base + self.symbols.offsets["erofs_module_exit"])))
@@ -312,9 +350,14 @@ class Kernel:
     def instance(self) -> Instance:
         """The instance that is alive."""
         if self._instance is None or self._instance.dead:
-            self.close()
-            self._instance = Instance(self.library, self._pages, self._fill)
-            self.boots += 1
+            return self.fresh()
+        return self._instance
+
+    def fresh(self, without: Sequence[str] = ()) -> Instance:
+        """Another instance now; ``without``: initcalls that do not run."""
+        self.close()
+        self._instance = Instance(self.library, self._pages, self._fill, without)
+        self.boots += 1
         return self._instance
 
     @property
@@ -339,14 +382,14 @@ class Kernel:
         ``then`` is given the instance while the image is still mounted at /mnt, behind the walk.
         """
         images, kind, names, words = _sources(image, devices, options, backend, at)
-        return self._case(lambda k: self._erofs(k, images, kind, at, _MEMORY[memory], names[0], words, cap, max_entries, fail_nth,
+        return self.case(lambda k: self._erofs(k, images, kind, at, _MEMORY[memory], names[0], words, cap, max_entries, fail_nth,
                                                 facts, then))
 
     def _erofs(self, k: Instance, images: list[bytes], kind: int, at: int, memory: int, source: str, options: str, cap: int,
                most: int, fail_nth: int, facts: bool, then: Callable[[Instance], None] | None) -> Answer:
         lib, answer = k.lib, Answer()
         for slot, data in enumerate(images):
-            self._place(k, slot, data, kind, memory, at if slot == 0 else 0)
+            self.place(k, slot, data, kind, memory, at if slot == 0 else 0)
         if fail_nth:
             lib.kemu_fail_nth(fail_nth)
         error = k.check(lib.kemu_mount(source.encode(), b"/mnt", b"erofs", _MS_RDONLY, os.fsencode(options)))
@@ -358,11 +401,12 @@ class Kernel:
             lib.kemu_fail_nth(0)
         if not error and then is not None:
             then(k)
-        self._take_down(k, len(images), kind, not error)
+        self.take_down(k, len(images), kind, not error)
         answer.mount_error = errno_name(-error)
         return answer
 
-    def _take_down(self, k: Instance, images: int, kind: int, mounted: bool) -> None:
+    def take_down(self, k: Instance, images: int, kind: int, mounted: bool) -> None:
+        """What a mount at /mnt has used goes."""
         if mounted:
             undone = k.check(k.lib.kemu_umount(b"/mnt", 0))
             if undone:
@@ -381,49 +425,80 @@ class Kernel:
         k = self.instance
         k.lib.kemu_log_clear()
         for slot, data in enumerate(images):
-            self._place(k, slot, data, kind, _MEMORY[memory], at if slot == 0 else 0)
+            self.place(k, slot, data, kind, _MEMORY[memory], at if slot == 0 else 0)
         error = k.check(k.lib.kemu_mount(names[0].encode(), b"/mnt", b"erofs", _MS_RDONLY, os.fsencode(words)))
         if error:
-            self._take_down(k, len(images), kind, False)
+            self.take_down(k, len(images), kind, False)
             raise MountRefused(-error, _lines(k.log()))
         error = k.check(k.lib.kemu_enter(b"/mnt"))
         if error:                                      # a root that is no directory, or may not be entered
             log = _lines(k.log())
-            self._take_down(k, len(images), kind, True)
+            self.take_down(k, len(images), kind, True)
             raise RootRefused(-error, log)
         yield k
         k.check(k.lib.kemu_leave())
-        self._take_down(k, len(images), kind, True)
+        self.take_down(k, len(images), kind, True)
 
-    def cpio(self, archive: Image, at: int = -1, memory: str = "linear", cap: int = 1 << 26,
-             builtin: bytes | None = None, fail_nth: int = 0) -> Answer:
-        """Unpack an archive with the kernel's own unpack_to_rootfs() into a fresh tmpfs, and walk that; as ``Oracle.cpio``.
-        ``builtin``: an archive that is unpacked first, as the kernel's own is. ``fail_nth``: counted while it is unpacked.
+    def cpio(self, archive: Image | None, at: int = -1, memory: str = "linear", cap: int = 1 << 26,
+             builtin: bytes | None = None, fail_nth: int = 0, cmdline: str = "",
+             then: Callable[[Instance], None] | None = None) -> Answer:
+        """Boot as far as init/initramfs.c is concerned: the kernel's own populate_rootfs() with an archive in memory (None: no
+        initrd), into a fresh tmpfs, which is walked. What ``Oracle.cpio`` answers, and the boot's own lines in its log.
+
+        ``builtin``: the archive that is built in (none: an empty one). ``fail_nth``: counted while populate_rootfs() runs.
+        ``cmdline``: parameters that the linked files have (``retain_initrd``, ``initramfs_async=0``, ``initrdmem=ADDRESS,SIZE``,
+        where ``@`` stands for the archive's); as they are said once in a kernel's life, such a case has a kernel of its own.
+        Those that nobody takes are named in the log, as Linux does it. ``then`` is given the instance behind the walk, before the
+        archive's memory is taken back.
         """
-        data = _load(archive)
+        data = None if archive is None else _load(archive)
         if at < 0:
-            at = (-len(data) & ~63) % 4096
-        return self._case(lambda k: self._cpio(k, data, at, _MEMORY[memory], cap, builtin, fail_nth))
+            at = (-len(data or b"") & ~63) % 4096
+        if cmdline or then:
+            self.close()
+        unknown: list[str] = []
+        try:
+            answer = self.case(lambda k: self._cpio(k, data, at, _MEMORY[memory], cap, builtin or b"", fail_nth, cmdline, then,
+                                                    unknown))
+        finally:
+            if (cmdline or then) and self._instance is not None:
+                self._instance.dead = True
+        if unknown:
+            answer.kmsg.insert(0, f'{UNKNOWN_WORDS}"{" ".join(unknown)}", will be passed to user space.')
+        for line in answer.kmsg if not answer.crash else ():
+            said = _UNPACKING.match(line)
+            if said:
+                answer.message = said[1] or said[2]
+        return answer
 
-    def _cpio(self, k: Instance, data: bytes, at: int, memory: int, cap: int, builtin: bytes | None, fail_nth: int) -> Answer:
+    def _cpio(self, k: Instance, data: bytes | None, at: int, memory: int, cap: int, builtin: bytes, fail_nth: int, cmdline: str,
+              then: Callable[[Instance], None] | None, unknown: list[str]) -> Answer:
         lib, answer = k.lib, Answer()
         error = k.check(lib.kemu_mount(b"unpack", b"/mnt", b"tmpfs", 0, b"mode=0755"))
         if error:
             raise RungError(f"tmpfs: {errno_name(-error)}")
         k.check(lib.kemu_enter(b"/mnt"))
-        room = k.ffi.new("char[120]")
-        for slot, archive in enumerate(a for a in (builtin, data) if a is not None):
-            self._place(k, slot, archive, 0, memory, at if archive is data else 0)
-            if fail_nth and archive is data:
-                lib.kemu_fail_nth(fail_nth)
-            k.check(lib.kemu_unpack(slot, room, 120))
-            if fail_nth and archive is data:
-                answer.fired = bool(k.counters()["fired"])
-                lib.kemu_fail_nth(0)
-            k.check(lib.kemu_drop(slot, 0))
-        answer.message = k.text(room) or None
+        if data is not None:
+            self.place(k, 0, data, 0, memory, at)
+        if cmdline:
+            place = f"{lib.kemu_physical(0):#x},{len(data or b'')}"
+            unknown += k.parameters(cmdline.replace("@", place))
+        k.check(lib.kemu_initrd(wire.DISKS if data is None else 0))
+        if fail_nth:
+            lib.kemu_fail_nth(fail_nth)
+        error = k.check(lib.kemu_populate(k.initcall("populate_rootfs"), builtin, len(builtin)))
+        if fail_nth:
+            counters = k.counters()
+            answer.fired, answer.points = bool(counters["fired"]), counters["faults"]
+            lib.kemu_fail_nth(0)
+        if error:
+            raise RungError(f"populate_rootfs(): {errno_name(-error)}")
         answer.packed, _ = k.walk(b".", cap, wire.MOST, _CLOCK, dir_sizes=False)
         k.check(lib.kemu_leave())
+        if then is not None:
+            then(k)
+        if data is not None:
+            k.check(lib.kemu_drop(0, 0))
         undone = k.check(lib.kemu_umount(b"/mnt", 0))
         if undone and k.check(lib.kemu_umount(b"/mnt", 2)):
             raise self._left(k, f"umount: {errno_name(-undone)}: something is still in use")
@@ -449,7 +524,8 @@ class Kernel:
         k.lib.kemu_leaks()
         return k.leaks()
 
-    def _place(self, k: Instance, slot: int, data: bytes, kind: int, memory: int, at: int) -> None:
+    def place(self, k: Instance, slot: int, data: bytes, kind: int = 0, memory: int = 0, at: int = 0) -> None:
+        """Data into a slot; ``RungError`` if there is no memory for it."""
         p = k.ffi.from_buffer(data)
         if kind:
             error = k.check(k.lib.kemu_place_file(slot, p, 0, len(data), len(data)))
@@ -462,7 +538,8 @@ class Kernel:
         k.dead = True
         return Trap(title, [], k.log())
 
-    def _case(self, work: Callable[[Instance], Answer]) -> Answer:
+    def case(self, work: Callable[[Instance], Answer]) -> Answer:
+        """One case: its answer, with the log, or what the kernel died of."""
         k = self.instance
         self.cases += 1
         k.lib.kemu_log_clear()

@@ -6,11 +6,14 @@ import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from kemu.rung.uml.listing import BUILD_PREFIX
 
 _INITCALL = re.compile(r"^__initcall__kmod_\w+?__\d+_\d+_(\w+?)(?:\d|\ds|rootfs)$")
+_COUNTERS = re.compile(r"gcov|LPBX")            # of a flavour, not of the code
+_SETUP = re.compile(r"^__setup_(?!str_)\w+$")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Symbols:
         """Nothing of it is behind this offset."""
         return max(self.offsets.values(), default=0) + 1
 
+    @cached_property
     def initcalls(self) -> dict[str, int]:
         """Function -> offset, of all initcalls that are linked."""
         out = {}
@@ -50,6 +54,33 @@ class Symbols:
             if m and m[1] in self.offsets:
                 out[m[1]] = self.offsets[m[1]]
         return out
+
+    @cached_property
+    def module_data(self) -> list[tuple[int, int]]:
+        """Offset and size of every variable of fs/erofs, whose files are those with a function of its name: what a module that is
+        loaded again has afresh.
+        """
+        files: list[list[tuple[str, int, int, str]]] = [[]]
+        out = []
+        named = False
+        for line in subprocess.run(["nm", "-apS", str(self.path)], capture_output=True, text=True).stdout.splitlines():
+            words = line.split()
+            if words[1:2] == ["a"]:
+                files.append([])
+                named = len(words) == 3                # what is hidden and not static comes behind all files
+            elif len(words) == 4 and not _COUNTERS.search(words[3]):
+                if named:
+                    files[-1].append((words[2], int(words[0], 16), int(words[1], 16), words[3]))
+                elif words[2] in "dbDB" and "erofs" in words[3]:
+                    out.append((int(words[0], 16), int(words[1], 16)))
+        for symbols in files:
+            if any(kind == "t" and "erofs" in name for kind, _, _, name in symbols):
+                out += [(at, size) for kind, at, size, _ in symbols if kind in "db"]
+        return sorted(set(out))
+
+    def parameters(self) -> list[int]:
+        """Offsets of the entries of .init.setup, of all parameters of the command line that are linked, in their order."""
+        return sorted(offset for name, offset in self.offsets.items() if _SETUP.match(name))
 
     def frames(self, offsets: Sequence[int]) -> list[list[Frame]]:
         """For each offset its frames, innermost first: more than one where functions are inlined."""

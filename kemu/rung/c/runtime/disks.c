@@ -128,10 +128,52 @@ static void *pages_alone(unsigned long bytes)
 	return block;
 }
 
-static void free_pages_alone(void *block, unsigned long bytes)
+static unsigned int order_alone(unsigned long bytes)
 {
-	host_permit(block + PAGE_ALIGN(bytes), PAGE_SIZE);
-	free_pages_exact(block, PAGE_ALIGN(bytes) + PAGE_SIZE);
+	return get_order(PAGE_ALIGN(bytes) + PAGE_SIZE);
+}
+
+/* What is left of them: the kernel gives an initrd's whole pages back. */
+static void free_pages_alone(struct kemu_region *r)
+{
+	unsigned long bytes = r->data - (char *)r->block + r->len;
+	struct page *page = virt_to_page(r->block), *end = page + (1ul << order_alone(bytes));
+
+	host_permit(r->block + PAGE_ALIGN(bytes), PAGE_SIZE);
+	if (!r->freed) {
+		free_pages_exact(r->block, PAGE_ALIGN(bytes) + PAGE_SIZE);
+		return;
+	}
+	for (; page < end; page++) {
+		if (page >= r->first_freed && page < r->first_freed + r->freed)
+			continue;
+		init_page_count(page);
+		__free_page(page);
+	}
+}
+
+/* mm/page_alloc.c's, of what was placed: each page at most once, one after the other, as free_reserved_area() goes. */
+void free_reserved_page(struct page *page)
+{
+	struct kemu_region *r;
+	struct page *first;
+
+	for (r = kemu_regions; r < kemu_regions + KEMU_DISKS; r++) {
+		if (!r->block || r->memory != KEMU_PLACE_LINEAR)
+			continue;
+		first = virt_to_page(r->block);
+		if (page < first || page >= virt_to_page(r->data + r->len - !!r->len) + 1)
+			continue;
+		if (!r->freed)
+			r->first_freed = page;
+		else if (page != r->first_freed + r->freed)
+			kemu_trap("free_reserved_page: page %lu of an initrd is freed twice, or out of turn", (unsigned long)(page - first));
+		r->freed++;
+		init_page_count(page);
+		__free_page(page);
+		return;
+	}
+	kemu_trap("free_reserved_page: nobody has reserved it");
 }
 
 /* The region ends with the data: under the sanitizer the next byte is poisoned. */
@@ -190,7 +232,7 @@ int kemu_drop(unsigned int slot, unsigned int backend)
 		set_capacity(&disks[slot].disk, 0);
 		invalidate_bdev(disks[slot].disk.part0);
 		if (r->memory == KEMU_PLACE_LINEAR && r->block)
-			free_pages_alone(r->block, r->data - (char *)r->block + r->len);
+			free_pages_alone(r);
 		else if (r->memory == KEMU_PLACE_VMALLOC)
 			window_free(r->block);
 		else

@@ -52,6 +52,7 @@ typedef unsigned int (*kemu_choose_t)(unsigned int kind, unsigned int n);
 
 int kemu_start(unsigned long long page_count, unsigned long long flags);
 int kemu_initcall(void *function);
+int kemu_module_init(void *function);
 int kemu_exitcall(void *function);
 void kemu_end(void);
 int kemu_ready(void);
@@ -96,7 +97,13 @@ unsigned long long kemu_erofs_size(void *inode);
 
 int kemu_enter(const char *path);
 int kemu_leave(void);
-int kemu_unpack(unsigned int slot, char *message, unsigned int room);
+
+/* a boot, as far as init/initramfs.c is concerned: parameters, the initrd in a slot, populate_rootfs() into the root */
+int kemu_parameter(const void *entry, const char *word, int early);
+unsigned long long kemu_physical(unsigned int slot);
+int kemu_initrd(unsigned int slot);
+int kemu_populate(void *initcall, const void *builtin, unsigned long long len);
+int kemu_wait_for_initramfs(void);
 
 /* flavour cov: which blocks of the files under test have run since kemu_cov_reset(), in KEMU_CELLS cells */
 #define KEMU_CELLS		65536

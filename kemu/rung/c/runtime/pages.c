@@ -13,7 +13,6 @@
 unsigned long uml_physmem, high_physmem;
 struct page *mem_map;
 unsigned long max_mapnr, task_size = 0x7ffffffff000ul;
-struct pglist_data contig_page_data;
 atomic_long_t vm_zone_stat[NR_VM_ZONE_STAT_ITEMS];
 atomic_long_t vm_node_stat[NR_VM_NODE_STAT_ITEMS];
 atomic_long_t _totalram_pages;

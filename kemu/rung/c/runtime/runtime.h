@@ -78,6 +78,9 @@ long kemu_sys_open(const char *path, int flags);
 long kemu_sys_close(int fd);
 long kemu_sys_ioctl(int fd, unsigned int cmd, unsigned long arg);
 
+/* unpack.c */
+void initrd_start_up(void);
+
 /* disks.c */
 void disks_start(void);
 struct kemu_region {
@@ -85,6 +88,8 @@ struct kemu_region {
 	void *block;
 	u64 len;
 	u32 memory;
+	u32 freed;			/* pages that the kernel has given back itself, from this one on: */
+	struct page *first_freed;
 };
 extern struct kemu_region kemu_regions[KEMU_DISKS];
 

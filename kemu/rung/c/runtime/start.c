@@ -50,6 +50,7 @@ int kemu_start(unsigned long long page_count, unsigned long long flags)
 	vfs_caches_init();
 	pagecache_init();
 	seq_file_init();
+	initrd_start_up();
 	need("/dev", init_mkdir("/dev", 0755));
 	need("/mnt", init_mkdir("/mnt", 0755));
 	need("/files", init_mkdir("/files", 0755));
@@ -64,6 +65,18 @@ int kemu_initcall(void *function)
 	need("an initcall", ((initcall_fn)function)());
 	KEMU_LEAVE();
 	return 0;
+}
+
+/* One of a module that comes later: what it returns. */
+int kemu_module_init(void *function)
+{
+	int err;
+
+	KEMU_ENTER(KEMU_TRAP);
+	err = ((initcall_fn)function)();
+	tasks_settle();
+	KEMU_LEAVE();
+	return err;
 }
 
 int kemu_exitcall(void *function)

@@ -86,6 +86,8 @@ struct kemu_region {
 int kemu_disk_attach(unsigned int slot, struct kemu_region *r);
 void kemu_disk_detach(unsigned int slot);
 char *kemu_unpack_to_rootfs(char *buf, unsigned long len);
+void kemu_initramfs_fresh(void);
+void kemu_initramfs_close(void);
 void kemu_builtin_none(void);
 
 /* called by init/main.c, whose own prototypes of them are these */

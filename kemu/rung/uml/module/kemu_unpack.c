@@ -10,10 +10,8 @@ static const char kemu_trailer[] __aligned(4) =
 	"07070100000000000000000000000000000000000000010000000000000000000000000000000000000000"
 	"000000000000000B00000000TRAILER!!!\0\0\0\0";
 
-char *__ref kemu_unpack_to_rootfs(char *buf, unsigned long len)
+void __ref kemu_initramfs_fresh(void)
 {
-	char *err;
-
 	csum_present = false;
 	io_csum = 0;
 	next_state = Start;
@@ -21,12 +19,22 @@ char *__ref kemu_unpack_to_rootfs(char *buf, unsigned long len)
 	wfile = NULL;
 	wfile_pos = 0;
 	unpack_to_rootfs((char *)kemu_trailer, sizeof(kemu_trailer) - 1);
+}
 
-	err = unpack_to_rootfs(buf, len);
-
-	/* an archive that ends inside a file leaves that file open, which is a finding about Linux, and must not keep our tmpfs */
+/* An archive that ends inside a file leaves that file open, which is a finding about Linux, and must not keep our tmpfs. */
+void __ref kemu_initramfs_close(void)
+{
 	if (state == CopyFile && !IS_ERR_OR_NULL(wfile))
 		fput(wfile);
+}
+
+char *__ref kemu_unpack_to_rootfs(char *buf, unsigned long len)
+{
+	char *err;
+
+	kemu_initramfs_fresh();
+	err = unpack_to_rootfs(buf, len);
+	kemu_initramfs_close();
 	return err;
 }
 
