@@ -7,7 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +57,11 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from kemu.rung.c.cover.begin import files, forged  # start-up
+    from kemu.rung.c.cover.begin import boots, files, forged  # start-up
     from kemu.rung.c.cover.corpus import Corpus, default_folder  # start-up
     from kemu.rung.c.cover.lines import Lines  # start-up
     from kemu.rung.c.cover.search import Search  # start-up
-    from kemu.rung.c.kernel import Kernel, Trap  # start-up
+    from kemu.rung.c.kernel import Kernel  # start-up
     from kemu.rung.uml.build import progress  # start-up
 
     quiet = args.quiet or args.json
@@ -74,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
         search = Search(cov, kept, args.seed, asan, crashed=lambda crash: None if args.json else _heard(crash))
         try:
             held = [k.library for k in (cov, asan, counting)]
-            first = [*kept, *files([Path(n) for n in args.experiment]), *forged(args.seed)]
+            first = [*kept, *files([Path(n) for n in args.experiment]), *forged(args.seed), *boots(args.seed)]
             interrupted = _search(args, search, held, first, quiet)
             search.shrink()
             for crash in search.stats.crashes.values():
@@ -86,8 +86,6 @@ def _run(args: argparse.Namespace) -> int:
             raise CommandError(f"{e.filename or folder}: {errno_text(e.errno or 0)}") from None
         for entry in search.entries:
             entry.case.run(counting)
-        with suppress(Trap):           # of what an input has left behind
-            counting.instance.unload()
         counting.close()
     _print(args, search.stats, lines, crashes)
     return EXIT_INTERRUPTED if interrupted else EXIT_FAILED if search.stats.crashes else EXIT_OK

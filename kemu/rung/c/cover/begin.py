@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kemu.forge.cpio_choose import break_cpio, choose_cpio
+from kemu.forge.cpio_choose import CpioOptions, break_cpio, choose_cpio
 from kemu.forge.erofs.choose import ErofsOptions, choose_image
 from kemu.forge.erofs.mutate import mutate
 from kemu.forge.pick import Pick, SeedValues
 from kemu.rung.c.cover.case import Case, NotACase, unpack
+from kemu.rung.c.cover.mutate import CMDLINES
 
 LONGEST = 1 << 20
 _COMPAT, _ISHARE = 1024 + 8, 0x20
@@ -41,6 +42,17 @@ def forged(seed: int, images: int = 150, archives: int = 40) -> Iterator[Case]:
             archive = break_cpio(archive, pick)
         if archive.data:
             yield Case(archive.data, "cpio")
+
+
+def boots(seed: int) -> Iterator[Case]:
+    """What has a kernel of its own: parameters, archives that are built in, fs/erofs that comes and goes."""
+    pick = Pick(SeedValues(seed * 1_000_003 + 900_000))
+    small = choose_cpio(pick, CpioOptions(max_segments=1, max_members=3, max_size=200)).data
+    for words in CMDLINES:
+        yield Case(small, "cpio", options=words)
+    for builtin in (small, b"no archive"):
+        yield Case(small, "cpio", devices=(builtin,))
+    yield Case(choose_image(pick, ErofsOptions(max_nodes=3, max_blocks=2, max_bytes=1 << 14, beyond_fsck=False)).data, "module")
 
 
 def files(paths: Sequence[Path]) -> Iterator[Case]:

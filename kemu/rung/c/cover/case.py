@@ -9,6 +9,7 @@ from typing import Any
 
 from kemu.rung.c.cover import doors
 from kemu.rung.c.kernel import Kernel
+from kemu.rung.c.module import come_and_go
 from kemu.rung.protocol import Answer
 
 CAP, MOST = 1 << 16, 64                # bytes of a file that are read, and entries of a tree
@@ -21,7 +22,9 @@ class NotACase(ValueError):
 
 @dataclass(frozen=True)
 class Case:
-    """``kind``: ``erofs`` (mounted and walked) or ``cpio`` (unpacked); the rest as of ``Kernel.erofs``."""
+    """``kind``: ``erofs`` (mounted and walked), ``cpio`` (a boot unpacks it; ``options`` are its command line, ``devices`` the
+    archive that is built in) or ``module`` (fs/erofs comes, mounts it, and goes); the rest as of ``Kernel.erofs``.
+    """
 
     data: bytes
     kind: str = "erofs"
@@ -36,11 +39,19 @@ class Case:
 
     def run(self, kernel: Kernel) -> Answer:
         """What a kernel makes of it."""
+        if self.kind == "module":
+            return come_and_go(kernel, self.data, self.fail_nth)
         if self.kind == "cpio":
-            return kernel.cpio(self.data, at=self.at, memory=self.memory, cap=CAP, fail_nth=self.fail_nth)
+            return kernel.cpio(self.data, at=self.at, memory=self.memory, cap=CAP, fail_nth=self.fail_nth, cmdline=self.options,
+                               builtin=b"".join(self.devices), then=doors.firmware if self.options else None)
         return kernel.erofs(self.data, at=self.at, options=self.options, devices=self.devices, backend=self.backend,
                             memory=self.memory, cap=CAP, max_entries=MOST, fail_nth=self.fail_nth, facts=self.facts,
                             then=doors.ask if self.doors else None)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has a kernel of its own, which takes as long as a hundred cases."""
+        return self.kind == "module" or (self.kind == "cpio" and bool(self.options))
 
     def how(self) -> dict[str, Any]:
         """Everything but the bytes; of what is as usual, nothing."""

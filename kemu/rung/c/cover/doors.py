@@ -31,11 +31,23 @@ def attributes(k: Instance, folder: bytes) -> None:
                 k.check(k.lib.kemu_close(fd))
 
 
+def sysfs(k: Instance) -> None:
+    """Mounted at /sys, if it is not yet."""
+    if k.check(k.lib.kemu_mkdir(b"/sys", 0o755)) == 0:
+        k.check(k.lib.kemu_mount(b"sysfs", b"/sys", b"sysfs", 0, b""))
+
+
+def firmware(k: Instance) -> None:
+    """What a boot has left in /sys/firmware: the initrd, if it was to be retained."""
+    sysfs(k)
+    for name in names(k, b"/sys/firmware"):
+        list(k.contents(os.fsdecode(b"/sys/firmware/" + name)))
+
+
 def ask(k: Instance) -> None:
     """All of it, of what is mounted at /mnt; memory is short first, when the walk's caches are still there."""
     k.check(k.lib.kemu_shrink())
-    if k.check(k.lib.kemu_mkdir(b"/sys", 0o755)) == 0:
-        k.check(k.lib.kemu_mount(b"sysfs", b"/sys", b"sysfs", 0, b""))
+    sysfs(k)
     for folder in names(k, b"/sys/fs/erofs"):
         attributes(k, b"/sys/fs/erofs/" + folder)
     for path in [b"/mnt", *(b"/mnt/" + name for name in names(k, b"/mnt")[:_NAMES])]:

@@ -13,6 +13,8 @@ from kemu.rung.c.cover.case import Case
 OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "cache_strategy=readaround", "noacl", "nouser_xattr",
            "acl,user_xattr", "dax=never", "dax=always", "dax", "nonsense", "directio", "inode_share,domain_id=d", "domain_id=d",
            "fsid=x", "fsoffset=4096", "fsoffset=512", "fsoffset=1", "cache_strategy=bad")
+CMDLINES = ("retain_initrd", "retain_initrd=1", "initramfs_async=0", "initramfs_async=x", "initrdmem=@",
+            "retain_initrd initrdmem=@", "initrdmem=0,4096", "initrd=0x700000000000,4096", "initrdmem=1")
 _VALUES = (0, 1, 2, 3, 4, 7, 8, 0x7f, 0x80, 0xff, 0x100, 0x1ff, 0x200, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff,
            0x80000000, 0xffffffff, 0x100000000, 1 << 47, 1 << 48, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 _STRUCTS = (d.INODE_EXTENDED_FIELDS, d.INODE_COMPACT_FIELDS, d.DIRENT_FIELDS, d.MAP_HEADER_FIELDS, d.LCLUSTER_INDEX_FIELDS,
@@ -70,6 +72,10 @@ class Mutator:
         if kind == 2:
             return replace(case, fail_nth=rng.randint(1, 300))
         if case.kind == "cpio":
+            if rng.random() < 0.05:
+                return replace(case, options=rng.choice(CMDLINES))
+            if rng.random() < 0.3:
+                return replace(case, devices=() if case.devices else (case.data,))
             return replace(case, fail_nth=rng.randint(1, 60))
         if kind == 3:
             return replace(case, backend="file" if case.backend == "disk" else "disk")

@@ -24,6 +24,7 @@ _NUMBER = re.compile(r"\b(0x)?[0-9a-f]*[0-9][0-9a-f]*\b")
 _FRAME = re.compile(r"^  (\S+) at (\S+)$", re.M)
 _FAULTS = 400                          # n-th faults of one case that are tried at most
 _QUEUED = 4096
+_LARGE = 1 << 16                       # of what has a kernel of its own: its calls do not fail one by one
 
 
 @dataclass
@@ -81,8 +82,11 @@ def signature(answer: Answer) -> str:
 
 
 def meant(case: Case, answer: Answer) -> bool:
-    """A panic() because of memory that there is none of: what the kernel means to do at boot. BUG() is another thing."""
-    return bool(case.fail_nth) and answer.crash == "panic" and not (answer.message or "").endswith("BUG!")
+    """A panic() because of memory that there is none of, or of a broken archive that is built in: what the kernel means to do at
+    boot. BUG() is another thing.
+    """
+    asked_for = bool(case.fail_nth or (case.kind == "cpio" and case.devices))
+    return asked_for and answer.crash == "panic" and not (answer.message or "").endswith("BUG!")
 
 
 class Search:
@@ -98,6 +102,7 @@ class Search:
         self.guided = guided
         self.crashed = crashed
         self.entries: list[Entry] = []
+        self._pool: list[Entry] = []                   # those of them that are cheap enough to be changed
         self.stats = Stats()
         self.seen: Any = cffi.FFI().new("unsigned char[]", CELLS)
         self._faults: deque[tuple[Case, int]] = deque()
@@ -121,23 +126,25 @@ class Search:
     def take(self, case: Case, base: Case | None, keep: bool = False) -> None:
         """Run a case, and keep it if it reached something new (or in any case)."""
         answer, new, cells = self.ask(case)
-        if answer.crash:
+        if answer.crash and not meant(case, answer):
             self._crash(self.kernel, case, base, answer)
             return
         if not new and not keep:
             return
         if new:
-            self._keep(case, base, bool(cells))
+            self._keep(case, base, bool(cells), case.alone or bool(answer.crash))
 
-    def _keep(self, case: Case, base: Case | None, cells: bool) -> None:
+    def _keep(self, case: Case, base: Case | None, cells: bool, alone: bool) -> None:
         key = case.key()
         if key in self._known:
             return
         self._known.add(key)
         self.entries.append(Entry(case, base, places(case.data), self._cost))
+        if not alone:
+            self._pool.append(self.entries[-1])
         self.corpus.add(case)
         self.stats.kept += 1
-        if not case.fail_nth and cells and len(self._faults) < _QUEUED:
+        if not case.fail_nth and cells and len(self._faults) < _QUEUED and not (alone and len(case.data) > _LARGE):
             self._faults.append((case, 1))
         if self.second is not None:
             answer = case.run(self.second)
@@ -150,7 +157,7 @@ class Search:
         """The first cases: each that reaches something new is kept; if there is none of them at all, nothing can be changed."""
         for case in cases:
             self.take(case, None)
-        if not self.entries:
+        if not self._pool:
             raise ValueError("no case to begin with")
 
     def run(self, seconds: float = 0.0, examples: int = 0, told: Callable[[Stats], None] = lambda stats: None,
@@ -166,7 +173,7 @@ class Search:
             else:
                 entry = self._pick()
                 base = entry.base or entry.case
-                new = self.mutator.mutate(entry.case, entry.written, self.rng.choice(self.entries).case)
+                new = self.mutator.mutate(entry.case, entry.written, self.rng.choice(self._pool).case)
                 if self.guided:
                     self.take(new, base)
                 else:
@@ -179,7 +186,7 @@ class Search:
 
     def _pick(self) -> Entry:
         """Mostly what is new, and of two rather the cheaper."""
-        recent = self.entries[-24:] if self.guided and self.rng.random() < 0.4 else self.entries
+        recent = self._pool[-24:] if self.guided and self.rng.random() < 0.4 else self._pool
         a, b = self.rng.choice(recent), self.rng.choice(recent)
         return a if (a.cost <= b.cost) == (self.rng.random() < 0.8) else b
 
@@ -191,14 +198,18 @@ class Search:
         self.stats.faults += 1
         if answer.crash and not meant(new, answer):
             self._crash(self.kernel, new, case, answer)
-        elif found and not answer.crash:
-            self._keep(new, case, False)
+        elif found:
+            self._keep(new, case, False, new.alone or bool(answer.crash))
         if (answer.fired or answer.crash) and nth < _FAULTS:
             self._faults.appendleft((case, nth + 1))
 
     def _crash(self, kernel: Kernel, case: Case, base: Case | None, answer: Answer) -> None:
         if meant(case, answer):
             return
+        if self.second is not None and answer.message and answer.message.startswith("LEAK") and kernel is self.kernel:
+            again = case.run(self.second)              # which knows who allocated it
+            if again.crash:
+                kernel, answer = self.second, again
         sign = signature(answer)
         known = self.stats.crashes.get(sign)
         if known is not None:
