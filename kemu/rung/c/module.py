@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""fs/erofs comes and goes as a module does: its init, with a call in it that fails, and its exit. Nothing may be left of either."""
+"""fs/erofs comes and goes as a module does: its init, in which a call fails, and its exit. Nothing may be left of either."""
 from __future__ import annotations
 
 from kemu.rung.c.kernel import Instance, Kernel
