@@ -358,12 +358,16 @@ class erofs_inode_fingerprint:
 
 
 class erofs_inode(Inode):
-    """``struct erofs_inode``: the VFS inode and what stands before it. Members of C's unions have fields of their own."""
+    """``struct erofs_inode``: the VFS inode and what stands before it.
+
+    ``startblk``, the chunk's members and the ``z_`` members share their bytes as in C's union; those of the union for page cache
+    sharing have fields of their own.
+    """
 
     __slots__ = ("nid", "flags", "datalayout", "inode_isize", "dot_omitted", "xattr_isize", "xattr_name_filter",
-                 "xattr_shared_count", "xattr_shared_xattrs", "startblk", "chunkformat", "chunkbits", "z_advise", "z_algofmt",
-                 "z_lclusterbits", "z_tailextent_headlcn", "z_extents", "z_fragmentoff", "z_idata_size", "ishare_list",
-                 "fingerprint", "ishare_lock", "sharedentry")
+                 "xattr_shared_count", "xattr_shared_xattrs", "z_advise", "z_algofmt", "z_lclusterbits", "_padding",
+                 "z_tailextent_headlcn", "z_fragmentoff", "z_idata_size", "ishare_list", "fingerprint", "ishare_lock",
+                 "sharedentry")
 
     def __init__(self) -> None:
         Inode.__init__(self)
@@ -384,14 +388,11 @@ class erofs_inode(Inode):
         self.xattr_shared_count = 0
         self.xattr_shared_xattrs = 0
 
-        self.startblk = 0
-        self.chunkformat = 0
-        self.chunkbits = 0
         self.z_advise = 0
         self.z_algofmt = [0, 0]
         self.z_lclusterbits = 0
+        self._padding = 0               # up to the eighth byte
         self.z_tailextent_headlcn = 0
-        self.z_extents = 0
         self.z_fragmentoff = 0
         self.z_idata_size = 0
         # CONFIG_EROFS_FS_PAGE_CACHE_SHARE
@@ -399,6 +400,46 @@ class erofs_inode(Inode):
         self.fingerprint: erofs_inode_fingerprint = NULL     # for each anon shared inode
         self.ishare_lock: spinlock_t = NULL
         self.sharedentry: Dentry = NULL                                # for each real filesystem inode
+
+    @property
+    def startblk(self) -> int:
+        """``erofs_blk_t startblk``: the first eight bytes of the union."""
+        fmt = self.z_algofmt
+        return self.z_advise | fmt[0] << 16 | fmt[1] << 24 | self.z_lclusterbits << 32 | self._padding << 40
+
+    @startblk.setter
+    def startblk(self, value: int) -> None:
+        self.z_advise = value & 0xffff
+        self.z_algofmt = [value >> 16 & 0xff, value >> 24 & 0xff]
+        self.z_lclusterbits = value >> 32 & 0xff
+        self._padding = value >> 40 & 0xffffff
+
+    @property
+    def chunkformat(self) -> int:
+        """``unsigned short chunkformat``: the bytes of ``z_advise``."""
+        return self.z_advise
+
+    @chunkformat.setter
+    def chunkformat(self, value: int) -> None:
+        self.z_advise = value
+
+    @property
+    def chunkbits(self) -> int:
+        """``unsigned char chunkbits``: the byte of ``z_algofmt[0]``."""
+        return self.z_algofmt[0]
+
+    @chunkbits.setter
+    def chunkbits(self, value: int) -> None:
+        self.z_algofmt[0] = value & 0xff
+
+    @property
+    def z_extents(self) -> int:
+        """``u64 z_extents``: the bytes of ``z_tailextent_headlcn``."""
+        return self.z_tailextent_headlcn
+
+    @z_extents.setter
+    def z_extents(self, value: int) -> None:
+        self.z_tailextent_headlcn = value
 
 
 def EROFS_I(ptr: Inode) -> erofs_inode:
