@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __role__ = "harness"
 MOST_FILES = 40         # of an image, in an example
 MOST_EXTENTS = 60       # of a file, in an example
+MOST_STEPS = 1 << 29    # of a file, in an example: its extents times its size, for some layouts are read from their begin
 SECONDS = 60            # of processor time that the C may take for one image
 Asked = tuple[str, int, list[int]]      # a path, EROFS_GET_BLOCKS_* flags, logical offsets
 
@@ -78,8 +79,12 @@ def flags_of() -> tuple[int, ...]:
 
 
 def compare(kernel: Kernel, machine: Machine, image: bytes, backend: str = "bdev", devices: Sequence[bytes] = (),
-            asked: Sequence[Asked] | None = None, files: int = 1 << 20, extents: int = 1 << 20) -> Compared:
-    """Ask both about an image: every offset that starts, ends or neighbours an extent of a file, or what is ``asked``."""
+            asked: Sequence[Asked] | None = None, files: int = 1 << 20, extents: int = 1 << 20, steps: int = 0) -> Compared:
+    """Ask both about an image: every offset that starts, ends or neighbours an extent of a file, or what is ``asked``.
+
+    At most of so many ``files``, and of so many ``extents`` of each; fewer of a file whose size times that is more than
+    ``steps`` (0: no limit).
+    """
     from kemu.rung.c.kernel import MountRefused, RootRefused  # noqa: PLC0415  (start-up)
 
     out = Compared()
@@ -89,7 +94,7 @@ def compare(kernel: Kernel, machine: Machine, image: bytes, backend: str = "bdev
     try:
         with kernel.mounted(image, devices=devices) as k:
             try:
-                c = _by_c(k, asked, files, extents)
+                c = _by_c(k, asked, files, extents, steps)
             except BaseException:
                 k.dead = True           # it is in the middle of something
                 raise
@@ -130,7 +135,8 @@ def _kind(answer: list[Mapped] | int) -> str:
     return f"errno {-answer}" if isinstance(answer, int) else "a file"
 
 
-def _by_c(k: Instance, asked: Sequence[Asked] | None, files: int, extents: int) -> list[tuple[Asked, list[Mapped] | int]]:
+def _by_c(k: Instance, asked: Sequence[Asked] | None, files: int, extents: int,
+          steps: int) -> list[tuple[Asked, list[Mapped] | int]]:
     from kemu.rung.c.maps import MappedFile  # noqa: PLC0415  (start-up)
 
     out: list[tuple[Asked, list[Mapped] | int]] = []
@@ -142,7 +148,7 @@ def _by_c(k: Instance, asked: Sequence[Asked] | None, files: int, extents: int) 
             except OSError as e:
                 out.append(((path, 0, []), -(e.errno or 0)))
                 continue
-            edges = f.edges(extents)
+            edges = f.edges(min(extents, max(2, steps // max(1, f.size))) if steps else extents)
             out += [((path, flags, edges), f.maps(edges, flags)) for flags in flags_of()]
         return out
     for path, flags, offsets in asked:
@@ -180,7 +186,7 @@ def maps(run: Run, backend: str) -> None:
     kernel = asked(run.rung).judge()
     assert isinstance(kernel, Kernel)
     try:
-        found = compare(kernel, machine, data, backend, files=MOST_FILES, extents=MOST_EXTENTS)
+        found = compare(kernel, machine, data, backend, files=MOST_FILES, extents=MOST_EXTENTS, steps=MOST_STEPS)
     except Trap as trap:
         differential.crashed(run, differential.seen(trap.answer()))
     run.saw(f"mount {found.mount_error}", *(f"map {e}" for e in found.errors))

@@ -190,7 +190,9 @@ class Outcome:
 
 @contextmanager
 def watchdog(seconds: float) -> Iterator[None]:
-    """Ported code that loops without ever reaching a scheduling point ends in a soft lockup report."""
+    """Ported code that loops without ever reaching a scheduling point ends in a soft lockup report: after so many seconds of
+    processor time, or ten times as many of the wall's clock, for it may wait for what never comes.
+    """
     if seconds <= 0 or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -200,13 +202,15 @@ def watchdog(seconds: float) -> Iterator[None]:
         raise HungTask(f"watchdog: BUG: soft lockup - stuck for {seconds:.0f}s in {func}", ["Call Trace:", *call_trace()],
                        function=func, line=line)
 
-    old = signal.signal(signal.SIGALRM, bark)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    timers = (signal.ITIMER_PROF, signal.SIGPROF, seconds), (signal.ITIMER_REAL, signal.SIGALRM, 10 * seconds)
+    old = [(signal.signal(sig, bark), signal.setitimer(timer, limit)[0]) for timer, sig, limit in timers]
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
+        for (timer, sig, _), (handler, rest) in zip(timers, old):
+            signal.setitimer(timer, 0)
+            signal.signal(sig, handler)
+            signal.setitimer(timer, rest)       # somebody else's, which had stood still
 
 
 @calls_experiments

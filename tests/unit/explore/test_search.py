@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -199,6 +200,22 @@ def test_a_loop_without_scheduling_points_is_reported() -> None:
 
     out = execute(Experiment("t.spin", "t", body, run_seconds=0.3), ListSource([]))
     assert out.finding is not None and "soft lockup" in out.finding.title and out.finding.function == "spins"
+
+
+def test_one_that_waits_for_what_never_comes_is_reported() -> None:
+    def waits() -> None:
+        while True:
+            time.sleep(0.01)
+
+    out = execute(Experiment("t.wait", "t", lambda run: waits(), run_seconds=0.05), ListSource([]))
+    assert out.finding is not None and "soft lockup" in out.finding.title
+
+
+def test_a_busy_machine_is_no_soft_lockup() -> None:
+    def body(run: Run) -> None:
+        time.sleep(0.4)
+
+    assert execute(Experiment("t.sleep", "t", body, run_seconds=0.2), ListSource([])).finding is None
 
 
 @pytest.mark.parametrize("mistake,title", [
