@@ -8,9 +8,9 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError, errno_text
+from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, errno_text
 from kemu.cli.values import check_file, count, name_of_file, page_offset, seconds
 from kemu.report import manifest
 from kemu.rung.uml import config as kconfig
@@ -22,6 +22,9 @@ from kemu.rung.uml.inputs import MOST, check_input, head, kind_of
 from kemu.rung.uml.listing import BUILD_PREFIX
 from kemu.rung.uml.oracle import CPIO_BOOT, Oracle, Result
 from kemu.rung.uml.tree import Tree, find_tree
+
+if TYPE_CHECKING:
+    from kemu.rung.uml.kunit import KunitRun
 
 HELP = "the real kernel: fetch, config, build, boot, kunit, oracle"
 
@@ -59,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     p = verbs.add_parser("kunit", help="run the kernel's KUnit suites", parents=[common])
     p.add_argument("glob", nargs="?", default="", help="suites, or suite.case")
+    p.add_argument("--rung", choices=["linux", "c"], default="linux",
+                   help="c: suites of init/initramfs.c and of a series in this process, in milliseconds (--flavour fast, kasan)")
     p.add_argument("--ktap", action="store_true", help="the kernel's KTAP, not the parser's rendering")
     p.add_argument("--json", action="store_true")
 
@@ -210,7 +215,8 @@ def verdict_of(boot: Boot, wants_tree: bool, timeout: float, verb: str = "") -> 
 
 def _kunit(args: argparse.Namespace) -> int:
     from kemu.rung.uml.kunit import check, run_kunit  # start-up
-    result = run_kunit(kernel_of(args), tree_of(args).path, args.glob, timeout=args.timeout or 120.0)
+    result = (_kunit_in_c(args) if args.rung == "c" else
+              run_kunit(kernel_of(args), tree_of(args).path, args.glob, timeout=args.timeout or 120.0))
     check(result)
     if args.json:
         print(json.dumps({"cases": [vars(c) for c in result.outcome.cases], "summary": result.outcome.summary,
@@ -226,6 +232,16 @@ def _kunit(args: argparse.Namespace) -> int:
     if result.exit_code:
         raise CommandError(f"kunit: {result.splat or result.outcome.summary}", result.exit_code)
     return EXIT_OK
+
+
+def _kunit_in_c(args: argparse.Namespace) -> KunitRun:
+    from kemu.rung.c import kunit  # start-up
+    from kemu.rung.c.build import build as build_library  # start-up
+    if args.flavour not in kunit.FLAVOURS:
+        raise CommandError(f"kunit: --flavour {args.flavour}: --rung c has {', '.join(kunit.FLAVOURS)}", EXIT_USAGE)
+    flavour, args.flavour = kunit.FLAVOURS[args.flavour], "fast"
+    library = build_library(recipe_of(args), flavour, say_of(args), args.jobs)
+    return kunit.run_kunit(library, tree_of(args).path, args.glob, args.timeout or 120.0)
 
 
 # ---- oracle ----

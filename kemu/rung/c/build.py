@@ -82,8 +82,9 @@ def build(recipe: Recipe, flavour: str = "plain", say: Say = nothing, jobs: int 
         copy = prepare(recipe, work, say)
         objects = work / f"{BUILD_PREFIX}c-{flavour}"
         seed(recipe, objects, say)
-        if kind.tested and kind.flags() == FLAVOURS["plain"].flags():
-            start_from(work / f"{BUILD_PREFIX}c-plain", objects, say)
+        for base in FLAVOURS.values():
+            if not kind.plain and base.plain and base.flags() == kind.flags():
+                start_from(work / f"{BUILD_PREFIX}c-{base.name}", objects, say)
         files = kernel_objects(recipe, kind, objects, say, jobs)
         say("linking")
         _link(recipe, kind, objects, files, copy.path, store)
@@ -96,7 +97,7 @@ def build(recipe: Recipe, flavour: str = "plain", say: Say = nothing, jobs: int 
 
 def _key(recipe: Recipe, flavour: Flavour) -> str:
     h = hashlib.sha256()
-    for part in (recipe.key(), *flavour.flags(), *flavour.tested, *flavour.runtime):
+    for part in (recipe.key(), *flavour.flags(), *flavour.tested, *flavour.runtime, *flavour.objects, *flavour.folders):
         h.update(part.encode() + b"\0")
     for path in sorted([*RUNTIME.iterdir(), *AGENT.iterdir()]):
         h.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -168,7 +169,7 @@ def _runtime(flavour: Flavour, objects: Path, jobs: int = 0) -> list[Path]:
     folder.mkdir(exist_ok=True)
     own = [f for f in kernel_flags(objects) if f not in flavour.tested]
     own += ["-DKBUILD_MODNAME=\"kemu\"", "-DKBUILD_MODFILE=\"kemu\"", "-D__KBUILD_MODNAME=kemu", "-Wno-missing-prototypes",
-            "-Wno-missing-declarations", f"-I{RUNTIME}", *(f"-DKEMU_{name.upper()}" for name in (flavour.name,))]
+            "-Wno-missing-declarations", f"-I{RUNTIME}", *(f"-DKEMU_{name.upper()}" for name in flavour.name.split("-"))]
     # the allocator and the sanitizers' own side are not watched by them
     bare = [f for f in own if not f.startswith(("-fsanitize", "-fasan"))]
     host = ["-O2", "-fPIC", "-fno-omit-frame-pointer", "-fvisibility=hidden", "-Wall", "-g1",
@@ -190,9 +191,10 @@ def _link(recipe: Recipe, flavour: Flavour, objects: Path, files: list[Path], so
     every = [*map(str, files), *map(str, runtime)]
     out = folder / "kemu.so"
     names = _traps(folder)
-    last = [*_LINK, "-Wl,-z,defs", "-o", str(out), *every, str(folder / "stubs.o"), "-lc"]
+    link = [*_LINK, f"-Wl,-T,{RUNTIME / flavour.script}"] if flavour.script else [*_LINK]
+    last = [*link, "-Wl,-z,defs", "-o", str(out), *every, str(folder / "stubs.o"), "-lc"]
     if names is None or subprocess.run(last, cwd=objects, capture_output=True).returncode:
-        names = _make_stubs(objects, folder, [*files, *runtime])
+        names = _make_stubs(link, objects, folder, [*files, *runtime])
         stubs.run(last, objects)
     _keep(recipe, flavour, source, store, out, names, _warnings(recipe, objects, files))
 
@@ -205,11 +207,11 @@ def _traps(folder: Path) -> list[str] | None:
         return None
 
 
-def _make_stubs(objects: Path, folder: Path, files: list[Path]) -> list[str]:
+def _make_stubs(link: Sequence[str], objects: Path, folder: Path, files: list[Path]) -> list[str]:
     every = [*map(str, files)]
     (folder / "stubs.json").unlink(missing_ok=True)
     probe = folder / "probe.so"
-    stubs.run([*_LINK, "-Wl,--no-warnings", "-Wl,-z,undefs", "-o", str(probe), *every], objects)
+    stubs.run([*link, "-Wl,--no-warnings", "-Wl,-z,undefs", "-o", str(probe), *every], objects)
     names = stubs.missing(probe)
     functions = stubs.called(names, files, objects)
     data = [n for n in names if n not in functions]

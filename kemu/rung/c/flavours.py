@@ -12,24 +12,36 @@ _ALL = ("-fPIC", "-mcmodel=small", "-fno-omit-frame-pointer", "-fno-optimize-sib
 @dataclass(frozen=True)
 class Flavour:
     """``kernel``: flags for every object of the kernel; ``runtime``: parts of the runtime that only this flavour has; ``tested``:
-    flags for the objects under test alone.
+    flags for the objects under test alone. ``objects``, ``folders``: of the kernel, that only this flavour has; ``script``: the
+    linker's, of the runtime.
     """
 
     name: str
     kernel: tuple[str, ...]
     runtime: tuple[str, ...] = ()
     tested: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    script: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether its objects are those that any flavour with its flags has."""
+        return not (self.tested or self.objects or self.folders)
 
     def flags(self) -> tuple[str, ...]:
         """All that is added to kbuild's own."""
         return _ALL + self.kernel
 
 
+_ASAN = ("-O2", "-fsanitize=kernel-address", f"-fasan-shadow-offset={SHADOW:#x}", "--param", "asan-globals=1",
+         "--param", "asan-stack=1", "--param", "asan-instrumentation-with-call-threshold=100000")
+_KUNIT = (("init/initramfs_test.o", "lib/glob.o"), ("lib/kunit",), "kunit.lds")
+
 FLAVOURS = {f.name: f for f in (
     Flavour("plain", ("-O2",)),
     # what every load and store touches is asked of the shadow, and ours is the runtime that is told
-    Flavour("asan", ("-O2", "-fsanitize=kernel-address", f"-fasan-shadow-offset={SHADOW:#x}", "--param", "asan-globals=1",
-                     "--param", "asan-stack=1", "--param", "asan-instrumentation-with-call-threshold=100000"), ("shadow",)),
+    Flavour("asan", _ASAN, ("shadow",)),
     # the kernel wraps signed numbers on purpose (-fno-strict-overflow): no report of those
     Flavour("ubsan", ("-O2", "-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound"),
             ("ubsan",)),
@@ -37,4 +49,7 @@ FLAVOURS = {f.name: f for f in (
     Flavour("cov", ("-O2",), ("cov",), ("-fsanitize-coverage=trace-pc",)),
     # and counts, as CONFIG_GCOV_KERNEL does it: lines and branches
     Flavour("gcov", ("-O2",), ("gcov",), ("-fprofile-arcs", "-ftest-coverage", "-fno-tree-loop-im")),
+    # and the kernel's own suites, with lib/kunit
+    Flavour("kunit", ("-O2",), ("kunit",), (), *_KUNIT),
+    Flavour("kunit-asan", _ASAN, ("shadow", "kunit"), (), *_KUNIT),
 )}

@@ -27,7 +27,8 @@ def kernel_objects(recipe: Recipe, flavour: Flavour, objects: Path, say: Say, jo
     dot = configure(recipe, objects, say)
     forget_half_made(objects)
     stamp = objects / ".kemu-objects"
-    want = hashlib.sha256("\0".join([dot.read_text(), *flavour.flags(), *OBJECTS, *FOLDERS]).encode()).hexdigest()
+    parts = [dot.read_text(), *flavour.flags(), *OBJECTS, *FOLDERS, *flavour.objects, *flavour.folders]
+    want = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     try:
         known = stamp.read_text().split("\n")
     except OSError:
@@ -37,6 +38,8 @@ def kernel_objects(recipe: Recipe, flavour: Flavour, objects: Path, say: Say, jo
         _refresh(objects, names, say, jobs)
     else:
         names = _make_all(objects, flavour, say, jobs)
+        if flavour.folders:
+            names += _of_series(objects, recipe, flavour, names, say, jobs)
         write_whole(stamp, "\n".join([want, *names]))
     _instrument(objects, names, flavour.tested, say, jobs)
     return [objects / name for name in names]
@@ -47,16 +50,28 @@ def _make_all(objects: Path, flavour: Flavour, say: Say, jobs: int) -> list[str]
     write_whole(making, "")
     try:
         make(objects, ["prepare"], say, jobs)
-        make(objects, [f"KCFLAGS={' '.join(flavour.flags())}", *OBJECTS, *(f"{folder}/" for folder in FOLDERS)], say, jobs)
+        make(objects, [f"KCFLAGS={' '.join(flavour.flags())}", *OBJECTS, *flavour.objects,
+                       *(f"{folder}/" for folder in (*FOLDERS, *flavour.folders))], say, jobs)
     except BuildError:
         making.unlink(missing_ok=True)
         raise
     making.unlink()
-    names = list(OBJECTS)
-    for folder in FOLDERS:
+    names = [*OBJECTS, *flavour.objects]
+    for folder in (*FOLDERS, *flavour.folders):
         listed = subprocess.run(["ar", "t", f"{folder}/built-in.a"], cwd=objects, capture_output=True, text=True)
         names += listed.stdout.split()
     return names
+
+
+def _of_series(objects: Path, recipe: Recipe, flavour: Flavour, have: Sequence[str], say: Say, jobs: int) -> list[str]:
+    """What a series has in other folders, as far as the configuration has it."""
+    touched = {f"{path.removesuffix('.c')}.o" for patch in recipe.patches for path in patch.touched() if path.endswith(".c")}
+    found = []
+    for folder in sorted({os.path.dirname(name) for name in touched - set(have)} - {*FOLDERS, *flavour.folders, ""}):
+        make(objects, [f"KCFLAGS={' '.join(flavour.flags())}", f"{folder}/"], say, jobs)
+        listed = subprocess.run(["ar", "t", f"{folder}/built-in.a"], cwd=objects, capture_output=True, text=True)
+        found += sorted((touched - set(have)) & set(listed.stdout.split()))
+    return found
 
 
 def stale(objects: Path, name: str, times: dict[str, int]) -> bool:

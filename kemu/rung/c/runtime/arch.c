@@ -160,6 +160,11 @@ void ktime_get_real_ts64_mg(struct timespec64 *ts)
 	*ts = (struct timespec64){ NOW, 0 };
 }
 
+void ktime_get_ts64(struct timespec64 *ts)
+{
+	*ts = (struct timespec64){ 0, 0 };
+}
+
 time64_t ktime_get_real_seconds(void)
 {
 	return NOW;

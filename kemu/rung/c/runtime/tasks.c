@@ -31,6 +31,11 @@ struct worker {
 	char *stack;
 	struct work_struct *busy;
 	struct workqueue_struct *of;
+	int (*thread)(void *data);	/* a kthread's; a worker has none */
+	void *data;
+	struct completion exited;
+	bool stop, dead;
+	long result;
 };
 
 static void *main_sp;
@@ -297,32 +302,116 @@ static void __noreturn worker_main(void)
 	}
 }
 
-static struct worker *idle_worker(void)
+/* Another task, which begins at @main when it runs first; one that is dead gives its stack. */
+static struct worker *new_task(void (*main)(void), unsigned int flags)
 {
-	struct worker *w;
+	struct worker *w = NULL;
 	void **sp;
+	char *stack;
 	int i;
 
-	for (i = 0; i < worker_count; i++)
-		if (READ_ONCE(workers[i]->task.__state) == TASK_IDLE && !workers[i]->busy)
-			return workers[i];
-	if (worker_count == WORKERS)
-		return NULL;
-	w = host_reserve(sizeof(*w));
-	w->stack = host_reserve(STACK_BYTES);
+	for (i = 0; i < worker_count && !w; i++)
+		if (workers[i]->dead)
+			w = workers[i];
+	if (!w) {
+		if (worker_count == WORKERS)
+			return NULL;
+		w = host_reserve(sizeof(*w));
+		w->stack = host_reserve(STACK_BYTES);
+		workers[worker_count++] = w;
+	}
+	stack = w->stack;
+	i = w->task.pid ?: 1 + worker_count;
+	memset(w, 0, sizeof(*w));
 	memcpy(&w->task, &init_task, sizeof(init_task));
-	w->task.flags = PF_KTHREAD | PF_WQ_WORKER;
-	w->task.__state = TASK_IDLE;
-	w->task.pid = w->task.tgid = 2 + worker_count;
-	strscpy(w->task.comm, "kworker", sizeof(w->task.comm));
+	w->stack = stack;
+	w->task.flags = PF_KTHREAD | flags;
+	w->task.__state = TASK_UNINTERRUPTIBLE;
+	w->task.pid = w->task.tgid = i;
 	sp = (void **)(w->stack + STACK_BYTES - 64);
-	*--sp = NULL;			/* the caller of worker_main(), with the stack aligned as at a call */
-	*--sp = worker_main;
+	*--sp = NULL;			/* the caller of @main, with the stack aligned as at a call */
+	*--sp = main;
 	sp -= 6;
 	memset(sp, 0, 6 * sizeof(*sp));
 	w->sp = sp;
-	workers[worker_count++] = w;
 	return w;
+}
+
+static struct worker *idle_worker(void)
+{
+	struct worker *w;
+	int i;
+
+	for (i = 0; i < worker_count; i++)
+		if (READ_ONCE(workers[i]->task.__state) == TASK_IDLE && !workers[i]->busy && !workers[i]->thread)
+			return workers[i];
+	w = new_task(worker_main, PF_WQ_WORKER);
+	if (!w)
+		return NULL;
+	w->task.__state = TASK_IDLE;
+	strscpy(w->task.comm, "kworker", sizeof(w->task.comm));
+	return w;
+}
+
+/* ---- kthreads: as kernel/kthread.c has them, without kthreadd, affinity and parking ---- */
+
+static void __noreturn thread_main(void)
+{
+	struct worker *w = container_of(current, struct worker, task);
+
+	kthread_exit(w->thread(w->data));
+}
+
+struct task_struct *kthread_create_on_node(int (*threadfn)(void *data), void *data, int node, const char namefmt[], ...)
+{
+	struct worker *w;
+	va_list ap;
+
+	if (kemu_should_fail(GFP_KERNEL))
+		return ERR_PTR(-ENOMEM);
+	w = new_task(thread_main, 0);
+	if (!w)
+		return ERR_PTR(-EAGAIN);
+	w->thread = threadfn;
+	w->data = data;
+	init_completion(&w->exited);
+	w->task.vfork_done = &w->exited;
+	va_start(ap, namefmt);
+	vsnprintf(w->task.comm, sizeof(w->task.comm), namefmt, ap);
+	va_end(ap);
+	return &w->task;
+}
+
+void __noreturn do_exit(long code)
+{
+	struct worker *w = worker_of(current);
+
+	if (!w || !w->thread)
+		kemu_trap("do_exit() of a task that is no kthread");
+	w->result = code;
+	current->vfork_done = NULL;
+	complete(&w->exited);
+	w->dead = true;
+	WRITE_ONCE(current->__state, TASK_DEAD);
+	schedule();
+	kemu_trap("a task that is dead runs");
+}
+
+bool kthread_should_stop(void)
+{
+	struct worker *w = worker_of(current);
+
+	return w && w->stop;
+}
+
+int kthread_stop(struct task_struct *k)
+{
+	struct worker *w = worker_of(k);
+
+	w->stop = true;
+	wake_up_process(k);
+	wait_for_completion(&w->exited);
+	return w->result;
 }
 
 /* Something to do where nobody runs: a work item, else RCU callbacks. */
