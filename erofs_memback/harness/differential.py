@@ -72,8 +72,8 @@ class Case:
         return differential.ask(rung, self.data, at=self.place.at, memory=self.place.memory, devices=self.devices,
                                 options=self.options, **how)
 
-    def here(self, machine: Machine, backend: str) -> Seen:
-        """What the port makes of it."""
+    def here(self, machine: Machine, backend: str, cap: int = 0, reports: bool = False) -> Seen:
+        """What the port makes of it. ``cap``: of bytes of a file that are read; ``reports``: a splat is raised."""
         from kemu.rung.differential import CAP, HANG, MOST, Seen, errno_name  # noqa: PLC0415  (start-up)
 
         entries: list[manifest.Entry] = []
@@ -81,11 +81,13 @@ class Case:
             try:
                 mounted = mount_in(m, self.data, backend=backend, at=self.place.at, kind=self.place.memory, devices=self.devices,
                                    options=self.options, completion="sync")
-                entries = manifest.ordered(walk(mounted.path, cap=CAP, most=MOST))
+                entries = manifest.ordered(walk(mounted.path, cap=cap or CAP, most=MOST))
                 mounted.umount()
             except MountError as e:
                 return Seen(errno_name(e.errno), [], e.log)
             except Splat as e:
+                if reports:
+                    raise
                 return Seen(None, entries, m.log.lines(), HANG if isinstance(e, HungTask) else e.title)
             return Seen(None, entries, m.log.lines())
 
@@ -108,11 +110,17 @@ def against_linux(run: Run, backend: str, case: Case) -> None:
     linux = case.linux(run.rung)
     here = case.here(run.machine(memory=ROOM, series=EROFS.backend(backend).series(), config={**CONFIG, LARGE: large}), backend)
     run.saw(f"mount {linux.mount_error}", *(f"{e['type']}:{e['error']}" for e in linux.entries))
-    if backend != "bdev" and differential.ended(linux) == "WARNING" and any(IOMAP in x for x in (linux.splat or "", *linux.log)):
-        # the page cache of the block device warns; this back end has none
-        linux.splat, linux.log = None, [line for line in linux.log if not line.startswith("WARNING:")]
+    without_iomap(backend, linux)
     differential.judge(run, linux, here, "kemu", lambda zeroed: case.linux(run.rung, afresh=True, zeroed=zeroed),
                        lambda: case.uninitialised(backend), log=not large)
+
+
+def without_iomap(backend: str, linux: Seen) -> None:
+    """Take out of an answer what only the page cache of the block device says: other back ends have none."""
+    from kemu.rung import differential  # noqa: PLC0415  (start-up)
+
+    if backend != "bdev" and differential.ended(linux) == "WARNING" and any(IOMAP in x for x in (linux.splat or "", *linux.log)):
+        linux.splat, linux.log = None, [line for line in linux.log if not line.startswith("WARNING:")]
 
 
 def options_of(pick: Pick) -> str:

@@ -19,11 +19,13 @@ from kemu.forge.cpio_choose import CpioArchive, break_cpio, choose_cpio
 from kemu.forge.cpio_wild import choose_wild, damage
 from kemu.forge.packed import choose_packed
 from kemu.forge.pick import Pick, SeedValues
+from kemu.machine.splat import Splat
 from kemu.report import manifest
 
 from initramfs.harness.boots import boot_initrd, seen_tree
 
 if TYPE_CHECKING:                   # the rung is imported by who boots it
+    from kemu.rung import protocol
     from kemu.rung.differential import Seen
     from kemu.rung.protocol import Judge
 
@@ -37,7 +39,7 @@ BUILTIN = trailer().encode()
 @dataclass(slots=True)
 class Answer:
     """What one side made of an archive. ``end``: "" or how it died ("panic", "hang", a detector's title); ``message``: of
-    unpack_to_rootfs(). ``died``: the end of the kernel's C, if it knows where it was.
+    unpack_to_rootfs(). ``died``: the end of the kernel's C, if it knows where it was; ``splat``: a detector's report of the port.
     """
 
     message: str | None
@@ -45,6 +47,7 @@ class Answer:
     end: str = ""
     detail: list[str] = field(default_factory=list)
     died: Seen | None = None
+    splat: Splat | None = None
 
     def __str__(self) -> str:
         return self.end or self.message or f"{len(self.entries)} entries"
@@ -61,21 +64,25 @@ def choose(pick: Pick, label: str = "") -> CpioArchive:
     return break_cpio(archive, pick, 3) if kind else archive
 
 
-def by_port(data: bytes, **kw: Any) -> Answer:
+def by_port(data: bytes, cap: int = CAP, **kw: Any) -> Answer:
     """A whole boot of the port, with a built-in archive that holds nothing."""
     found: list[dict[str, Any]] = []
 
-    r = boot_initrd(data, builtin=BUILTIN, tree=False, looks=lambda: found.extend(seen_tree(CAP)),
+    r = boot_initrd(data, builtin=BUILTIN, tree=False, looks=lambda: found.extend(seen_tree(cap)),
                     config={"CONFIG_EROFS_FS": False}, **kw)
     end = next((s.title for s in r.splats), "") or next((line for line in r.log if line.startswith("WARNING: ")), "")
-    return Answer(r.unpack_error, found, end or ("" if found or r.ok else str(r.error)), r.log)
+    return Answer(r.unpack_error, found, end or ("" if found or r.ok else str(r.error)), r.log, splat=next(iter(r.splats), None))
 
 
-def by_linux(oracle: Judge, data: bytes, at: int | None = None) -> Answer:
+def by_linux(oracle: Judge, data: bytes, at: int | None = None, cap: int = CAP) -> Answer:
     """The kernel's own unpack_to_rootfs() in a fresh tmpfs."""
+    return answered(oracle.cpio(data, cap=cap) if at is None else oracle.cpio(data, at=at, cap=cap))
+
+
+def answered(r: protocol.Answer) -> Answer:
+    """What is compared of a kernel's answer."""
     from kemu.rung import differential  # noqa: PLC0415  (start-up)
 
-    r = oracle.cpio(data, cap=CAP) if at is None else oracle.cpio(data, at=at, cap=CAP)
     entries = [{**e, "size": None, "mtime": e["mtime"] if e["path"] != "/" else None} if e["type"] == "dir" else e
                for e in r.entries]
     end = r.crash or next((line for line in r.kmsg if line.startswith("WARNING: ")), "")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore.experiment import Experiment
 from kemu.explore.run import RungLost
@@ -40,26 +41,34 @@ def rung_of(experiment: Experiment) -> str:
 
 
 @contextmanager
-def on_rung(rung: str, quiet: bool, flavour: str = "") -> Iterator[dict[str, Any]]:
+def on_rung(rung: str, quiet: bool, flavour: str = "", beside: bool = False) -> Iterator[dict[str, Any]]:
     """The options for a search or a replay on this rung. Builds the kernel of the Linux or the C rung if need be; ends it
-    afterwards.
+    afterwards. ``beside``: with the py rung, too, the kernel's C is wanted for comparison; where there is none, that is said.
     """
-    if rung == "py":
+    if rung == "py" and not beside:
         yield {"rung": rung}
         return
     from kemu.cli.linux import failures  # start-up
     from kemu.rung.asked import asked  # start-up
     from kemu.rung.uml.build import progress  # start-up
+    from kemu.rung.uml.errors import RungError  # start-up
 
-    kernels = asked(rung)
-    kernels.flavour = flavour
+    kernels = asked(rung if rung != "py" else "c")
+    kernels.flavour = flavour or FLAVOURS[0]
 
     def build() -> int:
         kernels.prepare(progress() if not quiet else lambda text: None)
         return 0
 
-    failures(f"--rung {rung}" if rung == "c" else rung, build)
     try:
+        if rung == "py":
+            try:
+                build()
+            except RungError as e:
+                complain(f"kemu: the port is not compared with the kernel's C: {e}")
+            yield {"rung": rung}
+            return
+        failures(f"--rung {rung}" if rung == "c" else rung, build)
         how = {"flavour": flavour} if flavour not in ("", FLAVOURS[0]) else {}
         yield {"rung": rung, "detect": False, **how}    # what is compared is what both kernels answer; detectors have the py rung
     except RungLost as e:

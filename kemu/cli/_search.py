@@ -29,7 +29,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     limit.add_argument("--examples", type=count(), metavar="N", help="stop after N examples")
     parser.add_argument("--workers", type=count(1, 4096), metavar="N", help="processes (default: 1)")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="where the seeds begin (default: 0)")
-    parser.add_argument("--rung", choices=RUNGS, default="py",
+    parser.add_argument("--rung", choices=RUNGS, default=None,
                         help="where the code under test runs: the port (py, the default), or the port beside the kernel's own C, "
                         "in this process (c) or booted (linux)")
     add_flavour_argument(parser)
@@ -88,11 +88,11 @@ def of_folder(names: Sequence[str]) -> list[str]:
 
 def check_rung(experiments: list[Experiment], rung: str) -> list[Experiment]:
     """Those that run there; of one that does not, the same property on that rung."""
-    fit = list(dict.fromkeys(e.name for x in experiments for e in [x.on(rung)] if e is not None))
+    fit = {e.name: e for x in experiments for e in [x.on(rung)] if e is not None}
     if not fit:
         raise CommandError(f"none of these experiments runs on the {rung} rung; they run on: "
                            + ", ".join(sorted({r for e in experiments for r in e.rungs})), EXIT_CONFIG)
-    return [registry[name] for name in fit]
+    return list(fit.values())
 
 
 def _every() -> float:
@@ -148,7 +148,7 @@ def run_search(args: argparse.Namespace, command: str, experiments: list[Experim
     listen = Listener(example=example, met=keeper.finding, found=found, novel=keeper.novel, trouble=note)
     first = {} if args.fresh else keeper.first()
     try:
-        with on_rung(args.rung, args.quiet or args.json, flavour) as how, on_signals(
+        with on_rung(args.rung, args.quiet or args.json, flavour, all(e.feed for e in experiments)) as how, on_signals(
                 listen.stop, lambda name: note(f"{name}: the example under way ends first, then what was found is shown "
                                    "(once more: at once)")):
             if command == "review" and not args.examples:

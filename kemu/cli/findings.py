@@ -128,7 +128,7 @@ def _confirm(args: argparse.Namespace) -> int:
             shown = None
         else:
             tok = token.decode(tokens.whole(k.finding.token))
-            with on_rung(k.rung, True, flavour_of(None, k.rung, k.finding.flavour)) as how:
+            with on_rung(k.rung, True, flavour_of(None, k.rung, k.finding.flavour), e.feed is not None) as how:
                 out = replay(e, tok, **how)
             shown = out.finding is not None and out.finding.cause == k.finding.cause
             other = out.finding.title if out.finding is not None and not shown else ""

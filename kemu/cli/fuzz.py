@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """``kemu fuzz``; its exit code."""
     if args.coverage:
         return _coverage.run(args)
+    args.rung = args.rung or "py"
     for name, given in (("--corpus", args.corpus), ("--unreached", args.unreached)):
         if given:
             raise CommandError(f"{name} goes with --coverage", EXIT_USAGE)

@@ -9,7 +9,8 @@ import sys
 
 from kemu.cli import _search
 from kemu.cli._rung import RUNGS, add_flavour_argument, flavour_of, on_rung, rung_of
-from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
+from kemu.cli._stdio import complain
+from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, errno_text
 from kemu.explore import experiment, token
 from kemu.explore.depends import depends_on
 from kemu.explore.run import replay
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _search.add_module_argument(parser)
     parser.add_argument("--rung", choices=RUNGS, default=None, help="another rung than the one that it was found on")
     add_flavour_argument(parser)
+    parser.add_argument("--save", metavar="DIR", help="write the input into files there, where the experiment's is bytes")
     parser.add_argument("--trace", action="store_true", help="also print every choice, log line and task switch")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -55,6 +57,21 @@ def _found_with(word: str) -> str:
     return next((k.finding.flavour for k in findings.all_kept() if word in (k.finding.token, *k.finding.also)), "")
 
 
+def _save(folder: str, files: dict[str, bytes]) -> None:
+    """Write the input of a run; it may be there already."""
+    if not files:
+        raise CommandError(f"--save {folder}: the input of this experiment is no bytes", EXIT_USAGE)
+    name = folder
+    try:
+        os.makedirs(folder, exist_ok=True)
+        for name, data in ((os.path.join(folder, n), data) for n, data in files.items()):
+            with open(name, "wb") as f:
+                f.write(data)
+            complain(f"kemu: wrote {name}")
+    except OSError as e:
+        raise CommandError(f"--save: {name}: {errno_text(e.errno or 0)}", EXIT_FAILED) from None
+
+
 def run(args: argparse.Namespace) -> int:
     """``kemu replay``; its exit code."""
     try:
@@ -73,14 +90,17 @@ def run(args: argparse.Namespace) -> int:
     exp = hits[0].on(rung)
     if exp is None:
         raise CommandError(f"{hits[0].name} does not run on the {rung} rung; it runs on: {', '.join(hits[0].rungs)}", EXIT_CONFIG)
-    with on_rung(rung, args.json, flavour_of(args.flavour, rung, _found_with(tokens.whole(_from_file(args.token))))) as how:
+    with on_rung(rung, args.json, flavour_of(args.flavour, rung, _found_with(tokens.whole(_from_file(args.token)))),
+                 exp.feed is not None) as how:
         out = replay(exp, tok, trace=args.trace or args.json, **how)
         if out.finding is not None:
             out.finding.offsets = out.offsets
             out.finding.config = depends_on(out.finding, exp, **how)
+    if args.save:
+        _save(args.save, out.files)
     if args.json:
         print(json.dumps({"experiment": exp.name, "finding": out.finding.as_json() if out.finding else None,
-                          "diverged": out.diverged or None,
+                          "diverged": out.diverged or None, "left_out": out.left_out or None,
                           "trace": out.trace.digest() if out.trace else None}))
     else:
         if args.trace and out.trace is not None:
@@ -89,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
             print("\n".join(splat_report.lines(out.finding)))
         else:
             print(f"{exp.name}: nothing is wrong on this run")
+        if out.left_out:
+            print(f"{exp.name}: {out.left_out}")
         if out.diverged:
             print(f"the replay diverged at {out.diverged}")
     return EXIT_FAILED if out.finding is not None else EXIT_OK

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu review``; its exit code."""
+    args.rung = args.rung or "py"
     _search.load()
     if (args.name is None) == (not args.modules):
         raise CommandError("what is to be reviewed is one NAME, or -m NAME", EXIT_USAGE)

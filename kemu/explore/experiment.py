@@ -17,7 +17,7 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from kemu.explore import modules
 from kemu.plugins import installed_modules
 
 GROUP = "kemu.experiments"
+Feed = Callable[[str], Iterable[Sequence[int]]]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Experiment:
     weight: float = 1.0
     rungs: tuple[str, ...] = ("py",)
     base: str = ""              # series that this one stands on: what that shows with the same choices is not this one's finding
+    # recorded choices that a search runs instead of seeds, where somebody else has made the inputs; it is given the rung
+    feed: Feed | None = None
 
     @property
     def below(self) -> Experiment | None:
@@ -70,14 +73,15 @@ class UnknownExperiment(LookupError):
 
 def experiment(name: str, *, series: str = "", variants: dict[str, dict[str, Any]] | None = None, run_seconds: float = 20.0,
                weight: float = 1.0,
-               rungs: tuple[str, ...] = ("py",), base: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+               rungs: tuple[str, ...] = ("py",), base: str = "",
+               feed: Feed | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register the decorated function; see the module's text. ``base``: the series that the other variants stand on. With
     ``{rung}`` in the name it is another experiment on each rung, so that a token says where it was found.
     """
     def deco(fn: Callable[..., None]) -> Callable[..., None]:
         each = [(r,) for r in rungs] if "{rung}" in name else [rungs]
         for (s, params), on in itertools.product((variants or {series or name.partition(".")[0]: {}}).items(), each):
-            e = Experiment(name.format(**params, rung=on[0]), s, fn, params, run_seconds, weight, on, base)
+            e = Experiment(name.format(**params, rung=on[0]), s, fn, params, run_seconds, weight, on, base, feed)
             known = registry.get(e.name)
             if known is not None and known.fn.__module__ != fn.__module__:
                 raise ValueError(f"experiment {e.name!r} is defined in {known.fn.__module__} and in {fn.__module__}")

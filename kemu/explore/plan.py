@@ -4,11 +4,12 @@ and variations of what was new.
 """
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from kemu.explore.experiment import Experiment
+from kemu.explore.experiment import Experiment, Feed
 from kemu.explore.run import Outcome, execute
 from kemu.explore.source import ListSource, PlanSource, SeedSource, Source
 from kemu.explore.sweep import exhaustive, mixed_sweep, scattered, schedule_sweep
@@ -21,7 +22,7 @@ class Done(NamedTuple):
     """How far one share of an experiment's plan is: what an interrupted search goes on from."""
 
     swept: bool = False     # the sweeps from the simplest run are over
-    seeds: int = 0          # seeds tried
+    seeds: int = 0          # seeds tried, or recorded runs of an experiment's own
 
 
 class Plan:
@@ -60,6 +61,9 @@ class Plan:
         yield simplest
         for offsets in self.first[self.shard[0]::self.shard[1]]:
             yield self._new(execute(exp, ListSource(offsets), **options))
+        if exp.feed is not None:
+            yield from self._fed(exp.feed)
+            return
         if not self.done.swept:
             yield from self._sweeps(simplest, 400, self.shard)
             self.done = self.done._replace(swept=True)
@@ -92,6 +96,16 @@ class Plan:
             self.done = self.done._replace(seeds=n)
             if novel and n % 8 == 0:
                 yield from self._sweeps(novel.pop(), 300)
+
+    def _fed(self, feed: Feed) -> Iterator[Outcome]:
+        """The runs that the experiment brings, each once, then variations of those that behaved as none before."""
+        exp, options = self.exp, self.options
+        self.urgent = False
+        for offsets in itertools.islice(feed(exp.rungs[0]), self.shard[0] + self.done.seeds * self.shard[1], None, self.shard[1]):
+            yield self._new(execute(exp, ListSource(offsets), **options))
+            self.done = self.done._replace(seeds=self.done.seeds + 1)
+        while self.kept:
+            yield self._new(execute(exp, ListSource(self._vary()), **options))
 
     def _new(self, out: Outcome) -> Outcome:
         """Keep the choices of a run that behaved as none before it: they are varied further."""

@@ -45,6 +45,8 @@ class Run:
         self.trace = trace
         self.shown: list[str] = []
         self.headlines: list[str] = []
+        self.files: dict[str, bytes] = {}           # what kemu replay --save writes
+        self.left_out = ""                          # what of the choices this rung cannot be asked
         self.behaviour: set[str] = set()
         self.watches: list[Detectors] = []
         self.machines: list[Machine] = []
@@ -169,6 +171,8 @@ class Outcome:
     trace: Trace | None = None
     splat: Splat | None = None
     asked: dict[str, Any] = field(default_factory=dict)         # CONFIG options, with their values
+    files: dict[str, bytes] = field(default_factory=dict)       # the input, for who wants to look at it
+    left_out: str = ""                                          # what of the choices this rung cannot be asked
 
     @property
     def offsets(self) -> list[int]:
@@ -249,7 +253,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
             t.add(finding.title)
     return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, chooser.fault_keys,
                    list(chooser.task_points), t, splat,
-                   asked)
+                   asked, run.files, run.left_out)
 
 
 def replay(exp: Experiment, tok: tokens.Token, **options: Any) -> Outcome:

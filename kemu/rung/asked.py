@@ -34,6 +34,11 @@ class Asked(ABC):
     def prepare(self, say: Say = nothing) -> None:
         """Build the kernel if that has not been done, so that forked workers find it. ``RungError`` says why there is none."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether a kernel is built: nobody would wait for one."""
+        return False
+
     @abstractmethod
     def start(self, zeroed: bool) -> Judge:
         """A kernel; not ``zeroed``: fresh memory holds what it held before, or another byte than zero."""
@@ -71,3 +76,9 @@ def asked(rung: str) -> Asked:
         else:
             raise ValueError(f"no kernel is asked on the {rung} rung: {', '.join(RUNGS)}")
     return _rungs[rung]
+
+
+def at_hand(rung: str) -> Asked | None:
+    """The kernels of a rung that somebody has prepared; None if nobody has."""
+    kernels = _rungs.get(rung)
+    return kernels if kernels is not None and kernels.ready else None

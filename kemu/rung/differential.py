@@ -64,13 +64,14 @@ def errno_name(error: int) -> str | None:
 
 
 def ask(rung: str, image: bytes, *, at: int = 0, memory: str = "linear", devices: Sequence[bytes] = (), options: str = "",
-        afresh: bool = False, zeroed: bool = True, cap: int = CAP, most: int = MOST) -> Seen:
+        backend: str = "disk", afresh: bool = False, zeroed: bool = True, cap: int = CAP, most: int = MOST) -> Seen:
     """The answer of the rung's kernel. ``afresh``: of one that has seen nothing else; not ``zeroed``: of one whose fresh memory
     is not zeros.
     """
     try:
         kernel = asked(rung).judge(zeroed=zeroed, afresh=afresh)
-        return seen(kernel.erofs(image, at=at, memory=memory, devices=devices, options=options, cap=cap, max_entries=most))
+        return seen(kernel.erofs(image, at=at, memory=memory, devices=devices, options=options, backend=backend, cap=cap,
+                                 max_entries=most))
     except RungError as e:
         raise Unanswered(e) from None
 
@@ -139,15 +140,16 @@ def first_field(a: Iterable[Entry], b: Iterable[Entry]) -> tuple[str, str, Any, 
 
 
 def judge(run: Run, linux: Seen, here: Seen, who: str, again: Callable[[bool], Seen] | None = None,
-          uninitialised: Callable[[], str | None] | None = None, severity: str = "high", log: bool = True) -> None:
-    """End the run with a finding if the two differ.
+          uninitialised: Callable[[], str | None] | None = None, severity: str = "high", log: bool = True,
+          rung: str = "") -> None:
+    """End the run with a finding if the two differ. ``rung``: of the kernel that was asked, if that is not the run's.
 
     ``again(zeroed)`` asks Linux once more, afresh; not ``zeroed``: where fresh memory holds what it held before.
     ``uninitialised`` runs the emulation with its detector of uninitialised memory and gives the first line of its report. With
     these the finding also says whether Linux's answer is a function of the input at all. What only a kernel with a history does
     (a workspace that an earlier mount has made large) is no difference.
     """
-    kernel = asked(run.rung).who
+    kernel = asked(rung or run.rung).who
     found = difference(linux, here, who, log, kernel)
     if found is None:
         return

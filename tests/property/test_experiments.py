@@ -43,6 +43,7 @@ def test_holds(name: str, data: st.DataObject) -> None:
 _TRACE = """
 import sys
 import erofs_memback.harness.experiments
+import erofs_memback.harness.experiments_kept
 from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import SeedSource

@@ -14,16 +14,18 @@ P = "include/linux/idr.h"
 class idr:
     """``struct idr``"""
 
-    __slots__ = ("d",)
+    __slots__ = ("d", "full")
 
     def __init__(self) -> None:
         self.d: dict[int, Any] = {}
+        self.full: dict[int, int] = {}      # start -> the first id from there on that may be free
 
 
 @dup(P)
 def idr_init(r: idr) -> None:
     """``void idr_init(struct idr *idr)``"""
     r.d = {}
+    r.full = {}
 
 
 @custom(P, "idr_for_each_entry", "a generator of (id, entry)")

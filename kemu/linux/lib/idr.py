@@ -19,9 +19,10 @@ def idr_alloc(r: idr, ptr: Any, start: int, end: int, gfp: int) -> int:
     """``int idr_alloc(struct idr *idr, void *ptr, int start, int end, gfp_t gfp)``: the lowest free id; -ENOMEM, -ENOSPC."""
     if this.chooser is not None and _fails(gfp, "idr_alloc"):
         return -ENOMEM
-    i = start
+    i = r.full.get(start, start)            # a radix tree knows which of its nodes are full; without that it is quadratic
     while i in r.d:
         i += 1
+    r.full[start] = i
     if end and i >= end:
         return -ENOSPC
     r.d[i] = ptr
@@ -37,6 +38,9 @@ def idr_find(r: idr, id_: int) -> Any:
 @custom(C, "idr_remove", "a dict")
 def idr_remove(r: idr, id_: int) -> Any:
     """``void *idr_remove(struct idr *idr, unsigned long id)``"""
+    for start, first in r.full.items():
+        if start <= id_ < first:
+            r.full[start] = id_
     return r.d.pop(id_, None)
 
 

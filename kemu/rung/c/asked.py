@@ -27,9 +27,14 @@ class AskedC(Asked):
 
     def prepare(self, say: Say = nothing) -> None:
         """Build the shared object of the flavour if that has not been done."""
-        if self._library is None or self._library.flavour != self.flavour:
+        if not self.ready:
             self.close()
             self._library = build(Recipe(find_tree(os.environ.get("KEMU_TREE"))), self.flavour, say)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the shared object of the flavour is there."""
+        return self._library is not None and self._library.flavour == self.flavour
 
     def start(self, zeroed: bool) -> Kernel:
         """A kernel; not ``zeroed``: memory that nobody has written is not zeros."""

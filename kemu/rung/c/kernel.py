@@ -40,6 +40,7 @@ _MEMORY = {"linear": 0, "vmalloc": 1, "slab": 2}
 _MS_RDONLY = 1
 _FACTS, _CLOCK, _UNREAD = 1, 2, 4      # flags of a walk
 _PC = re.compile(r"^@([0-9a-f]+)$", re.M)
+_SECTION = re.compile(r"^(allocated|freed):$", re.M)
 _STATEMENT = re.compile(r"(kernel|fs|mm|block|lib|init|drivers|security)/\S+\.c:\d+$")
 _LEVEL = re.compile(r"^<\d> ")
 _UNPACKING = re.compile(r"(?:Initramfs unpacking failed: (.*)|rootfs image is not initramfs \((.*)\); looks like an initrd)$")
@@ -64,15 +65,18 @@ class RootRefused(MountRefused):
 
 
 class Trap(RungError):
-    """The kernel died in a call: ``title`` says of what, ``frames`` where."""
+    """The kernel died in a call: ``title`` says of what, ``frames`` where, ``others`` who had to do with the object before: the
+    calls that allocated and freed it, by that word.
+    """
 
     exit_code = 255
 
-    def __init__(self, title: str, frames: list[Frame], log: str):
+    def __init__(self, title: str, frames: list[Frame], log: str, others: Sequence[tuple[str, list[Frame]]] = ()):
         super().__init__(title)
         self.title = title
         self.frames = frames
         self.log = log
+        self.others = list(others)
 
     @property
     def top(self) -> Frame:
@@ -86,8 +90,11 @@ class Trap(RungError):
                       place=self.top.place)
 
     def report(self) -> str:
-        """Title, call trace and log."""
-        return "\n".join([self.title, *(f"  {f}" for f in self.frames), *self.log.splitlines()])
+        """Title, call trace, the object's history, and log."""
+        out = [self.title, *(f"  {f}" for f in self.frames)]
+        for word, frames in self.others:
+            out += [f"{word.capitalize()} by:", *(f"  {f}" for f in frames)]
+        return "\n".join([*out, *self.log.splitlines()])
 
 
 @cache
@@ -104,7 +111,11 @@ def _symbols(path: Path, source: Path) -> Symbols:
 
 
 class Instance:
-    """One loaded copy of a library: a kernel from its boot to its end. Two of them share nothing."""
+    """One loaded copy of a library: a kernel from its boot to its end. Two of them share nothing but the process's signals, which
+    are those of the one that was taken last.
+    """
+
+    active: Instance | None = None
 
     def __init__(self, library: Library, pages: int, fill: int | None = None, without: Sequence[str] = ()):
         """``without``: initcalls that do not run."""
@@ -123,6 +134,7 @@ class Instance:
         self._callback: Any = None
         self._pristine: list[bytes] | None = None
         flags = 0 if fill is None else 1 | fill << 8
+        self.take()
         self.check(self.lib.kemu_start(pages, flags))
         for name in INITCALLS:
             if name in self.symbols.initcalls and name not in without:
@@ -132,6 +144,14 @@ class Instance:
     def initcall(self, name: str) -> Any:
         """The address of an initcall."""
         return self.ffi.cast("void *", self.base + self.symbols.initcalls[name])
+
+    def take(self) -> None:
+        """The process's signals are this kernel's from now on: a fault in another one would be nobody's."""
+        if Instance.active is not self:
+            if Instance.active is not None:
+                Instance.active.lib.kemu_signals(0)
+            self.lib.kemu_signals(1)
+            Instance.active = self
 
     def check(self, result: int) -> int:
         """A call's result; raises Trap if the kernel died in it."""
@@ -143,11 +163,13 @@ class Instance:
         """How it died."""
         self.dead = True
         text = self.text(self.lib.kemu_report())
-        return Trap(text.split("\n")[0], self.symbols.trace(self._offsets(text)), self.log())
+        parts = _SECTION.split(text)
+        others = [(word, self.symbols.trace(self._offsets(part, 1))) for word, part in zip(parts[1::2], parts[2::2])]
+        return Trap(text.split("\n")[0], self.symbols.trace(self._offsets(parts[0])), self.log(), others)
 
-    def _offsets(self, text: str) -> list[int]:
+    def _offsets(self, text: str, first: int = 0) -> list[int]:
         # a return address stands behind the call
-        found = [int(pc, 16) - self.base - (1 if i else 0) for i, pc in enumerate(_PC.findall(text))]
+        found = [int(pc, 16) - self.base - (1 if i else first) for i, pc in enumerate(_PC.findall(text))]
         return [offset for offset in found if offset > 0]
 
     def text(self, p: Any) -> str:
@@ -282,6 +304,13 @@ class Instance:
 
     def unload(self) -> None:
         """fs/erofs goes, as a module that is unloaded: nothing may be mounted, and nothing can be any more."""
+        self.lib.kemu_limit(20_000)
+        try:
+            self._unload()
+        finally:
+            self.lib.kemu_limit(0)
+
+    def _unload(self) -> None:
         self.check(self.lib.kemu_exitcall(self.ffi.cast("void *", self.base + self.symbols.offsets["erofs_module_exit"])))
         self.dead = True
 
@@ -314,6 +343,8 @@ class Instance:
 
     def end(self) -> None:
         """Give everything back to the host."""
+        if Instance.active is self:
+            Instance.active = None
         self.lib.kemu_end()
         self.ffi.dlclose(self.lib)
 
@@ -351,6 +382,7 @@ class Kernel:
         """The instance that is alive."""
         if self._instance is None or self._instance.dead:
             return self.fresh()
+        self._instance.take()
         return self._instance
 
     def fresh(self, without: Sequence[str] = ()) -> Instance:

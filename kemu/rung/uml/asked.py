@@ -29,6 +29,11 @@ class AskedLinux(Asked):
             tree = fetch(say=say) if not own and not (default_tree() / "Makefile").exists() else find_tree(own)
             self._kernel = build(Recipe(tree), say)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the kernel is built."""
+        return self._kernel is not None
+
     def start(self, zeroed: bool) -> Oracle:
         """A kernel; not ``zeroed``: with init_on_alloc=0."""
         return Oracle(kernel=self._kernel, args=() if zeroed else ("init_on_alloc=0",), timeout=TIMEOUT)

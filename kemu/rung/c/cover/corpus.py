@@ -2,7 +2,7 @@
 """Kept cases: one file each, named by the hash of what is in it, so that two searches may write into one folder.
 
     $XDG_STATE_HOME/kemu/coverage/corpus/KEY.case       reached what none before it reached
-    $XDG_STATE_HOME/kemu/coverage/crashes/KEY.case      ends the kernel; KEY.txt says how
+
 """
 from __future__ import annotations
 

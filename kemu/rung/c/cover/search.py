@@ -75,10 +75,19 @@ def signature(answer: Answer) -> str:
     """What two crashes of one cause have in common: the title and the innermost function; of a hang, which may be anywhere in a
     loop, the outermost.
     """
-    if answer.crash == "hang":
-        own = [f for f in _FRAME.findall(answer.console) if f[1].startswith(UNDER_TEST)]
+    return _signature(answer.message or "", answer.console, answer.crash == "hang")
+
+
+def signature_of(crash: Crash) -> str:
+    """The same of a crash that is known."""
+    return _signature(crash.title, crash.report, crash.title.startswith("hang"))
+
+
+def _signature(title: str, report: str, hang: bool) -> str:
+    if hang:
+        own = [f for f in _FRAME.findall(report) if f[1].startswith(UNDER_TEST)]
         return f"hang in {own[-1][0] if own else '?'}"
-    return f"{_NUMBER.sub('N', answer.message or '')} in {where(answer.console)[0]}"
+    return f"{_NUMBER.sub('N', title)} in {where(report)[0]}"
 
 
 def meant(case: Case, answer: Answer) -> bool:
@@ -104,6 +113,7 @@ class Search:
         self.entries: list[Entry] = []
         self._pool: list[Entry] = []                   # those of them that are cheap enough to be changed
         self.stats = Stats()
+        self.ran: dict[str, int] = {}      # of each kind of case
         self.seen: Any = cffi.FFI().new("unsigned char[]", CELLS)
         self._faults: deque[tuple[Case, int]] = deque()
         self._known: set[str] = set()
@@ -114,6 +124,7 @@ class Search:
     def ask(self, case: Case) -> tuple[Answer, int, int]:
         """Run a case: the answer, what is new of what it reached, and how many cells."""
         self.stats.executions += 1
+        self.ran[case.kind] = self.ran.get(case.kind, 0) + 1
         self.kernel.instance.forget_coverage()
         before = self.kernel.instance.counters()["allocations"]
         answer = case.run(self.kernel)
@@ -220,9 +231,13 @@ class Search:
         self.stats.crashes[sign] = crash
         self.crashed(crash)
 
-    def shrink(self) -> None:
-        """Make the case of each crash as small as a hundred questions allow; each yes is another kernel to be loaded."""
+    def shrink(self, told: Callable[[Crash], None] = lambda crash: None, stop: Callable[[], bool] = lambda: False) -> None:
+        """Make the case of each crash as small as a hundred questions allow; each yes is another kernel to be loaded. ``told`` of
+        each when that is done.
+        """
         for sign, crash in self.stats.crashes.items():
+            if stop():
+                return
             kernel = self.kernel if self.second is None or crash.flavour == self.kernel.library.flavour else self.second
 
             def shows(new: Case, kernel: Kernel = kernel, sign: str = sign) -> bool:
@@ -234,3 +249,4 @@ class Search:
             if again.crash:
                 crash.report, crash.title = again.console, again.message or crash.title
                 crash.function, crash.place = where(again.console)
+            told(crash)

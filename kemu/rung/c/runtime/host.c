@@ -77,9 +77,12 @@ void *host_alias(void *at, unsigned long page, unsigned long pages)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* ---- signals: only while the kernel runs are they its ---- */
+/* ---- signals: only while the kernel runs are they its; of several kernels one has them, which kemu_signals() decides ---- */
+
+void host_timer(unsigned int milliseconds);
 
 static struct sigaction before[NSIG];
+static int mine_now;
 static const int caught[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGVTALRM };
 static const char *const names[] = { "SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "hang: too much processor time" };
 
@@ -90,10 +93,10 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	unsigned long pc;
 
 	if (!kemu_armed) {
-		sigaction(sig, &before[sig], NULL);
-		if (sig != SIGVTALRM)
-			return;			/* comes again, and is the other's */
-		raise(sig);
+		if (sig == SIGVTALRM)		/* between two calls of a case: the next one is to end */
+			host_timer(10);
+		else
+			sigaction(sig, &before[sig], NULL);	/* comes again, and is the other's */
 		return;
 	}
 	for (i = 0; caught[i] != sig; i++)
@@ -104,10 +107,17 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	kemu_signal(names[i], (unsigned long)info->si_addr, pc, (void *)uc->uc_mcontext.gregs[REG_RBP]);
 }
 
-void host_signals(void)
+void host_signals(int take)
 {
 	struct sigaction sa;
 
+	if (take == mine_now)
+		return;
+	mine_now = take;
+	for (unsigned int i = 0; !take && i < sizeof(caught) / sizeof(*caught); i++)
+		sigaction(caught[i], &before[caught[i]], NULL);
+	if (!take)
+		return;
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_sigaction = on_signal;
 	sa.sa_flags = SA_SIGINFO | SA_NODEFER;
@@ -141,8 +151,7 @@ unsigned long host_stack(unsigned long *pcs, unsigned long most, void *frame)
 
 void host_end(void)
 {
-	for (unsigned int i = 0; i < sizeof(caught) / sizeof(*caught); i++)
-		sigaction(caught[i], &before[caught[i]], NULL);
+	host_signals(0);
 	while (mine_count--) {
 		if (shadow)		/* whoever is there next begins without poison */
 			madvise((void *)((((uintptr_t)mine[mine_count].p >> 3) + shadow) & ~4095ul),

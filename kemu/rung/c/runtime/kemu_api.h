@@ -66,6 +66,7 @@ void kemu_fail_nth(unsigned int nth);
 const unsigned int *kemu_fault_sites(void);	/* of the calls that could have failed since then; at most 16384 */
 unsigned int kemu_fault_stack(unsigned long *pcs, unsigned int most);
 void kemu_limit(unsigned int milliseconds);
+void kemu_signals(int take);		/* whether the process's signals are this kernel's: of several, one's at a time */
 
 int kemu_place(unsigned int slot, const void *data, unsigned long long len, unsigned int memory, unsigned int at);
 int kemu_place_file(unsigned int slot, const void *data, unsigned long long at, unsigned long long len, unsigned long long size);

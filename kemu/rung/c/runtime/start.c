@@ -35,7 +35,7 @@ static void need(const char *what, int err)
 int kemu_start(unsigned long long page_count, unsigned long long flags)
 {
 	KEMU_ENTER(KEMU_TRAP);
-	host_signals();
+	host_signals(1);
 	host_forbid(kemu_holes_start, kemu_holes_end - kemu_holes_start);
 	shadow_start();
 	slab_start();

@@ -236,6 +236,11 @@ void kemu_limit(unsigned int milliseconds)
 	host_timer(milliseconds);
 }
 
+void kemu_signals(int take)
+{
+	host_signals(take);
+}
+
 const char *kemu_sanitizer(void)
 {
 	return "";

@@ -70,7 +70,7 @@ def test_the_least_case_differs_in_one_byte_and_is_as_short_as_can_be():
     (["--coverage", "nosuch"], "nosuch: with --coverage, files and folders to begin with are named: there is no such file"),
     (["--coverage", "--rung", "linux"], "--coverage: it steers the search of the C rung"),
     (["--coverage", "--workers", "2"], "--workers does not go with --coverage"),
-    (["--coverage", "--resume"], "--resume does not go with --coverage"),
+    (["--coverage", "--list"], "--list does not go with --coverage"),
     (["--corpus", "x"], "--corpus goes with --coverage"),
     (["--unreached", "x"], "--unreached goes with --coverage"),
 ])
