@@ -122,7 +122,7 @@ class Found:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from kemu.rung.c.cover.begin import boots, files, forged  # start-up
+    from kemu.rung.c.cover.begin import boots, files, forged, modules  # start-up
     from kemu.rung.c.cover.corpus import default_folder  # start-up
     from kemu.rung.c.cover.lines import Lines  # start-up
     from kemu.rung.c.cover.search import Search  # start-up
@@ -146,10 +146,10 @@ def _run(args: argparse.Namespace) -> int:
         lines = Lines(counting)
         search = Search(cov, kept, args.seed, other, crashed=found.crash)
         held = [k.library for k in (cov, other, counting)]
-        first = itertools.chain(kept, files([Path(n) for n in args.experiment]), forged(args.seed),
-                                boots(args.seed))
+        first = [*kept, *files([Path(n) for n in args.experiment]), *forged(args.seed), *boots(args.seed)]
+        first += modules(first)
         try:
-            _steered(args, search, found, held, list(first), quiet)
+            _steered(args, search, found, held, first, quiet)
         except OSError as e:
             raise CommandError(f"{e.filename or folder}: {errno_text(e.errno or 0)}") from None
         for entry in search.entries:

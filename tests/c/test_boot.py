@@ -114,3 +114,18 @@ def test_memory_that_is_given_back_wrongly_is_found(plant: Plant, tree: Tree) ->
     with Kernel(library=wrong) as kernel:
         a = kernel.cpio(ARCHIVE, at=0)
         assert (a.message or "").startswith(plant.said) and plant.place in a.console, a.console
+
+
+def test_an_archive_that_is_built_in_may_become_longer(library: Callable[[str], Library]) -> None:
+    with Kernel(library=library("asan")) as kernel:
+        for size in (100, 5, 12061, 3, 20003, 0, 12060):
+            a = kernel.cpio(None, builtin=bytes(size))
+            assert (a.crash, a.message) == (None, None), a.console
+
+
+def test_a_worker_has_no_task_work_of_its_maker(library: Callable[[str], Library]) -> None:
+    """Put by PID 1 and not yet closed, when the first worker is made: it is closed once."""
+    with Kernel(library=library("plain")) as kernel:
+        for _ in range(5):
+            kernel.close()
+            assert kernel.cpio(ARCHIVE[:3000], builtin=ARCHIVE[:3000]).crash is None

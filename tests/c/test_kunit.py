@@ -47,7 +47,7 @@ def test_it_takes_milliseconds(library: Callable[[str], Library]) -> None:
     with Kernel(library=library("kunit")) as kernel:
         k = kernel.instance
         begin = time.process_time()
-        k.check(k.lib.kemu_kunit(b""))
+        k.check(k.lib.kemu_kunit())
         assert "ok 1 initramfs" in k.log() and time.process_time() - begin < 0.5
 
 

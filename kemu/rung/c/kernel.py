@@ -286,9 +286,9 @@ class Instance:
                         break
         return [word for word in words if word not in taken]
 
-    def load(self) -> int:
+    def load(self, parameters: str = "") -> int:
         """fs/erofs comes, as a module that is loaded: what erofs_module_init() returns. Its variables are as they are in the
-        file.
+        file, but for ``parameters``.
         """
         places = self.symbols.module_data
         if self._pristine is None:
@@ -297,6 +297,8 @@ class Instance:
             for (at, size), data in zip(places, self._pristine):
                 if self._bytes(at, size)[:] != data:   # much of it is constant, and may not be written to
                     self._bytes(at, size)[:] = data
+        for word in parameters.split():
+            self.check(self.lib.kemu_parameters(os.fsencode(f"erofs.{word}")))
         return self.check(self.lib.kemu_module_init(self.initcall("erofs_module_init")))
 
     def _bytes(self, offset: int, size: int) -> Any:

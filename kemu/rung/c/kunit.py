@@ -53,6 +53,6 @@ def _run(k: Instance, parameters: str) -> None:
     k.check(k.lib.kemu_initrd(wire.DISKS))             # suites wait for the boot's initramfs: it is there, and empty
     k.check(k.lib.kemu_populate(k.initcall("populate_rootfs"), b"", 0))
     k.lib.kemu_log_clear()
-    error = k.check(k.lib.kemu_kunit(parameters.encode()))
-    if error:
+    if parameters and k.check(k.lib.kemu_parameters(parameters.encode())):
         raise ConfigError(f"{parameters}: lib/kunit does not take it")
+    k.check(k.lib.kemu_kunit())

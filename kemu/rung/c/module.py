@@ -21,16 +21,18 @@ class Left(Exception):
         self.report = report
 
 
-def come_and_go(kernel: Kernel, image: bytes = b"", fail_nth: int = 0) -> Answer:
+def come_and_go(kernel: Kernel, image: bytes = b"", fail_nth: int = 0, parameters: str = "") -> Answer:
     """In a fresh kernel: erofs_module_init(), in which the n-th call that can fail does; again, if it was refused; an image
-    mounted, walked and unmounted; erofs_module_exit(); and all that once more without a failure.
+    mounted, walked and unmounted, in which that call fails if it did not before: what is made for the first mount only is
+    made then; erofs_module_exit(); and all that twice more without a failure. ``parameters``: of the module, in words
+    (``lzma_streams=2``); those that it refuses are left as they are.
 
     ``mount_error``: what the first init, or the mount, was refused with. A ``crash`` whose message begins with ``LEAK``: an
     object of slab, or a page, was left behind when init was refused, or behind the exit (flavour asan knows who allocated it).
     """
     k = kernel.fresh(without=_LATE)
     try:
-        return kernel.case(lambda k: _come_and_go(kernel, k, image, fail_nth))
+        return kernel.case(lambda k: _come_and_go(kernel, k, image, fail_nth, parameters))
     except Left as e:
         frames = [line.strip().partition(" at ") for line in e.report.splitlines()]
         function, _, place = next((f for f in frames if f[2].startswith(UNDER_TEST)), ("", "", ""))
@@ -39,13 +41,14 @@ def come_and_go(kernel: Kernel, image: bytes = b"", fail_nth: int = 0) -> Answer
         k.dead = True
 
 
-def _come_and_go(kernel: Kernel, k: Instance, image: bytes, fail_nth: int) -> Answer:
+def _come_and_go(kernel: Kernel, k: Instance, image: bytes, fail_nth: int, parameters: str) -> Answer:
     answer = Answer()
     k.check(k.lib.kemu_wait_for_initramfs())           # nobody has begun with it: the kernel says so, and does not wait
     pages = k.counters()["pages"]
     k.lib.kemu_mark()
     k.lib.kemu_fail_nth(fail_nth)
-    error = k.load()
+    error = k.load(parameters)
+    refused = _mounted(kernel, k, image, answer) if image and not error else 0
     counters = k.counters()
     answer.fired, answer.points = bool(counters["fired"]), counters["faults"]
     k.lib.kemu_fail_nth(0)
@@ -53,22 +56,23 @@ def _come_and_go(kernel: Kernel, k: Instance, image: bytes, fail_nth: int) -> An
         if not answer.fired:
             raise RungError(f"erofs_module_init(): {errno_name(-error)}")
         _nothing_left(k, "a refused erofs_module_init()", pages)
-        _loaded(k, "which was refused once")
-    refused = _mounted(kernel, k, image, answer) if image else 0
+        _loaded(k, parameters, "which was refused once")
+    answer.mount_error = errno_name(-error or -refused)
+    if image:
+        refused = _mounted(kernel, k, image, answer)
     k.unload()
     k.lib.kemu_mark()                                  # what others keep since the first mount is no leak: it is there once
     pages = k.counters()["pages"]
-    _loaded(k, "after erofs_module_exit()")
+    _loaded(k, parameters, "after erofs_module_exit()")
     if image and _mounted(kernel, k, image, answer) != refused:
         raise Left("erofs_module_init(): after erofs_module_exit() the same image is mounted otherwise")
     k.unload()
     _nothing_left(k, "erofs_module_exit()", pages)
-    answer.mount_error = errno_name(-error or -refused)
     return answer
 
 
-def _loaded(k: Instance, when: str) -> None:
-    error = k.load()
+def _loaded(k: Instance, parameters: str, when: str) -> None:
+    error = k.load(parameters)
     if error:
         raise Left(f"erofs_module_init(): {errno_name(-error)} {when}")
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from kemu.forge.cpio_choose import CpioOptions, break_cpio, choose_cpio
 from kemu.forge.erofs.choose import ErofsOptions, choose_image
 from kemu.forge.erofs.mutate import mutate
+from kemu.forge.erofs.shared import MOUNT_OPTIONS, choose_shared
 from kemu.forge.pick import Pick, SeedValues
 from kemu.rung.c.cover.case import Case, NotACase, unpack
-from kemu.rung.c.cover.mutate import CMDLINES
+from kemu.rung.c.cover.mutate import CMDLINES, OPTIONS, PARAMETERS
 
 LONGEST = 1 << 20
 _COMPAT, _ISHARE = 1024 + 8, 0x20
+_FEATURES = 1024 + 80                  # feature_incompat, and the algorithms
+_SMALL = 1 << 16
 _MAGIC = b"\xe2\xe1\xf5\xe0"
 _OPTIONS = ErofsOptions(max_nodes=6, max_blocks=4, max_bytes=1 << 16, beyond_fsck=True, flaws=True, suspects=True,
                         block_bits=(12, 9, 10, 11))
@@ -52,7 +55,32 @@ def boots(seed: int) -> Iterator[Case]:
         yield Case(small, "cpio", options=words)
     for builtin in (small, b"no archive"):
         yield Case(small, "cpio", devices=(builtin,))
-    yield Case(choose_image(pick, ErofsOptions(max_nodes=3, max_blocks=2, max_bytes=1 << 14, beyond_fsck=False)).data, "module")
+    image = choose_image(pick, ErofsOptions(max_nodes=3, max_blocks=2, max_bytes=1 << 14)).data
+    yield Case(image, "module")
+    for parameters in PARAMETERS:
+        yield Case(image, "module", options=parameters)
+    for backend in ("disk", "file"):
+        for options in OPTIONS:
+            yield Case(image, options=options, backend=backend, doors=True)
+        for offset in (512, 4096):
+            yield Case(bytes(offset) + image, options=f"fsoffset={offset}", backend=backend, doors=True)
+    for i in range(20):
+        shared = choose_shared(Pick(SeedValues(seed * 1_000_003 + 910_000 + i)), _OPTIONS)
+        yield Case(shared, options=MOUNT_OPTIONS, backend=("disk", "file")[i % 2], doors=True, facts=True)
+
+
+def modules(cases: Sequence[Case]) -> Iterator[Case]:
+    """The smallest image of each set of features, mounted by a module that has mounted nothing before: what is made once, for the
+    first image that needs it, is made then.
+    """
+    least: dict[bytes, Case] = {}
+    for case in cases:
+        features = case.data[_FEATURES:_FEATURES + 6]
+        if case.kind == "erofs" and not case.devices and len(features) == 6:
+            least[features] = min(least.get(features, case), case, key=lambda c: len(c.data))
+    for case in least.values():
+        if len(case.data) <= _SMALL:
+            yield Case(case.data, "module")
 
 
 def files(paths: Sequence[Path]) -> Iterator[Case]:

@@ -23,7 +23,8 @@ class NotACase(ValueError):
 @dataclass(frozen=True)
 class Case:
     """``kind``: ``erofs`` (mounted and walked), ``cpio`` (a boot unpacks it; ``options`` are its command line, ``devices`` the
-    archive that is built in) or ``module`` (fs/erofs comes, mounts it, and goes); the rest as of ``Kernel.erofs``.
+    archive that is built in) or ``module`` (fs/erofs comes, mounts it, and goes; ``options`` are its parameters); the rest as of
+    ``Kernel.erofs``.
     """
 
     data: bytes
@@ -40,7 +41,7 @@ class Case:
     def run(self, kernel: Kernel) -> Answer:
         """What a kernel makes of it."""
         if self.kind == "module":
-            return come_and_go(kernel, self.data, self.fail_nth)
+            return come_and_go(kernel, self.data, self.fail_nth, self.options)
         if self.kind == "cpio":
             return kernel.cpio(self.data, at=self.at, memory=self.memory, cap=CAP, fail_nth=self.fail_nth, cmdline=self.options,
                                builtin=b"".join(self.devices), then=doors.firmware if self.options else None)

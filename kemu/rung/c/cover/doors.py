@@ -7,7 +7,7 @@ import os
 from kemu.rung.c.kernel import Instance
 
 _VALUES = (b"0", b"1", b"2", b"3", b"9", b"4294967296", b"x")
-_REMOUNTS = (b"noacl,nouser_xattr", b"acl,user_xattr,cache_strategy=disabled", b"nonsense", b"")
+_REMOUNTS = (b"noacl,nouser_xattr", b"acl,user_xattr,cache_strategy=disabled", b"nonsense", b"domain_id=e", b"")
 _REMOUNT = 32 | 1                      # MS_REMOUNT | MS_RDONLY
 _NAMES = 12
 
@@ -44,6 +44,14 @@ def firmware(k: Instance) -> None:
         list(k.contents(os.fsdecode(b"/sys/firmware/" + name)))
 
 
+def nested(k: Instance, path: bytes) -> None:
+    """A file of it, mounted as an image itself."""
+    k.check(k.lib.kemu_mkdir(b"/inside", 0o755))
+    if k.check(k.lib.kemu_mount(path, b"/inside", b"erofs", 1, b"")) == 0:
+        names(k, b"/inside")
+        k.check(k.lib.kemu_umount(b"/inside", 0))
+
+
 def ask(k: Instance) -> None:
     """All of it, of what is mounted at /mnt; memory is short first, when the walk's caches are still there."""
     k.check(k.lib.kemu_shrink())
@@ -52,6 +60,7 @@ def ask(k: Instance) -> None:
         attributes(k, b"/sys/fs/erofs/" + folder)
     for path in [b"/mnt", *(b"/mnt/" + name for name in names(k, b"/mnt")[:_NAMES])]:
         k.check(k.lib.kemu_doors(path))
+        nested(k, path)
     for options in _REMOUNTS:
         k.check(k.lib.kemu_mount(b"", b"/mnt", b"", _REMOUNT, options))
         k.check(k.lib.kemu_doors(b"/mnt"))

@@ -12,7 +12,10 @@ from kemu.rung.c.cover.case import Case
 
 OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "cache_strategy=readaround", "noacl", "nouser_xattr",
            "acl,user_xattr", "dax=never", "dax=always", "dax", "nonsense", "directio", "inode_share,domain_id=d", "domain_id=d",
-           "fsid=x", "fsoffset=4096", "fsoffset=512", "fsoffset=1", "cache_strategy=bad")
+           "fsid=x", "fsoffset=4096", "fsoffset=512", "fsoffset=1", "cache_strategy=bad", "nodirectio",
+           "inode_share", "directio,cache_strategy=disabled", "device=/dev", "device=/none", "dax=always,inode_share,domain_id=d")
+PARAMETERS = ("lzma_streams=3", "zstd_streams=2 deflate_streams=2", "reserved_pages=4", "reserved_pages=4 global_buffers=1",
+              "lzma_streams=x")
 CMDLINES = ("retain_initrd", "retain_initrd=1", "initramfs_async=0", "initramfs_async=x", "initrdmem=@",
             "retain_initrd initrdmem=@", "initrdmem=0,4096", "initrd=0x700000000000,4096", "initrdmem=1")
 _VALUES = (0, 1, 2, 3, 4, 7, 8, 0x7f, 0x80, 0xff, 0x100, 0x1ff, 0x200, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff,
@@ -102,8 +105,10 @@ class Mutator:
             self._word(data, at, rng.choice((1, 2, 4, 8)))
         elif kind < 65 and case.kind == "erofs":
             self._field(data, at)
-        elif kind < 65:
+        elif kind < 55:
             self._digits(data, at)
+        elif kind < 65:
+            self._link(data, at)
         elif kind < 75:                # a range of itself somewhere else
             n = rng.choice((1, 2, 4, 8, 12, 16, 32, 64, 128, 512, 4096))
             piece = bytes(data[at:at + n])
@@ -152,6 +157,11 @@ class Mutator:
         """A field of the superblock, or what would be a field if a structure began at this place."""
         base, table = (_SUPER, d.SUPER_FIELDS) if self.rng.random() < 0.35 else (at & -32 if self.rng.random() < 0.7 else at & -4,
                                                                                  self.rng.choice(_STRUCTS))
+        if self.rng.random() < 0.08 and len(data) > _SUPER + 192:   # the algorithms' configurations, which follow the superblock
+            where = _SUPER + 128 + 16 * data[_SUPER + 13] + self.rng.randrange(40)
+            if where < len(data):
+                data[where] = self.rng.choice((0, 1, 2, 4, 9, 10, 13, 14, 15, 16, 0x7f, 0xff, self.rng.randrange(256)))
+            return
         name, offset, code = self.rng.choice(table)
         size = _SIZE.get(code, 1)
         if name in ("checksum", "magic") and self.rng.random() < 0.9:
@@ -162,6 +172,23 @@ class Mutator:
 
     def _bytes(self, data: bytearray, at: int, size: int) -> None:
         data[at:at + size] = (self.rng.choice(_VALUES) & ((1 << size * 8) - 1)).to_bytes(size, "little")
+
+    def _link(self, data: bytearray, at: int) -> None:
+        """Two members of an archive with one inode, or with two that are looked for in the same place."""
+        found = data.rfind(b"07070", 0, at + 6)
+        other = data.find(b"07070", found + 110) if found >= 0 else -1
+        if other < 0 or other + 110 > len(data):
+            return
+        try:
+            ino, major, minor = (int(data[found + i:found + i + 8], 16) for i in (6, 62, 70))
+        except ValueError:
+            return
+        ino, major, minor = self.rng.choice(((ino, major, minor), (ino + 1, major, minor - 1), (ino, major + 1, minor - 8),
+                                             (ino - 8, major + 1, minor), (ino + 32, major, minor)))
+        for header in (found, other):
+            data[header + 38:header + 46] = b"%08x" % self.rng.choice((2, 2, 2, 1))
+        for where, value in ((6, ino), (62, major), (70, minor)):
+            data[other + where:other + where + 8] = b"%08x" % (value & 0xffffffff)
 
     def _digits(self, data: bytearray, at: int) -> None:
         """A field of eight hexadecimal digits of a cpio header."""

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What else a mounted file system can be asked than a walk does: by user space, by NFS, by /proc/mounts, by memory pressure. */
 #include <linux/exportfs.h>
+#include <linux/fadvise.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/namei.h>
@@ -96,8 +97,14 @@ int kemu_doors(const char *path)
 		if (fd >= 0) {
 			kemu_sys_ioctl(fd, FS_IOC_GETFSLABEL, (unsigned long)label);
 			kemu_sys_ioctl(fd, FS_IOC_GETVERSION, (unsigned long)label);
+			if (d_is_reg(p.dentry))
+				kemu_sys_ioctl(fd, FIBMAP, (unsigned long)label);
+			kemu_sys_lseek(fd, 0, SEEK_END);
+			ksys_fadvise64_64(fd, 0, PAGE_SIZE, POSIX_FADV_WILLNEED);
+			ksys_fadvise64_64(fd, 0, 0, POSIX_FADV_DONTNEED);
 			kemu_sys_close(fd);
 		}
+		kemu_sys_llistxattr(path, NULL, 0);
 		path_put(&p);
 	}
 	if (task_work_pending(current))

@@ -105,9 +105,10 @@ unsigned long long kemu_physical(unsigned int slot);
 int kemu_initrd(unsigned int slot);
 int kemu_populate(void *initcall, const void *builtin, unsigned long long len);
 int kemu_wait_for_initramfs(void);
+int kemu_parameters(const char *words);
 
-/* flavours kunit and kunit-asan: lib/kunit's own run of the suites, with its parameters ("kunit.filter_glob=..."); KTAP in the log */
-int kemu_kunit(const char *parameters);
+/* flavours kunit and kunit-asan: lib/kunit's own run of the suites, after kemu_parameters("kunit.filter_glob=..."); KTAP in the log */
+int kemu_kunit(void);
 
 /* flavour cov: which blocks of the files under test have run since kemu_cov_reset(), in KEMU_CELLS cells */
 #define KEMU_CELLS		65536

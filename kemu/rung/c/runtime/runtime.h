@@ -76,6 +76,8 @@ enum kemu_kind {
 /* calls.c: for what runs inside of a call */
 long kemu_sys_open(const char *path, int flags);
 long kemu_sys_close(int fd);
+long kemu_sys_lseek(int fd, long at, int whence);
+long kemu_sys_llistxattr(const char *path, char *list, unsigned long len);
 long kemu_sys_ioctl(int fd, unsigned int cmd, unsigned long arg);
 
 /* unpack.c */

@@ -326,6 +326,7 @@ static struct worker *new_task(void (*main)(void), unsigned int flags)
 	memcpy(&w->task, &init_task, sizeof(init_task));
 	w->stack = stack;
 	w->task.flags = PF_KTHREAD | flags;
+	w->task.task_works = NULL;	/* as copy_process() */
 	w->task.__state = TASK_UNINTERRUPTIBLE;
 	w->task.pid = w->task.tgid = i;
 	sp = (void **)(w->stack + STACK_BYTES - 64);

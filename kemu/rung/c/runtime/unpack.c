@@ -6,6 +6,7 @@
 #include <linux/init_syscalls.h>
 #include <linux/initrd.h>
 #include <linux/memblock.h>
+#include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/syscalls.h>
 #include <linux/string.h>
@@ -113,11 +114,18 @@ int kemu_initrd(unsigned int slot)
 	return 0;
 }
 
+extern const struct kernel_param __start___param[], __stop___param[];
+
+static int unknown_parameter(char *param, char *val, const char *unused, void *arg)
+{
+	return -EINVAL;
+}
+
 static int set_builtin(const void *data, unsigned long len)
 {
 	if (len > BUILTIN)
 		return -ENOSPC;
-	kemu_unpoison(__initramfs_start, min(__initramfs_size + PAGE_SIZE, BUILTIN));
+	kemu_unpoison(__initramfs_start, min(ALIGN(__initramfs_size, 8) + PAGE_SIZE, BUILTIN));
 	memcpy(__initramfs_start, data, len);
 	__initramfs_size = len;
 	kemu_poison(__initramfs_start + len, min(PAGE_SIZE, BUILTIN - len), SHADOW_REDZONE);
@@ -142,6 +150,19 @@ int kemu_populate(void *initcall, const void *builtin, unsigned long long len)
 	tasks_settle();
 	KEMU_LEAVE();
 	return err;
+}
+
+/* Parameters of modules that are built in ("erofs.lzma_streams=2"): as parse_args() sets them at boot. */
+int kemu_parameters(const char *text)
+{
+	static char words[1024];
+	char *err;
+
+	KEMU_ENTER(KEMU_TRAP);
+	strscpy(words, text, sizeof(words));
+	err = parse_args("kemu", words, __start___param, __stop___param - __start___param, -1, 0, NULL, unknown_parameter);
+	KEMU_LEAVE();
+	return PTR_ERR_OR_ZERO(err);
 }
 
 /* Somebody waits before there is anything to wait for. */
