@@ -39,7 +39,7 @@ STEPS = Plant("steps", "fs/erofs/super.c",
 		}
 	}
 	if (dsb->dirblkbits) {""", "cov", "Kernel panic - not syncing: BUG!", "erofs_read_superblock")
-BUDGET = 12_000
+BUDGET = 30_000
 
 
 def searched(library: Library, folder: Path, examples: int, guided: bool = True, seed: int = 0) -> Search:

@@ -45,8 +45,9 @@ FLAVOURS = {f.name: f for f in (
     # the kernel wraps signed numbers on purpose (-fno-strict-overflow): no report of those
     Flavour("ubsan", ("-O2", "-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound"),
             ("ubsan",)),
-    # every basic block of what is tested tells of itself: a search is steered by it
-    Flavour("cov", ("-O2",), ("cov",), ("-fsanitize-coverage=trace-pc",)),
+    # every basic block of what is tested tells of itself, and two that end alike are two: a search is steered by it
+    Flavour("cov", ("-O2",), ("cov",),
+            ("-fsanitize-coverage=trace-pc", "-fno-tree-tail-merge", "-fno-crossjumping")),
     # and counts, as CONFIG_GCOV_KERNEL does it: lines and branches
     Flavour("gcov", ("-O2",), ("gcov",), ("-fprofile-arcs", "-ftest-coverage", "-fno-tree-loop-im")),
     # and the kernel's own suites, with lib/kunit

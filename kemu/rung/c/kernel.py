@@ -45,6 +45,7 @@ _STATEMENT = re.compile(r"(kernel|fs|mm|block|lib|init|drivers|security)/\S+\.c:
 _LEVEL = re.compile(r"^<\d> ")
 _UNPACKING = re.compile(r"(?:Initramfs unpacking failed: (.*)|rootfs image is not initramfs \((.*)\); looks like an initrd)$")
 UNKNOWN_WORDS = "Unknown kernel command line parameters "
+FAIL_MORE = 1 << 20                    # KEMU_FAIL_NTH + 1
 NEVER = (1 << 32) - 1                  # fail_nth: calls are counted, and none fails
 _SITES = 1 << 14
 _COUNTERS = ("slab_objects", "slab_bytes", "pages", "pages_peak", "allocations", "bios", "bio_bytes", "switches", "works",
@@ -413,7 +414,8 @@ class Kernel:
               memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0,
               facts: bool = False, then: Callable[[Instance], None] | None = None) -> Answer:
         """Mount an EROFS image and walk it; arguments as of the Linux rung's ``Oracle.erofs``, ``backend`` ``disk`` or ``file``.
-        ``then`` is given the instance while the image is still mounted at /mnt, behind the walk.
+        ``then`` is given the instance while the image is still mounted at /mnt, behind the walk. ``fail_nth + k * FAIL_MORE``:
+        and the k calls behind that one.
         """
         images, kind, names, words = _sources(image, devices, options, backend, at)
         return self.case(lambda k: self._erofs(k, images, kind, at, _MEMORY[memory], names[0], words, cap, max_entries, fail_nth,

@@ -16,7 +16,7 @@ from kemu.rung.c.cover.mutate import CMDLINES, OPTIONS, PARAMETERS
 
 LONGEST = 1 << 20
 _COMPAT, _ISHARE = 1024 + 8, 0x20
-_FEATURES = 1024 + 80                  # feature_incompat, and the algorithms
+_ALGORITHMS = 1024 + 84
 _SMALL = 1 << 16
 _MAGIC = b"\xe2\xe1\xf5\xe0"
 _OPTIONS = ErofsOptions(max_nodes=6, max_blocks=4, max_bytes=1 << 16, beyond_fsck=True, flaws=True, suspects=True,
@@ -35,6 +35,8 @@ def forged(seed: int, images: int = 150, archives: int = 40) -> Iterator[Case]:
             apart = tuple(data[first * bs:(first + n) * bs] or bytes(512) for first, n in image.devices)
             if head:
                 yield Case(head, devices=apart, facts=True)
+                if len(apart) == 1:
+                    yield Case(head, options="device=/dev", backend="file")
                 continue
         if data:
             yield Case(data, facts=i % 2 == 0, doors=i % 4 == 0)
@@ -70,14 +72,14 @@ def boots(seed: int) -> Iterator[Case]:
 
 
 def modules(cases: Sequence[Case]) -> Iterator[Case]:
-    """The smallest image of each set of features, mounted by a module that has mounted nothing before: what is made once, for the
-    first image that needs it, is made then.
+    """The smallest image of each set of algorithms, mounted by a module that has mounted nothing before: what is made once, for
+    the first image that needs it, is made then.
     """
     least: dict[bytes, Case] = {}
     for case in cases:
-        features = case.data[_FEATURES:_FEATURES + 6]
-        if case.kind == "erofs" and not case.devices and len(features) == 6:
-            least[features] = min(least.get(features, case), case, key=lambda c: len(c.data))
+        algorithms = case.data[_ALGORITHMS:_ALGORITHMS + 2]
+        if case.kind == "erofs" and not case.devices and len(algorithms) == 2:
+            least[algorithms] = min(least.get(algorithms, case), case, key=lambda c: len(c.data))
     for case in least.values():
         if len(case.data) <= _SMALL:
             yield Case(case.data, "module")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from kemu.forge.erofs import ondisk as d
 from kemu.forge.erofs.writer import fix_checksum
 from kemu.rung.c.cover.case import Case
+from kemu.rung.c.kernel import FAIL_MORE
 
 OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "cache_strategy=readaround", "noacl", "nouser_xattr",
            "acl,user_xattr", "dax=never", "dax=always", "dax", "nonsense", "directio", "inode_share,domain_id=d", "domain_id=d",
@@ -25,6 +26,8 @@ _STRUCTS = (d.INODE_EXTENDED_FIELDS, d.INODE_COMPACT_FIELDS, d.DIRENT_FIELDS, d.
 _SIZE = {"B": 1, "H": 2, "I": 4, "Q": 8}
 _LONGEST = 1 << 20
 _SUPER = d.EROFS_SUPER_OFFSET
+_COMPR_CFGS = 2
+_MORE = (0, 0, 1, 2, 5, 1000)          # calls behind the n-th that fail, too
 
 
 def places(data: bytes, most: int = 4096) -> list[int]:
@@ -73,13 +76,13 @@ class Mutator:
         if kind == 1:
             return replace(case, memory=rng.choice(("linear", "vmalloc", "slab")))
         if kind == 2:
-            return replace(case, fail_nth=rng.randint(1, 300))
+            return replace(case, fail_nth=rng.randint(1, 300) + FAIL_MORE * rng.choice(_MORE))
         if case.kind == "cpio":
             if rng.random() < 0.05:
                 return replace(case, options=rng.choice(CMDLINES))
             if rng.random() < 0.3:
                 return replace(case, devices=() if case.devices else (case.data,))
-            return replace(case, fail_nth=rng.randint(1, 60))
+            return replace(case, fail_nth=rng.randint(1, 60) + FAIL_MORE * rng.choice(_MORE))
         if kind == 3:
             return replace(case, backend="file" if case.backend == "disk" else "disk")
         if kind == 4 and len(case.data) > 4096:
@@ -157,7 +160,8 @@ class Mutator:
         """A field of the superblock, or what would be a field if a structure began at this place."""
         base, table = (_SUPER, d.SUPER_FIELDS) if self.rng.random() < 0.35 else (at & -32 if self.rng.random() < 0.7 else at & -4,
                                                                                  self.rng.choice(_STRUCTS))
-        if self.rng.random() < 0.08 and len(data) > _SUPER + 192:   # the algorithms' configurations, which follow the superblock
+        if data[_SUPER + 80:_SUPER + 81] and data[_SUPER + 80] & _COMPR_CFGS and self.rng.random() < 0.08:
+            # the algorithms' configurations, which follow the superblock
             where = _SUPER + 128 + 16 * data[_SUPER + 13] + self.rng.randrange(40)
             if where < len(data):
                 data[where] = self.rng.choice((0, 1, 2, 4, 9, 10, 13, 14, 15, 16, 0x7f, 0xff, self.rng.randrange(256)))

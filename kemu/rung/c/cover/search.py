@@ -16,7 +16,7 @@ from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.corpus import Corpus
 from kemu.rung.c.cover.least import least
 from kemu.rung.c.cover.mutate import Mutator, places
-from kemu.rung.c.kernel import CELLS, Kernel
+from kemu.rung.c.kernel import CELLS, FAIL_MORE, Kernel
 from kemu.rung.c.sources import UNDER_TEST
 from kemu.rung.protocol import Answer
 
@@ -111,6 +111,7 @@ class Search:
         self.guided = guided
         self.crashed = crashed
         self.entries: list[Entry] = []
+        self.begun: list[Case] = []                    # the first cases, all that did not crash
         self._pool: list[Entry] = []                   # those of them that are cheap enough to be changed
         self.stats = Stats()
         self.ran: dict[str, int] = {}      # of each kind of case
@@ -134,14 +135,14 @@ class Search:
         self.stats.cells += cells
         return answer, new, cells
 
-    def take(self, case: Case, base: Case | None, keep: bool = False) -> None:
-        """Run a case, and keep it if it reached something new (or in any case)."""
+    def take(self, case: Case, base: Case | None) -> None:
+        """Run a case, and keep it if it reached something new."""
         answer, new, cells = self.ask(case)
         if answer.crash and not meant(case, answer):
             self._crash(self.kernel, case, base, answer)
             return
-        if not new and not keep:
-            return
+        if base is None:
+            self.begun.append(case)
         if new:
             self._keep(case, base, bool(cells), case.alone or bool(answer.crash))
 
@@ -204,7 +205,7 @@ class Search:
     def _fault(self) -> None:
         """The next n of a kept case: its n-th call that can fail does."""
         case, nth = self._faults.popleft()
-        new = replace(case, fail_nth=nth)
+        new = replace(case, fail_nth=nth + (FAIL_MORE if not case.alone and self.rng.random() < 0.2 else 0))
         answer, found, _ = self.ask(new)
         self.stats.faults += 1
         if answer.crash and not meant(new, answer):

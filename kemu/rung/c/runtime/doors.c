@@ -80,6 +80,7 @@ int kemu_doors(const char *path)
 {
 	static char label[FSLABEL_MAX];
 	struct kstat stat;
+	struct file *file;
 	struct path p;
 	long fd;
 	int err;
@@ -100,8 +101,12 @@ int kemu_doors(const char *path)
 			if (d_is_reg(p.dentry))
 				kemu_sys_ioctl(fd, FIBMAP, (unsigned long)label);
 			kemu_sys_lseek(fd, 0, SEEK_END);
-			ksys_fadvise64_64(fd, 0, PAGE_SIZE, POSIX_FADV_WILLNEED);
-			ksys_fadvise64_64(fd, 0, 0, POSIX_FADV_DONTNEED);
+			file = fget(fd);
+			if (file) {
+				vfs_fadvise(file, 0, PAGE_SIZE, POSIX_FADV_WILLNEED);
+				vfs_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+				fput(file);
+			}
 			kemu_sys_close(fd);
 		}
 		kemu_sys_llistxattr(path, NULL, 0);
@@ -118,6 +123,7 @@ int kemu_doors(const char *path)
 int kemu_shrink(void)
 {
 	KEMU_ENTER(KEMU_TRAP);
+	shrink_slab(GFP_KERNEL, 0, NULL, 1);	/* as much as there is, and no more */
 	shrink_slab(GFP_KERNEL, 0, NULL, 0);
 	tasks_settle();
 	KEMU_LEAVE();

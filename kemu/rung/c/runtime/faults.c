@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The n-th call that can fail does; counted are allocations of memory that may fail, as fail-nth counts them, and reads of a disk.
+ * The n-th call that can fail does, and as many behind it as are asked for; counted are allocations of memory that may fail, as fail-nth counts them, and reads of a disk.
  * While that is armed, each of them leaves a hash of where it was called from.
  */
 #include <linux/kernel.h>
@@ -11,13 +11,14 @@
 
 extern const char __ehdr_start[], __etext[] __asm__("etext") __attribute__((visibility("hidden")));	/* the linker's */
 
-static unsigned int left, sites[SITES];
+static unsigned int left, more, sites[SITES];
 static unsigned long fired_at[DEPTH];
 static bool over;
 
 void kemu_fail_nth(unsigned int nth)
 {
-	left = nth;
+	left = nth == ~0u ? nth : nth & KEMU_FAIL_NTH;
+	more = nth == ~0u ? 0 : nth / (KEMU_FAIL_NTH + 1);
 	over = false;
 	kemu_stats.faults = 0;
 	kemu_stats.fired = 0;
@@ -54,6 +55,7 @@ static unsigned int hash_of(unsigned long *pcs, unsigned long n)
 void kemu_fail_none(void)
 {
 	left = 0;
+	more = 0;
 	over = true;
 }
 
@@ -64,6 +66,10 @@ bool kemu_should_fail(gfp_t gfp)
 	if (gfp & __GFP_NOFAIL || over)
 		return false;
 	kemu_stats.faults++;
+	if (!left && kemu_stats.fired && more) {
+		more--;
+		return true;
+	}
 	if (!left)
 		return false;
 	n = host_stack(pcs, DEPTH, __builtin_frame_address(0));

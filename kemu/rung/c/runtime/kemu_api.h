@@ -62,6 +62,7 @@ const char *kemu_sanitizer(void);
 const char *kemu_log(unsigned long long *len);
 void kemu_log_clear(void);
 void kemu_count(struct kemu_stats *stats);
+#define KEMU_FAIL_NTH		0xfffff		/* the bits that say which; those above: how many behind it fail, too */
 void kemu_fail_nth(unsigned int nth);
 const unsigned int *kemu_fault_sites(void);	/* of the calls that could have failed since then; at most 16384 */
 unsigned int kemu_fault_stack(unsigned long *pcs, unsigned int most);
