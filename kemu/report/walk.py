@@ -31,6 +31,7 @@ from kemu.linux.task_work import task_work_run
 from kemu.linux.types import Ref
 from kemu.linux.xattr import do_getxattr, listxattr, vfs_listxattr
 from kemu.machine.current import this
+from kemu.report.facts import of_inode, unseen
 from kemu.report.manifest import Entry, ManifestError, entry, ordered, type_of_mode
 
 CHUNK = 1 << 17                 # what the agent reads at once
@@ -107,11 +108,12 @@ class _Directory:
 
 
 def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True, settle: Callable[[], object] = _settle,
-         limit: ReadLimit | None = None) -> Iterator[Entry]:
+         limit: ReadLimit | None = None, facts: list[str] | None = None) -> Iterator[Entry]:
     """Entries of the tree below ``root``, in the order of the walk. Without ``contents`` files are not read; what is beyond
-    ``limit`` is not, either. ``settle`` does what closing a
-    directory put off; in a task among others that must not run the others too."""
-    w = _Walk(cap, contents, limit)
+    ``limit`` is not, either. ``settle`` does what closing a directory put off; in a task among others that must not run the
+    others too. What else can be seen of each inode (facts.py) is added to ``facts``.
+    """
+    w = _Walk(cap, contents, limit, facts)
     stack: list[_Directory] = []
     e, d = w.visit(root, b"")
     yield e
@@ -131,6 +133,8 @@ def walk(root: Path, *, cap: int = CAP, most: int = MOST, contents: bool = True,
             path = top.path + b"/" + name
             error = filename_lookup(top.file, getname(name, 0), 0, child)
             if error:
+                if facts is not None:
+                    facts.append(unseen(path, error))
                 yield entry(os.fsdecode(path), error=errno_name(error))
                 count += 1
                 continue
@@ -226,10 +230,11 @@ def digest_of(w: _Walk, path: Path, name: bytes) -> tuple[int, str | None]:
 
 
 class _Walk:
-    __slots__ = ("cap", "chunk", "contents", "limit")
+    __slots__ = ("cap", "chunk", "contents", "facts", "limit")
 
-    def __init__(self, cap: int, contents: bool, limit: ReadLimit | None = None):
+    def __init__(self, cap: int, contents: bool, limit: ReadLimit | None = None, facts: list[str] | None = None):
         self.cap = cap
+        self.facts = facts
         self.limit = limit
         self.contents = contents
         self.chunk = bytearray(CHUNK)
@@ -273,6 +278,8 @@ class _Walk:
             first = first or n
         if first:
             f["error"] = errno_name(first)
+        if self.facts is not None:
+            self.facts.append(of_inode(path, name))
         return entry(shown, **f), directory
 
     def xattrs(self, path: Path) -> tuple[int, dict[str, str | None] | None]:

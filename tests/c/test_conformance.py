@@ -4,6 +4,7 @@ booted kernel.
 """
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from kemu.rung.c.cover.begin import forged
+from kemu.rung.c.cover.case import Case
 from kemu.rung.c.kernel import Kernel
 from kemu.rung.protocol import Answer
 from kemu.rung.uml import Oracle, RungError
@@ -53,11 +56,56 @@ def test_a_mount_has_one_answer(kernel: Kernel, linux: Oracle, name: str, how: d
             assert told(Emulated().erofs(image, **how)) == want, f"the port: {image.name}"
 
 
+def seen(a: Answer) -> tuple[str | None, list[str]]:
+    """The facts of an answer, but for the device's number, which statfs shows."""
+    return a.mount_error, [re.sub(r":(f0..|100):0(?=\t|$)", ":DEVICE", line) for line in a.facts]
+
+
+def by_port(how: dict[str, Any]) -> tuple[str | None, list[str]]:
+    """The port's; what a mapping shows is not among them."""
+    return seen(Emulated().erofs(**how))
+
+
+def unmapped(told: tuple[str | None, list[str]]) -> tuple[str | None, list[str]]:
+    """Without what a mapping shows."""
+    return told[0], [re.sub(r"\tmapped=[^\t]*", "", line) for line in told[1]]
+
+
+def mounted_how() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The images of tests/data, and forged ones, a fourth of them damaged: from a disk, and as a file."""
+    cases = [(image.name, Case(image.read_bytes())) for image in IMAGES]
+    cases += [(f"forged {i}", case) for i, case in enumerate(forged(7, 60, 0))]
+    for name, case in cases:
+        for backend in ("disk", "file"):
+            if backend == "disk" or not case.devices:
+                yield f"{name}, {backend}", {"image": case.data, "devices": case.devices, "backend": backend, "max_entries": 100,
+                                             "cap": 1 << 20, "facts": True}
+
+
 def test_what_else_can_be_seen_of_an_inode_is_the_same(kernel: Kernel, linux: Oracle) -> None:
-    """Blocks, inode numbers, attributes, times, statfs, fiemap, holes, directory entries."""
-    for image in IMAGES:
-        c, uml = kernel.erofs(image, facts=True).facts, linux.erofs(image, facts=True).facts
-        assert c == uml, image.name
+    """Blocks, inode numbers, attributes, times, statfs, fiemap, holes, directory entries; read with O_DIRECT, and through a
+    mapping.
+    """
+    ways: set[str] = set()
+    for name, how in mounted_how():
+        want = linux.erofs(**how)
+        assert seen(kernel.erofs(**how)) == seen(want), name
+        if kernel.library.flavour == "plain" and len(how["image"]) < 300_000:
+            assert by_port(how) == unmapped(seen(want)), f"the port: {name}"
+        ways |= {re.sub(r"=(-?\d+).*", r"=\1", field) for line in want.facts for field in line.split("\t")[1:]
+                 if field.startswith(("mapped", "direct"))}
+    # read to the end, refused (compressed), failed
+    assert ways >= {"mapped=0", "direct=0", f"direct=-{errno.EINVAL}", "mapped=1"}, ways
+
+
+def test_a_file_s_fault_is_counted_as_a_disk_s_is(linux: Oracle) -> None:
+    """The n-th call fails, and the facts are told, however an image is mounted."""
+    with Oracle(tree=os.environ.get("KEMU_TREE"), flavour="debug") as debug:
+        for backend in ("disk", "file"):
+            a = debug.erofs(IMAGES[0], backend=backend, fail_nth=1, facts=True)
+            assert a.fired and a.mount_error == "ENOMEM" and not a.facts, (backend, a)
+            b = debug.erofs(IMAGES[0], backend=backend, fail_nth=100_000, facts=True)
+            assert b.fired is False and b.facts == linux.erofs(IMAGES[0], backend=backend, facts=True).facts
 
 
 def test_an_archive_has_one_answer(kernel: Kernel, linux: Oracle) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kemu.linux.errno import EBADR, EFAULT, EFBIG, EINVAL
+from kemu.linux.errno import EBADR, EFAULT, EFBIG, EINVAL, EOPNOTSUPP
 from kemu.linux.include.fiemap import (
     FIEMAP_EXTENT_DATA_ENCRYPTED,
     FIEMAP_EXTENT_DATA_INLINE,
@@ -19,8 +19,9 @@ from kemu.linux.include.fiemap import (
     FiemapExtent,
     FiemapExtentInfo,
 )
+from kemu.linux.include.fs.types import File
 from kemu.linux.include.pagemap import filemap_write_and_wait
-from kemu.linux.port.honesty import dup
+from kemu.linux.port.honesty import custom, dup
 from kemu.linux.types import Ref
 from kemu.machine.current import this
 from kemu.machine.machine import should_fail
@@ -75,3 +76,16 @@ def fiemap_prep(inode: Any, fieinfo: FiemapExtentInfo, start: int, len_: Ref, su
     if fieinfo.fi_flags & FIEMAP_FLAG_SYNC:
         return filemap_write_and_wait(inode.i_mapping)
     return 0
+
+
+@custom(C, "ioctl_fiemap", "the kernel's fiemap_extent_info instead of the user's struct fiemap")
+def ioctl_fiemap(filp: File, fieinfo: FiemapExtentInfo, fm_start: int, fm_length: int) -> int:
+    """``static int ioctl_fiemap(struct file *filp, struct fiemap __user *ufiemap)``
+
+    Return: 0; -EOPNOTSUPP for an inode that has no map; what ->fiemap says.
+    """
+    inode = filp.f_inode
+
+    if inode.i_op.fiemap is None:
+        return -EOPNOTSUPP
+    return int(inode.i_op.fiemap(inode, fieinfo, fm_start, fm_length))

@@ -7,12 +7,13 @@ from typing import Any
 from kemu.linux.errno import EINVAL, ENOENT
 from kemu.linux.fcntl import AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_STATX_SYNC_TYPE, AT_SYMLINK_NOFOLLOW
 from kemu.linux.fs.inode import touch_atime
+from kemu.linux.fs.internal import path_mounted
 from kemu.linux.fs.libfs import simple_get_link
 from kemu.linux.fs.namei import filename_lookup, getname, page_get_link, path_put, vfs_readlink
 from kemu.linux.include.dcache import d_is_symlink
 from kemu.linux.include.fs.constants import S_APPEND, S_DAX, S_IMMUTABLE
 from kemu.linux.include.fs.types import File, Inode, inode_operations
-from kemu.linux.include.namei import LOOKUP_AUTOMOUNT, LOOKUP_EMPTY, LOOKUP_FOLLOW
+from kemu.linux.include.namei import LOOKUP_AUTOMOUNT, LOOKUP_EMPTY, LOOKUP_FOLLOW, LOOKUP_REVAL, retry_estale
 from kemu.linux.include.path import Path
 from kemu.linux.port.honesty import custom, dup
 from kemu.linux.stat import (
@@ -21,6 +22,7 @@ from kemu.linux.stat import (
     STATX_ATTR_AUTOMOUNT,
     STATX_ATTR_DAX,
     STATX_ATTR_IMMUTABLE,
+    STATX_ATTR_MOUNT_ROOT,
     STATX_BASIC_STATS,
     Kstat,
 )
@@ -98,39 +100,88 @@ def vfs_fstat(file: File, stat: Kstat) -> int:
     return vfs_getattr(file.f_path, stat, STATX_BASIC_STATS, 0)
 
 
+def statx_lookup_flags(flags: int) -> int:
+    """``int statx_lookup_flags(int flags)``"""
+    lookup_flags = 0
+
+    if not flags & AT_SYMLINK_NOFOLLOW:
+        lookup_flags |= LOOKUP_FOLLOW
+    if not flags & AT_NO_AUTOMOUNT:
+        lookup_flags |= LOOKUP_AUTOMOUNT
+    return lookup_flags
+
+
+@custom(C, "vfs_statx_path", "no mount has a number")
+def vfs_statx_path(path: Path, flags: int, stat: Kstat, request_mask: int) -> int:
+    """``static int vfs_statx_path(const struct path *path, int flags, struct kstat *stat, u32 request_mask)``"""
+    error = vfs_getattr(path, stat, request_mask, flags)
+    if error:
+        return error
+    if path_mounted(path):
+        stat.attributes |= STATX_ATTR_MOUNT_ROOT
+    stat.attributes_mask |= STATX_ATTR_MOUNT_ROOT
+    return 0
+
+
 @dup(C)
+def vfs_statx(dfd: int | File, filename: bytes, flags: int, stat: Kstat, request_mask: int) -> int:
+    """``static int vfs_statx(int dfd, struct filename *filename, int flags, struct kstat *stat, u32 request_mask)``.
+
+    Return: 0; -EINVAL for flags that there are not; a walk's error; ->getattr's.
+    """
+    path = Path()
+    lookup_flags = statx_lookup_flags(flags)
+
+    if flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE):
+        return -EINVAL
+    while True:                                     # retry:
+        error = filename_lookup(dfd, filename, lookup_flags, path)
+        if error:
+            return error
+        error = vfs_statx_path(path, flags, stat, request_mask)
+        path_put(path)
+        if retry_estale(error, lookup_flags):
+            lookup_flags |= LOOKUP_REVAL
+            continue                                # goto retry
+        return error
+
+
+@custom(C, "vfs_fstatat", "an empty name is looked up too: there is no vfs_fstat() of a number")
 def vfs_fstatat(dfd: int | File, filename: str | bytes, stat: Kstat, flags: int) -> int:
     """``int vfs_fstatat(int dfd, const char __user *filename, struct kstat *stat, int flags)``.
 
     Return: 0, a walk's error, ->getattr's.
     """
-    lookup_flags = (0 if flags & AT_SYMLINK_NOFOLLOW else LOOKUP_FOLLOW) | (0 if flags & AT_NO_AUTOMOUNT else LOOKUP_AUTOMOUNT)
-    path = Path()
-    error = filename_lookup(dfd, getname(filename, LOOKUP_EMPTY if flags & AT_EMPTY_PATH else 0), lookup_flags, path)
-    if error:
-        return error
-    error = vfs_getattr(path, stat, STATX_BASIC_STATS, flags)
-    path_put(path)
-    return error
+    name = getname(filename, LOOKUP_EMPTY if flags & AT_EMPTY_PATH else 0)
+    return vfs_statx(dfd, name, flags | AT_NO_AUTOMOUNT, stat, STATX_BASIC_STATS)
 
 
 @dup(C)
 def do_readlinkat(dfd: int | File, pathname: str | bytes, buf: Any, bufsiz: int) -> int:
     """``static int do_readlinkat(int dfd, const char __user *pathname, char __user *buf, int bufsiz)``"""
+    path = Path()
+    lookup_flags = 0
+
     if bufsiz <= 0:
         return -EINVAL
-    path = Path()
+
     name = getname(pathname)
-    error = filename_lookup(dfd, name, 0, path)
-    if error:
+    while True:                                     # retry:
+        error = filename_lookup(dfd, name, lookup_flags, path)
+        if error:
+            return error
+
+        # AFS mountpoints allow readlink(2) but are not symlinks
+        if d_is_symlink(path.dentry) or path.dentry.d_inode.i_op.readlink is not None:
+            touch_atime(path)
+            error = vfs_readlink(path.dentry, buf, bufsiz)
+        else:
+            error = -ENOENT if not name else -EINVAL
+        path_put(path)
+        if retry_estale(error, lookup_flags):
+            lookup_flags |= LOOKUP_REVAL
+            continue                                # goto retry
         return error
-    if d_is_symlink(path.dentry) or path.dentry.d_inode.i_op.readlink is not None:
-        touch_atime(path)
-        error = vfs_readlink(path.dentry, buf, bufsiz)
-    else:
-        error = -ENOENT if not name else -EINVAL
-    path_put(path)
-    return error
 
 
 page_symlink_inode_operations = inode_operations(get_link=page_get_link)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.err import IS_ERR
+from kemu.linux.errno import ESTALE
 from kemu.linux.include.dcache import dget
 from kemu.linux.port.honesty import dup
 from kemu.linux.types import ulong
@@ -50,3 +51,9 @@ def end_removing(child: Any) -> None:
 def nd_terminate_link(name: int, length: int, maxlen: int) -> None:
     """``void nd_terminate_link(void *name, size_t len, size_t maxlen)``"""
     this.mem.st8(name + min(ulong(length), maxlen), 0)
+
+
+@dup(P)
+def retry_estale(error: int, flags: int) -> bool:
+    """``bool retry_estale(const long error, const unsigned int flags)``: whether to look up once more, revalidating."""
+    return error == -ESTALE and not (flags & LOOKUP_REVAL)

@@ -84,8 +84,11 @@ class Oracle:
         of the mount and the walk fails (flavour debug); ``Result.fired`` says whether there were so many.
         ``facts``: fill ``Result.facts``.
         """
+        if fail_nth:
+            self._faults()
+        asked: dict[str, Any] = {"cap": cap, "entries": max_entries, "arg": fail_nth, "flags": wire.WANTS_FACTS if facts else 0}
         if backend == "file":
-            return self._erofs_file([image, *devices], options, cap, max_entries)
+            return self._told(self._erofs_file([image, *devices], options, asked), facts, fail_nth)
         images = [_load(image), *map(_load, devices)]
         if len(images) > wire.DISKS:
             raise RungError(f"{len(images) - 1} extra devices: at most {wire.DISKS - 1}")
@@ -95,11 +98,12 @@ class Oracle:
             raise RungError(f"no room for {sum(map(len, images))} bytes in a kernel of {self._memory}: more memory, or backend "
                             f"file, which needs half of it")
         where = _memory(memory, at, images)
-        if fail_nth:
-            self._faults()
-        result = self._case(Op.EROFS, images, _options(options, len(images)), backend=Backend[backend.upper()], memory=where,
-                            at=at,
-                            cap=cap, entries=max_entries, arg=fail_nth, flags=wire.WANTS_FACTS if facts else 0)
+        return self._told(self._case(Op.EROFS, images, _options(options, len(images)), backend=Backend[backend.upper()],
+                                     memory=where, at=at, **asked), facts, fail_nth)
+
+    @staticmethod
+    def _told(result: Result, facts: bool, fail_nth: int) -> Result:
+        """What the text of an answer says."""
         if facts and result.message is not None and not result.crash:
             result.facts, result.message = (result.message.removesuffix("fired").splitlines(),
                                             "fired" if result.message.endswith("fired") else None)
@@ -121,7 +125,7 @@ class Oracle:
                 raise ConfigError(f"no fault injection in this kernel ({e}): --flavour debug") from None
         self._faulty = process
 
-    def _erofs_file(self, images: Sequence[Image], options: str, cap: int, max_entries: int) -> Result:
+    def _erofs_file(self, images: Sequence[Image], options: str, asked: dict[str, Any]) -> Result:
         """Each image as a file in the kernel's memory, with its holes."""
         sizes, pieces, data = [], [], 0
         for image in images:
@@ -132,7 +136,7 @@ class Oracle:
         if data + (96 << 20) > self._ram:
             raise RungError(f"no room for {data} bytes in a kernel of {self._memory}: more memory")
         return self._case(Op.EROFS, [], _options(options, len(images)), rest=_sent(images, pieces), sizes=sizes,
-                          backend=Backend.FILE, cap=cap, entries=max_entries)
+                          backend=Backend.FILE, **asked)
 
     def cpio(self, archive: Image, at: int = CPIO_BOOT, memory: str = "linear", cap: int = 1 << 26) -> Result:
         """Unpack an archive with the kernel's own unpack_to_rootfs() in a chroot with a fresh tmpfs, and walk that.

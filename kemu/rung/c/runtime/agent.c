@@ -43,6 +43,9 @@ long kemu_sys_chdir(const char *path);
 long kemu_sys_lseek(int fd, long at, int whence);
 long kemu_sys_statfs(const char *path, void *buffer);
 long kemu_sys_ioctl(int fd, unsigned int cmd, unsigned long arg);
+long kemu_sys_map(int fd, unsigned long len);
+int kemu_map_copy(void *map, unsigned long at, void *to, unsigned long len);
+void kemu_map_end(void *map);
 
 static long said(long r)
 {
@@ -133,6 +136,9 @@ static int k_clock_gettime(clockid_t clock, struct timespec *t)
 #define statx(fd, path, flags, mask, p)	said(kemu_sys_statx(fd, path, flags, mask, p))
 #define statfs(path, p)			said(kemu_sys_statfs(path, p))
 #define ioctl(fd, cmd, arg)		said(kemu_sys_ioctl(fd, cmd, (unsigned long)(arg)))
+#define map_file(fd, len)		said(kemu_sys_map(fd, len))
+#define map_copy(map, at, to, n)	kemu_map_copy((void *)(map), at, to, n)
+#define map_end(map, len)		kemu_map_end((void *)(map))
 #define clock_gettime(clock, t)		k_clock_gettime(clock, t)
 
 void die(const char *fmt, ...)

@@ -119,6 +119,11 @@ void sha256_init(struct sha256 *s);
 void sha256_update(struct sha256 *s, const void *data, size_t len);
 void sha256_final(struct sha256 *s, unsigned char out[32]);
 
+/* mapping.c: len bytes of a file, -1 with errno; 0, or -1 for a page that is not to be had; the end */
+long map_file(int fd, size_t len);
+int map_copy(long map, size_t at, void *to, size_t len);
+void map_end(long map, size_t len);
+
 /* facts.c: of a name in the working directory */
 void facts_inode(struct buffer *b, const char *name, const struct buffer *path);
 

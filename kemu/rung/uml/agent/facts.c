@@ -18,6 +18,10 @@
 #include "agent.h"
 
 #define EXTENTS	64
+#define MOST	(1u << 20)		/* bytes of a file that are read another time */
+#define PAGE	4096
+
+static unsigned char room[1 << 16] __attribute__((aligned(PAGE)));
 
 static void __attribute__((format(printf, 2, 3))) say(struct buffer *b, const char *fmt, ...)
 {
@@ -76,10 +80,67 @@ static void say_holes(struct buffer *b, int fd)
 	}
 }
 
+static void say_sum(struct buffer *b, struct sha256 *s)
+{
+	unsigned char sum[32];
+
+	sha256_final(s, sum);
+	for (int i = 0; i < 8; i++)
+		say(b, "%02x", sum[i]);
+}
+
+/* O_DIRECT: how reading ends, the bytes that were read, their hash. */
+static void say_direct(struct buffer *b, const char *name)
+{
+	int fd = open(name, O_RDONLY | O_NOFOLLOW | O_LARGEFILE | O_DIRECT);
+	struct sha256 s;
+	size_t total = 0;
+	ssize_t n = 0;
+
+	if (fd < 0) {
+		say(b, "\tdirect=%d", -errno);
+		return;
+	}
+	sha256_init(&s);
+	while (total < MOST && (n = read(fd, room, sizeof(room))) > 0) {
+		sha256_update(&s, room, n);
+		total += n;
+	}
+	say(b, "\tdirect=%d,%zu,", n < 0 ? -errno : 0, total);
+	say_sum(b, &s);
+	close(fd);
+}
+
+/* A mapping: the pages that could not be had, the hash of the others. */
+static void say_mapped(struct buffer *b, int fd, uint64_t size)
+{
+	size_t len = size < MOST ? size : MOST;
+	struct sha256 s;
+	int bad = 0;
+	long map;
+
+	map = map_file(fd, len);
+	if (map == -1) {
+		say(b, "\tmapped=%d", -errno);
+		return;
+	}
+	sha256_init(&s);
+	for (size_t at = 0; at < len; at += PAGE) {
+		size_t n = len - at < PAGE ? len - at : PAGE;
+
+		if (map_copy(map, at, room, n))
+			bad++;
+		else
+			sha256_update(&s, room, n);
+	}
+	say(b, "\tmapped=%d,", bad);
+	say_sum(b, &s);
+	map_end(map, len);
+}
+
 static void say_names(struct buffer *b, int fd)
 {
 	static char chunk[32768];
-	unsigned char sum[32];
 	struct sha256 s;
 	long n;
 
@@ -91,10 +152,8 @@ static void say_names(struct buffer *b, int fd)
 			break;
 		sha256_update(&s, chunk, n);
 	}
-	sha256_final(&s, sum);
 	say(b, "\tdirents=%ld,", n < 0 ? -(long)errno : 0);
-	for (int i = 0; i < 8; i++)
-		say(b, "%02x", sum[i]);
+	say_sum(b, &s);
 }
 
 void facts_inode(struct buffer *b, const char *name, const struct buffer *path)
@@ -127,6 +186,8 @@ void facts_inode(struct buffer *b, const char *name, const struct buffer *path)
 		} else if (S_ISREG(x.stx_mode)) {
 			say_extents(b, fd);
 			say_holes(b, fd);
+			say_mapped(b, fd, x.stx_size);
+			say_direct(b, name);
 		} else {
 			say_names(b, fd);
 		}
