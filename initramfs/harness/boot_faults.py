@@ -7,22 +7,12 @@ from typing import Any
 
 from kemu.check.bootstate import leftovers
 from kemu.explore.chooser import Choices, Fault
-from kemu.explore.source import ListSource, PlanSource
 from kemu.machine.boot import BootResult
-from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from kemu.report import manifest
+from kemu.rung.py.failing import failing
 
 Boot = Callable[..., BootResult]            # boot_initrd() with everything but prepare and after
-MANY = 1 << 20
-
-
-def failing(n: int, m: Machine) -> Choices:
-    """From now on the n-th call that can fail fails on the current machine ``m`` (0: none does); tasks run in their order."""
-    choices = Choices(PlanSource(ListSource([]), faults=(n,) if n else ()))
-    choices.arm_faults(MANY)
-    m.chooser = this.chooser = choices
-    return choices
 
 
 class One:

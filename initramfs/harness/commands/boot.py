@@ -185,7 +185,7 @@ def run(args: argparse.Namespace) -> int:
     def prepare_and_fail(m: Machine) -> None:
         prepare(m)
         if args.fail_nth:
-            from initramfs.harness.boot_faults import failing  # start-up
+            from kemu.rung.py.failing import failing  # start-up
 
             seen["choices"] = failing(args.fail_nth, m)
 

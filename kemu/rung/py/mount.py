@@ -164,11 +164,11 @@ class FileSystem:
         return source
 
     def mount_in(self, machine: Machine, image: Image, *, backend: str | Backend | None = None, at: int = 0, kind: str = "linear",
-                 devices: Sequence[Image] = (),
-                 options: str = "", completion: str = "", io_opt: int = 0) -> Mounted:
+                 devices: Sequence[Image] = (), options: str = "", completion: str = "", io_opt: int = 0,
+                 ready: Callable[[], object] | None = None) -> Mounted:
         """Mount ``image`` in a running machine (inside its ``with``). ``completion``: where bios end, ``io_opt``: how much is
-        read ahead, see
-        ``ramdisk()``. Raises MountError."""
+        read ahead, see ``ramdisk()``. ``ready`` is called when everything is placed, before the mount itself. Raises MountError.
+        """
         if kind not in KINDS:
             raise ValueError(f"memory kind {kind!r}: one of {', '.join(KINDS)}")
         backend = self.backend(backend)
@@ -180,6 +180,8 @@ class FileSystem:
         placed += [Placed(machine.place(plain(d), at, kind, f"device {i}"), d) for i, d in enumerate(devices)]
         source = self.open(backend, *placed, completion=completion, io_opt=io_opt)
         since = len(machine.log.entries)            # what comes now is about this mount
+        if ready is not None:
+            ready()
         mnt = source.mount(options)
         if IS_ERR(mnt):
             message = last_message(machine, since)
