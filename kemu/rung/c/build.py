@@ -35,8 +35,8 @@ MODULE = Path(__file__).parent.parent / "uml" / "module"
 KEEP = 24                              # one is 10 MB
 NOTES = "notes"                        # beside a library of the gcov flavour: the compiler's notes on the objects under test
 _HOST = ("host", "agent", "sha256")    # compiled with the host's headers
-_KERNEL = ("trap", "faults", "slab", "pages", "tasks", "disks", "start", "calls", "arch", "misc", "erofs", "unpack", "doors",
-           "mappings")
+_KERNEL = ("trap", "faults", "slab", "pages", "reclaim", "tasks", "disks", "start", "calls", "arch", "misc", "erofs", "unpack",
+           "doors", "mappings")
 _BARE = ("slab", "pages", "tasks", "trap")
 _LINK = ("gcc", "-shared", "-Wl,-z,notext", "-Wl,-Bsymbolic", "-Wl,--build-id=none")
 

@@ -16,6 +16,7 @@ static long done(long r)
 {
 	if (task_work_pending(current))
 		task_work_run();
+	kemu_reclaim();
 	return r;
 }
 

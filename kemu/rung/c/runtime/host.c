@@ -10,6 +10,10 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22
+#endif
+
 extern int kemu_armed;
 void kemu_signal(const char *what, unsigned long address, unsigned long pc, void *frame) __attribute__((noreturn));
 
@@ -31,7 +35,11 @@ static void *keep(void *p, unsigned long len)
 
 void *host_reserve(unsigned long len)
 {
-	return keep(mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), len);
+	void *p = keep(mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), len);
+
+	if (p && len >= 4 << 20)
+		madvise(p, len, MADV_HUGEPAGE);
+	return p;
 }
 
 /* Room in which nothing is yet. */
@@ -74,7 +82,11 @@ void *host_alias(void *at, unsigned long page, unsigned long pages)
 {
 	void *p = mmap(at, pages << 12, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, pages_fd, page << 12);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	if (pages > 1)			/* all at once is less work than a fault each; a host that cannot has faults */
+		madvise(p, pages << 12, MADV_POPULATE_READ);
+	return p;
 }
 
 /* ---- signals: only while the kernel runs are they its; of several kernels one has them, which kemu_signals() decides ---- */

@@ -118,6 +118,60 @@ static struct page *get_free(unsigned int order)
 	return page;
 }
 
+/*
+ * Single pages come one after the other out of a larger block, and those of files (as of MIGRATE_MOVABLE) out of another than the rest:
+ * what a file is read into mostly lies in a row then, as in Linux. What is freed at the end of a row is the next that is given.
+ */
+#define RUN_ORDER	9
+#define RUN		(1ul << RUN_ORDER)
+
+static struct run {
+	unsigned long start, next;
+	DECLARE_BITMAP(freed, RUN);	/* of those before @next */
+} runs[2];
+
+static void end_run(struct run *run)
+{
+	unsigned long i;
+
+	if (!run->start)
+		return;
+	for (i = 0; i < RUN; i++)
+		if (i >= run->next || test_bit(i, run->freed))
+			put_free(run->start + i, 0);
+	memset(run, 0, sizeof(*run));
+}
+
+static struct page *get_one(bool movable)
+{
+	struct run *run = &runs[movable];
+	struct page *page;
+
+	if (!run->start || run->next == RUN) {
+		end_run(run);
+		page = get_free(RUN_ORDER);
+		if (!page)
+			return NULL;
+		run->start = page_to_pfn(page);
+	}
+	return mem_map + run->start + run->next++;
+}
+
+static bool give_one(unsigned long pfn)
+{
+	struct run *run;
+
+	for (run = runs; run < runs + ARRAY_SIZE(runs); run++) {
+		if (!run->start || pfn - run->start >= RUN)
+			continue;
+		set_bit(pfn - run->start, run->freed);
+		while (run->next && test_and_clear_bit(run->next - 1, run->freed))
+			run->next--;
+		return true;
+	}
+	return false;
+}
+
 static struct page *take(unsigned int order, gfp_t gfp)
 {
 	struct page *page;
@@ -125,7 +179,12 @@ static struct page *take(unsigned int order, gfp_t gfp)
 
 	if (WARN_ON(order > MAX_PAGE_ORDER) || kemu_should_fail(gfp))
 		return NULL;
-	page = get_free(order);
+	page = order ? get_free(order) : get_one(gfp & __GFP_MOVABLE);
+	if (!page) {
+		end_run(&runs[0]);
+		end_run(&runs[1]);
+		page = get_free(order);
+	}
 	if (!page)
 		return NULL;
 	for (i = 0; i < n; i++) {
@@ -154,7 +213,8 @@ static void give(struct page *page, unsigned int order)
 	if (PageLocked(page) || PageLRU(page))
 		kemu_trap("a page is freed that is locked or on a list: BUG: Bad page state");
 	atomic_set(&page->_mapcount, -1);
-	put_free(page_to_pfn(page), order);
+	if (order || !give_one(page_to_pfn(page)))
+		put_free(page_to_pfn(page), order);
 	kemu_stats.pages -= 1ul << order;
 	kemu_poison(page_address(page), PAGE_SIZE << order, SHADOW_PAGE);
 }

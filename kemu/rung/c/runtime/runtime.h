@@ -54,6 +54,9 @@ void *window_alloc(unsigned long bytes);
 void window_free(void *va);
 const char *region_of(const void *p);
 
+/* reclaim.c */
+void kemu_reclaim(void);
+
 /* slab.c */
 void slab_start(void);
 int slab_leaks(bool tell);
