@@ -102,7 +102,7 @@ def _found(top: Path) -> list[bytes] | None:
     left_out += [word for name in sorted(_BUILT_FILES) for word in ("!", "-path", f"./{name}")]
     try:
         done = subprocess.run(["find", ".", *pruned, "!", "-type", "d", *left_out, "-printf", "%y %m %s %T@ %P\\0"], cwd=top,
-                              capture_output=True)
+                              env=os.environ | {"LC_ALL": "C"}, capture_output=True)
     except FileNotFoundError:
         return None
     return None if done.returncode else done.stdout.split(b"\0")[:-1]
