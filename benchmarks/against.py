@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.start import COMMANDS, processor_time
+from benchmarks.measure import processor_time
+from benchmarks.start import COMMANDS
 from kemu.cli.common import EXIT_FAILED
 
 HERE = Path(__file__).resolve().parents[1]

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import os
-import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 from pathlib import Path
 
-from benchmarks.erofs import DATA, _tree
-from benchmarks.measure import Figure, tool
+from benchmarks.erofs import DATA
+from benchmarks.images import NO_TOOLS, fsck_extract, lz4_images, shared_memory
+from benchmarks.measure import Figure, in_turn, processor_time, ratio
 
 ROUNDS = 5
 
 
 def _rates(ways: dict[str, Callable[[], int]], clock: Callable[[], float] = time.process_time) -> dict[str, float]:
     """Cases per second of each way, the median of several rounds in which all of them take their turns."""
-    seen: dict[str, list[float]] = {name: [] for name in ways}
+    def timed(fn: Callable[[], int]) -> float:
+        t = clock()
+        n = fn()
+        return n / (clock() - t)
+
     for fn in ways.values():
         fn()
-    for _ in range(ROUNDS):
-        for name, fn in ways.items():
-            t = clock()
-            n = fn()
-            seen[name].append(n / (clock() - t))
+    seen = in_turn({name: partial(timed, fn) for name, fn in ways.items()}, ROUNDS)
     return {name: statistics.median(rates) for name, rates in seen.items()}
 
 
@@ -86,62 +89,82 @@ def maps() -> list[Figure]:
     return [Figure("C rung: block mapping calls from Python", f"{rate / 1e6:.2f} M/s", "2 M/s", "python -m benchmarks c_maps")]
 
 
+# all files of an image, or a part of them: found, opened, read to their ends in steps of 128 KiB, and dropped or written out
 _READ = """
-import sys, time
+import os, resource, sys
 from kemu.rung.c.kernel import Kernel
-with Kernel("plain", memory=3 << 30) as kernel, kernel.mounted(sys.argv[1]) as k:
-    files = [e["path"] for e in k.walk(b"/", flags=4)[0].entries() if e["type"] == "file"]
-    files = files[int(sys.argv[2])::int(sys.argv[3])]
-    room = k.ffi.new("char[]", 1 << 20)
-    begin, n = time.perf_counter(), 0
-    for path in files:
-        fd = k.lib.kemu_open(path.encode("utf-8", "surrogateescape"), 0)
-        n += k.lib.kemu_read_all(fd, room, 1 << 20)
+image, part, of, into = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+with Kernel("plain") as kernel, kernel.mounted(image) as k:
+    def used():
+        r = resource.getrusage(resource.RUSAGE_SELF)
+        return r.ru_utime + r.ru_stime
+    room = k.ffi.new("char[]", 1 << 17)
+    bytes_of = k.ffi.buffer(room)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    begin, n = used(), 0
+    entries = k.walk(b"/", flags=4)[0].entries()
+    if into:
+        for e in entries:
+            if e["type"] == "dir":
+                os.makedirs(into + e["path"], exist_ok=True)
+    for e in [e for e in entries if e["type"] == "file"][part::of]:
+        fd = k.lib.kemu_open(os.fsencode(e["path"]), 0)
+        if into:
+            out, at = os.open(into + e["path"], os.O_WRONLY | os.O_CREAT), 0
+            while (got := k.lib.kemu_pread(fd, room, 1 << 17, at)) > 0:
+                at += os.write(out, bytes_of[:got] if got < 1 << 17 else bytes_of)
+            os.close(out)
+        else:
+            at = k.lib.kemu_read_all(fd, room, 1 << 17)
+        assert at == e["size"], (e, at)
+        n += at
         k.lib.kemu_close(fd)
-    print(n, time.perf_counter() - begin)
+    print(n, used() - begin)
 """
 
 
-def lz4() -> list[Figure]:
-    """Reading all files of a 200 MB LZ4 image, against fsck.erofs --extract of the same image in the same run."""
-    import sys
+def _read_all(image: Path, count: int, written: bool, read: list[int]) -> float:
+    """Seconds of processor time in which ``count`` processes read all files, each its part: of the one with most to do. They
+    begin when the image is in the memory of each. Adds the bytes of all files to a list.
+    """
+    with shared_memory() as tmp:
+        running = [subprocess.Popen([sys.executable, "-c", _READ, str(image), str(i), str(count), str(tmp) if written else ""],
+                                    text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for i in range(count)]
+        for p in running:
+            assert p.stdout and p.stdout.readline()
+        for p in running:
+            assert p.stdin
+            p.stdin.write("go\n")
+            p.stdin.flush()
+        said = [p.communicate()[0].split() for p in running]
+    read.append(sum(int(n) for n, _ in said))
+    return max(float(seconds) for _, seconds in said)
 
-    mkfs, fsck = tool("mkfs.erofs"), tool("fsck.erofs")
-    how = "python -m benchmarks c_lz4"
-    if not mkfs or not fsck:
-        return [Figure("C rung: 200 MB LZ4 image", "not measured: no erofs-utils here", "within 2 times fsck.erofs", how)]
+
+def lz4() -> list[Figure]:
+    """Reading all files of a 200 MB LZ4 image, against fsck.erofs --extract of the same image in the same run. Compared is
+    processor time, of one process; what is read is dropped by both, or written to shared memory by both.
+    """
+    how, aim = "python -m benchmarks c_lz4", "within 2 times; 1 with two processes"
     out = []
-    with tempfile.TemporaryDirectory() as tmp:
-        root = Path(tmp, "root")
-        root.mkdir()
-        _tree(root, 420 << 20)
-        for opts in ("-C65536", "-C4096"):
-            image = str(Path(tmp, "image" + opts))
-            subprocess.run([mkfs, "-zlz4", opts, "--quiet", image, str(root)], check=True, capture_output=True)
-            one, two, rates = [], [], []
-            for _ in range(3):
-                ex = Path("/dev/shm" if os.path.isdir("/dev/shm") else tmp, f"kemu-bench-{os.getpid()}")
-                t = time.perf_counter()
-                subprocess.run([fsck, f"--extract={ex}", image], check=True, capture_output=True)
-                peer = time.perf_counter() - t
-                shutil.rmtree(ex, ignore_errors=True)
-                for workers, ratios in ((1, one), (2, two)):
-                    running = [subprocess.Popen([sys.executable, "-c", _READ, image, str(i), str(workers)], text=True,
-                                                stdout=subprocess.PIPE) for i in range(workers)]
-                    said = [p.communicate()[0].split() for p in running]
-                    ratios.append(max(float(s) for _, s in said) / peer)
-                    if workers == 1:
-                        rates.append(int(said[0][0]) / float(said[0][1]) / 1e6)
-            out.append(Figure(f"C rung: reading all files, {os.stat(image).st_size >> 20} MiB image, mkfs.erofs -zlz4 {opts}",
-                              f"{statistics.median(rates):.0f} MB/s; {statistics.median(one):.2f} times fsck.erofs --extract, "
-                              f"{statistics.median(two):.2f} with two processes", "within 2 times; 1 with two processes", how))
-    return out
+    with lz4_images(420 << 20, ("-C65536", "-C4096")) as images:
+        for option, written in product(images, (False, True)):
+            image, read = images[option], list[int]()
+            seen = in_turn({"one": partial(_read_all, image, 1, written, read),
+                            "two": partial(_read_all, image, 2, written, read),
+                            "fsck": partial(fsck_extract, image, written)}, ROUNDS)
+            assert len(set(read)) == 1, read
+            out.append(Figure(
+                f"C rung: reading all files, {image.stat().st_size >> 20} MiB image, mkfs.erofs -zlz4 {option}, "
+                f"{'written to /dev/shm' if written else 'dropped'}",
+                f"{read[0] / statistics.median(seen['one']) / 1e6:.0f} MB/s; {ratio(seen['one'], seen['fsck'])} fsck.erofs "
+                f"--extract{'=DIR' if written else ''}, {ratio(seen['two'], seen['fsck'])} in each of two processes", aim, how))
+    return out or [Figure("C rung: 200 MB LZ4 image", NO_TOOLS, aim, how)]
 
 
 def build() -> list[Figure]:
     """From an empty cache (but for the tree) to the first mount, and from a changed file to a verdict."""
-    import sys
-
     from kemu.rung.uml.cache import cache_dir, default_tree
 
     how = "python -m benchmarks c_build"
@@ -154,19 +177,24 @@ def build() -> list[Figure]:
         t = time.perf_counter()
         subprocess.run(mount, env=env, check=True, stdout=subprocess.DEVNULL)
         first = time.perf_counter() - t
-        own = kept / default_tree().name / "fs/erofs/zmap.c"
-        text = own.read_text()
-        own.unlink()
-        own.write_text(text + "\n/* changed */\n")
         (kept / default_tree().name / ".kemu-fetched").unlink()
-        seconds = []
-        for n in range(4):
-            own.write_text(text + f"\n/* changed {n} */\n")
+        walls, seconds = [], []
+        for n in range(ROUNDS + 1):
+            _edit(kept / default_tree().name / "fs/erofs/zmap.c", f"/* changed {n} */\n")
             t = time.perf_counter()
-            subprocess.run(mount, env=env, check=True, stdout=subprocess.DEVNULL)
-            seconds.append(time.perf_counter() - t)
+            seconds.append(processor_time(mount, env, check=True))
+            walls.append(time.perf_counter() - t)
     return [Figure("C rung: from an empty cache to the first mount", f"{first:.0f} s", "< 3 minutes", how),
-            Figure("C rung: from one changed C file to a verdict", f"{statistics.median(seconds[1:]):.1f} s", "< 3 s", how)]
+            Figure("C rung: from one changed C file to a verdict",
+                   f"{statistics.median(walls[1:]):.1f} s (best {min(walls[1:]):.1f}); {statistics.median(seconds[1:]):.1f} s of "
+                   f"processor time", "< 3 s", how)]
+
+
+def _edit(path: Path, more: str) -> None:
+    """As editors do: a new file takes the old one's place, which is somebody else's, too."""
+    text = path.read_text() + more
+    path.unlink()
+    path.write_text(text)
 
 
 ALL = {"c_small": small, "c_maps": maps, "c_lz4": lz4, "c_build": build}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -33,6 +34,30 @@ def times(fn: Callable[[], object], runs: int = 5) -> tuple[float, float]:
         fn()
         out.append(time.perf_counter() - t)
     return min(out), statistics.median(out)
+
+
+def in_turn(ways: dict[str, Callable[[], float]], rounds: int = 5) -> dict[str, list[float]]:
+    """What each way gives, once in each round: all of them take their turns, and what else the machine does meets them all."""
+    out: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, fn in ways.items():
+            out[name].append(fn())
+    return out
+
+
+def ratio(a: list[float], b: list[float]) -> str:
+    """How many times the second the first is: the median of the rounds, the least and the most."""
+    each = sorted(x / y for x, y in zip(a, b, strict=True))
+    return f"{statistics.median(each):.2f} times ({each[0]:.2f} to {each[-1]:.2f})"
+
+
+def processor_time(argv: list[str], env: dict[str, str] | None = None, cwd: str | None = None, check: bool = False) -> float:
+    """Seconds of user and system time of one process, of which nothing is shown."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=env, cwd=cwd,
+                   check=check)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 # exec() takes over the peak of the memory that it replaces: a child of a large process begins with that process' peak.

@@ -5,26 +5,15 @@ ones left.
 from __future__ import annotations
 
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 
-from benchmarks.measure import Figure
+from benchmarks.measure import Figure, processor_time
 
 RUNS = 10
 COMMANDS = (("mount sample:demo.erofs", "< 0.1 s"), ("mount sample:demo.erofs --backend memback", "< 0.1 s"),
             ("boot sample:root.cpio", "< 0.15 s"),
             ("fuzz memback.ground-truth --examples 1", "< 0.25 s"), ("--version", "< 0.1 s"))
-
-
-def processor_time(argv: list[str], env: dict[str, str], cwd: str) -> float:
-    """Seconds of user and system time of one process."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env=env, cwd=cwd,
-                   check=False)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def start() -> list[Figure]:
