@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 
 from kemu.machine.machine import Machine
 from kemu.machine.splat import Splat
+from kemu.rung.uml.errors import RungError
+from kemu.rung.uml.tree import Tree, find_tree
 
 settings.register_profile("kemu", deadline=None, max_examples=60,
                           suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -32,6 +34,15 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["XDG_STATE_HOME"]
     else:
         os.environ["XDG_STATE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def tree() -> Tree:
+    """A kernel tree: $KEMU_TREE, or the one that ``kemu linux fetch`` keeps; skips where there is none."""
+    try:
+        return find_tree(os.environ.get("KEMU_TREE"))
+    except RungError as e:
+        pytest.skip(str(e))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 """The C rung's tests: skipped, with the reason, where the kernel's C cannot be compiled."""
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,19 +9,9 @@ import pytest
 
 from kemu.rung.c.build import Library, build
 from kemu.rung.c.kernel import Kernel
-from kemu.rung.uml import RungError
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml.build import Recipe
-from kemu.rung.uml.tree import Tree, find_tree
-
-
-@pytest.fixture(scope="session")
-def tree() -> Tree:
-    """A kernel tree: $KEMU_TREE, or the one that ``kemu linux fetch`` keeps."""
-    try:
-        return find_tree(os.environ.get("KEMU_TREE"))
-    except RungError as e:
-        pytest.skip(str(e))
+from kemu.rung.uml.tree import Tree
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,10 +23,10 @@ from kemu.rung.c.kernel import Kernel
 from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.tree import Tree
+from tests.campaigns import finds_nothing, kemu, wrong_port_is_found
 
 import erofs_memback.harness.differential as experiments
 import initramfs.harness.differential as archives
-from erofs_memback import inode as erofs_inode_c
 
 NAMES = sorted(n for n, e in registry.items() if e.fn.__module__ in (experiments.__name__, archives.__name__) and "c" in e.rungs)
 
@@ -39,10 +36,6 @@ def one_kernel(library: Callable[[str], Library]) -> Iterator[None]:
     library("plain")
     yield
     asked("c").close()
-
-
-def kemu(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "kemu", *args], capture_output=True, text=True, timeout=280)
 
 
 def test_there_is_one_for_each_of_the_linux_rung() -> None:
@@ -56,31 +49,11 @@ def test_there_is_one_for_each_of_the_linux_rung() -> None:
 @pytest.mark.parametrize("flavour", ["plain", "asan"])
 def test_a_short_campaign_finds_nothing(flavour: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asked("c"), "flavour", flavour)
-    p = search([registry[n] for n in NAMES], examples=1200, rung="c", detect=False)
-    assert p.examples == 1200 and len(p.per_experiment) == len(NAMES)
-    assert not p.findings, "\n".join(f"{f.title}\n{f.token}\n" + "\n".join(f.report) for f in p.findings)
-    mounts = {b.split(":mount ")[1] for b in p.behaviours if ":mount " in b}
-    assert {"None", "EINVAL", "EUCLEAN"} <= mounts, mounts         # it is about something
+    finds_nothing(NAMES, 1200, "c")
 
 
 def test_a_wrong_port_is_found_shrunk_and_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    fill = erofs_inode_c.erofs_fill_inode
-
-    def wrong(inode: object) -> int:
-        err = fill(inode)
-        if not err and inode.i_size > 1000:                 # type: ignore[attr-defined]
-            inode.i_gid += 1                                # type: ignore[attr-defined]
-        return int(err)
-
-    monkeypatch.setattr(erofs_inode_c, "erofs_fill_inode", wrong)
-    exp = registry["bdev.ground-truth.c"]
-    p = search([exp], examples=60, shrink_seconds=3.0, rung="c", detect=False)
-    assert [f.cause for f in p.findings] == ["gid"], [f.title for f in p.findings]
-    f = p.findings[0]
-    assert re.fullmatch(r"/\S*: gid: C \d+, kemu \d+", f.title), f.title
-    again = replay(exp, token.decode(f.token), rung="c", detect=False)
-    assert again.finding is not None and again.finding.title == f.title
-    assert sum(map(bool, f.offsets)) <= 8, f.offsets
+    wrong_port_is_found(monkeypatch, "c")
 
 
 def planted(tree: Tree, file: str, old: str, new: str) -> Patch:

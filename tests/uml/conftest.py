@@ -10,23 +10,14 @@ from typing import Any
 
 import pytest
 
-from kemu.rung.uml import Oracle, RungError
+from kemu.rung.uml import Oracle
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml.build import Kernel, Recipe, build, cached
-from kemu.rung.uml.tree import Tree, find_tree
+from kemu.rung.uml.tree import Tree
 
 CORPUS = Path(os.environ.get("KEMU_CORPUS") or Path(__file__).resolve().parents[3] / "shared" / "corpus")
 # images of the corpus whose contents Linux takes from memory that it never wrote: they differ from run to run
 UNINITIALISED = {"text-deflate#0435", "text-rndalg#1922"}
-
-
-@pytest.fixture(scope="session")
-def tree() -> Tree:
-    """A kernel tree: $KEMU_TREE, or the one that ``kemu linux fetch`` keeps."""
-    try:
-        return find_tree(os.environ.get("KEMU_TREE"))
-    except RungError as e:
-        pytest.skip(str(e))
 
 
 @pytest.fixture(scope="session")
