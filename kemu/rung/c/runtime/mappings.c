@@ -80,6 +80,7 @@ int kemu_map_copy(void *map, unsigned long at, void *to, unsigned long len)
 	memcpy_from_page(to, vmf.page, offset_in_page(at), len);
 	unlock_page(vmf.page);
 	put_page(vmf.page);
+	kemu_reclaim();
 	return 0;
 }
 
