@@ -106,7 +106,7 @@ def with_choices() -> Outcome:
     for seed in range(1, 400):
         out = execute(ORDER, SeedSource(seed), rung="c", detect=False)
         assert out.finding is None, out.finding
-        if len(out.task_points) >= 2:
+        if sum(n > 2 for n in out.task_points) >= 2:            # of two candidates the other one is no choice
             return out
     raise AssertionError("nobody ever had a choice")
 
@@ -114,10 +114,10 @@ def with_choices() -> Outcome:
 def test_another_order_is_the_choosers(library: Callable[[str], Library]) -> None:
     plain = with_choices()
     values = [c.offset for c in plain.draws if c.name not in ("preempt", "task")]
-    first = [n for n, candidates in enumerate(plain.task_points, 1) if candidates > 1]
+    first = [n for n, candidates in enumerate(plain.task_points, 1) if candidates > 2]
     plan = PlanSource(ListSource(values), switches=((first[0], 1), (first[1], 1)))
     out = execute(ORDER, plan, rung="c", detect=False, trace=True)
     assert out.finding is None and [c.value for c in out.draws if c.name == "task"] == [1, 1]
     same = replay(ORDER, token.decode(out.token), rung="c", detect=False, trace=True)
     assert not same.diverged and same.trace is not None and out.trace is not None and same.trace.text() == out.trace.text()
-    assert "work item/1 runs instead of work item/0" in out.trace.text()
+    assert out.trace.text().count("/1 runs instead of ") == 2

@@ -14,6 +14,7 @@
 #include <linux/percpu-refcount.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include <linux/workqueue.h>
 #include "../block/blk.h"
 #include "runtime.h"
 
@@ -26,7 +27,48 @@ static struct {
 	struct request_queue queue;
 } disks[KEMU_DISKS];
 
+/* ---- completions that come later: each is a work item, so who is done first is a choice ---- */
+
+#define LATE	64
+
+static struct late {
+	struct work_struct work;
+	struct bio *bio;
+} late[LATE];
+static struct workqueue_struct *late_ones;
+static bool delayed;
+
+static void carry_out(struct bio *bio);
+
+static void late_work(struct work_struct *work)
+{
+	struct late *l = container_of(work, struct late, work);
+	struct bio *bio = l->bio;
+
+	l->bio = NULL;
+	carry_out(bio);
+}
+
 static void kemu_submit_bio(struct bio *bio)
+{
+	struct late *l;
+
+	for (l = late; delayed && l < late + LATE; l++)
+		if (!l->bio) {
+			l->bio = bio;
+			queue_work_on(0, late_ones, &l->work);
+			return;
+		}
+	carry_out(bio);
+}
+
+/* From now on bios end when somebody sleeps, or at once again. */
+void kemu_delay(int on)
+{
+	delayed = on;
+}
+
+static void carry_out(struct bio *bio)
 {
 	struct kemu_region *r = bio->bi_bdev->bd_disk->private_data;
 	loff_t pos = (loff_t)bio->bi_iter.bi_sector << SECTOR_SHIFT;
@@ -107,9 +149,14 @@ static void make_disk(unsigned int slot)
 
 void disks_start(void)
 {
-	unsigned int slot;
+	unsigned int slot, i;
 	char name[32];
 
+	late_ones = alloc_workqueue("late", 0, LATE);
+	if (!late_ones)
+		kemu_trap("a queue of late bios: no memory");
+	for (i = 0; i < LATE; i++)
+		INIT_WORK(&late[i].work, late_work);
 	for (slot = 0; slot < KEMU_DISKS; slot++) {
 		make_disk(slot);
 		snprintf(name, sizeof(name), "/dev/kemu%u", slot);

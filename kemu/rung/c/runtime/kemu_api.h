@@ -90,6 +90,25 @@ long long kemu_read_all(int fd, void *buffer, unsigned long long room);
 
 long long kemu_write(int fd, const void *data, unsigned long long len);
 int kemu_doors(const char *path);
+
+/* Errands of several tasks at once: what each does one after the other, and what came of it. */
+#define KEMU_TASKS		4
+#define KEMU_READ		0	/* the bytes of a file */
+#define KEMU_LIST		1	/* the entries of a folder */
+#define KEMU_XATTRS		2	/* names and values */
+#define KEMU_DROP		3	/* the pages of a file's cache go */
+#define KEMU_MEMORY		4	/* memory is short */
+#define KEMU_MOUNTED		5	/* the device is mounted at the folder, the file read there, and it is unmounted */
+
+struct kemu_errand {
+	int what;
+	const char *path, *device, *folder;
+	long long result;		/* bytes, or -errno */
+	unsigned long long hash;	/* of what was read */
+};
+
+int kemu_errands(struct kemu_errand *errands, const unsigned int *counts, unsigned int tasks);
+void kemu_delay(int on);
 int kemu_shrink(void);
 
 int kemu_erofs_open(const char *path, void **inode);

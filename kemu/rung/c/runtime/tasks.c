@@ -100,10 +100,25 @@ static unsigned int runnable(struct task_struct **list)
 }
 
 static bool run_idle(void);
+static struct worker *willing(void);
+
+/* Whoever is chosen; behind the tasks that can run stands a worker that takes up what waits to be done. */
+static void switch_to_one_of(struct task_struct **list, unsigned int n)
+{
+	struct worker *w = chooser ? willing() : NULL;
+	unsigned int pick = kemu_pick(KEMU_PICK_TASK, n + !!w);
+
+	if (pick == n) {
+		WRITE_ONCE(w->task.__state, TASK_RUNNING);
+		progress++;
+		list[n] = &w->task;
+	}
+	switch_to_task(list[pick]);
+}
 
 void schedule(void)
 {
-	struct task_struct *list[WORKERS + 1];
+	struct task_struct *list[WORKERS + 2];
 	unsigned int n;
 
 	for (;;) {
@@ -116,7 +131,7 @@ void schedule(void)
 			kemu_trap("deadlock: every task sleeps");
 		WRITE_ONCE(waiting->__state, TASK_RUNNING);
 	}
-	switch_to_task(list[kemu_pick(KEMU_PICK_TASK, n)]);
+	switch_to_one_of(list, n);
 }
 
 void schedule_preempt_disabled(void)
@@ -163,8 +178,19 @@ void kick_process(struct task_struct *p)
 {
 }
 
+/* Where the kernel lets others run if they want to, they may. */
 int __cond_resched(void)
 {
+	struct task_struct *list[WORKERS + 2];
+	unsigned int n, i;
+
+	if (!chooser || READ_ONCE(current->__state) != TASK_RUNNING)
+		return 0;
+	n = runnable(list);
+	for (i = 0; list[i] != current; i++)
+		;
+	swap(list[0], list[i]);
+	switch_to_one_of(list, n);
 	return 0;
 }
 
@@ -418,21 +444,25 @@ int kthread_stop(struct task_struct *k)
 /* Something to do where nobody runs: a work item, else RCU callbacks. */
 static bool run_rcu(void);
 
-static bool run_idle(void)
+/* A worker that could take up work, if some waits. */
+static struct worker *willing(void)
 {
-	struct workqueue_struct *wq, *any = NULL;
-	struct worker *w;
+	struct workqueue_struct *wq;
 
 	list_for_each_entry(wq, &queues, all)
 		if (!list_empty(&wq->pending) && wq->running < wq->max_active)
-			any = wq;
-	if (any) {
-		w = idle_worker();
-		if (w) {
-			w->task.__state = TASK_RUNNING;
-			progress++;
-			return true;
-		}
+			return idle_worker();
+	return NULL;
+}
+
+static bool run_idle(void)
+{
+	struct worker *w = willing();
+
+	if (w) {
+		w->task.__state = TASK_RUNNING;
+		progress++;
+		return true;
 	}
 	return run_rcu();
 }
