@@ -7,9 +7,9 @@ from typing import Any
 from kemu.linux.atomic import cmpxchg
 from kemu.linux.bits import BIT, BIT_ULL
 from kemu.linux.blkdev import file_bdev
-from kemu.linux.dax import dax_iomap_rw
+from kemu.linux.dax import dax_iomap_fault, dax_iomap_rw
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
-from kemu.linux.errno import EFSCORRUPTED, ENODEV, EOPNOTSUPP
+from kemu.linux.errno import EFSCORRUPTED, EINVAL, ENODEV, EOPNOTSUPP
 from kemu.linux.fiemap import FiemapExtentInfo
 from kemu.linux.fs import (
     IOCB_DIRECT,
@@ -25,6 +25,7 @@ from kemu.linux.fs import (
     file_inode,
     file_operations,
     generic_file_llseek,
+    generic_file_readonly_mmap_prepare,
     iput,
     noop_direct_IO,
     rw_verify_area,
@@ -55,7 +56,17 @@ from kemu.linux.iomap import (
 )
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.math import ALIGN, min_t, round_up
-from kemu.linux.mm import Page, flush_dcache_folio, folio_put, page_folio
+from kemu.linux.mm import (
+    Page,
+    flush_dcache_folio,
+    folio_put,
+    page_folio,
+    vm_fault,
+    vm_operations_struct,
+    vma_desc_set_flags,
+    vma_desc_test_all,
+)
+from kemu.linux.mm_types import VMA_HUGEPAGE_BIT, VMA_MAYWRITE_BIT, VMA_SHARED_BIT, vm_area_desc
 from kemu.linux.page import arch
 from kemu.linux.pagemap import (
     ReadaheadControl,
@@ -503,6 +514,35 @@ erofs_aops = address_space_operations(
 )
 
 
+@port_of("fs/erofs/data.c", "erofs_dax_huge_fault")
+def erofs_dax_huge_fault(vmf: vm_fault, order: int) -> int:
+    return dax_iomap_fault(vmf, order, erofs_iomap_ops)
+
+
+@port_of("fs/erofs/data.c", "erofs_dax_fault")
+def erofs_dax_fault(vmf: vm_fault) -> int:
+    return erofs_dax_huge_fault(vmf, 0)
+
+
+erofs_dax_vm_ops = vm_operations_struct(
+    fault=erofs_dax_fault,
+    huge_fault=erofs_dax_huge_fault,
+)
+
+
+@port_of("fs/erofs/data.c", "erofs_file_mmap_prepare")
+def erofs_file_mmap_prepare(desc: vm_area_desc) -> int:
+    if not IS_DAX(file_inode(desc.file)):
+        return generic_file_readonly_mmap_prepare(desc)
+
+    if vma_desc_test_all(desc, VMA_SHARED_BIT, VMA_MAYWRITE_BIT):
+        return -EINVAL
+
+    desc.vm_ops = erofs_dax_vm_ops
+    vma_desc_set_flags(desc, VMA_HUGEPAGE_BIT)
+    return 0
+
+
 @port_of("fs/erofs/data.c", "erofs_file_llseek")
 def erofs_file_llseek(file: File, offset: int, whence: int) -> int:
     inode = file.f_mapping.host
@@ -527,9 +567,10 @@ def erofs_file_llseek(file: File, offset: int, whence: int) -> int:
     return vfs_setpos(file, offset, inode.i_sb.s_maxbytes)
 
 
-# mmap and leases are not part of the emulated kernel; inode.py, which needs this file, adds .unlocked_ioctl = erofs_ioctl
+# leases are not part of the emulated kernel; inode.py, which needs this file, adds .unlocked_ioctl = erofs_ioctl
 erofs_file_fops = file_operations(
     llseek=erofs_file_llseek,
     read_iter=erofs_file_read_iter,
+    mmap_prepare=erofs_file_mmap_prepare,
     splice_read=filemap_splice_read,
 )

@@ -18,6 +18,7 @@ from kemu.linux.fs import (
     file_operations,
     fput,
     generic_file_llseek,
+    generic_file_readonly_mmap,
     iget5_locked,
     igrab,
     inode_state_read_once,
@@ -28,11 +29,14 @@ from kemu.linux.fs import (
 )
 from kemu.linux.kconfig import IS_ENABLED
 from kemu.linux.list import INIT_LIST_HEAD, list_add, list_del, list_empty, list_for_each_entry
+from kemu.linux.mm import vma_set_file
+from kemu.linux.mm_types import vm_area_struct
 from kemu.linux.mount import VfsMount, kern_mount, kern_unmount
 from kemu.linux.pagemap import filemap_read
 from kemu.linux.path import Path
 from kemu.linux.port.honesty import port_of
 from kemu.linux.port.statics import statics
+from kemu.linux.security import security_mmap_backing_file
 from kemu.linux.slab import kfree
 from kemu.linux.spinlock import spin_lock, spin_lock_init, spin_unlock, spinlock_t
 from kemu.linux.splice import filemap_splice_read
@@ -165,11 +169,25 @@ def erofs_ishare_file_read_iter(iocb: Kiocb, to: IovIter) -> int:
     return nread
 
 
-# mmap and fadvise are not part of the emulated kernel
+@port_of("fs/erofs/ishare.c", "erofs_ishare_mmap")
+def erofs_ishare_mmap(file: File, vma: vm_area_struct) -> int:
+    realfile = file.private_data
+
+    vma_set_file(vma, realfile)
+
+    err = security_mmap_backing_file(vma, realfile, file)
+    if err:
+        return err
+
+    return generic_file_readonly_mmap(file, vma)
+
+
+# fadvise is not part of the emulated kernel
 erofs_ishare_fops = file_operations(
     open=erofs_ishare_file_open,
     llseek=generic_file_llseek,
     read_iter=erofs_ishare_file_read_iter,
+    mmap=erofs_ishare_mmap,
     release=erofs_ishare_file_release,
     splice_read=filemap_splice_read,
 )

@@ -33,9 +33,7 @@ class Emulated:
     def erofs(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
               memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0,
               facts: bool = False) -> Answer:
-        """Mount an EROFS image and walk it. Of the facts, what is read through a mapping is missing: the emulated kernel maps
-        nothing. ``fail_nth`` counts the calls that can fail in the port: others than in the C.
-        """
+        """Mount an EROFS image and walk it. ``fail_nth`` counts the calls that can fail in the port: others than in the C."""
         answer = Answer()
         choices: list[Choices] = []
         machine = EROFS.machine_for(_plain(image), [_plain(d) for d in devices], backend=BACKENDS[backend])

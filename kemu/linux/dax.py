@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading files straight from a device's memory (include/linux/dax.h, drivers/dax/super.c, fs/dax.c): read() only, no mmap."""
+"""Reading files straight from a device's memory (include/linux/dax.h, fs/dax.c): read(), and faults of a page."""
 from kemu.linux.drivers.dax.super import (  # noqa: F401
     dax_add_host,
     dax_device,
@@ -10,4 +10,10 @@ from kemu.linux.drivers.dax.super import (  # noqa: F401
     kill_dax,
     put_dax,
 )
-from kemu.linux.fs.dax import dax_break_layout_final, dax_iomap_iter, dax_iomap_pgoff, dax_iomap_rw  # noqa: F401
+from kemu.linux.fs.dax import (  # noqa: F401
+    dax_break_layout_final,
+    dax_iomap_fault,
+    dax_iomap_iter,
+    dax_iomap_pgoff,
+    dax_iomap_rw,
+)

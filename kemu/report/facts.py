@@ -17,6 +17,8 @@ from kemu.linux.fs.open import file_open_root, filp_close
 from kemu.linux.fs.readdir import getdents64
 from kemu.linux.fs.stat import cp_new_stat, vfs_statx_path
 from kemu.linux.fs.statfs import vfs_statfs
+from kemu.linux.mm.memory import do_fault
+from kemu.linux.mm.vma import mmap_region, remove_vma
 from kemu.linux.path import Path
 from kemu.linux.stat import S_ISDIR, S_ISREG, STATX_BASIC_STATS, STATX_BTIME
 from kemu.linux.statfs import kstatfs
@@ -25,6 +27,7 @@ from kemu.linux.types import Ref
 EXTENTS = 64
 MOST = 1 << 20                  # bytes of a file that are read another time
 ROOM = 1 << 16
+PAGE = 4096
 DENTS = 32768
 SEEK_DATA, SEEK_HOLE = 3, 4
 
@@ -87,12 +90,31 @@ def _direct(path: Path) -> str:
     return f"{min(n, 0)},{total},{_sum(digest)}"
 
 
-def _of_open(path: Path, mode: int) -> list[str]:
+def _mapped(file: File, size: int) -> str:
+    """A mapping: the pages that could not be had, the hash of the others."""
+    size = min(size, MOST)
+    vma = mmap_region(file, size)
+    if IS_ERR(vma):
+        return str(PTR_ERR(vma))
+    digest = hashlib.sha256()
+    bad = 0
+    for at in range(0, size, PAGE):
+        data = do_fault(vma, at, min(PAGE, size - at))
+        if isinstance(data, int):
+            bad += 1
+        else:
+            digest.update(data)
+    remove_vma(vma)
+    return f"{bad},{_sum(digest)}"
+
+
+def _of_open(path: Path, mode: int, size: int) -> list[str]:
     file = file_open_root(path, "", O_RDONLY | O_NOFOLLOW | O_LARGEFILE, 0)
     if IS_ERR(file):
         return [f"open={-PTR_ERR(file)}"]
     if S_ISREG(mode):
-        out = [f"fiemap={_extents(file)}", f"holes={_holes(file)}", f"direct={_direct(path)}"]
+        out = [f"fiemap={_extents(file)}", f"holes={_holes(file)}",
+               f"mapped={_mapped(file, size)}", f"direct={_direct(path)}"]
     else:
         out = [f"dirents={_names(file)}"]
     filp_close(file, None)
@@ -122,5 +144,5 @@ def of_inode(path: Path, name: bytes) -> str:
                    f"statfs={fs.f_type:x}:{fs.f_bsize}:{fs.f_blocks}:{fs.f_files & (1 << 64) - 1}:{fs.f_ffree & (1 << 64) - 1}:"
                    f"{fs.f_namelen}:{fs.f_fsid[0]:x}:{fs.f_fsid[1]:x}")
     if S_ISREG(st.mode) or S_ISDIR(st.mode):
-        out += _of_open(path, st.mode)
+        out += _of_open(path, st.mode, st.size)
     return "\t".join(out)

@@ -503,7 +503,15 @@ from kemu.linux.include.pagemap import mapping_shrinkable  # noqa: F401
 from kemu.linux.include.posix_acl import cache_no_acl  # noqa: F401
 from kemu.linux.include.pseudo_fs import pseudo_fs_context  # noqa: F401
 from kemu.linux.kernel.locking.rwsem import down_write_trylock
-from kemu.linux.mm.filemap import generic_file_read_iter, generic_file_write_iter, generic_perform_write  # noqa: F401
+from kemu.linux.mm.filemap import (  # noqa: F401
+    generic_file_mmap,
+    generic_file_mmap_prepare,
+    generic_file_read_iter,
+    generic_file_readonly_mmap,
+    generic_file_readonly_mmap_prepare,
+    generic_file_write_iter,
+    generic_perform_write,
+)
 from kemu.linux.mm.truncate import truncate_inode_pages, truncate_inode_pages_final  # noqa: F401
 from kemu.linux.module import module_refcount  # noqa: F401
 from kemu.linux.port.honesty import dup, names

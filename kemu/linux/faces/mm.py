@@ -30,7 +30,11 @@ from kemu.linux.include.mm import (  # noqa: F401
     set_page_private,
     virt_to_folio,
     virt_to_page,
+    vma_desc_set_flags,
+    vma_desc_test_all,
 )
+from kemu.linux.include.mm_types import vm_fault, vm_operations_struct  # noqa: F401
+from kemu.linux.mm.util import vma_set_file  # noqa: F401
 from kemu.linux.mm.vmalloc import vmalloc_to_page  # noqa: F401
 from kemu.linux.port.honesty import names
 from kemu.machine.pages import Page  # noqa: F401

@@ -6,5 +6,6 @@ from kemu.linux.security.security import (  # noqa: F401
     lsm_calls,
     security_initramfs_populated,
     security_kernel_module_request,
+    security_mmap_backing_file,
     security_path_chroot,
 )

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading files straight from a device's memory, by extents (fs/dax.c): read() only, no mmap."""
+"""Reading files straight from a device's memory, by extents (fs/dax.c): read(), and faults of one page."""
 from __future__ import annotations
 
 from typing import Any
 
 from kemu.linux.bug import WARN_ON_ONCE
 from kemu.linux.drivers.dax.super import dax_direct_access
-from kemu.linux.errno import EFAULT, EINTR, EIO, EOPNOTSUPP
+from kemu.linux.errno import EFAULT, EINTR, EIO, ENOMEM, EOPNOTSUPP
 from kemu.linux.fs.iomap.iter import iomap_iter, iomap_iter_advance
 from kemu.linux.include.fs.constants import IOCB_NOWAIT
 from kemu.linux.include.iomap import (
     IOMAP_DAX,
     IOMAP_F_SHARED,
+    IOMAP_FAULT,
     IOMAP_HOLE,
     IOMAP_MAPPED,
     IOMAP_NOWAIT,
@@ -21,6 +22,7 @@ from kemu.linux.include.iomap import (
     iomap_length,
     iomap_ops,
 )
+from kemu.linux.include.mm_types import VM_FAULT_FALLBACK, VM_FAULT_NOPAGE, VM_FAULT_OOM, VM_FAULT_SIGBUS, vm_fault
 from kemu.linux.include.uio import IovIter, iov_iter_rw
 from kemu.linux.lib.iov_iter import copy_to_iter, iov_iter_zero
 from kemu.linux.math import ALIGN
@@ -87,6 +89,39 @@ def dax_iomap_rw(iocb: Any, iter_: IovIter, ops: iomap_ops) -> int:
     done = iomi.pos - iocb.ki_pos
     iocb.ki_pos = iomi.pos
     return done if done else ret
+
+
+@custom(C, "dax_iomap_fault", "reads of one page, whose address is given back; no entries are made in the mapping")
+def dax_iomap_fault(vmf: vm_fault, order: int, ops: iomap_ops) -> int:
+    """``vm_fault_t dax_iomap_fault(struct vm_fault *vmf, unsigned int order, unsigned long *pfnp, int *errp, const struct
+    iomap_ops *ops)``: VM_FAULT_NOPAGE with ``vmf.addr``, 0 there for a hole; VM_FAULT_SIGBUS, VM_FAULT_OOM; VM_FAULT_FALLBACK for
+    a huge page.
+    """
+    inode = vmf.vma.vm_file.f_mapping.host
+    pos = vmf.pgoff << arch.PAGE_SHIFT
+    if order:
+        return VM_FAULT_FALLBACK
+    # Check whether offset isn't beyond end of file now.
+    if pos >= inode.i_size:
+        return VM_FAULT_SIGBUS
+    iomi = IomapIter(inode, pos, arch.PAGE_SIZE, IOMAP_DAX | IOMAP_FAULT)
+    ret = 0
+    while (error := iomap_iter(iomi, ops)) > 0:
+        if iomap_length(iomi) < arch.PAGE_SIZE:
+            iomi.status = -EIO                      # fs corruption?
+            continue
+        if iomi.iomap.type in (IOMAP_HOLE, IOMAP_UNWRITTEN):
+            vmf.addr = 0
+        else:
+            map_len, vmf.addr = dax_direct_access(iomi.iomap.dax_dev, dax_iomap_pgoff(iomi.iomap, pos), 1)
+            if map_len < 0:
+                iomi.status = map_len
+                continue
+        ret = VM_FAULT_NOPAGE
+        iomi.status = iomap_iter_advance(iomi, arch.PAGE_SIZE)
+    if error < 0:                                   # dax_fault_return()
+        return VM_FAULT_OOM if error == -ENOMEM else VM_FAULT_SIGBUS
+    return ret
 
 
 @stub(C, how="nothing is ever mapped into user space")

@@ -24,8 +24,7 @@ class idr:
 @dup(P)
 def idr_init(r: idr) -> None:
     """``void idr_init(struct idr *idr)``"""
-    r.d = {}
-    r.full = {}
+    r.d, r.full = {}, {}
 
 
 @custom(P, "idr_for_each_entry", "a generator of (id, entry)")

@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from kemu.linux.bug import WARN_ON_ONCE
+from kemu.linux.include.mm_types import (
+    FAULT_FLAG_ALLOW_RETRY,
+    FAULT_FLAG_TRIED,
+    VMA_MAYWRITE_BIT,
+    VMA_SHARED_BIT,
+    vm_area_desc,
+    vm_area_struct,
+    vm_fault,
+)
 from kemu.linux.mm.swap import put_page_last
-from kemu.linux.port.honesty import custom, dup, names
+from kemu.linux.port.honesty import custom, dup, names, stub
 from kemu.machine.current import arch, this
 from kemu.machine.memory import PAGE_OFFSET, VMALLOC_END, VMALLOC_START
 from kemu.machine.pages import FROZEN, LARGE_KMALLOC, SLAB, Page, PageAllocator
@@ -240,3 +249,40 @@ def totalram_pages() -> int:
 names("custom", "include/linux/mm_types.h", "Folio", how="struct page and struct folio are one class; a folio is its head page")
 names("dup", "include/linux/page_ref.h", "folio_ref_count")
 names("dup", P, "totalram_pages")
+
+
+@custom(P, "is_shared_maywrite", "takes the flags themselves")
+def is_shared_maywrite(flags: int) -> bool:
+    """``bool is_shared_maywrite(const vma_flags_t *flags)``"""
+    bits = 1 << VMA_SHARED_BIT | 1 << VMA_MAYWRITE_BIT
+    return flags & bits == bits
+
+
+@dup(P)
+def vma_is_shared_maywrite(vma: vm_area_struct) -> bool:
+    """``bool vma_is_shared_maywrite(const struct vm_area_struct *vma)``"""
+    return is_shared_maywrite(vma.vm_flags)
+
+
+@custom(P, "vma_desc_test_all", "a function instead of a macro")
+def vma_desc_test_all(desc: vm_area_desc, *bits: int) -> bool:
+    """``vma_desc_test_all(desc, ...)``"""
+    return all(desc.vma_flags >> bit & 1 for bit in bits)
+
+
+@custom(P, "vma_desc_set_flags", "a function instead of a macro")
+def vma_desc_set_flags(desc: vm_area_desc, *bits: int) -> None:
+    """``vma_desc_set_flags(desc, ...)``"""
+    for bit in bits:
+        desc.vma_flags |= 1 << bit
+
+
+@dup(P)
+def fault_flag_allow_retry_first(flags: int) -> bool:
+    """``bool fault_flag_allow_retry_first(enum fault_flag flags)``"""
+    return bool(flags & FAULT_FLAG_ALLOW_RETRY) and not flags & FAULT_FLAG_TRIED
+
+
+@stub(P, how="no fault is under a lock")
+def release_fault_lock(vmf: vm_fault) -> None:
+    """``void release_fault_lock(struct vm_fault *vmf)``"""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.linux.bug import BUG_ON, WARN_ON_ONCE
-from kemu.linux.err import ERR_PTR
-from kemu.linux.errno import EAGAIN, EEXIST, EFAULT, EFBIG, EINTR, EINVAL, EIO, EIOCBQUEUED, ENOENT, ENOMEM
+from kemu.linux.err import ERR_PTR, IS_ERR
+from kemu.linux.errno import EAGAIN, EEXIST, EFAULT, EFBIG, EINTR, EINVAL, EIO, EIOCBQUEUED, ENOENT, ENOEXEC, ENOMEM
 from kemu.linux.folio_batch import FOLIO_BATCH_SIZE, FolioBatch, folio_batch_release
 from kemu.linux.include.fs.calls import (
     file_accessed,
@@ -29,7 +29,34 @@ from kemu.linux.include.fs.constants import (
 )
 from kemu.linux.include.fs.types import AddressSpace, Kiocb
 from kemu.linux.include.gfp import __GFP_FS, __GFP_NORETRY, __GFP_NOWARN, GFP_KERNEL, GFP_NOWAIT
-from kemu.linux.include.mm import flush_dcache_folio, folio_address, folio_get, folio_page, folio_put, folio_size
+from kemu.linux.include.mm import (
+    flush_dcache_folio,
+    folio_address,
+    folio_get,
+    folio_page,
+    folio_put,
+    folio_size,
+    is_shared_maywrite,
+    release_fault_lock,
+    vma_is_shared_maywrite,
+)
+from kemu.linux.include.mm_types import (
+    FAULT_FLAG_KILLABLE,
+    FAULT_FLAG_RETRY_NOWAIT,
+    FAULT_FLAG_TRIED,
+    VM_EXEC,
+    VM_FAULT_LOCKED,
+    VM_FAULT_MAJOR,
+    VM_FAULT_OOM,
+    VM_FAULT_RETRY,
+    VM_FAULT_SIGBUS,
+    VM_RAND_READ,
+    VM_SEQ_READ,
+    vm_area_desc,
+    vm_area_struct,
+    vm_fault,
+    vm_operations_struct,
+)
 from kemu.linux.include.pagemap import (
     FGF_GET_ORDER,
     FGP_ACCESSED,
@@ -42,6 +69,7 @@ from kemu.linux.include.pagemap import (
     TASK_UNINTERRUPTIBLE,
     ReadaheadControl,
     filemap_alloc_folio,
+    folio_file_page,
     folio_lock,
     folio_trylock,
     folio_wait_locked_killable,
@@ -52,7 +80,8 @@ from kemu.linux.include.sched import cond_resched, memalloc_noio_restore, memall
 from kemu.linux.include.splice import PipeBuffer, PipeInodeInfo, pipe_is_full
 from kemu.linux.include.uio import IovIter, copy_folio_to_iter, iov_iter_truncate
 from kemu.linux.lib.iov_iter import copy_from_iter, iov_iter_revert
-from kemu.linux.mm.internal import folio_needs_release
+from kemu.linux.math import DIV_ROUND_UP
+from kemu.linux.mm.internal import folio_needs_release, maybe_unlock_mmap_for_io
 from kemu.linux.mmdebug import VM_BUG_ON_FOLIO
 from kemu.linux.page_ref import folio_put_refs
 from kemu.linux.port.honesty import custom, dup
@@ -849,6 +878,268 @@ def filemap_splice_read(in_: Any, ppos: Ref, pipe: PipeInodeInfo, len_: int, fla
     if in_.f_path.dentry is not None:
         file_accessed(in_)
     return total_spliced if total_spliced else error
+
+
+MMAP_LOTSAMISS = 100
+
+
+@dup(C)
+def lock_folio_maybe_drop_mmap(vmf: vm_fault, folio: Page, fpin: Ref) -> int:
+    """``static int lock_folio_maybe_drop_mmap(struct vm_fault *vmf, struct folio *folio, struct file **fpin)``: 1 if the folio is
+    locked.
+    """
+    if folio_trylock(folio):
+        return 1
+
+    # NOTE! This will make us return with VM_FAULT_RETRY, but with the fault lock still held. That's how
+    # FAULT_FLAG_RETRY_NOWAIT is supposed to work. We have way too many special cases..
+    if vmf.flags & FAULT_FLAG_RETRY_NOWAIT:
+        return 0
+
+    fpin.v = maybe_unlock_mmap_for_io(vmf, fpin.v)
+    if vmf.flags & FAULT_FLAG_KILLABLE:
+        if _wait_locked(folio, TASK_KILLABLE, True, False):             # __folio_lock_killable()
+            # We didn't have the right flags to drop the fault lock, but all fault_handlers only check for fatal signals if we
+            # return VM_FAULT_RETRY, so we need to drop the fault lock here and return 0 if we don't have a fpin.
+            if fpin.v is None:
+                release_fault_lock(vmf)
+            return 0
+    else:
+        folio_lock(folio)
+
+    return 1
+
+
+@custom(C, "do_sync_mmap_readahead", "no transparent huge pages; the mapping is not executable")
+def do_sync_mmap_readahead(vmf: vm_fault) -> Any:
+    """``static struct file *do_sync_mmap_readahead(struct vm_fault *vmf)``: the file that was pinned, or None."""
+    from kemu.linux.mm.readahead import page_cache_ra_order, page_cache_sync_ra  # noqa: PLC0415  (circle: mm/readahead.c needs this)
+
+    file = vmf.vma.vm_file
+    ra = file.f_ra
+    mapping = file.f_mapping
+    ractl = ReadaheadControl(file, mapping, ra, vmf.pgoff)
+    fpin = None
+    vm_flags = vmf.vma.vm_flags
+
+    # If we don't want any read-ahead, don't bother
+    if vm_flags & VM_RAND_READ:
+        return fpin
+
+    if not ra.ra_pages:
+        return fpin
+
+    if vm_flags & VM_SEQ_READ:
+        fpin = maybe_unlock_mmap_for_io(vmf, fpin)
+        page_cache_sync_ra(ractl, ra.ra_pages)
+        return fpin
+
+    # Avoid banging the cache line if not needed
+    mmap_miss = ra.mmap_miss
+    if mmap_miss < MMAP_LOTSAMISS * 10:
+        mmap_miss += 1
+        ra.mmap_miss = mmap_miss
+
+    # Do we miss much more than hit in this file? If so, stop bothering with read-ahead. It will only hurt.
+    if mmap_miss > MMAP_LOTSAMISS:
+        return fpin
+
+    # mmap read-around
+    ra.start = max(0, vmf.pgoff - ra.ra_pages // 2)
+    ra.size = ra.ra_pages
+    ra.async_size = ra.ra_pages // 4
+    ra.order = 0
+
+    fpin = maybe_unlock_mmap_for_io(vmf, fpin)
+    ractl._index = ra.start
+    page_cache_ra_order(ractl, ra)
+    return fpin
+
+
+@dup(C)
+def do_async_mmap_readahead(vmf: vm_fault, folio: Page) -> Any:
+    """``static struct file *do_async_mmap_readahead(struct vm_fault *vmf, struct folio *folio)``: the file that was pinned, or
+    None.
+    """
+    from kemu.linux.mm.readahead import page_cache_async_ra  # noqa: PLC0415  (circle: mm/readahead.c needs this)
+
+    file = vmf.vma.vm_file
+    ra = file.f_ra
+    ractl = ReadaheadControl(file, file.f_mapping, ra, vmf.pgoff)
+    fpin = None
+
+    # If we don't want any read-ahead, don't bother
+    if vmf.vma.vm_flags & VM_RAND_READ or not ra.ra_pages:
+        return fpin
+
+    # If the folio is locked, we're likely racing against another fault. Don't touch the mmap_miss counter to avoid decreasing
+    # it multiple times for a single folio and break the balance with mmap_miss increase in do_sync_mmap_readahead().
+    if not folio.flags & PG_locked and not vmf.vma.vm_flags & (VM_SEQ_READ | VM_EXEC):
+        mmap_miss = ra.mmap_miss
+        if mmap_miss:
+            mmap_miss -= 1
+            ra.mmap_miss = mmap_miss
+
+    if folio.flags & PG_readahead:
+        fpin = maybe_unlock_mmap_for_io(vmf, fpin)
+        page_cache_async_ra(ractl, folio, ra.ra_pages)
+    return fpin
+
+
+@dup(C)
+def filemap_fault(vmf: vm_fault) -> int:
+    """``vm_fault_t filemap_fault(struct vm_fault *vmf)``: VM_FAULT_* bits; with VM_FAULT_LOCKED ``vmf.page`` is locked and has a
+    reference. Context: may sleep.
+    """
+    from kemu.linux.fs.file_table import fput  # noqa: PLC0415  (up into fs/file_table.c)
+
+    file = vmf.vma.vm_file
+    fpin: Ref = Ref(None)
+    mapping = file.f_mapping
+    inode = mapping.host
+    index = vmf.pgoff
+    ret = 0
+    mapping_locked = False
+
+    max_idx = DIV_ROUND_UP(inode.i_size, arch.PAGE_SIZE)
+    if index >= max_idx:
+        return VM_FAULT_SIGBUS
+
+    # Do we have something in the page cache already?
+    folio = __filemap_get_folio(mapping, index, 0, 0)
+    if not IS_ERR(folio):
+        # We found the page, so try async readahead before waiting for the lock.
+        if not vmf.flags & FAULT_FLAG_TRIED:
+            fpin.v = do_async_mmap_readahead(vmf, folio)
+        if not folio.flags & PG_uptodate:
+            filemap_invalidate_lock_shared(mapping)
+            mapping_locked = True
+    else:
+        # No page in the page cache at all
+        ret = VM_FAULT_MAJOR
+        fpin.v = do_sync_mmap_readahead(vmf)
+    find = IS_ERR(folio)
+    while True:
+        if find:                                    # retry_find:
+            # See comment in filemap_create_folio() why we need invalidate_lock
+            if not mapping_locked:
+                filemap_invalidate_lock_shared(mapping)
+                mapping_locked = True
+            folio = __filemap_get_folio(mapping, index, FGP_CREAT | FGP_FOR_MMAP, vmf.gfp_mask)
+            if IS_ERR(folio):
+                if fpin.v is not None:
+                    break                           # goto out_retry
+                filemap_invalidate_unlock_shared(mapping)
+                return VM_FAULT_OOM
+
+        if not lock_folio_maybe_drop_mmap(vmf, folio, fpin):
+            break                                   # goto out_retry
+
+        # Did it get truncated?
+        if folio.mapping is not mapping:
+            folio_unlock(folio)
+            folio_put(folio)
+            find = True
+            continue                                # goto retry_find
+
+        # We have a locked folio in the page cache, now we need to check that it's up-to-date. If not, it is going to be due to
+        # an error, or because readahead was otherwise unable to retrieve it.
+        if not folio.flags & PG_uptodate:
+            # If the invalidate lock is not held, the folio was in cache and uptodate and now it is not. Strange but possible
+            # since we didn't hold the page lock all the time. Let's drop everything, get the invalidate lock and try again.
+            if not mapping_locked:
+                folio_unlock(folio)
+                folio_put(folio)
+                find = True
+                continue                            # goto retry_find
+
+            # OK, the folio is really not uptodate. page_not_uptodate: try to re-read it _once_, synchronously, to see errors.
+            fpin.v = maybe_unlock_mmap_for_io(vmf, fpin.v)
+            error = filemap_read_folio(file, mapping.a_ops.read_folio, folio)
+            if fpin.v is not None:
+                break                               # goto out_retry
+            folio_put(folio)
+
+            if not error or error == AOP_TRUNCATED_PAGE:
+                find = True
+                continue                            # goto retry_find
+            filemap_invalidate_unlock_shared(mapping)
+
+            return VM_FAULT_SIGBUS
+
+        # We've made it this far and we had to drop our mmap_lock, now is the time to return to the upper layer and have it
+        # re-find the vma and redo the fault.
+        if fpin.v is not None:
+            folio_unlock(folio)
+            break                                   # goto out_retry
+        if mapping_locked:
+            filemap_invalidate_unlock_shared(mapping)
+
+        # Found the page and have a reference on it. We must recheck i_size under page lock.
+        max_idx = DIV_ROUND_UP(inode.i_size, arch.PAGE_SIZE)
+        if index >= max_idx:
+            folio_unlock(folio)
+            folio_put(folio)
+            return VM_FAULT_SIGBUS
+
+        vmf.page = folio_file_page(folio, index)
+        return ret | VM_FAULT_LOCKED
+
+    # out_retry: We dropped the mmap_lock, we need to return to the fault handler to re-find the vma and come back and find our
+    # hopefully still populated page.
+    if not IS_ERR(folio):
+        folio_put(folio)
+    if mapping_locked:
+        filemap_invalidate_unlock_shared(mapping)
+    if fpin.v is not None:
+        fput(fpin.v)
+    return ret | VM_FAULT_RETRY
+
+
+generic_file_vm_ops = vm_operations_struct(fault=filemap_fault)
+
+
+@dup(C)
+def generic_file_mmap(file: Any, vma: vm_area_struct) -> int:
+    """``int generic_file_mmap(struct file *file, struct vm_area_struct *vma)``. Return: 0, -ENOEXEC."""
+    mapping = file.f_mapping
+
+    if mapping.a_ops.read_folio is None:
+        return -ENOEXEC
+    file_accessed(file)
+    vma.vm_ops = generic_file_vm_ops
+    return 0
+
+
+@dup(C)
+def generic_file_mmap_prepare(desc: vm_area_desc) -> int:
+    """``int generic_file_mmap_prepare(struct vm_area_desc *desc)``. Return: 0, -ENOEXEC."""
+    file = desc.file
+    mapping = file.f_mapping
+
+    if mapping.a_ops.read_folio is None:
+        return -ENOEXEC
+    file_accessed(file)
+    desc.vm_ops = generic_file_vm_ops
+    return 0
+
+
+@dup(C)
+def generic_file_readonly_mmap(file: Any, vma: vm_area_struct) -> int:
+    """``int generic_file_readonly_mmap(struct file *file, struct vm_area_struct *vma)``. Return: 0, -EINVAL for one that may be
+    written and is shared, -ENOEXEC.
+    """
+    if vma_is_shared_maywrite(vma):
+        return -EINVAL
+    return generic_file_mmap(file, vma)
+
+
+@dup(C)
+def generic_file_readonly_mmap_prepare(desc: vm_area_desc) -> int:
+    """``int generic_file_readonly_mmap_prepare(struct vm_area_desc *desc)``. Return: 0, -EINVAL, -ENOEXEC."""
+    if is_shared_maywrite(desc.vma_flags):
+        return -EINVAL
+    return generic_file_mmap_prepare(desc)
 
 
 @dup(C)

@@ -48,6 +48,12 @@ def security_kernel_module_request(name: str) -> int:
     return _hook("kernel_module_request", name)
 
 
+@custom(C, "security_mmap_backing_file", "counted; may be made to fail")
+def security_mmap_backing_file(vma: Any, backing_file: Any, user_file: Any) -> int:
+    """``int security_mmap_backing_file(struct vm_area_struct *vma, struct file *backing_file, struct file *user_file)``"""
+    return _hook("mmap_backing_file", vma, backing_file, user_file)
+
+
 @custom(C, "", "how often each hook was called")
 def lsm_calls() -> dict[str, int]:
     """Hook name -> calls, of the current machine."""
