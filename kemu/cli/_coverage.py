@@ -152,7 +152,8 @@ def _run(args: argparse.Namespace) -> int:
             _steered(args, search, found, held, first, quiet)
         except OSError as e:
             raise CommandError(f"{e.filename or folder}: {errno_text(e.errno or 0)}") from None
-        for case in {c.key(): c for c in [*search.begun, *(entry.case for entry in search.entries)]}.values():
+        died = [c.case for c in search.stats.crashes.values() if not c.title.startswith("hang")]
+        for case in {c.key(): c for c in [*search.begun, *(entry.case for entry in search.entries), *died]}.values():
             case.run(counting)
         counting.close()
     found.keeper.end(p)

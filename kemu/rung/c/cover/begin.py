@@ -12,7 +12,7 @@ from kemu.forge.erofs.mutate import mutate
 from kemu.forge.erofs.shared import MOUNT_OPTIONS, choose_shared
 from kemu.forge.pick import Pick, SeedValues
 from kemu.rung.c.cover.case import Case, NotACase, unpack
-from kemu.rung.c.cover.mutate import CMDLINES, OPTIONS, PARAMETERS
+from kemu.rung.c.cover.mutate import CMDLINES, OPTIONS, PARAMETERS, STREAMS
 
 LONGEST = 1 << 20
 _COMPAT, _ISHARE = 1024 + 8, 0x20
@@ -83,6 +83,7 @@ def modules(cases: Sequence[Case]) -> Iterator[Case]:
     for case in least.values():
         if len(case.data) <= _SMALL:
             yield Case(case.data, "module")
+            yield Case(case.data, "module", options=STREAMS)
 
 
 def files(paths: Sequence[Path]) -> Iterator[Case]:

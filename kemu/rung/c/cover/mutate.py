@@ -15,8 +15,8 @@ OPTIONS = ("", "cache_strategy=disabled", "cache_strategy=readahead", "cache_str
            "acl,user_xattr", "dax=never", "dax=always", "dax", "nonsense", "directio", "inode_share,domain_id=d", "domain_id=d",
            "fsid=x", "fsoffset=4096", "fsoffset=512", "fsoffset=1", "cache_strategy=bad", "nodirectio",
            "inode_share", "directio,cache_strategy=disabled", "device=/dev", "device=/none", "dax=always,inode_share,domain_id=d")
-PARAMETERS = ("lzma_streams=3", "zstd_streams=2 deflate_streams=2", "reserved_pages=4", "reserved_pages=4 global_buffers=1",
-              "lzma_streams=x")
+STREAMS = "lzma_streams=3 zstd_streams=2 deflate_streams=2 reserved_pages=4"
+PARAMETERS = (STREAMS, "reserved_pages=4 global_buffers=1", "lzma_streams=x")
 CMDLINES = ("retain_initrd", "retain_initrd=1", "initramfs_async=0", "initramfs_async=x", "initrdmem=@",
             "retain_initrd initrdmem=@", "initrdmem=0,4096", "initrd=0x700000000000,4096", "initrdmem=1")
 _VALUES = (0, 1, 2, 3, 4, 7, 8, 0x7f, 0x80, 0xff, 0x100, 0x1ff, 0x200, 0xfff, 0x1000, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff,

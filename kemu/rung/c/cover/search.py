@@ -205,7 +205,7 @@ class Search:
     def _fault(self) -> None:
         """The next n of a kept case: its n-th call that can fail does."""
         case, nth = self._faults.popleft()
-        new = replace(case, fail_nth=nth + (FAIL_MORE if not case.alone and self.rng.random() < 0.2 else 0))
+        new = replace(case, fail_nth=nth + (FAIL_MORE if self.rng.random() < 0.2 else 0))
         answer, found, _ = self.ask(new)
         self.stats.faults += 1
         if answer.crash and not meant(new, answer):
