@@ -3,8 +3,7 @@
 
 The table of reasons is kept by hand, by function and words of the line; a reason that explains nothing any more is said, so that
 the table gets shorter. ``python -m benchmarks coverage`` gives the figures alone, of a search of two minutes
-(KEMU_COVERAGE_SECONDS: of
-another length).
+(KEMU_COVERAGE_SECONDS: of another length).
 """
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from kemu.rung.c.cover.begin import boots, modules
 from kemu.rung.c.cover.case import Case, NotACase, unpack
 from kemu.rung.c.cover.corpus import Corpus
 from kemu.rung.c.cover.least import least
@@ -78,3 +79,43 @@ def test_wrong_use_is_one_line(args, said):
     done = subprocess.run([sys.executable, "-m", "kemu", "fuzz", *args], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith(f"kemu: fuzz: {said}") and len(done.stderr.splitlines()) == 1
+
+
+def member(name: bytes, ino: int = 1) -> bytes:
+    fields = [ino, 0o100644, 0, 0, 1, 0, 0, 8, 1, 0, 0, len(name) + 1, 0]
+    return b"070701" + b"".join(b"%08x" % f for f in fields) + name + bytes(4)
+
+
+def bucket(header: bytes) -> int:
+    """hash() of init/initramfs.c."""
+    ino, major, minor = (int(header[i:i + 8], 16) for i in (6, 62, 70))
+    tmp = (ino + minor + (major << 3)) & 0xffffffff
+    return (tmp + (tmp >> 5)) & 31
+
+
+def test_two_members_are_linked_or_looked_for_in_one_place():
+    data = member(b"a", 7) + bytes(2) + member(b"b", 99)
+    second = data.index(b"070701", 10)
+    seen = set()
+    for seed in range(60):
+        changed = bytearray(data)
+        Mutator(random.Random(seed))._link(changed, 3)
+        assert len(changed) == len(data) and bucket(changed) is not None
+        one, two = ([int(changed[at + i:at + i + 8], 16) for i in (6, 62, 70)] for at in (0, second))
+        seen.add((one == two, bucket(changed) == bucket(changed[second:])))
+    assert {(True, True), (False, True)} <= seen
+    Mutator(random.Random(0))._link(bytearray(b"070701"), 0)
+
+
+def test_a_search_begins_with_boots_and_modules_of_each_algorithm():
+    begun = [*boots(3)]
+    assert {c.kind for c in begun} == {"erofs", "cpio", "module"} and begun == [*boots(3)]
+    assert {c.options for c in begun if c.kind == "cpio"} >= {"retain_initrd", "initrdmem=0,4096"}
+    assert all(c.alone == (c.kind == "module" or (c.kind == "cpio" and bool(c.options))) for c in begun)
+
+    def image(algorithms: int, size: int) -> Case:
+        return Case(bytes(1024 + 84) + algorithms.to_bytes(2, "little") + bytes(size))
+
+    made = [*modules([image(1, 50), image(1, 40), image(4, 9), Case(b"x"), Case(b"y", "cpio"), image(8, 1 << 17)])]
+    assert {c.kind for c in made} == {"module"} and len({c.data for c in made}) == 2
+    assert image(1, 40).data in {c.data for c in made} and {bool(c.options) for c in made} == {False, True}
