@@ -17,7 +17,7 @@ from kemu.rung.c.cover.mutate import CMDLINES, OPTIONS, PARAMETERS, STREAMS
 LONGEST = 1 << 20
 _COMPAT, _ISHARE = 1024 + 8, 0x20
 _ALGORITHMS = 1024 + 84
-_SMALL = 1 << 16
+_SMALL = 1 << 18
 _MAGIC = b"\xe2\xe1\xf5\xe0"
 _OPTIONS = ErofsOptions(max_nodes=6, max_blocks=4, max_bytes=1 << 16, beyond_fsck=True, flaws=True, suspects=True,
                         block_bits=(12, 9, 10, 11))
