@@ -147,7 +147,7 @@ def _run(args: argparse.Namespace) -> int:
         search = Search(cov, kept, args.seed, other, crashed=found.crash)
         held = [k.library for k in (cov, other, counting)]
         first = [*kept, *files([Path(n) for n in args.experiment]), *forged(args.seed), *boots(args.seed)]
-        first += modules(first)
+        first += modules(first, lambda case: not (answer := case.run(cov)).crash and answer.mount_error is None)
         try:
             _steered(args, search, found, held, first, quiet)
         except OSError as e:

@@ -2,7 +2,7 @@
 """What a search begins with: forged images and archives, and files that were named."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,19 +71,19 @@ def boots(seed: int) -> Iterator[Case]:
         yield Case(shared, options=MOUNT_OPTIONS, backend=("disk", "file")[i % 2], doors=True, facts=True)
 
 
-def modules(cases: Sequence[Case]) -> Iterator[Case]:
-    """The smallest image of each set of algorithms, mounted by a module that has mounted nothing before: what is made once, for
-    the first image that needs it, is made then.
+def modules(cases: Sequence[Case], mounts: Callable[[Case], bool]) -> Iterator[Case]:
+    """The smallest image of each set of algorithms that ``mounts``, mounted by a module that has mounted nothing before: what is
+    made once, for the first image that needs it, is made then.
     """
-    least: dict[bytes, Case] = {}
-    for case in cases:
+    done: set[bytes] = set()
+    for case in sorted(cases, key=lambda c: len(c.data)):
         algorithms = case.data[_ALGORITHMS:_ALGORITHMS + 2]
-        if case.kind == "erofs" and not case.devices and len(algorithms) == 2:
-            least[algorithms] = min(least.get(algorithms, case), case, key=lambda c: len(c.data))
-    for case in least.values():
-        if len(case.data) <= _SMALL:
-            yield Case(case.data, "module")
-            yield Case(case.data, "module", options=STREAMS)
+        if case.kind == "erofs" and len(algorithms) == 2 and algorithms not in done and len(case.data) <= _SMALL:
+            plain = Case(case.data)
+            if mounts(plain):
+                done.add(algorithms)
+                yield replace(plain, kind="module")
+                yield replace(plain, kind="module", options=STREAMS)
 
 
 def files(paths: Sequence[Path]) -> Iterator[Case]:
