@@ -7,7 +7,7 @@ is done next is chosen as everything else is, so what is found replays and shrin
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 from kemu.explore.chooser import Fault
 from kemu.explore.experiment import experiment
@@ -30,7 +30,6 @@ MOST_CALLS = 4000       # fallible ones of a mount and a walk
 MOST_CHOICES = 400      # of who runs next
 CAP = 1 << 21           # bytes of a file that are read
 ENTRIES = 400
-NEAR = 5                # how far the numbers of a call differ from kernel to kernel
 TIMES = 3               # a leak is left every time
 
 
@@ -139,30 +138,7 @@ def failing_calls(run: Run) -> None:
     run.show(what)
     n = run.pick.int("fault", 0, MOST_CALLS)
     kernel = kernel_of(run)
-    try:
-        _fails(run, kernel, data, n)
-    except Disagreement as found:
-        _in_a_new_kernel(run, kernel, data, n, found)
-
-
-def _in_a_new_kernel(run: Run, kernel: Kernel, data: bytes, n: int, found: Disagreement) -> NoReturn:
-    """A replay begins with a kernel that has done nothing yet. In it the same call has a number near by: what is cached once, and
-    trees that get a node now and then, make the difference. That number is the one that is told.
-    """
-    at = next(i for i, c in enumerate(run.chooser.draws) if c.name == "fault")
-    mine = list(run.chooser.faults)
-    for m in sorted(range(max(1, n - NEAR), n + NEAR + 1), key=lambda m: abs(m - n)) if n else [0]:
-        kernel.close()
-        run.chooser.faults.clear()
-        try:
-            _fails(run, kernel, data, m)
-        except Disagreement as same:
-            if same.cause == found.cause:
-                run.chooser.draws[at] = run.chooser.draws[at]._replace(value=m)
-                raise
-    run.chooser.faults[:] = mine
-    found.details.append("not in a kernel that has done nothing else before")
-    raise found
+    _fails(run, kernel, data, n)
 
 
 def _fails(run: Run, kernel: Kernel, data: bytes, n: int) -> None:

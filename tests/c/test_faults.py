@@ -70,6 +70,29 @@ def test_where_a_call_was_made_has_the_same_number_in_every_kernel(library: Call
     assert sites[0] == sites[1] and len(sites[0]) == n
 
 
+def test_a_call_has_one_number_whatever_the_kernel_has_done_before(library: Callable[[str], Library]) -> None:
+    archive = (DATA / "root.cpio").read_bytes()
+    with Kernel(library=library("plain")) as used, Kernel(library=library("plain")) as fresh:
+        for i in range(40):                     # sysfs's nodes have numbers beyond 64 and 128, caches are large
+            used.erofs(IMAGES[i % len(IMAGES)], backend=("disk", "file")[i % 2])
+        used.cpio(archive)
+        for image in SMALL:
+            for n in (NEVER, 1, 7, 18, 25, 26, 40, 77, 120):
+                fresh.close()
+                there = []
+                for k in (used, fresh):
+                    a = k.erofs(image, fail_nth=n)
+                    there.append((a.points, a.fired, a.mount_error, a.entries, k.instance.fault_sites(min(a.points, n)),
+                                  [(f.function, f.place) for f in k.instance.fault_trace()]))
+                assert there[0] == there[1], (image.name, n)
+                assert (n == NEVER) or there[0][1] is False or there[0][5], n
+        for n in (NEVER, 3, 9, 15):
+            fresh.close()
+            a, b = (k.cpio(archive, fail_nth=n) for k in (used, fresh))
+            assert (a.points, a.fired, a.message, a.crash, a.entries) == (b.points, b.fired, b.message, b.crash, b.entries), n
+    assert fresh.boots > 40
+
+
 @pytest.mark.parametrize("flavour", ["plain", "asan"])
 def test_a_short_campaign_finds_nothing(flavour: str, library: Callable[[str], Library], monkeypatch: pytest.MonkeyPatch) -> None:
     library(flavour)

@@ -3,7 +3,11 @@
  * The n-th call that can fail does, and as many behind it as are asked for; counted are allocations of memory that may fail, as fail-nth counts them, and reads of a disk.
  * While that is armed, each of them leaves a hash of where it was called from.
  */
+#include <linux/idr.h>
 #include <linux/kernel.h>
+#include <linux/sysfs.h>
+#include "../fs/kernfs/kernfs-internal.h"
+#include "../fs/sysfs/sysfs.h"
 #include "runtime.h"
 
 #define SITES	(1u << 14)
@@ -15,8 +19,23 @@ static unsigned int left, more, sites[SITES];
 static unsigned long fired_at[DEPTH];
 static bool over;
 
+/*
+ * The numbers of sysfs's nodes go round and round; when they get one more digit, the tree that holds them gets more nodes. So that a
+ * call has one number whatever was mounted before, they begin where they began after the boot.
+ */
+static unsigned int first_node;
+
+void faults_start(void)
+{
+	first_node = idr_get_cursor(&kernfs_root(sysfs_root_kn)->ino_idr);
+}
+
 void kemu_fail_nth(unsigned int nth)
 {
+	if (nth) {
+		idr_set_cursor(&kernfs_root(sysfs_root_kn)->ino_idr, first_node);
+		kernfs_root(sysfs_root_kn)->last_id_lowbits = 0;
+	}
 	left = nth == ~0u ? nth : nth & KEMU_FAIL_NTH;
 	more = nth == ~0u ? 0 : nth / (KEMU_FAIL_NTH + 1);
 	over = false;

@@ -45,6 +45,7 @@ void host_timer(unsigned int milliseconds);
 /* faults.c */
 bool kemu_should_fail(gfp_t gfp);
 void kemu_fail_none(void);
+void faults_start(void);
 
 /* pages.c */
 void pages_start(unsigned long count, unsigned long flags);

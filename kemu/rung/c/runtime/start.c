@@ -96,6 +96,7 @@ int kemu_ready(void)
 	/* what is mounted from a file needs one with a read_folio(): tmpfs has none */
 	need("/files", init_mount("files", "/files", "ramfs", 0, no_options));
 	tasks_settle();
+	faults_start();
 	slab_mark();
 	kemu_log_clear();
 	KEMU_LEAVE();

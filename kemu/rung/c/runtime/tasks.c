@@ -23,7 +23,7 @@ unsigned long volatile jiffies;
 u64 jiffies_64;
 
 #define WORKERS		16
-#define STACK_BYTES	(256ul << 10)
+#define STACK_BYTES	(1ul << 20)	/* who chooses runs on it, too: Python, and what it calls */
 
 struct worker {
 	struct task_struct task;
@@ -344,6 +344,7 @@ static struct worker *new_task(void (*main)(void), unsigned int flags)
 			return NULL;
 		w = host_reserve(sizeof(*w));
 		w->stack = host_reserve(STACK_BYTES);
+		host_forbid(w->stack, PAGE_SIZE);	/* behind its end is somebody else's memory */
 		workers[worker_count++] = w;
 	}
 	stack = w->stack;
