@@ -12,6 +12,7 @@ import stat
 from typing import Any
 
 from kemu.linux.fcntl import O_APPEND, O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY
+from kemu.linux.include.cred import Cred
 from kemu.linux.include.sched import current_fs
 from kemu.linux.port import user as sys
 from kemu.linux.port import user_change as change
@@ -176,6 +177,9 @@ def run_line(line: str) -> list[str]:
         if not isinstance(fd, int):
             this.machine.part(Held).fds.append(fd)
         return [_done(fd)]
+    if op == "as":                              # another user, in whose file systems' eyes there are no capabilities
+        this.task.cred = Cred(int(a[0]), int(a[0]), 0, ()) if int(a[0]) else None
+        return ["ok"]
     if op == "drop":
         held = this.machine.part(Held)
         held.fds, fds = [], held.fds

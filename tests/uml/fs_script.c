@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -327,7 +328,12 @@ static void run(char *line)
 		done(chroot(a[0]));
 	else if (!strcmp(op, "chdir"))
 		done(chdir(a[0]));
-	else if (!strcmp(op, "hold")) {
+	else if (!strcmp(op, "as")) {
+		setgroups(0, NULL);
+		setfsgid(atoi(a[0]));
+		setfsuid(atoi(a[0]));	/* and with it the capabilities of file systems go, or come back */
+		fprintf(out, "%d ok\n", at);
+	} else if (!strcmp(op, "hold")) {
 		int fd = open(a[0], *a[1] == 'w' ? O_WRONLY : O_RDONLY);
 
 		if (fd >= 0)

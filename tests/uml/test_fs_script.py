@@ -13,6 +13,7 @@ from kemu.linux.drivers.char.mem import devlist
 from kemu.linux.fs.char_dev import cdev_add
 from kemu.linux.fs.namespace import mnt_init
 from kemu.linux.fs.overlayfs.super import ovl_init
+from kemu.linux.fs.ramfs.inode import init_ramfs_fs
 from kemu.linux.kdev_t import MKDEV
 from kemu.linux.mm.shmem import shmem_init
 from kemu.linux.port import user as sys
@@ -142,6 +143,7 @@ def on_linux(kernel: Kernel, scripts: list[list[str]], folder: Path, own_namespa
 def on_py(lines: list[str]) -> list[str]:
     with Machine() as m:
         shmem_init()
+        init_ramfs_fs()
         mnt_init()
         ovl_init()
         for major, minor, _, _, fops in devlist:
@@ -165,3 +167,34 @@ def test_the_same_results(kernel: Kernel, tmp_path: Path) -> None:
             line = int(what[1].split(" ")[0]) if what[1] != "nothing" else -1
             wrong.append(f"seed {seed + i}, {lines[line]!r}: here {what[0]!r}, Linux {what[1]!r}")
     assert not wrong, f"{len(wrong)} of {len(scripts)} differ:\n" + "\n".join(wrong[:12])
+
+
+# a version 2 security.capability: CAP_NET_RAW, effective
+CAPABILITY = "0100000200200000000000000000000000000000"
+
+
+def privileges(base: str) -> list[str]:
+    """Files with set-id bits and capabilities that are written by their owner, by another and by root."""
+    lines = []
+    for n, mode in enumerate(("4755", "2755", "6777", "2745", "6644", "755", "4711")):
+        for who in ("0", "7", "9"):
+            p = f"{base}/{n}-{who}"
+            lines += [f"open\t{p}\tc\t6869\t600", f"chown\t{p}\t7\t8", f"chmod\t{p}\t{mode}", f"as\t{who}", f"open\t{p}\t\t6a\t0",
+                      "as\t0", f"open\t{p}\ta\t6b\t0", f"chmod\t{p}\t{mode}", f"as\t{who}", f"open\t{p}\tt\t\t0", "as\t0"]
+        p = f"{base}/{n}-cap"
+        lines += [f"open\t{p}\tc\t6869\t600", f"chmod\t{p}\t{mode}", f"setx\t{p}\tsecurity.capability\t{CAPABILITY}\t0",
+                  f"open\t{p}\t\t\t0", f"tree\t{p}", f"open\t{p}\t\t6a\t0", f"tree\t{p}"]
+    return [*lines, f"tree\t{base}"]
+
+
+def test_a_write_takes_privileges_away(kernel: Kernel, tmp_path: Path) -> None:
+    overlay = ["mkdir\t/t/m\t777", "mkdir\t/t/l\t777", "mkdir\t/t/u\t777", "mkdir\t/t/u/up\t777", "mkdir\t/t/u/work\t777",
+               "open\t/t/l/below\tc\t6869\t600", "chown\t/t/l/below\t7\t8", "chmod\t/t/l/below\t6777",
+               "mount\toverlay\t/t/m\toverlay\t0\tlowerdir=/t/l,upperdir=/t/u/up,workdir=/t/u/work",
+               "as\t9", "open\t/t/m/below\t\t6a\t0", "as\t0"]
+    scripts = [["mkdir\t/t/m\t777", *privileges("/t/m")],
+               ["mkdir\t/t/m\t777", "mount\tramfs\t/t/m\tramfs\t0\tmode=777", *privileges("/t/m")],
+               [*overlay, *privileges("/t/m")]]
+    for lines, linux in zip(scripts, on_linux(kernel, scripts, tmp_path), strict=True):
+        assert on_py(lines) == linux
+        assert len({line.split(" ")[2] for line in linux if "/m/" in line}) > 3, "bits that went and bits that stayed"

@@ -34,6 +34,7 @@ from kemu.linux.fs.inode import (  # noqa: F401
     drop_nlink,
     evict,
     evict_inodes,
+    file_remove_privs,
     file_update_time,
     find_inode,
     free_inode_nonrcu,

@@ -8,13 +8,14 @@ from kemu.linux.backing_file import backing_file_ctx
 from kemu.linux.err import ERR_PTR, IS_ERR
 from kemu.linux.errno import EINVAL
 from kemu.linux.fs.file_table import alloc_empty_backing_file, backing_file_set_user_path, fput
+from kemu.linux.fs.inode import file_remove_privs
 from kemu.linux.fs.namei import path_get
 from kemu.linux.fs.open import vfs_open
 from kemu.linux.include.cred import Cred, override_creds, revert_creds
 from kemu.linux.include.fs.calls import file_user_path, init_sync_kiocb
 from kemu.linux.include.fs.types import File, Kiocb
 from kemu.linux.include.path import Path
-from kemu.linux.include.uio import IovIter
+from kemu.linux.include.uio import IovIter, iov_iter_count
 from kemu.linux.port.honesty import custom, dup
 
 C = "fs/backing-file.c"
@@ -67,11 +68,18 @@ def backing_file_read_iter(file: File, iter: IovIter, iocb: Kiocb, flags: int, c
     return ret
 
 
-@custom(C, "backing_file_write_iter", "every request is synchronous, and nothing is removed from the file's privileges here")
+@custom(C, "backing_file_write_iter", "every request is synchronous")
 def backing_file_write_iter(file: File, iter: IovIter, iocb: Kiocb, flags: int, ctx: backing_file_ctx) -> int:
     """``ssize_t backing_file_write_iter(struct file *file, struct iov_iter *iter, struct kiocb *iocb, int flags, struct
     backing_file_ctx *ctx)``
     """
+    if not iov_iter_count(iter):
+        return 0
+
+    ret = file_remove_privs(iocb.ki_filp)
+    if ret:
+        return ret
+
     old: Any = override_creds(ctx.cred)
     try:
         k = _real_iocb(iocb, file, flags)

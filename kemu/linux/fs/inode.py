@@ -7,7 +7,7 @@ from typing import Any
 
 from kemu.linux.bug import BUG_ON, WARN, WARN_ON, WARN_ON_ONCE
 from kemu.linux.err import ERR_PTR, IS_ERR
-from kemu.linux.errno import EBUSY, EINVAL, ENXIO, ESTALE
+from kemu.linux.errno import EAGAIN, EBUSY, EINVAL, ENXIO, ESTALE
 from kemu.linux.fs.char_dev import def_chr_fops
 from kemu.linux.fs.fs_writeback import __mark_inode_dirty, write_inode_now
 from kemu.linux.fs.pipe import pipefifo_fops
@@ -18,16 +18,21 @@ from kemu.linux.include.fs.calls import (
     IS_NOSEC,
     __iget,
     alloc_inode_sb,
+    file_dentry,
+    file_inode,
+    file_mnt_idmap,
     inode_generic_drop,
     inode_get_atime,
     inode_get_ctime,
     inode_get_mtime,
+    inode_has_no_xattr,
     inode_lock,
     inode_set_atime_to_ts,
     inode_wake_up_bit,
     remove_inode_hash,
 )
 from kemu.linux.include.fs.constants import (
+    ATTR_FORCE,
     ATTR_KILL_PRIV,
     FS_MGTIME,
     FS_UPD_ATIME,
@@ -43,11 +48,12 @@ from kemu.linux.include.fs.constants import (
     I_REFERENCED,
     I_SYNC,
     I_WILL_FREE,
+    IOCB_NOWAIT,
     IOP_MGTIME,
     IOP_XATTR,
     S_NOATIME,
 )
-from kemu.linux.include.fs.types import AddressSpace, File, Inode, empty_aops, empty_iops, file_operations
+from kemu.linux.include.fs.types import AddressSpace, File, Inode, empty_aops, empty_iops, file_operations, iattr
 from kemu.linux.include.gfp import GFP_KERNEL, GFP_NOFS, GFP_USER
 from kemu.linux.include.pagemap import mapping_set_stable_writes, mapping_shrinkable
 from kemu.linux.include.path import Path
@@ -60,7 +66,7 @@ from kemu.linux.mm.slub import kmem_cache_free
 from kemu.linux.mm.truncate import invalidate_mapping_pages, truncate_inode_pages_final
 from kemu.linux.port.honesty import custom, dup
 from kemu.linux.spinlock import spin_lock, spin_unlock, spinlock_t
-from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_ISCHR, S_ISDIR, S_ISGID
+from kemu.linux.stat import S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_ISCHR, S_ISDIR, S_ISGID, S_ISREG
 from kemu.linux.super_types import (
     SB_ACTIVE,
     SB_I_STABLE_WRITES,
@@ -933,6 +939,53 @@ def dentry_needs_remove_privs(idmap: Any, dentry: Dentry) -> int:
     if ret:
         mask |= ATTR_KILL_PRIV
     return mask
+
+
+@dup(C)
+def __remove_privs(idmap: Any, dentry: Dentry, kill: int) -> int:
+    """``static int __remove_privs(struct mnt_idmap *idmap, struct dentry *dentry, int kill)``"""
+    from kemu.linux.fs.attr import notify_change  # noqa: PLC0415  (circle: fs/attr.c needs this)
+
+    newattrs = iattr()
+
+    newattrs.ia_valid = ATTR_FORCE | kill
+    # Note we call this on write, so notify_change will not encounter any conflicting delegations
+    return notify_change(idmap, dentry, newattrs, None)
+
+
+@dup(C)
+def file_remove_privs_flags(file: File, flags: int) -> int:
+    """``static int file_remove_privs_flags(struct file *file, unsigned int flags)``"""
+    dentry = file_dentry(file)
+    inode = file_inode(file)
+    error = 0
+
+    if IS_NOSEC(inode) or not S_ISREG(inode.i_mode):
+        return 0
+
+    kill = dentry_needs_remove_privs(file_mnt_idmap(file), dentry)
+    if kill < 0:
+        return kill
+
+    if kill:
+        if flags & IOCB_NOWAIT:
+            return -EAGAIN
+
+        error = __remove_privs(file_mnt_idmap(file), dentry, kill)
+
+    if not error:
+        inode_has_no_xattr(inode)
+    return error
+
+
+@dup(C)
+def file_remove_privs(file: File) -> int:
+    """``int file_remove_privs(struct file *file)``: a write takes the set-id bits and capabilities of a file away. Context: the
+    inode is locked for writing.
+
+    Return: 0, or what notify_change() says.
+    """
+    return file_remove_privs_flags(file, 0)
 
 
 @dup(C)

@@ -1247,7 +1247,7 @@ def generic_perform_write(iocb: Kiocb, i: IovIter) -> int:
     return written
 
 
-@custom(C, "generic_file_write_iter", "no direct writes, no O_SYNC, no removal of suid bits")
+@custom(C, "generic_file_write_iter", "no direct writes, no O_SYNC")
 def generic_file_write_iter(iocb: Kiocb, from_: IovIter) -> int:
     """``ssize_t generic_file_write_iter(struct kiocb *iocb, struct iov_iter *from)``.
 
@@ -1263,10 +1263,10 @@ def generic_file_write_iter(iocb: Kiocb, from_: IovIter) -> int:
         if iocb.ki_pos >= inode.i_sb.s_maxbytes:
             ret = -EFBIG
         else:
-            from kemu.linux.fs.inode import file_update_time  # noqa: PLC0415  (up into fs/inode.c)
+            from kemu.linux.fs.inode import file_remove_privs, file_update_time  # noqa: PLC0415  (up into fs/inode.c)
 
             iov_iter_truncate(from_, inode.i_sb.s_maxbytes - iocb.ki_pos)
-            ret = file_update_time(file) or generic_perform_write(iocb, from_)
+            ret = file_remove_privs(file) or file_update_time(file) or generic_perform_write(iocb, from_)
     inode_unlock(inode)
     return ret
 
