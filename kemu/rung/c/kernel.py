@@ -25,6 +25,10 @@ from kemu.report.manifest import Entry
 from kemu.rung.c.build import RUNTIME, Library, build
 from kemu.rung.c.sources import INITCALLS
 from kemu.rung.c.symbols import Frame, Symbols
+from kemu.rung.c.trap import MountRefused as MountRefused
+from kemu.rung.c.trap import RootRefused as RootRefused
+from kemu.rung.c.trap import Trap as Trap
+from kemu.rung.c.trap import lines_of
 from kemu.rung.entries import errno_name
 from kemu.rung.protocol import Answer, Image, Packed
 from kemu.rung.uml import wire
@@ -41,8 +45,6 @@ _MS_RDONLY = 1
 _FACTS, _CLOCK, _UNREAD = 1, 2, 4      # flags of a walk
 _PC = re.compile(r"^@([0-9a-f]+)$", re.M)
 _SECTION = re.compile(r"^(allocated|freed):$", re.M)
-_STATEMENT = re.compile(r"(kernel|fs|mm|block|lib|init|drivers|security)/\S+\.c:\d+$")
-_LEVEL = re.compile(r"^<\d> ")
 _UNPACKING = re.compile(r"(?:Initramfs unpacking failed: (.*)|rootfs image is not initramfs \((.*)\); looks like an initrd)$")
 UNKNOWN_WORDS = "Unknown kernel command line parameters "
 FAIL_MORE = 1 << 20                    # KEMU_FAIL_NTH + 1
@@ -50,52 +52,6 @@ NEVER = (1 << 32) - 1                  # fail_nth: calls are counted, and none f
 _SITES = 1 << 14
 _COUNTERS = ("slab_objects", "slab_bytes", "pages", "pages_peak", "allocations", "bios", "bio_bytes", "switches", "works",
              "warnings", "faults", "fired")
-
-
-class MountRefused(RungError):
-    """The kernel refused a mount: ``errno`` (positive), and its log."""
-
-    def __init__(self, error: int, log: list[str]):
-        super().__init__(os.strerror(error))
-        self.errno = error
-        self.log = log
-
-
-class RootRefused(MountRefused):
-    """It is mounted, and its root cannot be entered: there is nothing to look up in it."""
-
-
-class Trap(RungError):
-    """The kernel died in a call: ``title`` says of what, ``frames`` where, ``others`` who had to do with the object before: the
-    calls that allocated and freed it, by that word.
-    """
-
-    exit_code = 255
-
-    def __init__(self, title: str, frames: list[Frame], log: str, others: Sequence[tuple[str, list[Frame]]] = ()):
-        super().__init__(title)
-        self.title = title
-        self.frames = frames
-        self.log = log
-        self.others = list(others)
-
-    @property
-    def top(self) -> Frame:
-        """The statement of the kernel's that it died in, not of the runtime's and of no header."""
-        return next((f for f in self.frames if _STATEMENT.match(f.place)), self.frames[0] if self.frames else Frame("", ""))
-
-    def answer(self) -> Answer:
-        """What a case came to that ended so."""
-        kind = "hang" if self.title.startswith("hang") else "panic" if self.title.startswith("Kernel panic") else "splat"
-        return Answer(message=self.title, crash=kind, console=self.report(), kmsg=_lines(self.log), function=self.top.function,
-                      place=self.top.place)
-
-    def report(self) -> str:
-        """Title, call trace, the object's history, and log."""
-        out = [self.title, *(f"  {f}" for f in self.frames)]
-        for word, frames in self.others:
-            out += [f"{word.capitalize()} by:", *(f"  {f}" for f in frames)]
-        return "\n".join([*out, *self.log.splitlines()])
 
 
 @cache
@@ -476,10 +432,10 @@ class Kernel:
         error = k.check(k.lib.kemu_mount(names[0].encode(), b"/mnt", b"erofs", _MS_RDONLY, os.fsencode(words)))
         if error:
             self.take_down(k, len(images), kind, False)
-            raise MountRefused(-error, _lines(k.log()))
+            raise MountRefused(-error, lines_of(k.log()))
         error = k.check(k.lib.kemu_enter(b"/mnt"))
         if error:                                      # a root that is no directory, or may not be entered
-            log = _lines(k.log())
+            log = lines_of(k.log())
             self.take_down(k, len(images), kind, True)
             raise RootRefused(-error, log)
         yield k
@@ -599,7 +555,7 @@ class Kernel:
             return trap.answer()
         finally:
             k.lib.kemu_limit(0)
-        answer.kmsg = _lines(k.log())
+        answer.kmsg = lines_of(k.log())
         return answer
 
 
@@ -618,10 +574,6 @@ def _sources(image: Image, devices: Sequence[Image], options: str, backend: str,
     for i, name in enumerate(names):
         options = options.replace(f"@{i}", name)
     return images, kind, names, ",".join(o for o in (options, *(f"device={n}" for n in names[1:])) if o)
-
-
-def _lines(log: str) -> list[str]:
-    return [_LEVEL.sub("", line) for line in log.splitlines()]
 
 
 def _load(image: Image) -> bytes:
