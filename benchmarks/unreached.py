@@ -22,7 +22,6 @@ from benchmarks.measure import Figure
 
 OUT = Path(__file__).parent / "UNREACHED.md"
 DAX = "DAX: no device of the C rung (nor of ARCH=um) has it, and without CONFIG_FS_DAX no option asks for it"
-MMAP = "user mappings: a page fault needs mm/memory.c, which is not linked"
 RACE = "two tasks at one time: the C rung switches tasks only where they sleep"
 CONFIGURED = "every algorithm and every method is configured, and no attribute is a bool: nobody is told that it is not"
 NEVER = "cannot happen: what is asked for is made sure of before, or those who are called do not return that"
@@ -32,7 +31,6 @@ NAMESAKE = "another file system of this name is registered"
 
 # (function, words that are in "NUMBER: TEXT" of its line) -> reason
 REASONS: dict[tuple[str, str], str] = {
-    **{("erofs_ishare_mmap", ""): MMAP},
     **{("erofs_fc_fill_super", words): DAX for words in ("614:", "615:", "679:", "680:")},
     **{("erofs_init_device", words): DAX for words in ("DAX",)},
     **{("erofs_scan_devices", words): DAX for words in ("DAX",)},
