@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from contextlib import suppress
 
 from kemu.cli import _search
 from kemu.cli._rung import RUNGS, add_flavour_argument, flavour_of, on_rung, rung_of
@@ -95,6 +96,10 @@ def run(args: argparse.Namespace) -> int:
         out = replay(exp, tok, trace=args.trace or args.json, **how)
         if out.finding is not None:
             out.finding.offsets = out.offsets
+            with suppress(OSError):                 # a long one is shown by a short one, if that can be kept
+                short = tokens.keep(out.finding.token)
+                if short != out.finding.token:
+                    out.finding.stored[out.finding.token] = short
             out.finding.config = depends_on(out.finding, exp, **how)
     if args.save:
         _save(args.save, out.files)
