@@ -201,7 +201,8 @@ def erofs_memback_init_super(sb: SuperBlock) -> int:
 # ---- uncompressed data: iomap, with another way to fill a range of a folio
 
 def erofs_memback_read_folio_range(iter_: IomapIter, ctx: IomapReadFolioCtx, length: int) -> int:
-    region = EROFS_SB(iter_.inode.i_sb).memback
+    iter_ctx = iter_.private            # iter->inode may be the one that several mounts share
+    region = EROFS_SB(iter_ctx.realinode.i_sb).memback
     folio = ctx.cur_folio
     off = offset_in_folio(folio, iter_.pos)
     pos = u64(iter_.iomap.addr + iter_.pos - iter_.iomap.offset)
