@@ -93,8 +93,8 @@ def maps() -> list[Figure]:
 _READ = """
 import os, resource, sys
 from kemu.rung.c.kernel import Kernel
-image, part, of, into = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-with Kernel("plain") as kernel, kernel.mounted(image) as k:
+image, part, of, into, ahead = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+with Kernel("plain") as kernel, kernel.mounted(image, read_ahead=ahead) as k:
     def used():
         r = resource.getrusage(resource.RUSAGE_SELF)
         return r.ru_utime + r.ru_stime
@@ -124,13 +124,13 @@ with Kernel("plain") as kernel, kernel.mounted(image) as k:
 """
 
 
-def _read_all(image: Path, count: int, written: bool, read: list[int]) -> float:
+def _read_all(image: Path, count: int, written: bool, ahead: int, read: list[int]) -> float:
     """Seconds of processor time in which ``count`` processes read all files, each its part: of the one with most to do. They
-    begin when the image is in the memory of each. Adds the bytes of all files to a list.
+    begin when the image is in the memory of each. ``ahead``: bytes of read-ahead. Adds the bytes of all files to a list.
     """
     with shared_memory() as tmp:
-        running = [subprocess.Popen([sys.executable, "-c", _READ, str(image), str(i), str(count), str(tmp) if written else ""],
-                                    text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for i in range(count)]
+        running = [subprocess.Popen([sys.executable, "-c", _READ, str(image), str(i), str(count), str(tmp) if written else "",
+                                     str(ahead)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for i in range(count)]
         for p in running:
             assert p.stdout and p.stdout.readline()
         for p in running:
@@ -149,15 +149,15 @@ def lz4() -> list[Figure]:
     how, aim = "python -m benchmarks c_lz4", "within 2 times; 1 with two processes"
     out = []
     with lz4_images(420 << 20, ("-C65536", "-C4096")) as images:
-        for option, written in product(images, (False, True)):
+        for option, written, ahead in product(images, (False, True), (0, 512 << 10)):
             image, read = images[option], list[int]()
-            seen = in_turn({"one": partial(_read_all, image, 1, written, read),
-                            "two": partial(_read_all, image, 2, written, read),
+            seen = in_turn({"one": partial(_read_all, image, 1, written, ahead, read),
+                            "two": partial(_read_all, image, 2, written, ahead, read),
                             "fsck": partial(fsck_extract, image, written)}, ROUNDS)
             assert len(set(read)) == 1, read
             out.append(Figure(
                 f"C rung: reading all files, {image.stat().st_size >> 20} MiB image, mkfs.erofs -zlz4 {option}, "
-                f"{'written to /dev/shm' if written else 'dropped'}",
+                f"{'written to /dev/shm' if written else 'dropped'}{f', {ahead >> 10} KiB of read-ahead' if ahead else ''}",
                 f"{read[0] / statistics.median(seen['one']) / 1e6:.0f} MB/s; {ratio(seen['one'], seen['fsck'])} fsck.erofs "
                 f"--extract{'=DIR' if written else ''}, {ratio(seen['two'], seen['fsck'])} in each of two processes", aim, how))
     return out or [Figure("C rung: 200 MB LZ4 image", NO_TOOLS, aim, how)]

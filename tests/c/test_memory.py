@@ -56,3 +56,14 @@ def test_what_is_read_twice_is_the_same(small: Kernel, image: tuple[bytes, bytes
             assert b"".join(p for p in k.contents("/large") if isinstance(p, bytes)) == image[1]
         counters = k.counters()
         assert counters["pages"] << 12 < CACHE and counters["slab_objects"] < 20_000
+
+
+def test_read_ahead_is_what_was_asked_for(small: Kernel, image: tuple[bytes, bytes]) -> None:
+    """The same bytes in fewer, larger requests."""
+    bios = []
+    for ahead in (0, 1 << 20):
+        with small.mounted(image[0], read_ahead=ahead) as k:
+            before = k.counters()["bios"]
+            assert b"".join(p for p in k.contents("/large") if isinstance(p, bytes)) == image[1]
+            bios.append(k.counters()["bios"] - before)
+    assert bios[1] * 2 < bios[0]

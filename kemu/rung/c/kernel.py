@@ -48,6 +48,7 @@ _SECTION = re.compile(r"^(allocated|freed):$", re.M)
 _UNPACKING = re.compile(r"(?:Initramfs unpacking failed: (.*)|rootfs image is not initramfs \((.*)\); looks like an initrd)$")
 UNKNOWN_WORDS = "Unknown kernel command line parameters "
 FAIL_MORE = 1 << 20                    # KEMU_FAIL_NTH + 1
+READ_AHEAD = 128 << 10               # VM_READAHEAD_PAGES
 NEVER = (1 << 32) - 1                  # fail_nth: calls are counted, and none fails
 _SITES = 1 << 14
 _COUNTERS = ("slab_objects", "slab_bytes", "pages", "pages_peak", "allocations", "bios", "bio_bytes", "switches", "works",
@@ -420,9 +421,9 @@ class Kernel:
 
     @contextmanager
     def mounted(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
-                memory: str = "linear") -> Iterator[Instance]:
-        """An image mounted at /mnt of the instance, which is the root meanwhile. ``MountRefused`` with the errno and the log;
-        ``Trap``.
+                memory: str = "linear", read_ahead: int = 0) -> Iterator[Instance]:
+        """An image mounted at /mnt of the instance, which is the root meanwhile. ``read_ahead``: bytes, as blockdev --setra (0:
+        the kernel's 128 KiB). ``MountRefused`` with the errno and the log; ``Trap``.
         """
         images, kind, names, words = _sources(image, devices, options, backend, at)
         k = self.instance
@@ -433,6 +434,8 @@ class Kernel:
         if error:
             self.take_down(k, len(images), kind, False)
             raise MountRefused(-error, lines_of(k.log()))
+        if read_ahead:
+            k.check(k.lib.kemu_read_ahead(b"/mnt", read_ahead))
         error = k.check(k.lib.kemu_enter(b"/mnt"))
         if error:                                      # a root that is no directory, or may not be entered
             log = lines_of(k.log())
@@ -440,6 +443,8 @@ class Kernel:
             raise RootRefused(-error, log)
         yield k
         k.check(k.lib.kemu_leave())
+        if read_ahead:                                  # the disk is the next case's, too
+            k.check(k.lib.kemu_read_ahead(b"/mnt", READ_AHEAD))
         self.take_down(k, len(images), kind, True)
 
     def cpio(self, archive: Image | None, at: int = -1, memory: str = "linear", cap: int = 1 << 26,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* System calls, as PID 1 makes them: the kernel's own, with the user's memory being the kernel's. */
+#include <linux/backing-dev.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/init_syscalls.h>
+#include <linux/namei.h>
 #include <linux/stat.h>
 #include <linux/statfs.h>
 #include <linux/syscalls.h>
@@ -41,6 +43,21 @@ int kemu_umount(const char *target, int flags)
 	KEMU_ENTER(KEMU_TRAP);
 	err = done(init_umount(target, flags));
 	tasks_settle();
+	KEMU_LEAVE();
+	return err;
+}
+
+int kemu_read_ahead(const char *path, unsigned int bytes)
+{
+	struct path p;
+	int err;
+
+	KEMU_ENTER(KEMU_TRAP);
+	err = kern_path(path, LOOKUP_FOLLOW, &p);
+	if (!err) {
+		p.dentry->d_sb->s_bdi->ra_pages = bytes >> PAGE_SHIFT;
+		path_put(&p);
+	}
 	KEMU_LEAVE();
 	return err;
 }

@@ -116,6 +116,7 @@ int kemu_erofs_map(void *inode, unsigned long long la, int flags, struct kemu_ma
 int kemu_erofs_maps(void *inode, const unsigned long long *la, unsigned int n, int flags, struct kemu_map *out);
 unsigned long long kemu_erofs_size(void *inode);
 
+int kemu_read_ahead(const char *path, unsigned int bytes);	/* as blockdev --setra, of what is mounted there */
 int kemu_enter(const char *path);
 int kemu_leave(void);
 
