@@ -18,17 +18,15 @@ from kemu.forge.pick import Pick
 from kemu.report.manifest import Entry
 
 from erofs_memback.harness.differential import IMAGES, real_images
-from erofs_memback.harness.experiments_c import Candidate, alive, kernel_of, nothing_left
+from erofs_memback.harness.experiments_c import MOST_CHOICES, Candidate, alive, kernel_of, nothing_left
 
 if TYPE_CHECKING:
     from kemu.rung.c.errands import Done, Errand
     from kemu.rung.protocol import Answer
 
 __role__ = "harness"
-MOST_CHOICES = 400      # of who runs next
 SWITCHES = 4            # of them that are not the usual one
 PATHS = 40
-
 
 
 def sound_image(pick: Pick) -> tuple[bytes, str]:
