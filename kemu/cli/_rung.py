@@ -54,7 +54,7 @@ def on_rung(rung: str, quiet: bool, flavour: str = "", beside: bool = False) -> 
     from kemu.rung.uml.errors import RungError  # start-up
 
     kernels = asked(rung if rung != "py" else "c")
-    kernels.flavour = flavour or FLAVOURS[0]
+    before, kernels.flavour = kernels.flavour, flavour or FLAVOURS[0]
 
     def build() -> int:
         kernels.prepare(progress() if not quiet else lambda text: None)
@@ -75,3 +75,4 @@ def on_rung(rung: str, quiet: bool, flavour: str = "", beside: bool = False) -> 
         raise CommandError(f"{rung}: {e}", e.exit_code) from None
     finally:
         kernels.close()
+        kernels.flavour = before

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kemu.cli import main
+from kemu.rung.asked import asked
 from kemu.rung.c.build import Library
 from tests.conftest import DATA
 
@@ -100,3 +102,11 @@ def test_a_root_that_cannot_be_entered_is_an_entry_with_its_error(tmp_path: Path
     bad.write_bytes(data)
     py, c = kemu("mount", str(bad), "--manifest"), kemu("mount", str(bad), "--rung", "c", "--manifest")
     assert (c.returncode, c.stdout) == (py.returncode, py.stdout)
+
+
+def test_a_command_leaves_no_flavour_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    """Another search in the same process asks the kernel that it would have asked."""
+    before = asked("c").flavour
+    assert main(["fuzz", "bdev.ground-truth", "--rung", "c", "--flavour", "asan", "--examples", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["examples"] == 2
+    assert asked("c").flavour == before == "plain"
