@@ -12,6 +12,7 @@ from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.tree import find_tree
 
 TIMEOUT = 10.0          # seconds of processor time after which a case is a hang
+MEMORY = 512 << 20      # bytes of RAM, as the booted kernel has that is asked: vmalloc() refuses more
 UNWRITTEN = 0x6B        # the byte of memory that nobody has written, where it is not zero
 
 
@@ -38,4 +39,4 @@ class AskedC(Asked):
 
     def start(self, zeroed: bool) -> Kernel:
         """A kernel; not ``zeroed``: memory that nobody has written is not zeros."""
-        return Kernel(library=self._library, timeout=TIMEOUT, fill=None if zeroed else UNWRITTEN)
+        return Kernel(library=self._library, timeout=TIMEOUT, memory=MEMORY, fill=None if zeroed else UNWRITTEN)
