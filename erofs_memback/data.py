@@ -516,7 +516,7 @@ erofs_aops = address_space_operations(
 
 @port_of("fs/erofs/data.c", "erofs_dax_huge_fault")
 def erofs_dax_huge_fault(vmf: vm_fault, order: int) -> int:
-    return dax_iomap_fault(vmf, order, erofs_iomap_ops)
+    return dax_iomap_fault(vmf, order, NULL, NULL, erofs_iomap_ops)
 
 
 @port_of("fs/erofs/data.c", "erofs_dax_fault")

@@ -421,7 +421,7 @@ class erofs_inode(Inode):
 
     @chunkformat.setter
     def chunkformat(self, value: int) -> None:
-        self.z_advise = value
+        self.z_advise = value & 0xffff
 
     @property
     def chunkbits(self) -> int:

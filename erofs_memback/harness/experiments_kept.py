@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
 from kemu.forge.placement import Placement
-from kemu.rung.kept import Kept, drawn, ends, files_of, left_out, plain, shown
+from kemu.rung.kept import Kept, begun, plain
 
 from erofs_memback.harness.differential import BACKENDS, CONFIG, ROOM, Case, without_iomap
 from erofs_memback.harness.mount import EROFS
@@ -45,14 +45,9 @@ def kept(run: Run, backend: str) -> None:
     from kemu.rung.asked import at_hand  # noqa: PLC0415  (start-up)
     from kemu.rung.c.cover.case import CAP  # noqa: PLC0415  (start-up)
 
-    case = drawn(run.pick)
-    if case.kind == "cpio" or (case.kind == "erofs" and not case.data):
+    case = begun(run, "erofs", "module")
+    if case is None:
         return
-    run.show("\n".join(shown(case)))
-    run.files = files_of(case)
-    if run.rung == "c":
-        ends(run, case)
-    run.left_out = left_out(case, run.rung)
     if (case.fail_nth and run.rung == "c") or case.kind != "erofs":
         return
     if backend != "bdev" and (case.devices or case.backend == "file"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
-from kemu.rung.kept import Kept, drawn, ends, files_of, left_out, shown
+from kemu.rung.kept import Kept, begun
 
 from initramfs.harness.differential import by_linux, by_port, disagreement, known
 
@@ -21,14 +21,9 @@ def kept(run: Run) -> None:
     from kemu.rung.c.cover.case import CAP  # noqa: PLC0415  (start-up)
     from kemu.rung.uml.errors import RungError  # noqa: PLC0415  (start-up)
 
-    case = drawn(run.pick)
-    if case.kind != "cpio" or not case.data:
+    case = begun(run, "cpio")
+    if case is None:
         return
-    run.show("\n".join(shown(case)))
-    run.files = files_of(case)
-    if run.rung == "c":
-        ends(run, case)
-    run.left_out = left_out(case, run.rung)
     if case.fail_nth and run.rung == "c":
         return
     port = by_port(case.data, CAP, at=case.at, **({"machine": run.machine} if run.rung == "py" else {}))

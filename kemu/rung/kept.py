@@ -159,6 +159,19 @@ def ends(run: Run, case: Case) -> None:
 
 
 
+def begun(run: Run, *kinds: str) -> Case | None:
+    """The input that a run has drawn, if it is one of these kinds: shown, and on the C rung seen to end no kernel."""
+    case = drawn(run.pick)
+    if case.kind not in kinds or (not case.data and case.kind != "module"):
+        return None
+    run.show("\n".join(shown(case)))
+    run.files = files_of(case)
+    if run.rung == "c":
+        ends(run, case)
+    run.left_out = left_out(case, run.rung)
+    return case
+
+
 def left_out(case: Case, rung: str) -> str:
     """What of a case only the C rung is asked; "" if nothing."""
     asked = [*(["its n-th failing call"] if case.fail_nth else []), *(["facts"] if case.facts else []),

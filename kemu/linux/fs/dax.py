@@ -91,11 +91,11 @@ def dax_iomap_rw(iocb: Any, iter_: IovIter, ops: iomap_ops) -> int:
     return done if done else ret
 
 
-@custom(C, "dax_iomap_fault", "reads of one page, whose address is given back; no entries are made in the mapping")
-def dax_iomap_fault(vmf: vm_fault, order: int, ops: iomap_ops) -> int:
-    """``vm_fault_t dax_iomap_fault(struct vm_fault *vmf, unsigned int order, unsigned long *pfnp, int *errp, const struct
-    iomap_ops *ops)``: VM_FAULT_NOPAGE with ``vmf.addr``, 0 there for a hole; VM_FAULT_SIGBUS, VM_FAULT_OOM; VM_FAULT_FALLBACK for
-    a huge page.
+@custom(C, "dax_iomap_fault", "reads of one page, whose address is given back; no entries are made, neither pfn nor errno is told")
+def dax_iomap_fault(vmf: vm_fault, order: int, pfnp: Any, iomap_errp: Any, ops: iomap_ops) -> int:
+    """``vm_fault_t dax_iomap_fault(struct vm_fault *vmf, unsigned int order, unsigned long *pfnp, int *iomap_errp,
+    const struct iomap_ops *ops)``: VM_FAULT_NOPAGE with ``vmf.addr``, 0 there for a hole; VM_FAULT_SIGBUS, VM_FAULT_OOM;
+    VM_FAULT_FALLBACK for a huge page.
     """
     inode = vmf.vma.vm_file.f_mapping.host
     pos = vmf.pgoff << arch.PAGE_SHIFT
