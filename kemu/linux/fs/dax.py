@@ -91,7 +91,7 @@ def dax_iomap_rw(iocb: Any, iter_: IovIter, ops: iomap_ops) -> int:
     return done if done else ret
 
 
-@custom(C, "dax_iomap_fault", "reads of one page, whose address is given back; no entries are made, neither pfn nor errno is told")
+@custom(C, "dax_iomap_fault", "reads of one page, whose address is given back; no entries are made, no pfn and errno are told")
 def dax_iomap_fault(vmf: vm_fault, order: int, pfnp: Any, iomap_errp: Any, ops: iomap_ops) -> int:
     """``vm_fault_t dax_iomap_fault(struct vm_fault *vmf, unsigned int order, unsigned long *pfnp, int *iomap_errp,
     const struct iomap_ops *ops)``: VM_FAULT_NOPAGE with ``vmf.addr``, 0 there for a hole; VM_FAULT_SIGBUS, VM_FAULT_OOM;
