@@ -27,7 +27,7 @@ _RUN = re.compile(r"^(?:<\d>)?(?:\[ *[\d.]+\] )?Run (\S+) as init process$", re.
 _AGENT = re.compile(r"kemu agent: (.*)$|kemu: (agent: error .*)$", re.M)
 _LOADED = re.compile(r"kemu: (\S+) is loaded and not executed$", re.M)
 # Words that UML takes for itself and looks up on the host, wherever they stand, and those of the bench's own
-_HOST_WORD = re.compile(r"(?:initrd|dtb|uml_dir|umid|hostfs|xterm|dsp|mixer|mconsole|kemu|seccomp|virtio_uml\.\w+)="
+_HOST_WORD = re.compile(r"(?:initrd|dtb|uml_dir|umid|hostfs|xterm|dsp|mixer|mconsole|kemu|kemu_share|seccomp|virtio_uml\.\w+)="
                         r"|(?:con|ssl|vec|eth)\d*=|(?:ubd|udb)\w*="
                         r"|time-travel|--(?:showconfig|version|help)$")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import re
 import resource
@@ -46,11 +47,12 @@ def pick_cpu() -> int:
 class Process:
     """A kernel that runs. ``send`` and ``receive`` are whole-buffer operations on the channel under a deadline.
 
-    It dies with the thread that started it.
+    It dies with the thread that started it. ``share``: bytes of memory, a multiple of the page size, that it has in common with
+    this process: ``shared``.
     """
 
     def __init__(self, kernel: Path, initrd: Path | bytes | None, args: Sequence[str] = (), memory: str = "256M",
-                 cpu: int | None = None):
+                 cpu: int | None = None, share: int = 0):
         self.folder, mark = scratch("kemu-uml-")
         self._remove = weakref.finalize(self, _remove, self.folder, mark)
         self.log = bytearray()
@@ -75,18 +77,26 @@ class Process:
         tty_in, self._keys = os.pipe2(os.O_CLOEXEC)
         self._screen, tty_out = os.pipe2(os.O_CLOEXEC)
         argv.insert(1, f"kemu={theirs_in},{theirs_out}")        # before what the caller gives: after "--" it would be init's
+        theirs = [theirs_in, theirs_out]
+        self.shared: mmap.mmap | None = None
+        if share:
+            memfd = os.memfd_create("kemu-share", os.MFD_CLOEXEC)
+            os.ftruncate(memfd, share)
+            self.shared = mmap.mmap(memfd, share)
+            theirs.append(memfd)
+            argv.insert(1, f"kemu_share={memfd},{share}")
         pin = pick_cpu() if cpu is None else cpu
         try:
             with fence(kernel, self.folder) as restrict:
                 self.popen = subprocess.Popen(argv, stdin=tty_in, stdout=tty_out, stderr=theirs_log,
-                                              pass_fds=(theirs_in, theirs_out),
+                                              pass_fds=theirs,
                                               start_new_session=True, preexec_fn=lambda: _in_child(pin, restrict),
                                               env=os.environ | {"TMPDIR": str(self.folder)})
         except (OSError, subprocess.SubprocessError) as e:
             self._close()
             raise BootError(f"{kernel}: {e}") from None
         finally:
-            for fd in (theirs_in, theirs_out, theirs_log, tty_in, tty_out):
+            for fd in (*theirs, theirs_log, tty_in, tty_out):
                 os.close(fd)
         os.set_blocking(self._screen, False)
         for fd in (self._to, self._from, self._log):

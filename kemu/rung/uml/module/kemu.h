@@ -89,6 +89,7 @@ char *kemu_unpack_to_rootfs(char *buf, unsigned long len);
 void kemu_initramfs_fresh(void);
 void kemu_initramfs_close(void);
 void kemu_builtin_none(void);
+void *kemu_share(unsigned long *bytes);
 
 /* called by init/main.c, whose own prototypes of them are these */
 void kemu_split_initrd(void);
