@@ -189,6 +189,24 @@ class Insertion:
     optional: bool = False             # a tree may have it otherwise
 
 
+# What the flavours of chosen schedules need: a configuration symbol, every kernel thread at one priority, and a call of the compiler's
+# at every basic block of these objects, with their lines.
+POINTS = "-fsanitize-coverage=trace-pc -g1"
+_OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_racy")
+_FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)", "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)"}
+_SCHED = [
+    Insertion("init/Kconfig", "config BROKEN", "config KEMU_SCHED\n\tbool \"Schedules that are chosen\"\n\n", "before"),
+    Insertion("kernel/kthread.c", "static int kthread(void *_create)", "void kemu_take_part(struct task_struct *p);\n\n", "before"),
+    Insertion("kernel/kthread.c", "\tsched_setscheduler_nocheck(current, SCHED_NORMAL, &param);",
+              "#ifdef CONFIG_KEMU_SCHED\n\tkemu_take_part(current);\n#endif\n"),
+    Insertion("init/Makefile", "mounts-y", "ifdef CONFIG_KEMU_SCHED\n"
+              + "".join(f"CFLAGS_{name}.o += {POINTS}\n" for name in _OBJECTS) + "endif\n", "before"),
+    Insertion("mm/Makefile", "obj-y\t\t\t:= filemap.o", f"ifdef CONFIG_KEMU_SCHED\nCFLAGS_filemap.o += {POINTS}\nendif\n", "before"),
+    *(Insertion(f"{folder}/Makefile", anchor, f"ccflags-$(CONFIG_KEMU_SCHED) += {POINTS}\n", "before")
+      for folder, anchor in _FOLDERS.items()),
+]
+
+
 class InternalPatch:
     """What the agent needs inside the kernel. Made of new files and of insertions at anchors, so that it applies to trees that
     differ around it (a series may change init/initramfs.c as well)."""
@@ -206,9 +224,11 @@ class InternalPatch:
             # no ptys here, and no need to look whether those of the host are fit for it
             Insertion("arch/um/os-Linux/sigio.c", "\tcheck_sigio();", "\t(void)check_sigio;\n", "instead", optional=True),
             Insertion("init/Makefile", "mounts-y", "obj-y += kemu_agent.o kemu_boot.o kemu_disk.o kemu_share.o\n"
+                      "obj-$(CONFIG_KEMU_SCHED) += kemu_points.o kemu_program.o kemu_ops.o kemu_racy.o\n"
                       "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE_initramfs.o := y\nendif\n", "before"),
             Insertion("fs/erofs/Makefile", "obj-$(CONFIG_EROFS_FS)", "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE := y\nendif\n",
                       "before"),
+            *_SCHED,
         ]
 
     def digest(self) -> bytes:

@@ -32,6 +32,7 @@ class Op(IntEnum):
     WRITE = 4
     READ = 5
     QUIT = 6
+    SCHED = 7
 
 
 class Backend(IntEnum):

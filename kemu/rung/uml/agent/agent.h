@@ -21,6 +21,7 @@ enum op {
 	OP_WRITE = 4,			/* write the options text to the file that it names: "PATH\nTEXT" */
 	OP_READ = 5,			/* read a file of the kernel: /proc, /sys, debugfs */
 	OP_QUIT = 6,
+	OP_SCHED = 7,			/* the images stay where they are while the kernel serves programs of kemu_sched.h */
 };
 
 enum backend {

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 
 #include "agent.h"
+#include "kemu_sched.h"
 
 #define SOURCE	512
 
@@ -267,6 +268,22 @@ static void do_cpio(int channel, struct request *r)
 	answer(channel, r, 0, &walk);
 }
 
+/* The images are at dev/kemuN, dev/loopN or files/N, until the host has enough of programs. */
+static void do_sched(int channel, struct request *r)
+{
+	char sources[KEMU_DISKS][SOURCE];
+	int error = take_images(channel, r, sources);
+
+	if (error)
+		put(&text, "place", 5);
+	answer(channel, r, error, NULL);
+	if (!error && ioctl(channel, KEMU_IOC_SCHED, 0ul))
+		die("programs: %s", strerror(errno));
+	drop_images(channel, r);
+	if (!error)
+		answer(channel, r, 0, NULL);
+}
+
 static void do_write(int channel, struct request *r, char *options)
 {
 	char *body = strchr(options, '\n');
@@ -341,6 +358,9 @@ void serve(int channel)
 		switch (r.op) {
 		case OP_EROFS:
 			do_erofs(channel, &r, options.data);
+			break;
+		case OP_SCHED:
+			do_sched(channel, &r);
 			break;
 		case OP_CPIO:
 			do_cpio(channel, &r);

@@ -13,6 +13,7 @@
 #include <linux/vmalloc.h>
 #include <os.h>
 #include "kemu.h"
+#include "kemu_sched.h"
 
 /* host file descriptors: kemu=IN,OUT on the command line; the log goes to stderr */
 static int kemu_in = -1, kemu_out = -1;
@@ -141,7 +142,7 @@ static struct kemu_region *kemu_region_alloc(unsigned int memory, u64 at, u64 le
 	return r;
 }
 
-static int kemu_host_read(void *buf, size_t len)
+int kemu_host_read(void *buf, size_t len)
 {
 	while (len) {
 		int n = os_read_file(kemu_in, buf, min_t(size_t, len, SZ_1M));
@@ -153,6 +154,23 @@ static int kemu_host_read(void *buf, size_t len)
 		if (n < 0)
 			return n;
 		if (!n)
+			return -EPIPE;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int kemu_host_write(const void *buf, size_t len)
+{
+	while (len) {
+		int n = os_write_file(kemu_out, buf, len);
+
+		if (n == -EINTR || n == -EAGAIN) {
+			cond_resched();
+			continue;
+		}
+		if (n <= 0)
 			return -EPIPE;
 		buf += n;
 		len -= n;
@@ -337,6 +355,8 @@ static long kemu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		if (copy_from_user(&len, uarg, sizeof(len)))
 			return -EFAULT;
 		return kemu_discard(len);
+	case KEMU_IOC_SCHED:
+		return IS_ENABLED(CONFIG_KEMU_SCHED) ? kemu_sched_serve() : -ENOTTY;
 	}
 	return -ENOTTY;
 }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Scheduling points: the compiler calls in at every basic block of the objects that are built for it. Where another task could run,
+ * that is a question; a plan says which of them are answered with another task than the one that runs. Whoever is switched away from
+ * is preempted by the scheduler as by a wake-up of somebody more important.
+ */
+#include <linux/kernel.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
+#include <linux/sched/task.h>
+#include <uapi/linux/sched/types.h>
+#include "kemu_sched.h"
+
+#define KEMU_LEVEL	50		/* everybody's priority; who is held is below */
+#define KEMU_CANDIDATES	32
+
+u32 kemu_points;
+static bool kemu_armed;
+static u32 kemu_next;			/* number of the question with another answer; 0: none */
+static u32 kemu_taken;			/* switches of the plan that were */
+static const struct kemu_plan *kemu_plan;
+static struct kemu_result *kemu_result;
+static struct task_struct *kemu_held[KEMU_SWITCHES];
+static u32 kemu_holds;
+
+static void kemu_level(struct task_struct *p, int level)
+{
+	struct sched_param param = { .sched_priority = level };
+
+	sched_setscheduler_nocheck(p, SCHED_FIFO, &param);
+}
+
+/* First come, first served, and nobody is preempted by a wake-up: everybody has one priority. */
+void kemu_take_part(struct task_struct *p)
+{
+	kemu_level(p, KEMU_LEVEL);
+}
+
+static void kemu_next_question(void)
+{
+	kemu_next = kemu_taken < kemu_plan->switches ? kemu_points + kemu_plan->at[kemu_taken].gap : 0;
+}
+
+/* The others that can run, in the order of their numbers. */
+static u32 kemu_others(struct task_struct **others)
+{
+	struct task_struct *p, *t;
+	u32 n = 0;
+
+	rcu_read_lock();
+	for_each_process_thread(p, t)
+		if (t != current && task_is_running(t) && READ_ONCE(t->on_rq) && n < KEMU_CANDIDATES)
+			others[n++] = t;
+	rcu_read_unlock();
+	return n;
+}
+
+static noinline void kemu_switch(unsigned long pc)
+{
+	const struct kemu_switch *to = &kemu_plan->at[kemu_taken];
+	struct task_struct *others[KEMU_CANDIDATES], *who;
+	struct kemu_switched *s;
+	u32 n;
+
+	preempt_disable();
+	n = kemu_others(others);
+	if (!n) {
+		kemu_next++;
+		preempt_enable_no_resched();
+		return;
+	}
+	who = others[to->who % n];
+	s = &kemu_result->at[kemu_taken++];
+	s->point = kemu_points;
+	s->pc = pc;
+	s->from = task_pid_nr(current);
+	s->to = task_pid_nr(who);
+	kemu_result->switches = kemu_taken;
+	kemu_next_question();
+
+	/* to the head of those of its priority: raised, and lowered again */
+	if (to->hold) {
+		kemu_held[kemu_holds++] = get_task_struct(current);
+		kemu_level(current, KEMU_LEVEL - (int)kemu_holds);
+	} else {
+		kemu_level(current, KEMU_LEVEL - KEMU_SWITCHES - 1);
+		kemu_level(current, KEMU_LEVEL);
+	}
+	kemu_level(who, KEMU_LEVEL + 1);
+	kemu_level(who, KEMU_LEVEL);
+	set_tsk_need_resched(current);
+	set_preempt_need_resched();
+	preempt_enable();
+}
+
+void notrace __sanitizer_cov_trace_pc(void);
+void notrace __sanitizer_cov_trace_pc(void)
+{
+	if (likely(!kemu_armed))
+		return;
+	if (!preemptible() || nr_running() < 2)
+		return;
+	if (++kemu_points == kemu_next)
+		kemu_switch(_RET_IP_);
+}
+
+void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result)
+{
+	kemu_plan = plan;
+	kemu_result = result;
+	kemu_points = kemu_taken = kemu_holds = 0;
+	kemu_next_question();
+	kemu_armed = true;
+}
+
+void kemu_disarm(void)
+{
+	kemu_armed = false;
+	kemu_result->points = kemu_points;
+	while (kemu_holds) {
+		struct task_struct *p = kemu_held[--kemu_holds];
+
+		kemu_level(p, KEMU_LEVEL);
+		put_task_struct(p);
+	}
+}

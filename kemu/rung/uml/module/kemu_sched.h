@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Chosen schedules: what the kernel's side and the host's share. In the shared memory stand, one behind the other, a header, a
+ * program, plans and what became of each. kemu/rung/uml/sched/wire.py is the other side.
+ */
+#ifndef _KEMU_SCHED_H
+#define _KEMU_SCHED_H
+
+#include <linux/types.h>
+#include <linux/ioctl.h>
+
+#define KEMU_IOC_SCHED		_IO('k', 32)	/* serve: one byte on the channel is one batch of plans, until a byte 'q' comes */
+
+#define KEMU_SCHED_MAGIC	0x4853454bu	/* "KESH" */
+#define KEMU_TASKS		6		/* that run beside each other */
+#define KEMU_SLOTS		16		/* open files */
+#define KEMU_OPS		128
+#define KEMU_PLANS		1024
+#define KEMU_SWITCHES		16
+
+#define KEMU_AT_OPS		4096
+#define KEMU_AT_STRINGS		(KEMU_AT_OPS + KEMU_OPS * 64)
+#define KEMU_STRINGS		(64 << 10)
+#define KEMU_AT_SAID		(KEMU_AT_STRINGS + KEMU_STRINGS)
+#define KEMU_AT_PLANS		(KEMU_AT_SAID + KEMU_OPS * 32)
+#define KEMU_AT_RESULTS		(KEMU_AT_PLANS + KEMU_PLANS * sizeof(struct kemu_plan))
+#define KEMU_SHARE_BYTES	(KEMU_AT_RESULTS + KEMU_PLANS * sizeof(struct kemu_result))
+
+struct kemu_sched {
+	__u32 magic;
+	__u32 ops;			/* of the program */
+	__u32 plans;			/* of the batch */
+	__u32 done;			/* returned: plans that were run; the last one's answers are at KEMU_AT_SAID */
+	__u32 running;			/* returned: the plan that runs, for who finds the kernel dead */
+	__u32 unused[3];
+	__u64 good;			/* a batch ends behind a plan with another signature, unless this is 0 */
+};
+
+enum kemu_what {
+	KEMU_OP_MOUNT = 1,		/* text, text2: source and place; text3: type; a: flags, options behind the type's end */
+	KEMU_OP_UMOUNT,			/* text: place; a: flags */
+	KEMU_OP_OPEN,			/* text: path; slot; a: flags */
+	KEMU_OP_CLOSE,			/* slot */
+	KEMU_OP_READ,			/* slot; a: position, b: bytes; c: bytes of one read */
+	KEMU_OP_WRITE,			/* slot; a: position; text: the bytes, b of them */
+	KEMU_OP_READDIR,		/* slot */
+	KEMU_OP_STAT,			/* text: path */
+	KEMU_OP_GETXATTR,		/* text: path; text2: name */
+	KEMU_OP_READLINK,		/* text: path */
+	KEMU_OP_STATFS,			/* text: path */
+	KEMU_OP_INVALIDATE,		/* slot: its page cache is dropped, as far as nobody uses it */
+	KEMU_OP_DROP_SLAB,		/* every shrinker of the slab's */
+	KEMU_OP_TRUNCATE,		/* slot; a: size */
+	KEMU_OP_SLEEP,			/* a: milliseconds of virtual time */
+	KEMU_OP_SETTLE,			/* what RCU and work queues hold back is done */
+	KEMU_OP_SUPERS,			/* text: type of file system; how many of it there are */
+	KEMU_OP_MKDIR,			/* text: path; a: mode */
+	KEMU_OP_UNLINK,			/* text: path */
+	KEMU_OP_FAIL,			/* a: from here on the a-th call of this task that can fail does; 0: none */
+	KEMU_OP_FAILED,			/* whether it has */
+	KEMU_OP_CHMOD,			/* text: path; a: mode */
+	KEMU_OP_SEEK,			/* slot; a: offset, b: whence */
+	KEMU_OP_REMOUNT,		/* text: place; text3: options; a: flags */
+	KEMU_OP_MAP,			/* slot; a: position, b: bytes: mapped, and read through the mapping */
+	KEMU_OP_COUNT,			/* a increments of a counter of the bench's own, without a lock */
+	KEMU_OP_COUNTED,		/* its value, which then is 0 */
+};
+
+/* One step of a task. Task 0 is who begins; those from 1 on then run beside each other; the last, KEMU_TASKS + 1, ends. */
+struct kemu_op {
+	__u32 what;
+	__u32 task;
+	__u32 slot;
+	__u32 text, text2, text3;	/* offsets in the strings */
+	__u64 a, b, c;
+	__u64 unused[2];
+};
+
+/* What a step came to. */
+struct kemu_said {
+	__s64 value;			/* -errno */
+	__u64 digest;			/* of the bytes, names or numbers that it gave */
+	__u32 run;			/* 0: it was not reached */
+	__u32 unused[3];
+};
+
+/* At the gap-th scheduling question behind the last switch the who-th of the others that could run does, and the task that ran
+ * comes last; with hold it runs only when nobody else can. */
+struct kemu_switch {
+	__u32 gap;
+	__u16 who;			/* from 0; modulo their number */
+	__u16 hold;
+};
+
+struct kemu_plan {
+	__u32 switches;
+	__u32 order;			/* nibbles: the tasks in the order in which they are begun; 0: as they are numbered */
+	__u32 unused[2];
+	struct kemu_switch at[KEMU_SWITCHES];
+};
+
+enum kemu_end {
+	KEMU_END_DONE = 1,
+	KEMU_END_HANG,			/* somebody sleeps for ever */
+	KEMU_END_SPLAT,			/* the kernel is tainted */
+};
+
+struct kemu_switched {
+	__u32 point;
+	__u32 to;			/* pid */
+	__u32 from;
+	__u32 unused;
+	__u64 pc;			/* where the task that was stopped is */
+};
+
+struct kemu_result {
+	__u32 end;
+	__u32 points;			/* scheduling questions met */
+	__u32 switches;
+	__u32 unused;
+	__u64 signature;		/* over all that the steps have said */
+	struct kemu_switched at[KEMU_SWITCHES];
+};
+
+#ifdef __KERNEL__
+struct task_struct;
+
+extern u32 kemu_points;
+void kemu_take_part(struct task_struct *p);
+void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result);
+void kemu_disarm(void);
+long kemu_sched_serve(void);
+int kemu_host_read(void *buf, size_t len);
+int kemu_host_write(const void *buf, size_t len);
+
+struct file;
+struct kemu_files {
+	struct file *slot[KEMU_SLOTS];
+	char *strings;
+};
+void kemu_op(struct kemu_files *files, const struct kemu_op *op, char *buffer, struct kemu_said *said);
+void kemu_count(unsigned long n);
+unsigned long kemu_counted(void);
+#define KEMU_BUFFER	(1 << 20)
+#endif
+
+#endif

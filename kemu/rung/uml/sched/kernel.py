@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A booted kernel whose schedules are chosen: programs are run under plans, a thousand in a second and more."""
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kemu.rung.entries import errno_name
+from kemu.rung.uml import wire as agent
+from kemu.rung.uml.agentbin import initrd_with_agent
+from kemu.rung.uml.errors import BootError, BootTimeout, RungError
+from kemu.rung.uml.process import Process, find_splat
+from kemu.rung.uml.sched import wire
+from kemu.rung.uml.sched.program import Plan, Program
+from kemu.rung.uml.sched.wire import End
+
+ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot", "init_on_alloc=1", "time-travel=inf-cpu")
+
+
+@dataclass(frozen=True)
+class Switched:
+    """A switch that was: at which scheduling question, who ran and who then did (process numbers), where the first one stands."""
+
+    point: int
+    frm: int
+    to: int
+    pc: int
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a step came to: the number that the call gives (-errno), and a digest of the bytes or names."""
+
+    value: int
+    digest: int
+
+
+@dataclass
+class Outcome:
+    """What one plan came to. ``signature``: of all that the steps said. ``crash``: as an Answer's, with ``message``."""
+
+    end: End
+    points: int = 0
+    signature: int = 0
+    switches: list[Switched] = field(default_factory=list)
+    crash: str | None = None
+    message: str = ""
+    console: str = ""
+
+
+class Sched:
+    """A kernel of a flavour ``sched``, booted when it is needed and again after each crash; it holds images for its programs.
+
+    ``images``: at dev/kemuN (``backend`` disk), dev/loopN (loop) or files/N (file), below ``program.ROOM``.
+    """
+
+    def __init__(self, kernel: Path, images: Sequence[bytes] = (), backend: str = "disk", memory: str = "linear", at: int = 0,
+                 ram: str = "256M", timeout: float = 20.0, cpu: int | None = None):
+        self.path = kernel
+        self.images = list(images)
+        self.boots = 0
+        self.timeout = timeout
+        self._how = backend, memory, at
+        self._ram = ram
+        self._cpu = cpu
+        self._process: Process | None = None
+        self._program: Program | None = None
+        self._ops = 0
+        self.said: list[Said | None] = []       # what the steps of the last plan that was run came to; None: not reached
+
+    def __enter__(self) -> Sched:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the kernel."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+
+    def load(self, images: Sequence[bytes], backend: str = "disk", memory: str = "linear", at: int = 0) -> None:
+        """Other images, for the programs to come."""
+        if (list(images), (backend, memory, at)) == (self.images, self._how):
+            return
+        self.images, self._how = list(images), (backend, memory, at)
+        process = self._process
+        if process is not None:
+            try:
+                process.send(b"q", self.timeout)
+                self._answer(process)
+                self._place(process)
+            except BootError:
+                self.close()
+
+    def _answer(self, process: Process) -> agent.Answer:
+        head = agent.parse_answer(process.receive(agent.ANSWER_SIZE, self.timeout))
+        process.receive(head.entries_len + head.text_len + head.kmsg_len, self.timeout)
+        return head
+
+    def boot(self) -> Process:
+        """The running kernel, with the images in their places."""
+        if self._process is None:
+            process = Process(self.path, initrd_with_agent(), ARGS, self._ram, self._cpu, share=wire.SHARE)
+            self.boots += 1
+            try:
+                agent.parse_answer(process.receive(agent.ANSWER_SIZE, 60.0))      # ready
+                self._place(process)
+            except BaseException:
+                process.close()
+                raise
+            self._process = process
+            self._program = None
+        return self._process
+
+    def _place(self, process: Process) -> None:
+        backend, memory, at = self._how
+        kind = agent.Backend[backend.upper()]
+        sizes = [len(i) for i in self.images]
+        data = [b"".join([agent.piece(0, i), agent.piece()]) for i in self.images] if backend == "file" else self.images
+        process.send(agent.request(1, agent.Op.SCHED, data, backend=kind, memory=agent.Memory[memory.upper()], at=at,
+                                   sizes=sizes), self.timeout)
+        head = self._answer(process)
+        if head.error:
+            raise RungError(f"no memory of that kind for {sum(sizes)} bytes ({errno_name(head.error)})")
+
+    # ---- programs ----
+
+    def run(self, program: Program, plans: Sequence[Plan], good: int = 0) -> list[Outcome]:
+        """Run the program under each plan; one that crashes the kernel, or whose signature is not ``good``, is the last."""
+        process = self.boot()
+        share = process.shared
+        assert share is not None
+        if program is not self._program:
+            ops, strings = program.packed()
+            share[wire.AT_OPS:wire.AT_OPS + len(ops)] = ops
+            share[wire.AT_STRINGS:wire.AT_STRINGS + len(strings)] = strings
+            self._program = program
+            self._ops = len(program.numbered())
+        packed = b"".join(map(_packed, plans))
+        share[wire.AT_PLANS:wire.AT_PLANS + len(packed)] = packed
+        share[:wire.HEAD.size] = wire.HEAD.pack(wire.MAGIC, self._ops, len(plans), 0, 0, good)
+        process.started = process.mark()
+        try:
+            process.send(b"r", self.timeout)
+            word = process.receive(1, self.timeout)
+        except BootError as e:
+            return self._crashed(process, e, plans)
+        if word != b"d":
+            self.close()
+            raise RungError("the kernel does not take the program")
+        done = wire.HEAD.unpack_from(share)[3]
+        if not 0 < done <= len(plans):
+            self.close()
+            raise RungError(f"the kernel says that {done} of {len(plans)} plans were run")
+        out = [_result(share[at:at + wire.RESULT_BYTES]) for at in range(wire.AT_RESULTS, wire.AT_RESULTS + done * wire.RESULT_BYTES,
+                                                                         wire.RESULT_BYTES)]
+        self._take_said(share)
+        last = out[-1]
+        if last.end is not End.DONE:
+            self._spoilt(process, last)
+        return out
+
+    def _take_said(self, share: mmap.mmap) -> None:
+        self.said = []
+        for i in range(self._ops):
+            value, digest, run = wire.SAID.unpack_from(share, wire.AT_SAID + i * wire.SAID.size)
+            self.said.append(Said(value, digest) if run else None)
+
+    def _crashed(self, process: Process, e: BootError, plans: Sequence[Plan]) -> list[Outcome]:
+        """The kernel is gone: what the plans before had come to, and what it said."""
+        share = process.shared
+        assert share is not None
+        running = min(wire.HEAD.unpack_from(share)[4], len(plans) - 1)
+        out = [_result(share[at:at + wire.RESULT_BYTES])
+               for at in range(wire.AT_RESULTS, wire.AT_RESULTS + running * wire.RESULT_BYTES, wire.RESULT_BYTES)]
+        kind = "hang" if isinstance(e, BootTimeout) else "panic" if str(e).startswith("kernel panic") else "exit"
+        out.append(Outcome(End.HANG if kind == "hang" else End.SPLAT, crash=kind, message=str(e),
+                           console=process.console(process.started)))
+        self.close()
+        return out
+
+    def _spoilt(self, process: Process, last: Outcome) -> None:
+        """A kernel that has warned, or has a task that does not come back, is no judge any more."""
+        last.console = process.console(process.started)
+        last.crash = "hang" if last.end is End.HANG else "splat"
+        last.message = find_splat(last.console) or ("a task does not come back" if last.end is End.HANG else "tainted")
+        self.close()
+
+
+def _packed(plan: Plan) -> bytes:
+    order = sum(task << 4 * i for i, task in enumerate(plan.order))
+    return (wire.PLAN.pack(len(plan.switches), order)
+            + b"".join(wire.SWITCH.pack(s.gap, s.who, s.hold) for s in plan.switches)).ljust(wire.PLAN_BYTES, b"\0")
+
+
+def _result(data: bytes) -> Outcome:
+    end, points, switches, signature = wire.RESULT.unpack_from(data)
+    taken = [wire.SWITCHED.unpack_from(data, wire.RESULT.size + i * wire.SWITCHED.size)
+             for i in range(min(switches, wire.SWITCHES))]
+    return Outcome(End(end), points, signature, [Switched(point, frm, to, pc) for point, to, frm, pc in taken])

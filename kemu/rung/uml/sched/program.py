@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs of the deterministic kernel: what is done before, what tasks do beside each other, and what is done afterwards."""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kemu.rung.uml.sched.wire import OP, OPS, STRINGS, TASKS, What
+
+ROOM = "/.kemu"                        # the agent's own file system
+MNT = f"{ROOM}/mnt"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One system call of a task. ``slot``: number of an open file, which the tasks of a program share."""
+
+    what: What
+    text: str | bytes = ""
+    text2: str = ""
+    text3: str = ""
+    slot: int = 0
+    a: int = 0
+    b: int = 0
+    c: int = 0
+
+    def __str__(self) -> str:
+        name = self.what.name.lower()
+        file = f"{name}(file {self.slot}"
+        match self.what:
+            case What.OPEN:
+                return f"file {self.slot} = open({self.text!r})"
+            case What.READ | What.MAP:
+                direct = f" in pieces of {self.c}" if self.c else ""
+                return f"{file}, {self.b} bytes at {self.a}{direct})"
+            case What.WRITE | What.TRUNCATE | What.SEEK:
+                return f"{file}, {self.a})"
+            case What.CLOSE | What.READDIR | What.INVALIDATE:
+                return f"{file})"
+            case What.MOUNT:
+                return f"mount({self.text!r}, {self.text2!r}, {self.text3!r})"
+            case What.GETXATTR:
+                return f"getxattr({self.text!r}, {self.text2!r})"
+            case What.SLEEP | What.FAIL | What.COUNT:
+                return f"{name}({self.a})"
+        return f"{name}({self.text!r})" if self.text else f"{name}()"
+
+
+def mount(source: str, place: str = MNT, type_: str = "erofs", options: str = "", read_only: bool = True) -> Step:
+    """mount(2)."""
+    return Step(What.MOUNT, source, place, f"{type_}\0{options}", a=1 if read_only else 0)
+
+
+def umount(place: str = MNT, lazy: bool = False) -> Step:
+    """umount2(2)."""
+    return Step(What.UMOUNT, place, a=2 if lazy else 0)
+
+
+def remount(place: str = MNT, options: str = "", read_only: bool = True) -> Step:
+    """mount(2) with MS_REMOUNT."""
+    return Step(What.REMOUNT, place, text3=options, a=1 if read_only else 0)
+
+
+def open_(slot: int, path: str, flags: int = os.O_RDONLY) -> Step:
+    """open(2); the file is known by ``slot`` from then on."""
+    return Step(What.OPEN, path, slot=slot, a=flags)
+
+
+def close(slot: int) -> Step:
+    """close(2), and what a task does on its way to user space."""
+    return Step(What.CLOSE, slot=slot)
+
+
+def read(slot: int, at: int, length: int, piece: int = 0) -> Step:
+    """pread(2) of ``length`` bytes, by ``piece`` at a time."""
+    return Step(What.READ, slot=slot, a=at, b=length, c=piece)
+
+
+def map_(slot: int, at: int, length: int) -> Step:
+    """mmap(2), every byte read, munmap(2)."""
+    return Step(What.MAP, slot=slot, a=at, b=length)
+
+
+@dataclass
+class Program:
+    """``begin`` and ``end`` are done alone, with nothing chosen; the lists of ``tasks`` beside each other."""
+
+    begin: list[Step] = field(default_factory=list)
+    tasks: list[list[Step]] = field(default_factory=list)
+    end: list[Step] = field(default_factory=list)
+
+    def numbered(self) -> list[tuple[int, Step]]:
+        """Each step with the number of its task, as the kernel has them."""
+        return [*((0, s) for s in self.begin), *((i, s) for i, steps in enumerate(self.tasks, 1) for s in steps),
+                *((TASKS + 1, s) for s in self.end)]
+
+    def packed(self) -> tuple[bytes, bytes]:
+        """The steps and the strings. ``ValueError``: more of either than fits."""
+        steps = self.numbered()
+        if len(steps) > OPS or len(self.tasks) > TASKS:
+            raise ValueError(f"{len(steps)} steps in {len(self.tasks)} tasks: at most {OPS} in {TASKS}")
+        strings = bytearray(b"\0")
+        known: dict[bytes, int] = {b"": 0}
+
+        def at(text: str | bytes) -> int:
+            data = os.fsencode(text) if isinstance(text, str) else text
+            if data not in known:
+                known[data] = len(strings)
+                strings.extend(data + b"\0")
+            return known[data]
+
+        ops = b"".join(OP.pack(s.what, task, s.slot, at(s.text), at(s.text2), at(s.text3), s.a, s.b, s.c) for task, s in steps)
+        if len(strings) > STRINGS:
+            raise ValueError(f"{len(strings)} bytes of names and texts: at most {STRINGS}")
+        return ops, bytes(strings)
+
+    def told(self) -> list[str]:
+        """The program as lines."""
+        lines = [f"before: {s}" for s in self.begin]
+        lines += [f"task {i}: {'; '.join(map(str, steps))}" for i, steps in enumerate(self.tasks, 1)]
+        return lines + [f"after: {s}" for s in self.end]
+
+
+@dataclass(frozen=True)
+class Switch:
+    """At the ``gap``-th scheduling question after the last switch the ``who``-th of the others runs; ``hold``: the one that ran
+    comes back only when nobody else can run.
+    """
+
+    gap: int
+    who: int = 0
+    hold: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule: who is preempted, and in which order the tasks begin (from 1; empty: as they are numbered)."""
+
+    switches: Sequence[Switch] = ()
+    order: Sequence[int] = ()

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs, plans and results as they stand in the shared memory; module/kemu_sched.h is the other side."""
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+
+MAGIC = 0x4853454B
+TASKS = 6
+SLOTS = 16
+OPS = 128
+PLANS = 1024
+SWITCHES = 16
+STRINGS = 64 << 10
+
+HEAD = struct.Struct("<IIIII12xQ")
+OP = struct.Struct("<6I3Q16x")
+SAID = struct.Struct("<qQI12x")
+PLAN = struct.Struct("<II8x")
+SWITCH = struct.Struct("<IHH")
+RESULT = struct.Struct("<III4xQ")
+SWITCHED = struct.Struct("<III4xQ")
+
+PLAN_BYTES = PLAN.size + SWITCHES * SWITCH.size
+RESULT_BYTES = RESULT.size + SWITCHES * SWITCHED.size
+
+AT_OPS = 4096
+AT_STRINGS = AT_OPS + OPS * OP.size
+AT_SAID = AT_STRINGS + STRINGS
+AT_PLANS = AT_SAID + OPS * SAID.size
+AT_RESULTS = AT_PLANS + PLANS * PLAN_BYTES
+SHARE = -(-(AT_RESULTS + PLANS * RESULT_BYTES) // 4096) * 4096
+
+
+class What(IntEnum):
+    """What a step does; enum kemu_what says what its numbers and texts are."""
+
+    MOUNT = 1
+    UMOUNT = 2
+    OPEN = 3
+    CLOSE = 4
+    READ = 5
+    WRITE = 6
+    READDIR = 7
+    STAT = 8
+    GETXATTR = 9
+    READLINK = 10
+    STATFS = 11
+    INVALIDATE = 12
+    DROP_SLAB = 13
+    TRUNCATE = 14
+    SLEEP = 15
+    SETTLE = 16
+    SUPERS = 17
+    MKDIR = 18
+    UNLINK = 19
+    FAIL = 20
+    FAILED = 21
+    CHMOD = 22
+    SEEK = 23
+    REMOUNT = 24
+    MAP = 25
+    COUNT = 26
+    COUNTED = 27
+
+
+class End(IntEnum):
+    """How a plan ended."""
+
+    DONE = 1
+    HANG = 2
+    SPLAT = 3
