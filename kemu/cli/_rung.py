@@ -6,28 +6,35 @@ import argparse
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore.experiment import Experiment
 from kemu.explore.run import RungLost
 
-RUNGS = ("py", "c", "linux")
+if TYPE_CHECKING:                   # start-up
+    from kemu.rung.uml.make import Say
+
+RUNGS = ("py", "c", "linux", "sched")
 FLAVOURS = ("plain", "asan", "ubsan")
+SCHED = ("sched", "sched-kasan")
 
 
 def add_flavour_argument(parser: argparse.ArgumentParser) -> None:
     """How the C rung's kernel is compiled."""
-    parser.add_argument("--flavour", choices=FLAVOURS, default=None,
-                        help="what the kernel's C is compiled with on the C rung (default: $KEMU_FLAVOUR, else plain)")
+    parser.add_argument("--flavour", choices=(*FLAVOURS, *SCHED), default=None,
+                        help="what the kernel's C is compiled with: on the C rung plain, asan or ubsan (default: $KEMU_FLAVOUR, "
+                             "else plain), on the rung sched sched or sched-kasan")
 
 
 def flavour_of(given: str | None, rung: str, found_with: str = "") -> str:
     """The flavour of a rung's kernel: as ``given``, else as a finding was found, else $KEMU_FLAVOUR."""
+    if given and given not in {"c": FLAVOURS, "sched": SCHED}.get(rung, ()):
+        raise CommandError(f"--flavour {given} is for --rung {'sched' if given in SCHED else 'c'}", EXIT_USAGE)
+    if rung == "sched":
+        return given or (found_with if found_with in SCHED else SCHED[0])
     if rung != "c":
-        if given:
-            raise CommandError(f"--flavour {given} is for --rung c", EXIT_USAGE)
         return ""
     flavour = given or found_with or os.environ.get("KEMU_FLAVOUR") or FLAVOURS[0]
     if flavour not in FLAVOURS:
@@ -38,6 +45,18 @@ def flavour_of(given: str | None, rung: str, found_with: str = "") -> str:
 def rung_of(experiment: Experiment) -> str:
     """The rung on which a token of this experiment is replayed."""
     return "py" if "py" in experiment.rungs else experiment.rungs[0]
+
+
+class Kernels(Protocol):
+    """The kernels of a rung."""
+
+    flavour: str
+
+    def prepare(self, say: Say = ...) -> None:
+        """Build the kernel if that has not been done."""
+
+    def close(self) -> None:
+        """End the kernels of this process."""
 
 
 @contextmanager
@@ -52,8 +71,9 @@ def on_rung(rung: str, quiet: bool, flavour: str = "", beside: bool = False) -> 
     from kemu.rung.asked import asked  # start-up
     from kemu.rung.uml.build import progress  # start-up
     from kemu.rung.uml.errors import RungError  # start-up
+    from kemu.rung.uml.sched.asked import asked_sched  # start-up
 
-    kernels = asked(rung if rung != "py" else "c")
+    kernels: Kernels = asked_sched() if rung == "sched" else asked(rung if rung != "py" else "c")
     before, kernels.flavour = kernels.flavour, flavour or FLAVOURS[0]
 
     def build() -> int:
@@ -68,8 +88,8 @@ def on_rung(rung: str, quiet: bool, flavour: str = "", beside: bool = False) -> 
                 complain(f"kemu: the port is not compared with the kernel's C: {e}")
             yield {"rung": rung}
             return
-        failures(f"--rung {rung}" if rung == "c" else rung, build)
-        how = {"flavour": flavour} if flavour not in ("", FLAVOURS[0]) else {}
+        failures(f"--rung {rung}" if rung != "linux" else rung, build)
+        how = {"flavour": flavour} if flavour not in ("", FLAVOURS[0], SCHED[0]) else {}
         yield {"rung": rung, "detect": False, **how}    # what is compared is what both kernels answer; detectors have the py rung
     except RungLost as e:
         raise CommandError(f"{rung}: {e}", e.exit_code) from None

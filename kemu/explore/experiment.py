@@ -19,13 +19,21 @@ import importlib
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from kemu.explore import modules
 from kemu.plugins import installed_modules
 
 GROUP = "kemu.experiments"
 Feed = Callable[[str], Iterable[Sequence[int]]]
+
+
+@runtime_checkable
+class Dealt(Protocol):
+    """A feed that several processes share by its own means: one that looks for the runs."""
+
+    def deal(self, rung: str, seed: int, shard: tuple[int, int]) -> Iterable[Sequence[int]]:
+        """The runs of one process; ``shard``: (number, of how many)."""
 
 
 @dataclass(frozen=True)

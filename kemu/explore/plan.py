@@ -9,7 +9,7 @@ import math
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from kemu.explore.experiment import Experiment, Feed
+from kemu.explore.experiment import Dealt, Experiment, Feed
 from kemu.explore.run import Outcome, execute
 from kemu.explore.source import ListSource, PlanSource, SeedSource, Source
 from kemu.explore.sweep import exhaustive, mixed_sweep, scattered, schedule_sweep
@@ -101,7 +101,11 @@ class Plan:
         """The runs that the experiment brings, each once, then variations of those that behaved as none before."""
         exp, options = self.exp, self.options
         self.urgent = False
-        for offsets in itertools.islice(feed(exp.rungs[0]), self.shard[0] + self.done.seeds * self.shard[1], None, self.shard[1]):
+        if isinstance(feed, Dealt):
+            runs = iter(feed.deal(exp.rungs[0], self.first_seed + self.done.seeds, self.shard))
+        else:
+            runs = itertools.islice(feed(exp.rungs[0]), self.shard[0] + self.done.seeds * self.shard[1], None, self.shard[1])
+        for offsets in runs:
             yield self._new(execute(exp, ListSource(offsets), **options))
             self.done = self.done._replace(seeds=self.done.seeds + 1)
         while self.kept:

@@ -24,7 +24,7 @@ import cffi
 from kemu.report.manifest import Entry
 from kemu.rung.c.build import RUNTIME, Library, build
 from kemu.rung.c.sources import INITCALLS
-from kemu.rung.c.symbols import Frame, Symbols
+from kemu.rung.c.symbols import Symbols
 from kemu.rung.c.trap import MountRefused as MountRefused
 from kemu.rung.c.trap import RootRefused as RootRefused
 from kemu.rung.c.trap import Trap as Trap
@@ -34,6 +34,7 @@ from kemu.rung.protocol import Answer, Image, Packed
 from kemu.rung.uml import wire
 from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.errors import ConfigError, RungError
+from kemu.rung.uml.lines import Frame
 from kemu.rung.uml.inputs import read_input
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.tree import find_tree

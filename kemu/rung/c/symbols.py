@@ -5,26 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from kemu.rung.uml.listing import BUILD_PREFIX
+from kemu.rung.uml.lines import Frame, frames
 
 _INITCALL = re.compile(r"^__initcall__kmod_\w+?__\d+_\d+_(\w+?)(?:\d|\ds|rootfs)$")
 _COUNTERS = re.compile(r"gcov|LPBX")            # of a flavour, not of the code
 _SETUP = re.compile(r"^__setup_(?!str_)\w+$")
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame: the function, and ``FILE:LINE`` with the file as the kernel tree names it."""
-
-    function: str
-    place: str
-
-    def __str__(self) -> str:
-        return f"{self.function} at {self.place}"
 
 
 class Symbols:
@@ -83,32 +71,8 @@ class Symbols:
         return sorted(offset for name, offset in self.offsets.items() if _SETUP.match(name))
 
     def frames(self, offsets: Sequence[int]) -> list[list[Frame]]:
-        """For each offset its frames, innermost first: more than one where functions are inlined."""
-        if not offsets:
-            return []
-        done = subprocess.run(["addr2line", "-afie", str(self.path), *map(hex, offsets)], capture_output=True, text=True)
-        out: list[list[Frame]] = []
-        lines = iter(done.stdout.splitlines())
-        for line in lines:
-            if line.startswith("0x"):
-                out.append([])
-                continue
-            place = next(lines, "?").split(" ")[0]
-            out[-1].append(Frame(line, self._relative(place)))
-        return out
-
-    def _relative(self, place: str) -> str:
-        """The path in the kernel tree."""
-        path, _, line = place.rpartition(":")
-        if f"/{BUILD_PREFIX}" in path and "/../" in path:      # an object that came from the plain tree's build
-            path = "../" + path.rpartition("/../")[2]
-        for folder in ("kernel", "fs", "mm", "block", "lib", "init", "include", "drivers", "security", "arch"):
-            i = path.rfind(f"/{folder}/")
-            if path.startswith(f"../{folder}/"):
-                return f"{path[3:]}:{line}"
-            if i >= 0 and (self.source.name in path or path.startswith(str(self.source))):
-                return f"{path[i + 1:]}:{line}"
-        return place
+        """For each offset its frames, innermost first."""
+        return frames(self.path, self.source, offsets)
 
     def trace(self, offsets: Iterable[int]) -> list[Frame]:
         """A call trace without the runtime's own frames at its top, and without those of the process that called."""

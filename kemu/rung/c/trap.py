@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from kemu.rung.c.symbols import Frame
+from kemu.rung.uml.lines import Frame
 from kemu.rung.protocol import Answer
 from kemu.rung.uml.errors import RungError
 

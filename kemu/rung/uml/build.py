@@ -277,8 +277,8 @@ def _store(recipe: Recipe, key: str, store: Path, objects: Path, source: Path, w
     try:
         partial.mkdir()
         kernel = partial / "linux"
-        strip = subprocess.run(["strip", "-o", str(kernel), str(objects / "vmlinux")], capture_output=True)
-        if strip.returncode:
+        lines = config.settings((objects / ".config").read_text()).get("CONFIG_KEMU_SCHED") == "y"   # its switches are told by line
+        if lines or subprocess.run(["strip", "-o", str(kernel), str(objects / "vmlinux")], capture_output=True).returncode:
             shutil.copy2(objects / "vmlinux", kernel)
         kernel.chmod(0o755)
         shutil.copy2(objects / ".config", partial / "config")

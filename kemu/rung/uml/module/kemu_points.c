@@ -77,6 +77,8 @@ static noinline void kemu_switch(unsigned long pc)
 	s->pc = pc;
 	s->from = task_pid_nr(current);
 	s->to = task_pid_nr(who);
+	get_task_comm(s->from_comm, current);
+	get_task_comm(s->to_comm, who);
 	kemu_result->switches = kemu_taken;
 	kemu_next_question();
 

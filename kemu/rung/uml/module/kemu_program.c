@@ -33,7 +33,7 @@ static atomic_t kemu_left;
 
 static struct kemu_op kemu_ops[KEMU_OPS];	/* the program, out of the host's reach */
 static char kemu_strings[KEMU_STRINGS + 1];
-static struct kemu_said kemu_said[KEMU_OPS];
+static struct kemu_said kemu_said[KEMU_OPS], kemu_right[KEMU_OPS];
 static struct kemu_files kemu_files = { .strings = kemu_strings };
 static u32 kemu_count_ops;
 static char *kemu_buffer;
@@ -89,6 +89,23 @@ static u64 kemu_signature(u32 end)
 		h = xxh64(said, sizeof(said), h);
 	}
 	return h;
+}
+
+static bool kemu_may(const struct kemu_op *op, const struct kemu_said *said)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(op->may); i++)
+		if (op->may[i] == KEMU_ANY || (op->may[i] && op->may[i] == said->value))
+			return true;
+	return false;
+}
+
+static u32 kemu_wrong(void)
+{
+	for (u32 i = 0; i < kemu_count_ops; i++)
+		if ((kemu_said[i].run != kemu_right[i].run || kemu_said[i].value != kemu_right[i].value ||
+		     kemu_said[i].digest != kemu_right[i].digest) && !kemu_may(&kemu_ops[i], &kemu_said[i]))
+			return i + 1;
+	return 0;
 }
 
 static void kemu_run(const struct kemu_plan *plan, struct kemu_result *result)
@@ -158,21 +175,24 @@ static int kemu_batch(void *share)
 {
 	struct kemu_sched *head = share;
 	u32 plans = READ_ONCE(head->plans), done = 0;
-	u64 good = READ_ONCE(head->good);
+	bool learn = READ_ONCE(head->learn), stop = READ_ONCE(head->stop);
 	int err = kemu_take_program(share, head);
 
 	if (err || plans > KEMU_PLANS)
 		return err ?: -EINVAL;
 	while (done < plans) {
 		struct kemu_plan plan = ((struct kemu_plan *)(share + KEMU_AT_PLANS))[done];
-		struct kemu_result result;
+		static struct kemu_result result;
 
 		if (plan.switches > KEMU_SWITCHES)
 			return -EINVAL;
 		WRITE_ONCE(head->running, done);
 		kemu_run(&plan, &result);
+		if (learn && !done)
+			memcpy(kemu_right, kemu_said, sizeof(kemu_said));
+		result.wrong = kemu_wrong();
 		((struct kemu_result *)(share + KEMU_AT_RESULTS))[done++] = result;
-		if (result.end != KEMU_END_DONE || (good && result.signature != good))
+		if (result.end != KEMU_END_DONE || (stop && result.wrong))
 			break;
 	}
 	memcpy(share + KEMU_AT_SAID, kemu_said, sizeof(kemu_said));
@@ -200,7 +220,8 @@ static int kemu_begin(void)
 		task->number = i + 1;
 		task->buffer = vmalloc(KEMU_BUFFER);
 		init_completion(&task->go);
-		pid = user_mode_thread(kemu_worker, task, SIGCHLD);
+		/* its files are the agent's: copies of them would keep those open */
+		pid = user_mode_thread(kemu_worker, task, CLONE_FILES | SIGCHLD);
 		if (!task->buffer || pid < 0)
 			return -ENOMEM;
 	}

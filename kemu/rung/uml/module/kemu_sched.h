@@ -32,8 +32,9 @@ struct kemu_sched {
 	__u32 plans;			/* of the batch */
 	__u32 done;			/* returned: plans that were run; the last one's answers are at KEMU_AT_SAID */
 	__u32 running;			/* returned: the plan that runs, for who finds the kernel dead */
-	__u32 unused[3];
-	__u64 good;			/* a batch ends behind a plan with another signature, unless this is 0 */
+	__u32 learn;			/* what the steps say under the first plan of the batch is right from then on */
+	__u32 stop;			/* the batch ends behind a plan under which a step said something else */
+	__u32 unused;
 };
 
 enum kemu_what {
@@ -73,8 +74,10 @@ struct kemu_op {
 	__u32 slot;
 	__u32 text, text2, text3;	/* offsets in the strings */
 	__u64 a, b, c;
-	__u64 unused[2];
+	__s32 may[4];			/* errors that are right, too; KEMU_ANY: whatever it is */
 };
+
+#define KEMU_ANY	1
 
 /* What a step came to. */
 struct kemu_said {
@@ -111,13 +114,14 @@ struct kemu_switched {
 	__u32 from;
 	__u32 unused;
 	__u64 pc;			/* where the task that was stopped is */
+	char from_comm[16], to_comm[16];
 };
 
 struct kemu_result {
 	__u32 end;
 	__u32 points;			/* scheduling questions met */
 	__u32 switches;
-	__u32 unused;
+	__u32 wrong;			/* 1 + number of the first step that said something else than what is right; 0: none did */
 	__u64 signature;		/* over all that the steps have said */
 	struct kemu_switched at[KEMU_SWITCHES];
 };

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kemu.rung.entries import errno_name
+from kemu.report.manifest import Entry
+from kemu.rung.entries import errno_name, parse_entries
 from kemu.rung.uml import wire as agent
 from kemu.rung.uml.agentbin import initrd_with_agent
 from kemu.rung.uml.errors import BootError, BootTimeout, RungError
@@ -21,11 +22,11 @@ ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot", "init_on_al
 
 @dataclass(frozen=True)
 class Switched:
-    """A switch that was: at which scheduling question, who ran and who then did (process numbers), where the first one stands."""
+    """A switch that was: at which scheduling question, who ran and who then did, where the first one stands."""
 
     point: int
-    frm: int
-    to: int
+    frm: str
+    to: str
     pc: int
 
 
@@ -39,10 +40,13 @@ class Said:
 
 @dataclass
 class Outcome:
-    """What one plan came to. ``signature``: of all that the steps said. ``crash``: as an Answer's, with ``message``."""
+    """What one plan came to. ``wrong``: number of the first step that said something else than what is right, None if none did.
+    ``signature``: of all that the steps said. ``crash``: as an Answer's, with ``message``.
+    """
 
     end: End
     points: int = 0
+    wrong: int | None = None
     signature: int = 0
     switches: list[Switched] = field(default_factory=list)
     crash: str | None = None
@@ -66,6 +70,7 @@ class Sched:
         self._ram = ram
         self._cpu = cpu
         self._process: Process | None = None
+        self._serves = False                    # programs, not the agent's other requests
         self._program: Program | None = None
         self._ops = 0
         self.said: list[Said | None] = []       # what the steps of the last plan that was run came to; None: not reached
@@ -84,37 +89,57 @@ class Sched:
 
     def load(self, images: Sequence[bytes], backend: str = "disk", memory: str = "linear", at: int = 0) -> None:
         """Other images, for the programs to come."""
-        if (list(images), (backend, memory, at)) == (self.images, self._how):
-            return
-        self.images, self._how = list(images), (backend, memory, at)
+        if (list(images), (backend, memory, at)) != (self.images, self._how):
+            self._ask()
+            self.images, self._how = list(images), (backend, memory, at)
+
+    def _ask(self) -> None:
+        """The running kernel's agent listens again."""
         process = self._process
-        if process is not None:
+        if process is not None and self._serves:
+            self._serves = False
+            self._program = None
             try:
                 process.send(b"q", self.timeout)
                 self._answer(process)
-                self._place(process)
             except BootError:
                 self.close()
+
+    def walk(self, image: bytes, most: int = 1000) -> list[Entry]:
+        """What the kernel shows of an image, contents apart; empty if it does not mount it."""
+        self._ask()
+        process = self._boot()
+        process.send(agent.request(2, agent.Op.EROFS, [image], memory=_kind_for(image), cap=0, entries=most), self.timeout)
+        head = agent.parse_answer(process.receive(agent.ANSWER_SIZE, self.timeout))
+        body = process.receive(head.entries_len + head.text_len + head.kmsg_len, self.timeout)
+        return parse_entries(body[:head.entries_len], head.entries)
 
     def _answer(self, process: Process) -> agent.Answer:
         head = agent.parse_answer(process.receive(agent.ANSWER_SIZE, self.timeout))
         process.receive(head.entries_len + head.text_len + head.kmsg_len, self.timeout)
         return head
 
-    def boot(self) -> Process:
-        """The running kernel, with the images in their places."""
+    def _boot(self) -> Process:
         if self._process is None:
             process = Process(self.path, initrd_with_agent(), ARGS, self._ram, self._cpu, share=wire.SHARE)
             self.boots += 1
             try:
                 agent.parse_answer(process.receive(agent.ANSWER_SIZE, 60.0))      # ready
-                self._place(process)
             except BaseException:
                 process.close()
                 raise
             self._process = process
             self._program = None
+            self._serves = False
         return self._process
+
+    def boot(self) -> Process:
+        """The running kernel, with the images in their places."""
+        process = self._boot()
+        if not self._serves:
+            self._place(process)
+            self._serves = True
+        return process
 
     def _place(self, process: Process) -> None:
         backend, memory, at = self._how
@@ -129,8 +154,18 @@ class Sched:
 
     # ---- programs ----
 
-    def run(self, program: Program, plans: Sequence[Plan], good: int = 0) -> list[Outcome]:
-        """Run the program under each plan; one that crashes the kernel, or whose signature is not ``good``, is the last."""
+    @property
+    def fresh(self) -> bool:
+        """Whether the kernel has run nothing yet."""
+        return self._process is None or self._program is None
+
+    def learn(self, program: Program) -> Outcome:
+        """Run the program with nobody preempted: what its steps say then is right. A crash is the outcome's."""
+        return self.run(program, [Plan()], learn=True)[0]
+
+    def run(self, program: Program, plans: Sequence[Plan], learn: bool = False) -> list[Outcome]:
+        """Run the program under each plan; one that crashes the kernel, or under which a step said something wrong, is the last.
+        """
         process = self.boot()
         share = process.shared
         assert share is not None
@@ -142,7 +177,7 @@ class Sched:
             self._ops = len(program.numbered())
         packed = b"".join(map(_packed, plans))
         share[wire.AT_PLANS:wire.AT_PLANS + len(packed)] = packed
-        share[:wire.HEAD.size] = wire.HEAD.pack(wire.MAGIC, self._ops, len(plans), 0, 0, good)
+        share[:wire.HEAD.size] = wire.HEAD.pack(wire.MAGIC, self._ops, len(plans), 0, 0, learn, True)
         process.started = process.mark()
         try:
             process.send(b"r", self.timeout)
@@ -191,6 +226,10 @@ class Sched:
         self.close()
 
 
+def _kind_for(image: bytes) -> agent.Memory:
+    return agent.Memory.LINEAR if len(image) < 1 << 21 else agent.Memory.VMALLOC
+
+
 def _packed(plan: Plan) -> bytes:
     order = sum(task << 4 * i for i, task in enumerate(plan.order))
     return (wire.PLAN.pack(len(plan.switches), order)
@@ -198,7 +237,13 @@ def _packed(plan: Plan) -> bytes:
 
 
 def _result(data: bytes) -> Outcome:
-    end, points, switches, signature = wire.RESULT.unpack_from(data)
+    end, points, switches, wrong, signature = wire.RESULT.unpack_from(data)
     taken = [wire.SWITCHED.unpack_from(data, wire.RESULT.size + i * wire.SWITCHED.size)
              for i in range(min(switches, wire.SWITCHES))]
-    return Outcome(End(end), points, signature, [Switched(point, frm, to, pc) for point, to, frm, pc in taken])
+    return Outcome(End(end), points, wrong - 1 if wrong else None, signature,
+                   [Switched(point, f"{_comm(frm)}/{frm_pid}", f"{_comm(to)}/{to_pid}", pc)
+                    for point, to_pid, frm_pid, pc, frm, to in taken])
+
+
+def _comm(name: bytes) -> str:
+    return name.split(b"\0")[0].decode(errors="replace")

@@ -14,7 +14,10 @@ MNT = f"{ROOM}/mnt"
 
 @dataclass(frozen=True)
 class Step:
-    """One system call of a task. ``slot``: number of an open file, which the tasks of a program share."""
+    """One system call of a task. ``slot``: number of an open file, which the tasks of a program share.
+
+    What it says when nobody is preempted is right. ``may``: errors (negative) that are right, too; ``wire.ANY``: whatever it is.
+    """
 
     what: What
     text: str | bytes = ""
@@ -24,6 +27,7 @@ class Step:
     a: int = 0
     b: int = 0
     c: int = 0
+    may: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         name = self.what.name.lower()
@@ -110,7 +114,8 @@ class Program:
                 strings.extend(data + b"\0")
             return known[data]
 
-        ops = b"".join(OP.pack(s.what, task, s.slot, at(s.text), at(s.text2), at(s.text3), s.a, s.b, s.c) for task, s in steps)
+        ops = b"".join(OP.pack(s.what, task, s.slot, at(s.text), at(s.text2), at(s.text3), s.a, s.b, s.c, *(*s.may, 0, 0, 0, 0)[:4])
+                       for task, s in steps)
         if len(strings) > STRINGS:
             raise ValueError(f"{len(strings)} bytes of names and texts: at most {STRINGS}")
         return ops, bytes(strings)

@@ -12,14 +12,15 @@ OPS = 128
 PLANS = 1024
 SWITCHES = 16
 STRINGS = 64 << 10
+ANY = 1                                # of what a step may say: anything
 
-HEAD = struct.Struct("<IIIII12xQ")
-OP = struct.Struct("<6I3Q16x")
+HEAD = struct.Struct("<7I4x")
+OP = struct.Struct("<6I3Q4i")
 SAID = struct.Struct("<qQI12x")
 PLAN = struct.Struct("<II8x")
 SWITCH = struct.Struct("<IHH")
-RESULT = struct.Struct("<III4xQ")
-SWITCHED = struct.Struct("<III4xQ")
+RESULT = struct.Struct("<IIIIQ")
+SWITCHED = struct.Struct("<III4xQ16s16s")
 
 PLAN_BYTES = PLAN.size + SWITCHES * SWITCH.size
 RESULT_BYTES = RESULT.size + SWITCHES * SWITCHED.size

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The deterministic kernel that experiments run on: one for each process."""
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from kemu.rung.uml.build import Kernel, Recipe, build
+from kemu.rung.uml.cache import default_tree
+from kemu.rung.uml.fetch import fetch
+from kemu.rung.uml.make import Say, nothing
+from kemu.rung.uml.patches import Patch
+from kemu.rung.uml.sched.kernel import Sched
+from kemu.rung.uml.tree import find_tree
+
+FLAVOURS = ("sched", "sched-kasan")
+
+
+class AskedSched:
+    """Kernels of a flavour ``sched``. The tree is $KEMU_TREE, else Debian's, fetched if need be; ``patches`` on top of it."""
+
+    who = "Linux"
+    flavour = FLAVOURS[0]
+
+    def __init__(self) -> None:
+        self.patches: Sequence[Patch] = ()
+        self.slot = "plain"
+        self._kernel: Kernel | None = None
+        self._built: tuple[object, ...] = ()
+        self._running: dict[int, Sched] = {}
+
+    def prepare(self, say: Say = nothing) -> None:
+        """Build the kernel if that has not been done. ``RungError`` says why there is none."""
+        want = self.flavour, tuple(self.patches), self.slot
+        if self._kernel is None or self._built != want:
+            own = os.environ.get("KEMU_TREE")
+            tree = fetch(say=say) if not own and not (default_tree() / "Makefile").exists() else find_tree(own)
+            self.close()
+            self._kernel = build(Recipe(tree, self.flavour, (), self.patches, self.slot), say)
+            self._built = want
+
+    @property
+    def ready(self) -> bool:
+        """Whether a kernel is built: nobody would wait for one."""
+        return self._kernel is not None
+
+    @property
+    def built(self) -> Kernel:
+        """The kernel."""
+        self.prepare()
+        assert self._kernel is not None
+        return self._kernel
+
+    def kernel(self) -> Sched:
+        """This process's kernel; it may have run other programs."""
+        pid = os.getpid()
+        if pid not in self._running:
+            self._running[pid] = Sched(self.built.path)
+        return self._running[pid]
+
+    def close(self) -> None:
+        """End the kernel of this process."""
+        kernel = self._running.pop(os.getpid(), None)
+        if kernel is not None:
+            kernel.close()
+
+
+_asked: AskedSched | None = None
+
+
+def asked_sched() -> AskedSched:
+    """The one of this process and its children."""
+    global _asked
+    if _asked is None:
+        _asked = AskedSched()
+    return _asked

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The search for schedules: thousands of plans of one program in the running kernel; what is wrong is made small there, and shown
+once more in a kernel that has run nothing else, before it becomes a run of the experiment.
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from kemu.explore.chooser import Choices
+from kemu.explore.source import ListSource, SeedSource, Source
+from kemu.forge.pick import Pick
+from kemu.rung.uml.sched.asked import asked_sched
+from kemu.rung.uml.sched.case import Case, offsets_of
+from kemu.rung.uml.sched.kernel import Outcome, Sched
+from kemu.rung.uml.sched.program import Plan, Switch
+from kemu.rung.uml.sched.strategy import batches
+
+SCHEDULES = 4096        # of one program
+EVERY = 0.5             # seconds after which a search is told that its experiment is alive
+
+
+@dataclass
+class Tally:
+    """What a hunt has done. ``lost``: plans that were wrong in a kernel that had run others, and not in a fresh one."""
+
+    programs: int = 0
+    schedules: int = 0
+    hits: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """The runs of an experiment whose cases ``make`` draws: the choices of those that are wrong, and now and then one that is not."""
+
+    make: Callable[[Pick], Case]
+    schedules: int = SCHEDULES
+
+    def __call__(self, rung: str) -> Iterator[list[int]]:
+        """All of them."""
+        return self.deal(rung, 0, (0, 1))
+
+    def deal(self, rung: str, seed: int, shard: tuple[int, int]) -> Iterator[list[int]]:
+        """The share of one of several processes."""
+        n = 0
+        last = time.monotonic()
+        tally = tally_of(self)
+        while True:
+            source: Source = SeedSource(seed + shard[0] + n * shard[1]) if n or shard[0] else ListSource([])
+            chooser = Choices(source)
+            case = self.make(Pick(chooser))
+            tally.programs += 1
+            hit = hunt(case, seed + shard[0] + n * shard[1], self.schedules, tally)
+            if hit is not None or time.monotonic() - last > EVERY:
+                yield chooser.offsets() + offsets_of(hit or Plan(), len(case.program.tasks))
+                last = time.monotonic()
+            n += 1
+
+
+_tallies: dict[object, Tally] = {}
+
+
+def tally_of(hunt: Hunt) -> Tally:
+    """What has been done of a hunt in this process."""
+    return _tallies.setdefault(hunt.make, Tally())
+
+
+def hunt(case: Case, seed: int, most: int, tally: Tally) -> Plan | None:
+    """A plan under which the case goes wrong in a fresh kernel, as small as it can be made; None: none was met. A case that goes
+    wrong by itself has the plan that preempts nobody.
+    """
+    kernel = asked_sched().kernel()
+    case.place(kernel)
+    alone = kernel.learn(case.program)
+    if alone.crash:
+        tally.hits += 1
+        return Plan()
+    for batch in batches(alone.points, len(case.program.tasks), seed, most):
+        outs = kernel.run(case.program, batch)
+        tally.schedules += len(outs)
+        if not bad(outs[-1]):
+            continue
+        tally.hits += 1
+        found = batch[len(outs) - 1]
+        for plan in (smallest(kernel, case, found), found):
+            if bad(afresh(kernel, case, plan)):
+                return plan
+        tally.lost += 1
+        return None
+    return None
+
+
+def bad(out: Outcome) -> bool:
+    """Whether it is a finding."""
+    return out.crash is not None or out.wrong is not None
+
+
+def afresh(kernel: Sched, case: Case, plan: Plan) -> Outcome:
+    """The case under a plan, in a kernel that has run nothing but the case alone."""
+    kernel.close()
+    case.place(kernel)
+    alone = kernel.learn(case.program)
+    return alone if alone.crash else kernel.run(case.program, [plan])[0]
+
+
+def smallest(kernel: Sched, case: Case, plan: Plan) -> Plan:
+    """The plan with fewer switches, and simpler ones, under which the case still goes wrong."""
+    def attempt(candidate: Plan) -> bool:
+        return bad(afresh(kernel, case, candidate))
+
+    def better() -> Iterator[Plan]:
+        switches = list(plan.switches)
+        for i in reversed(range(len(switches))):
+            yield replace(plan, switches=_without(switches, i))
+        if plan.order and plan.order[0] != 1:
+            yield replace(plan, order=())
+        for i, s in enumerate(switches):
+            if s.hold:
+                yield replace(plan, switches=[*switches[:i], replace(s, hold=False), *switches[i + 1:]])
+            if s.who:
+                yield replace(plan, switches=[*switches[:i], replace(s, who=0), *switches[i + 1:]])
+
+    if not attempt(plan):
+        return plan
+    again = True
+    while again:
+        again = False
+        for candidate in better():
+            if attempt(candidate):
+                plan, again = candidate, True
+                break
+    return plan
+
+
+def _without(switches: Sequence[Switch], i: int) -> list[Switch]:
+    """The others, at the places where they were."""
+    rest = list(switches[:i])
+    if i + 1 < len(switches):
+        rest.append(replace(switches[i + 1], gap=switches[i].gap + switches[i + 1].gap))
+    return rest + list(switches[i + 2:])
