@@ -20,6 +20,7 @@ from kemu.rung.uml.sched.case import Case, judge
 from kemu.rung.uml.sched.hunt import Hunt
 from kemu.rung.uml.sched.program import MNT, ROOM, Program, Step, close, map_, mount, open_, read, remount, umount
 from kemu.rung.uml.sched.wire import ANY, What
+from kemu.samples import sample
 
 from erofs_memback.harness.experiments_tasks import sound_image
 
@@ -83,15 +84,10 @@ def image_of(pick: Pick) -> tuple[bytes, str]:
     return (data, what) if data and shown(data) else (b"", what)
 
 
-def small(pick: Pick, name: str = "image") -> tuple[bytes, str]:
-    """An image of the bench's own first, whose largest file is compressed."""
-    from erofs_memback.harness.differential import real_images  # noqa: PLC0415  (start-up)
-
+def small(pick: Pick) -> tuple[bytes, str]:
+    """The bench's own image first: two files of several pclusters that are decompressed by way of the global buffer."""
     if not pick.int("another image", 0, 2):
-        images = sorted(real_images(), key=lambda i: (("lz4" not in i[0]), len(i[1])))
-        for found, data in images:
-            if shown(data):
-                return data, found
+        return sample("pair.erofs").read_bytes(), "pair.erofs"
     return image_of(pick)
 
 
@@ -102,7 +98,8 @@ def readers_case(pick: Pick) -> Case:
     backend = pick.one_of("backend", ("disk", "file", "loop"))
     tasks = [look(pick, i, image) for i in range(n)] if image else [[Step(What.STAT, MNT)]] * n
     begin = [mount(_source(backend))] if image else []
-    return Case(Program(begin, tasks, GONE if image else []), [image] if image else [], backend, told=[what])
+    late = backend == "disk" and bool(pick.int("bios end late", 0, 1))
+    return Case(Program(begin, tasks, GONE if image else [], late), [image] if image else [], backend, told=[what])
 
 
 def _source(backend: str, n: int = 0) -> str:
@@ -129,7 +126,7 @@ def umount_case(pick: Pick) -> Case:
     if pick.int("again", 0, 1):
         away.append(Step(What.MOUNT, DISK, MNT, "erofs\0", a=1, may=(BUSY,)))
     end = [*(Step(What.UMOUNT, MNT, may=(-errno.EINVAL,)) for _ in range(2)), Step(What.SETTLE), Step(What.SUPERS, "erofs")]
-    return Case(Program([mount(DISK)], [away, *seen], end), [image], told=[what])
+    return Case(Program([mount(DISK)], [away, *seen], end, late=bool(pick.int("bios end late", 0, 1)), talks=True), [image], told=[what])
 
 
 @experiment("sched.umount", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(umount_case))

@@ -29,8 +29,12 @@ static struct kemu_region *kemu_regions[KEMU_DISKS];
 
 /* ---- the kernel log goes to the host's stderr, all through the boot and apart from the agent's data ---- */
 
+u32 kemu_lines;				/* that have been said */
+
 static void kemu_console_write(struct console *con, const char *s, unsigned int len)
 {
+	if (len && s[len - 1] == '\n')
+		kemu_lines++;
 	while (len) {
 		int n = os_write_file(KEMU_LOG, s, len);
 

@@ -3,12 +3,14 @@
  * Read-only disks over memory regions: kemu0, kemu1, ...
  *
  * As a loop device over a file would, a disk ends at the next multiple of 4096 bytes and reads zeros behind the data. Bios are
- * completed in the submitter's context.
+ * completed in the submitter's context; or, where schedules are chosen and that is asked for, later by a thread of their own with
+ * softirqs off, as by a device.
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
+#include <linux/kthread.h>
 #include <linux/slab.h>
 #include "kemu.h"
 
@@ -16,6 +18,57 @@ static struct {
 	struct gendisk *disk;
 	struct kemu_region *region;
 } kemu_disks[KEMU_DISKS];
+
+#ifdef CONFIG_KEMU_SCHED
+bool kemu_disk_late;
+static struct bio_list kemu_bios;
+static DEFINE_SPINLOCK(kemu_bios_lock);
+static struct task_struct *kemu_disk_thread;
+
+static int kemu_disk_work(void *unused)
+{
+	for (;;) {
+		struct bio *bio;
+
+		set_current_state(TASK_IDLE);
+		spin_lock(&kemu_bios_lock);
+		bio = bio_list_pop(&kemu_bios);
+		spin_unlock(&kemu_bios_lock);
+		if (!bio) {
+			schedule();
+			continue;
+		}
+		__set_current_state(TASK_RUNNING);
+		local_bh_disable();
+		bio_endio(bio);
+		local_bh_enable();
+	}
+	return 0;
+}
+
+static void kemu_end(struct bio *bio)
+{
+	if (!kemu_disk_late || !kemu_disk_thread) {
+		bio_endio(bio);
+		return;
+	}
+	spin_lock(&kemu_bios_lock);
+	bio_list_add(&kemu_bios, bio);
+	spin_unlock(&kemu_bios_lock);
+	wake_up_process(kemu_disk_thread);
+}
+
+static int __init kemu_disk_thread_init(void)
+{
+	kemu_disk_thread = kthread_run(kemu_disk_work, NULL, "device");
+	if (IS_ERR(kemu_disk_thread))
+		kemu_disk_thread = NULL;
+	return 0;
+}
+late_initcall(kemu_disk_thread_init);
+#else
+#define kemu_end(bio) bio_endio(bio)
+#endif
 
 static void kemu_submit_bio(struct bio *bio)
 {
@@ -42,7 +95,7 @@ static void kemu_submit_bio(struct bio *bio)
 		kunmap_local(dst);
 		pos += bv.bv_len;
 	}
-	bio_endio(bio);
+	kemu_end(bio);
 }
 
 static const struct block_device_operations kemu_fops = {

@@ -17,6 +17,7 @@
 #define KEMU_CANDIDATES	32
 
 u32 kemu_points;
+u64 *kemu_trace;
 static bool kemu_armed;
 static u32 kemu_next;			/* number of the question with another answer; 0: none */
 static u32 kemu_taken;			/* switches of the plan that were */
@@ -104,6 +105,8 @@ void notrace __sanitizer_cov_trace_pc(void)
 		return;
 	if (!preemptible() || nr_running() < 2)
 		return;
+	if (unlikely(kemu_trace) && kemu_points < KEMU_TRACE)
+		kemu_trace[kemu_points] = _RET_IP_;
 	if (++kemu_points == kemu_next)
 		kemu_switch(_RET_IP_);
 }

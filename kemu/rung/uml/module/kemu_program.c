@@ -35,7 +35,7 @@ static struct kemu_op kemu_ops[KEMU_OPS];	/* the program, out of the host's reac
 static char kemu_strings[KEMU_STRINGS + 1];
 static struct kemu_said kemu_said[KEMU_OPS], kemu_right[KEMU_OPS];
 static struct kemu_files kemu_files = { .strings = kemu_strings };
-static u32 kemu_count_ops;
+static u32 kemu_count_ops, kemu_right_lines;
 static char *kemu_buffer;
 
 static void kemu_steps(u32 task, char *buffer)
@@ -112,7 +112,7 @@ static void kemu_run(const struct kemu_plan *plan, struct kemu_result *result)
 {
 	unsigned long tainted = get_taint();
 	u32 order = plan->order ?: 0x654321, left = 0;
-	u32 end = KEMU_END_DONE;
+	u32 end = KEMU_END_DONE, lines = kemu_lines;
 
 	memset(kemu_said, 0, sizeof(kemu_said));
 	memset(result, 0, sizeof(*result));
@@ -150,6 +150,7 @@ static void kemu_run(const struct kemu_plan *plan, struct kemu_result *result)
 	}
 	if (get_taint() != tainted)
 		end = KEMU_END_SPLAT;
+	result->lines = kemu_lines - lines;
 	result->signature = kemu_signature(end);
 	result->end = end;
 }
@@ -175,11 +176,13 @@ static int kemu_batch(void *share)
 {
 	struct kemu_sched *head = share;
 	u32 plans = READ_ONCE(head->plans), done = 0;
-	bool learn = READ_ONCE(head->learn), stop = READ_ONCE(head->stop);
+	bool learn = READ_ONCE(head->learn), stop = READ_ONCE(head->stop), talks = READ_ONCE(head->talks);
 	int err = kemu_take_program(share, head);
 
 	if (err || plans > KEMU_PLANS)
 		return err ?: -EINVAL;
+	kemu_disk_late = READ_ONCE(head->late);
+	kemu_trace = READ_ONCE(head->trace) ? share + KEMU_AT_TRACE : NULL;
 	while (done < plans) {
 		struct kemu_plan plan = ((struct kemu_plan *)(share + KEMU_AT_PLANS))[done];
 		static struct kemu_result result;
@@ -188,14 +191,19 @@ static int kemu_batch(void *share)
 			return -EINVAL;
 		WRITE_ONCE(head->running, done);
 		kemu_run(&plan, &result);
-		if (learn && !done)
+		if (learn && !done) {
 			memcpy(kemu_right, kemu_said, sizeof(kemu_said));
+			kemu_right_lines = result.lines;
+		}
 		result.wrong = kemu_wrong();
+		if (!result.wrong && result.lines > kemu_right_lines && !talks)
+			result.wrong = KEMU_WRONG_LOG;
 		((struct kemu_result *)(share + KEMU_AT_RESULTS))[done++] = result;
 		if (result.end != KEMU_END_DONE || (stop && result.wrong))
 			break;
 	}
 	memcpy(share + KEMU_AT_SAID, kemu_said, sizeof(kemu_said));
+	WRITE_ONCE(head->trace, min(kemu_points, (u32)KEMU_TRACE));
 	WRITE_ONCE(head->done, done);
 	return 0;
 }

@@ -24,7 +24,9 @@
 #define KEMU_AT_SAID		(KEMU_AT_STRINGS + KEMU_STRINGS)
 #define KEMU_AT_PLANS		(KEMU_AT_SAID + KEMU_OPS * 32)
 #define KEMU_AT_RESULTS		(KEMU_AT_PLANS + KEMU_PLANS * sizeof(struct kemu_plan))
-#define KEMU_SHARE_BYTES	(KEMU_AT_RESULTS + KEMU_PLANS * sizeof(struct kemu_result))
+#define KEMU_AT_TRACE		(KEMU_AT_RESULTS + KEMU_PLANS * sizeof(struct kemu_result))
+#define KEMU_TRACE		(1 << 17)
+#define KEMU_SHARE_BYTES	(KEMU_AT_TRACE + KEMU_TRACE * sizeof(__u64))
 
 struct kemu_sched {
 	__u32 magic;
@@ -34,7 +36,9 @@ struct kemu_sched {
 	__u32 running;			/* returned: the plan that runs, for who finds the kernel dead */
 	__u32 learn;			/* what the steps say under the first plan of the batch is right from then on */
 	__u32 stop;			/* the batch ends behind a plan under which a step said something else */
-	__u32 unused;
+	__u32 late;			/* bios of the disks end later, when their thread runs */
+	__u32 trace;			/* write where the tasks are at each scheduling question; returned: how many there were */
+	__u32 talks;			/* the kernel may say more than it does alone */
 };
 
 enum kemu_what {
@@ -78,6 +82,7 @@ struct kemu_op {
 };
 
 #define KEMU_ANY	1
+#define KEMU_WRONG_LOG	(KEMU_OPS + 1)	/* no step, but the kernel has said more than it does alone */
 
 /* What a step came to. */
 struct kemu_said {
@@ -122,6 +127,8 @@ struct kemu_result {
 	__u32 points;			/* scheduling questions met */
 	__u32 switches;
 	__u32 wrong;			/* 1 + number of the first step that said something else than what is right; 0: none did */
+	__u32 lines;			/* of the kernel's log */
+	__u32 unused;
 	__u64 signature;		/* over all that the steps have said */
 	struct kemu_switched at[KEMU_SWITCHES];
 };
@@ -129,7 +136,9 @@ struct kemu_result {
 #ifdef __KERNEL__
 struct task_struct;
 
-extern u32 kemu_points;
+extern u32 kemu_points, kemu_lines;
+extern u64 *kemu_trace;			/* of KEMU_TRACE places, or NULL */
+extern bool kemu_disk_late;
 void kemu_take_part(struct task_struct *p);
 void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result);
 void kemu_disarm(void);

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kemu.explore import chooser
+from kemu.explore import chooser, finding
 from kemu.explore.run import Run
 from kemu.forge.pick import Pick
 from kemu.rung.uml.build import Kernel
@@ -15,7 +15,7 @@ from kemu.rung.uml.sched.asked import asked_sched
 from kemu.rung.uml.sched.kernel import Outcome, Said, Sched
 from kemu.rung.uml.sched.program import Plan, Program, Step, Switch
 from kemu.rung.uml.sched.strategy import orders
-from kemu.rung.uml.sched.wire import SWITCHES
+from kemu.rung.uml.sched.wire import LOG, SWITCHES
 
 FURTHEST = 100_000      # scheduling questions between two switches
 OTHERS = 8
@@ -85,6 +85,11 @@ def judge(run: Run, case: Case) -> None:
     if out.crash:
         run.fail(out.message, *lines, *out.console.splitlines(), cause=_cause(out), severity="critical", detector=_detector(out),
                  c=where)
+    if out.wrong == LOG:
+        said = out.console.splitlines()
+        new = [line for line in said if line not in alone.console.splitlines()] or said
+        run.fail(f"the kernel says: {new[0] if new else 'more than alone'}", *lines, *said,
+                 cause=f"log: {finding.normal(new[0]) if new else 'lines'}", c=where)
     if out.wrong is not None:
         task, step = case.program.numbered()[out.wrong]
         what = compare(right[out.wrong], kernel.said[out.wrong])
@@ -107,11 +112,15 @@ def tell(kernel: Kernel, out: Outcome) -> list[tuple[str, str]]:
     """For each switch where the task that was preempted stands, and the sentence."""
     told = []
     for s, stack in zip(out.switches, frames(kernel.path, kernel.source, [s.pc - 1 for s in out.switches])):
-        at = stack[0] if stack else Frame("?", hex(s.pc))
-        inside = f" (inlined into {stack[-1].function}())" if len(stack) > 1 else ""
-        where = f"{at.function}() at {at.place}{inside}"
+        at = _own(stack) if stack else Frame("?", hex(s.pc))
+        where = f"{at.function}() at {at.place}"
         told.append((where, f"{s.frm} stops in {where}, while {s.to} runs"))
     return told
+
+
+def _own(stack: Sequence[Frame]) -> Frame:
+    """The innermost frame that is no header's."""
+    return next((f for f in stack if f.place.split(":")[0].endswith(".c")), stack[0])
 
 
 def _place(kernel: Kernel, out: Outcome) -> list[Frame]:
@@ -119,19 +128,15 @@ def _place(kernel: Kernel, out: Outcome) -> list[Frame]:
     if not out.switches:
         return []
     stack = frames(kernel.path, kernel.source, [out.switches[-1].pc - 1])
-    return stack[0] if stack else []
+    return [_own(stack[0])] if stack and stack[0] else []
 
 
 def _cause(out: Outcome) -> str:
-    from kemu.explore.finding import normal  # noqa: PLC0415  (start-up)
-
-    return f"{out.crash}: {normal(out.message)}"
+    return f"{out.crash}: {finding.normal(out.message)}"
 
 
 def _detector(out: Outcome) -> str:
-    from kemu.explore.finding import classify  # noqa: PLC0415  (start-up)
-
-    return "hang" if out.crash == "hang" else classify(out.message)[0]
+    return "hang" if out.crash == "hang" else finding.classify(out.message)[0]
 
 
 __all__ = ["Case", "Step", "compare", "draw_plan", "judge", "offsets_of", "tell"]

@@ -15,7 +15,7 @@ from kemu.rung.uml.sched.asked import asked_sched
 from kemu.rung.uml.sched.case import Case, offsets_of
 from kemu.rung.uml.sched.kernel import Outcome, Sched
 from kemu.rung.uml.sched.program import Plan, Switch
-from kemu.rung.uml.sched.strategy import batches
+from kemu.rung.uml.sched.strategy import Strategy, orders
 
 SCHEDULES = 4096        # of one program
 EVERY = 0.5             # seconds after which a search is told that its experiment is alive
@@ -77,7 +77,8 @@ def hunt(case: Case, seed: int, most: int, tally: Tally) -> Plan | None:
     if alone.crash:
         tally.hits += 1
         return Plan()
-    for batch in batches(alone.points, len(case.program.tasks), seed, most):
+    traces = [(order, kernel.trace(case.program, Plan((), order))) for order in orders(max(1, len(case.program.tasks)))]
+    for batch in Strategy(traces, seed).batches(most):
         outs = kernel.run(case.program, batch)
         tally.schedules += len(outs)
         if not bad(outs[-1]):

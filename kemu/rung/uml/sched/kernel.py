@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,8 @@ class Said:
 
 @dataclass
 class Outcome:
-    """What one plan came to. ``wrong``: number of the first step that said something else than what is right, None if none did.
+    """What one plan came to. ``wrong``: number of the first step that said something else than what is right, ``wire.LOG`` if it is
+    the kernel's log that has more lines, None if all is right.
     ``signature``: of all that the steps said. ``crash``: as an Answer's, with ``message``.
     """
 
@@ -163,7 +165,16 @@ class Sched:
         """Run the program with nobody preempted: what its steps say then is right. A crash is the outcome's."""
         return self.run(program, [Plan()], learn=True)[0]
 
-    def run(self, program: Program, plans: Sequence[Plan], learn: bool = False) -> list[Outcome]:
+    def trace(self, program: Program, plan: Plan) -> list[int]:
+        """Run the program under a plan; where the task that ran was at each scheduling question (addresses of the kernel)."""
+        out = self.run(program, [plan], trace=True)[0]
+        share = self._process.shared if self._process is not None else None
+        if out.crash or share is None:
+            return []
+        n = min(wire.HEAD.unpack_from(share)[8], wire.TRACE)
+        return list(struct.unpack_from(f"<{n}Q", share, wire.AT_TRACE))
+
+    def run(self, program: Program, plans: Sequence[Plan], learn: bool = False, trace: bool = False) -> list[Outcome]:
         """Run the program under each plan; one that crashes the kernel, or under which a step said something wrong, is the last.
         """
         process = self.boot()
@@ -177,7 +188,8 @@ class Sched:
             self._ops = len(program.numbered())
         packed = b"".join(map(_packed, plans))
         share[wire.AT_PLANS:wire.AT_PLANS + len(packed)] = packed
-        share[:wire.HEAD.size] = wire.HEAD.pack(wire.MAGIC, self._ops, len(plans), 0, 0, learn, True)
+        share[:wire.HEAD.size] = wire.HEAD.pack(wire.MAGIC, self._ops, len(plans), 0, 0, learn, True,
+                                                    program.late, trace, program.talks)
         process.started = process.mark()
         try:
             process.send(b"r", self.timeout)
@@ -195,8 +207,9 @@ class Sched:
                                                                          wire.RESULT_BYTES)]
         self._take_said(share)
         last = out[-1]
+        last.console = process.console(process.started)
         if last.end is not End.DONE:
-            self._spoilt(process, last)
+            self._spoilt(last)
         return out
 
     def _take_said(self, share: mmap.mmap) -> None:
@@ -218,9 +231,8 @@ class Sched:
         self.close()
         return out
 
-    def _spoilt(self, process: Process, last: Outcome) -> None:
+    def _spoilt(self, last: Outcome) -> None:
         """A kernel that has warned, or has a task that does not come back, is no judge any more."""
-        last.console = process.console(process.started)
         last.crash = "hang" if last.end is End.HANG else "splat"
         last.message = find_splat(last.console) or ("a task does not come back" if last.end is End.HANG else "tainted")
         self.close()
@@ -237,7 +249,7 @@ def _packed(plan: Plan) -> bytes:
 
 
 def _result(data: bytes) -> Outcome:
-    end, points, switches, wrong, signature = wire.RESULT.unpack_from(data)
+    end, points, switches, wrong, _, signature = wire.RESULT.unpack_from(data)
     taken = [wire.SWITCHED.unpack_from(data, wire.RESULT.size + i * wire.SWITCHED.size)
              for i in range(min(switches, wire.SWITCHES))]
     return Outcome(End(end), points, wrong - 1 if wrong else None, signature,

@@ -88,11 +88,16 @@ def map_(slot: int, at: int, length: int) -> Step:
 
 @dataclass
 class Program:
-    """``begin`` and ``end`` are done alone, with nothing chosen; the lists of ``tasks`` beside each other."""
+    """``begin`` and ``end`` are done alone, with nothing chosen; the lists of ``tasks`` beside each other. ``late``: bios of the
+    disks end when a thread of the device's own runs, not when they are submitted. ``talks``: the kernel may say more than it says
+    when nobody is preempted.
+    """
 
     begin: list[Step] = field(default_factory=list)
     tasks: list[list[Step]] = field(default_factory=list)
     end: list[Step] = field(default_factory=list)
+    late: bool = False
+    talks: bool = False
 
     def numbered(self) -> list[tuple[int, Step]]:
         """Each step with the number of its task, as the kernel has them."""
@@ -124,7 +129,7 @@ class Program:
         """The program as lines."""
         lines = [f"before: {s}" for s in self.begin]
         lines += [f"task {i}: {'; '.join(map(str, steps))}" for i, steps in enumerate(self.tasks, 1)]
-        return lines + [f"after: {s}" for s in self.end]
+        return [*lines, *(f"after: {s}" for s in self.end), *(["bios end when the device's thread runs"] if self.late else [])]
 
 
 @dataclass(frozen=True)

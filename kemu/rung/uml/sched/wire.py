@@ -10,16 +10,17 @@ TASKS = 6
 SLOTS = 16
 OPS = 128
 PLANS = 1024
+LOG = OPS                              # in place of a step's number: the kernel has said more than it does alone
 SWITCHES = 16
 STRINGS = 64 << 10
 ANY = 1                                # of what a step may say: anything
 
-HEAD = struct.Struct("<7I4x")
+HEAD = struct.Struct("<10I")
 OP = struct.Struct("<6I3Q4i")
 SAID = struct.Struct("<qQI12x")
 PLAN = struct.Struct("<II8x")
 SWITCH = struct.Struct("<IHH")
-RESULT = struct.Struct("<IIIIQ")
+RESULT = struct.Struct("<5I4xQ")
 SWITCHED = struct.Struct("<III4xQ16s16s")
 
 PLAN_BYTES = PLAN.size + SWITCHES * SWITCH.size
@@ -30,7 +31,9 @@ AT_STRINGS = AT_OPS + OPS * OP.size
 AT_SAID = AT_STRINGS + STRINGS
 AT_PLANS = AT_SAID + OPS * SAID.size
 AT_RESULTS = AT_PLANS + PLANS * PLAN_BYTES
-SHARE = -(-(AT_RESULTS + PLANS * RESULT_BYTES) // 4096) * 4096
+AT_TRACE = AT_RESULTS + PLANS * RESULT_BYTES
+TRACE = 1 << 17
+SHARE = -(-(AT_TRACE + TRACE * 8) // 4096) * 4096
 
 
 class What(IntEnum):
