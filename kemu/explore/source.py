@@ -65,6 +65,23 @@ class SeedSource:
         return fn()
 
 
+class SparseSource:
+    """Choices from a number, most of them the simplest: what differs from the simplest run in a few things only."""
+
+    def __init__(self, seed: int, share: int = 4):
+        self._rare = SeedSource(seed)
+        self._coin = SeedSource(~seed)
+        self._share = share
+
+    def draw(self, name: str, low: int, high: int) -> int:
+        """The simplest, but for one in ``share``."""
+        return low if self._coin.draw(name, 0, self._share - 1) else self._rare.draw(name, low, high)
+
+    def group(self, fn: Callable[[], T]) -> T:
+        """``fn()``: what it draws belongs together."""
+        return fn()
+
+
 class ListSource:
     """Recorded choices, relative to the low end of their ranges; what is missing at the end is the simplest choice.
 

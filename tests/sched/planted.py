@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Races put into copies of the C: what the search for schedules has to find. Each is a line or two that a patch could have had."""
+"""Races put into copies of the C: what the search for schedules has to find. Each is a line or two of a patch."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -48,6 +48,6 @@ RACES = (
         ("fs/erofs/zutil.c", "\treturn gbuf->ptr;\n}", "\tspin_unlock(&gbuf->lock);\n\treturn gbuf->ptr;\n}"),
         ("fs/erofs/zutil.c", "\tDBG_BUGON(gbuf->ptr != ptr);\n\tspin_unlock(&gbuf->lock);", "\tDBG_BUGON(gbuf->ptr != ptr);"))),
     Race("no-recheck", "sched.pressure", (
-        ("fs/erofs/zdata.c", "\tif (__lockref_is_dead(&pcl->lockref)) {\n\t\tspin_unlock(&pcl->lockref.lock);\n\t\treturn false;\n\t}\n", ""),
-        ), "sched-kasan"),
+        ("fs/erofs/zdata.c", "\tif (__lockref_is_dead(&pcl->lockref)) {\n"
+         "\t\tspin_unlock(&pcl->lockref.lock);\n\t\treturn false;\n\t}\n", ""),), "sched-kasan"),
 )

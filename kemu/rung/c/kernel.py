@@ -34,8 +34,8 @@ from kemu.rung.protocol import Answer, Image, Packed
 from kemu.rung.uml import wire
 from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.errors import ConfigError, RungError
-from kemu.rung.uml.lines import Frame
 from kemu.rung.uml.inputs import read_input
+from kemu.rung.uml.lines import Frame
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.tree import find_tree
 

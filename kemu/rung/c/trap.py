@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Sequence
 
-from kemu.rung.uml.lines import Frame
 from kemu.rung.protocol import Answer
 from kemu.rung.uml.errors import RungError
+from kemu.rung.uml.lines import Frame
 
 _STATEMENT = re.compile(r"(kernel|fs|mm|block|lib|init|drivers|security)/\S+\.c:\d+$")
 _LEVEL = re.compile(r"^<\d> ")

@@ -277,7 +277,8 @@ def _store(recipe: Recipe, key: str, store: Path, objects: Path, source: Path, w
     try:
         partial.mkdir()
         kernel = partial / "linux"
-        lines = config.settings((objects / ".config").read_text()).get("CONFIG_KEMU_SCHED") == "y"   # its switches are told by line
+        # where switches are told by their lines, those are kept
+        lines = config.settings((objects / ".config").read_text()).get("CONFIG_KEMU_SCHED") == "y"
         if lines or subprocess.run(["strip", "-o", str(kernel), str(objects / "vmlinux")], capture_output=True).returncode:
             shutil.copy2(objects / "vmlinux", kernel)
         kernel.chmod(0o755)

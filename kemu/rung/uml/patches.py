@@ -189,19 +189,22 @@ class Insertion:
     optional: bool = False             # a tree may have it otherwise
 
 
-# What the flavours of chosen schedules need: a configuration symbol, every kernel thread at one priority, and a call of the compiler's
-# at every basic block of these objects, with their lines.
+# What the flavours of chosen schedules need: a configuration symbol, every kernel thread at one priority, and a call of the
+# compiler's at every basic block of these objects, with their lines.
 POINTS = "-fsanitize-coverage=trace-pc -g1"
 _OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_racy")
-_FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)", "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)"}
+_FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)",
+            "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)"}
 _SCHED = [
     Insertion("init/Kconfig", "config BROKEN", "config KEMU_SCHED\n\tbool \"Schedules that are chosen\"\n\n", "before"),
-    Insertion("kernel/kthread.c", "static int kthread(void *_create)", "void kemu_take_part(struct task_struct *p);\n\n", "before"),
+    Insertion("kernel/kthread.c", "static int kthread(void *_create)", "void kemu_take_part(struct task_struct *p);\n\n",
+              "before"),
     Insertion("kernel/kthread.c", "\tsched_setscheduler_nocheck(current, SCHED_NORMAL, &param);",
               "#ifdef CONFIG_KEMU_SCHED\n\tkemu_take_part(current);\n#endif\n"),
     Insertion("init/Makefile", "mounts-y", "ifdef CONFIG_KEMU_SCHED\n"
               + "".join(f"CFLAGS_{name}.o += {POINTS}\n" for name in _OBJECTS) + "endif\n", "before"),
-    Insertion("mm/Makefile", "obj-y\t\t\t:= filemap.o", f"ifdef CONFIG_KEMU_SCHED\nCFLAGS_filemap.o += {POINTS}\nendif\n", "before"),
+    Insertion("mm/Makefile", "obj-y\t\t\t:= filemap.o",
+              f"ifdef CONFIG_KEMU_SCHED\nCFLAGS_filemap.o += {POINTS}\nendif\n", "before"),
     *(Insertion(f"{folder}/Makefile", anchor, f"ccflags-$(CONFIG_KEMU_SCHED) += {POINTS}\n", "before")
       for folder, anchor in _FOLDERS.items()),
 ]

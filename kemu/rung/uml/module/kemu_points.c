@@ -15,6 +15,8 @@
 
 #define KEMU_LEVEL	50		/* everybody's priority; who is held is below */
 #define KEMU_CANDIDATES	32
+#define KEMU_SLICE	50000		/* points after which who runs on and on lets the others run */
+#define KEMU_SLICES	400		/* in a row, after which it is not going to end */
 
 u32 kemu_points;
 u64 *kemu_trace;
@@ -25,6 +27,8 @@ static const struct kemu_plan *kemu_plan;
 static struct kemu_result *kemu_result;
 static struct task_struct *kemu_held[KEMU_SWITCHES];
 static u32 kemu_holds;
+static u32 kemu_fuel, kemu_slices;
+static struct task_struct *kemu_burner;
 
 static void kemu_level(struct task_struct *p, int level)
 {
@@ -58,6 +62,37 @@ static u32 kemu_others(struct task_struct **others)
 	return n;
 }
 
+static void kemu_release(void)
+{
+	while (kemu_holds) {
+		struct task_struct *p = kemu_held[--kemu_holds];
+
+		kemu_level(p, KEMU_LEVEL);
+		put_task_struct(p);
+	}
+}
+
+/* To the tail of those of its priority: lowered, and raised again. */
+static void kemu_last(void)
+{
+	kemu_level(current, KEMU_LEVEL - KEMU_SWITCHES - 1);
+	kemu_level(current, KEMU_LEVEL);
+}
+
+/* Who waits by looking again and again would wait for ever for somebody of its own priority, or who is held. */
+static noinline void kemu_slice_over(void)
+{
+	kemu_fuel = KEMU_SLICE;
+	kemu_slices = kemu_burner == current ? kemu_slices + 1 : 0;
+	kemu_burner = current;
+	if (kemu_slices > KEMU_SLICES)
+		panic("kemu: %s runs and does not end", current->comm);
+	preempt_disable();
+	kemu_release();
+	kemu_last();
+	preempt_enable();
+}
+
 static noinline void kemu_switch(unsigned long pc)
 {
 	const struct kemu_switch *to = &kemu_plan->at[kemu_taken];
@@ -82,14 +117,14 @@ static noinline void kemu_switch(unsigned long pc)
 	get_task_comm(s->to_comm, who);
 	kemu_result->switches = kemu_taken;
 	kemu_next_question();
+	kemu_fuel = KEMU_SLICE;
 
 	/* to the head of those of its priority: raised, and lowered again */
 	if (to->hold) {
 		kemu_held[kemu_holds++] = get_task_struct(current);
 		kemu_level(current, KEMU_LEVEL - (int)kemu_holds);
 	} else {
-		kemu_level(current, KEMU_LEVEL - KEMU_SWITCHES - 1);
-		kemu_level(current, KEMU_LEVEL);
+		kemu_last();
 	}
 	kemu_level(who, KEMU_LEVEL + 1);
 	kemu_level(who, KEMU_LEVEL);
@@ -103,7 +138,11 @@ void notrace __sanitizer_cov_trace_pc(void)
 {
 	if (likely(!kemu_armed))
 		return;
-	if (!preemptible() || nr_running() < 2)
+	if (!preemptible())
+		return;
+	if (unlikely(!--kemu_fuel))
+		kemu_slice_over();
+	if (nr_running() < 2)
 		return;
 	if (unlikely(kemu_trace) && kemu_points < KEMU_TRACE)
 		kemu_trace[kemu_points] = _RET_IP_;
@@ -115,7 +154,9 @@ void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result)
 {
 	kemu_plan = plan;
 	kemu_result = result;
-	kemu_points = kemu_taken = kemu_holds = 0;
+	kemu_points = kemu_taken = kemu_holds = kemu_slices = 0;
+	kemu_fuel = KEMU_SLICE;
+	kemu_burner = NULL;
 	kemu_next_question();
 	kemu_armed = true;
 }
@@ -124,10 +165,5 @@ void kemu_disarm(void)
 {
 	kemu_armed = false;
 	kemu_result->points = kemu_points;
-	while (kemu_holds) {
-		struct task_struct *p = kemu_held[--kemu_holds];
-
-		kemu_level(p, KEMU_LEVEL);
-		put_task_struct(p);
-	}
+	kemu_release();
 }

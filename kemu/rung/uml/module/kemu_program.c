@@ -185,21 +185,22 @@ static int kemu_batch(void *share)
 	kemu_trace = READ_ONCE(head->trace) ? share + KEMU_AT_TRACE : NULL;
 	while (done < plans) {
 		struct kemu_plan plan = ((struct kemu_plan *)(share + KEMU_AT_PLANS))[done];
-		static struct kemu_result result;
+		/* in the shared memory at once: the host may find the kernel dead */
+		struct kemu_result *result = (struct kemu_result *)(share + KEMU_AT_RESULTS) + done;
 
 		if (plan.switches > KEMU_SWITCHES)
 			return -EINVAL;
 		WRITE_ONCE(head->running, done);
-		kemu_run(&plan, &result);
+		kemu_run(&plan, result);
 		if (learn && !done) {
 			memcpy(kemu_right, kemu_said, sizeof(kemu_said));
-			kemu_right_lines = result.lines;
+			kemu_right_lines = result->lines;
 		}
-		result.wrong = kemu_wrong();
-		if (!result.wrong && result.lines > kemu_right_lines && !talks)
-			result.wrong = KEMU_WRONG_LOG;
-		((struct kemu_result *)(share + KEMU_AT_RESULTS))[done++] = result;
-		if (result.end != KEMU_END_DONE || (stop && result.wrong))
+		result->wrong = kemu_wrong();
+		if (!result->wrong && result->lines > kemu_right_lines && !talks)
+			result->wrong = KEMU_WRONG_LOG;
+		done++;
+		if (result->end != KEMU_END_DONE || (stop && result->wrong))
 			break;
 	}
 	memcpy(share + KEMU_AT_SAID, kemu_said, sizeof(kemu_said));

@@ -40,7 +40,7 @@ class Case:
 def draw_plan(pick: Pick, tasks: int) -> Plan:
     """A plan; the simplest preempts nobody. Tokens depend on the order of these choices."""
     order = orders(tasks)[pick.int("who begins", 0, tasks - 1)] if tasks > 1 else ()
-    switches = []
+    switches: list[Switch] = []
     while len(switches) < SWITCHES:
         gap = pick.int("switch", 0, FURTHEST)
         if not gap:
@@ -58,8 +58,8 @@ def offsets_of(plan: Plan, tasks: int) -> list[int]:
 
 
 def judge(run: Run, case: Case) -> None:
-    """Run a case in a kernel that has run nothing else: the program alone first, then under the plan. Every step has to say what it
-    said alone, or what it may say.
+    """Run a case in a kernel that has run nothing else: the program alone first, then under the plan. Every step has to say what
+    it said alone, or what it may say.
     """
     asked = asked_sched()
     plan = draw_plan(run.pick, len(case.program.tasks))
@@ -72,12 +72,12 @@ def judge(run: Run, case: Case) -> None:
     if alone.crash:
         run.fail(f"{alone.message}, with nobody preempted", *alone.console.splitlines(), cause=f"alone: {_cause(alone)}",
                  detector=_detector(alone))
-    if not plan.switches and not plan.order[:1] > (1,):
+    if not plan.switches and tuple(plan.order[:1]) in ((), (1,)):
         return
     out = kernel.run(case.program, [plan])[0]
     story = tell(asked.built, out)
-    for s, (where, _) in zip(out.switches, story):
-        run.chooser.switches.append(chooser.Switch(s.point, where, s.frm, s.to))
+    for s, (at, _) in zip(out.switches, story):
+        run.chooser.switches.append(chooser.Switch(s.point, at, s.frm, s.to))
     lines = [text for _, text in story]
     c = _place(asked.built, out)
     run.saw(f"{len(out.switches)} switches", *(f"switch in {f.function}" for f in c[:1]))

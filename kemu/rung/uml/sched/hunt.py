@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from kemu.explore.chooser import Choices
-from kemu.explore.source import ListSource, SeedSource, Source
+from kemu.explore.source import ListSource, SeedSource, Source, SparseSource
 from kemu.forge.pick import Pick
 from kemu.rung.uml.sched.asked import asked_sched
 from kemu.rung.uml.sched.case import Case, offsets_of
@@ -33,7 +33,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Hunt:
-    """The runs of an experiment whose cases ``make`` draws: the choices of those that are wrong, and now and then one that is not."""
+    """The runs of an experiment whose cases ``make`` draws: those that are wrong, and now and then one that is not."""
 
     make: Callable[[Pick], Case]
     schedules: int = SCHEDULES
@@ -48,11 +48,12 @@ class Hunt:
         last = time.monotonic()
         tally = tally_of(self)
         while True:
-            source: Source = SeedSource(seed + shard[0] + n * shard[1]) if n or shard[0] else ListSource([])
+            number = seed + shard[0] + n * shard[1]
+            source: Source = ListSource([]) if not number else SparseSource(number) if number % 2 else SeedSource(number)
             chooser = Choices(source)
             case = self.make(Pick(chooser))
             tally.programs += 1
-            hit = hunt(case, seed + shard[0] + n * shard[1], self.schedules, tally)
+            hit = hunt(case, number, self.schedules, tally)
             if hit is not None or time.monotonic() - last > EVERY:
                 yield chooser.offsets() + offsets_of(hit or Plan(), len(case.program.tasks))
                 last = time.monotonic()

@@ -41,8 +41,8 @@ class Said:
 
 @dataclass
 class Outcome:
-    """What one plan came to. ``wrong``: number of the first step that said something else than what is right, ``wire.LOG`` if it is
-    the kernel's log that has more lines, None if all is right.
+    """What one plan came to. ``wrong``: number of the first step that said something else than what is right, ``wire.LOG`` if it
+    is the kernel's log that has more lines, None if all is right.
     ``signature``: of all that the steps said. ``crash``: as an Answer's, with ``message``.
     """
 
@@ -203,8 +203,7 @@ class Sched:
         if not 0 < done <= len(plans):
             self.close()
             raise RungError(f"the kernel says that {done} of {len(plans)} plans were run")
-        out = [_result(share[at:at + wire.RESULT_BYTES]) for at in range(wire.AT_RESULTS, wire.AT_RESULTS + done * wire.RESULT_BYTES,
-                                                                         wire.RESULT_BYTES)]
+        out = _results(share, done)
         self._take_said(share)
         last = out[-1]
         last.console = process.console(process.started)
@@ -223,11 +222,12 @@ class Sched:
         share = process.shared
         assert share is not None
         running = min(wire.HEAD.unpack_from(share)[4], len(plans) - 1)
-        out = [_result(share[at:at + wire.RESULT_BYTES])
-               for at in range(wire.AT_RESULTS, wire.AT_RESULTS + running * wire.RESULT_BYTES, wire.RESULT_BYTES)]
+        out = _results(share, running)
         kind = "hang" if isinstance(e, BootTimeout) else "panic" if str(e).startswith("kernel panic") else "exit"
-        out.append(Outcome(End.HANG if kind == "hang" else End.SPLAT, crash=kind, message=str(e),
-                           console=process.console(process.started)))
+        at = wire.AT_RESULTS + running * wire.RESULT_BYTES
+        last = _result(share[at:at + wire.RESULT_BYTES])
+        out.append(Outcome(End.HANG if kind == "hang" else End.SPLAT, last.points, switches=last.switches, crash=kind,
+                           message=str(e), console=process.console(process.started)))
         self.close()
         return out
 
@@ -248,11 +248,16 @@ def _packed(plan: Plan) -> bytes:
             + b"".join(wire.SWITCH.pack(s.gap, s.who, s.hold) for s in plan.switches)).ljust(wire.PLAN_BYTES, b"\0")
 
 
+def _results(share: mmap.mmap, n: int) -> list[Outcome]:
+    size = wire.RESULT_BYTES
+    return [_result(share[at:at + size]) for at in range(wire.AT_RESULTS, wire.AT_RESULTS + n * size, size)]
+
+
 def _result(data: bytes) -> Outcome:
     end, points, switches, wrong, _, signature = wire.RESULT.unpack_from(data)
     taken = [wire.SWITCHED.unpack_from(data, wire.RESULT.size + i * wire.SWITCHED.size)
              for i in range(min(switches, wire.SWITCHES))]
-    return Outcome(End(end), points, wrong - 1 if wrong else None, signature,
+    return Outcome(End(end or End.SPLAT), points, wrong - 1 if wrong else None, signature,
                    [Switched(point, f"{_comm(frm)}/{frm_pid}", f"{_comm(to)}/{to_pid}", pc)
                     for point, to_pid, frm_pid, pc, frm, to in taken])
 

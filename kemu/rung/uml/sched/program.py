@@ -119,8 +119,8 @@ class Program:
                 strings.extend(data + b"\0")
             return known[data]
 
-        ops = b"".join(OP.pack(s.what, task, s.slot, at(s.text), at(s.text2), at(s.text3), s.a, s.b, s.c, *(*s.may, 0, 0, 0, 0)[:4])
-                       for task, s in steps)
+        ops = b"".join(OP.pack(s.what, task, s.slot, at(s.text), at(s.text2), at(s.text3), s.a, s.b, s.c,
+                               *(*s.may, 0, 0, 0, 0)[:4]) for task, s in steps)
         if len(strings) > STRINGS:
             raise ValueError(f"{len(strings)} bytes of names and texts: at most {STRINGS}")
         return ops, bytes(strings)

@@ -68,8 +68,8 @@ class Strategy:
         return self.rng.choice(self.rng.choice(at)) if self.rng.random() < 0.8 else self.rng.randrange(1, points + 1)
 
     def _few(self, depth: int) -> Plan:
-        """Probabilistic concurrency testing: ``depth`` places, at each of which the one that runs becomes the last of all. Behind the
-        first switch the program runs as it has not run before: some of the others are near, some anywhere.
+        """Probabilistic concurrency testing: ``depth`` places, at each of which the one that runs becomes the last of all. Behind
+        the first switch the program runs as it has not run before: some of the others are near, some anywhere.
         """
         order, trace, at = self.rng.choice(self.traces)
         gaps = [self._place(at, len(trace))]
