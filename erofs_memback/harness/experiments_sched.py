@@ -22,11 +22,11 @@ from kemu.rung.uml.sched.program import MNT, ROOM, Program, Step, close, map_, m
 from kemu.rung.uml.sched.wire import ANY, What
 from kemu.samples import sample
 
-from erofs_memback.harness.experiments_tasks import sound_image
+from erofs_memback.harness.experiments_tasks import PATHS, sound_image
 
 __role__ = "harness"
 DISK = f"{ROOM}/dev/kemu0"
-PATHS = 40
+
 MOST = 1 << 16          # bytes of a file that a task reads
 GONE = [umount(), Step(What.SETTLE), Step(What.SUPERS, "erofs")]
 
