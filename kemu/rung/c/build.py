@@ -151,7 +151,7 @@ def kernel_flags(objects: Path) -> list[str]:
 def _compile(objects: Path, flags: Sequence[str], source: Path, out: Path) -> Path:
     stamp = out.with_suffix(".key")
     h = hashlib.sha256("\0".join(flags).encode())
-    for path in sorted([*RUNTIME.glob("*.h"), *AGENT.iterdir(), source]):
+    for path in sorted([*RUNTIME.glob("*.h"), *MODULE.glob("*.h"), *AGENT.iterdir(), source]):
         h.update(path.read_bytes())
     h.update((objects / ".config").read_bytes())
     if out.exists() and stamp.exists() and stamp.read_text() == h.hexdigest():

@@ -21,6 +21,7 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include "agent.h"
+#include "kemu_calls.h"
 
 #pragma GCC visibility push(default)
 #include "kemu_api.h"
@@ -30,31 +31,6 @@ extern int kemu_armed;
 extern void *kemu_back[5];
 void kemu_trap(const char *fmt, ...) __attribute__((noreturn));
 void kemu_fail_none(void);
-long kemu_sys_open(const char *path, int flags);
-long kemu_sys_close(int fd);
-long kemu_sys_read(int fd, void *buffer, unsigned long len);
-long kemu_sys_getdents(int fd, void *buffer, unsigned long len);
-long kemu_sys_statx(int fd, const char *path, unsigned int flags, unsigned int mask, void *buffer);
-long kemu_sys_readlink(const char *path, char *buffer, unsigned long len);
-long kemu_sys_llistxattr(const char *path, char *list, unsigned long len);
-long kemu_sys_lgetxattr(const char *path, const char *name, void *value, unsigned long len);
-long kemu_sys_fchdir(int fd);
-long kemu_sys_chdir(const char *path);
-long kemu_sys_lseek(int fd, long at, int whence);
-long kemu_sys_statfs(const char *path, void *buffer);
-long kemu_sys_ioctl(int fd, unsigned int cmd, unsigned long arg);
-long kemu_sys_map(int fd, unsigned long len);
-int kemu_map_copy(void *map, unsigned long at, void *to, unsigned long len);
-void kemu_map_end(void *map);
-
-static long said(long r)
-{
-	if (r >= -4095 && r < 0) {
-		errno = -r;
-		return -1;
-	}
-	return r;
-}
 
 /* The names in a folder, each with its NUL; the bytes that they take. */
 int kemu_list(const char *path, char *names, unsigned int room)
@@ -98,24 +74,7 @@ int kemu_statfs(const char *path, struct kemu_statfs *out)
 	return err;
 }
 
-static int k_lstat(const char *path, struct stat *st)
-{
-	struct statx x;
-
-	if (said(kemu_sys_statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &x)))
-		return -1;
-	memset(st, 0, sizeof(*st));
-	st->st_mode = x.stx_mode;
-	st->st_uid = x.stx_uid;
-	st->st_gid = x.stx_gid;
-	st->st_nlink = x.stx_nlink;
-	st->st_rdev = makedev(x.stx_rdev_major, x.stx_rdev_minor);
-	st->st_dev = makedev(x.stx_dev_major, x.stx_dev_minor);
-	st->st_mtim.tv_sec = x.stx_mtime.tv_sec;
-	st->st_mtim.tv_nsec = x.stx_mtime.tv_nsec;
-	st->st_size = x.stx_size;
-	return 0;
-}
+#include "bound.h"
 
 static int k_clock_gettime(clockid_t clock, struct timespec *t)
 {
@@ -123,22 +82,6 @@ static int k_clock_gettime(clockid_t clock, struct timespec *t)
 	return 0;
 }
 
-#define open(path, flags)		said(kemu_sys_open(path, flags))
-#define close(fd)			said(kemu_sys_close(fd))
-#define read(fd, p, n)			said(kemu_sys_read(fd, p, n))
-#define syscall(nr, fd, p, n)		said(kemu_sys_getdents(fd, p, n))
-#define lstat(path, st)			k_lstat(path, st)
-#define readlink(path, p, n)		said(kemu_sys_readlink(path, p, n))
-#define llistxattr(path, p, n)		said(kemu_sys_llistxattr(path, p, n))
-#define lgetxattr(path, name, p, n)	said(kemu_sys_lgetxattr(path, name, p, n))
-#define fchdir(fd)			said(kemu_sys_fchdir(fd))
-#define lseek(fd, at, whence)		said(kemu_sys_lseek(fd, at, whence))
-#define statx(fd, path, flags, mask, p)	said(kemu_sys_statx(fd, path, flags, mask, p))
-#define statfs(path, p)			said(kemu_sys_statfs(path, p))
-#define ioctl(fd, cmd, arg)		said(kemu_sys_ioctl(fd, cmd, (unsigned long)(arg)))
-#define map_file(fd, len)		said(kemu_sys_map(fd, len))
-#define map_copy(map, at, to, n)	kemu_map_copy((void *)(map), at, to, n)
-#define map_end(map, len)		kemu_map_end((void *)(map))
 #define clock_gettime(clock, t)		k_clock_gettime(clock, t)
 
 void die(const char *fmt, ...)
