@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import struct
 
 from kemu.report.manifest import Entry, entry, type_of_mode
 
 _ENTRY = struct.Struct("<12IqQ")
+_HEAD = struct.Struct("<6I")
 _XATTR = struct.Struct("<HI")
+_TYPES = frozenset((stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK))
 
 HAS_STAT, HAS_TARGET, HAS_XATTRS, HAS_SHA256, IS_CAPPED, CLOCK_MTIME = 1, 2, 4, 8, 16, 32
 
@@ -19,6 +22,29 @@ def errno_name(err: int) -> str | None:
     if not err:
         return None
     return "ENOTSUP" if err == errno.EOPNOTSUPP else errno.errorcode.get(err, f"E{err}")
+
+
+def check_entries(data: bytes, count: int) -> None:
+    """``ValueError`` unless :func:`parse_entries` can take these bytes: a kernel gone wrong may have written anything."""
+    pos, size, head = 0, len(data), _HEAD.unpack_from
+    for _ in range(count):
+        if pos + _ENTRY.size > size:
+            raise ValueError(f"{count} entries in {size} bytes")
+        path_len, target_len, xattrs_len, _, flags, mode = head(data, pos)
+        if flags & HAS_STAT and mode & 0o170000 not in _TYPES:
+            raise ValueError(f"st_mode 0{mode:o}: no such file type")
+        pos += _ENTRY.size + path_len + target_len + (32 if flags & HAS_SHA256 else 0)
+        if xattrs_len:
+            end = pos + xattrs_len
+            while pos < end <= size:
+                if pos + _XATTR.size > end:
+                    raise ValueError("half an xattr")
+                name_len, value_len = _XATTR.unpack_from(data, pos)
+                pos += _XATTR.size + name_len + (0 if value_len == 0xFFFFFFFF else value_len)
+            if pos != end:
+                raise ValueError("half an xattr")
+    if pos != size:
+        raise ValueError(f"{count} entries take {pos} bytes of {size}")
 
 
 def parse_entries(data: bytes, count: int, dir_sizes: bool = True) -> list[Entry]:

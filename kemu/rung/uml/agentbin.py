@@ -12,9 +12,7 @@ from kemu.rung.uml import config
 from kemu.rung.uml.build import compiler
 from kemu.rung.uml.cache import cache_dir, lock, remove_parts
 from kemu.rung.uml.errors import BuildError
-from kemu.rung.uml.patches import MODULE
-
-AGENT = Path(__file__).parent / "agent"
+from kemu.rung.uml.patches import AGENT, MODULE
 
 ANYWHERE = 2**64 - 1
 NO_BUILTIN = 1
@@ -29,7 +27,7 @@ def agent() -> Path:
     """The static executable. ``BuildError`` with gcc's words, ``ConfigError`` without gcc."""
     sources = sorted(AGENT.glob("*.c"))
     h = hashlib.sha256(compiler().encode())
-    for path in [*sources, *sorted(AGENT.glob("*.h")), MODULE / "kemu.h"]:
+    for path in [*sources, *sorted(AGENT.glob("*.h")), *sorted(MODULE.glob("*.h"))]:
         h.update(path.name.encode() + b"\0" + path.read_bytes())
     out = cache_dir() / "agents" / h.hexdigest()[:16]
     if out.exists():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kemu.report.manifest import Entry
-from kemu.rung.entries import parse_entries
+from kemu.rung.entries import check_entries, parse_entries
 from kemu.rung.uml import wire
 from kemu.rung.uml.agentbin import NO_BUILTIN, WALK, initrd_with_agent
 from kemu.rung.uml.build import Kernel, Recipe, build
@@ -194,7 +194,10 @@ def _entries(data: bytes) -> tuple[list[Entry] | None, bool]:
     """The tree, and whether it is a part of one."""
     if len(data) < wire.ANSWER_SIZE:
         return None, False
-    head = wire.parse_answer(data[:wire.ANSWER_SIZE])
-    body = data[wire.ANSWER_SIZE:wire.ANSWER_SIZE + head.entries_len]
-    return ((parse_entries(body, head.entries, dir_sizes=False), head.full) if len(body) == head.entries_len
-            else (None, False))
+    try:
+        head = wire.parse_answer(data[:wire.ANSWER_SIZE])
+        body = data[wire.ANSWER_SIZE:wire.ANSWER_SIZE + head.entries_len]
+        check_entries(body, head.entries)
+    except ValueError:                                 # not all of it has come, or a kernel that has gone wrong wrote it
+        return None, False
+    return parse_entries(body, head.entries, dir_sizes=False), bool(head.full)

@@ -4,28 +4,29 @@
     with Oracle(flavour="fast") as o:
         r = o.erofs(image_bytes, at=17)
         print(r.mount_error, r.entries, r.kmsg)
+        for r in o.many(o.erofs_case(image) for image in images):
+            print(r.mount_error)
 """
 from __future__ import annotations
 
-import errno
-import io
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kemu.rung.entries import errno_name
-from kemu.rung.protocol import Answer, Image, Packed
+from kemu.rung.protocol import Answer, Image
 from kemu.rung.uml import wire
 from kemu.rung.uml.agentbin import initrd_with_agent
 from kemu.rung.uml.build import Kernel, Recipe, build
-from kemu.rung.uml.errors import BootError, BootTimeout, ConfigError, RungError
-from kemu.rung.uml.inputs import check_input, read_input
+from kemu.rung.uml.cases import Case, load, pieces, sent, where, with_devices
+from kemu.rung.uml.errors import BootError, ConfigError, RungError
+from kemu.rung.uml.flight import DEPTH, SHARE, Asked, Flight
 from kemu.rung.uml.make import Say, nothing
-from kemu.rung.uml.process import Process, find_splat
+from kemu.rung.uml.process import Process
 from kemu.rung.uml.tree import find_tree
-from kemu.rung.uml.wire import Backend, Bug, Memory, Op
+from kemu.rung.uml.wire import Backend, Bug, Op
 
 _SERVER_ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot",
                 # what Linux hands out without having written it is then zeros, the same in every run
@@ -42,12 +43,14 @@ class Oracle:
 
     ``kernel``: one that is built already; else ``tree``, ``flavour``, ``config`` and ``patches`` say what to build.
     ``timeout``: seconds after which a case is a hang. ``memory``: the kernel's RAM; a sparse file of the host's.
-    ``cpu``: the host's CPU that it runs on. ``args``: more words for its command line.
+    ``cpu``: the host's CPU that it runs on. ``args``: more words for its command line. Not ``inside``: every case is the work of
+    a program in the kernel's user space, and nothing is shared; slower, and the same answers.
     """
 
     def __init__(self, flavour: str = "fast", tree: str | os.PathLike[str] | None = None, config: Sequence[str] = (),
                  patches: Sequence[Any] = (), slot: str = "plain", kernel: Kernel | Path | None = None, timeout: float = 20.0,
-                 memory: str = "512M", cpu: int | None = None, args: Sequence[str] = (), say: Say = nothing):
+                 memory: str = "512M", cpu: int | None = None, args: Sequence[str] = (), say: Say = nothing,
+                 inside: bool = True):
         if kernel is None:
             kernel = build(Recipe(find_tree(tree), flavour, tuple(config), tuple(patches), slot), say)
         self.kernel = kernel.path if isinstance(kernel, Kernel) else Path(kernel)
@@ -59,7 +62,8 @@ class Oracle:
         self._cpu = cpu
         self._args = tuple(args)
         self._process: Process | None = None
-        self._id = 0
+        self._inside = inside
+        self._flight = self._new_flight()
         self._faulty: Process | None = None
         self._initrd = initrd_with_agent()
         self.setup: list[Callable[[Oracle], None]] = []
@@ -84,32 +88,39 @@ class Oracle:
         of the mount and the walk fails (flavour debug); ``Result.fired`` says whether there were so many.
         ``facts``: fill ``Result.facts``.
         """
+        return self.ask(self.erofs_case(image, at, options, devices, backend, memory, cap, max_entries, fail_nth, facts))
+
+    def erofs_case(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
+                   memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0,
+                   facts: bool = False) -> Case:
+        """What :meth:`erofs` asks, for :meth:`many`."""
         if fail_nth:
             self._faults()
-        asked: dict[str, Any] = {"cap": cap, "entries": max_entries, "arg": fail_nth, "flags": wire.WANTS_FACTS if facts else 0}
-        if backend == "file":
-            return self._told(self._erofs_file([image, *devices], options, asked), facts, fail_nth)
-        images = [_load(image), *map(_load, devices)]
+        case = Case(Op.EROFS, [], options, Backend[backend.upper()], at=at, arg=fail_nth, cap=cap, entries=max_entries,
+                    flags=wire.WANTS_FACTS if facts else 0)
+        if case.backend is Backend.FILE:
+            return self._in_pieces(case, [image, *devices])
+        case.images = images = [load(image), *map(load, devices)]
         if len(images) > wire.DISKS:
             raise RungError(f"{len(images) - 1} extra devices: at most {wire.DISKS - 1}")
         if not 0 <= at < 4096:
             raise RungError(f"at={at}: a byte offset within a page (0..4095)")
-        if backend == "loop" and 2 * sum(map(len, images)) > self._ram:
+        if case.backend is Backend.LOOP and 2 * sum(map(len, images)) > self._ram:
             raise RungError(f"no room for {sum(map(len, images))} bytes in a kernel of {self._memory}: more memory, or backend "
                             f"file, which needs half of it")
-        where = _memory(memory, at, images)
-        return self._told(self._case(Op.EROFS, images, _options(options, len(images)), backend=Backend[backend.upper()],
-                                     memory=where, at=at, **asked), facts, fail_nth)
+        case.options = with_devices(options, len(images))
+        case.memory = where(memory, at, images)
+        return case
 
-    @staticmethod
-    def _told(result: Result, facts: bool, fail_nth: int) -> Result:
-        """What the text of an answer says."""
-        if facts and result.message is not None and not result.crash:
-            result.facts, result.message = (result.message.removesuffix("fired").splitlines(),
-                                            "fired" if result.message.endswith("fired") else None)
-        if fail_nth:
-            result.fired, result.message = result.message == "fired", None if result.message == "fired" else result.message
-        return result
+    def _in_pieces(self, case: Case, images: Sequence[Image]) -> Case:
+        """Each image as a file in the kernel's memory, with its holes."""
+        sizes, parts = zip(*map(pieces, images))
+        data = sum(length for part in parts for _, length in part)
+        if data + (96 << 20) > self._ram:
+            raise RungError(f"no room for {data} bytes in a kernel of {self._memory}: more memory")
+        case.sizes, case.options = list(sizes), with_devices(case.options, len(images))
+        case.rest = lambda: sent(images, parts)
+        return case
 
     def _faults(self) -> None:
         """Let the injectors take every call: by default they spare those that may sleep."""
@@ -125,45 +136,68 @@ class Oracle:
                 raise ConfigError(f"no fault injection in this kernel ({e}): --flavour debug") from None
         self._faulty = process
 
-    def _erofs_file(self, images: Sequence[Image], options: str, asked: dict[str, Any]) -> Result:
-        """Each image as a file in the kernel's memory, with its holes."""
-        sizes, pieces, data = [], [], 0
-        for image in images:
-            size, parts = _pieces(image)
-            sizes.append(size)
-            data += sum(length for _, length in parts)
-            pieces.append(parts)
-        if data + (96 << 20) > self._ram:
-            raise RungError(f"no room for {data} bytes in a kernel of {self._memory}: more memory")
-        return self._case(Op.EROFS, [], _options(options, len(images)), rest=_sent(images, pieces), sizes=sizes,
-                          backend=Backend.FILE, **asked)
-
     def cpio(self, archive: Image, at: int = CPIO_BOOT, memory: str = "linear", cap: int = 1 << 26) -> Result:
         """Unpack an archive with the kernel's own unpack_to_rootfs() in a chroot with a fresh tmpfs, and walk that.
 
         As at boot, the archive begins at a multiple of 64 bytes and ends near the end of mapped memory (``CPIO_BOOT``), so an
         unpacker that reads on beyond the end is a crash here as there.
         """
-        data = _load(archive)
+        return self.ask(self.cpio_case(archive, at, memory, cap))
+
+    def cpio_case(self, archive: Image, at: int = CPIO_BOOT, memory: str = "linear", cap: int = 1 << 26) -> Case:
+        """What :meth:`cpio` asks, for :meth:`many`."""
+        data = load(archive)
         if at == CPIO_BOOT:
             at = (-len(data) & ~63) % 4096
-        return self._case(Op.CPIO, [data], memory=_memory(memory, at, [data]), at=at, cap=cap)
+        return Case(Op.CPIO, [data], memory=where(memory, at, [data]), at=at, cap=cap)
+
+    def ask(self, case: Case) -> Result:
+        """What the kernel makes of one case."""
+        self.cases += 1
+        return self._flight.answer(self._flight.ask(case))
+
+    def many(self, cases: Iterable[Case]) -> Iterator[Result]:
+        """The answers to these cases, in order; while the kernel works on one, the next are prepared.
+
+        A case that crashes the kernel is answered as such, and those behind it are asked again of the next kernel. What a single
+        case would raise, or the making of one raises, is raised when its turn comes.
+        """
+        under_way: deque[Asked] = deque()
+        left, failure, held = iter(cases), None, 0
+        while True:
+            try:
+                case = next(left)
+            except StopIteration:
+                break
+            except Exception as e:
+                failure = e
+                break
+            self.cases += 1
+            under_way.append(self._flight.ask(case))
+            held += case.size
+            while under_way and (len(under_way) >= DEPTH or under_way[0].done or held > SHARE):
+                held -= under_way[0].case.size
+                yield self._flight.answer(under_way.popleft())
+        while under_way:
+            yield self._flight.answer(under_way.popleft())
+        if failure is not None:
+            raise failure
 
     def bug(self, which: str) -> Result:
         """Have the kernel commit a bug: ``panic``, ``hang``, ``sleep``, ``oob``, ``warn``, ``oops``, ``leak``. For testing the
         bench.
         """
-        return self._case(Op.BUG, [], arg=Bug[which.upper()])
+        return self.ask(Case(Op.BUG, arg=Bug[which.upper()]))
 
     def write(self, path: str, text: str) -> None:
         """Write to a file of the running kernel (``sys/...``, ``proc/...``, ``debug/...``); OSError as write() would."""
-        done = self._case(Op.WRITE, [], f"{path}\n{text}")
+        done = self.ask(Case(Op.WRITE, options=f"{path}\n{text}"))
         if done.crash or done.mount_error:
             raise RungError(f"write to {path} in the kernel: {done.message or done.mount_error}")
 
     def read(self, path: str) -> bytes:
         """Contents of a file of the running kernel (``sys/...``, ``proc/...``, ``debug/...``)."""
-        done = self._case(Op.READ, [], path)
+        done = self.ask(Case(Op.READ, options=path))
         if done.crash or done.mount_error:
             raise RungError(f"read of {path} in the kernel: {done.message or done.mount_error}")
         return (done.message or "").encode("utf-8", "surrogateescape")
@@ -190,21 +224,30 @@ class Oracle:
     def boot(self) -> Process:
         """The running kernel; boots one if there is none. ``BootError`` with its console if it does not come up."""
         if self._process is None:
-            process = Process(self.kernel, self._initrd, (*_SERVER_ARGS, *self._args), self._memory, self._cpu)
+            process = Process(self.kernel, self._initrd, (*_SERVER_ARGS, *self._args), self._memory, self._cpu,
+                              SHARE if self._inside else 0)
             self.boots += 1
             try:
-                wire.parse_answer(process.receive(wire.ANSWER_SIZE, 60.0))
+                ready = _ready(process)
             except BaseException:
                 process.close()
                 raise
+            process.started = process.mark()
+            process.before = process.started - ready.logged
             self._process = process
-            for prepare in self.setup:
-                prepare(self)
+            if self.setup:
+                waiting, self._flight = self._flight, self._new_flight()
+                try:
+                    for prepare in self.setup:
+                        prepare(self)
+                finally:
+                    self._flight = waiting
         return self._process
 
     def close(self) -> None:
         """End the kernel."""
         process, self._process = self._process, None
+        self._flight = self._new_flight()
         if process is None:
             return
         try:
@@ -218,43 +261,20 @@ class Oracle:
         """The running kernel's log."""
         return self._process.console() if self._process else ""
 
-    def _case(self, op: Op, images: list[bytes], options: str = "", rest: Iterable[bytes] = (), **how: Any) -> Result:
-        process = self.boot()
-        self._id = (self._id + 1) & 0x7FFFFFFF
-        self.cases += 1
-        process.started = process.mark()
-        try:
-            process.send(wire.request(self._id, op, images, options, **how), self.timeout)
-            for part in rest:
-                process.send(part, self.timeout)
-            head = wire.parse_answer(process.receive(wire.ANSWER_SIZE, self.timeout))
-            if head.id != self._id:
-                raise BootError(f"the agent answered request {head.id} instead of {self._id}", process.console())
-            body = process.receive(head.entries_len + head.text_len + head.kmsg_len, self.timeout)
-        except BootError as e:
+    def _new_flight(self) -> Flight:
+        def lost() -> None:
             self._process = None
-            console = process.console(process.started)
-            process.close()
-            return Result(message=str(e), crash=_kind(e), console=console, kmsg=console.splitlines())
-        text = body[head.entries_len:head.entries_len + head.text_len].decode("utf-8", "surrogateescape")
-        kmsg = body[head.entries_len + head.text_len:].decode("utf-8", "replace")
-        if head.full:
-            raise RungError(f"the tree is larger than an answer can be: its first {head.entries} inodes take "
-                            f"{head.entries_len >> 20} MiB")
-        if head.error and text == "fail-nth":
-            raise ConfigError("no fault injection in this kernel: --flavour debug")
-        if head.error and text == "place":
-            raise RungError(f"no memory of that kind for {sum(map(len, images))} bytes ({errno_name(head.error)}): "
-                            "backend file sends no holes, and another kind of memory takes larger ones")
-        result = Result(errno_name(head.error), Packed(body[:head.entries_len], head.entries, op is not Op.CPIO),
-                        [line.partition(">")[2] for line in kmsg.splitlines()], text or None)
-        splat = find_splat(kmsg)
-        if splat:
-            self._process = None                       # a tainted kernel judges nothing any more
-            process.drain()
-            result.crash, result.message, result.console = "splat", splat, "\n".join(result.kmsg)
-            process.close()
-        return result
+
+        return Flight(self.boot, lost, self.timeout)
+
+
+
+def _ready(process: Process) -> wire.Answer:
+    """What the agent says first."""
+    try:
+        return wire.parse_answer(process.receive(wire.ANSWER_SIZE, 60.0))
+    except ValueError as e:
+        raise BootError(f"the agent's answer is none: {e}", process.console()) from None
 
 
 def _bytes(memory: str) -> int:
@@ -264,63 +284,3 @@ def _bytes(memory: str) -> int:
     if not digits.isdigit():
         raise ConfigError(f"memory {memory!r}: a number with K, M or G")
     return int(digits) << (unit or 0)
-
-
-_LINEAR_MAX = (4 << 20) - 4096        # the page allocator's largest block, less the guard page
-
-
-def _memory(memory: str, at: int, images: list[bytes]) -> Memory:
-    """The kind of memory; what is too large for contiguous pages goes to vmalloc."""
-    where = Memory[memory.upper()]
-    if where is Memory.LINEAR and (at + len(images[0]) > _LINEAR_MAX or any(len(i) > _LINEAR_MAX for i in images[1:])):
-        return Memory.VMALLOC
-    return where
-
-
-def _pieces(image: Image) -> tuple[int, list[tuple[int, int]]]:
-    """An image's size, and where it has data: (offset, length)."""
-    if not isinstance(image, (str, os.PathLike)):
-        return len(image), [(0, len(image))]
-    out, at = [], 0
-    size = check_input(image, (1 << 63) - 1)
-    with open(image, "rb") as f:
-        while at < size:
-            try:
-                begin = os.lseek(f.fileno(), at, os.SEEK_DATA)
-                at = os.lseek(f.fileno(), begin, os.SEEK_HOLE)
-            except OSError as e:
-                if e.errno != errno.ENXIO:             # a hole up to the end
-                    raise
-                break
-            out.append((begin, at - begin))
-    return size, out
-
-
-def _sent(images: Sequence[Image], pieces: Sequence[Sequence[tuple[int, int]]]) -> Iterator[bytes]:
-    """The images as the agent takes them: pieces of at most a megabyte."""
-    for image, parts in zip(images, pieces):
-        file = open(image, "rb") if isinstance(image, (str, os.PathLike)) else io.BytesIO(image)
-        with file:
-            for begin, length in parts:
-                for at in range(begin, begin + length, 1 << 20):
-                    file.seek(at)
-                    data = file.read(min(1 << 20, begin + length - at))
-                    if data:
-                        yield wire.piece(at, data)
-        yield wire.piece()
-
-
-def _options(options: str, images: int) -> str:
-    return ",".join(o for o in (options, *(f"device=@{i}" for i in range(1, images))) if o)
-
-
-def _kind(e: BootError) -> str:
-    if isinstance(e, BootTimeout):
-        return "hang"
-    return "panic" if str(e).startswith("kernel panic") else "exit"
-
-
-def _load(image: Image) -> bytes:
-    if isinstance(image, (str, os.PathLike)):
-        return read_input(image)
-    return bytes(image)

@@ -23,6 +23,8 @@ from kemu.rung.uml.misfit import explain
 from kemu.rung.uml.tree import Tree
 
 MODULE = Path(__file__).parent / "module"
+AGENT = Path(__file__).parent / "agent"
+INSIDE = ("agent.h", "bound.h", "cases.c", "kmsg.c", "sha256.c", "walk.c")     # of the agent, what is in the kernel as well
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,7 @@ class InternalPatch:
 
     def __init__(self) -> None:
         self.new = {p.name: p.read_bytes() for p in sorted(MODULE.glob("*.[ch]"))}
+        self.new |= {f"kemu_agent/{name}": (AGENT / name).read_bytes() for name in INSIDE}
         self.insertions = [
             Insertion("init/initramfs.c", "rootfs_initcall(populate_rootfs);", '\n#include "kemu_unpack.c"\n'),
             # what is not ours is cut off the initrd before anything looks at its end (bootconfig)
@@ -226,8 +229,11 @@ class InternalPatch:
                       "\treturn kemu_execve(init_filename, argv_init, envp_init);\n", "instead"),
             # no ptys here, and no need to look whether those of the host are fit for it
             Insertion("arch/um/os-Linux/sigio.c", "\tcheck_sigio();", "\t(void)check_sigio;\n", "instead", optional=True),
-            Insertion("init/Makefile", "mounts-y", "obj-y += kemu_agent.o kemu_boot.o kemu_disk.o kemu_share.o\n"
+            Insertion("init/Makefile", "mounts-y", "obj-y += kemu_agent.o kemu_boot.o kemu_calls.o kemu_channel.o kemu_disk.o "
+                      "kemu_inside_user.o kemu_region.o kemu_share.o\n"
                       "obj-$(CONFIG_KEMU_SCHED) += kemu_points.o kemu_program.o kemu_ops.o kemu_racy.o\n"
+                      "CFLAGS_kemu_inside_user.o := -O2 -fno-builtin-malloc -I$(srctree)/init -I$(srctree)/init/kemu_agent\n"
+                      "include $(srctree)/arch/um/scripts/Makefile.rules\n"
                       "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE_initramfs.o := y\nendif\n", "before"),
             Insertion("fs/erofs/Makefile", "obj-$(CONFIG_EROFS_FS)", "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE := y\nendif\n",
                       "before"),

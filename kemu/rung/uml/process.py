@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import mmap
 import os
 import re
@@ -23,6 +24,8 @@ from kemu.rung.uml.fence import fence
 # skips the calibration of the delay loop (90 ms of a boot); only udelay() depends on it
 LPJ = 36675584
 _LOG_KEEP = 1 << 20
+_LOG_BEHIND = 1 << 14                  # bytes of the log that may lie in its pipe
+_MOMENT = 0.02                         # seconds for which a full pipe may keep a kernel that logs
 
 _PANIC = re.compile(rb"Kernel panic - not syncing: ?([^\n]*)")
 _SPLAT = re.compile(r"^(?:<\d>)?(?:\[ *[\d.]+\] )?(BUG: .*|WARNING: .*|UBSAN: .*|INFO: task .* blocked for more than .*|"
@@ -58,6 +61,7 @@ class Process:
         self.log = bytearray()
         self._lost = 0
         self.started = 0                               # mark of the case that runs
+        self.before = 0                                # of the log, what the kernel does not count
         if isinstance(initrd, bytes):
             path = self.folder / "initrd"
             try:
@@ -80,8 +84,10 @@ class Process:
         theirs = [theirs_in, theirs_out]
         self.shared: mmap.mmap | None = None
         if share:
-            memfd = os.memfd_create("kemu-share", os.MFD_CLOEXEC)
+            memfd = os.memfd_create("kemu-share", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             os.ftruncate(memfd, share)
+            # a kernel that runs wild cannot take it from under this process
+            fcntl.fcntl(memfd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             self.shared = mmap.mmap(memfd, share)
             theirs.append(memfd)
             argv.insert(1, f"kemu_share={memfd},{share}")
@@ -101,6 +107,10 @@ class Process:
         os.set_blocking(self._screen, False)
         for fd in (self._to, self._from, self._log):
             os.set_blocking(fd, False)
+        self._came = bytearray()                       # what nobody has received yet
+        self._comes, self._goes = select.poll(), select.poll()
+        self._comes.register(self._from, select.POLLIN)
+        self._goes.register(self._to, select.POLLOUT)
 
     # ---- the channel ----
 
@@ -118,18 +128,21 @@ class Process:
 
     def receive(self, size: int, timeout: float) -> bytes:
         """Exactly ``size`` bytes of the channel."""
-        got = bytearray()
-        end = time.monotonic() + timeout
-        while len(got) < size:
-            try:
-                part = os.read(self._from, size - len(got))
-            except BlockingIOError:
+        came = self._came
+        if len(came) < size:
+            end = time.monotonic() + timeout
+            while len(came) < size:
                 self._wait(end, timeout)
-                continue
-            if not part:
-                raise self._ended()
-            got += part
-        return bytes(got)
+                try:
+                    part = os.read(self._from, max(size - len(came), 1 << 16))
+                except BlockingIOError:
+                    continue
+                if not part:
+                    raise self._ended()
+                came += part
+        out = bytes(came) if len(came) == size else bytes(came[:size])
+        del came[:size]
+        return out
 
     def receive_some(self, timeout: float) -> bytes:
         """What is in the channel, waiting up to ``timeout`` seconds for something; empty if there is nothing, or nobody."""
@@ -149,6 +162,10 @@ class Process:
             got += part
 
     def _wait(self, end: float, timeout: float, writing: bool = False) -> None:
+        left = end - time.monotonic()
+        # the log can wait for a moment: mostly this is all
+        if left > 0 and (self._goes if writing else self._comes).poll(min(left, _MOMENT) * 1000):
+            return
         left = end - time.monotonic()
         poll = select.poll()
         poll.register(self._log, select.POLLIN)
@@ -200,6 +217,11 @@ class Process:
         """The place in the log where what comes now will be, for ``console(since)``."""
         self.drain()
         return self._lost + len(self.log)
+
+    def logged(self, place: int) -> None:
+        """The log is as long as this: take what there is before its pipe is full."""
+        if place - self._lost - len(self.log) > _LOG_BEHIND:
+            self.drain()
 
     def console(self, since: int = 0) -> str:
         """The log as text, from a mark on."""

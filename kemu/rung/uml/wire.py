@@ -5,22 +5,25 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 DISKS = 8
 REQUEST_MAGIC = 0x5251454B
 ANSWER_MAGIC = 0x5341454B
 
-_REQUEST = struct.Struct(f"<8I3Q2I{DISKS}Q")
-_ANSWER = struct.Struct("<IIiIQIIII")
+_REQUEST = struct.Struct(f"<8I6Q2I{DISKS}Q")
+_ANSWER = struct.Struct("<IIiIQIIIIQ")
 _PIECE = struct.Struct("<2Q")
 
 MOST = 1 << 20                         # inodes of a tree that are visited, where nobody asks for fewer
 
 ANSWER_SIZE = _ANSWER.size
 
-WANTS_FACTS = 1
+WANTS_FACTS, IS_SHARED, BY_PROGRAM = 1, 2, 4
+
+BODY_MOST = 1 << 30                    # bytes behind an answer's header: more is none
+_ENTRY_LEAST = 64                      # bytes of an entry
 
 
 class Op(IntEnum):
@@ -63,9 +66,8 @@ class Bug(IntEnum):
     LEAK = 6
 
 
-@dataclass(frozen=True)
-class Answer:
-    """An answer's header."""
+class Answer(NamedTuple):
+    """An answer's header. ``shared``: what follows is in the shared memory; ``logged``: bytes of the log up to here."""
 
     id: int
     error: int
@@ -73,19 +75,28 @@ class Answer:
     entries_len: int
     text_len: int
     kmsg_len: int
-    full: bool
+    full: int
+    shared: int
+    logged: int
+
+    @property
+    def size(self) -> int:
+        """Bytes that follow."""
+        return self.entries_len + self.text_len + self.kmsg_len
 
 
-def request(id_: int, op: Op, images: list[bytes], options: str = "", backend: Backend = Backend.DISK,
+def request(id_: int, op: Op, images: Sequence[bytes], options: str = "", backend: Backend = Backend.DISK,
             memory: Memory = Memory.LINEAR,
             at: int = 0, arg: int = 0, cap: int = 1 << 26, entries: int = MOST, sizes: Sequence[int] | None = None,
-            flags: int = 0) -> bytes:
-    """One request with its images. ``sizes``: of images that are sent afterwards, in pieces."""
+            flags: int = 0, images_at: int = 0, answer_at: int = 0, answer_room: int = 0) -> bytes:
+    """One request with its images. ``sizes``: of images that are sent afterwards, in pieces, or lie in the shared memory from
+    ``images_at`` on. An answer of at most ``answer_room`` bytes comes there, at ``answer_at``.
+    """
     text = os.fsencode(options)
-    lens = [len(i) for i in images] if sizes is None else list(sizes)
-    head = _REQUEST.pack(REQUEST_MAGIC, id_, op, backend, memory, arg, flags, 0, at, cap, entries, len(text), len(lens), *lens,
-                         *[0] * (DISKS - len(lens)))
-    return b"".join([head, text, *images])
+    lens = [len(i) for i in images] if sizes is None else sizes
+    head = _REQUEST.pack(REQUEST_MAGIC, id_, op, backend, memory, arg, flags, 0, at, cap, entries, images_at, answer_at,
+                         answer_room, len(text), len(lens), *lens, *[0] * (DISKS - len(lens)))
+    return b"".join((head, text, *images))
 
 
 def piece(at: int = 0, data: bytes = b"") -> bytes:
@@ -95,7 +106,8 @@ def piece(at: int = 0, data: bytes = b"") -> bytes:
 
 def parse_answer(data: bytes) -> Answer:
     """The header; ``ValueError`` if the bytes are something else."""
-    magic, id_, error, entries, entries_len, text_len, kmsg_len, full, _ = _ANSWER.unpack(data)
-    if magic != ANSWER_MAGIC:
+    magic, *rest = _ANSWER.unpack(data)
+    head = Answer(*rest)
+    if magic != ANSWER_MAGIC or head.size > BODY_MOST or head.entries * _ENTRY_LEAST > head.entries_len:
         raise ValueError("not an answer")
-    return Answer(id_, error, entries, entries_len, text_len, kmsg_len, bool(full))
+    return head

@@ -32,6 +32,8 @@ enum backend {
 
 enum request_flags {
 	WANTS_FACTS = 1,		/* the text of the answer is a line for each inode, of facts.c */
+	IS_SHARED = 2,			/* the images lie in the shared memory, one behind the other from images_at on */
+	BY_PROGRAM = 4,			/* served by the user program, although the kernel could do it inside */
 };
 
 struct request {
@@ -46,6 +48,8 @@ struct request {
 	uint64_t at;
 	uint64_t cap;			/* bytes read of one file at most */
 	uint64_t entries;		/* inodes visited at most */
+	uint64_t images_at;
+	uint64_t answer_at, answer_room;	/* of the shared memory, for an answer that fits */
 	uint32_t options_len;
 	uint32_t images;		/* image and extra devices */
 	uint64_t len[KEMU_DISKS];
@@ -67,7 +71,8 @@ struct answer {
 	uint32_t text_len;
 	uint32_t kmsg_len;
 	uint32_t full;			/* the tree is larger than an answer can be; these are its first entries */
-	uint32_t unused;
+	uint32_t shared;		/* what follows lies in the shared memory, where the request said */
+	uint64_t logged;		/* bytes of the log so far */
 };
 
 #define ANSWER_ROOM	(96u << 20)
@@ -108,6 +113,9 @@ void put(struct buffer *b, const void *data, size_t len);
 void read_all(int fd, void *data, size_t len);
 void write_all(int fd, const void *data, size_t len);
 void kmsg_open(int skip);
+extern int kmsg;
+
+/* kmsg.c */
 void kmsg_take(struct buffer *b);
 
 /* sha256.c */
@@ -144,8 +152,30 @@ struct walk {
 };
 void walk_tree(struct walk *w, const char *root);
 
+/* cases.c: what a case is, by the user program and inside the kernel */
+#define SOURCE		64		/* the name of an image's device, in the agent's folder */
+
+extern int root_fd, home_fd;
+void do_erofs(struct request *r, const char *options);
+void do_cpio(struct request *r);
+int take_images(struct request *r, char sources[][SOURCE]);
+void drop_images(struct request *r);
+void answer(struct request *r, int error, struct walk *w);
+extern struct buffer text;		/* of the answer */
+
+/* what differs between the two: serve.c and images.c, or kemu_inside_user.c */
+int place(struct kemu_place *p);	/* 0, or -1 with errno */
+void drop(unsigned int slot);
+void unpack(struct kemu_unpack *u);
+int take_image(struct request *r, unsigned int slot, uint64_t shared, char *source);
+void drop_image(struct request *r, unsigned int slot);
+int fail_nth(unsigned int n);
+int failed_nth(void);
+void send_answer(struct request *r, struct answer *a, const struct buffer *entries, const struct buffer *kmsg);
+
 /* serve.c, boot.c */
-void serve(int channel);
+extern int channel;
+void serve(void);
 void boot_walk(int channel);
 
 #endif

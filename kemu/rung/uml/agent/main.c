@@ -61,7 +61,8 @@ int main(int argc, char **argv)
 	if (mount("files", "files", "ramfs", 0, NULL))
 		die("files: %s", strerror(errno));
 	mount("debugfs", "debug", "debugfs", 0, NULL);	/* absent in the fast flavour */
-	serve(open_channel());
+	channel = open_channel();
+	serve();
 	sync();
 	reboot(RB_POWER_OFF);
 	return 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Buffers, whole reads and writes, the kernel's messages. */
+/* Buffers, whole reads and writes, the descriptor of the kernel's messages. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 #include "agent.h"
 
-static int kmsg = -1;
+int kmsg = -1;
 
 /* A line in the kernel's log, which the host sees; init's end is the kernel's panic, so nothing is silent. */
 void die(const char *fmt, ...)
@@ -86,32 +86,4 @@ void kmsg_open(int skip)
 		die("kmsg: %s", strerror(errno));
 	if (skip)
 		lseek(kmsg, 0, SEEK_END);
-}
-
-/* What the kernel has said since the last time: "<level> text" lines. */
-void kmsg_take(struct buffer *b)
-{
-	char record[8192];
-	ssize_t n;
-
-	for (;;) {
-		char *text, *end;
-		char level[16];
-
-		n = read(kmsg, record, sizeof(record) - 1);
-		if (n < 0 && errno == EPIPE)
-			continue;		/* overwritten before we came */
-		if (n <= 0)
-			return;
-		record[n] = 0;
-		text = strchr(record, ';');
-		if (!text)
-			continue;
-		text++;
-		end = strchr(text, '\n');	/* what follows are dictionary lines */
-		n = snprintf(level, sizeof(level), "<%lu>", strtoul(record, NULL, 10) & 7);
-		put(b, level, n);
-		put(b, text, end ? (size_t)(end - text) : strlen(text));
-		put(b, "\n", 1);
-	}
 }

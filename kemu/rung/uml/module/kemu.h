@@ -18,14 +18,20 @@ enum kemu_memory {
 	KEMU_SLAB,			/* one kmalloc object: redzones directly behind it under KASAN */
 };
 
-/* Allocate @at + @len bytes, read @len bytes from the channel into them at @at, and make them the contents of disk @slot. */
+/*
+ * Allocate @at + @len bytes, take @len bytes from the channel or the shared memory into them at @at, and make them the contents of
+ * disk @slot.
+ */
 struct kemu_place {
 	__u32 slot;
 	__u32 memory;
 	__u64 at;			/* byte offset from a page boundary; in slab memory from the object's start */
 	__u64 len;
+	__u64 shared;			/* where they are in the shared memory, or KEMU_CHANNEL */
 	__u64 address;			/* returned */
 };
+
+#define KEMU_CHANNEL		(~0ULL)
 
 /* Unpack the region of @slot with unpack_to_rootfs() into the caller's root. */
 struct kemu_unpack {
@@ -33,6 +39,17 @@ struct kemu_unpack {
 	__u32 failed;			/* returned: whether there is a message */
 	char message[120];		/* returned */
 };
+
+/*
+ * Serve, inside the kernel, the cases that need nothing which only a user program has. Comes back when there is one that does; it can
+ * then be read.
+ */
+struct kemu_serve {
+	__u64 window;			/* where the caller has mapped KEMU_WINDOW bytes of the channel: the user memory of the system calls */
+	__s32 kmsg, root, home;		/* the caller's descriptors */
+};
+
+#define KEMU_WINDOW		(192u << 10)
 
 enum kemu_bug {
 	KEMU_BUG_PANIC,
@@ -49,6 +66,8 @@ enum kemu_bug {
 #define KEMU_IOC_UNPACK	_IOWR('k', 3, struct kemu_unpack)
 #define KEMU_IOC_BUG	_IO('k', 4)
 #define KEMU_IOC_DISCARD _IOW('k', 5, __u64)
+#define KEMU_IOC_SERVE	_IOW('k', 6, struct kemu_serve)
+#define KEMU_IOC_LOGGED	_IOR('k', 7, __u64)	/* bytes that the log has sent to the host */
 
 /*
  * The initrd file of the bench: this header, then the agent, then what the kernel shall see as its initrd. The kernel's side moves
@@ -83,13 +102,38 @@ struct kemu_region {
 	unsigned int memory;
 };
 
+/* kemu_agent.c */
+struct file;
+extern __u64 kemu_logged;
+long kemu_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+/* kemu_channel.c: whole buffers; -EPIPE when the host is gone */
+int kemu_host_read(void *buf, size_t len);
+int kemu_host_peek(void *buf, size_t len);
+int kemu_host_write(const void *buf, size_t len);
+int kemu_host_discard(__u64 len);
+
+/* kemu_region.c */
+long kemu_place(struct kemu_place *p);
+void kemu_drop(unsigned int slot);
+struct kemu_region *kemu_region(unsigned int slot);
+
+/* kemu_disk.c, kemu_unpack.c, kemu_boot.c, kemu_share.c */
 int kemu_disk_attach(unsigned int slot, struct kemu_region *r);
 void kemu_disk_detach(unsigned int slot);
 char *kemu_unpack_to_rootfs(char *buf, unsigned long len);
+void kemu_unpack_region(struct kemu_unpack *u);
 void kemu_initramfs_fresh(void);
 void kemu_initramfs_close(void);
 void kemu_builtin_none(void);
 void *kemu_share(unsigned long *bytes);
+void *kemu_shared(__u64 at, __u64 len);
+
+/* kemu_calls.c, kemu_inside_user.c */
+struct vm_area_struct;
+int kemu_window_map(struct vm_area_struct *vma);
+int kemu_window_enter(unsigned long at);
+int kemu_inside(const struct kemu_serve *s);
 
 /* called by init/main.c, whose own prototypes of them are these */
 void kemu_split_initrd(void);

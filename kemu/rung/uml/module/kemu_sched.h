@@ -143,8 +143,6 @@ void kemu_take_part(struct task_struct *p);
 void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result);
 void kemu_disarm(void);
 long kemu_sched_serve(void);
-int kemu_host_read(void *buf, size_t len);
-int kemu_host_write(const void *buf, size_t len);
 
 struct file;
 struct kemu_files {

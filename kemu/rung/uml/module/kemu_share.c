@@ -24,6 +24,14 @@ void *kemu_share(unsigned long *bytes)
 	return kemu_share_memory;
 }
 
+/* @len bytes of it, which are all there; NULL if they are not. */
+void *kemu_shared(u64 at, u64 len)
+{
+	if (!kemu_share_memory || at > kemu_share_bytes || len > kemu_share_bytes - at)
+		return NULL;
+	return kemu_share_memory + at;
+}
+
 static int __init kemu_share_init(void)
 {
 	if (kemu_share_fd >= 0)
