@@ -16,6 +16,7 @@ from kemu.report import manifest
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml.build import Kernel, Recipe, build, configure, prepare, progress
 from kemu.rung.uml.cache import DEFAULT_VERSION, cache_dir, default_tree, lock
+from kemu.rung.uml.cases import Case
 from kemu.rung.uml.errors import BootError, BuildError, RungError
 from kemu.rung.uml.initrd import Boot
 from kemu.rung.uml.inputs import MOST, check_input, head, kind_of
@@ -289,17 +290,18 @@ def _oracle(args: argparse.Namespace) -> int:
     if args.coverage is not None:
         return _coverage(args, cases)
     with Oracle(kernel=kernel_of(args), timeout=args.timeout or 20.0, memory=memory_for(cases)) as oracle:
-        for case in cases:
-            worst = max(worst, _show(args, case, _ask(args, oracle, case), alone=len(cases) == 1))
+        for case, result in zip(cases, oracle.many(_question(args, oracle, case) for case in cases)):
+            worst = max(worst, _show(args, case, result, alone=len(cases) == 1))
     if args.check and not args.quiet:
         print(f"{len(cases)} compared", file=sys.stderr)
     return worst
 
 
-def _ask(args: argparse.Namespace, oracle: Oracle, case: dict[str, Any]) -> Result:
+def _question(args: argparse.Namespace, oracle: Oracle, case: dict[str, Any]) -> Case:
     if case["kind"] == "erofs":
-        return oracle.erofs(case["path"], args.at or 0, case["options"], case["devices"], args.backend, args.memory or "linear")
-    return oracle.cpio(case["path"], CPIO_BOOT if args.at is None else args.at, args.memory or "linear")
+        return oracle.erofs_case(case["path"], args.at or 0, case["options"], case["devices"], args.backend,
+                                 args.memory or "linear")
+    return oracle.cpio_case(case["path"], CPIO_BOOT if args.at is None else args.at, args.memory or "linear")
 
 
 def memory_for(cases: list[dict[str, Any]]) -> str:
@@ -321,7 +323,7 @@ def _coverage(args: argparse.Namespace, cases: list[dict[str, Any]]) -> int:
     coverage = Coverage(kernel)
     with Oracle(kernel=kernel, timeout=args.timeout or 20.0, memory=memory_for(cases)) as oracle:
         for case in cases:
-            if _ask(args, oracle, case).crash and not args.quiet:
+            if oracle.ask(_question(args, oracle, case)).crash and not args.quiet:
                 print(f"kemu: linux: oracle: {case['path']}: crashed the kernel; what it reached is not counted", file=sys.stderr)
             else:
                 coverage.note(oracle)
