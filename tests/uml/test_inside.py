@@ -123,6 +123,16 @@ def test_many_are_as_each_alone_and_others_may_be_asked_meanwhile(oracle: Oracle
     assert _bytes(oracle.erofs(images[7])) == alone[7]
 
 
+def test_a_kernel_that_is_ended_among_many(kernel: Kernel) -> None:
+    with Oracle(kernel=kernel) as o:
+        want = _bytes(o.erofs(SMALL))
+        for n, r in enumerate(o.many(o.erofs_case(SMALL) for _ in range(3 * DEPTH))):
+            assert _bytes(r) == want
+            if n in (0, 20):
+                o.close()
+        assert o.boots == 3
+
+
 def test_a_crash_among_many(kernel: Kernel) -> None:
     with Oracle(kernel=kernel, timeout=5) as o:
         good = _bytes(o.erofs(SMALL))

@@ -35,12 +35,13 @@ LARGE_ROOM = SHARE - _LARGE            # for the images of one case that are lar
 class Asked:
     """A case that a kernel is to answer: then ``result``, or ``error``."""
 
-    __slots__ = ("case", "error", "id", "result", "slot")
+    __slots__ = ("case", "error", "id", "result", "slot", "wanted")
 
     def __init__(self, case: Case):
         self.case = case
         self.id = 0
         self.slot = -1
+        self.wanted = True                             # else it is not asked again of another kernel
         self.result: Answer | None = None
         self.error: Exception | None = None
 
@@ -85,6 +86,9 @@ class Flight:
         """Send what there is room for."""
         while self._sent < len(self._unanswered):
             asked = self._unanswered[self._sent]
+            if not asked.wanted:
+                self._unanswered.remove(asked)
+                continue
             try:
                 process = self._boot()
             except Exception as e:
@@ -194,6 +198,10 @@ class Flight:
     def _gone(self, process: Process) -> None:
         self._lost()
         process.close()
+        self.again()
+
+    def again(self) -> None:
+        """The kernel is gone: what it has not answered will be asked of the next."""
         self._sent = 0
         for asked in self._unanswered:
             self._release(asked)

@@ -164,22 +164,26 @@ class Oracle:
         """
         under_way: deque[Asked] = deque()
         left, failure, held = iter(cases), None, 0
-        while True:
-            try:
-                case = next(left)
-            except StopIteration:
-                break
-            except Exception as e:
-                failure = e
-                break
-            self.cases += 1
-            under_way.append(self._flight.ask(case))
-            held += case.size
-            while under_way and (len(under_way) >= DEPTH or under_way[0].done or held > SHARE):
-                held -= under_way[0].case.size
+        try:
+            while True:
+                try:
+                    case = next(left)
+                except StopIteration:
+                    break
+                except Exception as e:
+                    failure = e
+                    break
+                self.cases += 1
+                under_way.append(self._flight.ask(case))
+                held += case.size
+                while under_way and (len(under_way) >= DEPTH or under_way[0].done or held > SHARE):
+                    held -= under_way[0].case.size
+                    yield self._flight.answer(under_way.popleft())
+            while under_way:
                 yield self._flight.answer(under_way.popleft())
-        while under_way:
-            yield self._flight.answer(under_way.popleft())
+        finally:
+            for asked in under_way:                    # nobody looks at the rest
+                asked.wanted = False
         if failure is not None:
             raise failure
 
@@ -247,7 +251,7 @@ class Oracle:
     def close(self) -> None:
         """End the kernel."""
         process, self._process = self._process, None
-        self._flight = self._new_flight()
+        self._flight.again()
         if process is None:
             return
         try:

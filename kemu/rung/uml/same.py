@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import tee
 from pathlib import Path
 
 from kemu.forge.cpio_choose import break_cpio, choose_cpio
@@ -26,6 +27,7 @@ from kemu.report import manifest
 from kemu.report.manifest import Entry
 from kemu.report.store.folder import state_dir
 from kemu.rung.uml.cache import write_whole
+from kemu.rung.uml.cases import Case
 from kemu.rung.uml.inputs import head, kind_of, read_input
 from kemu.rung.uml.oracle import Oracle, Result
 
@@ -49,12 +51,16 @@ class Sample:
     at: int = 0
     memory: str = "linear"
 
+    def case(self, oracle: Oracle) -> Case:
+        """What a kernel is asked about it."""
+        if self.archive:
+            return oracle.cpio_case(self.data, cap=CAP)
+        return oracle.erofs_case(self.data, at=self.at, memory=self.memory, devices=self.devices, cap=CAP, max_entries=MOST,
+                                 facts=True)
+
     def ask(self, oracle: Oracle) -> Result:
         """What a kernel makes of it."""
-        if self.archive:
-            return oracle.cpio(self.data, cap=CAP)
-        return oracle.erofs(self.data, at=self.at, memory=self.memory, devices=self.devices, cap=CAP, max_entries=MOST,
-                            facts=True)
+        return oracle.ask(self.case(oracle))
 
 
 def from_files(paths: Iterable[Path]) -> Iterator[Sample]:
@@ -189,10 +195,11 @@ def compare(plain: Oracle, series: Oracle, samples: Iterable[Sample], name: str)
     """Ask both about every sample. What differs is asked again of kernels that have seen nothing else, and kept under ``name``.
     """
     out = Compared()
-    for sample in samples:
+    each, ones, others = tee(samples, 3)
+    before, after = plain.many(s.case(plain) for s in ones), series.many(s.case(series) for s in others)
+    for sample, a, b in zip(each, before, after):
         out.counts[sample.what] += 1
-        a = sample.ask(plain)
-        if difference(a, sample.ask(series)) is None:
+        if difference(a, b) is None:
             continue
         answers = [(_afresh(plain, sample), _afresh(series, sample)) for _ in range(3)]
         found = difference(*answers[0])

@@ -191,6 +191,34 @@ def test_a_kernel_that_does_not_boot_is_said_to_who_asked() -> None:
             b.flight.answer(a)
 
 
+def test_what_nobody_wants_any_more_is_not_asked_again() -> None:
+    seen: list[int] = []
+
+    def answers(kernel: Kernel, r: dict[str, Any]) -> None:
+        if r["first"] == 1 and len(b.kernels) == 1:
+            kernel.dead = True
+        else:
+            seen.append(r["first"])
+            echo(kernel, r)
+
+    b = Bench(answers)
+    asked = [b.ask(bytes([n])) for n in range(5)]
+    asked[3].wanted = False
+    assert [b.flight.answer(asked[n]).message for n in (0, 2, 4)] == ["0 of 1", "2 of 1", "4 of 1"]
+    assert asked[1].result is not None and asked[1].result.crash == "exit"
+    assert seen == [0, 2, 4]
+
+
+def test_a_kernel_that_is_ended_meanwhile() -> None:
+    b = Bench(echo)
+    asked = [b.ask(bytes([n])) for n in range(2 * DEPTH)]
+    assert b.flight.answer(asked[0]).message == "0 of 1"
+    b.lost()
+    b.flight.again()
+    assert [b.flight.answer(a).message for a in asked] == [f"{n} of 1" for n in range(2 * DEPTH)]
+    assert len(b.kernels) == 2
+
+
 LIES: list[dict[str, int]] = [
     {"magic": 1}, {"id": 77}, {"entries_len": 1 << 62}, {"text_len": ANSWER_ROOM + 1}, {"kmsg_len": 0xFFFFFFFF},
     {"entries": 1}, {"entries": 0xFFFFFFFF}, {"entries_len": 64}, {"entries": 1, "entries_len": 64}]
