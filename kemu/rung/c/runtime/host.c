@@ -82,11 +82,13 @@ void *host_alias(void *at, unsigned long page, unsigned long pages)
 {
 	void *p = mmap(at, pages << 12, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, pages_fd, page << 12);
 
-	if (p == MAP_FAILED)
-		return NULL;
-	if (pages > 1)			/* all at once is less work than a fault each; a host that cannot has faults */
-		madvise(p, pages << 12, MADV_POPULATE_READ);
-	return p;
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* All at once is less work than a fault each; a host that cannot has faults. */
+void host_populate(void *at, unsigned long pages)
+{
+	madvise(at, pages << 12, MADV_POPULATE_READ);
 }
 
 /* ---- signals: only while the kernel runs are they its; of several kernels one has them, which kemu_signals() decides ---- */

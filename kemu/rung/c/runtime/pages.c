@@ -119,8 +119,9 @@ static struct page *get_free(unsigned int order)
 }
 
 /*
- * Single pages come one after the other out of a larger block, and those of files (as of MIGRATE_MOVABLE) out of another than the rest:
- * what a file is read into mostly lies in a row then, as in Linux. What is freed at the end of a row is the next that is given.
+ * Single pages come one after the other out of a larger block: those of files (as of MIGRATE_MOVABLE) out of one, those of block devices,
+ * which stay longer, out of another, the rest out of a third. What a file is read into mostly lies in a row then, as in Linux. What is
+ * freed at the end of a row is the next that is given.
  */
 #define RUN_ORDER	9
 #define RUN		(1ul << RUN_ORDER)
@@ -128,7 +129,7 @@ static struct page *get_free(unsigned int order)
 static struct run {
 	unsigned long start, next;
 	DECLARE_BITMAP(freed, RUN);	/* of those before @next */
-} runs[2];
+} runs[3];
 
 static void end_run(struct run *run)
 {
@@ -142,9 +143,9 @@ static void end_run(struct run *run)
 	memset(run, 0, sizeof(*run));
 }
 
-static struct page *get_one(bool movable)
+static struct page *get_one(gfp_t gfp)
 {
-	struct run *run = &runs[movable];
+	struct run *run = &runs[gfp & __GFP_MOVABLE ? 0 : gfp & __GFP_HARDWALL ? 1 : 2];
 	struct page *page;
 
 	if (!run->start || run->next == RUN) {
@@ -179,10 +180,10 @@ static struct page *take(unsigned int order, gfp_t gfp)
 
 	if (WARN_ON(order > MAX_PAGE_ORDER) || kemu_should_fail(gfp))
 		return NULL;
-	page = order ? get_free(order) : get_one(gfp & __GFP_MOVABLE);
+	page = order ? get_free(order) : get_one(gfp);
 	if (!page) {
-		end_run(&runs[0]);
-		end_run(&runs[1]);
+		for (i = 0; i < ARRAY_SIZE(runs); i++)
+			end_run(&runs[i]);
 		page = get_free(order);
 	}
 	if (!page)
@@ -371,6 +372,7 @@ static void *map(struct page **pages, unsigned int n, struct window **made)
 			return NULL;
 		}
 	}
+	host_populate(w->va, n);
 	kemu_unpoison(w->va, n * PAGE_SIZE);
 	*made = w;
 	return w->va;

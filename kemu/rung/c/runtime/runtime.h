@@ -33,6 +33,7 @@ extern int kemu_armed;
 void *host_reserve(unsigned long len);
 void *host_pages(unsigned long pages);
 void *host_alias(void *at, unsigned long page, unsigned long pages);
+void host_populate(void *at, unsigned long pages);
 void host_signals(int take);
 void host_end(void);
 void host_shadow(unsigned long at, unsigned long len);

@@ -34,14 +34,15 @@ struct head {
 
 #ifdef KEMU_ASAN
 #define KEMU_REDZONE	32
+#define RESTING		(4ul << 20)	/* bytes: long, for whoever still uses them */
 #else
 #define KEMU_REDZONE	0
+#define RESTING		(64ul << 10)	/* nobody would see that: soon, while the processor has them in its caches */
 #endif
 #define LIVE		0x6b656d75
 #define FREED		0x64656164
 #define SMALL		4096u		/* larger blocks are whole pages */
 #define ROOM		(4ul << 30)
-#define RESTING		(4ul << 20)	/* bytes */
 
 static char *arena, *end;
 static struct head *small_free[SMALL / 32 + 2], *large_free[32];
