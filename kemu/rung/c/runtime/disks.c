@@ -114,7 +114,7 @@ static void make_disk(unsigned int slot)
 	q->limits.logical_block_size = SECTOR_SIZE;
 	q->limits.physical_block_size = SECTOR_SIZE;
 	q->limits.io_min = SECTOR_SIZE;
-	q->limits.max_hw_sectors = q->limits.max_sectors = UINT_MAX >> SECTOR_SHIFT;
+	q->limits.max_hw_sectors = q->limits.max_sectors = 2560;	/* drivers/block/loop.c's */
 	q->limits.max_segments = USHRT_MAX;
 	q->limits.max_segment_size = UINT_MAX;
 	q->limits.seg_boundary_mask = BLK_SEG_BOUNDARY_MASK;
@@ -133,6 +133,7 @@ static void make_disk(unsigned int slot)
 	disk->bdi = bdi_alloc(NUMA_NO_NODE);
 	if (!disk->bdi)
 		kemu_trap("kemu%u: bdi_alloc", slot);
+	disk->bdi->io_pages = q->limits.max_sectors >> PAGE_SECTORS_SHIFT;	/* blk_apply_bdi_limits() */
 	snprintf(disk->disk_name, DISK_NAME_LEN, "kemu%u", slot);
 	mutex_init(&disk->open_mutex);
 	xa_init(&disk->part_tbl);
