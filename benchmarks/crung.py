@@ -89,37 +89,41 @@ def maps() -> list[Figure]:
     return [Figure("C rung: block mapping calls from Python", f"{rate / 1e6:.2f} M/s", "2 M/s", "python -m benchmarks c_maps")]
 
 
-# all files of an image, or a part of them: found, opened, read to their ends in steps of 128 KiB, and dropped or written out
+# all files of an image, or a part of them: read to their ends and dropped, or written out in steps of 128 KiB
 _READ = """
 import os, resource, sys
 from kemu.rung.c.kernel import Kernel
+from kemu.rung.c.reading import read_tree
 image, part, of, into, ahead = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+def write(k):
+    room, n = k.ffi.new("char[]", 1 << 17), 0
+    bytes_of = k.ffi.buffer(room)
+    entries = k.walk(b"/", flags=4)[0].entries()
+    for e in entries:
+        if e["type"] == "dir":
+            os.makedirs(into + e["path"], exist_ok=True)
+    for e in [e for e in entries if e["type"] == "file"][part::of]:
+        fd = k.lib.kemu_open(os.fsencode(e["path"]), 0)
+        out, at = os.open(into + e["path"], os.O_WRONLY | os.O_CREAT), 0
+        while (got := k.lib.kemu_pread(fd, room, 1 << 17, at)) > 0:
+            at += os.write(out, bytes_of[:got] if got < 1 << 17 else bytes_of)
+        os.close(out)
+        k.lib.kemu_close(fd)
+        assert at == e["size"], (e, at)
+        n += at
+    return n
+def read(k):
+    r = read_tree(k, part=part, of=of)
+    assert not r.failed, r.failed
+    return r.bytes
 with Kernel("plain") as kernel, kernel.mounted(image, read_ahead=ahead) as k:
     def used():
         r = resource.getrusage(resource.RUSAGE_SELF)
         return r.ru_utime + r.ru_stime
-    room = k.ffi.new("char[]", 1 << 17)
-    bytes_of = k.ffi.buffer(room)
     print("ready", flush=True)
     sys.stdin.readline()
-    begin, n = used(), 0
-    entries = k.walk(b"/", flags=4)[0].entries()
-    if into:
-        for e in entries:
-            if e["type"] == "dir":
-                os.makedirs(into + e["path"], exist_ok=True)
-    for e in [e for e in entries if e["type"] == "file"][part::of]:
-        fd = k.lib.kemu_open(os.fsencode(e["path"]), 0)
-        if into:
-            out, at = os.open(into + e["path"], os.O_WRONLY | os.O_CREAT), 0
-            while (got := k.lib.kemu_pread(fd, room, 1 << 17, at)) > 0:
-                at += os.write(out, bytes_of[:got] if got < 1 << 17 else bytes_of)
-            os.close(out)
-        else:
-            at = k.lib.kemu_read_all(fd, room, 1 << 17)
-        assert at == e["size"], (e, at)
-        n += at
-        k.lib.kemu_close(fd)
+    begin = used()
+    n = write(k) if into else read(k)
     print(n, used() - begin)
 """
 

@@ -34,7 +34,7 @@ AGENT = Path(__file__).parent.parent / "uml" / "agent"
 MODULE = Path(__file__).parent.parent / "uml" / "module"
 KEEP = 24                              # one is 10 MB
 NOTES = "notes"                        # beside a library of the gcov flavour: the compiler's notes on the objects under test
-_HOST = ("host", "agent", "sha256")    # compiled with the host's headers
+_HOST = ("host", "agent", "reading", "sha256")    # compiled with the host's headers
 _KERNEL = ("trap", "faults", "slab", "pages", "reclaim", "tasks", "disks", "start", "calls", "arch", "misc", "erofs", "unpack",
            "doors", "mappings", "errands")
 _BARE = ("slab", "pages", "tasks", "trap")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* System calls, as PID 1 makes them: the kernel's own, with the user's memory being the kernel's. */
 #include <linux/backing-dev.h>
+#include <linux/fadvise.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/init_syscalls.h>
@@ -9,6 +10,7 @@
 #include <linux/statfs.h>
 #include <linux/syscalls.h>
 #include <linux/task_work.h>
+#include <linux/uio.h>
 #include <linux/xattr.h>
 #include <uapi/linux/fiemap.h>
 #include "runtime.h"
@@ -110,18 +112,6 @@ long long kemu_pread(int fd, void *buffer, unsigned long long len, long long at)
 	return n;
 }
 
-/* Reads to the end of the file, in steps of 128 KiB, into the same @room bytes again and again; the bytes read. */
-long long kemu_read_all(int fd, void *buffer, unsigned long long room)
-{
-	long long n, total = 0;
-
-	KEMU_ENTER(KEMU_TRAP);
-	while ((n = done(ksys_read(fd, buffer, min_t(u64, room, 1 << 17)))) > 0)
-		total += n;
-	KEMU_LEAVE();
-	return n < 0 ? n : total;
-}
-
 int kemu_place_file(unsigned int slot, const void *data, unsigned long long at, unsigned long long len, unsigned long long size)
 {
 	char name[32];
@@ -158,6 +148,32 @@ int kemu_place_file(unsigned int slot, const void *data, unsigned long long at, 
 long kemu_sys_open(const char *path, int flags)
 {
 	return done(sys_openat(AT_FDCWD, path, flags, 0));
+}
+
+long kemu_sys_openat(int dfd, const char *path, int flags)
+{
+	return done(sys_openat(dfd, path, flags, 0));
+}
+
+/*
+ * A file is read to its end as cat(1) does it, in order and in steps of 512 KiB, into nothing: what is in the page cache is not copied.
+ * 0 or -errno, and how much there was.
+ */
+long kemu_sys_drain(int fd, unsigned long long *len)
+{
+	struct iov_iter nowhere;
+	ssize_t n;
+
+	CLASS(fd, f)(fd);
+	if (fd_empty(f))
+		return -EBADF;
+	vfs_fadvise(fd_file(f), 0, 0, POSIX_FADV_SEQUENTIAL);
+	do {
+		iov_iter_discard(&nowhere, ITER_DEST, 512 << 10);
+		n = done(vfs_iter_read(fd_file(f), &nowhere, &fd_file(f)->f_pos, 0));
+		*len += max(n, 0);
+	} while (n > 0);
+	return n;
 }
 
 long kemu_sys_close(int fd)

@@ -37,6 +37,15 @@ struct kemu_walk {
 #define KEMU_WALK_CLOCK		2	/* times that the clock has set are not shown: an unpacked archive */
 #define KEMU_WALK_UNREAD	4	/* contents are not read */
 
+/* All files below a folder, or every @of-th of them from the @part-th on, read to their ends and dropped. */
+struct kemu_reading {
+	unsigned int part, of, most;	/* asked: and how many names are looked at */
+	unsigned int names, failed;
+	unsigned long long files, bytes;
+	const char *failures;		/* an errno as an int, and what it is of, "" or "/a/name", with its NUL */
+	unsigned long long failures_len;
+};
+
 struct kemu_statfs {
 	unsigned long long type, block_size, blocks, files, free_files, name_max;
 };
@@ -76,6 +85,7 @@ int kemu_drop(unsigned int slot, unsigned int backend);
 int kemu_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options);
 int kemu_umount(const char *target, int flags);
 int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int flags, struct kemu_walk *out);
+int kemu_read_tree(const char *root, struct kemu_reading *reading);
 int kemu_statfs(const char *path, struct kemu_statfs *out);
 int kemu_list(const char *path, char *names, unsigned int room);
 int kemu_settle(void);
@@ -86,7 +96,6 @@ int kemu_mkdir(const char *path, unsigned int mode);
 int kemu_open(const char *path, int flags);
 int kemu_close(int fd);
 long long kemu_pread(int fd, void *buffer, unsigned long long len, long long at);
-long long kemu_read_all(int fd, void *buffer, unsigned long long room);
 
 long long kemu_write(int fd, const void *data, unsigned long long len);
 int kemu_doors(const char *path);
