@@ -36,7 +36,7 @@ KEEP = 24                              # one is 10 MB
 NOTES = "notes"                        # beside a library of the gcov flavour: the compiler's notes on the objects under test
 _HOST = ("host", "agent", "reading", "sha256")    # compiled with the host's headers
 _KERNEL = ("trap", "faults", "slab", "pages", "reclaim", "tasks", "disks", "start", "calls", "arch", "misc", "erofs", "unpack",
-           "doors", "mappings", "errands")
+           "doors", "mappings", "errands", "case")
 _BARE = ("slab", "pages", "tasks", "trap")
 _LINK = ("gcc", "-shared", "-Wl,-z,notext", "-Wl,-Bsymbolic", "-Wl,--build-id=none")
 

@@ -23,6 +23,7 @@ import cffi
 
 from kemu.report.manifest import Entry
 from kemu.rung.c.build import RUNTIME, Library, build
+from kemu.rung.c.case import CLOCK, FACTS, MEMORY, UNREAD, Case, load, loaded, source
 from kemu.rung.c.sources import INITCALLS
 from kemu.rung.c.symbols import Symbols
 from kemu.rung.c.trap import MountRefused as MountRefused
@@ -33,17 +34,14 @@ from kemu.rung.entries import errno_name
 from kemu.rung.protocol import Answer, Image, Packed
 from kemu.rung.uml import wire
 from kemu.rung.uml.build import Recipe
-from kemu.rung.uml.errors import ConfigError, RungError
-from kemu.rung.uml.inputs import read_input
+from kemu.rung.uml.errors import RungError
 from kemu.rung.uml.lines import Frame
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.tree import find_tree
 
 TRAP = -4096
 CELLS = 65536                          # KEMU_CELLS
-_MEMORY = {"linear": 0, "vmalloc": 1, "slab": 2}
 _MS_RDONLY = 1
-_FACTS, _CLOCK, _UNREAD = 1, 2, 4      # flags of a walk
 _PC = re.compile(r"^@([0-9a-f]+)$", re.M)
 _SECTION = re.compile(r"^(allocated|freed):$", re.M)
 _UNPACKING = re.compile(r"(?:Initramfs unpacking failed: (.*)|rootfs image is not initramfs \((.*)\); looks like an initrd)$")
@@ -93,6 +91,7 @@ class Instance:
         self._callback: Any = None
         self._pristine: list[bytes] | None = None
         self.made_once: tuple[object, ...] = ()        # the case that has run whole
+        self.one = Case(self)
         flags = 0 if fill is None else 1 | fill << 8
         self.take()
         self.check(self.lib.kemu_start(pages, flags))
@@ -156,12 +155,12 @@ class Instance:
         w = self.ffi.new("struct kemu_walk *")
         self.check(self.lib.kemu_walk(root, cap, most, flags, w))
         entries = Packed(bytes(self.ffi.buffer(w.entries, w.entries_len)), w.count, dir_sizes)
-        lines = bytes(self.ffi.buffer(w.facts, w.facts_len)).decode("utf-8", "replace").splitlines() if flags & _FACTS else []
+        lines = bytes(self.ffi.buffer(w.facts, w.facts_len)).decode("utf-8", "replace").splitlines() if flags & FACTS else []
         return entries, lines
 
     def names(self, most: int = wire.MOST) -> list[Entry]:
         """The tree that is the root now, without the contents of its files."""
-        return self.walk(b".", most=most, flags=_UNREAD)[0].entries()
+        return self.walk(b".", most=most, flags=UNREAD)[0].entries()
 
     def list_one(self, path: str) -> tuple[list[Entry], int]:
         """What is in a folder, or one inode: entries whose files are not read; 0 or a positive errno."""
@@ -169,14 +168,14 @@ class Instance:
         at = os.fsencode(path)
         n = self.check(self.lib.kemu_list(at, room, 1 << 24))
         if n == -errno.ENOTDIR:
-            entries, _ = self.walk(at, most=1, flags=_UNREAD)
+            entries, _ = self.walk(at, most=1, flags=UNREAD)
             return [e | {"path": path} for e in entries.entries()], 0
         if n < 0:
             return [], -n
         out = []
         for name in bytes(self.ffi.buffer(room, n)).split(b"\0")[:-1]:
             inside = at.rstrip(b"/") + b"/" + name
-            entries, _ = self.walk(inside, most=1, flags=_UNREAD)
+            entries, _ = self.walk(inside, most=1, flags=UNREAD)
             out += [e | {"path": os.fsdecode(name)} for e in entries.entries()]
         return sorted(out, key=lambda e: os.fsencode(e["path"])), 0
 
@@ -376,32 +375,17 @@ class Kernel:
         ``then`` is given the instance while the image is still mounted at /mnt, behind the walk. ``fail_nth + k * FAIL_MORE``:
         and the k calls behind that one.
         """
-        images, kind, names, words = _sources(image, devices, options, backend, at)
-        return self.case(lambda k: self._erofs(k, images, kind, at, _MEMORY[memory], names[0], words, cap, max_entries, fail_nth,
-                                                facts, then))
-
-    def _erofs(self, k: Instance, images: list[bytes], kind: int, at: int, memory: int, source: str, options: str, cap: int,
-               most: int, fail_nth: int, facts: bool, then: Callable[[Instance], None] | None) -> Answer:
-        lib, answer = k.lib, Answer()
-        if fail_nth:
-            self._made_once(k, (*images, kind, options),
-                            lambda: self._erofs(k, images, kind, at, memory, source, options, cap, most, 0, False, None))
-        for slot, data in enumerate(images):
-            self.place(k, slot, data, kind, memory, at if slot == 0 else 0)
-        if fail_nth:
-            lib.kemu_fail_nth(fail_nth)
-        error = k.check(lib.kemu_mount(source.encode(), b"/mnt", b"erofs", _MS_RDONLY, os.fsencode(options)))
-        if not error:
-            answer.packed, answer.facts = k.walk(b"/mnt", cap, most, _FACTS if facts else 0)
-        if fail_nth:
-            counters = k.counters()
-            answer.fired, answer.points = bool(counters["fired"]), counters["faults"]
-            lib.kemu_fail_nth(0)
-        if not error and then is not None:
-            then(k)
-        self.take_down(k, len(images), kind, not error)
-        answer.mount_error = errno_name(-error)
-        return answer
+        images, how = loaded(image, devices, at), source(1 + len(devices), options, backend)
+        k = self.instance
+        self.cases += 1
+        flags = FACTS if facts else 0
+        try:
+            if fail_nth:
+                self._made_once(k, (*images, how), lambda: k.one.run(images, how, at, MEMORY[memory], cap, max_entries, 0, 0,
+                                                                    self.timeout, None))
+            return k.one.run(images, how, at, MEMORY[memory], cap, max_entries, flags, fail_nth, self.timeout, then)
+        except Trap as trap:
+            return trap.answer()
 
     def _made_once(self, k: Instance, what: tuple[object, ...], case: Callable[[], object]) -> None:
         """Before calls are counted, what a kernel makes once is made: the n-th call is the same one whatever was there before."""
@@ -426,27 +410,27 @@ class Kernel:
         """An image mounted at /mnt of the instance, which is the root meanwhile. ``read_ahead``: bytes, as blockdev --setra (0:
         the kernel's 128 KiB). ``MountRefused`` with the errno and the log; ``Trap``.
         """
-        images, kind, names, words = _sources(image, devices, options, backend, at)
+        images, how = loaded(image, devices, at), source(1 + len(devices), options, backend)
         k = self.instance
         k.lib.kemu_log_clear()
         for slot, data in enumerate(images):
-            self.place(k, slot, data, kind, _MEMORY[memory], at if slot == 0 else 0)
-        error = k.check(k.lib.kemu_mount(names[0].encode(), b"/mnt", b"erofs", _MS_RDONLY, os.fsencode(words)))
+            self.place(k, slot, data, how.kind, MEMORY[memory], at if slot == 0 else 0)
+        error = k.check(k.lib.kemu_mount(how.name, b"/mnt", b"erofs", _MS_RDONLY, how.options))
         if error:
-            self.take_down(k, len(images), kind, False)
+            self.take_down(k, len(images), how.kind, False)
             raise MountRefused(-error, lines_of(k.log()))
         if read_ahead:
             k.check(k.lib.kemu_read_ahead(b"/mnt", read_ahead))
         error = k.check(k.lib.kemu_enter(b"/mnt"))
         if error:                                      # a root that is no directory, or may not be entered
             log = lines_of(k.log())
-            self.take_down(k, len(images), kind, True)
+            self.take_down(k, len(images), how.kind, True)
             raise RootRefused(-error, log)
         yield k
         k.check(k.lib.kemu_leave())
         if read_ahead:                                  # the disk is the next case's, too
             k.check(k.lib.kemu_read_ahead(b"/mnt", READ_AHEAD))
-        self.take_down(k, len(images), kind, True)
+        self.take_down(k, len(images), how.kind, True)
 
     def cpio(self, archive: Image | None, at: int = -1, memory: str = "linear", cap: int = 1 << 26,
              builtin: bytes | None = None, fail_nth: int = 0, cmdline: str = "",
@@ -460,14 +444,14 @@ class Kernel:
         Those that nobody takes are named in the log, as Linux does it. ``then`` is given the instance behind the walk, before the
         archive's memory is taken back.
         """
-        data = None if archive is None else _load(archive)
+        data = None if archive is None else load(archive)
         if at < 0:
             at = (-len(data or b"") & ~63) % 4096
         if cmdline or then:
             self.close()
         unknown: list[str] = []
         try:
-            answer = self.case(lambda k: self._cpio(k, data, at, _MEMORY[memory], cap, builtin or b"", fail_nth, cmdline, then,
+            answer = self.case(lambda k: self._cpio(k, data, at, MEMORY[memory], cap, builtin or b"", fail_nth, cmdline, then,
                                                     unknown))
         finally:
             if (cmdline or then) and self._instance is not None:
@@ -504,7 +488,7 @@ class Kernel:
             lib.kemu_fail_nth(0)
         if error:
             raise RungError(f"populate_rootfs(): {errno_name(-error)}")
-        answer.packed, _ = k.walk(b".", cap, wire.MOST, _CLOCK, dir_sizes=False)
+        answer.packed, _ = k.walk(b".", cap, wire.MOST, CLOCK, dir_sizes=False)
         k.check(lib.kemu_leave())
         if then is not None:
             then(k)
@@ -563,24 +547,3 @@ class Kernel:
             k.lib.kemu_limit(0)
         answer.kmsg = lines_of(k.log())
         return answer
-
-
-def _sources(image: Image, devices: Sequence[Image], options: str, backend: str,
-             at: int) -> tuple[list[bytes], int, list[str], str]:
-    """The images' bytes, the kind of back end, the names that they are mounted by, and the options with those in them."""
-    if backend not in ("disk", "file"):
-        raise ConfigError(f"backend {backend}: the C rung has disk and file")
-    if not 0 <= at < 4096:
-        raise RungError(f"at={at}: a byte offset within a page (0..4095)")
-    images = [_load(i) for i in (image, *devices)]
-    if len(images) > wire.DISKS:
-        raise RungError(f"{len(images) - 1} extra devices: at most {wire.DISKS - 1}")
-    kind = int(backend == "file")
-    names = [f"/files/{i}" if kind else f"/dev/kemu{i}" for i in range(len(images))]
-    for i, name in enumerate(names):
-        options = options.replace(f"@{i}", name)
-    return images, kind, names, ",".join(o for o in (options, *(f"device={n}" for n in names[1:])) if o)
-
-
-def _load(image: Image) -> bytes:
-    return read_input(image) if isinstance(image, (str, os.PathLike)) else bytes(image)

@@ -76,6 +76,31 @@ int kemu_statfs(const char *path, struct kemu_statfs *out)
 
 #include "bound.h"
 
+/*
+ * The kernel has memory for as much as it is asked for, and zeroes it here: most lists and values are short, and the others are asked
+ * for again. So does a caller who does not know how much there is.
+ */
+#define SHORT	4096
+
+static long k_llistxattr(const char *path, char *list, unsigned long len)
+{
+	long n = kemu_sys_llistxattr(path, list, len < SHORT ? len : SHORT);
+
+	return said(n == -ERANGE && len > SHORT ? kemu_sys_llistxattr(path, list, len) : n);
+}
+
+static long k_lgetxattr(const char *path, const char *name, void *value, unsigned long len)
+{
+	long n = kemu_sys_lgetxattr(path, name, value, len < SHORT ? len : SHORT);
+
+	return said(n == -ERANGE && len > SHORT ? kemu_sys_lgetxattr(path, name, value, len) : n);
+}
+
+#undef llistxattr
+#undef lgetxattr
+#define llistxattr(path, p, n)		k_llistxattr(path, p, n)
+#define lgetxattr(path, name, p, n)	k_lgetxattr(path, name, p, n)
+
 static int k_clock_gettime(clockid_t clock, struct timespec *t)
 {
 	*t = (struct timespec){ 5000000000ll, 0 };	/* arch.c's NOW */

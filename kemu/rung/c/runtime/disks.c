@@ -166,27 +166,75 @@ void disks_start(void)
 	}
 }
 
-/* Linear memory: pages behind which there is nothing, as at the end of RAM. */
-static void *pages_alone(unsigned long bytes)
-{
-	void *block = alloc_pages_exact(PAGE_ALIGN(bytes) + PAGE_SIZE, GFP_KERNEL | __GFP_NOFAIL);
+/*
+ * Linear memory: pages behind which there is nothing, as at the end of RAM. Those of a small image stay with its slot, for the next one of
+ * as many pages: as pages that are free, only that the host need not be asked to forbid the one behind them again.
+ */
+#define STAYS		(64ul << PAGE_SHIFT)
 
+static struct {
+	void *block;
+	unsigned long bytes;
+} spares[KEMU_DISKS];
+
+static unsigned long pages_of(unsigned long bytes)
+{
+	return 1ul << get_order(PAGE_ALIGN(bytes) + PAGE_SIZE);
+}
+
+static void keep_spare(unsigned int slot, void *block, unsigned long bytes)
+{
+	spares[slot].block = block;
+	spares[slot].bytes = PAGE_ALIGN(bytes);
+	kemu_stats.pages -= pages_of(bytes);
+	kemu_poison(block, PAGE_ALIGN(bytes), SHADOW_PAGE);
+}
+
+/* The slot's, if it is of that size: with what was in it before. */
+static void *take_spare(unsigned int slot, unsigned long bytes)
+{
+	void *block = spares[slot].block;
+
+	if (!block)
+		return NULL;
+	spares[slot].block = NULL;
+	kemu_stats.pages += pages_of(spares[slot].bytes);
+	if (spares[slot].bytes == PAGE_ALIGN(bytes)) {
+		kemu_unpoison(block, PAGE_ALIGN(bytes));
+		kemu_stats.allocations++;
+		return block;
+	}
+	host_permit(block + spares[slot].bytes, PAGE_SIZE);
+	free_pages_exact(block, spares[slot].bytes + PAGE_SIZE);
+	return NULL;
+}
+
+static void *pages_alone(unsigned int slot, unsigned long at, unsigned long len)
+{
+	unsigned long bytes = at + len;
+	void *block = take_spare(slot, bytes);
+
+	if (block) {
+		kemu_fill(block, at, GFP_KERNEL);
+		kemu_fill(block + bytes, PAGE_ALIGN(bytes) - bytes, GFP_KERNEL);
+		return block;
+	}
+	block = alloc_pages_exact(PAGE_ALIGN(bytes) + PAGE_SIZE, GFP_KERNEL | __GFP_NOFAIL);
 	if (block)
 		host_forbid(block + PAGE_ALIGN(bytes), PAGE_SIZE);
 	return block;
-}
-
-static unsigned int order_alone(unsigned long bytes)
-{
-	return get_order(PAGE_ALIGN(bytes) + PAGE_SIZE);
 }
 
 /* What is left of them: the kernel gives an initrd's whole pages back. */
 static void free_pages_alone(struct kemu_region *r)
 {
 	unsigned long bytes = r->data - (char *)r->block + r->len;
-	struct page *page = virt_to_page(r->block), *end = page + (1ul << order_alone(bytes));
+	struct page *page = virt_to_page(r->block), *end = page + pages_of(bytes);
 
+	if (!r->freed && bytes <= STAYS) {
+		keep_spare(r - kemu_regions, r->block, bytes);
+		return;
+	}
 	host_permit(r->block + PAGE_ALIGN(bytes), PAGE_SIZE);
 	if (!r->freed) {
 		free_pages_exact(r->block, PAGE_ALIGN(bytes) + PAGE_SIZE);
@@ -232,7 +280,7 @@ static int place(unsigned int slot, const void *data, u64 len, u32 memory, u32 a
 	if (r->block || at >= PAGE_SIZE)
 		return -EINVAL;
 	if (memory == KEMU_PLACE_LINEAR && at + len < PAGE_SIZE << MAX_PAGE_ORDER && len)
-		r->block = pages_alone(at + len);
+		r->block = pages_alone(slot, at, len);
 	else if (memory == KEMU_PLACE_VMALLOC && at + len <= PAGE_SIZE << MAX_PAGE_ORDER && len)
 		r->block = window_alloc(at + len);
 	else

@@ -37,6 +37,29 @@ struct kemu_walk {
 #define KEMU_WALK_CLOCK		2	/* times that the clock has set are not shown: an unpacked archive */
 #define KEMU_WALK_UNREAD	4	/* contents are not read */
 
+/* Images that are placed in the slots from 0 on, the first of them mounted at /mnt, and walked; then all of that goes, unless it stays. */
+#define KEMU_CASE_NO_ROOM	1	/* there was no memory to place them */
+#define KEMU_CASE_BUSY		2	/* it could not be unmounted */
+
+struct kemu_case {
+	/* asked */
+	const void *image[KEMU_DISKS];
+	unsigned long long len[KEMU_DISKS];
+	unsigned int images, backend, memory, at;
+	const char *source, *options;
+	unsigned long long cap;
+	unsigned int most, flags;	/* of the walk */
+	unsigned int fail_nth, milliseconds, stays;
+	/* answered */
+	int refused, error;		/* -errno: of the mount; of the runtime, */
+	unsigned int slot;		/* and which image there was no memory for */
+	struct kemu_walk tree;
+	unsigned long long points;
+	unsigned int fired;
+	const char *log;
+	unsigned long long log_len;
+};
+
 /* All files below a folder, or every @of-th of them from the @part-th on, read to their ends and dropped. */
 struct kemu_reading {
 	unsigned int part, of, most;	/* asked: and how many names are looked at */
@@ -85,6 +108,8 @@ int kemu_drop(unsigned int slot, unsigned int backend);
 int kemu_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options);
 int kemu_umount(const char *target, int flags);
 int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int flags, struct kemu_walk *out);
+int kemu_case(struct kemu_case *c);
+int kemu_case_end(struct kemu_case *c);
 int kemu_read_tree(const char *root, struct kemu_reading *reading);
 int kemu_statfs(const char *path, struct kemu_statfs *out);
 int kemu_list(const char *path, char *names, unsigned int room);
