@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "agent.h"
+#include "kemu_calls.h"
 
 #pragma GCC visibility push(default)
 #include "kemu_api.h"
@@ -20,9 +21,6 @@
 extern int kemu_armed;
 extern void *kemu_back[5];
 long kemu_sys_openat(int dfd, const char *path, int flags);
-long kemu_sys_close(int fd);
-long kemu_sys_getdents(int fd, void *buffer, unsigned long len);
-long kemu_sys_statx(int fd, const char *path, unsigned int flags, unsigned int mask, void *buffer);
 long kemu_sys_drain(int fd, unsigned long long *len);
 
 /* A folder that is being read: trees are as deep as they like, this is no recursion. */

@@ -13,8 +13,8 @@
 #include "runtime.h"
 
 #define MARK(mib)	((mib) << (20 - PAGE_SHIFT))
-#define HIGH		MARK(4ul)
-#define LOW		MARK(2ul)
+#define HIGH		MARK(5ul)
+#define LOW		MARK(4ul)
 #define SHRINK		MARK(16ul)	/* pages that go between two calls of the shrinkers */
 
 static unsigned long kept;		/* pages above the lower mark that did not go the last time */
