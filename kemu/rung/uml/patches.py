@@ -198,6 +198,9 @@ _OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_racy")
 _FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)",
             "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)"}
 _SCHED = [
+    # no randomness of the host's: every boot is the same
+    Insertion("arch/um/include/asm/archrandom.h", "\tret = os_getrandom(v, max_longs * sizeof(*v), 0);",
+              "\tif (IS_ENABLED(CONFIG_KEMU_SCHED))\n\t\treturn 0;\n", "before"),
     Insertion("init/Kconfig", "config BROKEN", "config KEMU_SCHED\n\tbool \"Schedules that are chosen\"\n\n", "before"),
     Insertion("kernel/kthread.c", "static int kthread(void *_create)", "void kemu_take_part(struct task_struct *p);\n\n",
               "before"),

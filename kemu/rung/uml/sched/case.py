@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -57,25 +58,63 @@ def offsets_of(plan: Plan, tasks: int) -> list[int]:
     return out + [0] * (len(plan.switches) < SWITCHES)
 
 
+class Memory:
+    """What a token remembers of the run that it was made from: the kernel's build, and in which function each switch was. Drawn
+    behind all else; 0: nothing is known.
+    """
+
+    BUILD, FUNCTION = 0xFFFF, 0xFF
+
+    def __init__(self, run: Run, switches: int):
+        self.run = run
+        self.first = len(run.chooser.draws)
+        self.build = run.pick.int("build", 0, self.BUILD)
+        self.functions = [run.pick.int("function", 0, self.FUNCTION) for _ in range(switches)]
+
+    def compare(self, kernel: Kernel, story: Sequence[tuple[str, str]]) -> None:
+        """Say where this run is another one than the token's, and remember this one."""
+        build = 1 + int(kernel.key[:4], 16) % self.BUILD
+        run = self.run
+        if self.build not in (0, build):
+            run.left_out = "this kernel is another build than the token's (tree, configuration, compiler or kemu's own patch)"
+        now = [1 + zlib.crc32(where.partition(" ")[0].encode()) % self.FUNCTION for where, _ in story]
+        for i, was in enumerate(self.functions):
+            if was and was != (now[i] if i < len(now) else 0) and not run.chooser.diverged:
+                run.chooser.diverged = (f"switch {i + 1}: in another function than when the token was made, "
+                                        f"{story[i][0] if i < len(story) else 'it is not reached'}")
+        for i, value in enumerate([build, *now][:1 + len(self.functions)], self.first):
+            run.chooser.draws[i] = run.chooser.draws[i]._replace(value=value)
+
+
 def judge(run: Run, case: Case) -> None:
     """Run a case in a kernel that has run nothing else: the program alone first, then under the plan. Every step has to say what
-    it said alone, or what it may say.
+    it said alone, or what it may say. What is saved of it: the images, the console, and the story of the switches.
     """
     asked = asked_sched()
     plan = draw_plan(run.pick, len(case.program.tasks))
+    memory = Memory(run, len(plan.switches))
     kernel = asked.kernel()
     kernel.close()
     case.place(kernel)
     run.show(*case.told, *case.program.told())
+    run.files = {f"image{i}.erofs": bytes(image) for i, image in enumerate(case.images)}
     alone = kernel.learn(case.program)
     right = list(kernel.said)
+    console = kernel.console or alone.console
     if alone.crash:
         run.fail(f"{alone.message}, with nobody preempted", *alone.console.splitlines(), cause=f"alone: {_cause(alone)}",
                  detector=_detector(alone))
     if not plan.switches and tuple(plan.order[:1]) in ((), (1,)):
+        memory.compare(asked.built, ())
         return
     out = kernel.run(case.program, [plan])[0]
     story = tell(asked.built, out)
+    memory.compare(asked.built, story)
+    console = console + out.console
+    run.files |= {"console": console.encode(), "story": "".join(f"{text}\n" for _, text in story).encode()}
+    if run.trace is not None:
+        for text in (*(text for _, text in story), *console.splitlines()):
+            run.trace.add(text)
     for s, (at, _) in zip(out.switches, story):
         run.chooser.switches.append(chooser.Switch(s.point, at, s.frm, s.to))
     lines = [text for _, text in story]

@@ -68,6 +68,14 @@ def tally_of(hunt: Hunt) -> Tally:
     return _tallies.setdefault(hunt.make, Tally())
 
 
+def tallied() -> str:
+    """What all hunts of this process have done, as a line; empty if there were none."""
+    each = _tallies.values()
+    programs, schedules, lost = (sum(getattr(t, name) for t in each) for name in ("programs", "schedules", "lost"))
+    more = f"; {lost} were wrong only in a kernel that had run others before" if lost else ""
+    return f"{schedules} schedules of {programs} programs{more}" if schedules else ""
+
+
 def hunt(case: Case, seed: int, most: int, tally: Tally) -> Plan | None:
     """A plan under which the case goes wrong in a fresh kernel, as small as it can be made; None: none was met. A case that goes
     wrong by itself has the plan that preempts nobody.

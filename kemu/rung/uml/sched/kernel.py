@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,11 @@ from kemu.rung.uml.sched import wire
 from kemu.rung.uml.sched.program import Plan, Program
 from kemu.rung.uml.sched.wire import End
 
-ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot", "init_on_alloc=1", "time-travel=inf-cpu")
+ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot", "init_on_alloc=1", "con3=null",
+        "time-travel=inf-cpu", "time-travel-start=1767225600000000000")
+
+
+_HOSTS = re.compile(r" ?\b(?:uml_dir|kemu|kemu_share|initrd)=\S+")     # words of the command line: numbers of files, folders
 
 
 @dataclass(frozen=True)
@@ -157,9 +162,10 @@ class Sched:
     # ---- programs ----
 
     @property
-    def fresh(self) -> bool:
-        """Whether the kernel has run nothing yet."""
-        return self._process is None or self._program is None
+    def console(self) -> str:
+        """What the running kernel has said since its boot, without what is the host's; empty if none runs."""
+        text = self._process.console() if self._process is not None else ""
+        return _HOSTS.sub("", text[max(text.find("Linux version"), 0):])
 
     def learn(self, program: Program) -> Outcome:
         """Run the program with nobody preempted: what its steps say then is right. A crash is the outcome's."""
