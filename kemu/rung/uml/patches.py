@@ -194,10 +194,11 @@ class Insertion:
 # What the flavours of chosen schedules need: a configuration symbol, every kernel thread at one priority, and a call of the
 # compiler's at every basic block of these objects, with their lines.
 POINTS = "-fsanitize-coverage=trace-pc -g1"
+SCHED_FILES = ("kemu_ops.c", "kemu_points.c", "kemu_program.c", "kemu_racy.c", "kemu_sched.h")
 _OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_racy")
 _FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)",
             "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)"}
-_SCHED = [
+SCHED_INSERTIONS = [
     # no randomness of the host's: every boot is the same
     Insertion("arch/um/include/asm/archrandom.h", "\tret = os_getrandom(v, max_longs * sizeof(*v), 0);",
               "\tif (IS_ENABLED(CONFIG_KEMU_SCHED))\n\t\treturn 0;\n", "before"),
@@ -240,7 +241,7 @@ class InternalPatch:
                       "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE_initramfs.o := y\nendif\n", "before"),
             Insertion("fs/erofs/Makefile", "obj-$(CONFIG_EROFS_FS)", "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE := y\nendif\n",
                       "before"),
-            *_SCHED,
+            *SCHED_INSERTIONS,
         ]
 
     def digest(self) -> bytes:
