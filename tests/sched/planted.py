@@ -50,4 +50,6 @@ RACES = (
     Race("no-recheck", "sched.pressure", (
         ("fs/erofs/zdata.c", "\tif (__lockref_is_dead(&pcl->lockref)) {\n"
          "\t\tspin_unlock(&pcl->lockref.lock);\n\t\treturn false;\n\t}\n", ""),), "sched-kasan"),
+    Race("init-does-not-wait", "sched.boot", (
+        ("init/main.c", "\twait_for_initramfs();\n\tconsole_on_rootfs();", "\tconsole_on_rootfs();"),)),
 )

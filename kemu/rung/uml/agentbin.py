@@ -17,6 +17,7 @@ from kemu.rung.uml.patches import AGENT, MODULE
 ANYWHERE = 2**64 - 1
 NO_BUILTIN = 1
 WALK = 2
+WALK_LATE = 8                          # with WALK: not before init would be executed
 RUN_INIT = 4                           # for tests that boot a program of their own: init is run, and there is no agent
 
 _HEADER = struct.Struct("<16s6Q")

@@ -107,7 +107,7 @@ def boot_initrd(initrd: bytes | str | os.PathLike[str] | None, cmdline: str = ""
     ram = memory or f"{max(512, 256 + 4 * (len(data) >> 20))}M"
     process = Process(path, initrd_with_agent(data, at, flags), ["kunit.enable=0", *words], ram, cpu)
     try:
-        return _watch(process, started, timeout, on_console)
+        return watch(process, started, timeout, on_console)
     finally:
         process.close()
 
@@ -137,7 +137,8 @@ def builtin_config(path: Path) -> str:
     return f'CONFIG_INITRAMFS_SOURCE="{kept}"'
 
 
-def _watch(process: Process, started: float, timeout: float, on_console: Callable[[str], None] | None) -> Boot:
+def watch(process: Process, started: float, timeout: float, on_console: Callable[[str], None] | None = None) -> Boot:
+    """Wait for the end of a boot that has begun; what became of it."""
     boot = Boot()
     end = started + timeout
     shown = 0

@@ -206,7 +206,8 @@ SCHED_INSERTIONS = [
     Insertion("kernel/kthread.c", "static int kthread(void *_create)", "void kemu_take_part(struct task_struct *p);\n\n",
               "before"),
     Insertion("kernel/kthread.c", "\tsched_setscheduler_nocheck(current, SCHED_NORMAL, &param);",
-              "#ifdef CONFIG_KEMU_SCHED\n\tkemu_take_part(current);\n#endif\n"),
+              "#ifdef CONFIG_KEMU_SCHED\n\tkemu_take_part(current);\n#else\n"
+              "\tsched_setscheduler_nocheck(current, SCHED_NORMAL, &param);\n#endif\n", "instead"),
     Insertion("init/Makefile", "mounts-y", "ifdef CONFIG_KEMU_SCHED\n"
               + "".join(f"CFLAGS_{name}.o += {POINTS}\n" for name in _OBJECTS) + "endif\n", "before"),
     Insertion("mm/Makefile", "obj-y\t\t\t:= filemap.o",

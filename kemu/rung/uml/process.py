@@ -51,11 +51,11 @@ class Process:
     """A kernel that runs. ``send`` and ``receive`` are whole-buffer operations on the channel under a deadline.
 
     It dies with the thread that started it. ``share``: bytes of memory, a multiple of the page size, that it has in common with
-    this process: ``shared``.
+    this process: ``shared``, which ``prepare`` fills before the kernel begins.
     """
 
     def __init__(self, kernel: Path, initrd: Path | bytes | None, args: Sequence[str] = (), memory: str = "256M",
-                 cpu: int | None = None, share: int = 0):
+                 cpu: int | None = None, share: int = 0, prepare: Callable[[memoryview], None] | None = None):
         self.folder, mark = scratch("kemu-uml-")
         self._remove = weakref.finalize(self, _remove, self.folder, mark)
         self.log = bytearray()
@@ -89,6 +89,8 @@ class Process:
             # a kernel that runs wild cannot take it from under this process
             fcntl.fcntl(memfd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
             self.shared = mmap.mmap(memfd, share)
+            if prepare is not None:
+                prepare(memoryview(self.shared))
             theirs.append(memfd)
             argv.insert(1, f"kemu_share={memfd},{share}")
         pin = pick_cpu() if cpu is None else cpu

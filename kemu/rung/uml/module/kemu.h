@@ -88,6 +88,7 @@ struct kemu_initrd {
 #define KEMU_ANYWHERE		(~0ULL)
 #define KEMU_NO_BUILTIN		1	/* the kernel's built-in archive is empty */
 #define KEMU_WALK		2	/* run "agent walk" when the initramfs is in place, then go on booting; without it init is the agent */
+#define KEMU_WALK_LATE		8	/* with KEMU_WALK: not before init would be executed, whoever has waited for what */
 #define KEMU_RUN_INIT		4	/* init is a program of a test's own, and is run; there is no agent then */
 
 /* Where the clock is set to at boot: 2128, behind 2^32 seconds, up to which an archive's times go. The emulation's clock begins there, too. */

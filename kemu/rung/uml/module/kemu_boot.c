@@ -16,12 +16,15 @@
 #include <linux/timekeeping.h>
 #include <linux/umh.h>
 #include "kemu.h"
+#include "kemu_sched.h"
+
+static int kemu_run_walk(void);
 
 /* ---- what is taken out of the initrd ---- */
 
 static void *kemu_agent __initdata;
 static size_t kemu_agent_len __initdata;
-static u64 kemu_flags __initdata;
+static u64 kemu_flags;
 static bool kemu_runs_init __ro_after_init;	/* init is the agent, or a test's own program */
 
 /* Called before setup_boot_config(), which looks at the initrd's end and cuts something off it. */
@@ -70,9 +73,19 @@ early_initcall(kemu_set_clock);
  * What kernel_execve() does for init, with all its errors. After that the boot has made its decision, and init would begin as soon as
  * this thread returned to user space: it does not.
  */
-int kemu_execve(const char *name, const char *const *argv, const char *const *envp)
+int __ref kemu_execve(const char *name, const char *const *argv, const char *const *envp)
 {
-	int err = kernel_execve(name, argv, envp);
+	int err;
+
+	if (IS_ENABLED(CONFIG_KEMU_SCHED))
+		kemu_boot_ends();
+	if (kemu_flags & KEMU_WALK_LATE) {
+		kemu_flags &= ~KEMU_WALK_LATE;
+		err = kemu_run_walk();
+		if (err)
+			pr_err("kemu: agent: error %d\n", err);
+	}
+	err = kernel_execve(name, argv, envp);
 
 	if (err || kemu_runs_init)
 		return err;
@@ -148,7 +161,7 @@ static int __init kemu_start_agent(void)
 	struct path root;
 	int err;
 
-	if (!kemu_agent || (kemu_flags & KEMU_RUN_INIT))
+	if (!kemu_agent || (kemu_flags & (KEMU_RUN_INIT | KEMU_WALK_LATE)))
 		return 0;
 	wait_for_initramfs();
 	if (kemu_flags & KEMU_WALK) {

@@ -4,6 +4,7 @@
  * that is a question; a plan says which of them are answered with another task than the one that runs. Whoever is switched away from
  * is preempted by the scheduler as by a wake-up of somebody more important.
  */
+#include <linux/delay.h>
 #include <linux/kernel.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
@@ -15,6 +16,7 @@
 
 #define KEMU_LEVEL	50		/* everybody's priority; who is held is below */
 #define KEMU_CANDIDATES	32
+#define KEMU_SLOW	25		/* jiffies that who is held loses */
 #define KEMU_SLICE	50000		/* points after which who runs on and on lets the others run */
 #define KEMU_SLICES	400		/* in a row, after which it is not going to end */
 
@@ -93,11 +95,22 @@ static noinline void kemu_slice_over(void)
 	preempt_enable();
 }
 
+/*
+ * Who is held comes back when all others sleep. A slow processor, or a long unpacking, would not have come so far yet: time passes, and
+ * whoever wakes up meanwhile runs.
+ */
+static void kemu_slow(void)
+{
+	for (u32 i = 0; i < KEMU_SLOW && kemu_armed; i++)
+		mdelay(1000 / HZ);
+}
+
 static noinline void kemu_switch(unsigned long pc)
 {
 	const struct kemu_switch *to = &kemu_plan->at[kemu_taken];
 	struct task_struct *others[KEMU_CANDIDATES], *who;
 	struct kemu_switched *s;
+	bool hold = to->hold;
 	u32 n;
 
 	preempt_disable();
@@ -120,7 +133,7 @@ static noinline void kemu_switch(unsigned long pc)
 	kemu_fuel = KEMU_SLICE;
 
 	/* to the head of those of its priority: raised, and lowered again */
-	if (to->hold) {
+	if (hold) {
 		kemu_held[kemu_holds++] = get_task_struct(current);
 		kemu_level(current, KEMU_LEVEL - (int)kemu_holds);
 	} else {
@@ -131,6 +144,8 @@ static noinline void kemu_switch(unsigned long pc)
 	set_tsk_need_resched(current);
 	set_preempt_need_resched();
 	preempt_enable();
+	if (hold)
+		kemu_slow();
 }
 
 void notrace __sanitizer_cov_trace_pc(void);

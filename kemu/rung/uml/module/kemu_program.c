@@ -209,19 +209,25 @@ static int kemu_batch(void *share)
 	return 0;
 }
 
-static int kemu_begin(void)
+/* This task and all kernel threads that there are; those to come do it themselves. */
+static void kemu_all_take_part(void)
 {
 	struct task_struct *p, *t;
 
-	if (kemu_buffer)
-		return 0;
-	init_completion(&kemu_finished);
 	kemu_take_part(current);
 	rcu_read_lock();
 	for_each_process_thread(p, t)
 		if (t->flags & PF_KTHREAD)
 			kemu_take_part(t);
 	rcu_read_unlock();
+}
+
+static int kemu_begin(void)
+{
+	if (kemu_buffer)
+		return 0;
+	init_completion(&kemu_finished);
+	kemu_all_take_part();
 	for (u32 i = 0; i < KEMU_TASKS; i++) {
 		struct kemu_task *task = &kemu_pool[i];
 		pid_t pid;
@@ -253,4 +259,35 @@ long kemu_sched_serve(void)
 		err = kemu_host_write(&word, 1);
 	}
 	return err;
+}
+
+/* ---- boots ---- */
+
+static struct kemu_sched *kemu_boot;
+
+static int __init kemu_boot_begins(void)
+{
+	unsigned long bytes;
+	void *share = kemu_share(&bytes);
+	static struct kemu_plan plan;
+
+	if (!share || bytes < KEMU_SHARE_BYTES || !READ_ONCE(((struct kemu_sched *)share)->boot))
+		return 0;
+	kemu_boot = share;
+	plan = *(struct kemu_plan *)(share + KEMU_AT_PLANS);
+	plan.switches = min(plan.switches, (u32)KEMU_SWITCHES);
+	kemu_trace = kemu_boot->trace ? share + KEMU_AT_TRACE : NULL;
+	kemu_all_take_part();
+	kemu_arm(&plan, share + KEMU_AT_RESULTS);
+	return 0;
+}
+pure_initcall(kemu_boot_begins);
+
+void kemu_boot_ends(void)
+{
+	if (!kemu_boot)
+		return;
+	kemu_disarm();
+	WRITE_ONCE(kemu_boot->trace, min(kemu_points, (u32)KEMU_TRACE));
+	kemu_boot = NULL;
 }

@@ -39,6 +39,8 @@ struct kemu_sched {
 	__u32 late;			/* bios of the disks end later, when their thread runs */
 	__u32 trace;			/* write where the tasks are at each scheduling question; returned: how many there were */
 	__u32 talks;			/* the kernel may say more than it does alone */
+	__u32 boot;			/* the boot itself runs under the first plan, from its first initcall until init is executed */
+	__u32 unused;
 };
 
 enum kemu_what {
@@ -142,6 +144,7 @@ extern bool kemu_disk_late;
 void kemu_take_part(struct task_struct *p);
 void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result);
 void kemu_disarm(void);
+void kemu_boot_ends(void);
 long kemu_sched_serve(void);
 
 struct file;

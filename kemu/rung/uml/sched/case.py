@@ -13,7 +13,7 @@ from kemu.forge.pick import Pick
 from kemu.rung.uml.build import Kernel
 from kemu.rung.uml.lines import Frame, frames
 from kemu.rung.uml.sched.asked import asked_sched
-from kemu.rung.uml.sched.kernel import Outcome, Said, Sched
+from kemu.rung.uml.sched.kernel import Outcome, Said, Sched, Switched
 from kemu.rung.uml.sched.program import Plan, Program, Step, Switch
 from kemu.rung.uml.sched.strategy import orders
 from kemu.rung.uml.sched.wire import LOG, SWITCHES
@@ -118,9 +118,8 @@ def judge(run: Run, case: Case) -> None:
     for s, (at, _) in zip(out.switches, story):
         run.chooser.switches.append(chooser.Switch(s.point, at, s.frm, s.to))
     lines = [text for _, text in story]
-    c = _place(asked.built, out)
-    run.saw(f"{len(out.switches)} switches", *(f"switch in {f.function}" for f in c[:1]))
-    where = (c[0].function, c[0].place) if c else ("", "")
+    where = own(asked.built, out.switches)
+    run.saw(f"{len(out.switches)} switches", f"switch in {where[0]}" if where[0] else "no switch")
     if out.crash:
         run.fail(out.message, *lines, *out.console.splitlines(), cause=_cause(out), severity="critical", detector=_detector(out),
                  c=where)
@@ -162,12 +161,15 @@ def _own(stack: Sequence[Frame]) -> Frame:
     return next((f for f in stack if f.place.split(":")[0].endswith(".c")), stack[0])
 
 
-def _place(kernel: Kernel, out: Outcome) -> list[Frame]:
-    """The C line of the last switch: what a finding is about, where nothing better is known."""
-    if not out.switches:
-        return []
-    stack = frames(kernel.path, kernel.source, [out.switches[-1].pc - 1])
-    return [_own(stack[0])] if stack and stack[0] else []
+def own(kernel: Kernel, switches: Sequence[Switched]) -> tuple[str, str]:
+    """Function and C line of the last switch: what a finding is about, where nothing better is known."""
+    if not switches:
+        return "", ""
+    stack = frames(kernel.path, kernel.source, [switches[-1].pc - 1])
+    if not stack or not stack[0]:
+        return "", ""
+    at = _own(stack[0])
+    return at.function, at.place
 
 
 def _cause(out: Outcome) -> str:

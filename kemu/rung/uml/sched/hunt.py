@@ -46,7 +46,7 @@ class Hunt:
         """The share of one of several processes."""
         n = 0
         last = time.monotonic()
-        tally = tally_of(self)
+        tally = tally_of(self.make)
         while True:
             number = seed + shard[0] + n * shard[1]
             source: Source = ListSource([]) if not number else SparseSource(number) if number % 2 else SeedSource(number)
@@ -63,9 +63,9 @@ class Hunt:
 _tallies: dict[object, Tally] = {}
 
 
-def tally_of(hunt: Hunt) -> Tally:
-    """What has been done of a hunt in this process."""
-    return _tallies.setdefault(hunt.make, Tally())
+def tally_of(make: object) -> Tally:
+    """What has been done in this process of the hunt whose cases ``make`` draws."""
+    return _tallies.setdefault(make, Tally())
 
 
 def tallied() -> str:
@@ -94,7 +94,7 @@ def hunt(case: Case, seed: int, most: int, tally: Tally) -> Plan | None:
             continue
         tally.hits += 1
         found = batch[len(outs) - 1]
-        for plan in (smallest(kernel, case, found), found):
+        for plan in (smallest(found, lambda p: bad(afresh(kernel, case, p))), found):
             if bad(afresh(kernel, case, plan)):
                 return plan
         tally.lost += 1
@@ -115,11 +115,8 @@ def afresh(kernel: Sched, case: Case, plan: Plan) -> Outcome:
     return alone if alone.crash else kernel.run(case.program, [plan])[0]
 
 
-def smallest(kernel: Sched, case: Case, plan: Plan) -> Plan:
-    """The plan with fewer switches, and simpler ones, under which the case still goes wrong."""
-    def attempt(candidate: Plan) -> bool:
-        return bad(afresh(kernel, case, candidate))
-
+def smallest(plan: Plan, attempt: Callable[[Plan], bool]) -> Plan:
+    """The plan with fewer switches, and simpler ones, under which it still goes wrong."""
     def better() -> Iterator[Plan]:
         switches = list(plan.switches)
         for i in reversed(range(len(switches))):

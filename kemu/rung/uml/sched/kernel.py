@@ -16,11 +16,12 @@ from kemu.rung.uml.agentbin import initrd_with_agent
 from kemu.rung.uml.errors import BootError, BootTimeout, RungError
 from kemu.rung.uml.process import Process, find_splat
 from kemu.rung.uml.sched import wire
-from kemu.rung.uml.sched.program import Plan, Program
+from kemu.rung.uml.sched.program import Plan, Program, packed
 from kemu.rung.uml.sched.wire import End
 
+TIME = ("time-travel=inf-cpu", "time-travel-start=1767225600000000000")       # virtual, from 2026 on
 ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot", "init_on_alloc=1", "con3=null",
-        "time-travel=inf-cpu", "time-travel-start=1767225600000000000")
+        *TIME)
 
 
 _HOSTS = re.compile(r" ?\b(?:uml_dir|kemu|kemu_share|initrd)=\S+")     # words of the command line: numbers of files, folders
@@ -164,8 +165,7 @@ class Sched:
     @property
     def console(self) -> str:
         """What the running kernel has said since its boot, without what is the host's; empty if none runs."""
-        text = self._process.console() if self._process is not None else ""
-        return _HOSTS.sub("", text[max(text.find("Linux version"), 0):])
+        return same(self._process.console()) if self._process is not None else ""
 
     def learn(self, program: Program) -> Outcome:
         """Run the program with nobody preempted: what its steps say then is right. A crash is the outcome's."""
@@ -175,10 +175,7 @@ class Sched:
         """Run the program under a plan; where the task that ran was at each scheduling question (addresses of the kernel)."""
         out = self.run(program, [plan], trace=True)[0]
         share = self._process.shared if self._process is not None else None
-        if out.crash or share is None:
-            return []
-        n = min(wire.HEAD.unpack_from(share)[8], wire.TRACE)
-        return list(struct.unpack_from(f"<{n}Q", share, wire.AT_TRACE))
+        return [] if out.crash or share is None else places_of(share)
 
     def run(self, program: Program, plans: Sequence[Plan], learn: bool = False, trace: bool = False) -> list[Outcome]:
         """Run the program under each plan; one that crashes the kernel, or under which a step said something wrong, is the last.
@@ -192,10 +189,10 @@ class Sched:
             share[wire.AT_STRINGS:wire.AT_STRINGS + len(strings)] = strings
             self._program = program
             self._ops = len(program.numbered())
-        packed = b"".join(map(_packed, plans))
-        share[wire.AT_PLANS:wire.AT_PLANS + len(packed)] = packed
+        data = b"".join(map(packed, plans))
+        share[wire.AT_PLANS:wire.AT_PLANS + len(data)] = data
         share[:wire.HEAD.size] = wire.HEAD.pack(wire.MAGIC, self._ops, len(plans), 0, 0, learn, True,
-                                                    program.late, trace, program.talks)
+                                                    program.late, trace, program.talks, 0)
         process.started = process.mark()
         try:
             process.send(b"r", self.timeout)
@@ -209,7 +206,7 @@ class Sched:
         if not 0 < done <= len(plans):
             self.close()
             raise RungError(f"the kernel says that {done} of {len(plans)} plans were run")
-        out = _results(share, done)
+        out = results(share, done)
         self._take_said(share)
         last = out[-1]
         last.console = process.console(process.started)
@@ -228,7 +225,7 @@ class Sched:
         share = process.shared
         assert share is not None
         running = min(wire.HEAD.unpack_from(share)[4], len(plans) - 1)
-        out = _results(share, running)
+        out = results(share, running)
         kind = "hang" if isinstance(e, BootTimeout) else "panic" if str(e).startswith("kernel panic") else "exit"
         at = wire.AT_RESULTS + running * wire.RESULT_BYTES
         last = _result(share[at:at + wire.RESULT_BYTES])
@@ -248,13 +245,19 @@ def _kind_for(image: bytes) -> agent.Memory:
     return agent.Memory.LINEAR if len(image) < 1 << 21 else agent.Memory.VMALLOC
 
 
-def _packed(plan: Plan) -> bytes:
-    order = sum(task << 4 * i for i, task in enumerate(plan.order))
-    return (wire.PLAN.pack(len(plan.switches), order)
-            + b"".join(wire.SWITCH.pack(s.gap, s.who, s.hold) for s in plan.switches)).ljust(wire.PLAN_BYTES, b"\0")
+def same(console: str) -> str:
+    """A kernel's log without what is the host's, which is another in each process."""
+    return _HOSTS.sub("", console[max(console.find("Linux version"), 0):])
 
 
-def _results(share: mmap.mmap, n: int) -> list[Outcome]:
+def places_of(share: mmap.mmap) -> list[int]:
+    """Where the tasks were at each scheduling question, if that was asked for."""
+    n = min(wire.HEAD.unpack_from(share)[8], wire.TRACE)
+    return list(struct.unpack_from(f"<{n}Q", share, wire.AT_TRACE))
+
+
+def results(share: mmap.mmap, n: int) -> list[Outcome]:
+    """What the first ``n`` plans came to."""
     size = wire.RESULT_BYTES
     return [_result(share[at:at + size]) for at in range(wire.AT_RESULTS, wire.AT_RESULTS + n * size, size)]
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kemu.rung.uml.sched.wire import OP, OPS, STRINGS, TASKS, What
+from kemu.rung.uml.sched.wire import OP, OPS, PLAN, PLAN_BYTES, STRINGS, SWITCH, TASKS, What
 
 ROOM = "/.kemu"                        # the agent's own file system
 MNT = f"{ROOM}/mnt"
@@ -149,3 +149,10 @@ class Plan:
 
     switches: Sequence[Switch] = ()
     order: Sequence[int] = ()
+
+
+def packed(plan: Plan) -> bytes:
+    """A plan as the kernel takes it."""
+    order = sum(task << 4 * i for i, task in enumerate(plan.order))
+    return (PLAN.pack(len(plan.switches), order)
+            + b"".join(SWITCH.pack(s.gap, s.who, s.hold) for s in plan.switches)).ljust(PLAN_BYTES, b"\0")

@@ -15,7 +15,7 @@ SWITCHES = 16
 STRINGS = 64 << 10
 ANY = 1                                # of what a step may say: anything
 
-HEAD = struct.Struct("<10I")
+HEAD = struct.Struct("<11I4x")
 OP = struct.Struct("<6I3Q4i")
 SAID = struct.Struct("<qQI12x")
 PLAN = struct.Struct("<II8x")

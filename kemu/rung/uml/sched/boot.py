@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A boot under a plan: from its first initcall until init is executed every switch is chosen; the unpacker's worker takes part."""
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from kemu.rung.uml.agentbin import WALK, WALK_LATE, initrd_with_agent
+from kemu.rung.uml.initrd import Boot, watch
+from kemu.rung.uml.process import Process
+from kemu.rung.uml.sched import wire
+from kemu.rung.uml.sched.kernel import TIME, Switched, places_of, results, same
+from kemu.rung.uml.sched.program import Plan, packed
+
+
+@dataclass
+class Booted:
+    """A boot, how many scheduling questions it met, the switches that were, and where its tasks were at each question."""
+
+    boot: Boot
+    points: int
+    switches: list[Switched]
+    trace: list[int]
+    console: str
+
+    def answers(self) -> list[str]:
+        """What may not depend on who runs when: how the boot ends, its messages, the tree that init finds."""
+        b = self.boot
+        said = [f"end: {b.end} {b.init or ''}{b.panic or ''}", f"splat: {b.splat}", f"unpacking: {b.unpack_error}"]
+        return said + [str(sorted(e.items())) for e in b.entries or ()]
+
+
+def boot(kernel: Path, initrd: bytes, plan: Plan, cmdline: str = "", trace: bool = False, ram: str = "256M",
+         timeout: float = 20.0) -> Booted:
+    """Boot with ``initrd`` under ``plan``. ``trace``: fill ``Booted.trace``."""
+    head = wire.HEAD.pack(wire.MAGIC, 0, 1, 0, 0, 0, 0, 0, trace, 0, 1)
+    words = ["kunit.enable=0", "init_on_alloc=1", "root=0:0", "con3=null", *TIME, *cmdline.split()]
+
+    def prepare(share: memoryview) -> None:
+        share[:len(head)] = head
+        data = packed(plan)
+        share[wire.AT_PLANS:wire.AT_PLANS + len(data)] = data
+
+    begun = time.monotonic()
+    process = Process(kernel, initrd_with_agent(initrd, None, WALK | WALK_LATE), words, ram, share=wire.SHARE, prepare=prepare)
+    try:
+        done = watch(process, begun, timeout)
+        share = process.shared
+        assert share is not None
+        out = results(share, 1)[0]
+        return Booted(done, out.points, out.switches, places_of(share) if trace else [], same(process.console()))
+    finally:
+        process.close()
