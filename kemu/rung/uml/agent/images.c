@@ -14,6 +14,52 @@
 
 static int loop_fds[KEMU_DISKS], file_fds[KEMU_DISKS];
 
+#define SPARE	(KEMU_DISKS - 1)		/* the disk by way of which a shared image comes into a file */
+
+/* The image from the shared memory into a file: read from a disk, so that every boot does the same. An errno, or 0. */
+static int copy_shared(struct request *r, uint64_t shared, uint64_t len, int out)
+{
+	static char copy[1 << 16];
+	struct kemu_place region = { SPARE, KEMU_VMALLOC, 0, len, shared, 0 };
+	int in, error = 0;
+
+	if (place(&region))
+		return errno;
+	in = open("dev/kemu7", O_RDONLY | O_CLOEXEC);
+	for (uint64_t at = 0; !error && at < len; at += sizeof(copy)) {
+		ssize_t n = pread(in, copy, sizeof(copy), at);
+
+		if (n < 0 || pwrite(out, copy, n, at) != n)
+			error = errno ?: EIO;
+	}
+	close(in);
+	drop(SPARE);
+	return error ?: ftruncate(out, r->backend == BACKEND_LOOP ? (len + 4095) & ~4095ULL : len) ? errno : 0;
+}
+
+/* A shared image on a loop device, or in a file of a ramfs. An errno, or 0. */
+static int take_shared(struct request *r, unsigned int slot, uint64_t shared, char *source)
+{
+	struct loop_config config = { .info.lo_flags = LO_FLAGS_READ_ONLY };
+	int fd, error;
+
+	if (r->backend == BACKEND_FILE) {
+		snprintf(source, SOURCE, "files/%u", slot);
+		fd = open(source, O_RDWR | O_CREAT | O_EXCL | O_LARGEFILE | O_CLOEXEC, 0600);
+		error = fd < 0 ? errno : copy_shared(r, shared, r->len[slot], fd);
+		close(fd);
+		return error;
+	}
+	snprintf(source, SOURCE, "dev/loop%u", slot);
+	fd = memfd_create("image", MFD_CLOEXEC);
+	error = fd < 0 ? errno : copy_shared(r, shared, r->len[slot], fd);
+	if (error)
+		return error;
+	config.fd = file_fds[slot] = fd;
+	loop_fds[slot] = open(source, O_RDONLY | O_CLOEXEC);
+	return loop_fds[slot] < 0 || ioctl(loop_fds[slot], LOOP_CONFIGURE, &config) ? errno : 0;
+}
+
 /* The image in a file of memory, padded with zeros to a multiple of 4096. */
 static int image_file(uint64_t len)
 {
@@ -69,6 +115,8 @@ int take_image(struct request *r, unsigned int slot, uint64_t shared, char *sour
 	struct kemu_place region = { slot, r->memory, slot ? 0 : r->at, r->len[slot], shared, 0 };
 	struct loop_config config = { .info.lo_flags = LO_FLAGS_READ_ONLY };
 
+	if (shared != KEMU_CHANNEL && r->backend != BACKEND_DISK)
+		return take_shared(r, slot, shared, source);
 	switch (r->backend) {
 	case BACKEND_DISK:
 		snprintf(source, SOURCE, "dev/kemu%u", slot);

@@ -117,7 +117,9 @@ class Sched:
         """What the kernel shows of an image, contents apart; empty if it does not mount it."""
         self._ask()
         process = self._boot()
-        process.send(agent.request(2, agent.Op.EROFS, [image], memory=_kind_for(image), cap=0, entries=most), self.timeout)
+        self._share_images(process, [image])
+        process.send(agent.request(2, agent.Op.EROFS, [], memory=_kind_for(image), cap=0, entries=most, sizes=[len(image)],
+                                   flags=agent.IS_SHARED | agent.BY_PROGRAM, images_at=wire.AT_IMAGES), self.timeout)
         head = agent.parse_answer(process.receive(agent.ANSWER_SIZE, self.timeout))
         body = process.receive(head.entries_len + head.text_len + head.kmsg_len, self.timeout)
         return parse_entries(body[:head.entries_len], head.entries)
@@ -149,13 +151,23 @@ class Sched:
             self._serves = True
         return process
 
+    @staticmethod
+    def _share_images(process: Process, images: Sequence[bytes]) -> None:
+        assert process.shared is not None
+        if sum(map(len, images)) > wire.IMAGES:
+            raise RungError(f"{sum(map(len, images))} bytes of images: at most {wire.IMAGES}")
+        at = wire.AT_IMAGES
+        for image in images:
+            process.shared[at:at + len(image)] = image
+            at += len(image)
+
     def _place(self, process: Process) -> None:
         backend, memory, at = self._how
-        kind = agent.Backend[backend.upper()]
         sizes = [len(i) for i in self.images]
-        data = [b"".join([agent.piece(0, i), agent.piece()]) for i in self.images] if backend == "file" else self.images
-        process.send(agent.request(1, agent.Op.SCHED, data, backend=kind, memory=agent.Memory[memory.upper()], at=at,
-                                   sizes=sizes), self.timeout)
+        self._share_images(process, self.images)
+        process.send(agent.request(1, agent.Op.SCHED, [], backend=agent.Backend[backend.upper()],
+                                   memory=agent.Memory[memory.upper()], at=at, sizes=sizes, flags=agent.IS_SHARED,
+                                   images_at=wire.AT_IMAGES), self.timeout)
         head = self._answer(process)
         if head.error:
             raise RungError(f"no memory of that kind for {sum(sizes)} bytes ({errno_name(head.error)})")

@@ -33,7 +33,9 @@ AT_PLANS = AT_SAID + OPS * SAID.size
 AT_RESULTS = AT_PLANS + PLANS * PLAN_BYTES
 AT_TRACE = AT_RESULTS + PLANS * RESULT_BYTES
 TRACE = 1 << 17
-SHARE = -(-(AT_TRACE + TRACE * 8) // 4096) * 4096
+AT_IMAGES = -(-(AT_TRACE + TRACE * 8) // 4096) * 4096
+IMAGES = 64 << 20                      # bytes of images at most; what is not used is not there
+SHARE = AT_IMAGES + IMAGES
 
 
 class What(IntEnum):
