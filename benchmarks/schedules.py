@@ -57,8 +57,8 @@ def schedules() -> list[Figure]:
     for flavour, aim in (("sched", "2,500/s"), ("sched-kasan", "600/s")):
         own, wall, points = _rate(flavour)
         out.append(Figure(f"flavour {flavour}: demo.erofs mounted, read by two tasks, unmounted, choices from outside",
-                          f"{own:.0f} schedules/s of processor time, {wall:.0f}/s of the wall's; {points:.0f} questions in each", aim,
-                          "python -m benchmarks schedules"))
+                          f"{own:.0f} schedules/s of processor time, {wall:.0f}/s of the wall's; {points:.0f} questions in each",
+                          aim, "python -m benchmarks schedules"))
     out.append(Figure("the port: bdev.readers-and-umount, schedules and all else from seeds", f"{_port():.0f} examples/s", "",
                       "python -m benchmarks schedules"))
     return out

@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu api``."""
     parser.add_argument("name", nargs="?", help="only symbols or modules that contain this")
     parser.add_argument("--rung", choices=["py", "c", "linux", "sched"], default="py",
-                        help="py: the emulated kernel; c: what stands in for the rest of Linux where its own C runs; linux, sched: "
-                             "what a booted kernel is besides Linux, and what is done to it so that its schedules are chosen")
+                        help="py: the emulated kernel; c: what stands in for the rest of Linux where its own C runs; linux, "
+                             "sched: what a booted kernel is besides Linux, and what is done so that its schedules are chosen")
     parser.add_argument("--honesty", choices=["dup", "custom", "stub", "linux", "trap"],
                         help="only these (linux, trap: of --rung c: the kernel's own file; nobody stands for it)")
     parser.add_argument("--json", action="store_true", help="machine-readable")

@@ -7,6 +7,7 @@ import json
 import sys
 
 from kemu.cli import _coverage, _search
+from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_OK, EXIT_USAGE, CommandError
 from kemu.explore import experiment
 from kemu.report.terminal import is_terminal, print_table
@@ -48,6 +49,10 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_OK
     chosen = _search.check_rung(chosen, args.rung)
     p = _search.run_search(args, "fuzz", chosen, 20.0, args.workers or 1)
+    if args.rung == "sched" and not args.quiet:
+        from kemu.rung.uml.sched.hunt import tallied  # start-up
+
+        complain(f"kemu: fuzz: {tallied() or 'schedules are counted with one worker only'}")
     if not _search.print_machine_readable(args, "fuzz", chosen, p):
         print(f"{p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(p.behaviours)} "
               f"behaviours, {len(p.findings)} findings")

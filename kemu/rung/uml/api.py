@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a booted kernel of the bench is besides Linux: files that are added, lines that are inserted, configuration of a flavour."""
+"""What a booted kernel of the bench is besides Linux: files that are added, lines that are inserted, a flavour's settings."""
 from __future__ import annotations
 
 import re
@@ -32,8 +32,8 @@ def changes(rung: str) -> list[Change]:
     out = [Change("file", f"init/{name}", _about(name)) for name in patch.new if sched or name not in SCHED_FILES]
     out += [_lines(i) for i in patch.insertions if sched or i not in SCHED_INSERTIONS]
     base, own = (config.settings((config.CONFIGS / f"{name}.config").read_text()) for name in ("base", RUNGS[rung]))
-    out += [Change("config", f"{name}={value}", "") for name, value in own.items() if value is not None and base.get(name) != value]
-    return out
+    return out + [Change("config", f"{name}={value}", "") for name, value in own.items()
+                  if value is not None and base.get(name) != value]
 
 
 def _about(name: str) -> str:

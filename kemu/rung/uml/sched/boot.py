@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A boot under a plan: from its first initcall until init is executed every switch is chosen; the unpacker's worker takes part."""
+"""A boot under a plan: from its first initcall until init is executed every switch is chosen, the unpacker's worker's too."""
 from __future__ import annotations
 
 import time

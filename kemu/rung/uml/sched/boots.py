@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots whose switches are chosen: what a boot comes to may not depend on who runs when. Each plan is a boot, some thirty a second."""
+"""Boots whose switches are chosen: what a boot comes to may not depend on who runs when. Each plan is a boot."""
 from __future__ import annotations
 
 import time
