@@ -100,7 +100,7 @@ def readers_case(pick: Pick) -> Case:
     backend = pick.one_of("backend", ("disk", "file", "loop"))
     tasks = [look(pick, i, image) for i in range(n)] if image else [[Step(What.STAT, MNT)]] * n
     begin = [mount(_source(backend))] if image else []
-    late = backend == "disk" and bool(pick.int("bios end late", 0, 1))
+    late = pick.int("bios end late", 0, 2) if backend == "disk" else 0
     return Case(Program(begin, tasks, GONE if image else [], late), [image] if image else [], backend, told=[what])
 
 
@@ -128,7 +128,7 @@ def umount_case(pick: Pick) -> Case:
     if pick.int("again", 0, 1):
         away.append(Step(What.MOUNT, DISK, MNT, "erofs\0", a=1, may=(BUSY,)))
     end = [*(Step(What.UMOUNT, MNT, may=(ANY,)) for _ in range(2)), Step(What.SETTLE), Step(What.SUPERS, "erofs")]
-    late = bool(pick.int("bios end late", 0, 1))
+    late = pick.int("bios end late", 0, 2)
     return Case(Program([mount(DISK)], [*seen, away], end, late, talks=True), [image], told=[what])
 
 

@@ -52,4 +52,10 @@ RACES = (
          "\t\tspin_unlock(&pcl->lockref.lock);\n\t\treturn false;\n\t}\n", ""),), "sched-kasan"),
     Race("init-does-not-wait", "sched.boot", (
         ("init/main.c", "\twait_for_initramfs();\n\tconsole_on_rootfs();", "\tconsole_on_rootfs();"),)),
+    Race("touched-after-queue", "sched.umount", (
+        ("fs/erofs/zdata.c", "\t\tif (sbi->sync_decompress == EROFS_SYNC_DECOMPRESS_AUTO)\n"
+         "\t\t\tsbi->sync_decompress = EROFS_SYNC_DECOMPRESS_FORCE_ON;\n", ""),
+        ("fs/erofs/zdata.c", "\t\tqueue_work(z_erofs_workqueue, &io->u.work);\n\t\treturn;",
+         "\t\tqueue_work(z_erofs_workqueue, &io->u.work);\n\t\tif (sbi->sync_decompress == EROFS_SYNC_DECOMPRESS_AUTO)\n"
+         "\t\t\tsbi->sync_decompress = EROFS_SYNC_DECOMPRESS_FORCE_ON;\n\t\treturn;")), "sched-kasan"),
 )

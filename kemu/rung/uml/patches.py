@@ -195,7 +195,7 @@ class Insertion:
 # compiler's at every basic block of these objects, with their lines.
 POINTS = "-fsanitize-coverage=trace-pc -g1"
 SCHED_FILES = ("kemu_ops.c", "kemu_points.c", "kemu_program.c", "kemu_racy.c", "kemu_sched.h")
-_OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_racy")
+_OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_disk", "kemu_racy")
 _FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)",
             "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)"}
 SCHED_INSERTIONS = [

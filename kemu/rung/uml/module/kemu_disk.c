@@ -20,7 +20,7 @@ static struct {
 } kemu_disks[KEMU_DISKS];
 
 #ifdef CONFIG_KEMU_SCHED
-bool kemu_disk_late;
+u32 kemu_disk_late;			/* 1: with softirqs off, as by a device; 2: in an RCU section, as by one on top of another */
 static struct bio_list kemu_bios;
 static DEFINE_SPINLOCK(kemu_bios_lock);
 static struct task_struct *kemu_disk_thread;
@@ -39,9 +39,14 @@ static int kemu_disk_work(void *unused)
 			continue;
 		}
 		__set_current_state(TASK_RUNNING);
-		local_bh_disable();
-		bio_endio(bio);
-		local_bh_enable();
+		if (kemu_disk_late == 2) {
+			guard(rcu)();
+			bio_endio(bio);
+		} else {
+			local_bh_disable();
+			bio_endio(bio);
+			local_bh_enable();
+		}
 	}
 	return 0;
 }

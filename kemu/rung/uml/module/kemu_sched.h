@@ -36,7 +36,7 @@ struct kemu_sched {
 	__u32 running;			/* returned: the plan that runs, for who finds the kernel dead */
 	__u32 learn;			/* what the steps say under the first plan of the batch is right from then on */
 	__u32 stop;			/* the batch ends behind a plan under which a step said something else */
-	__u32 late;			/* bios of the disks end later, when their thread runs */
+	__u32 late;			/* bios of the disks end later, when their thread runs: kemu_disk_late */
 	__u32 trace;			/* write where the tasks are at each scheduling question; returned: how many there were */
 	__u32 talks;			/* the kernel may say more than it does alone */
 	__u32 boot;			/* the boot itself runs under the first plan, from its first initcall until init is executed */
@@ -140,7 +140,7 @@ struct task_struct;
 
 extern u32 kemu_points, kemu_lines;
 extern u64 *kemu_trace;			/* of KEMU_TRACE places, or NULL */
-extern bool kemu_disk_late;
+extern u32 kemu_disk_late;
 void kemu_take_part(struct task_struct *p);
 void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result);
 void kemu_disarm(void);

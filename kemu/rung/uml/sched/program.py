@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from kemu.rung.uml.sched.wire import OP, OPS, PLAN, PLAN_BYTES, STRINGS, SWITCH, TASKS, What
 
+LATE, LATE_RCU = 1, 2
 ROOM = "/.kemu"                        # the agent's own file system
 MNT = f"{ROOM}/mnt"
 
@@ -89,14 +90,14 @@ def map_(slot: int, at: int, length: int) -> Step:
 @dataclass
 class Program:
     """``begin`` and ``end`` are done alone, with nothing chosen; the lists of ``tasks`` beside each other. ``late``: bios of the
-    disks end when a thread of the device's own runs, not when they are submitted. ``talks``: the kernel may say more than it says
-    when nobody is preempted.
+    disks end when a thread of the device's own runs, not when they are submitted: LATE with softirqs off, LATE_RCU in an RCU
+    section. ``talks``: the kernel may say more than it says when nobody is preempted.
     """
 
     begin: list[Step] = field(default_factory=list)
     tasks: list[list[Step]] = field(default_factory=list)
     end: list[Step] = field(default_factory=list)
-    late: bool = False
+    late: int = 0
     talks: bool = False
 
     def numbered(self) -> list[tuple[int, Step]]:
@@ -129,7 +130,10 @@ class Program:
         """The program as lines."""
         lines = [f"before: {s}" for s in self.begin]
         lines += [f"task {i}: {'; '.join(map(str, steps))}" for i, steps in enumerate(self.tasks, 1)]
-        return [*lines, *(f"after: {s}" for s in self.end), *(["bios end when the device's thread runs"] if self.late else [])]
+        lines += [f"after: {s}" for s in self.end]
+        if self.late:
+            lines.append("bios end when the device's thread runs" + ", in an RCU section" * (self.late == LATE_RCU))
+        return lines
 
 
 @dataclass(frozen=True)
