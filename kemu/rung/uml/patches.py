@@ -24,7 +24,8 @@ from kemu.rung.uml.tree import Tree
 
 MODULE = Path(__file__).parent / "module"
 AGENT = Path(__file__).parent / "agent"
-INSIDE = ("agent.h", "bound.h", "cases.c", "kmsg.c", "sha256.c", "walk.c")     # of the agent, what is in the kernel as well
+# of the agent, what is in the kernel as well
+INSIDE = ("agent.h", "bound.h", "cases.c", "facts.c", "kmsg.c", "sha256.c", "walk.c")
 
 
 @dataclass(frozen=True)

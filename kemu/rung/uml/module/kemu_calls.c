@@ -5,10 +5,13 @@
  * kernel sees as well. What is done on the way back to the user is done here after each of them.
  */
 #include <linux/fcntl.h>
+#include <linux/fiemap.h>
 #include <linux/kmsg_dump.h>
+#include <linux/mman.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/statfs.h>
 #include <linux/string.h>
 #include <linux/task_work.h>
 #include <linux/timekeeping.h>
@@ -103,8 +106,10 @@ long kemu_sys_read(int fd, void *buffer, unsigned long len)
 	return got(call(__NR_read, fd, kemu_user + DATA, room(len), 0, 0), buffer);
 }
 
+/* What lies between two names the kernel leaves as it was. */
 long kemu_sys_getdents(int fd, void *buffer, unsigned long len)
 {
+	memset(kemu_window + DATA, 0, room(len));
 	return got(call(__NR_getdents64, fd, kemu_user + DATA, room(len), 0, 0), buffer);
 }
 
@@ -140,6 +145,59 @@ long kemu_sys_fchdir(int fd)
 long kemu_sys_chdir(const char *path)
 {
 	return call(__NR_chdir, string(FIRST, path), 0, 0, 0, 0);
+}
+
+long kemu_sys_lseek(int fd, long at, int whence)
+{
+	return call(__NR_lseek, fd, at, whence, 0, 0);
+}
+
+long kemu_sys_statfs(const char *path, void *buffer)
+{
+	long err = call(__NR_statfs, string(FIRST, path), kemu_user + DATA, 0, 0, 0);
+
+	if (!err)
+		got(sizeof(struct statfs), buffer);
+	return err;
+}
+
+/* FS_IOC_FIEMAP, with as many extents as there is room for. */
+long kemu_sys_ioctl(int fd, unsigned int cmd, unsigned long arg)
+{
+	struct fiemap *map = (struct fiemap *)arg;
+	size_t size = struct_size(map, fm_extents, map->fm_extent_count);
+	long err;
+
+	if (cmd != FS_IOC_FIEMAP || size > ROOM)
+		return -EINVAL;
+	memcpy(kemu_window + DATA, map, size);
+	err = call(__NR_ioctl, fd, cmd, kemu_user + DATA, 0, 0);
+	if (!err)
+		got(size, map);
+	return err;
+}
+
+static unsigned long mapped;
+
+/* As mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0); one at a time. */
+long kemu_sys_map(int fd, unsigned long len)
+{
+	mapped = len;
+	return sys_call_table[__NR_mmap](0, len, PROT_READ, MAP_PRIVATE, fd, 0);
+}
+
+/* The fault that a load takes; -1 where that would be a SIGBUS. */
+int kemu_map_copy(void *map, unsigned long at, void *to, unsigned long len)
+{
+	unsigned long left = copy_from_user(to, (char __user *)map + at, len);
+
+	cond_resched();
+	return left ? -1 : 0;
+}
+
+void kemu_map_end(void *map)
+{
+	call(__NR_munmap, (unsigned long)map, mapped, 0, 0, 0);
 }
 
 long kemu_sys_chroot(const char *path)

@@ -14,8 +14,12 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -100,15 +104,11 @@ void put(struct buffer *b, const void *data, size_t len)
 	b->len += len;
 }
 
-void facts_inode(struct buffer *b, const char *name, const struct buffer *path)
-{
-	die("facts are the user program's");
-}
-
 int kmsg;
 
 #include "sha256.c"
 #include "walk.c"
+#include "facts.c"
 
 #undef kmsg_take
 #define kmsg_take	kemu_kmsg_all
@@ -194,10 +194,10 @@ void send_answer(struct request *r, struct answer *a, const struct buffer *entri
 	}
 }
 
-/* What needs a program: facts (mappings, and their SIGBUS), faults by count, files of its own for images, everything that is no case. */
+/* What needs a program: faults by count, files of its own for images, everything that is no case. */
 static int is_inside(const struct request *r)
 {
-	if (r->magic != REQUEST_MAGIC || r->images > KEMU_DISKS || r->options_len >= 4096 || r->flags & (BY_PROGRAM | WANTS_FACTS) || r->arg)
+	if (r->magic != REQUEST_MAGIC || r->images > KEMU_DISKS || r->options_len >= 4096 || r->flags & BY_PROGRAM || r->arg)
 		return 0;
 	return r->op == OP_CPIO || (r->op == OP_EROFS && r->backend == BACKEND_DISK);
 }
