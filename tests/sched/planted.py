@@ -58,4 +58,43 @@ RACES = (
         ("fs/erofs/zdata.c", "\t\tqueue_work(z_erofs_workqueue, &io->u.work);\n\t\treturn;",
          "\t\tqueue_work(z_erofs_workqueue, &io->u.work);\n\t\tif (sbi->sync_decompress == EROFS_SYNC_DECOMPRESS_AUTO)\n"
          "\t\t\tsbi->sync_decompress = EROFS_SYNC_DECOMPRESS_FORCE_ON;\n\t\treturn;")), "sched-kasan"),
+    # fs/iomap: the lock is dropped before its result is read
+    Race("pending-after-unlock", "sched.plain", (
+        ("fs/iomap/buffered-io.c", "\t\tend_read = !ifs->read_bytes_pending;\n\t\tif (end_read)\n"
+         "\t\t\tuptodate = ifs_is_fully_uptodate(folio, ifs);\n\t\tspin_unlock_irq(&ifs->state_lock);\n",
+         "\t\tspin_unlock_irq(&ifs->state_lock);\n\t\tend_read = !ifs->read_bytes_pending;\n\t\tif (end_read)\n"
+         "\t\t\tuptodate = ifs_is_fully_uptodate(folio, ifs);\n"),)),
+    # mm: a folio that was freed and used again before the reference was taken is taken for the one that was looked up
+    Race("folio-not-looked-up-again", "sched.plain", (
+        ("mm/filemap.c", "\t\tif (xa_is_sibling(folio))\n\t\t\tbreak;\n\t\tif (!folio_try_get(folio))\n\t\t\tgoto retry;\n\n"
+         "\t\tif (unlikely(folio != xas_reload(&xas)))\n\t\t\tgoto put_folio;\n",
+         "\t\tif (xa_is_sibling(folio))\n\t\t\tbreak;\n\t\tif (!folio_try_get(folio))\n\t\t\tgoto retry;\n"),
+        ("mm/filemap.c", "\t\tcontinue;\nput_folio:\n\t\tfolio_put(folio);\nretry:\n\t\txas_reset(&xas);\n\t}\n"
+         "\trcu_read_unlock();\n}\n\nstatic int filemap_read_folio",
+         "\t\tcontinue;\nretry:\n\t\txas_reset(&xas);\n\t}\n\trcu_read_unlock();\n}\n\nstatic int filemap_read_folio"))),
+    # workqueues: the count of bios is changed, and looked at afterwards; two find that it is zero, and both queue the work
+    Race("queued-twice", "sched.cache", (
+        ("fs/erofs/zdata.c", "\tif (atomic_add_return(bios, &io->pending_bios))\n\t\treturn;\n\tif (z_erofs_in_atomic",
+         "\tif (bios)\n\t\tatomic_add(bios, &io->pending_bios);\n\tif (atomic_read(&io->pending_bios))\n\t\treturn;\n"
+         "\tif (z_erofs_in_atomic"),), "sched-kasan"),
+    # ishare: the list's lock is dropped before the inode that was found is held
+    Race("found-not-held", "sched.ishare", (
+        ("fs/erofs/ishare.c", "\tlist_for_each_entry(vi, &vi_share->ishare_list, ishare_list) {\n"
+         "\t\trealinode = igrab(&vi->vfs_inode);\n\t\tif (realinode) {\n\t\t\t*need_iput = true;\n\t\t\tbreak;\n\t\t}\n"
+         "\t}\n\tspin_unlock(&vi_share->ishare_lock);\n\n\tDBG_BUGON(!realinode);",
+         "\tvi = list_first_entry(&vi_share->ishare_list, struct erofs_inode, ishare_list);\n"
+         "\tspin_unlock(&vi_share->ishare_lock);\n\n\trealinode = igrab(&vi->vfs_inode);\n\t*need_iput = true;"),)),
+    # overlayfs: whether somebody else has copied the file up is asked before the lock is taken
+    Race("copied-up-twice", "sched.copyup", (
+        ("fs/overlayfs/util.c", "\terr = ovl_inode_lock_interruptible(inode);\n\tif (err)\n\t\treturn err;\n\n"
+         "\tif (ovl_already_copied_up_locked(dentry, flags))\n\t\terr = 1; /* Already copied up */\n\telse\n\t\terr =",
+         "\tif (ovl_already_copied_up_locked(dentry, flags))\n\t\treturn 1; /* Already copied up */\n"
+         "\terr = ovl_inode_lock_interruptible(inode);\n\tif (!err)\n\t\terr ="),
+        ("fs/overlayfs/copy_up.c", "\t\tif (!ovl_dentry_upper(dentry))\n\t\t\terr = ovl_do_copy_up(&ctx);",
+         "\t\terr = ovl_do_copy_up(&ctx);"))),
+    # umount: it does not wait for a shrinker that is at work on the mount
+    Race("umount-does-not-wait", "sched.remounts", (
+        ("fs/erofs/zutil.c", "\tmutex_lock(&sbi->umount_mutex);\n\twhile (!xa_empty", "\twhile (!xa_empty"),
+        ("fs/erofs/zutil.c", "\tlist_del(&sbi->list);\n\tspin_unlock(&erofs_sb_list_lock);\n\tmutex_unlock(&sbi->umount_mutex);",
+         "\tlist_del(&sbi->list);\n\tspin_unlock(&erofs_sb_list_lock);"))),
 )

@@ -90,20 +90,24 @@ struct names {
 	struct dir_context ctx;
 	u64 digest;
 	long count;
+	bool only;
 };
 
 static bool take_name(struct dir_context *ctx, const char *name, int len, loff_t pos, u64 ino, unsigned int type)
 {
 	struct names *names = container_of(ctx, struct names, ctx);
 
-	names->digest = xxh64(name, len, names->digest ^ ino ^ type);
+	if (names->only)
+		names->digest += xxh64(name, len, type);
+	else
+		names->digest = xxh64(name, len, names->digest ^ ino ^ type);
 	names->count++;
 	return true;
 }
 
-static long op_readdir(struct file *file, u64 *digest)
+static long op_readdir(struct file *file, bool only, u64 *digest)
 {
-	struct names names = { .ctx.actor = take_name };
+	struct names names = { .ctx.actor = take_name, .only = only };
 	long before;
 	int err;
 
@@ -116,15 +120,17 @@ static long op_readdir(struct file *file, u64 *digest)
 	return err ?: names.count;
 }
 
-static long __ref op_stat(const char *path, u64 *digest)
+static long __ref op_stat(const char *path, bool less, u64 *digest)
 {
 	struct kstat st;
 	int err = init_stat(path, &st, AT_SYMLINK_NOFOLLOW);
-	u64 facts[] = { st.mode, st.nlink, st.size, st.ino, st.blocks, st.uid.val, st.gid.val, st.mtime.tv_sec };
+	u64 facts[] = { st.mode, st.nlink, st.size, st.uid.val, st.gid.val, st.ino, st.blocks, st.mtime.tv_sec };
 
 	if (err)
 		return err;
-	*digest = xxh64(facts, sizeof(facts), 0);
+	if (less && S_ISDIR(st.mode))
+		facts[1] = facts[2] = 0;
+	*digest = xxh64(facts, less ? 5 * sizeof(*facts) : sizeof(facts), 0);
 	return 0;
 }
 
@@ -191,9 +197,12 @@ static long op_supers(const char *name)
 	return n;
 }
 
-static long __ref op_remount(const char *place, char *options, unsigned long flags)
+/* The options are a page of their own, which is written to: they are cut into pieces. */
+static long __ref op_mount(const char *source, const char *place, const char *type, const char *options, unsigned long flags,
+			   char *page)
 {
-	return init_mount(NULL, place, NULL, flags | MS_REMOUNT, options);
+	strscpy_pad(page, options, PAGE_SIZE);
+	return init_mount(source, place, type, flags, page);
 }
 
 /* What is held back until a grace period or a worker has come: put files and mounts, freed objects. */
@@ -217,7 +226,7 @@ static long op_file(struct kemu_files *files, const struct kemu_op *op, char *bu
 	case KEMU_OP_WRITE:
 		return kernel_write(file, text(files, op->text), op->b, &pos);
 	case KEMU_OP_READDIR:
-		return op_readdir(file, digest);
+		return op_readdir(file, op->a, digest);
 	case KEMU_OP_INVALIDATE:
 		return invalidate_mapping_pages(file->f_mapping, 0, -1);
 	case KEMU_OP_TRUNCATE:
@@ -238,14 +247,14 @@ static long __ref op_path(struct kemu_files *files, const struct kemu_op *op, ch
 	case KEMU_OP_MOUNT: {
 		const char *type = text(files, op->text3);
 
-		return init_mount(path, text(files, op->text2), type, op->a, (char *)type + strlen(type) + 1);
+		return op_mount(path, text(files, op->text2), type, type + strlen(type) + 1, op->a, buffer);
 	}
 	case KEMU_OP_REMOUNT:
-		return op_remount(path, (char *)text(files, op->text3), op->a);
+		return op_mount(NULL, path, NULL, text(files, op->text3) ?: "", op->a | MS_REMOUNT, buffer);
 	case KEMU_OP_UMOUNT:
 		return init_umount(path, op->a);
 	case KEMU_OP_STAT:
-		return op_stat(path, digest);
+		return op_stat(path, op->a, digest);
 	case KEMU_OP_GETXATTR:
 		return op_getxattr(path, text(files, op->text2), buffer, digest);
 	case KEMU_OP_READLINK:
@@ -328,6 +337,9 @@ void kemu_op(struct kemu_files *files, const struct kemu_op *op, char *buffer, s
 		break;
 	case KEMU_OP_COUNTED:
 		value = kemu_counted();
+		break;
+	case KEMU_OP_FADVISE ... KEMU_OP_SYNC:
+		value = kemu_op_change(files, op, buffer);
 		break;
 	default:
 		value = op_path(files, op, buffer, &digest);

@@ -50,8 +50,8 @@ enum kemu_what {
 	KEMU_OP_CLOSE,			/* slot */
 	KEMU_OP_READ,			/* slot; a: position, b: bytes; c: bytes of one read */
 	KEMU_OP_WRITE,			/* slot; a: position; text: the bytes, b of them */
-	KEMU_OP_READDIR,		/* slot */
-	KEMU_OP_STAT,			/* text: path */
+	KEMU_OP_READDIR,		/* slot; a: names only, in any order */
+	KEMU_OP_STAT,			/* text: path; a: without what differs from mount to mount: number, blocks, times */
 	KEMU_OP_GETXATTR,		/* text: path; text2: name */
 	KEMU_OP_READLINK,		/* text: path */
 	KEMU_OP_STATFS,			/* text: path */
@@ -71,6 +71,14 @@ enum kemu_what {
 	KEMU_OP_MAP,			/* slot; a: position, b: bytes: mapped, and read through the mapping */
 	KEMU_OP_COUNT,			/* a increments of a counter of the bench's own, without a lock */
 	KEMU_OP_COUNTED,		/* its value, which then is 0 */
+	KEMU_OP_FADVISE,		/* slot; a: position, b: bytes, c: advice */
+	KEMU_OP_FOREIGN,		/* slot; a: position; text: the b bytes that are right, c: another value that each may have, as 0:
+					   how many have none of these */
+	KEMU_OP_RENAME,			/* text, text2: from and to */
+	KEMU_OP_LINK,			/* text, text2: from and to */
+	KEMU_OP_SETXATTR,		/* text: path; text2: name; text3: value */
+	KEMU_OP_RMDIR,			/* text: path */
+	KEMU_OP_SYNC,			/* all file systems */
 };
 
 /* One step of a task. Task 0 is who begins; those from 1 on then run beside each other; the last, KEMU_TASKS + 1, ends. */
@@ -153,6 +161,7 @@ struct kemu_files {
 	char *strings;
 };
 void kemu_op(struct kemu_files *files, const struct kemu_op *op, char *buffer, struct kemu_said *said);
+long kemu_op_change(struct kemu_files *files, const struct kemu_op *op, char *buffer);
 void kemu_count(unsigned long n);
 unsigned long kemu_counted(void);
 #define KEMU_BUFFER	(1 << 20)

@@ -22,6 +22,9 @@ from kemu.rung.uml.sched.wire import End
 TIME = ("time-travel=inf-cpu", "time-travel-start=1767225600000000000")       # virtual, from 2026 on
 ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot", "init_on_alloc=1", "con3=null",
         *TIME)
+# by default the injectors spare those that may sleep
+FAULTS = (("failslab/ignore-gfp-wait", "N"), ("failslab/verbose", "0"), ("fail_page_alloc/ignore-gfp-wait", "N"),
+          ("fail_page_alloc/ignore-gfp-highmem", "N"), ("fail_page_alloc/min-order", "0"), ("fail_page_alloc/verbose", "0"))
 
 
 _HOSTS = re.compile(r" ?\b(?:uml_dir|kemu|kemu_share|initrd)=\S+")     # words of the command line: numbers of files, folders
@@ -141,6 +144,10 @@ class Sched:
             self._process = process
             self._program = None
             self._serves = False
+            for name, value in FAULTS:
+                process.send(agent.request(3, agent.Op.WRITE, [], f"debug/{name}\n{value}"), self.timeout)
+                if error := self._answer(process).error:
+                    raise RungError(f"no fault injection in this kernel: {name}: {errno_name(error)}")
         return self._process
 
     def boot(self) -> Process:

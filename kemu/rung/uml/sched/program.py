@@ -45,8 +45,12 @@ class Step:
                 return f"{file})"
             case What.MOUNT:
                 return f"mount({self.text!r}, {self.text2!r}, {self.text3!r})"
-            case What.GETXATTR:
-                return f"getxattr({self.text!r}, {self.text2!r})"
+            case What.GETXATTR | What.SETXATTR | What.RENAME | What.LINK:
+                return f"{name}({self.text!r}, {self.text2!r})"
+            case What.FADVISE:
+                return f"{file}, {self.b} bytes at {self.a}, {self.c})"
+            case What.FOREIGN:
+                return f"read(file {self.slot}, {self.b} bytes at {self.a}: those that are neither old nor new)"
             case What.SLEEP | What.FAIL | What.COUNT:
                 return f"{name}({self.a})"
         return f"{name}({self.text!r})" if self.text else f"{name}()"

@@ -68,6 +68,13 @@ class What(IntEnum):
     MAP = 25
     COUNT = 26
     COUNTED = 27
+    FADVISE = 28
+    FOREIGN = 29
+    RENAME = 30
+    LINK = 31
+    SETXATTR = 32
+    RMDIR = 33
+    SYNC = 34
 
 
 class End(IntEnum):

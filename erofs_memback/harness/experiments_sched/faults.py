@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Allocations of one task fail while another reads the same files: the one may see errors, the other not."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kemu.explore.experiment import experiment
+from kemu.explore.run import Run
+from kemu.forge.pick import Pick
+from kemu.rung.uml.sched.case import Case, judge
+from kemu.rung.uml.sched.hunt import Hunt
+from kemu.rung.uml.sched.program import Program, Step, mount, umount
+from kemu.rung.uml.sched.wire import ANY, What
+
+from erofs_memback.harness.experiments_sched.cache import image_for
+from erofs_memback.harness.experiments_sched.common import GONE, ends, look, place, places, source
+
+__role__ = "harness"
+CALLS = 60              # that may fail, of a task
+
+
+def faults_case(pick: Pick) -> Case:
+    """The first task's n-th allocation fails; whatever it sees, who reads beside it sees the whole file."""
+    image, what = image_for(pick)
+    backend = pick.one_of("backend", ("disk", "file"))
+    begin, end = places(2), GONE
+    here = mount(source(backend), place(0))
+    steps = [replace(s, may=(ANY,)) for s in look(pick, 0, image, place(0))]
+    if pick.int("mounts, too", 0, 2) == 2:
+        steps = [replace(here, may=(ANY,)), *steps, replace(umount(place(0)), may=(ANY,))]
+        begin = [*begin, mount(source(backend), place(1))]
+    else:
+        begin = [*begin, here, mount(source(backend), place(1))]
+        end = [umount(place(0)), *GONE]
+    steps.insert(0 if pick.int("from the first step on", 0, 1) or len(steps) < 2 else 1,
+                 Step(What.FAIL, a=1 + pick.int("call", 0, CALLS - 1)))
+    others = [look(pick, i, image, place(1)) for i in range(1, 2 + pick.int("another", 0, 1))]
+    late = ends(pick, backend)
+    return Case(Program(begin, [[*steps, Step(What.FAIL)], *others], [umount(place(1)), *end], late, talks=True), [image],
+                backend, told=[what])
+
+
+@experiment("sched.faults", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(faults_case))
+def faults(run: Run) -> None:
+    """Memory that is short for one task: another that reads the same sees no error, and nothing is left."""
+    judge(run, faults_case(run.pick))
