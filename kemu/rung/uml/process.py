@@ -25,6 +25,7 @@ from kemu.rung.uml.fence import fence
 LPJ = 36675584
 _LOG_KEEP = 1 << 20
 _LOG_BEHIND = 1 << 14                  # bytes of the log that may lie in its pipe
+_AT_ONCE = 64                          # reads of the log
 _MOMENT = 0.02                         # seconds for which a full pipe may keep a kernel that logs
 
 _PANIC = re.compile(rb"Kernel panic - not syncing: ?([^\n]*)")
@@ -151,9 +152,9 @@ class Process:
         poll = select.poll()
         poll.register(self._from, select.POLLIN)
         poll.register(self._log, select.POLLIN)
-        poll.poll(timeout * 1000)
+        got, self._came = self._came, bytearray()
+        poll.poll(0 if got else timeout * 1000)
         self.drain()
-        got = bytearray()
         while True:
             try:
                 part = os.read(self._from, 1 << 16)
@@ -169,15 +170,16 @@ class Process:
         if left > 0 and (self._goes if writing else self._comes).poll(min(left, _MOMENT) * 1000):
             return
         left = end - time.monotonic()
+        channel = self._to if writing else self._from
         poll = select.poll()
         poll.register(self._log, select.POLLIN)
-        poll.register(self._to if writing else self._from, select.POLLOUT if writing else select.POLLIN)
+        poll.register(channel, select.POLLOUT if writing else select.POLLIN)
         ready = dict(poll.poll(max(left, 0) * 1000))
         if ready.get(self._log, 0) & select.POLLIN:
             self.drain()
         elif self._log in ready and len(ready) == 1:
             raise self._ended()                        # the log is closed: the process is gone
-        if not ready and left <= 0:
+        if left <= 0 and channel not in ready:         # whatever it logs meanwhile
             console = self.console()
             self.kill()
             raise BootTimeout(f"the kernel said nothing for {timeout:g} s", console)
@@ -198,11 +200,12 @@ class Process:
     def drain(self) -> None:
         """Take what the kernel has logged so far."""
         try:
-            while os.read(self._screen, 1 << 16):
-                pass
+            for _ in range(_AT_ONCE):
+                if not os.read(self._screen, 1 << 16):
+                    break
         except BlockingIOError:
             pass
-        while True:
+        for _ in range(_AT_ONCE):                      # a kernel that logs without end is not waited for
             try:
                 part = os.read(self._log, 1 << 16)
             except BlockingIOError:
