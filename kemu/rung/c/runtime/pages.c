@@ -120,16 +120,25 @@ static struct page *get_free(unsigned int order)
 
 /*
  * Single pages come one after the other out of a larger block: those of files (as of MIGRATE_MOVABLE) out of one, those of block devices,
- * which stay longer, out of another, the rest out of a third. What a file is read into mostly lies in a row then, as in Linux. What is
- * freed at the end of a row is the next that is given.
+ * which stay longer, out of another, the rest out of a third. What a file is read into mostly lies in a row then, as in Linux. Pages of
+ * files that nobody would wait for are asked for from the last to the first (z_erofs_pcluster_readmore()): they have a block of their
+ * own, which is given from its end. What is freed at the end of a row is the next that is given.
  */
 #define RUN_ORDER	9
 #define RUN		(1ul << RUN_ORDER)
 
+enum { OF_FILES, OF_FILES_DOWN, OF_DEVICES, OF_ALL, RUNS };
+
 static struct run {
 	unsigned long start, next;
 	DECLARE_BITMAP(freed, RUN);	/* of those before @next */
-} runs[3];
+} runs[RUNS];
+
+/* The n-th page of a run, or of a page, which it is. */
+static unsigned long in_run(struct run *run, unsigned long n)
+{
+	return run == &runs[OF_FILES_DOWN] ? RUN - 1 - n : n;
+}
 
 static void end_run(struct run *run)
 {
@@ -139,13 +148,14 @@ static void end_run(struct run *run)
 		return;
 	for (i = 0; i < RUN; i++)
 		if (i >= run->next || test_bit(i, run->freed))
-			put_free(run->start + i, 0);
+			put_free(run->start + in_run(run, i), 0);
 	memset(run, 0, sizeof(*run));
 }
 
 static struct page *get_one(gfp_t gfp)
 {
-	struct run *run = &runs[gfp & __GFP_MOVABLE ? 0 : gfp & __GFP_HARDWALL ? 1 : 2];
+	bool waits = gfp & __GFP_DIRECT_RECLAIM;
+	struct run *run = &runs[gfp & __GFP_MOVABLE ? waits ? OF_FILES : OF_FILES_DOWN : gfp & __GFP_HARDWALL ? OF_DEVICES : OF_ALL];
 	struct page *page;
 
 	if (!run->start || run->next == RUN) {
@@ -155,17 +165,17 @@ static struct page *get_one(gfp_t gfp)
 			return NULL;
 		run->start = page_to_pfn(page);
 	}
-	return mem_map + run->start + run->next++;
+	return mem_map + run->start + in_run(run, run->next++);
 }
 
 static bool give_one(unsigned long pfn)
 {
 	struct run *run;
 
-	for (run = runs; run < runs + ARRAY_SIZE(runs); run++) {
+	for (run = runs; run < runs + RUNS; run++) {
 		if (!run->start || pfn - run->start >= RUN)
 			continue;
-		set_bit(pfn - run->start, run->freed);
+		set_bit(in_run(run, pfn - run->start), run->freed);
 		while (run->next && test_and_clear_bit(run->next - 1, run->freed))
 			run->next--;
 		return true;
@@ -182,7 +192,7 @@ static struct page *take(unsigned int order, gfp_t gfp)
 		return NULL;
 	page = order ? get_free(order) : get_one(gfp);
 	if (!page) {
-		for (i = 0; i < ARRAY_SIZE(runs); i++)
+		for (i = 0; i < RUNS; i++)
 			end_run(&runs[i]);
 		page = get_free(order);
 	}
