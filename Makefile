@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test test-unit check test-c test-c-maps test-linux base quality bench campaign cdefs docs docs-samples doctor clean setup
+.PHONY: demo test test-unit check test-c test-c-maps test-linux test-sched base quality bench campaign cdefs docs docs-samples doctor clean setup
 
 setup: $(STAMP)
 
@@ -44,6 +44,10 @@ test-c-maps: setup
 test-linux: setup
 	@$(BIN)/pytest tests/uml
 	@cd examples/cramfs && $(abspath $(BIN))/pytest -m linux tests/linux
+
+# races put into the kernel are found; every experiment of chosen schedules is quiet on unchanged Linux
+test-sched: setup
+	@$(BIN)/pytest tests/sched
 
 # a search of unchanged Linux: what it finds is described in docs/explanation/findings-about-linux.md
 base: setup

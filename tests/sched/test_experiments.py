@@ -14,7 +14,8 @@ from kemu.rung.uml.sched.hunt import Hunt, Tally, hunt
 from tests.sched.conftest import Ask
 
 PROGRAMS, SCHEDULES = 3, 1024
-QUIET = ("backing", "cache", "copyup", "faults", "ishare", "mounts", "plain", "pressure", "readers", "remounts", "umount")
+QUIET = ("backing", "cache", "copyup", "faults", "ishare", "mounts", "nested", "plain", "pressure", "readers", "remounts",
+         "twins", "umount")
 
 
 def feed(name: str) -> Hunt:

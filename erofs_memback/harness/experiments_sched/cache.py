@@ -9,7 +9,7 @@ from kemu.explore.experiment import experiment
 from kemu.explore.run import Run
 from kemu.forge import tree
 from kemu.forge.content import content
-from kemu.forge.erofs.plan import ImagePlan, InodePlan
+from kemu.forge.erofs.plan import ImagePlan, InodePlan, ZPlan
 from kemu.forge.erofs.writer import build
 from kemu.forge.pick import Pick
 from kemu.rung.uml.sched.case import Case, judge
@@ -19,10 +19,11 @@ from kemu.rung.uml.sched.wire import ANY, What
 from kemu.samples import sample
 
 from erofs_memback.harness.differential import real_images
-from erofs_memback.harness.experiments_sched.common import GONE, MOST, image_of, paths, read_pages, source
+from erofs_memback.harness.experiments_sched.common import GONE, MOST, ends, image_of, paths, read_pages, source
 
 __role__ = "harness"
 LAYOUTS = ("plain", "inline", "chunk")
+TWIN = 11 * 4096 - 77
 WILLNEED, DONTNEED = 3, 4               # POSIX_FADV_*
 
 
@@ -36,6 +37,34 @@ def plain_image(layout: str = "plain", bits: int = 12) -> bytes:
 def packed_images() -> list[tuple[str, bytes]]:
     """Images whose files share pclusters: deduplicated, in fragments, with tails among the metadata."""
     return [(name, data) for name, data in real_images() if any(w in name for w in ("frag", "dedupe", "tail"))]
+
+
+def twin_image(layout: str, size: int) -> bytes:
+    """Two files of the same pclusters; the second has the first ``size`` bytes of the other."""
+    body = content("text", 3, TWIN)
+    files = {b"f": tree.File(data=body), b"g": tree.File(data=body[:size])}
+    inodes = {id(f): InodePlan(data=layout, z=ZPlan(cuts=(9 * 4096 + 100,), big=3, max_blocks=8)) for f in files.values()}
+    return build(tree.Dir(entries=dict(files)), ImagePlan(dedupe=True, inodes=inodes)).data
+
+
+def twins_case(pick: Pick) -> Case:
+    """Files that are stored once: each task has pages of its own, and the pclusters are everybody's."""
+    size = pick.one_of("bytes in common", (8192, TWIN, 3 * 4096 + 100))
+    image = twin_image(pick.one_of("layout", ("full", "compact")), size)
+    strategy = pick.one_of("options", ("cache_strategy=disabled", "", "cache_strategy=readahead"))
+    files = [(f"{MNT}/g", size), (f"{MNT}/f", TWIN)]
+    tasks = [read_pages(pick, i, *file) for i, file in enumerate(files)]
+    if pick.int("a third", 0, 1):
+        tasks.append(way(pick, 2, *pick.one_of("file", files)))
+    backend = pick.one_of("backend", ("disk", "file", "loop"))
+    return Case(Program([mount(source(backend), options=strategy)], tasks, GONE, ends(pick, backend)), [image], backend,
+                told=["two files of the same pclusters"])
+
+
+@experiment("sched.twins", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(twins_case))
+def twins(run: Run) -> None:
+    """Several files in the same pclusters, read at once: each reader sees what it sees alone."""
+    judge(run, twins_case(run.pick))
 
 
 def image_for(pick: Pick) -> tuple[bytes, str]:

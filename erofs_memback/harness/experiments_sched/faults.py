@@ -17,6 +17,7 @@ from erofs_memback.harness.experiments_sched.common import GONE, ends, look, pla
 
 __role__ = "harness"
 CALLS = 60              # that may fail, of a task
+SCHEDULES = 768         # of one program: there are many places for a failure
 
 
 def faults_case(pick: Pick) -> Case:
@@ -40,7 +41,7 @@ def faults_case(pick: Pick) -> Case:
                 backend, told=[what])
 
 
-@experiment("sched.faults", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(faults_case))
+@experiment("sched.faults", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(faults_case, SCHEDULES))
 def faults(run: Run) -> None:
     """Memory that is short for one task: another that reads the same sees no error, and nothing is left."""
     judge(run, faults_case(run.pick))

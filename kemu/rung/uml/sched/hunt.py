@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from kemu.explore.chooser import Choices
 from kemu.explore.source import ListSource, SeedSource, Source, SparseSource
@@ -18,6 +19,8 @@ from kemu.rung.uml.sched.program import Plan, Switch
 from kemu.rung.uml.sched.strategy import Strategy, orders
 
 SCHEDULES = 4096        # of one program
+LOST = 12               # wrong plans that no fresh kernel shows, after which another program is tried
+NEARBY = 250            # plans that are like one of those
 EVERY = 0.5             # seconds after which a search is told that its experiment is alive
 
 
@@ -93,13 +96,38 @@ def hunt(case: Case, seed: int, most: int, tally: Tally) -> Plan | None:
         if not bad(outs[-1]):
             continue
         tally.hits += 1
-        found = batch[len(outs) - 1]
-        for plan in (smallest(found, lambda p: bad(afresh(kernel, case, p))), found):
-            if bad(afresh(kernel, case, plan)):
-                return plan
+        found = alike(kernel, case, batch[len(outs) - 1])
+        if found is not None:
+            return smallest(found, lambda p: bad(afresh(kernel, case, p)))
         tally.lost += 1
-        return None
+        if tally.lost % LOST == 0:
+            return None
+        afresh(kernel, case, Plan())
     return None
+
+
+def alike(kernel: Sched, case: Case, plan: Plan) -> Plan | None:
+    """The plan, or one that switches a little earlier or later, under which the case goes wrong in a fresh kernel: what has run
+    before can have left some questions that a fresh one does not have.
+    """
+    if bad(afresh(kernel, case, plan)):
+        return plan
+    close = nearby(plan)
+    afresh(kernel, case, Plan())
+    outs = kernel.run(case.program, close)
+    if bad(outs[-1]):
+        plan = close[len(outs) - 1]
+        if bad(afresh(kernel, case, plan)):
+            return plan
+    return None
+
+
+def nearby(plan: Plan) -> list[Plan]:
+    """Plans with the same switches a few questions earlier or later, the closest first."""
+    moves = sorted(product(range(-2, 3), repeat=min(len(plan.switches), 4)), key=lambda move: sum(map(abs, move)))[1:NEARBY + 1]
+    rest = plan.switches[4:]
+    return [replace(plan, switches=[*(replace(s, gap=max(1, s.gap + d)) for s, d in zip(plan.switches, move)), *rest])
+            for move in moves]
 
 
 def bad(out: Outcome) -> bool:

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An image that is a file of another mount, read directly: the file-backed mount's requests end when the outer one's bios do."""
+from __future__ import annotations
+
+from kemu.explore.experiment import experiment
+from kemu.explore.run import Run
+from kemu.forge import tree
+from kemu.forge.erofs.plan import ImagePlan, InodePlan
+from kemu.forge.erofs.writer import build
+from kemu.forge.pick import Pick
+from kemu.rung.uml.sched.case import Case, judge
+from kemu.rung.uml.sched.hunt import Hunt
+from kemu.rung.uml.sched.program import LATE, LATE_RCU, Program, Step, mount, umount
+from kemu.rung.uml.sched.wire import What
+from kemu.samples import sample
+
+from erofs_memback.harness.experiments_sched.cache import ways
+from erofs_memback.harness.experiments_sched.common import DISK, GONE, MOST, paths, place, places, small
+
+__role__ = "harness"
+
+
+def within(image: bytes) -> bytes:
+    """An image with the file ``i``, which is that image."""
+    file = tree.File(data=image + bytes(-len(image) % 4096))
+    return build(tree.Dir(entries={b"i": file}), ImagePlan(inodes={id(file): InodePlan(data="plain")})).data
+
+
+def nested_case(pick: Pick) -> Case:
+    """Two or three tasks at a mount that is backed by a file of a mount."""
+    image, what = small(pick)
+    files = [(path, min(size, MOST)) for path, size in paths(image, "file", place(1))]
+    if not files:
+        image, what = sample("pair.erofs").read_bytes(), "pair.erofs"
+        files = paths(image, "file", place(1))
+    late = pick.one_of("bios end", (LATE, 0, LATE_RCU))
+    options = pick.one_of("options", ("directio", "", "directio,cache_strategy=disabled"))
+    begin = [*places(2), mount(DISK, place(0)), mount(f"{place(0)}/i", place(1), options=options)]
+    tasks = ways(pick, files)
+    if pick.int("drops", 0, 1):
+        tasks.append([Step(What.DROP_SLAB)])
+    return Case(Program(begin, tasks, [umount(place(1)), umount(place(0)), *GONE], late), [within(image)],
+                told=[what, f"in a file, {options}"])
+
+
+@experiment("sched.nested", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(nested_case))
+def nested(run: Run) -> None:
+    """Readers of an image within an image: each sees what it sees alone."""
+    judge(run, nested_case(run.pick))
