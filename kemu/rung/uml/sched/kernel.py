@@ -20,7 +20,7 @@ from kemu.rung.uml.sched.program import Plan, Program, packed
 from kemu.rung.uml.sched.wire import End
 
 TIME = ("time-travel=inf-cpu", "time-travel-start=1767225600000000000")       # virtual, from 2026 on
-ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot", "init_on_alloc=1", "con3=null",
+ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot", "init_on_alloc=1", "con3=null", "norandmaps",
         *TIME)
 # by default the injectors spare those that may sleep
 FAULTS = (("failslab/ignore-gfp-wait", "N"), ("failslab/verbose", "0"), ("fail_page_alloc/ignore-gfp-wait", "N"),
