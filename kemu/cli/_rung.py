@@ -18,14 +18,14 @@ if TYPE_CHECKING:                   # start-up
 
 RUNGS = ("py", "c", "linux", "sched")
 FLAVOURS = ("plain", "asan", "ubsan")
-SCHED = ("sched", "sched-kasan")
+SCHED = ("sched", "sched-kasan", "sched-race")
 
 
 def add_flavour_argument(parser: argparse.ArgumentParser) -> None:
     """How the C rung's kernel is compiled."""
     parser.add_argument("--flavour", choices=(*FLAVOURS, *SCHED), default=None,
                         help="what the kernel's C is compiled with: on the C rung plain, asan or ubsan (default: $KEMU_FLAVOUR, "
-                             "else plain), on the rung sched sched or sched-kasan")
+                             "else plain), on the rung sched sched, sched-kasan or sched-race")
 
 
 def flavour_of(given: str | None, rung: str, found_with: str = "") -> str:

@@ -194,8 +194,11 @@ class Insertion:
 
 # What the flavours of chosen schedules need: a configuration symbol, every kernel thread at one priority, and a call of the
 # compiler's at every basic block of these objects, with their lines.
-POINTS = "-fsanitize-coverage=trace-pc -g1"
-SCHED_FILES = ("kemu_ops.c", "kemu_points.c", "kemu_program.c", "kemu_racy.c", "kemu_sched.h")
+BLOCKS = "-fsanitize-coverage=trace-pc -g1"
+ACCESSES = ("-fsanitize=thread -fno-optimize-sibling-calls --param tsan-distinguish-volatile=1 "
+            "--param tsan-instrument-func-entry-exit=0 -Wno-tsan -g1")
+POINTS = f"$(if $(CONFIG_KEMU_RACE),{ACCESSES},{BLOCKS})"
+SCHED_FILES = ("kemu_change.c", "kemu_ops.c", "kemu_points.c", "kemu_program.c", "kemu_race.c", "kemu_racy.c", "kemu_sched.h")
 _OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_disk", "kemu_racy")
 _FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)",
             "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)"}
@@ -203,7 +206,11 @@ SCHED_INSERTIONS = [
     # no randomness of the host's: every boot is the same
     Insertion("arch/um/include/asm/archrandom.h", "\tret = os_getrandom(v, max_longs * sizeof(*v), 0);",
               "\tif (IS_ENABLED(CONFIG_KEMU_SCHED))\n\t\treturn 0;\n", "before"),
-    Insertion("init/Kconfig", "config BROKEN", "config KEMU_SCHED\n\tbool \"Schedules that are chosen\"\n\n", "before"),
+    Insertion("init/Kconfig", "config BROKEN", "config KEMU_SCHED\n\tbool \"Schedules that are chosen\"\n\n"
+              "config KEMU_RACE\n\tbool \"Data races by KCSAN's rules\"\n\tdepends on KEMU_SCHED\n\n", "before"),
+    # KCSAN's own marks, for a kernel on an architecture that has no KCSAN
+    Insertion("include/linux/kcsan-checks.h", "#ifdef CONFIG_KCSAN", "#if defined(CONFIG_KCSAN) || (defined(CONFIG_KEMU_RACE) && !defined(__UM_HOST__))\n",
+              "instead"),
     Insertion("kernel/kthread.c", "static int kthread(void *_create)", "void kemu_take_part(struct task_struct *p);\n\n",
               "before"),
     Insertion("kernel/kthread.c", "\tsched_setscheduler_nocheck(current, SCHED_NORMAL, &param);",
@@ -238,6 +245,7 @@ class InternalPatch:
             Insertion("init/Makefile", "mounts-y", "obj-y += kemu_agent.o kemu_boot.o kemu_calls.o kemu_channel.o kemu_disk.o "
                       "kemu_inside_user.o kemu_region.o kemu_share.o\n"
                       "obj-$(CONFIG_KEMU_SCHED) += kemu_points.o kemu_program.o kemu_ops.o kemu_change.o kemu_racy.o\n"
+                      "obj-$(CONFIG_KEMU_RACE) += kemu_race.o\n"
                       "CFLAGS_kemu_inside_user.o := -O2 -fno-builtin-malloc -I$(srctree)/init -I$(srctree)/init/kemu_agent\n"
                       "include $(srctree)/arch/um/scripts/Makefile.rules\n"
                       "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE_initramfs.o := y\nendif\n", "before"),

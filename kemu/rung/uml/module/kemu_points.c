@@ -22,7 +22,7 @@
 
 u32 kemu_points;
 u64 *kemu_trace;
-static bool kemu_armed;
+bool kemu_armed;
 static u32 kemu_next;			/* number of the question with another answer; 0: none */
 static u32 kemu_taken;			/* switches of the plan that were */
 static const struct kemu_plan *kemu_plan;
@@ -105,8 +105,9 @@ static void kemu_slow(void)
 		mdelay(1000 / HZ);
 }
 
-static noinline void kemu_switch(unsigned long pc)
+static noinline void kemu_switch(unsigned long pc, const struct kemu_access *access)
 {
+	struct kemu_watch *watch;
 	const struct kemu_switch *to = &kemu_plan->at[kemu_taken];
 	struct task_struct *others[KEMU_CANDIDATES], *who;
 	struct kemu_switched *s;
@@ -141,18 +142,18 @@ static noinline void kemu_switch(unsigned long pc)
 	}
 	kemu_level(who, KEMU_LEVEL + 1);
 	kemu_level(who, KEMU_LEVEL);
+	watch = kemu_watch_begin(access);
 	set_tsk_need_resched(current);
 	set_preempt_need_resched();
 	preempt_enable();
 	if (hold)
 		kemu_slow();
+	kemu_watch_end(watch);
 }
 
-void notrace __sanitizer_cov_trace_pc(void);
-void notrace __sanitizer_cov_trace_pc(void)
+/* A place where another task could run; @access: what is going to be accessed there, or NULL. */
+void notrace kemu_question(unsigned long pc, const struct kemu_access *access)
 {
-	if (likely(!kemu_armed))
-		return;
 	if (!preemptible())
 		return;
 	if (unlikely(!--kemu_fuel))
@@ -160,9 +161,16 @@ void notrace __sanitizer_cov_trace_pc(void)
 	if (nr_running() < 2)
 		return;
 	if (unlikely(kemu_trace) && kemu_points < KEMU_TRACE)
-		kemu_trace[kemu_points] = _RET_IP_;
+		kemu_trace[kemu_points] = pc;
 	if (++kemu_points == kemu_next)
-		kemu_switch(_RET_IP_);
+		kemu_switch(pc, access);
+}
+
+void notrace __sanitizer_cov_trace_pc(void);
+void notrace __sanitizer_cov_trace_pc(void)
+{
+	if (unlikely(kemu_armed))
+		kemu_question(_RET_IP_, NULL);
 }
 
 void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result)
@@ -181,4 +189,5 @@ void kemu_disarm(void)
 	kemu_armed = false;
 	kemu_result->points = kemu_points;
 	kemu_release();
+	kemu_watch_none();
 }

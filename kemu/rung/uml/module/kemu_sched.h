@@ -146,9 +146,31 @@ struct kemu_result {
 #ifdef __KERNEL__
 struct task_struct;
 
+struct kemu_access {
+	const volatile void *ptr;
+	size_t size;
+	bool write, marked;
+	unsigned long pc;
+};
+
+struct kemu_watch;
+#ifdef CONFIG_KEMU_RACE
+extern bool kemu_raced;			/* a data race has been reported */
+struct kemu_watch *kemu_watch_begin(const struct kemu_access *a);
+void kemu_watch_end(struct kemu_watch *w);
+void kemu_watch_none(void);
+#else
+#define kemu_raced false
+static inline struct kemu_watch *kemu_watch_begin(const struct kemu_access *a) { return NULL; }
+static inline void kemu_watch_end(struct kemu_watch *w) { }
+static inline void kemu_watch_none(void) { }
+#endif
+
 extern u32 kemu_points, kemu_lines;
 extern u64 *kemu_trace;			/* of KEMU_TRACE places, or NULL */
 extern u32 kemu_disk_late;
+extern bool kemu_armed;
+void kemu_question(unsigned long pc, const struct kemu_access *access);
 void kemu_take_part(struct task_struct *p);
 void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result);
 void kemu_disarm(void);

@@ -13,7 +13,7 @@ from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.sched.kernel import Sched
 from kemu.rung.uml.tree import find_tree
 
-FLAVOURS = ("sched", "sched-kasan")
+FLAVOURS = ("sched", "sched-kasan", "sched-race")
 
 
 class AskedSched:
