@@ -196,9 +196,10 @@ class Insertion:
 # compiler's at every basic block of these objects, with their lines.
 BLOCKS = "-fsanitize-coverage=trace-pc -g1"
 ACCESSES = ("-fsanitize=thread -fno-optimize-sibling-calls --param tsan-distinguish-volatile=1 "
-            "--param tsan-instrument-func-entry-exit=0 -Wno-tsan -g1")
+            "--param tsan-instrument-func-entry-exit=0 -Wno-tsan -g1 -include $(srctree)/init/kemu_kcsan.h")
 POINTS = f"$(if $(CONFIG_KEMU_RACE),{ACCESSES},{BLOCKS})"
-SCHED_FILES = ("kemu_change.c", "kemu_ops.c", "kemu_points.c", "kemu_program.c", "kemu_race.c", "kemu_racy.c", "kemu_sched.h")
+SCHED_FILES = ("kemu_change.c", "kemu_kcsan.h", "kemu_ops.c", "kemu_points.c", "kemu_program.c", "kemu_race.c", "kemu_racy.c",
+               "kemu_sched.h")
 _OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_disk", "kemu_racy")
 _FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)",
             "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)"}
@@ -208,9 +209,6 @@ SCHED_INSERTIONS = [
               "\tif (IS_ENABLED(CONFIG_KEMU_SCHED))\n\t\treturn 0;\n", "before"),
     Insertion("init/Kconfig", "config BROKEN", "config KEMU_SCHED\n\tbool \"Schedules that are chosen\"\n\n"
               "config KEMU_RACE\n\tbool \"Data races by KCSAN's rules\"\n\tdepends on KEMU_SCHED\n\n", "before"),
-    # KCSAN's own marks, for a kernel on an architecture that has no KCSAN
-    Insertion("include/linux/kcsan-checks.h", "#ifdef CONFIG_KCSAN", "#if defined(CONFIG_KCSAN) || (defined(CONFIG_KEMU_RACE) && !defined(__UM_HOST__))\n",
-              "instead"),
     Insertion("kernel/kthread.c", "static int kthread(void *_create)", "void kemu_take_part(struct task_struct *p);\n\n",
               "before"),
     Insertion("kernel/kthread.c", "\tsched_setscheduler_nocheck(current, SCHED_NORMAL, &param);",

@@ -8,7 +8,7 @@
  * As in KCSAN: marked are volatile and atomic accesses and those in a reader's seqcount section; plain aligned writes of a word or less pass
  * for atomic; data_race() is not looked at; a value that did not change is no report; one that changed with nobody seen to change it is.
  */
-#include <linux/kcsan-checks.h>
+#include "kemu_kcsan.h"			/* before all that would include kcsan-checks.h without */
 #include <linux/kernel.h>
 #include <linux/panic.h>
 #include <linux/preempt.h>
@@ -64,7 +64,7 @@ static void kemu_conflict(const volatile void *ptr, size_t size, bool write, boo
 		w->other_pc = pc;
 		w->other_pid = task_pid_nr(current);
 		get_task_comm(w->other, current);
-		w->depth = stack_trace_save(w->stack, DEPTH, 3);
+		w->depth = stack_trace_save(w->stack, DEPTH, 2);
 	}
 }
 
@@ -82,6 +82,7 @@ static void kemu_report(const struct kemu_watch *w, u64 after)
 		pr_err("BUG: KCSAN: data-race in %ps\n\n", (void *)w->pc);
 	if (w->hit) {
 		pr_err("%s to 0x%px by task %s/%d on cpu 0:\n", kemu_kind(w->other_write, w->other_marked), w->ptr, w->other, w->other_pid);
+		pr_err(" %pS\n", (void *)w->other_pc);
 		stack_trace_print(w->stack, w->depth, 1);
 		pr_err("\n%s to 0x%px of %zu bytes by task %s/%d on cpu 0:\n", kemu_kind(w->write, false), w->ptr, w->size, current->comm,
 		       task_pid_nr(current));
