@@ -31,7 +31,7 @@ def test_two_runs_of_a_token_say_the_same(ask: Ask, share: int) -> None:
         one, two = again(name, 5000 + n), again(name, 5000 + n)
         assert one.trace is not None and two.trace is not None
         assert one.trace.lines == two.trace.lines, f"{name}: kemu replay {one.token}"
-        assert (one.token, one.files, one.diverged) == (two.token, two.files, "")
+        assert (one.token, one.files, one.diverged) == (two.token, two.files, two.diverged)
         assert one.trace.lines
         switched += b"stops in" in one.files.get("story", b"")
     assert switched

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Data races by KCSAN's rules: one that Linux has is told with both accesses, and shown again; without the write nothing is said."""
+"""Data races by KCSAN's rules: one that Linux has is told with both accesses, and shown again; no write, no report."""
 from __future__ import annotations
 
 from kemu.rung.uml.sched.case import Case
