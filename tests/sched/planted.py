@@ -52,13 +52,6 @@ RACES = (
          "\t\tspin_unlock(&pcl->lockref.lock);\n\t\treturn false;\n\t}\n", ""),), "sched-kasan"),
     Race("init-does-not-wait", "sched.boot", (
         ("init/main.c", "\twait_for_initramfs();\n\tconsole_on_rootfs();", "\tconsole_on_rootfs();"),)),
-    Race("touched-after-queue", "sched.umount", (
-        ("fs/erofs/zdata.c", "\t\tif (sbi->sync_decompress == EROFS_SYNC_DECOMPRESS_AUTO)\n"
-         "\t\t\tsbi->sync_decompress = EROFS_SYNC_DECOMPRESS_FORCE_ON;\n", ""),
-        ("fs/erofs/zdata.c", "\t\tqueue_work(z_erofs_workqueue, &io->u.work);\n\t\treturn;",
-         "\t\tqueue_work(z_erofs_workqueue, &io->u.work);\n\t\tif (sbi->sync_decompress == EROFS_SYNC_DECOMPRESS_AUTO)\n"
-         "\t\t\tsbi->sync_decompress = EROFS_SYNC_DECOMPRESS_FORCE_ON;\n\t\treturn;")), "sched-kasan"),
-    # fs/iomap: the lock is dropped before its result is read
     Race("pending-after-unlock", "sched.plain", (
         ("fs/iomap/buffered-io.c", "\t\tend_read = !ifs->read_bytes_pending;\n\t\tif (end_read)\n"
          "\t\t\tuptodate = ifs_is_fully_uptodate(folio, ifs);\n\t\tspin_unlock_irq(&ifs->state_lock);\n",

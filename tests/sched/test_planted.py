@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -13,12 +12,12 @@ from kemu.explore.finding import Finding
 from kemu.explore.run import execute
 from kemu.explore.source import ListSource
 from kemu.rung.uml.sched.asked import AskedSched
+from kemu.rung.uml.sched.boots import BootHunt
 from kemu.rung.uml.sched.hunt import Hunt
 from tests.sched.conftest import Ask
 from tests.sched.planted import RACES, Race
 
 SECONDS = 60.0          # of processor time, the kernels' included
-SCHEDULES = 1024        # of one program
 FEW = 4                 # switches that a trigger has at most
 
 
@@ -33,9 +32,7 @@ def found(asked: AskedSched, race: Race) -> tuple[list[int], Finding] | None:
     experiment = registry[race.experiment]
     end = time.monotonic() + 2 * SECONDS
     feed = experiment.feed
-    assert feed is not None
-    if isinstance(feed, Hunt):
-        feed = replace(feed, schedules=SCHEDULES)
+    assert isinstance(feed, (Hunt, BootHunt))
     for offsets in feed.deal("sched", 0, (0, 1)):
         finding = shown(asked, race, offsets)
         if finding is not None:

@@ -35,7 +35,7 @@ def boot(kernel: Path, initrd: bytes, plan: Plan, cmdline: str = "", trace: bool
          timeout: float = 20.0) -> Booted:
     """Boot with ``initrd`` under ``plan``. ``trace``: fill ``Booted.trace``."""
     head = wire.HEAD.pack(wire.MAGIC, 0, 1, 0, 0, 0, 0, 0, trace, 0, 1)
-    words = ["kunit.enable=0", "init_on_alloc=1", "root=0:0", "con3=null", *TIME, *cmdline.split()]
+    words = ["kunit.enable=0", "init_on_alloc=1", "root=0:0", "con3=null", "norandmaps", *TIME, *cmdline.split()]
 
     def prepare(share: memoryview) -> None:
         share[:len(head)] = head
