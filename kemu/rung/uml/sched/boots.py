@@ -7,14 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from kemu.explore import chooser
-from kemu.explore.chooser import Choices
 from kemu.explore.run import Run
-from kemu.explore.source import ListSource, SeedSource, Source, SparseSource
 from kemu.forge.pick import Pick
 from kemu.rung.uml.sched.asked import asked_sched
 from kemu.rung.uml.sched.boot import Booted, boot
 from kemu.rung.uml.sched.case import Memory, draw_plan, offsets_of, own, tell
-from kemu.rung.uml.sched.hunt import EVERY, smallest, tally_of
+from kemu.rung.uml.sched.hunt import EVERY, programs, smallest, tally_of
 from kemu.rung.uml.sched.kernel import Outcome
 from kemu.rung.uml.sched.program import Plan
 from kemu.rung.uml.sched.strategy import Strategy
@@ -85,13 +83,9 @@ class BootHunt:
 
     def deal(self, rung: str, seed: int, shard: tuple[int, int]) -> Iterator[list[int]]:
         """The share of one of several processes."""
-        n = 0
         last = time.monotonic()
         tally = tally_of(self.make)
-        while True:
-            number = seed + shard[0] + n * shard[1]
-            source: Source = ListSource([]) if not number else SparseSource(number) if number % 2 else SeedSource(number)
-            choices = Choices(source)
+        for number, choices in programs(seed, shard):
             case = self.make(Pick(choices))
             alone = case.under(Plan(), trace=True)
             tally.programs += 1
@@ -109,4 +103,3 @@ class BootHunt:
                 if time.monotonic() - last > EVERY:
                     yield choices.offsets() + offsets_of(Plan(), 1)
                     last = time.monotonic()
-            n += 1

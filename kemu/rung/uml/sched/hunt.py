@@ -4,6 +4,7 @@ once more in a kernel that has run nothing else, before it becomes a run of the 
 """
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -47,20 +48,24 @@ class Hunt:
 
     def deal(self, rung: str, seed: int, shard: tuple[int, int]) -> Iterator[list[int]]:
         """The share of one of several processes."""
-        n = 0
         last = time.monotonic()
         tally = tally_of(self.make)
-        while True:
-            number = seed + shard[0] + n * shard[1]
-            source: Source = ListSource([]) if not number else SparseSource(number) if number % 2 else SeedSource(number)
-            chooser = Choices(source)
+        for number, chooser in programs(seed, shard):
             case = self.make(Pick(chooser))
             tally.programs += 1
             hit = hunt(case, number, self.schedules, tally)
             if hit is not None or time.monotonic() - last > EVERY:
                 yield chooser.offsets() + offsets_of(hit or Plan(), len(case.program.tasks))
                 last = time.monotonic()
-            n += 1
+
+
+def programs(seed: int, shard: tuple[int, int]) -> Iterator[tuple[int, Choices]]:
+    """The choices of one program after the other, with its number: the simplest, then one that is simple but for a few things
+    and one that is drawn from the number, in turns.
+    """
+    for number in itertools.count(seed + shard[0], shard[1]):
+        source: Source = ListSource([]) if not number else SparseSource(number) if number % 2 else SeedSource(number)
+        yield number, Choices(source)
 
 
 _tallies: dict[object, Tally] = {}
