@@ -43,7 +43,7 @@ def test_every_unit_test_is_of_one_file() -> None:
 
 def test_every_test_has_its_folder() -> None:
     """A test that is in none of them is run by nobody."""
-    folders = ("unit", "integration", "property", "fidelity", "quality", "c", "uml")
+    folders = ("unit", "integration", "property", "fidelity", "quality", "c", "uml", "sched")
     strays = [p for p in (TOP / "tests").rglob("test_*.py") if p.relative_to(TOP / "tests").parts[0] not in folders]
     assert not strays
     make = (TOP / "Makefile").read_text()

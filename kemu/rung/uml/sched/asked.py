@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from kemu.rung.uml.build import Kernel, Recipe, build
-from kemu.rung.uml.cache import default_tree
-from kemu.rung.uml.fetch import fetch
 from kemu.rung.uml.make import Say, nothing
-from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.sched.kernel import Sched
-from kemu.rung.uml.tree import find_tree
+
+if TYPE_CHECKING:                   # start-up
+    from kemu.rung.uml.build import Kernel
+    from kemu.rung.uml.patches import Patch
 
 FLAVOURS = ("sched", "sched-kasan", "sched-race")
 
@@ -31,6 +31,11 @@ class AskedSched:
 
     def prepare(self, say: Say = nothing) -> None:
         """Build the kernel if that has not been done. ``RungError`` says why there is none."""
+        from kemu.rung.uml.build import Recipe, build  # noqa: PLC0415  (start-up)
+        from kemu.rung.uml.cache import default_tree  # noqa: PLC0415  (start-up)
+        from kemu.rung.uml.fetch import fetch  # noqa: PLC0415  (start-up)
+        from kemu.rung.uml.tree import find_tree  # noqa: PLC0415  (start-up)
+
         want = self.flavour, tuple(self.patches), self.slot
         if self._kernel is None or self._built != want:
             own = os.environ.get("KEMU_TREE")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kemu.rung.uml.agentbin import WALK, WALK_LATE, initrd_with_agent
-from kemu.rung.uml.initrd import Boot, watch
 from kemu.rung.uml.process import Process
 from kemu.rung.uml.sched import wire
 from kemu.rung.uml.sched.kernel import TIME, Switched, places_of, results, same
 from kemu.rung.uml.sched.program import Plan, packed
+
+if TYPE_CHECKING:                   # start-up
+    from kemu.rung.uml.initrd import Boot
 
 
 @dataclass
@@ -34,6 +36,9 @@ class Booted:
 def boot(kernel: Path, initrd: bytes, plan: Plan, cmdline: str = "", trace: bool = False, ram: str = "256M",
          timeout: float = 20.0) -> Booted:
     """Boot with ``initrd`` under ``plan``. ``trace``: fill ``Booted.trace``."""
+    from kemu.rung.uml.agentbin import WALK, WALK_LATE, initrd_with_agent  # noqa: PLC0415  (start-up)
+    from kemu.rung.uml.initrd import watch  # noqa: PLC0415  (start-up)
+
     head = wire.HEAD.pack(wire.MAGIC, 0, 1, 0, 0, 0, 0, 0, trace, 0, 1)
     words = ["kunit.enable=0", "init_on_alloc=1", "root=0:0", "con3=null", "norandmaps", *TIME, *cmdline.split()]
 

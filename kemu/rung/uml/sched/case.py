@@ -6,17 +6,20 @@ import errno
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kemu.explore import chooser, finding
 from kemu.explore.run import Run
 from kemu.forge.pick import Pick
-from kemu.rung.uml.build import Kernel
 from kemu.rung.uml.lines import Frame, frames
 from kemu.rung.uml.sched.asked import asked_sched
 from kemu.rung.uml.sched.kernel import Outcome, Said, Sched, Switched
 from kemu.rung.uml.sched.program import Plan, Program, Step, Switch
 from kemu.rung.uml.sched.strategy import orders
 from kemu.rung.uml.sched.wire import LOG, SWITCHES
+
+if TYPE_CHECKING:                   # start-up
+    from kemu.rung.uml.build import Kernel
 
 FURTHEST = 100_000      # scheduling questions between two switches
 OTHERS = 8

@@ -12,7 +12,6 @@ from pathlib import Path
 from kemu.report.manifest import Entry
 from kemu.rung.entries import errno_name, parse_entries
 from kemu.rung.uml import wire as agent
-from kemu.rung.uml.agentbin import initrd_with_agent
 from kemu.rung.uml.errors import BootError, BootTimeout, RungError
 from kemu.rung.uml.process import Process, find_splat
 from kemu.rung.uml.sched import wire
@@ -134,6 +133,8 @@ class Sched:
 
     def _boot(self) -> Process:
         if self._process is None:
+            from kemu.rung.uml.agentbin import initrd_with_agent  # noqa: PLC0415  (start-up)
+
             process = Process(self.path, initrd_with_agent(), ARGS, self._ram, self._cpu, share=wire.SHARE)
             self.boots += 1
             try:
