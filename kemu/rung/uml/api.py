@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 
 from kemu.rung.uml import config
-from kemu.rung.uml.patches import MODULE, SCHED_FILES, SCHED_INSERTIONS, Insertion, internal_patch
+from kemu.rung.uml.patches import SCHED_FILES, SCHED_INSERTIONS, Insertion, internal_patch
 
 _FIRST = re.compile(r"/\*\s*\n? ?\*? ?(?!SPDX)(.+?)(?:\n|\*/)")
 RUNGS = {"linux": "fast", "sched": "sched"}
@@ -29,16 +29,17 @@ def changes(rung: str) -> list[Change]:
     """All of a rung: those of ``linux``, and for ``sched`` those that its flavour adds."""
     patch = internal_patch()
     sched = rung == "sched"
-    out = [Change("file", f"init/{name}", _about(name)) for name in patch.new if sched or name not in SCHED_FILES]
+    out = [Change("file", f"init/{name}", _about(data.decode())) for name, data in patch.new.items()
+           if sched or name not in SCHED_FILES]
     out += [_lines(i) for i in patch.insertions if sched or i not in SCHED_INSERTIONS]
     base, own = (config.settings((config.CONFIGS / f"{name}.config").read_text()) for name in ("base", RUNGS[rung]))
     return out + [Change("config", f"{name}={value}", "") for name, value in own.items()
                   if value is not None and base.get(name) != value]
 
 
-def _about(name: str) -> str:
-    """The first line of the comment that a file begins with."""
-    m = _FIRST.search((MODULE / name).read_text().split("*/", 1)[-1] if name.endswith(".h") else (MODULE / name).read_text())
+def _about(text: str) -> str:
+    """The first line of the comment that a file begins with, behind its licence."""
+    m = _FIRST.search(text.split("\n", 1)[-1])
     return m[1].strip(" *.") if m else ""
 
 
