@@ -92,11 +92,14 @@ static u64 kemu_signature(u32 end)
 	return h;
 }
 
-/* Of a damaged file who reads a page gets the decompressor's error, and who waited for it EIO. */
+/*
+ * Of a damaged file who reads a page gets the decompressor's error, and who waited for it EIO; and whether there is an error at all depends on
+ * which pages of a pcluster are asked for first.
+ */
 static bool kemu_same_damage(const struct kemu_op *op, const struct kemu_said *right, const struct kemu_said *said)
 {
-	return (op->what == KEMU_OP_READ || op->what == KEMU_OP_MAP) && right->run && said->run && right->value < 0 && said->value < 0 &&
-	       (right->value == -EIO || said->value == -EIO);
+	return kemu_right_errors && (op->what == KEMU_OP_READ || op->what == KEMU_OP_MAP) && right->run && said->run &&
+	       (right->value < 0 || said->value < 0);
 }
 
 static bool kemu_may(const struct kemu_op *op, const struct kemu_said *said)
