@@ -36,7 +36,7 @@ static char kemu_strings[KEMU_STRINGS + 1];
 static struct kemu_said kemu_said[KEMU_OPS], kemu_right[KEMU_OPS];
 static struct kemu_files kemu_files = { .strings = kemu_strings };
 static u32 kemu_count_ops, kemu_right_lines;
-static bool kemu_right_errors;		/* a step fails alone: how often the kernel says so depends on who reads what */
+static bool kemu_damaged;		/* a read fails alone, and nobody makes calls fail: the image is damaged */
 static char *kemu_buffer;
 
 static void kemu_steps(u32 task, char *buffer)
@@ -98,8 +98,24 @@ static u64 kemu_signature(u32 end)
  */
 static bool kemu_same_damage(const struct kemu_op *op, const struct kemu_said *right, const struct kemu_said *said)
 {
-	return kemu_right_errors && (op->what == KEMU_OP_READ || op->what == KEMU_OP_MAP) && right->run && said->run &&
+	return kemu_damaged && (op->what == KEMU_OP_READ || op->what == KEMU_OP_MAP) && right->run && said->run &&
 	       (right->value < 0 || said->value < 0);
+}
+
+/* How often the kernel says that of a damaged image, too, depends on who reads what. */
+static bool kemu_is_damaged(void)
+{
+	bool damaged = false;
+
+	for (u32 i = 0; i < kemu_count_ops; i++) {
+		const struct kemu_op *op = &kemu_ops[i];
+
+		if (op->what == KEMU_OP_FAIL)
+			return false;
+		damaged |= (op->what == KEMU_OP_READ || op->what == KEMU_OP_MAP) &&
+			   (kemu_right[i].value == -EUCLEAN || kemu_right[i].value == -EIO || kemu_right[i].value == -EFAULT);
+	}
+	return damaged;
 }
 
 static bool kemu_may(const struct kemu_op *op, const struct kemu_said *said)
@@ -207,12 +223,10 @@ static int kemu_batch(void *share)
 		if (learn && !done) {
 			memcpy(kemu_right, kemu_said, sizeof(kemu_said));
 			kemu_right_lines = result->lines;
-			kemu_right_errors = false;
-			for (u32 i = 0; i < kemu_count_ops; i++)
-				kemu_right_errors |= kemu_right[i].value < 0;
+			kemu_damaged = kemu_is_damaged();
 		}
 		result->wrong = kemu_wrong();
-		if (!result->wrong && result->lines > kemu_right_lines && !talks && !kemu_right_errors)
+		if (!result->wrong && result->lines > kemu_right_lines && !talks && !kemu_damaged)
 			result->wrong = KEMU_WRONG_LOG;
 		done++;
 		if (result->end != KEMU_END_DONE || (stop && result->wrong))
