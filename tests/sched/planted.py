@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kemu.rung.uml.cache import default_tree
-from kemu.rung.uml.patches import Patch
+from kemu.rung.uml.patches import BLOCKS, Patch
 from tests.c.planted import Plant
 
 
@@ -17,6 +17,7 @@ class Race:
     experiment: str
     edits: tuple[tuple[str, str, str], ...]
     flavour: str = "sched"
+    fewest: int = 1                    # switches; 0: it shows when nobody is preempted, too
 
     def patches(self) -> list[Patch]:
         """The edits as diffs, each on top of those before."""
@@ -90,4 +91,37 @@ RACES = (
         ("fs/erofs/zutil.c", "\tmutex_lock(&sbi->umount_mutex);\n\twhile (!xa_empty", "\twhile (!xa_empty"),
         ("fs/erofs/zutil.c", "\tlist_del(&sbi->list);\n\tspin_unlock(&erofs_sb_list_lock);\n\tmutex_unlock(&sbi->umount_mutex);",
          "\tlist_del(&sbi->list);\n\tspin_unlock(&erofs_sb_list_lock);"))),
+    # who waits for the initramfs: helpers, the firmware loader
+    Race("helper-does-not-wait", "sched.callers", (
+        ("kernel/umh.c", "\twait_for_initramfs();\n\tretval = kernel_execve(", "\tretval = kernel_execve("),)),
+    Race("firmware-does-not-wait", "sched.callers", (
+        ("drivers/base/firmware_loader/main.c", "\twait_for_initramfs();\n\tfor (i = 0;", "\tfor (i = 0;"),)),
+    # the unpacking itself is not among what is waited for
+    Race("cookie-not-counted", "sched.callers", (
+        ("init/initramfs.c", "async_synchronize_cookie_domain(initramfs_cookie + 1, &initramfs_domain);",
+         "async_synchronize_cookie_domain(initramfs_cookie, &initramfs_domain);"),)),
+    # helpers are let in before there is anything to wait for
+    Race("helpers-enabled-too-early", "sched.callers", (
+        ("init/initramfs.c", "\tinitramfs_cookie = async_schedule_domain(do_populate_rootfs, NULL,\n"
+         "\t\t\t\t\t\t &initramfs_domain);\n\tusermodehelper_enable();",
+         "\tusermodehelper_enable();\n\tinitramfs_cookie = async_schedule_domain(do_populate_rootfs, NULL,\n"
+         "\t\t\t\t\t\t &initramfs_domain);"),)),
+    # what has been written is still open when the next one executes it
+    Race("closed-later", "sched.callers", (
+        ("init/initramfs.c", "\tinitrd_end = 0;\n\n\tinit_flush_fput();", "\tinitrd_end = 0;"),), fewest=0),
+    # an initcall frees the initrd, and does not wait for who unpacks it
+    Race("initrd-freed-by-an-initcall", "sched.callers", (
+        ("init/initramfs.c", "\tif (!do_retain_initrd && initrd_start && !kexec_free_initrd()) {\n"
+         "\t\tfree_initrd_mem(initrd_start, initrd_end);\n\t} else if", "\tif"),
+        ("init/initramfs.c", "\tinitrd_start = 0;\n\tinitrd_end = 0;\n\n\tinit_flush_fput();\n}",
+         "\tinit_flush_fput();\n}\n\nstatic int __init free_initrd(void)\n{\n\tif (!do_retain_initrd && initrd_start)\n"
+         "\t\tfree_initrd_mem(initrd_start, initrd_end);\n\treturn 0;\n}\nlate_initcall(free_initrd);"))),
+    # an initcall wants the initrd to be kept, and may come too late
+    Race("initrd-kept-too-late", "sched.callers", (
+        ("init/initramfs.c", "\tinit_flush_fput();\n}", "\tinit_flush_fput();\n}\n\nstatic int __init keep_initrd(void)\n{\n"
+         "\tdo_retain_initrd = 1;\n\treturn 0;\n}\nlate_initcall(keep_initrd);"),)),
+    # files that a work is closing are taken for closed (as before flush_delayed_fput() waited for it)
+    Race("closing-is-closed", "sched.callers", (
+        ("fs/file_table.c", "\tdelayed_fput(NULL);\n\tflush_delayed_work(&delayed_fput_work);", "\tdelayed_fput(NULL);"),
+        ("fs/Makefile", "obj-$(CONFIG_BUFFER_HEAD)", f"CFLAGS_file_table.o += {BLOCKS}\nobj-$(CONFIG_BUFFER_HEAD)"))),
 )

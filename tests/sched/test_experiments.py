@@ -9,8 +9,9 @@ from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import ListSource, SparseSource
 from kemu.forge.pick import Pick
+from kemu.rung.uml.sched.boots import BootHunt
 from kemu.rung.uml.sched.case import offsets_of
-from kemu.rung.uml.sched.hunt import Hunt, Tally, hunt
+from kemu.rung.uml.sched.hunt import Hunt, Tally, hunt, tally_of
 from tests.sched.conftest import Ask
 
 PROGRAMS, SCHEDULES = 3, 1024
@@ -36,6 +37,20 @@ def test_unchanged_linux_is_quiet(ask: Ask, name: str) -> None:
         assert plan is None, (case.program.told(), plan)
     assert tally.schedules == PROGRAMS * SCHEDULES
     assert tally.hits == 0
+
+
+@pytest.mark.parametrize("name", ["boot", "callers"])
+def test_unchanged_boots_are_quiet(ask: Ask, name: str) -> None:
+    ask()
+    boots = registry[f"sched.{name}"].feed
+    assert isinstance(boots, BootHunt)
+    tally = tally_of(boots.make)
+    before = tally.programs
+    for offsets in boots.deal("sched", 0, (0, 1)):
+        assert tally.hits == 0, offsets
+        if tally.programs - before > PROGRAMS:
+            break
+    assert tally.schedules >= PROGRAMS * boots.boots
 
 
 def test_a_mount_with_a_shared_page_cache_goes_away_while_its_inode_is_read_through(ask: Ask) -> None:

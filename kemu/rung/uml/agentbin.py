@@ -6,6 +6,7 @@ import hashlib
 import os
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from kemu.rung.uml import config
@@ -22,14 +23,28 @@ RUN_INIT = 4                           # for tests that boot a program of their 
 
 _HEADER = struct.Struct("<16s6Q")
 _MAGIC = b"KEMU-INITRD-0001"
+# without a library, and small
+_ALONE = ("-O2", "-nostdlib", "-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-Wl,--build-id=none",
+          "-Wl,-z,noexecstack")
 
 
 def agent() -> Path:
     """The static executable. ``BuildError`` with gcc's words, ``ConfigError`` without gcc."""
-    sources = sorted(AGENT.glob("*.c"))
+    return _compiled("agent", sorted(AGENT.glob("*.c")), [*sorted(AGENT.glob("*.h")), *sorted(MODULE.glob("*.h"))],
+                     ("-O2", "-I", str(MODULE)))
+
+
+def helper() -> Path:
+    """A program for an archive, which looks which of its arguments' files are missing; errors as :func:`agent`'s."""
+    return _compiled("helper", [AGENT / "helper" / "helper.c"], (), _ALONE)
+
+
+def _compiled(what: str, sources: Sequence[Path], headers: Sequence[Path], flags: Sequence[str]) -> Path:
+    """A static executable, made once per compiler, sources and flags."""
     h = hashlib.sha256(compiler().encode())
-    for path in [*sources, *sorted(AGENT.glob("*.h")), *sorted(MODULE.glob("*.h"))]:
+    for path in [*sources, *headers]:
         h.update(path.name.encode() + b"\0" + path.read_bytes())
+    h.update(repr(sorted(f for f in flags if f.startswith("-"))).encode())
     out = cache_dir() / "agents" / h.hexdigest()[:16]
     if out.exists():
         return out
@@ -37,11 +52,11 @@ def agent() -> Path:
     with lock(out):
         remove_parts(out.parent)
         partial = out.with_suffix(f".{os.getpid()}")
-        done = subprocess.run(["gcc", "-static", "-O2", "-s", "-Wall", "-I", str(MODULE), "-o", str(partial), *map(str, sources)],
+        done = subprocess.run(["gcc", "-static", "-s", "-Wall", *flags, "-o", str(partial), *map(str, sources)],
                               capture_output=True, text=True, errors="replace")
         if done.returncode:
             partial.unlink(missing_ok=True)
-            raise BuildError("the agent does not compile (a static C library is needed: apt-get install libc6-dev)",
+            raise BuildError(f"the {what} does not compile (a static C library is needed: apt-get install libc6-dev)",
                              done.stderr.strip())
         partial.rename(out)
     return out

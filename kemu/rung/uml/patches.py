@@ -198,11 +198,11 @@ BLOCKS = "-fsanitize-coverage=trace-pc -g1"
 ACCESSES = ("-fsanitize=thread -fno-optimize-sibling-calls --param tsan-distinguish-volatile=1 "
             "--param tsan-instrument-func-entry-exit=0 -Wno-tsan -g1 -include $(srctree)/init/kemu_kcsan.h")
 POINTS = f"$(if $(CONFIG_KEMU_RACE),{ACCESSES},{BLOCKS})"
-SCHED_FILES = ("kemu_change.c", "kemu_kcsan.h", "kemu_ops.c", "kemu_points.c", "kemu_program.c", "kemu_race.c", "kemu_racy.c",
-               "kemu_sched.h")
-_OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_disk", "kemu_racy")
+SCHED_FILES = ("kemu_callers.c", "kemu_change.c", "kemu_kcsan.h", "kemu_ops.c", "kemu_points.c", "kemu_program.c", "kemu_race.c",
+               "kemu_racy.c", "kemu_sched.h")
+_OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_disk", "kemu_racy", "kemu_callers")
 _FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)",
-            "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)"}
+            "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)", "drivers/base/firmware_loader": "obj-$(CONFIG_FW_LOADER)"}
 SCHED_INSERTIONS = [
     # no randomness of the host's: every boot is the same
     Insertion("arch/um/include/asm/archrandom.h", "\tret = os_getrandom(v, max_longs * sizeof(*v), 0);",
@@ -218,6 +218,8 @@ SCHED_INSERTIONS = [
               + "".join(f"CFLAGS_{name}.o += {POINTS}\n" for name in _OBJECTS) + "endif\n", "before"),
     Insertion("mm/Makefile", "obj-y\t\t\t:= filemap.o",
               f"ifdef CONFIG_KEMU_SCHED\nCFLAGS_filemap.o += {POINTS}\nendif\n", "before"),
+    Insertion("kernel/Makefile", "obj-$(CONFIG_MULTIUSER)",
+              f"ifdef CONFIG_KEMU_SCHED\nCFLAGS_async.o += {POINTS}\nCFLAGS_umh.o += {POINTS}\nendif\n", "before"),
     *(Insertion(f"{folder}/Makefile", anchor, f"ccflags-$(CONFIG_KEMU_SCHED) += {POINTS}\n", "before")
       for folder, anchor in _FOLDERS.items()),
 ]
@@ -243,6 +245,7 @@ class InternalPatch:
             Insertion("init/Makefile", "mounts-y", "obj-y += kemu_agent.o kemu_boot.o kemu_calls.o kemu_channel.o kemu_disk.o "
                       "kemu_inside_user.o kemu_region.o kemu_share.o\n"
                       "obj-$(CONFIG_KEMU_SCHED) += kemu_points.o kemu_program.o kemu_ops.o kemu_change.o kemu_racy.o\n"
+                      "obj-$(CONFIG_KEMU_SCHED) += kemu_callers.o\n"
                       "obj-$(CONFIG_KEMU_RACE) += kemu_race.o\n"
                       "CFLAGS_kemu_inside_user.o := -O2 -fno-builtin-malloc -I$(srctree)/init -I$(srctree)/init/kemu_agent\n"
                       "include $(srctree)/arch/um/scripts/Makefile.rules\n"

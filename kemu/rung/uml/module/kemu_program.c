@@ -312,11 +312,18 @@ static int __init kemu_boot_begins(void)
 }
 pure_initcall(kemu_boot_begins);
 
+bool kemu_boot_is_chosen(void)
+{
+	return kemu_boot;
+}
+
 void kemu_boot_ends(void)
 {
 	if (!kemu_boot)
 		return;
+	kemu_callers_wait();
 	kemu_disarm();
 	WRITE_ONCE(kemu_boot->trace, min(kemu_points, (u32)KEMU_TRACE));
 	kemu_boot = NULL;
+	kemu_callers_tell();
 }

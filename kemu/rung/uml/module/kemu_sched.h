@@ -174,7 +174,10 @@ void kemu_question(unsigned long pc, const struct kemu_access *access);
 void kemu_take_part(struct task_struct *p);
 void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result);
 void kemu_disarm(void);
+bool kemu_boot_is_chosen(void);
 void kemu_boot_ends(void);
+void kemu_callers_wait(void);
+void kemu_callers_tell(void);
 long kemu_sched_serve(void);
 
 struct file;

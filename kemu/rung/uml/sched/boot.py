@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kemu.rung.uml.process import Process
 from kemu.rung.uml.sched import wire
+from kemu.rung.uml.sched.callers import Got, Ledger, got_of, ledger_of
 from kemu.rung.uml.sched.kernel import TIME, Switched, places_of, results, same
 from kemu.rung.uml.sched.program import Plan, packed
 
@@ -31,6 +32,20 @@ class Booted:
         b = self.boot
         said = [f"end: {b.end} {b.init or ''}{b.panic or ''}", f"splat: {b.splat}", f"unpacking: {b.unpack_error}"]
         return said + [str(sorted(e.items())) for e in b.entries or ()]
+
+    @property
+    def got(self) -> list[Got]:
+        """What those got who asked for something meanwhile."""
+        return got_of(self.console)
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """What became of the initrd's pages; None if the boot did not come so far."""
+        return ledger_of(self.console)
+
+    def messages(self) -> set[str]:
+        """The lines of the log that are the kernel's own."""
+        return {line for line in self.console.splitlines() if not line.startswith("kemu: ")}
 
 
 def boot(kernel: Path, initrd: bytes, plan: Plan, cmdline: str = "", trace: bool = False, ram: str = "256M",
