@@ -187,7 +187,7 @@ def failing_calls(run: Run, backend: str) -> None:
 
 # ------------------------------------------------------------------------- two at once
 
-@experiment("{backend}.two-mounts", variants=BACKENDS, base="erofs")
+@experiment("{backend}.two-mounts", variants=BACKENDS, base="erofs", on_linux=("sched.mounts",))
 def two_mounts(run: Run, backend: str) -> None:
     """Two tasks that mount two images at the same time each get their own."""
     simple = ErofsOptions(max_nodes=2, max_blocks=2, max_devices=0, odd=False, xattrs=False, block_bits=(12,),
@@ -222,7 +222,7 @@ def two_mounts(run: Run, backend: str) -> None:
                     "the image that this task mounted")
 
 
-@experiment("{backend}.readers-and-umount", variants=BACKENDS, base="erofs")
+@experiment("{backend}.readers-and-umount", variants=BACKENDS, base="erofs", on_linux=("sched.readers", "sched.umount"))
 def readers_and_umount(run: Run, backend: str) -> None:
     """Tasks that read the same files at the same time, through failing allocations too, get right bytes or ENOMEM; the umount
     waits for nobody.

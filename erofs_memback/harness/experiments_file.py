@@ -88,7 +88,7 @@ def same(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], lost: 
 
 # ------------------------------------------------------------------------- one file
 
-@experiment("file.same-bytes", series="erofs-file")
+@experiment("file.same-bytes", series="erofs-file", on_linux=("sched.nested",))
 def same_bytes(run: Run) -> None:
     """An image in a file gives what was put into it, read directly or not, whoever is quicker; one that ends early what a disk
     gives, or EIO.

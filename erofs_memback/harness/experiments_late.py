@@ -148,7 +148,7 @@ def _judge(run: Run, readers: list[Reader]) -> None:
                      severity="critical", where=run.heard)
 
 
-@experiment("bdev.late-bios", series="erofs")
+@experiment("bdev.late-bios", series="erofs", on_linux=("sched.cache", "sched.umount"))
 def late_bios(run: Run) -> None:
     """Readers whose bios end later get right bytes, and who is last unmounts at once: nobody may look at anything that goes with
     it.
@@ -197,7 +197,7 @@ def short_of_memory(run: Run) -> None:
 
 # ------------------------------------------------------------------------- extents over each other
 
-@experiment("bdev.overlapping", series="erofs", weight=0.5)
+@experiment("bdev.overlapping", series="erofs", weight=0.5, on_linux=("sched.cache", "sched.twins"))
 def overlapping(run: Run) -> None:
     """Extents whose compressed bytes lie over each other's end no reader's read in a hang; whoever comes first, all read the
     same.

@@ -309,7 +309,7 @@ def failing_calls(run: Run) -> None:
     run.saw(b.message or "unpacked")
 
 
-@experiment("initramfs.schedules", series="initramfs")
+@experiment("initramfs.schedules", series="initramfs", on_linux=("sched.boot",))
 def schedules(run: Run) -> None:
     """Whoever runs first, PID 1 finds the whole tree, and nothing is left behind."""
     b = Boot(run, EVERYTHING, schedule=True)
@@ -320,7 +320,7 @@ def schedules(run: Run) -> None:
     b.check_clean()
 
 
-@experiment("initramfs.order", series="initramfs", weight=0.5)
+@experiment("initramfs.order", series="initramfs", weight=0.5, on_linux=("sched.boot",))
 def order(run: Run) -> None:
     """Nothing is used before its initcall has run, whatever the initrd is."""
     pick = run.pick

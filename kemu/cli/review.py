@@ -10,6 +10,7 @@ from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore import experiment
 from kemu.explore.progress import Progress
 from kemu.report import kunit_case, splat_report
+from kemu.report.store import tokens
 from kemu.report.terminal import print_table
 
 HELP = "find what is wrong with a patch series, and say how to see it"
@@ -20,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?",
                         help="a series (kemu fuzz --list '*' shows them), an installed module, or the path of a module of yours")
     parser.add_argument("--kunit", action="store_true", help="also print a KUnit case skeleton for each finding")
+    parser.add_argument("--confirm", action=argparse.BooleanOptionalAction, default=False,
+                        help="try what rests on a schedule on the booted kernel, too, with the series' C built into it "
+                             "(for each kind a kernel, and a minute of search; default: no)")
     _search.add_search_arguments(parser)
 
 
@@ -29,15 +33,38 @@ def run(args: argparse.Namespace) -> int:
     _search.load()
     if (args.name is None) == (not args.modules):
         raise CommandError("what is to be reviewed is one NAME, or -m NAME", EXIT_USAGE)
+    if args.confirm and args.rung != "py":
+        raise CommandError("--confirm is for what the port shows (--rung py)", EXIT_USAGE)
     if args.name is None:
         chosen = _search.choose(experiment.select, _search.of_folder(args.modules))
         args.name = args.modules[0]
     else:
         chosen = _search.choose(lambda names: experiment.of_series(names[0]), [args.name])
     p = _search.run_search(args, "review", chosen, 52.0, args.workers or min(4, os.cpu_count() or 1))
+    if args.confirm and not p.interrupted:
+        _confirm(args, p)
     if not _search.print_machine_readable(args, args.name, chosen, p):
         _print(args, p)
     return _search.finish(p, "review")
+
+
+def _confirm(args: argparse.Namespace, p: Progress) -> None:
+    """Fill in whether Linux shows what was found, too."""
+    from kemu.rung.uml.build import progress  # start-up
+    from kemu.rung.uml.sched.confirm import confirm  # start-up
+
+    try:
+        confirm(p.sorted_findings(), say=progress() if not (args.quiet or args.json) else lambda text: None, keep=_kept)
+    except KeyboardInterrupt:
+        p.interrupted = True
+
+
+def _kept(token: str) -> str:
+    """A token as it is to be typed: a long one is kept on disk, if that can be."""
+    try:
+        return tokens.keep(token)
+    except OSError:
+        return token
 
 
 def _short(text: str, most: int = 160) -> str:

@@ -60,14 +60,19 @@ class Switch(NamedTuple):
         return f"scheduling point {self.number} ({self.where}): {self.to} runs instead of {self.frm}"
 
 
+Who = Callable[["list[Task]"], int]         # of the tasks that can run, the default first, the number of the one that does
+
+
 class Choices:
     """Implements :class:`kemu.machine.chooser.Chooser`; records what it chose.
 
-    Nothing fails and nobody is preempted until the run calls :meth:`arm_faults` or :meth:`arm_schedule`.
+    Nothing fails and nobody is preempted until the run calls :meth:`arm_faults` or :meth:`arm_schedule`. ``who``: answers every
+    scheduling question from then on, in place of what is drawn.
     """
 
-    def __init__(self, source: Source, *, expect: list[int] | None = None):
+    def __init__(self, source: Source, *, expect: list[int] | None = None, who: Who | None = None):
         self.source = source
+        self._who = who
         self.draws: list[Choice] = []
         self.faults: list[Fault] = []
         self.switches: list[Switch] = []
@@ -197,6 +202,8 @@ class Choices:
             return 0
         self.task_points.append(len(runnable))
         n = len(self.task_points)
+        if self._who is not None:
+            return self._who(runnable)
         if n != self._switch_at:
             return len(runnable) - 1 if self._newest and current is None else 0
         i = self.value("task", 1, len(runnable) - 1)

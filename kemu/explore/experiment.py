@@ -52,6 +52,7 @@ class Experiment:
     base: str = ""              # series that this one stands on: what that shows with the same choices is not this one's finding
     # recorded choices that a search runs instead of seeds, where somebody else has made the inputs; it is given the rung
     feed: Feed | None = None
+    on_linux: tuple[str, ...] = ()      # names of the experiments that see the same on the booted kernel, every switch chosen
 
     @property
     def below(self) -> Experiment | None:
@@ -82,14 +83,15 @@ class UnknownExperiment(LookupError):
 def experiment(name: str, *, series: str = "", variants: dict[str, dict[str, Any]] | None = None, run_seconds: float = 20.0,
                weight: float = 1.0,
                rungs: tuple[str, ...] = ("py",), base: str = "",
-               feed: Feed | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+               feed: Feed | None = None, on_linux: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register the decorated function; see the module's text. ``base``: the series that the other variants stand on. With
-    ``{rung}`` in the name it is another experiment on each rung, so that a token says where it was found.
+    ``{rung}`` in the name it is another experiment on each rung, so that a token says where it was found. ``on_linux``: the
+    experiments of the rung sched that see the same.
     """
     def deco(fn: Callable[..., None]) -> Callable[..., None]:
         each = [(r,) for r in rungs] if "{rung}" in name else [rungs]
         for (s, params), on in itertools.product((variants or {series or name.partition(".")[0]: {}}).items(), each):
-            e = Experiment(name.format(**params, rung=on[0]), s, fn, params, run_seconds, weight, on, base, feed)
+            e = Experiment(name.format(**params, rung=on[0]), s, fn, params, run_seconds, weight, on, base, feed, on_linux)
             known = registry.get(e.name)
             if known is not None and known.fn.__module__ != fn.__module__:
                 raise ValueError(f"experiment {e.name!r} is defined in {known.fn.__module__} and in {fn.__module__}")

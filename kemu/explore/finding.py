@@ -13,6 +13,7 @@ from kemu.machine.shadow import NOT_PRESENT
 from kemu.machine.splat import Deadlock, HungTask, KernelBug, KernelPanic, Splat, is_ported
 
 MOST_OTHERS = 4         # runs of one cause that are kept beside the smallest
+NOT_TRIED = "not tried on another rung"
 SEVERITIES = ("critical", "high", "medium", "low")
 
 # first match of the title decides: (pattern, detector, severity)
@@ -77,6 +78,8 @@ class Finding:
     small: bool = False                                     # the trigger has been shrunk
     config: list[str] = field(default_factory=list)         # the CONFIG values that the result depends on
     stored: dict[str, str] = field(default_factory=dict)    # short forms of tokens that are kept on disk
+    switches: int = 0                                       # of tasks, in the trigger
+    confirmed: dict[str, Any] = field(default_factory=lambda: {"c": None, "linux": None, "why": NOT_TRIED})
 
     def ref(self, token: str) -> str:
         """A token as it is to be typed."""
@@ -99,8 +102,7 @@ class Finding:
                 "trigger": self.trigger, "report": "\n".join(self.report), "token": self.ref(self.token),
                 "experiment": self.experiment,
                 "config": self.config,
-                "also": [self.ref(t) for t in self.also], "confirmed": {"c": None, "linux": None,
-                                                                        "why": "not tried on another rung"}}
+                "also": [self.ref(t) for t in self.also], "confirmed": self.confirmed}
 
 
 def classify(title: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from kemu.check.watch import Detectors
 from kemu.check.where import logger_function
 from kemu.explore import modules
 from kemu.explore import token as tokens
-from kemu.explore.chooser import Choice, Choices
+from kemu.explore.chooser import Choice, Choices, Who
 from kemu.explore.experiment import Experiment, installed
 from kemu.explore.finding import Disagreement, Finding, first_splat, of_exception, of_splat
 from kemu.explore.source import ListSource, Source
@@ -173,6 +173,7 @@ class Outcome:
     asked: dict[str, Any] = field(default_factory=dict)         # CONFIG options, with their values
     files: dict[str, bytes] = field(default_factory=dict)       # the input, for who wants to look at it
     left_out: str = ""                                          # what of the choices this rung cannot be asked
+    series: list[Series] = field(default_factory=list)          # that its machines ran
 
     @property
     def offsets(self) -> list[int]:
@@ -221,13 +222,13 @@ def watchdog(seconds: float) -> Iterator[None]:
 def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None, trace: bool = False, detect: bool = True,
             rung: str = "py", flavour: str = "",
             detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = (),
-            config: dict[str, Any] | None = None) -> Outcome:
+            config: dict[str, Any] | None = None, who: Who | None = None) -> Outcome:
     """Run ``exp`` once with choices from ``source``; ``series``: on top of those that it asks for itself, ``config``: whatever it
-    asks for; ``flavour``: of the rung's kernel, for whoever replays it. Never raises for what the experiment does wrong: that is
-    the outcome's finding.
+    asks for; ``flavour``: of the rung's kernel, for whoever replays it; ``who``: who runs next, wherever that is asked. Never
+    raises for what the experiment does wrong: that is the outcome's finding.
     """
     t = Trace() if trace else None
-    chooser = Choices(source, expect=expect)
+    chooser = Choices(source, expect=expect, who=who)
     if t is not None:
         chooser.trace = t.add
     run = Run(chooser, rung=rung, detect=detect, trace=t, detectors=detectors, series=series)
@@ -247,13 +248,14 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         finding.flavour = flavour
         if exp.name not in installed:
             finding.module = modules.how_given(exp.fn.__module__)
+        finding.switches = len(chooser.switches)
         finding.choices = [str(f) for f in chooser.faults] + [str(s) for s in chooser.switches]
         finding.token = tokens.of_choices(exp.name, chooser.draws)
         if t is not None:
             t.add(finding.title)
     return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, chooser.fault_keys,
                    list(chooser.task_points), t, splat,
-                   asked, run.files, run.left_out)
+                   asked, run.files, run.left_out, list(dict.fromkeys(s for m in run.machines for s in m.series)))
 
 
 def replay(exp: Experiment, tok: tokens.Token, **options: Any) -> Outcome:

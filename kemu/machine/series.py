@@ -48,12 +48,15 @@ def _last_line(code: CodeType) -> int:
 
 
 class Series:
-    """``name`` and the ported packages that it changes."""
+    """``name`` and the ported packages that it changes. ``c``: where the same series is in C, a folder or a file of patches;
+    empty: a folder of patches/ of the same name, if there is one.
+    """
 
-    def __init__(self, name: str, packages: tuple[str, ...], title: str = ""):
+    def __init__(self, name: str, packages: tuple[str, ...], title: str = "", c: str = ""):
         self.name = name
         self.packages = packages
         self.title = title
+        self.c = c
         self.replacements: dict[int, tuple[Any, Any]] = {}      # id(original) -> (original, replacement)
         self._sites: list[tuple[Callable[[Any], None], Any, Any]] = []
         self._sites_for = -1

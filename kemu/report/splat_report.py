@@ -2,7 +2,7 @@
 """A finding as text: the splat, the minimal input, the minimal schedule and fault, the line of C, and how to see it again."""
 from __future__ import annotations
 
-from kemu.explore.finding import Finding
+from kemu.explore.finding import NOT_TRIED, Finding
 
 
 def lines(f: Finding) -> list[str]:
@@ -15,6 +15,9 @@ def lines(f: Finding) -> list[str]:
     if f.config:
         out += ["configuration that it depends on:", *(f"  {x}" for x in f.config)]
     out.append(f"in C: {f.c_location or '(not in ported code)'}")
+    if f.confirmed["why"] != NOT_TRIED:
+        out.append({True: "on Linux, too: ", False: "not on Linux: ", None: "not tried on Linux: "}[f.confirmed["linux"]]
+                   + str(f.confirmed["why"]))
     out.append(f"kemu replay {f.ref(f.token)}" + (f" {f.module}" if f.module else "")
                + (f" --flavour {f.flavour}" if f.flavour else ""))
     return out

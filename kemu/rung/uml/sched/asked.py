@@ -16,32 +16,48 @@ if TYPE_CHECKING:                   # start-up
 FLAVOURS = ("sched", "sched-kasan", "sched-race")
 
 
+# flavour, patches, lines of configuration, and the name of the copy of the tree that it is built in
+Recipe = tuple[str, "Sequence[Patch]", Sequence[str], str]
+
+
 class AskedSched:
-    """Kernels of a flavour ``sched``. The tree is $KEMU_TREE, else Debian's, fetched if need be; ``patches`` on top of it."""
+    """Kernels of a flavour ``sched``. The tree is $KEMU_TREE, else Debian's, fetched if need be; ``patches`` on top of it, and
+    ``extra`` lines of configuration.
+    """
 
     who = "Linux"
     flavour = FLAVOURS[0]
 
     def __init__(self) -> None:
         self.patches: Sequence[Patch] = ()
+        self.extra: Sequence[str] = ()
         self.slot = "plain"
         self._kernel: Kernel | None = None
         self._built: tuple[object, ...] = ()
         self._running: dict[int, Sched] = {}
 
+    @property
+    def recipe(self) -> Recipe:
+        """What is built, together."""
+        return self.flavour, self.patches, self.extra, self.slot
+
+    @recipe.setter
+    def recipe(self, recipe: Recipe) -> None:
+        self.flavour, self.patches, self.extra, self.slot = recipe
+
     def prepare(self, say: Say = nothing) -> None:
         """Build the kernel if that has not been done. ``RungError`` says why there is none."""
-        from kemu.rung.uml.build import Recipe, build  # noqa: PLC0415  (start-up)
+        from kemu.rung.uml import build  # noqa: PLC0415  (start-up)
         from kemu.rung.uml.cache import default_tree  # noqa: PLC0415  (start-up)
         from kemu.rung.uml.fetch import fetch  # noqa: PLC0415  (start-up)
         from kemu.rung.uml.tree import find_tree  # noqa: PLC0415  (start-up)
 
-        want = self.flavour, tuple(self.patches), self.slot
+        want = self.flavour, tuple(self.patches), tuple(self.extra), self.slot
         if self._kernel is None or self._built != want:
             own = os.environ.get("KEMU_TREE")
             tree = fetch(say=say) if not own and not (default_tree() / "Makefile").exists() else find_tree(own)
             self.close()
-            self._kernel = build(Recipe(tree, self.flavour, (), self.patches, self.slot), say)
+            self._kernel = build.build(build.Recipe(tree, self.flavour, self.extra, self.patches, self.slot), say)
             self._built = want
 
     @property

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the port has found that rests on a schedule, put into the C: each of these the booted kernel has to show, too."""
+from __future__ import annotations
+
+from tests.sched.planted import Race
+
+_KICKOFF = "\t\tqueue_work(z_erofs_workqueue, &io->u.work);\n\t\treturn;\n"
+_AUTO = """\
+		/* See `sync_decompress` in sysfs-fs-erofs for more details */
+		if (sbi->sync_decompress == EROFS_SYNC_DECOMPRESS_AUTO)
+			sbi->sync_decompress = EROFS_SYNC_DECOMPRESS_FORCE_ON;
+"""
+_DO_PUT = "\tif (refcount_dec_and_test(&rq->ref))\n\t\tkfree(rq);\n"
+_END_COMPLETE = "\tbio_uninit(&rq->bio);\n" + _DO_PUT
+_END_SUBMIT = "\t\terofs_fileio_ki_complete(&rq->iocb, ret);\n" + _DO_PUT
+_PARSE = "static int erofs_fc_parse_param(struct fs_context *fc,\n\t\t\t\tstruct fs_parameter *param)\n{\n"
+_FLUSH = "\tinitrd_start = 0;\n\tinitrd_end = 0;\n\n\tinit_flush_fput();\n}\n"
+
+FINDINGS = (
+    Race("queue-after-the-work", "sched.cache", (
+        ("fs/erofs/zdata.c", _KICKOFF,
+         _KICKOFF.replace("\t\treturn", "\t\tWRITE_ONCE(io->eio, READ_ONCE(io->eio));\n\t\treturn")),), "sched-kasan"),
+    Race("57-superblock-after-the-work", "sched.umount", (
+        ("fs/erofs/zdata.c", _AUTO, ""),
+        ("fs/erofs/zdata.c", _KICKOFF, _KICKOFF.replace("\t\treturn", _AUTO.partition("\n")[2] + "\t\treturn"))), "sched-kasan"),
+    Race("decompressed-in-the-interrupt", "sched.cache", (
+        ("fs/erofs/zdata.c", "\tif (z_erofs_in_atomic()) {\n", "\tif (0 && z_erofs_in_atomic()) {\n"),)),
+    Race("bio-counted-twice", "sched.cache", (
+        ("fs/erofs/zdata.c", "\tz_erofs_decompress_kickoff(q, -1);\n\tif (bio->bi_bdev)",
+         "\tz_erofs_decompress_kickoff(q, -2);\n\tif (bio->bi_bdev)"),)),
+    Race("completed-twice", "sched.nested", (
+        ("fs/erofs/fileio.c", "\tif (ret != -EIOCBQUEUED)\n", "\tif (1)\n"),), "sched-kasan"),
+    # the slot between who gives the image and who mounts it
+    Race("3-pending-slot-overwrite", "sched.mounts", (
+        ("fs/erofs/super.c", "static int erofs_fc_fill_super(",
+         "static struct file *erofs_pending;\n\nstatic int erofs_fc_fill_super("),
+        ("fs/erofs/super.c", "\t\tsbi->dif0.file = file;\n\n\t\tif (S_ISREG(file_inode(sbi->dif0.file)->i_mode) &&\n"
+         "\t\t    sbi->dif0.file->f_mapping->a_ops->read_folio)\n",
+         "\t\tfile = xchg(&erofs_pending, file);\n\t\tif (file)\n\t\t\tfput(file);\n\t\tif (1)\n"),
+        ("fs/erofs/super.c", "\tsbi->blkszbits = PAGE_SHIFT;\n\tif (!sb->s_bdev) {\n",
+         "\tsbi->blkszbits = PAGE_SHIFT;\n\tif (!sb->s_bdev) {\n\t\tsbi->dif0.file = xchg(&erofs_pending, NULL);\n"
+         "\t\tif (!sbi->dif0.file)\n\t\t\treturn -ENODEV;\n"))),
+    Race("3-pending-slot-as-posted", "sched.mounts", (
+        ("fs/erofs/super.c", _PARSE, """\
+static struct file *erofs_pending;
+
+static void erofs_set_pending(const char *name)
+{
+	struct file *file = filp_open(name, O_RDONLY | O_LARGEFILE, 0);
+
+	if (IS_ERR(file))
+		return;
+	if (S_ISREG(file_inode(file)->i_mode))
+		file = xchg(&erofs_pending, file);
+	if (file)
+		fput(file);
+}
+
+""" + _PARSE),
+        ("fs/erofs/super.c", "\topt = fs_parse(fc, erofs_fs_parameters, param, &result);\n",
+         "\tif (!strcmp(param->key, \"source\"))\n\t\terofs_set_pending(param->string);\n"
+         "\topt = fs_parse(fc, erofs_fs_parameters, param, &result);\n"),
+        ("fs/erofs/super.c", "\tint ret;\n\n\tret = get_tree_bdev_flags(fc, erofs_fc_fill_super,\n", """\
+	struct file *pending = xchg(&erofs_pending, NULL);
+	int ret;
+
+	if (pending) {
+		((struct erofs_sb_info *)fc->s_fs_info)->dif0.file = pending;
+		return get_tree_nodev(fc, erofs_fc_fill_super);
+	}
+	ret = get_tree_bdev_flags(fc, erofs_fc_fill_super,
+"""),
+        ("fs/erofs/super.c", "\tif (IS_ENABLED(CONFIG_EROFS_FS_BACKED_BY_FILE) && ret == -ENOTBLK) {\n", "\tif (0) {\n"))),
+    Race("nobody-waits", "sched.boot", (
+        ("init/main.c", "\twait_for_initramfs();\n\tconsole_on_rootfs();", "\tconsole_on_rootfs();"),)),
+    Race("delayed-files-not-flushed", "sched.boot", (
+        ("init/initramfs.c", _FLUSH, _FLUSH.replace("\n\tinit_flush_fput();\n", "")),)),
+    Race("21-mount-before-register", "sched.boot", (
+        ("init/initramfs.c", "done:\n\tsecurity_initramfs_populated();\n",
+         "done:\n\tif (init_mount(\"none\", \"/\", \"erofs\", 1, NULL) == -ENODEV)\n"
+         "\t\tprintk(KERN_EMERG \"Initramfs unpacking failed: %s\\n\", \"no EROFS\");\n\tsecurity_initramfs_populated();\n"),)),
+    Race("29-direct-request-freed-by-the-completion", "sched.nested", (
+        ("fs/erofs/fileio.c", _END_COMPLETE, _END_COMPLETE.replace(_DO_PUT, "\tkfree(rq);\n")),
+        ("fs/erofs/fileio.c", _END_SUBMIT, _END_SUBMIT.replace(_DO_PUT, ""))), "sched-kasan"),
+)
