@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready
 
-.PHONY: demo test test-unit check test-c test-c-maps test-linux test-sched base quality bench campaign cdefs docs docs-samples doctor clean setup
+.PHONY: demo test test-unit check test-c test-c-maps test-linux test-sched test-sched-port base quality bench campaign cdefs docs docs-samples doctor clean setup
 
 setup: $(STAMP)
 
@@ -47,7 +47,11 @@ test-linux: setup
 
 # races put into the kernel are found; every experiment of chosen schedules is quiet on unchanged Linux
 test-sched: setup
-	@$(BIN)/pytest tests/sched
+	@$(BIN)/pytest -m "not port" tests/sched
+
+# what the port has found that rests on a schedule: Linux shows it, too
+test-sched-port: setup
+	@$(BIN)/pytest -m port tests/sched
 
 # a search of unchanged Linux: what it finds is described in docs/explanation/findings-about-linux.md
 base: setup

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -57,6 +57,30 @@ class Kernels(Protocol):
 
     def close(self) -> None:
         """End the kernels of this process."""
+
+
+@contextmanager
+def with_series(rung: str, names: Sequence[str]) -> Iterator[None]:
+    """The kernels of the rung sched have these series in them meanwhile: folders of patches/, or paths."""
+    if not names:
+        yield
+        return
+    if rung != "sched":
+        raise CommandError("--series puts a series' C into the kernel of --rung sched", EXIT_USAGE)
+    from kemu.rung.uml.errors import RungError  # start-up
+    from kemu.rung.uml.sched.asked import asked_sched  # start-up
+    from kemu.rung.uml.series import find_series, together  # start-up
+
+    asked = asked_sched()
+    before = asked.recipe
+    try:
+        asked.recipe = before[0], *together([find_series(name) for name in names])
+    except RungError as e:
+        raise CommandError(f"--series: {e}", e.exit_code) from None
+    try:
+        yield
+    finally:
+        asked.recipe = before
 
 
 @contextmanager

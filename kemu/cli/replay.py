@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 
 from kemu.cli import _search
-from kemu.cli._rung import RUNGS, add_flavour_argument, flavour_of, on_rung, rung_of
+from kemu.cli._rung import RUNGS, add_flavour_argument, flavour_of, on_rung, rung_of, with_series
 from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, errno_text
 from kemu.explore import experiment, token
@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _search.add_module_argument(parser)
     parser.add_argument("--rung", choices=RUNGS, default=None, help="another rung than the one that it was found on")
     add_flavour_argument(parser)
+    parser.add_argument("--series", metavar="S", action="append", default=[],
+                        help="a folder of patches/, or the path of a folder or a file of C patches: built into the kernel of "
+                             "the rung sched")
     parser.add_argument("--save", metavar="DIR", help="write the input into files there, where the experiment's is bytes")
     parser.add_argument("--trace", action="store_true", help="also print every choice, log line and task switch")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -91,8 +94,8 @@ def run(args: argparse.Namespace) -> int:
     exp = hits[0].on(rung)
     if exp is None:
         raise CommandError(f"{hits[0].name} does not run on the {rung} rung; it runs on: {', '.join(hits[0].rungs)}", EXIT_CONFIG)
-    with on_rung(rung, args.json, flavour_of(args.flavour, rung, _found_with(tokens.whole(_from_file(args.token)))),
-                 exp.feed is not None) as how:
+    flavour = flavour_of(args.flavour, rung, _found_with(tokens.whole(_from_file(args.token))))
+    with with_series(rung, args.series), on_rung(rung, args.json, flavour, exp.feed is not None) as how:
         out = replay(exp, tok, trace=args.trace or args.json, **how)
         if out.finding is not None:
             out.finding.offsets = out.offsets

@@ -22,15 +22,15 @@ def ask(tree: Tree) -> Iterator[Ask]:
     asked = asked_sched()
     load_entry_points()
 
-    def get(flavour: str = "sched", patches: Sequence[Patch] = ()) -> AskedSched:
-        slot = "planted" if patches else "plain"
-        if not cached(Recipe(tree, flavour, (), patches, slot)) and (missing := kconfig.missing_tools()):
+    def get(flavour: str = "sched", patches: Sequence[Patch] = (), extra: Sequence[str] = ()) -> AskedSched:
+        slot = "-".join(("planted" if patches or extra else "plain", *("more" for _ in extra[:1])))
+        if not cached(Recipe(tree, flavour, extra, patches, slot)) and (missing := kconfig.missing_tools()):
             pytest.skip(f"cannot build a kernel: no {', '.join(missing)} (`kemu doctor` says how to get it)")
         asked.close()
-        asked.flavour, asked.patches, asked.slot = flavour, patches, slot
+        asked.recipe = flavour, patches, extra, slot
         asked.prepare()
         return asked
 
     yield get
     asked.close()
-    asked.flavour, asked.patches, asked.slot = "sched", (), "plain"
+    asked.recipe = "sched", (), (), "plain"

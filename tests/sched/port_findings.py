@@ -2,7 +2,18 @@
 """What the port has found that rests on a schedule, put into the C: each of these the booted kernel has to show, too."""
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from tests.sched import on_ext4
 from tests.sched.planted import Race
+
+
+@dataclass(frozen=True)
+class Found(Race):
+    """The finding's name in the port, the experiment of chosen schedules that shows it, the C; ``extra``: configuration."""
+
+    extra: tuple[str, ...] = ()
+
 
 _KICKOFF = "\t\tqueue_work(z_erofs_workqueue, &io->u.work);\n\t\treturn;\n"
 _AUTO = """\
@@ -17,21 +28,21 @@ _PARSE = "static int erofs_fc_parse_param(struct fs_context *fc,\n\t\t\t\tstruct
 _FLUSH = "\tinitrd_start = 0;\n\tinitrd_end = 0;\n\n\tinit_flush_fput();\n}\n"
 
 FINDINGS = (
-    Race("queue-after-the-work", "sched.cache", (
+    Found("queue-after-the-work", "sched.cache", (
         ("fs/erofs/zdata.c", _KICKOFF,
          _KICKOFF.replace("\t\treturn", "\t\tWRITE_ONCE(io->eio, READ_ONCE(io->eio));\n\t\treturn")),), "sched-kasan"),
-    Race("57-superblock-after-the-work", "sched.umount", (
+    Found("57-superblock-after-the-work", "sched.umount", (
         ("fs/erofs/zdata.c", _AUTO, ""),
         ("fs/erofs/zdata.c", _KICKOFF, _KICKOFF.replace("\t\treturn", _AUTO.partition("\n")[2] + "\t\treturn"))), "sched-kasan"),
-    Race("decompressed-in-the-interrupt", "sched.cache", (
+    Found("decompressed-in-the-interrupt", "sched.cache", (
         ("fs/erofs/zdata.c", "\tif (z_erofs_in_atomic()) {\n", "\tif (0 && z_erofs_in_atomic()) {\n"),)),
-    Race("bio-counted-twice", "sched.cache", (
+    Found("bio-counted-twice", "sched.cache", (
         ("fs/erofs/zdata.c", "\tz_erofs_decompress_kickoff(q, -1);\n\tif (bio->bi_bdev)",
          "\tz_erofs_decompress_kickoff(q, -2);\n\tif (bio->bi_bdev)"),)),
-    Race("completed-twice", "sched.nested", (
+    Found("completed-twice", "sched.nested", (
         ("fs/erofs/fileio.c", "\tif (ret != -EIOCBQUEUED)\n", "\tif (1)\n"),), "sched-kasan"),
     # the slot between who gives the image and who mounts it
-    Race("3-pending-slot-overwrite", "sched.mounts", (
+    Found("3-pending-slot-overwrite", "sched.mounts", (
         ("fs/erofs/super.c", "static int erofs_fc_fill_super(",
          "static struct file *erofs_pending;\n\nstatic int erofs_fc_fill_super("),
         ("fs/erofs/super.c", "\t\tsbi->dif0.file = file;\n\n\t\tif (S_ISREG(file_inode(sbi->dif0.file)->i_mode) &&\n"
@@ -40,7 +51,7 @@ FINDINGS = (
         ("fs/erofs/super.c", "\tsbi->blkszbits = PAGE_SHIFT;\n\tif (!sb->s_bdev) {\n",
          "\tsbi->blkszbits = PAGE_SHIFT;\n\tif (!sb->s_bdev) {\n\t\tsbi->dif0.file = xchg(&erofs_pending, NULL);\n"
          "\t\tif (!sbi->dif0.file)\n\t\t\treturn -ENODEV;\n"))),
-    Race("3-pending-slot-as-posted", "sched.mounts", (
+    Found("3-pending-slot-as-posted", "sched.mounts", (
         ("fs/erofs/super.c", _PARSE, """\
 static struct file *erofs_pending;
 
@@ -71,15 +82,15 @@ static void erofs_set_pending(const char *name)
 	ret = get_tree_bdev_flags(fc, erofs_fc_fill_super,
 """),
         ("fs/erofs/super.c", "\tif (IS_ENABLED(CONFIG_EROFS_FS_BACKED_BY_FILE) && ret == -ENOTBLK) {\n", "\tif (0) {\n"))),
-    Race("nobody-waits", "sched.boot", (
+    Found("nobody-waits", "sched.boot", (
         ("init/main.c", "\twait_for_initramfs();\n\tconsole_on_rootfs();", "\tconsole_on_rootfs();"),)),
-    Race("delayed-files-not-flushed", "sched.boot", (
+    Found("delayed-files-not-flushed", "sched.boot", (
         ("init/initramfs.c", _FLUSH, _FLUSH.replace("\n\tinit_flush_fput();\n", "")),)),
-    Race("21-mount-before-register", "sched.boot", (
+    Found("21-mount-before-register", "sched.boot", (
         ("init/initramfs.c", "done:\n\tsecurity_initramfs_populated();\n",
          "done:\n\tif (init_mount(\"none\", \"/\", \"erofs\", 1, NULL) == -ENODEV)\n"
          "\t\tprintk(KERN_EMERG \"Initramfs unpacking failed: %s\\n\", \"no EROFS\");\n\tsecurity_initramfs_populated();\n"),)),
-    Race("29-direct-request-freed-by-the-completion", "sched.nested", (
+    Found("29-direct-request-freed-by-the-completion", on_ext4.NAME, (
         ("fs/erofs/fileio.c", _END_COMPLETE, _END_COMPLETE.replace(_DO_PUT, "\tkfree(rq);\n")),
-        ("fs/erofs/fileio.c", _END_SUBMIT, _END_SUBMIT.replace(_DO_PUT, ""))), "sched-kasan"),
+        ("fs/erofs/fileio.c", _END_SUBMIT, _END_SUBMIT.replace(_DO_PUT, ""))), "sched-kasan", on_ext4.EXT4),
 )

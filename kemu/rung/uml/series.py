@@ -77,6 +77,11 @@ def find_series(name: str) -> Series:
                       f"directory")
 
 
+def together(series: Sequence[Series]) -> tuple[tuple[Patch, ...], tuple[str, ...], str]:
+    """Of several on top of each other: the patches, the lines of configuration, and the slot that they are built in."""
+    return tuple(p for s in series for p in s.patches), tuple(line for s in series for line in s.config), series[0].slot()
+
+
 def read_series(path: Path) -> Series:
     """Read a folder or a file of patches."""
     if path.is_dir():

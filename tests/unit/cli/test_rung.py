@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kemu.cli import main
-from kemu.cli._rung import flavour_of, rung_of
+from kemu.cli._rung import flavour_of, rung_of, with_series
 from kemu.cli.common import EXIT_CONFIG, EXIT_USAGE, CommandError
 from kemu.explore import token
 from kemu.explore.experiment import load_entry_points, registry
+from kemu.rung.uml.sched.asked import asked_sched
 
 load_entry_points()
 
@@ -44,6 +45,26 @@ def test_without_a_tree_it_is_said_in_one_line(command: tuple[str, ...], monkeyp
     assert main(list(command)) == EXIT_CONFIG
     err = capsys.readouterr().err
     assert err == f"kemu: {command[0]}: --rung c: /nowhere: not a kernel tree (no Makefile or arch/um there)\n"
+
+
+def test_a_series_is_built_into_a_kernel_whose_schedules_are_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    there = token.of_seed("sched.readers", 1)
+    assert main(["replay", token.of_seed("bdev.damaged", 1), "--series", "erofs-kunit"]) == EXIT_USAGE
+    assert capsys.readouterr().err == "kemu: replay: --series puts a series' C into the kernel of --rung sched\n"
+    assert main(["replay", there, "--series", "no-such-series"]) == EXIT_CONFIG
+    assert capsys.readouterr().err.startswith("kemu: replay: --series: no series 'no-such-series': ")
+    before = asked_sched().recipe
+    with with_series("sched", ["erofs-kunit"]):
+        flavour, patches, extra, slot = asked_sched().recipe
+        assert (flavour, [p.name for p in patches], list(extra), slot) == (
+            before[0], ["0001-erofs-add-KUnit-tests-of-plain-mounts.patch"], ["CONFIG_EROFS_FS_KUNIT_TEST=y"],
+            "series-erofs-kunit")
+    assert asked_sched().recipe == before
+
+
+def test_what_is_confirmed_is_the_port_s(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["review", "erofs", "--rung", "c", "--confirm"]) == EXIT_USAGE
+    assert capsys.readouterr().err == "kemu: review: --confirm is for what the port shows (--rung py)\n"
 
 
 def test_a_rung_that_an_experiment_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,11 +29,12 @@ OF_ACCESSES = ("KASAN", "page", "oops")
 
 @dataclass(frozen=True)
 class Hit:
-    """What an experiment has shown: its token, and the report's first lines."""
+    """What an experiment has shown, how many seconds it took: its token, and the report's first lines."""
 
     cause: str
     token: str
     lines: tuple[str, ...]
+    seconds: float = 0.0
 
 
 class NotThere(Exception):
@@ -106,16 +107,14 @@ def tried(on: Sequence[Experiment], side: Sequence[c_series.Series], flavour: st
     asked = asked_sched()
     before = asked.recipe
     name = "+".join(s.name for s in side)
-    with_c: Recipe = (flavour, tuple(p for s in side for p in s.patches), tuple(line for s in side for line in s.config),
-                      side[0].slot())
+    with_c: Recipe = flavour, *c_series.together(side)
     try:
         for exp in on:
-            begun = time.monotonic()
             without: set[str] | None = None
-            for hit in hits(exp, with_c, begun + seconds, say):
+            for hit in hits(exp, with_c, seconds, say):
                 if without is None:
-                    at_least = time.monotonic() + max(LEAST, time.monotonic() - begun)
-                    without = {h.cause for h in hits(exp, (flavour, (), (), "plain"), at_least, say)}
+                    as_long = max(LEAST, hit.seconds)
+                    without = {h.cause for h in hits(exp, (flavour, (), (), "plain"), as_long, say)}
                 if hit.cause not in without:
                     return {"linux": True, "why": f"{exp.name} ({flavour}, with {name}) {keep(hit.token)}: "
                                                    + "; ".join(hit.lines)}
@@ -128,20 +127,23 @@ def tried(on: Sequence[Experiment], side: Sequence[c_series.Series], flavour: st
     return {"linux": False, "why": f"{where}: nothing in {seconds:.0f} s that Linux does not show without it"}
 
 
-def hits(exp: Experiment, recipe: Recipe, end: float, say: Say = nothing) -> Iterator[Hit]:
-    """What an experiment shows in a kernel until the clock says ``end``."""
+def hits(exp: Experiment, recipe: Recipe, seconds: float, say: Say = nothing) -> Iterator[Hit]:
+    """What an experiment shows in a kernel in so many seconds, the build and what is done between two hits apart."""
     asked = asked_sched()
     asked.recipe = recipe
     asked.prepare(say)
     assert isinstance(exp.feed, Dealt)
     say(f"{exp.name}: schedules of Linux {'with the series' if recipe[1] else 'as it is'}")
+    begun = time.monotonic()
     for offsets in exp.feed.deal("sched", 0, (0, 1)):
         found = execute(exp, ListSource(offsets), rung="sched", detect=False).finding
+        spent = time.monotonic() - begun
         if found is not None:
-            yield Hit(found.cause, found.token, tuple(found.report[:2]))
+            yield Hit(found.cause, found.token, tuple(found.report[:2]), spent)
             asked.recipe = recipe
             asked.prepare(say)
-        if time.monotonic() > end:
+            begun = time.monotonic() - spent
+        if spent > seconds:
             return
 
 
