@@ -49,7 +49,7 @@ def _actors(run: Run, marks: tuple[str, ...]) -> Actors:
 
 # ------------------------------------------------------------------------- upstream
 
-@experiment("initramfs.interleavings", series="initramfs", weight=1.5, on_linux=("sched.boot",))
+@experiment("initramfs.interleavings", series="initramfs", weight=1.5, on_linux=("sched.boot", "sched.callers"))
 def interleavings(run: Run) -> None:
     """Whoever runs first, PID 1, every helper and every driver find the whole tree, and nothing is left behind."""
     actors = _actors(run, MARKS)

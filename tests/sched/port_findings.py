@@ -28,7 +28,7 @@ _PARSE = "static int erofs_fc_parse_param(struct fs_context *fc,\n\t\t\t\tstruct
 _FLUSH = "\tinitrd_start = 0;\n\tinitrd_end = 0;\n\n\tinit_flush_fput();\n}\n"
 
 FINDINGS = (
-    Found("queue-after-the-work", "sched.cache", (
+    Found("queue-after-the-work", "sched.umount", (
         ("fs/erofs/zdata.c", _KICKOFF,
          _KICKOFF.replace("\t\treturn", "\t\tWRITE_ONCE(io->eio, READ_ONCE(io->eio));\n\t\treturn")),), "sched-kasan"),
     Found("57-superblock-after-the-work", "sched.umount", (
