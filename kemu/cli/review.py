@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
 
 from kemu.cli import _search
 from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore import experiment
 from kemu.explore.progress import Progress
 from kemu.report import kunit_case, splat_report
-from kemu.report.store import tokens
+from kemu.report.store import findings, tokens
 from kemu.report.terminal import print_table
 
 HELP = "find what is wrong with a patch series, and say how to see it"
@@ -54,7 +55,10 @@ def _confirm(args: argparse.Namespace, p: Progress) -> None:
     from kemu.rung.uml.sched.confirm import confirm  # start-up
 
     try:
-        confirm(p.sorted_findings(), say=progress() if not (args.quiet or args.json) else lambda text: None, keep=_kept)
+        confirm(found := p.sorted_findings(), say=progress() if not (args.quiet or args.json) else lambda text: None, keep=_kept)
+        for f in found:
+            with suppress(OSError):
+                findings.note_confirmed(f, experiment.registry[f.experiment].series)
     except KeyboardInterrupt:
         p.interrupted = True
 
@@ -73,16 +77,16 @@ def _short(text: str, most: int = 160) -> str:
 
 
 def _print(args: argparse.Namespace, p: Progress) -> None:
-    findings = p.sorted_findings()
-    for f in findings if not args.quiet else []:
+    found = p.sorted_findings()
+    for f in found if not args.quiet else []:
         print("\n".join(splat_report.lines(f)) + "\n")
         if args.kunit:
             print("\n".join(kunit_case.skeleton(f)) + "\n")
-    if findings:
+    if found:
         rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.ref(f.token),
-                 f.title + (f" [{_short(f.trigger)}]" if f.trigger else "")] for f in findings]
+                 f.title + (f" [{_short(f.trigger)}]" if f.trigger else "")] for f in found]
         print_table(["severity", "detector", "where in C", "token", "what, with the smallest trigger"], rows, args.no_color)
     if p.of_base:
         print(f"{len(p.of_base)} more that the kernel below shows as well: " + "; ".join(f.title for f in p.of_base))
-    print(f"{args.name}: {p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(findings)} "
+    print(f"{args.name}: {p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(found)} "
           f"findings")

@@ -145,6 +145,15 @@ def confirm(kept: Kept, shown: bool, version: str) -> None:
         _write(kept)
 
 
+def note_confirmed(finding: Finding, series: str) -> None:
+    """Write of a finding that is kept what other rungs have shown of it. ``OSError``: it could not be written."""
+    with locked(folder()):
+        kept = _read(folder() / f"{name_of(series, finding.cause)}.json")
+        if kept is not None:
+            kept.finding.confirmed = finding.confirmed
+            _write(kept)
+
+
 def forget(kept: Kept) -> None:
     """Remove it."""
     with locked(folder()):

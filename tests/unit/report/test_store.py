@@ -108,6 +108,18 @@ def test_confirmed_gone_and_forgotten() -> None:
     assert findings.all_kept() == []
 
 
+def test_what_other_rungs_show_is_noted() -> None:
+    f = a_finding()
+    kept = findings.save(f, "s", "py", "1")
+    assert findings.find(kept.id).as_json()["confirmed"]["linux"] is None
+    f.confirmed = {"c": None, "linux": True, "why": "so"}
+    findings.note_confirmed(f, "s")
+    assert findings.find(kept.id).as_json()["confirmed"] == {"c": None, "linux": True, "why": "so"}
+    findings.forget(kept)
+    findings.note_confirmed(f, "s")         # nobody keeps it any more
+    assert findings.all_kept() == []
+
+
 FULL = """
 import sys
 from kemu.report.store.folder import write

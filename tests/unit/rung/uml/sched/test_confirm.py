@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kemu.explore.experiment import Experiment, registry
+from kemu.explore.experiment import Experiment, load_entry_points, registry
 from kemu.explore.finding import NOT_TRIED, Finding
 from kemu.explore.run import Run, execute
 from kemu.explore.source import ListSource
@@ -153,3 +153,12 @@ def test_no_kernel_can_be_had(monkeypatch: pytest.MonkeyPatch, c_of: str) -> Non
 
 def test_a_series_of_patches_has_its_c_by_its_name() -> None:
     assert [p.name for p in c._c_of(Series("erofs-kunit", ())).patches] == ["0001-erofs-add-KUnit-tests-of-plain-mounts.patch"]
+
+
+def test_the_experiments_that_are_named_are_there() -> None:
+    load_entry_points()
+    naming = [e for e in registry.values() if e.on_linux]
+    assert {"memback.two-mounts", "memback-rfc.two-mounts", "bdev.late-bios", "file.same-bytes",
+            "initramfs.schedules"} <= {e.name for e in naming}
+    for e in naming:
+        assert all("sched" in there.rungs for there in c.experiments_for(e)), e.name
