@@ -2,6 +2,9 @@
 """Unchanged Linux: no schedule of the first programs of each experiment is wrong, but for what is known about it."""
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from kemu.explore.chooser import Choices
@@ -10,13 +13,18 @@ from kemu.explore.run import execute
 from kemu.explore.source import ListSource, SparseSource
 from kemu.forge.pick import Pick
 from kemu.rung.uml.sched.boots import BootHunt
-from kemu.rung.uml.sched.case import offsets_of
+from kemu.rung.uml.sched.case import Case, offsets_of
 from kemu.rung.uml.sched.hunt import Hunt, Tally, hunt, tally_of
+from kemu.rung.uml.sched.program import MNT, ROOM, Program, Step, close, loop, mount, open_, umount
+from kemu.rung.uml.sched.wire import What
 from tests.sched.conftest import Ask
 
+from erofs_memback.harness.experiments_sched.backing import one_file, page
+from erofs_memback.harness.experiments_sched.common import GONE, places
+
 PROGRAMS, SCHEDULES = 3, 1024
-QUIET = ("backing", "cache", "copyup", "faults", "ishare", "mounts", "nested", "plain", "pressure", "readers", "remounts",
-         "twins", "umount")
+QUIET = ("backing", "cache", "copyup", "faults", "holes", "ishare", "mounts", "nested", "plain", "pressure", "readers",
+         "remounts", "twins", "umount")
 
 
 def feed(name: str) -> Hunt:
@@ -51,6 +59,27 @@ def test_unchanged_boots_are_quiet(ask: Ask, name: str) -> None:
         if tally.programs - before > PROGRAMS:
             break
     assert tally.schedules >= PROGRAMS * boots.boots
+
+
+@pytest.mark.parametrize("cut, page_reads", [(512, [0, -errno.EIO]), (100, None)])
+def test_a_loop_devices_file_that_ends_inside_a_sector(ask: Ask, cut: int, page_reads: list[int] | None) -> None:
+    """docs/explanation/findings-about-linux.md: a short read is gone on with from the beginning of its last sector."""
+    kernel = ask().kernel()
+    image, body = one_file("plain")
+    first = image.find(body[:4096])
+    place, device = f"{MNT}/0", f"{ROOM}/dev/loop7"
+    begin = [*places(1), open_(8, f"{MNT}/image", os.O_RDWR | os.O_CREAT), Step(What.WRITE, image, slot=8, b=len(image)),
+             loop(device, 8), mount(device, place), Step(What.TRUNCATE, slot=8, a=first + 4096 + cut)]
+    end = [umount(place), loop(device, clear=True), close(8), *GONE]
+    case = Case(Program(begin, [[open_(0, f"{place}/f"), page(0, body, 0), page(0, body, 1), close(0)]], end, talks=True))
+    case.place(kernel)
+    out = kernel.learn(case.program)
+    reads = [s.value for s, (_, step) in zip(kernel.said, case.program.numbered()) if s is not None and step.what is What.FOREIGN]
+    if page_reads is not None:
+        assert (reads, out.wrong) == (page_reads, None)
+    else:
+        assert reads[0] == 0 and reads[1] > 3000
+        assert out.wrong is not None
 
 
 def test_a_mount_with_a_shared_page_cache_goes_away_while_its_inode_is_read_through(ask: Ask) -> None:

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* More steps of a program: those that change names and attributes, advise, or read what somebody else changes meanwhile. */
 #include <linux/fadvise.h>
+#include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/init_syscalls.h>
+#include <linux/loop.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
 #include <linux/string.h>
@@ -48,6 +50,30 @@ static long read_foreign(struct file *file, const struct kemu_op *op, const char
 	return n < 0 ? n : foreign;
 }
 
+/* The loop device has the file, read-only, until it is told to let it go. */
+static long change_loop(struct file *backing, const char *device, bool clear)
+{
+	struct file *loop;
+	long err;
+	int fd = -1;
+
+	if (!backing && !clear)
+		return -EBADF;
+	loop = filp_open(device, O_RDONLY | O_LARGEFILE, 0);
+	if (IS_ERR(loop))
+		return PTR_ERR(loop);
+	if (!clear) {
+		fd = get_unused_fd_flags(O_CLOEXEC);
+		if (fd >= 0)
+			fd_install(fd, get_file(backing));
+	}
+	err = clear ? loop->f_op->unlocked_ioctl(loop, LOOP_CLR_FD, 0) : fd < 0 ? fd : loop->f_op->unlocked_ioctl(loop, LOOP_SET_FD, fd);
+	if (fd >= 0)
+		close_fd(fd);
+	fput(loop);
+	return err;
+}
+
 static long change_file(struct file *file, const struct kemu_op *op, const char *right, char *buffer)
 {
 	if (!file)
@@ -57,6 +83,8 @@ static long change_file(struct file *file, const struct kemu_op *op, const char 
 		return vfs_fadvise(file, op->a, op->b, op->c);
 	case KEMU_OP_FOREIGN:
 		return read_foreign(file, op, right, buffer);
+	case KEMU_OP_FALLOCATE:
+		return vfs_fallocate(file, op->c, op->a, op->b);
 	}
 	return -EINVAL;
 }
@@ -77,6 +105,8 @@ long __ref kemu_op_change(struct kemu_files *files, const struct kemu_op *op, ch
 	case KEMU_OP_SYNC:
 		ksys_sync();
 		return 0;
+	case KEMU_OP_LOOP:
+		return change_loop(files->slot[op->slot], path, op->a);
 	}
 	return change_file(files->slot[op->slot], op, path, buffer);
 }

@@ -129,7 +129,10 @@ static bool kemu_may(const struct kemu_op *op, const struct kemu_said *said)
 static u32 kemu_wrong(void)
 {
 	for (u32 i = 0; i < kemu_count_ops; i++)
-		if ((kemu_said[i].run != kemu_right[i].run || kemu_said[i].value != kemu_right[i].value ||
+		if (kemu_ops[i].what == KEMU_OP_FOREIGN && kemu_said[i].run && kemu_said[i].value >= 0) {
+			if (kemu_said[i].value)		/* whatever it was alone */
+				return i + 1;
+		} else if ((kemu_said[i].run != kemu_right[i].run || kemu_said[i].value != kemu_right[i].value ||
 		     kemu_said[i].digest != kemu_right[i].digest) && !kemu_may(&kemu_ops[i], &kemu_said[i]) &&
 		    !kemu_same_damage(&kemu_ops[i], &kemu_right[i], &kemu_said[i]))
 			return i + 1;

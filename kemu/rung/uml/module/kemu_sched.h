@@ -79,6 +79,8 @@ enum kemu_what {
 	KEMU_OP_SETXATTR,		/* text: path; text2: name; text3: value */
 	KEMU_OP_RMDIR,			/* text: path */
 	KEMU_OP_SYNC,			/* all file systems */
+	KEMU_OP_FALLOCATE,		/* slot; a: position, b: bytes, c: mode */
+	KEMU_OP_LOOP,			/* slot; text: loop device that gets the file, or with a loses the one that it has */
 };
 
 /* One step of a task. Task 0 is who begins; those from 1 on then run beside each other; the last, KEMU_TASKS + 1, ends. */

@@ -107,6 +107,10 @@ def judge(run: Run, case: Case) -> None:
     if alone.crash:
         run.fail(f"{alone.message}, with nobody preempted", *alone.console.splitlines(), cause=f"alone: {_cause(alone)}",
                  detector=_detector(alone))
+    if alone.wrong is not None:
+        run.fail(f"{case.program.numbered()[alone.wrong][1]}: {compare(None, right[alone.wrong])}, with nobody preempted",
+                 *alone.console.splitlines()[-8:], cause=f"alone: {case.program.numbered()[alone.wrong][1].what.name.lower()}",
+                 severity="critical")
     if not plan.switches and tuple(plan.order[:1]) in ((), (1,)):
         memory.compare(asked.built, ())
         return

@@ -91,7 +91,7 @@ def hunt(case: Case, seed: int, most: int, tally: Tally) -> Plan | None:
     kernel = asked_sched().kernel()
     case.place(kernel)
     alone = kernel.learn(case.program)
-    if alone.crash:
+    if bad(alone):
         tally.hits += 1
         return Plan()
     traces = [(order, kernel.trace(case.program, Plan((), order))) for order in orders(max(1, len(case.program.tasks)))]
@@ -145,7 +145,7 @@ def afresh(kernel: Sched, case: Case, plan: Plan) -> Outcome:
     kernel.close()
     case.place(kernel)
     alone = kernel.learn(case.program)
-    return alone if alone.crash else kernel.run(case.program, [plan])[0]
+    return alone if bad(alone) else kernel.run(case.program, [plan])[0]
 
 
 def smallest(plan: Plan, attempt: Callable[[Plan], bool]) -> Plan:

@@ -51,6 +51,10 @@ class Step:
                 return f"{file}, {self.b} bytes at {self.a}, {self.c})"
             case What.FOREIGN:
                 return f"read(file {self.slot}, {self.b} bytes at {self.a}: those that are neither old nor new)"
+            case What.FALLOCATE:
+                return f"{file}, {self.b} bytes at {self.a}, mode {self.c})"
+            case What.LOOP:
+                return f"{self.text!r} lets its file go" if self.a else f"{self.text!r} gets file {self.slot}"
             case What.SLEEP | What.FAIL | What.COUNT:
                 return f"{name}({self.a})"
         return f"{name}({self.text!r})" if self.text else f"{name}()"
@@ -89,6 +93,19 @@ def read(slot: int, at: int, length: int, piece: int = 0) -> Step:
 def map_(slot: int, at: int, length: int) -> Step:
     """mmap(2), every byte read, munmap(2)."""
     return Step(What.MAP, slot=slot, a=at, b=length)
+
+
+KEEP_SIZE, PUNCH_HOLE = 1, 2           # of fallocate()
+
+
+def punch(slot: int, at: int, length: int) -> Step:
+    """fallocate(2): a hole."""
+    return Step(What.FALLOCATE, slot=slot, a=at, b=length, c=KEEP_SIZE | PUNCH_HOLE)
+
+
+def loop(device: str, slot: int = 0, clear: bool = False) -> Step:
+    """LOOP_SET_FD of an open file, read-only, or LOOP_CLR_FD."""
+    return Step(What.LOOP, device, slot=slot, a=int(clear))
 
 
 @dataclass

@@ -75,6 +75,8 @@ class What(IntEnum):
     SETXATTR = 32
     RMDIR = 33
     SYNC = 34
+    FALLOCATE = 35
+    LOOP = 36
 
 
 class End(IntEnum):

@@ -11,7 +11,7 @@ import pytest
 
 from kemu.rung.uml.patches import MODULE
 from kemu.rung.uml.sched import wire
-from kemu.rung.uml.sched.program import Plan, Program, Step, Switch, close, mount, open_, packed, read, umount
+from kemu.rung.uml.sched.program import Plan, Program, Step, Switch, close, loop, mount, open_, packed, punch, read, umount
 from kemu.rung.uml.sched.wire import ANY, What
 
 
@@ -54,6 +54,12 @@ def test_steps_are_numbered_and_texts_are_shared() -> None:
 def test_what_a_step_may_say() -> None:
     ops, _ = Program([], [[Step(What.STAT, "/", may=(ANY, -2))]]).packed()
     assert wire.OP.unpack_from(ops)[9:] == (ANY, -2, 0, 0)
+
+
+def test_steps_at_a_backing_file() -> None:
+    assert str(punch(8, 4096, 100)) == "fallocate(file 8, 100 bytes at 4096, mode 3)"
+    assert str(loop("/dev/loop7", 8)) == "'/dev/loop7' gets file 8"
+    assert str(loop("/dev/loop7", clear=True)) == "'/dev/loop7' lets its file go"
 
 
 @pytest.mark.parametrize("program", [Program([umount()] * 129), Program([], [[umount()]] * 7),
