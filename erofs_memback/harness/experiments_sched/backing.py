@@ -35,10 +35,11 @@ def one_file(layout: str, short: int = 0) -> tuple[bytes, bytes]:
     return build(tree.Dir(entries={b"f": file}), ImagePlan(inodes={id(file): InodePlan(data=layout, z=z)})).data, body
 
 
-def page(slot: int, body: bytes, n: int) -> Step:
-    """The n-th page is read: it may fail, but has no foreign bytes."""
+def page(slot: int, body: bytes, n: int, mapped: bool = False) -> Step:
+    """The n-th page is read, or mapped: it may fail, but has no foreign bytes."""
     right = body[n * 4096:(n + 1) * 4096]
-    return Step(What.FOREIGN, right, slot=slot, a=n * 4096, b=len(right), c=BYTE, may=FAILS)
+    return Step(What.FOREIGN, right, "mapped" * mapped, slot=slot, a=n * 4096, b=len(right), c=BYTE,
+                may=(-errno.EFAULT, -errno.ENOMEM, -errno.EBADF) if mapped else FAILS)
 
 
 def change(pick: Pick, size: int, first: int, holes: bool) -> Step:
@@ -72,7 +73,8 @@ def readers(pick: Pick, compressed: bool, image: bytes, body: bytes, place: str)
             tasks.append([replace(s, may=(ANY,)) for s in look(pick, i, image, place)])
             continue
         order = list(range(PAGES))[::1 if not pick.int("backwards", 0, 1) else -1]
-        tasks.append([replace(open_(i, f"{place}/f"), may=(ANY,)), *(page(i, body, p) for p in order),
+        mapped = bool(pick.int("mapped", 0, 1))
+        tasks.append([replace(open_(i, f"{place}/f"), may=(ANY,)), *(page(i, body, p, mapped) for p in order),
                       replace(close(i), may=(ANY,))])
     return tasks
 

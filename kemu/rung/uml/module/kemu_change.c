@@ -6,10 +6,13 @@
 #include <linux/fs.h>
 #include <linux/init_syscalls.h>
 #include <linux/loop.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/mount.h>
 #include <linux/namei.h>
 #include <linux/string.h>
 #include <linux/syscalls.h>
+#include <linux/uaccess.h>
 #include <linux/xattr.h>
 #include "../fs/internal.h"
 #include "kemu_sched.h"
@@ -37,12 +40,24 @@ static long change_xattr(const char *name, const char *key, const char *value)
 	return err;
 }
 
+/* Mapped, copied, unmapped; a page that cannot be read is EFAULT, where user space has a signal. */
+static ssize_t read_mapped(struct file *file, char *buffer, size_t len, loff_t pos)
+{
+	unsigned long at = vm_mmap(file, 0, len, PROT_READ, MAP_PRIVATE, pos), left;
+
+	if (IS_ERR_VALUE(at))
+		return at;
+	left = copy_from_user(buffer, (void __user *)at, len);
+	vm_munmap(at, len);
+	return left ? -EFAULT : len;
+}
+
 /* How many bytes of a file are neither what it had, nor what it gets, nor zero. */
 static long read_foreign(struct file *file, const struct kemu_op *op, const char *right, char *buffer)
 {
 	size_t len = min_t(u64, op->b, KEMU_BUFFER);
 	loff_t pos = op->a;
-	ssize_t n = kernel_read(file, buffer, len, &pos);
+	ssize_t n = op->text2 ? read_mapped(file, buffer, len, pos) : kernel_read(file, buffer, len, &pos);
 	long foreign = 0;
 
 	for (ssize_t i = 0; i < n; i++)

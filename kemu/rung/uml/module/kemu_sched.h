@@ -73,7 +73,7 @@ enum kemu_what {
 	KEMU_OP_COUNTED,		/* its value, which then is 0 */
 	KEMU_OP_FADVISE,		/* slot; a: position, b: bytes, c: advice */
 	KEMU_OP_FOREIGN,		/* slot; a: position; text: the b bytes that are right, c: another value that each may have, as 0:
-					   how many have none of these */
+					   how many have none of these; with text2 read through a mapping */
 	KEMU_OP_RENAME,			/* text, text2: from and to */
 	KEMU_OP_LINK,			/* text, text2: from and to */
 	KEMU_OP_SETXATTR,		/* text: path; text2: name; text3: value */

@@ -50,7 +50,8 @@ class Step:
             case What.FADVISE:
                 return f"{file}, {self.b} bytes at {self.a}, {self.c})"
             case What.FOREIGN:
-                return f"read(file {self.slot}, {self.b} bytes at {self.a}: those that are neither old nor new)"
+                how = "map" if self.text2 else "read"
+                return f"{how}(file {self.slot}, {self.b} bytes at {self.a}: those that are neither old nor new)"
             case What.FALLOCATE:
                 return f"{file}, {self.b} bytes at {self.a}, mode {self.c})"
             case What.LOOP:
