@@ -80,11 +80,16 @@ def caller(pick: Pick, n: int) -> Caller:
 
 
 def callers_case(pick: Pick) -> BootCase:
-    """Four to six who ask while the archive is unpacked."""
+    """Four to six who ask while the archive is unpacked; of one that is cut short they get what they get when nobody is preempted.
+    """
     data, seen, told = archive(pick)
     number = itertools.count()
     who = pick.several("callers", len(SIMPLEST), 6, lambda: caller(pick, next(number)))
-    return BootCase(data, words(pick), [told], who, seen)
+    cmdline = words(pick)
+    if pick.rare("cut short", 5):
+        cut = len(data) * pick.one_of("cut", (9, 5, 2)) // 10
+        return BootCase(data[:cut], cmdline, [told, f"cut to {cut} of {len(data)} bytes"], who)
+    return BootCase(data, cmdline, [told], who, seen)
 
 
 @experiment("sched.callers", series="sched", rungs=("sched",), run_seconds=60.0, feed=BootHunt(callers_case, 64))
