@@ -80,7 +80,7 @@ def caller(pick: Pick, n: int) -> Caller:
 
 
 def callers_case(pick: Pick) -> BootCase:
-    """Four to six who ask while the archive is unpacked; of one that is cut short they get what they get with nobody preempted."""
+    """Four to six who ask while an archive is unpacked, which may be cut short."""
     data, seen, told = archive(pick)
     number = itertools.count()
     who = pick.several("callers", len(SIMPLEST), 6, lambda: caller(pick, next(number)))
