@@ -25,6 +25,11 @@ _DO_PUT = "\tif (refcount_dec_and_test(&rq->ref))\n\t\tkfree(rq);\n"
 _END_COMPLETE = "\tbio_uninit(&rq->bio);\n" + _DO_PUT
 _END_SUBMIT = "\t\terofs_fileio_ki_complete(&rq->iocb, ret);\n" + _DO_PUT
 _PARSE = "static int erofs_fc_parse_param(struct fs_context *fc,\n\t\t\t\tstruct fs_parameter *param)\n{\n"
+_OPT = "\topt = fs_parse(fc, erofs_fs_parameters, param, &result);\n"
+_GIVEN = (("fs/erofs/super.c", _PARSE, "static char *erofs_pending;\n\n" + _PARSE),
+          ("fs/erofs/super.c", _OPT, "\tif (!strcmp(param->key, \"source\"))\n"
+           "\t\tkfree(xchg(&erofs_pending, kstrdup(param->string, GFP_KERNEL)));\n" + _OPT))
+_GET_TREE = "\tret = get_tree_bdev_flags(fc, erofs_fc_fill_super,\n"
 _FLUSH = "\tinitrd_start = 0;\n\tinitrd_end = 0;\n\n\tinit_flush_fput();\n}\n"
 
 FINDINGS = (
@@ -41,47 +46,17 @@ FINDINGS = (
          "\tz_erofs_decompress_kickoff(q, -2);\n\tif (bio->bi_bdev)"),)),
     Found("completed-twice", "sched.nested", (
         ("fs/erofs/fileio.c", "\tif (ret != -EIOCBQUEUED)\n", "\tif (1)\n"),), "sched-kasan"),
-    # the slot between who gives the image and who mounts it
-    Found("3-pending-slot-overwrite", "sched.mounts", (
-        ("fs/erofs/super.c", "static int erofs_fc_fill_super(",
-         "static struct file *erofs_pending;\n\nstatic int erofs_fc_fill_super("),
-        ("fs/erofs/super.c", "\t\tsbi->dif0.file = file;\n\n\t\tif (S_ISREG(file_inode(sbi->dif0.file)->i_mode) &&\n"
-         "\t\t    sbi->dif0.file->f_mapping->a_ops->read_folio)\n",
-         "\t\tfile = xchg(&erofs_pending, file);\n\t\tif (file)\n\t\t\tfput(file);\n\t\tif (1)\n"),
-        ("fs/erofs/super.c", "\tsbi->blkszbits = PAGE_SHIFT;\n\tif (!sb->s_bdev) {\n",
-         "\tsbi->blkszbits = PAGE_SHIFT;\n\tif (!sb->s_bdev) {\n\t\tsbi->dif0.file = xchg(&erofs_pending, NULL);\n"
-         "\t\tif (!sbi->dif0.file)\n\t\t\treturn -ENODEV;\n"))),
-    Found("3-pending-slot-as-posted", "sched.mounts", (
-        ("fs/erofs/super.c", _PARSE, """\
-static struct file *erofs_pending;
-
-static void erofs_set_pending(const char *name)
-{
-	struct file *file = filp_open(name, O_RDONLY | O_LARGEFILE, 0);
-
-	if (IS_ERR(file))
-		return;
-	if (S_ISREG(file_inode(file)->i_mode))
-		file = xchg(&erofs_pending, file);
-	if (file)
-		fput(file);
-}
-
-""" + _PARSE),
-        ("fs/erofs/super.c", "\topt = fs_parse(fc, erofs_fs_parameters, param, &result);\n",
-         "\tif (!strcmp(param->key, \"source\"))\n\t\terofs_set_pending(param->string);\n"
-         "\topt = fs_parse(fc, erofs_fs_parameters, param, &result);\n"),
-        ("fs/erofs/super.c", "\tint ret;\n\n\tret = get_tree_bdev_flags(fc, erofs_fc_fill_super,\n", """\
-	struct file *pending = xchg(&erofs_pending, NULL);
-	int ret;
-
-	if (pending) {
-		((struct erofs_sb_info *)fc->s_fs_info)->dif0.file = pending;
-		return get_tree_nodev(fc, erofs_fc_fill_super);
-	}
-	ret = get_tree_bdev_flags(fc, erofs_fc_fill_super,
-"""),
-        ("fs/erofs/super.c", "\tif (IS_ENABLED(CONFIG_EROFS_FS_BACKED_BY_FILE) && ret == -ENOTBLK) {\n", "\tif (0) {\n"))),
+    # one slot for everybody between who gives an image, here by its name, and who mounts it
+    Found("3-pending-slot-overwrite", "sched.mounts", (*_GIVEN, ("fs/erofs/super.c", _GET_TREE, """\
+	kfree(fc->source);
+	fc->source = xchg(&erofs_pending, NULL);
+	if (!fc->source)
+		return -ENODEV;
+""" + _GET_TREE))),
+    Found("3-pending-slot-as-posted", "sched.mounts", (*_GIVEN, ("fs/erofs/super.c", _GET_TREE, """\
+	kfree(fc->source);
+	fc->source = xchg(&erofs_pending, NULL) ?: kstrdup("none", GFP_KERNEL);
+""" + _GET_TREE))),
     Found("nobody-waits", "sched.boot", (
         ("init/main.c", "\twait_for_initramfs();\n\tconsole_on_rootfs();", "\tconsole_on_rootfs();"),)),
     Found("delayed-files-not-flushed", "sched.boot", (
