@@ -12,15 +12,17 @@ from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import ListSource, SparseSource
 from kemu.forge.pick import Pick
-from kemu.rung.uml.sched.boots import BootHunt
-from kemu.rung.uml.sched.case import Case, offsets_of
+from kemu.rung.uml.sched.boots import BootCase, BootHunt
+from kemu.rung.uml.sched.callers import Caller
+from kemu.rung.uml.sched.case import Case, draw_plan, offsets_of
 from kemu.rung.uml.sched.hunt import Hunt, Tally, hunt, tally_of
-from kemu.rung.uml.sched.program import MNT, ROOM, Program, Step, close, loop, mount, open_, umount
+from kemu.rung.uml.sched.program import MNT, ROOM, Plan, Program, Step, close, loop, mount, open_, umount
 from kemu.rung.uml.sched.wire import What
 from tests.sched.conftest import Ask
 
 from erofs_memback.harness.experiments_sched.backing import one_file, page
 from erofs_memback.harness.experiments_sched.common import GONE, places
+from initramfs.harness.experiments_sched import archive
 
 PROGRAMS, SCHEDULES, BOOTED = 3, 1024, 2
 QUIET = ("backing", "cache", "copyup", "faults", "holes", "ishare", "mounts", "nested", "plain", "pressure", "readers",
@@ -80,6 +82,28 @@ def test_a_loop_devices_file_that_ends_inside_a_sector(ask: Ask, cut: int, page_
     else:
         assert reads[0] == 0 and reads[1] > 3000
         assert out.wrong is not None
+
+
+def asked_twice(pick: Pick) -> BootCase:
+    """Somebody asks for firmware before there is anything to wait for, and somebody afterwards, for the same."""
+    data, seen, told = archive(pick)
+    return BootCase(data, "", [told], [Caller("s", "g", "t"), Caller("6", "f", "t")], seen)
+
+
+def test_a_request_that_waits_shares_the_fate_of_one_that_does_not(ask: Ask) -> None:
+    """docs/explanation/findings-about-linux.md: requests for one file are one, whoever of them waits for the initramfs."""
+    ask()
+    for offsets in BootHunt(asked_twice, 400).deal("sched", 0, (0, 1)):
+        chooser = Choices(ListSource(offsets))
+        case, plan = asked_twice(Pick(chooser)), draw_plan(Pick(chooser), 1)
+        if plan.switches:
+            break
+    assert len(plan.switches) <= 2
+    alone, out = case.under(Plan()), case.under(plan)
+    assert case.seen is not None
+    assert alone.got[1] == case.seen.right(case.callers[1])
+    assert [g.value for g in out.got] == [-errno.ENOENT] * 2
+    assert "request_firmware() gets ENOENT" in case.differs(alone, out)
 
 
 def test_a_mount_with_a_shared_page_cache_goes_away_while_its_inode_is_read_through(ask: Ask) -> None:

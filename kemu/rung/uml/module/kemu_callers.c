@@ -37,7 +37,7 @@
 
 struct kemu_caller {
 	char level;			/* 1 to 7; s: behind fs initcalls, before the unpacking begins; r: right behind that */
-	char what;			/* helper, executed only (x), not waited for (n); firmware, by way of a work (F); look */
+	char what;			/* helper, executed only (x), not waited for (n); firmware, by way of a work (F), the others' (g); look */
 	char context;			/* PID 1 in its initcall, thread, work, async */
 	u32 number;
 	int later;			/* what came of a helper that nobody waits for */
@@ -64,7 +64,7 @@ static int __init kemu_callers_setup(char *str)
 	while ((word = strsep(&str, ",")) && kemu_count_callers < KEMU_CALLERS) {
 		struct kemu_caller *c = &kemu_callers[kemu_count_callers];
 
-		if (strlen(word) != 3 || !strchr("12345sr67", word[0]) || !strchr("hxnfFl", word[1]) || !strchr("itwa", word[2]))
+		if (strlen(word) != 3 || !strchr("12345sr67", word[0]) || !strchr("hxnfFgl", word[1]) || !strchr("itwa", word[2]))
 			panic("kemu_callers=%s: level, what and context", word);
 		c->level = word[0];
 		c->what = word[1];
@@ -125,7 +125,7 @@ static void firmware_came(const struct firmware *fw, void *context)
 
 static const char *firmware_of(const struct kemu_caller *c)
 {
-	return strchr("67r", c->level) ? KEMU_FIRMWARE : KEMU_EARLY;
+	return c->what == 'g' || strchr("67r", c->level) ? KEMU_FIRMWARE : KEMU_EARLY;
 }
 
 static long ask_firmware(struct kemu_caller *c)
@@ -186,6 +186,7 @@ static void kemu_call(struct kemu_caller *c)
 {
 	switch (c->what) {
 	case 'f':
+	case 'g':
 		c->value = ask_firmware(c);
 		break;
 	case 'F':

@@ -69,9 +69,7 @@ class BootCase:
         for c, right, got in zip(self.callers, alone.got, out.got):
             if right != got and self.seen is None and c.late:
                 return f"{c} gets {got} instead of {right}"
-        new = sorted(out.messages() - alone.messages())
-        if not all(c.late for c in self.callers):           # they are warned of, and may find nothing
-            new = [line for line in new if not is_early(line)]
+        new = [line for line in sorted(out.messages() - alone.messages()) if not is_early(line, self.callers)]
         return f"the kernel says: {new[0]}" if new else ""
 
 

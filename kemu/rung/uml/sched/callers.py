@@ -13,7 +13,8 @@ from dataclasses import dataclass
 LEVELS = "12345sr67"                    # initcalls: s behind those of fs, r right behind populate_rootfs()
 LATE = "r67"                            # there is something to wait for
 KINDS = {"h": "a helper", "f": "request_firmware()", "l": "wait_for_initramfs(), and a look", "x": "a helper, to its exec",
-         "n": "a helper that nobody waits for", "F": "request_firmware_nowait()"}
+         "n": "a helper that nobody waits for", "F": "request_firmware_nowait()",
+         "g": "request_firmware() of a file that others ask for later"}
 CONTEXTS = {"i": "PID 1", "t": "a thread", "w": "a work", "a": "an async call"}
 HELPER, FIRST, LAST, CARD, EARLY = "kemu/helper", "kemu/first", "kemu/last", "lib/firmware/kemu.bin", "lib/firmware/early.bin"
 RAN = 64                                # the helper's exit code if it misses nothing
@@ -34,7 +35,7 @@ class Caller:
     def __post_init__(self) -> None:
         if self.level not in LEVELS or self.kind not in KINDS or self.context not in CONTEXTS:
             raise ValueError(f"no caller {self.word!r}")
-        if self.kind in "fF" and self.level in "12345":
+        if self.kind in "fFg" and self.level in "12345":
             raise ValueError(f"{self.word!r}: there is no firmware loader before the initcalls of file systems")
 
     @property
@@ -83,9 +84,12 @@ def cmdline_of(callers: Sequence[Caller]) -> str:
     return "kemu_callers=" + ",".join(c.word for c in callers) if callers else ""
 
 
-def is_early(line: str) -> bool:
-    """Whether a line of the log may be there, or not, because somebody asks who has nothing to wait for."""
-    return line == "wait_for_initramfs() called before rootfs_initcalls" or EARLY.rpartition("/")[2] in line
+def is_early(line: str, callers: Sequence[Caller]) -> bool:
+    """Whether a line of the log may be there, or not, because one of the callers has nothing to wait for."""
+    early = {c.kind for c in callers if not c.late}
+    files = [EARLY] * bool(early) + [CARD] * ("g" in early)
+    return (bool(early) and line == "wait_for_initramfs() called before rootfs_initcalls") or any(
+        f.rpartition("/")[2] in line for f in files)
 
 
 def got_of(console: str) -> list[Got]:
@@ -121,7 +125,7 @@ class Seen:
 
     def right(self, caller: Caller) -> Got:
         """What a caller gets that has waited."""
-        if caller.kind in "fF":
+        if caller.kind in "fFg":
             return Got(len(self.firmware), zlib.crc32(self.firmware))
         if caller.kind == "l":
             return Got(0, zlib.crc32(self.last))

@@ -18,7 +18,7 @@ def test_callers_are_words_of_the_command_line() -> None:
     assert cmdline_of([]) == ""
 
 
-@pytest.mark.parametrize("word", ["8ht", "6zt", "6hq", "5ft", "1Fi"])
+@pytest.mark.parametrize("word", ["8ht", "6zt", "6hq", "5ft", "1Fi", "4gt"])
 def test_what_there_is_not(word: str) -> None:
     with pytest.raises(ValueError):
         Caller(*word)
@@ -63,6 +63,9 @@ def test_pages_are_freed_once_or_kept_and_shown() -> None:
 
 
 def test_what_is_said_because_somebody_is_early() -> None:
-    assert is_early("wait_for_initramfs() called before rootfs_initcalls")
-    assert is_early(" kemu: Direct firmware load for early.bin failed with error -2")
-    assert not is_early(" kemu: Direct firmware load for kemu.bin failed with error -2")
+    early, same, late = Caller("s", "f", "t"), Caller("s", "g", "t"), Caller("6", "f", "t")
+    warned = "wait_for_initramfs() called before rootfs_initcalls"
+    failed = " kemu: Direct firmware load for %s.bin failed with error -2"
+    assert is_early(warned, [late, early]) and not is_early(warned, [late]) and not is_early(warned, [])
+    assert is_early(failed % "early", [early]) and not is_early(failed % "early", [late])
+    assert is_early(failed % "kemu", [same]) and not is_early(failed % "kemu", [early, late])
