@@ -82,6 +82,26 @@ class SparseSource:
         return fn()
 
 
+class SweepSource:
+    """The simplest choices, but for those of one name: the ``n``-th."""
+
+    def __init__(self, name: str, n: int):
+        self._name = name
+        self._n = n
+        self.over = False                   # there are not so many
+
+    def draw(self, name: str, low: int, high: int) -> int:
+        """The simplest, or the one that is asked for."""
+        if name != self._name:
+            return low
+        self.over |= low + self._n > high
+        return min(low + self._n, high)
+
+    def group(self, fn: Callable[[], T]) -> T:
+        """``fn()``: what it draws belongs together."""
+        return fn()
+
+
 class ListSource:
     """Recorded choices, relative to the low end of their ranges; what is missing at the end is the simplest choice.
 

@@ -15,6 +15,7 @@ from kemu.rung.uml.sched.asked import AskedSched
 from kemu.rung.uml.sched.boots import BootHunt
 from kemu.rung.uml.sched.hunt import Hunt
 from tests.sched.conftest import Ask
+from tests.sched.museum import MUSEUM
 from tests.sched.planted import RACES, Race
 
 SECONDS = 60.0          # of processor time, the kernels' included
@@ -48,7 +49,7 @@ def shown(asked: AskedSched, race: Race, offsets: list[int]) -> Finding | None:
     return execute(registry[race.experiment], ListSource(offsets), rung="sched", detect=False).finding
 
 
-@pytest.mark.parametrize("race", RACES, ids=lambda race: race.name)
+@pytest.mark.parametrize("race", (*RACES, *MUSEUM), ids=lambda race: race.name)
 def test_a_planted_race_is_found_with_few_switches_and_found_again(ask: Ask, race: Race) -> None:
     asked = ask(race.flavour, race.patches())
     before = used()

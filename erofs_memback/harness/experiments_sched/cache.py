@@ -14,12 +14,12 @@ from kemu.forge.erofs.writer import build
 from kemu.forge.pick import Pick
 from kemu.rung.uml.sched.case import Case, judge
 from kemu.rung.uml.sched.hunt import Hunt
-from kemu.rung.uml.sched.program import LATE, LATE_RCU, MNT, Program, Step, close, map_, mount, open_, read
+from kemu.rung.uml.sched.program import MNT, Program, Step, close, map_, mount, open_, read
 from kemu.rung.uml.sched.wire import ANY, What
 from kemu.samples import sample
 
 from erofs_memback.harness.differential import real_images
-from erofs_memback.harness.experiments_sched.common import GONE, MOST, ends, image_of, paths, read_pages, source
+from erofs_memback.harness.experiments_sched.common import GONE, MOST, bios_end, ends, image_of, paths, read_pages, source
 
 __role__ = "harness"
 LAYOUTS = ("plain", "inline", "chunk")
@@ -121,7 +121,7 @@ def plain_case(pick: Pick) -> Case:
     bits = pick.one_of("block bits", (9, 12, 11))
     image = plain_image(pick.one_of("layout", LAYOUTS), bits)
     files = [(f"{MNT}/f", 6 * 4096), (f"{MNT}/g", 5 * 4096)]
-    late = pick.one_of("bios end", (LATE, 0, LATE_RCU))
+    late = bios_end(pick)
     backend = "disk" if late else pick.one_of("backend", ("disk", "file", "loop"))
     return Case(Program([mount(source(backend))], ways(pick, files), GONE, late), [image], backend,
                 told=[f"files as they are, blocks of {1 << bits} bytes"])
@@ -141,7 +141,7 @@ def cache_case(pick: Pick) -> Case:
     if not files:
         image, what = sample("pair.erofs").read_bytes(), "pair.erofs"
         files = paths(image, "file")
-    late = pick.one_of("bios end", (LATE, 0, LATE_RCU)) if backend == "disk" else 0
+    late = bios_end(pick) if backend == "disk" else 0
     strategy = pick.one_of("options", ("", "cache_strategy=disabled", "cache_strategy=readahead"))
     return Case(Program([mount(source(backend), options=strategy)], ways(pick, files), GONE, late), [image], backend, told=[what])
 

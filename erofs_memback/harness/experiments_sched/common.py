@@ -8,7 +8,7 @@ import os
 from kemu.forge.pick import Pick
 from kemu.report.manifest import Entry
 from kemu.rung.uml.sched.asked import asked_sched
-from kemu.rung.uml.sched.program import LATE, LATE_RCU, MNT, ROOM, Step, close, map_, mount, open_, read, umount
+from kemu.rung.uml.sched.program import LATE, LATE_RCU, MNT, NEWEST, ROOM, SLOW, Step, close, map_, mount, open_, read, umount
 from kemu.rung.uml.sched.wire import What
 from kemu.samples import sample
 
@@ -39,15 +39,30 @@ def paths(image: bytes, kind: str, place: str = MNT) -> list[tuple[str, int]]:
 
 
 def read_pages(pick: Pick, slot: int, path: str, size: int) -> list[Step]:
-    """A file read forwards, backwards, from the middle, directly, or through a mapping; the simplest: forwards."""
+    """A file read forwards, backwards, from the middle, directly, through a mapping, or ahead, with nobody who waits for it; the
+    simplest: forwards."""
     size = min(size, MOST)
-    how = pick.int("how", 0, 4)
+    how = pick.int("how", 0, 5)
     at = range(0, max(size, 1), 4096)
     if how == 4:
         return [open_(slot, path), map_(slot, 0, max(size, 1)), close(slot)]
+    if how == 5:
+        return ahead(slot, path, *part(pick, size))
     order = {0: list(at), 1: list(reversed(at)), 2: [*at[len(at) // 2:], *at[:len(at) // 2]], 3: list(at)}[how]
     flags = os.O_RDONLY | (os.O_DIRECT if how == 3 else 0)
     return [open_(slot, path, flags), *(read(slot, a, 4096) for a in order[:16]), close(slot)]
+
+
+def ahead(slot: int, path: str, at: int, length: int) -> list[Step]:
+    """A part of a file that is read ahead, with nobody who waits for it."""
+    return [open_(slot, path), Step(What.FADVISE, slot=slot, a=at, b=length, c=os.POSIX_FADV_WILLNEED), close(slot)]
+
+
+def part(pick: Pick, size: int, first: int = 0) -> tuple[int, int]:
+    """A part of a file in whole pages: where it begins, and its bytes; the simplest is all of it, from page ``first`` on."""
+    pages = -(-size // 4096)
+    at = (first + pick.int("from page", 0, max(pages - 1, 0))) % max(pages, 1)
+    return at * 4096, (pages - at - pick.int("pages less", 0, max(pages - at - 1, 0))) * 4096
 
 
 def look(pick: Pick, slot: int, image: bytes, place: str = MNT) -> list[Step]:
@@ -106,4 +121,14 @@ def place(n: int) -> str:
 
 def ends(pick: Pick, backend: str = "disk") -> int:
     """When bios end, of those that are a disk's: where they are submitted, or later."""
-    return pick.one_of("bios end", (0, LATE, LATE_RCU)) if backend == "disk" else 0
+    return bios_end(pick, (0, LATE, LATE_RCU)) if backend == "disk" else 0
+
+
+def bios_end(pick: Pick, ways: tuple[int, ...] = (LATE, 0, LATE_RCU)) -> int:
+    """One of the ways in which bios end; of those that end later some take time, or overtake each other."""
+    way = pick.one_of("bios end", ways)
+    if way:
+        way = way & ~SLOW | pick.one_of("slowly", (ways[0] & SLOW, ways[0] & SLOW ^ SLOW))
+    if way and pick.rare("overtake", 4):
+        way |= NEWEST
+    return way

@@ -9,11 +9,11 @@ from kemu.explore.run import Run
 from kemu.forge.pick import Pick
 from kemu.rung.uml.sched.case import Case, judge
 from kemu.rung.uml.sched.hunt import Hunt
-from kemu.rung.uml.sched.program import Program, Step, mount, umount
+from kemu.rung.uml.sched.program import MNT, Program, Step, close, mount, open_, read, umount
 from kemu.rung.uml.sched.wire import ANY, What
 
-from erofs_memback.harness.experiments_sched.cache import image_for
-from erofs_memback.harness.experiments_sched.common import GONE, ends, look, place, places, source
+from erofs_memback.harness.experiments_sched.cache import TWIN, image_for, twin_image
+from erofs_memback.harness.experiments_sched.common import GONE, ahead, ends, look, part, place, places, read_pages, source
 
 __role__ = "harness"
 CALLS = 60              # that may fail, of a task
@@ -30,6 +30,7 @@ def faults_case(pick: Pick) -> Case:
     if pick.int("mounts, too", 0, 2) == 2:
         steps = [replace(here, may=(ANY,)), *steps, replace(umount(place(0)), may=(ANY,))]
         begin = [*begin, mount(source(backend), place(1))]
+        end = [replace(umount(place(0)), may=(ANY,)), *GONE]
     else:
         begin = [*begin, here, mount(source(backend), place(1))]
         end = [umount(place(0)), *GONE]
@@ -41,7 +42,36 @@ def faults_case(pick: Pick) -> Case:
                 backend, told=[what])
 
 
-@experiment("sched.faults", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(faults_case, SCHEDULES))
+def ahead_case(pick: Pick) -> Case:
+    """What one task reads ahead fails for want of memory; another reads a page of its own out of the same pclusters, whose own
+    reading ahead has failed before.
+    """
+    size = TWIN
+    image = twin_image(pick.one_of("layout", ("full", "compact")), size)
+    backend = pick.one_of("backend", ("disk", "file"))
+    strategy = pick.one_of("options", ("cache_strategy=disabled", "", "cache_strategy=readahead"))
+    first = ahead(0, f"{MNT}/f", *part(pick, size, 4))
+    first.insert(1, Step(What.FAIL, a=1 + pick.int("call", 0, CALLS - 1)))
+    first = [replace(s, may=(ANY,)) for s in first]
+    at = (-(-size // 4096) - pick.int("pages from the end", 1, -(-size // 4096))) * 4096
+    before = [Step(What.FAIL, a=1 + (7 + pick.int("call before", 0, CALLS // 3)) % (CALLS // 3)), *ahead(1, f"{MNT}/g", at, 4096),
+              Step(What.FAIL)]
+    begin = [mount(source(backend), options=strategy), *(replace(s, may=(ANY,)) for s in before)]
+    others = [[open_(1, f"{MNT}/g"), read(1, at, 4096), close(1)]]
+    if pick.int("another", 0, 1):
+        others.append(read_pages(pick, 2, f"{MNT}/f", size))
+    program = Program(begin, [[*first, Step(What.FAIL)], *others], GONE, ends(pick, backend),
+                      talks=True)
+    return Case(program, [image], backend, told=["two files of the same pclusters"])
+
+
+@experiment("sched.faults.ahead", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(ahead_case, SCHEDULES, "call"))
+def ahead_faults(run: Run) -> None:
+    """What is read ahead without memory for it fails nobody who reads in earnest."""
+    judge(run, ahead_case(run.pick))
+
+
+@experiment("sched.faults", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(faults_case, SCHEDULES, "call"))
 def faults(run: Run) -> None:
     """Memory that is short for one task: another that reads the same sees no error, and nothing is left."""
     judge(run, faults_case(run.pick))

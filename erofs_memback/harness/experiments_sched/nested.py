@@ -10,12 +10,12 @@ from kemu.forge.erofs.writer import build
 from kemu.forge.pick import Pick
 from kemu.rung.uml.sched.case import Case, judge
 from kemu.rung.uml.sched.hunt import Hunt
-from kemu.rung.uml.sched.program import LATE, LATE_RCU, Program, Step, mount, umount
+from kemu.rung.uml.sched.program import Program, Step, mount, umount
 from kemu.rung.uml.sched.wire import What
 from kemu.samples import sample
 
 from erofs_memback.harness.experiments_sched.cache import ways
-from erofs_memback.harness.experiments_sched.common import DISK, GONE, MOST, paths, place, places, small
+from erofs_memback.harness.experiments_sched.common import DISK, GONE, MOST, bios_end, paths, place, places, small
 
 __role__ = "harness"
 
@@ -33,7 +33,7 @@ def nested_case(pick: Pick) -> Case:
     if not files:
         image, what = sample("pair.erofs").read_bytes(), "pair.erofs"
         files = paths(image, "file", place(1))
-    late = pick.one_of("bios end", (LATE, 0, LATE_RCU))
+    late = bios_end(pick)
     options = pick.one_of("options", ("directio", "", "directio,cache_strategy=disabled"))
     begin = [*places(2), mount(DISK, place(0)), mount(f"{place(0)}/i", place(1), options=options)]
     tasks = ways(pick, files)

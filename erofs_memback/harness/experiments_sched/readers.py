@@ -10,10 +10,10 @@ from kemu.explore.run import Run
 from kemu.forge.pick import Pick
 from kemu.rung.uml.sched.case import Case, judge
 from kemu.rung.uml.sched.hunt import Hunt
-from kemu.rung.uml.sched.program import MNT, Program, Step, close, mount, open_, remount
+from kemu.rung.uml.sched.program import LATE, LATE_RCU, MNT, SLOW, Program, Step, close, mount, open_, remount
 from kemu.rung.uml.sched.wire import ANY, What
 
-from erofs_memback.harness.experiments_sched.common import DISK, GONE, ends, look, paths, small, source
+from erofs_memback.harness.experiments_sched.common import DISK, GONE, ahead, bios_end, ends, look, paths, small, source
 
 __role__ = "harness"
 
@@ -40,15 +40,18 @@ WITHOUT = (What.STAT, What.STATFS, What.READDIR, What.SEEK)       # say somethin
 
 
 def umount_case(pick: Pick) -> Case:
-    """Tasks look at a mount while another takes it away, and mounts it again."""
+    """Tasks look at a mount while another takes it away, and mounts it again; the simplest: what was read ahead is under way."""
     image, what = small(pick)
-    seen = [[replace(s, may=(ANY,) if s.what in WITHOUT else AWAY) for s in look(pick, i, image)]
-            for i in range(1 + pick.int("another", 0, 1))]
+    files = sorted(paths(image, "file"), key=lambda f: -f[1])
+    seen = []
+    for i in range(1 + pick.int("another", 0, 1)):
+        steps = ahead(i, files[0][0], 0, files[0][1]) if files and not pick.int("look", 0, 1) else look(pick, i, image)
+        seen.append([replace(s, may=(ANY,) if s.what in WITHOUT else AWAY) for s in steps])
     away = [Step(What.UMOUNT, MNT, a=2 if pick.int("lazily", 0, 1) else 0, may=(ANY,))]
     if pick.int("again", 0, 1):
         away.append(Step(What.MOUNT, DISK, MNT, "erofs\0", a=1, may=(ANY,)))
     end = [*(Step(What.UMOUNT, MNT, may=(ANY,)) for _ in range(2)), Step(What.SETTLE), Step(What.SUPERS, "erofs")]
-    late = ends(pick)
+    late = bios_end(pick, (LATE_RCU | SLOW, 0, LATE))
     return Case(Program([mount(DISK)], [*seen, away], end, late, talks=True), [image], told=[what])
 
 

@@ -194,12 +194,12 @@ class Insertion:
 
 # What the flavours of chosen schedules need: a configuration symbol, every kernel thread at one priority, and a call of the
 # compiler's at every basic block of these objects, with their lines.
-BLOCKS = "-fsanitize-coverage=trace-pc -g1"
+BLOCKS = "-fsanitize-coverage=trace-pc -g1 $(if $(CONFIG_KASAN),-include $(srctree)/init/kemu_asan.h)"
 ACCESSES = ("-fsanitize=thread -fno-optimize-sibling-calls --param tsan-distinguish-volatile=1 "
             "--param tsan-instrument-func-entry-exit=0 -Wno-tsan -g1 -include $(srctree)/init/kemu_kcsan.h")
 POINTS = f"$(if $(CONFIG_KEMU_RACE),{ACCESSES},{BLOCKS})"
-SCHED_FILES = ("kemu_callers.c", "kemu_change.c", "kemu_kcsan.h", "kemu_ops.c", "kemu_points.c", "kemu_program.c", "kemu_race.c",
-               "kemu_racy.c", "kemu_sched.h")
+SCHED_FILES = ("kemu_asan.c", "kemu_asan.h", "kemu_callers.c", "kemu_change.c", "kemu_kcsan.h", "kemu_ops.c", "kemu_points.c",
+               "kemu_program.c", "kemu_race.c", "kemu_racy.c", "kemu_sched.h")
 _OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_disk", "kemu_racy", "kemu_callers")
 _FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)",
             "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)", "drivers/base/firmware_loader": "obj-$(CONFIG_FW_LOADER)"}
@@ -247,6 +247,7 @@ class InternalPatch:
                       "obj-$(CONFIG_KEMU_SCHED) += kemu_points.o kemu_program.o kemu_ops.o kemu_change.o kemu_racy.o\n"
                       "obj-$(CONFIG_KEMU_SCHED) += kemu_callers.o\n"
                       "obj-$(CONFIG_KEMU_RACE) += kemu_race.o\n"
+                      "ifdef CONFIG_KEMU_SCHED\nobj-$(CONFIG_KASAN) += kemu_asan.o\nKASAN_SANITIZE_kemu_asan.o := n\nendif\n"
                       "CFLAGS_kemu_inside_user.o := -O2 -fno-builtin-malloc -I$(srctree)/init -I$(srctree)/init/kemu_agent\n"
                       "include $(srctree)/arch/um/scripts/Makefile.rules\n"
                       "ifdef CONFIG_GCOV_KERNEL\nGCOV_PROFILE_initramfs.o := y\nendif\n", "before"),

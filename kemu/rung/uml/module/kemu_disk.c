@@ -8,6 +8,7 @@
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
 #include <linux/kthread.h>
@@ -20,10 +21,35 @@ static struct {
 } kemu_disks[KEMU_DISKS];
 
 #ifdef CONFIG_KEMU_SCHED
-u32 kemu_disk_late;			/* 1: with softirqs off, as by a device; 2: in an RCU section, as by one on top of another */
+#include "kemu_sched.h"
+
+#define KEMU_LATENCY	10		/* milliseconds */
+
+u32 kemu_disk_late;			/* KEMU_LATE... */
 static struct bio_list kemu_bios;
 static DEFINE_SPINLOCK(kemu_bios_lock);
 static struct task_struct *kemu_disk_thread;
+
+static struct bio *kemu_take(void)
+{
+	struct bio *bio, *before = NULL;
+
+	guard(spinlock)(&kemu_bios_lock);
+	bio = bio_list_pop(&kemu_bios);
+	if (!bio || !(kemu_disk_late & KEMU_LATE_NEWEST))
+		return bio;
+	bio_list_add_head(&kemu_bios, bio);
+	bio = kemu_bios.tail;
+	bio_list_for_each(before, &kemu_bios)
+		if (before->bi_next == bio)
+			break;
+	if (before)
+		before->bi_next = NULL;
+	kemu_bios.tail = before;
+	if (!before)
+		kemu_bios.head = NULL;
+	return bio;
+}
 
 static int kemu_disk_work(void *unused)
 {
@@ -31,15 +57,15 @@ static int kemu_disk_work(void *unused)
 		struct bio *bio;
 
 		set_current_state(TASK_IDLE);
-		spin_lock(&kemu_bios_lock);
-		bio = bio_list_pop(&kemu_bios);
-		spin_unlock(&kemu_bios_lock);
-		if (!bio) {
+		if (bio_list_empty(&kemu_bios)) {
 			schedule();
 			continue;
 		}
 		__set_current_state(TASK_RUNNING);
-		if (kemu_disk_late == 2) {
+		if (kemu_disk_late & KEMU_LATE_SLOW)
+			msleep(KEMU_LATENCY);
+		bio = kemu_take();
+		if (kemu_disk_late & KEMU_LATE_RCU) {
 			guard(rcu)();
 			bio_endio(bio);
 		} else {

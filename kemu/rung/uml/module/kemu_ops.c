@@ -73,6 +73,18 @@ static long op_read(struct file *file, const struct kemu_op *op, char *buffer, u
 }
 
 /* Mapped, and read through the mapping: its pages are faulted in one by one, or around each other. */
+/* As MADV_RANDOM, which this configuration may not have. */
+static void op_random(unsigned long at)
+{
+	struct vm_area_struct *vma;
+
+	mmap_write_lock(current->mm);
+	vma = find_vma(current->mm, at);
+	if (vma)
+		vm_flags_set(vma, VM_RAND_READ);
+	mmap_write_unlock(current->mm);
+}
+
 static long op_map(struct file *file, const struct kemu_op *op, char *buffer, u64 *digest)
 {
 	size_t len = min_t(u64, op->b, KEMU_BUFFER), left;
@@ -80,6 +92,8 @@ static long op_map(struct file *file, const struct kemu_op *op, char *buffer, u6
 
 	if (IS_ERR_VALUE(at))
 		return at;
+	if (op->c)
+		op_random(at);
 	left = copy_from_user(buffer, (void __user *)at, len);
 	*digest = xxh64(buffer, len - left, 0);
 	vm_munmap(at, len);

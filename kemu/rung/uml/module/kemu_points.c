@@ -5,6 +5,7 @@
  * is preempted by the scheduler as by a wake-up of somebody more important.
  */
 #include <linux/delay.h>
+#include <linux/hash.h>
 #include <linux/kernel.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
@@ -19,10 +20,11 @@
 #define KEMU_SLOW	25		/* jiffies that who is held loses */
 #define KEMU_SLICE	50000		/* points after which who runs on and on lets the others run */
 #define KEMU_SLICES	400		/* in a row, after which it is not going to end */
+#define KEMU_EDGE_BITS	18
 
 u32 kemu_points;
 u64 *kemu_trace;
-bool kemu_armed;
+bool kemu_armed, kemu_fine;
 static u32 kemu_next;			/* number of the question with another answer; 0: none */
 static u32 kemu_taken;			/* switches of the plan that were */
 static const struct kemu_plan *kemu_plan;
@@ -31,6 +33,11 @@ static struct task_struct *kemu_held[KEMU_SWITCHES];
 static u32 kemu_holds;
 static u32 kemu_fuel, kemu_slices;
 static struct task_struct *kemu_burner;
+u32 kemu_fresh;
+static u8 kemu_edges[1 << KEMU_EDGE_BITS];
+static struct task_struct *kemu_edge_task;
+static u32 kemu_edge_from;
+static u32 kemu_stopped;		/* about where the task is that was preempted last */
 
 static void kemu_level(struct task_struct *p, int level)
 {
@@ -121,6 +128,7 @@ static noinline void kemu_switch(unsigned long pc, const struct kemu_access *acc
 		preempt_enable_no_resched();
 		return;
 	}
+	kemu_stopped = hash_32((u32)(pc >> 8), KEMU_EDGE_BITS);
 	who = others[to->who % n];
 	s = &kemu_result->at[kemu_taken++];
 	s->point = kemu_points;
@@ -161,32 +169,56 @@ void notrace kemu_question(unsigned long pc, const struct kemu_access *access)
 	if (nr_running() < 2)
 		return;
 	if (unlikely(kemu_trace) && kemu_points < KEMU_TRACE)
-		kemu_trace[kemu_points] = pc;
+		kemu_trace[kemu_points] = (u64)task_pid_nr(current) << KEMU_TRACE_PID | pc;
 	if (++kemu_points == kemu_next)
 		kemu_switch(pc, access);
+}
+
+/* Which way the code went while somebody stood where: from which block to which, of one task. A switch is no edge. */
+static __always_inline void kemu_edge(unsigned long pc)
+{
+	struct task_struct *task = current;
+	u32 at = hash_32((u32)pc, KEMU_EDGE_BITS);
+
+	if (task == kemu_edge_task) {
+		u8 *edge = &kemu_edges[kemu_edge_from ^ at ^ kemu_stopped];
+
+		kemu_fresh += !*edge;
+		*edge = 1;
+	}
+	kemu_edge_task = task;
+	kemu_edge_from = at >> 1;
 }
 
 void notrace __sanitizer_cov_trace_pc(void);
 void notrace __sanitizer_cov_trace_pc(void)
 {
-	if (unlikely(kemu_armed))
+	if (unlikely(kemu_armed)) {
+		kemu_edge(_RET_IP_);
 		kemu_question(_RET_IP_, NULL);
+	}
+}
+
+void kemu_forget_edges(void)
+{
+	memset(kemu_edges, 0, sizeof(kemu_edges));
 }
 
 void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result)
 {
 	kemu_plan = plan;
 	kemu_result = result;
-	kemu_points = kemu_taken = kemu_holds = kemu_slices = 0;
+	kemu_points = kemu_taken = kemu_holds = kemu_slices = kemu_stopped = 0;
 	kemu_fuel = KEMU_SLICE;
-	kemu_burner = NULL;
+	kemu_burner = kemu_edge_task = NULL;
 	kemu_next_question();
+	kemu_fine = plan->fine;
 	kemu_armed = true;
 }
 
 void kemu_disarm(void)
 {
-	kemu_armed = false;
+	kemu_armed = kemu_fine = false;
 	kemu_result->points = kemu_points;
 	kemu_release();
 	kemu_watch_none();

@@ -147,6 +147,7 @@ static void kemu_run(const struct kemu_plan *plan, struct kemu_result *result)
 
 	memset(kemu_said, 0, sizeof(kemu_said));
 	memset(result, 0, sizeof(*result));
+	kemu_fresh = 0;
 	kemu_steps(0, kemu_buffer);
 	for (u32 i = 1; i <= KEMU_TASKS; i++)
 		left += kemu_has_steps(i);
@@ -182,6 +183,7 @@ static void kemu_run(const struct kemu_plan *plan, struct kemu_result *result)
 	if (get_taint() != tainted || kemu_raced)
 		end = KEMU_END_SPLAT;
 	result->lines = kemu_lines - lines;
+	result->fresh = kemu_fresh;
 	result->signature = kemu_signature(end);
 	result->end = end;
 }
@@ -213,6 +215,8 @@ static int kemu_batch(void *share)
 	if (err || plans > KEMU_PLANS)
 		return err ?: -EINVAL;
 	kemu_disk_late = READ_ONCE(head->late);
+	if (learn)
+		kemu_forget_edges();
 	kemu_trace = READ_ONCE(head->trace) ? share + KEMU_AT_TRACE : NULL;
 	while (done < plans) {
 		struct kemu_plan plan = ((struct kemu_plan *)(share + KEMU_AT_PLANS))[done];

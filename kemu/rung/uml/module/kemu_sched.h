@@ -26,7 +26,14 @@
 #define KEMU_AT_RESULTS		(KEMU_AT_PLANS + KEMU_PLANS * sizeof(struct kemu_plan))
 #define KEMU_AT_TRACE		(KEMU_AT_RESULTS + KEMU_PLANS * sizeof(struct kemu_result))
 #define KEMU_TRACE		(1 << 17)
+#define KEMU_TRACE_PID		48	/* who it was, above where */
 #define KEMU_SHARE_BYTES	(KEMU_AT_TRACE + KEMU_TRACE * sizeof(__u64))
+
+/* when bios of the disks end */
+#define KEMU_LATE		1	/* when the device's thread runs, with softirqs off */
+#define KEMU_LATE_RCU		2	/* then, in an RCU section, as of a device on top of another */
+#define KEMU_LATE_SLOW		4	/* then, and milliseconds later: the other tasks go on as far as they can */
+#define KEMU_LATE_NEWEST	8	/* then, the one that was submitted last first */
 
 struct kemu_sched {
 	__u32 magic;
@@ -68,7 +75,7 @@ enum kemu_what {
 	KEMU_OP_CHMOD,			/* text: path; a: mode */
 	KEMU_OP_SEEK,			/* slot; a: offset, b: whence */
 	KEMU_OP_REMOUNT,		/* text: place; text3: options; a: flags */
-	KEMU_OP_MAP,			/* slot; a: position, b: bytes: mapped, and read through the mapping */
+	KEMU_OP_MAP,			/* slot; a: position, b: bytes: mapped, and read through the mapping; c: nothing ahead */
 	KEMU_OP_COUNT,			/* a increments of a counter of the bench's own, without a lock */
 	KEMU_OP_COUNTED,		/* its value, which then is 0 */
 	KEMU_OP_FADVISE,		/* slot; a: position, b: bytes, c: advice */
@@ -115,7 +122,8 @@ struct kemu_switch {
 struct kemu_plan {
 	__u32 switches;
 	__u32 order;			/* nibbles: the tasks in the order in which they are begun; 0: as they are numbered */
-	__u32 unused[2];
+	__u32 fine;			/* questions at memory accesses as well, where KASAN looks at them */
+	__u32 unused;
 	struct kemu_switch at[KEMU_SWITCHES];
 };
 
@@ -140,7 +148,7 @@ struct kemu_result {
 	__u32 switches;
 	__u32 wrong;			/* 1 + number of the first step that said something else than what is right; 0: none did */
 	__u32 lines;			/* of the kernel's log */
-	__u32 unused;
+	__u32 fresh;			/* edges of the code that no plan of this program has run before */
 	__u64 signature;		/* over all that the steps have said */
 	struct kemu_switched at[KEMU_SWITCHES];
 };
@@ -171,12 +179,14 @@ static inline void kemu_watch_none(void) { }
 extern u32 kemu_points, kemu_lines;
 extern u64 *kemu_trace;			/* of KEMU_TRACE places, or NULL */
 extern u32 kemu_disk_late;
-extern bool kemu_armed;
+extern u32 kemu_fresh;
+extern bool kemu_armed, kemu_fine;	/* questions are asked; at accesses, too */
 void kemu_question(unsigned long pc, const struct kemu_access *access);
 void kemu_take_part(struct task_struct *p);
 void kemu_arm(const struct kemu_plan *plan, struct kemu_result *result);
 void kemu_disarm(void);
 bool kemu_boot_is_chosen(void);
+void kemu_forget_edges(void);
 void kemu_boot_ends(void);
 void kemu_callers_wait(void);
 void kemu_callers_tell(void);

@@ -61,6 +61,11 @@ class AskedSched:
             self._built = want
 
     @property
+    def grains(self) -> tuple[bool, ...]:
+        """Of a plan's ``fine`` what makes a difference in this flavour: KASAN's checks are places for a switch where it looks."""
+        return (False, True) if self.flavour == "sched-kasan" else (False,)
+
+    @property
     def ready(self) -> bool:
         """Whether a kernel is built: nobody would wait for one."""
         return self._kernel is not None

@@ -54,7 +54,7 @@ def boot(kernel: Path, initrd: bytes, plan: Plan, cmdline: str = "", trace: bool
     from kemu.rung.uml.agentbin import WALK, WALK_LATE, initrd_with_agent  # noqa: PLC0415  (start-up)
     from kemu.rung.uml.initrd import watch  # noqa: PLC0415  (start-up)
 
-    head = wire.HEAD.pack(wire.MAGIC, 0, 1, 0, 0, 0, 0, 0, trace, 0, 1)
+    head = wire.HEAD.pack(wire.MAGIC, 0, 1, 0, 0, 0, 0, 0, trace, 0, 1, 0)
     words = ["kunit.enable=0", "init_on_alloc=1", "root=0:0", "con3=null", "norandmaps", *TIME, *cmdline.split()]
 
     def prepare(share: memoryview) -> None:

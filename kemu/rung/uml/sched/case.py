@@ -44,18 +44,20 @@ class Case:
 def draw_plan(pick: Pick, tasks: int) -> Plan:
     """A plan; the simplest preempts nobody. Tokens depend on the order of these choices."""
     order = orders(tasks)[pick.int("who begins", 0, tasks - 1)] if tasks > 1 else ()
+    fine = bool(pick.int("grain", 0, 1))
     switches: list[Switch] = []
     while len(switches) < SWITCHES:
         gap = pick.int("switch", 0, FURTHEST)
         if not gap:
             break
         switches.append(Switch(gap, pick.int("to", 0, OTHERS - 1), bool(pick.int("hold", 0, 1))))
-    return Plan(switches, order)
+    return Plan(switches, order, fine)
 
 
 def offsets_of(plan: Plan, tasks: int) -> list[int]:
     """The choices that :func:`draw_plan` makes this plan of."""
     out = [orders(tasks).index(tuple(plan.order))] if tasks > 1 and plan.order else [0] * (tasks > 1)
+    out.append(int(plan.fine))
     for s in plan.switches:
         out += [min(s.gap, FURTHEST), s.who % OTHERS, int(s.hold)]
     return out + [0] * (len(plan.switches) < SWITCHES)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from kemu.explore.chooser import Choices
-from kemu.explore.source import ListSource, SeedSource, Source, SparseSource
+from kemu.explore.source import ListSource, SeedSource, Source, SparseSource, SweepSource
 from kemu.forge.pick import Pick
 from kemu.rung.uml.sched.asked import asked_sched
 from kemu.rung.uml.sched.case import Case, offsets_of
@@ -20,6 +20,7 @@ from kemu.rung.uml.sched.program import Plan, Switch
 from kemu.rung.uml.sched.strategy import Strategy, orders
 
 SCHEDULES = 4096        # of one program
+MOST_EACH = 256         # values of a choice that are all tried
 LOST = 12               # wrong plans that no fresh kernel shows, after which another program is tried
 NEARBY = 250            # plans that are like one of those
 EVERY = 0.5             # seconds after which a search is told that its experiment is alive
@@ -37,10 +38,13 @@ class Tally:
 
 @dataclass(frozen=True)
 class Hunt:
-    """The runs of an experiment whose cases ``make`` draws: those that are wrong, and now and then one that is not."""
+    """The runs of an experiment whose cases ``make`` draws: those that are wrong, and now and then one that is not. ``schedules``
+    of each program; ``each``: name of a choice of which the simplest program has every value first.
+    """
 
     make: Callable[[Pick], Case]
     schedules: int = SCHEDULES
+    each: str = ""
 
     def __call__(self, rung: str) -> Iterator[list[int]]:
         """All of them."""
@@ -50,7 +54,7 @@ class Hunt:
         """The share of one of several processes."""
         last = time.monotonic()
         tally = tally_of(self.make)
-        for number, chooser in programs(seed, shard):
+        for number, chooser in programs(seed, shard, self.each):
             case = self.make(Pick(chooser))
             tally.programs += 1
             hit = hunt(case, number, self.schedules, tally)
@@ -59,10 +63,15 @@ class Hunt:
                 last = time.monotonic()
 
 
-def programs(seed: int, shard: tuple[int, int]) -> Iterator[tuple[int, Choices]]:
-    """The choices of one program after the other, with its number: the simplest, then one that is simple but for a few things
-    and one that is drawn from the number, in turns.
+def programs(seed: int, shard: tuple[int, int], each: str = "") -> Iterator[tuple[int, Choices]]:
+    """The choices of one program after the other, with its number: the simplest, with every value of the choice ``each``, then
+    one that is simple but for a few things and one that is drawn from the number, in turns.
     """
+    for n in itertools.count(shard[0], shard[1]) if each else ():
+        sweep = SweepSource(each, n)
+        yield seed + n, Choices(sweep)
+        if sweep.over or n > MOST_EACH:
+            break
     for number in itertools.count(seed + shard[0], shard[1]):
         source: Source = ListSource([]) if not number else SparseSource(number) if number % 2 else SeedSource(number)
         yield number, Choices(source)
@@ -94,10 +103,13 @@ def hunt(case: Case, seed: int, most: int, tally: Tally) -> Plan | None:
     if bad(alone):
         tally.hits += 1
         return Plan()
-    traces = [(order, kernel.trace(case.program, Plan((), order))) for order in orders(max(1, len(case.program.tasks)))]
-    for batch in Strategy(traces, seed).batches(most):
+    alone_each = [Plan((), order, fine) for fine in asked_sched().grains for order in orders(max(1, len(case.program.tasks)))]
+    traces = [(plan, kernel.trace(case.program, plan)) for plan in alone_each]
+    strategy = Strategy(traces, seed, lambda plan: kernel.trace(case.program, plan))
+    for batch in strategy.batches(most):
         outs = kernel.run(case.program, batch)
         tally.schedules += len(outs)
+        strategy.learn(batch, outs)
         if not bad(outs[-1]):
             continue
         tally.hits += 1

@@ -22,6 +22,7 @@ TIME = ("time-travel=inf-cpu", "time-travel-start=1767225600000000000")       # 
 ARGS = ("rdinit=/.kemu-agent", "kunit.enable=0", "kasan_multi_shot", "init_on_alloc=1", "con3=null", "norandmaps",
         *TIME)
 # by default the injectors spare those that may sleep
+WARM = 12               # runs of a program before it is run under plans
 FAULTS = (("failslab/ignore-gfp-wait", "N"), ("failslab/verbose", "0"), ("fail_page_alloc/ignore-gfp-wait", "N"),
           ("fail_page_alloc/ignore-gfp-highmem", "N"), ("fail_page_alloc/min-order", "0"), ("fail_page_alloc/verbose", "0"))
 
@@ -51,6 +52,7 @@ class Said:
 class Outcome:
     """What one plan came to. ``wrong``: number of the first step that said something else than what is right, ``wire.LOG`` if it
     is the kernel's log that has more lines, None if all is right.
+    ``fresh``: edges of the code that no plan before it had run, of the plans since the program was learnt.
     ``signature``: of all that the steps said. ``crash``: as an Answer's, with ``message``.
     """
 
@@ -62,6 +64,7 @@ class Outcome:
     crash: str | None = None
     message: str = ""
     console: str = ""
+    fresh: int = 0
 
 
 class Sched:
@@ -188,8 +191,10 @@ class Sched:
         return same(self._process.console()) if self._process is not None else ""
 
     def learn(self, program: Program) -> Outcome:
-        """Run the program with nobody preempted: what its steps say then is right. A crash is the outcome's."""
-        return self.run(program, [Plan()], learn=True)[0]
+        """Run the program with nobody preempted: what its steps say then is right. A crash is the outcome's. It is run a few
+        times, so that what caches and allocators keep is much as it will be when it has been run a thousand times.
+        """
+        return self.run(program, [Plan()] * WARM, learn=True)[-1]
 
     def trace(self, program: Program, plan: Plan) -> list[int]:
         """Run the program under a plan; where the task that ran was at each scheduling question (addresses of the kernel)."""
@@ -212,7 +217,7 @@ class Sched:
         data = b"".join(map(packed, plans))
         share[wire.AT_PLANS:wire.AT_PLANS + len(data)] = data
         share[:wire.HEAD.size] = wire.HEAD.pack(wire.MAGIC, self._ops, len(plans), 0, 0, learn, True,
-                                                    program.late, trace, program.talks, 0)
+                                                    program.late, trace, program.talks, 0, 0)
         process.started = process.mark()
         try:
             process.send(b"r", self.timeout)
@@ -273,7 +278,7 @@ def same(console: str) -> str:
 def places_of(share: mmap.mmap) -> list[int]:
     """Where the tasks were at each scheduling question, if that was asked for."""
     n = min(wire.HEAD.unpack_from(share)[8], wire.TRACE)
-    return list(struct.unpack_from(f"<{n}Q", share, wire.AT_TRACE))
+    return [word & (1 << wire.TRACE_PID) - 1 for word in struct.unpack_from(f"<{n}Q", share, wire.AT_TRACE)]
 
 
 def results(share: mmap.mmap, n: int) -> list[Outcome]:
@@ -283,12 +288,12 @@ def results(share: mmap.mmap, n: int) -> list[Outcome]:
 
 
 def _result(data: bytes) -> Outcome:
-    end, points, switches, wrong, _, signature = wire.RESULT.unpack_from(data)
+    end, points, switches, wrong, _, fresh, signature = wire.RESULT.unpack_from(data)
     taken = [wire.SWITCHED.unpack_from(data, wire.RESULT.size + i * wire.SWITCHED.size)
              for i in range(min(switches, wire.SWITCHES))]
     return Outcome(End(end or End.SPLAT), points, wrong - 1 if wrong else None, signature,
                    [Switched(point, f"{_comm(frm)}/{frm_pid}", f"{_comm(to)}/{to_pid}", pc)
-                    for point, to_pid, frm_pid, pc, frm, to in taken])
+                    for point, to_pid, frm_pid, pc, frm, to in taken], fresh=fresh)
 
 
 def _comm(name: bytes) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from kemu.rung.uml.sched.wire import OP, OPS, PLAN, PLAN_BYTES, STRINGS, SWITCH, TASKS, What
 
-LATE, LATE_RCU = 1, 2
+LATE, LATE_RCU, SLOW, NEWEST = 1, 2, 4, 8
 ROOM = "/.kemu"                        # the agent's own file system
 MNT = f"{ROOM}/mnt"
 
@@ -36,7 +36,9 @@ class Step:
         match self.what:
             case What.OPEN:
                 return f"file {self.slot} = open({self.text!r})"
-            case What.READ | What.MAP:
+            case What.MAP:
+                return f"{file}, {self.b} bytes at {self.a}{', nothing ahead' * bool(self.c)})"
+            case What.READ:
                 direct = f" in pieces of {self.c}" if self.c else ""
                 return f"{file}, {self.b} bytes at {self.a}{direct})"
             case What.WRITE | What.TRUNCATE | What.SEEK:
@@ -91,9 +93,9 @@ def read(slot: int, at: int, length: int, piece: int = 0) -> Step:
     return Step(What.READ, slot=slot, a=at, b=length, c=piece)
 
 
-def map_(slot: int, at: int, length: int) -> Step:
-    """mmap(2), every byte read, munmap(2)."""
-    return Step(What.MAP, slot=slot, a=at, b=length)
+def map_(slot: int, at: int, length: int, random: bool = False) -> Step:
+    """mmap(2), every byte read, munmap(2); ``random``: with madvise(2) so that nothing is read ahead."""
+    return Step(What.MAP, slot=slot, a=at, b=length, c=int(random))
 
 
 KEEP_SIZE, PUNCH_HOLE = 1, 2           # of fallocate()
@@ -113,7 +115,8 @@ def loop(device: str, slot: int = 0, clear: bool = False) -> Step:
 class Program:
     """``begin`` and ``end`` are done alone, with nothing chosen; the lists of ``tasks`` beside each other. ``late``: bios of the
     disks end when a thread of the device's own runs, not when they are submitted: LATE with softirqs off, LATE_RCU in an RCU
-    section. ``talks``: the kernel may say more than it says when nobody is preempted.
+    section; with SLOW milliseconds of virtual time later, in which the others go on as far as they can; with NEWEST the last one
+    first. ``talks``: the kernel may say more than it says when nobody is preempted.
     """
 
     begin: list[Step] = field(default_factory=list)
@@ -154,7 +157,8 @@ class Program:
         lines += [f"task {i}: {'; '.join(map(str, steps))}" for i, steps in enumerate(self.tasks, 1)]
         lines += [f"after: {s}" for s in self.end]
         if self.late:
-            lines.append("bios end when the device's thread runs" + ", in an RCU section" * (self.late == LATE_RCU))
+            how = ((LATE_RCU, ", in an RCU section"), (SLOW, ", milliseconds later"), (NEWEST, ", the last one first"))
+            lines.append("bios end when the device's thread runs" + "".join(text for flag, text in how if self.late & flag))
         return lines
 
 
@@ -171,14 +175,17 @@ class Switch:
 
 @dataclass(frozen=True)
 class Plan:
-    """A schedule: who is preempted, and in which order the tasks begin (from 1; empty: as they are numbered)."""
+    """A schedule: who is preempted, and in which order the tasks begin (from 1; empty: as they are numbered). ``fine``: memory
+    accesses are places for a switch, too, where KASAN looks at them (flavour sched-kasan); it numbers the questions otherwise.
+    """
 
     switches: Sequence[Switch] = ()
     order: Sequence[int] = ()
+    fine: bool = False
 
 
 def packed(plan: Plan) -> bytes:
     """A plan as the kernel takes it."""
     order = sum(task << 4 * i for i, task in enumerate(plan.order))
-    return (PLAN.pack(len(plan.switches), order)
+    return (PLAN.pack(len(plan.switches), order, plan.fine)
             + b"".join(SWITCH.pack(s.gap, s.who, s.hold) for s in plan.switches)).ljust(PLAN_BYTES, b"\0")

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which schedules are tried: every single preemption first, then a few with those who were preempted held back (probabilistic
-concurrency testing), then many switches at random. Code that runs seldom is as likely a place for a switch as a loop that runs
-a thousand times.
+concurrency testing), many switches at random, and, behind every plan under which code ran as it had never before, one more at
+each place that it came to. Code that runs seldom is as likely a place for a switch as a loop that runs a thousand times.
 """
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from kemu.explore.sweep import scattered
+from kemu.rung.uml.sched.kernel import Outcome, Switched
 from kemu.rung.uml.sched.program import Plan, Switch
 from kemu.rung.uml.sched.wire import SWITCHES
 
 BATCH = 256
 SINGLES = 1500          # of single preemptions at most; of longer programs a sample
-Traces = Sequence[tuple[tuple[int, ...], Sequence[int]]]       # for each order of the tasks where they were at each question
+KEPT = (200, 60, 30)    # plans that are gone on from, of one program: of so many switches
+FURTHER = 3             # of what a program is given anyway: how much more there is for going on from plans
+Traces = Sequence[tuple[Plan, Sequence[int]]]       # for plans that preempt nobody where the tasks were at each question
 
 
 def orders(tasks: int) -> list[tuple[int, ...]]:
@@ -31,38 +35,76 @@ def places(trace: Sequence[int]) -> list[list[int]]:
 
 
 class Strategy:
-    """Plans for one program."""
+    """Plans for one program. ``trace``: runs it under a plan, and gives where the tasks were at each question."""
 
-    def __init__(self, traces: Traces, seed: int):
+    def __init__(self, traces: Traces, seed: int, trace: Callable[[Plan], Sequence[int]] = lambda _: ()):
         self.rng = random.Random(seed)
-        self.traces = [(order, trace, places(trace)) for order, trace in traces if trace]
+        self.traces = [(plan, trace, places(trace)) for plan, trace in traces if trace]
+        self.usual = {pc for _, trace, _ in self.traces for pc in trace}
+        self.trace = trace
+        self.kept = [0] * (len(KEPT) + 1)
+        self.open: list[Iterator[Plan]] = []        # plans behind each one that is kept
 
     def batches(self, most: int) -> Iterator[list[Plan]]:
-        """Plans, ``most`` of them, a batch at a time."""
+        """Plans, ``most`` of them, and more while there are some to go on from; a batch at a time."""
         if not self.traces:
             return
         one = self._singles()
-        done = 0
-        while done < most:
-            batch = [p for p, _ in zip(one, range(3 * BATCH // 4))]
-            while len(batch) < BATCH:
+        done, size = 0, min(BATCH, most)
+        while done < most or (self.open and done < most * (1 + FURTHER)):
+            batch = [p for p, _ in zip(one, range(3 * size // 4))] or self._behind(3 * size // 4)
+            while len(batch) < size:
                 batch.append(self._many() if self.rng.random() < 0.2 else self._few(self.rng.choice((1, 2, 2, 3, 3, 4))))
             yield batch
             done += len(batch)
+
+    def learn(self, plans: Sequence[Plan], outs: Sequence[Outcome]) -> None:
+        """What came of a batch."""
+        for plan, out in zip(plans, outs):
+            n = len(out.switches)
+            if out.fresh and 0 < n == len(plan.switches) <= len(KEPT) and self.kept[n] < KEPT[n - 1]:
+                self.kept[n] += 1
+                self.open.append(self._further(plan, out.switches[-1]))
+
+    def _further(self, plan: Plan, last: Switched) -> Iterator[Plan]:
+        """The plan with another switch at each place that is come to behind its last one; first where the program usually is not,
+        then the nearer the place is in the code to the last switch's.
+        """
+        trace = self.trace(plan)[last.point:]
+
+        def rank(numbers: list[int]) -> tuple[bool, int]:
+            pc = trace[numbers[0] - 1]
+            return pc in self.usual, abs(pc - last.pc)
+
+        for numbers in sorted(places(trace), key=rank):
+            for n in dict.fromkeys((numbers[0], numbers[-1])):
+                yield replace(plan, switches=[*plan.switches, Switch(n, self.rng.randrange(3), True)])
+
+    def _behind(self, most: int) -> list[Plan]:
+        """From each kept plan in turns."""
+        out: list[Plan] = []
+        while self.open and len(out) < most:
+            i = self.rng.randrange(len(self.open))
+            plan = next(self.open[i], None)
+            if plan is None:
+                del self.open[i]
+            else:
+                out.append(plan)
+        return out
 
     def _singles(self) -> Iterator[Plan]:
         """One preemption at each place in the code, the first time and the last and some time between; then at every question."""
         n = 0
         for which in range(3):
-            for order, _, at in self.traces:
+            for plan, _, at in self.traces:
                 for numbers in at:
                     if which < len(numbers):
                         k = (numbers[0], numbers[-1], self.rng.choice(numbers))[which]
                         n += 1
-                        yield Plan([Switch(k, 0, True)], order)
-        for order, trace, _ in self.traces:
+                        yield replace(plan, switches=[Switch(k, 0, True)])
+        for plan, trace, _ in self.traces:
             for k in scattered(len(trace))[:max(0, SINGLES - n) // len(self.traces)]:
-                yield Plan([Switch(k + 1, 0, k % 2 == 0)], order)
+                yield replace(plan, switches=[Switch(k + 1, 0, k % 2 == 0)])
 
     def _place(self, at: list[list[int]], points: int) -> int:
         return self.rng.choice(self.rng.choice(at)) if self.rng.random() < 0.8 else self.rng.randrange(1, points + 1)
@@ -71,17 +113,17 @@ class Strategy:
         """Probabilistic concurrency testing: ``depth`` places, at each of which the one that runs becomes the last of all. Behind
         the first switch the program runs as it has not run before: some of the others are near, some anywhere.
         """
-        order, trace, at = self.rng.choice(self.traces)
+        plan, trace, at = self.rng.choice(self.traces)
         gaps = [self._place(at, len(trace))]
         for _ in range(depth - 1):
             gaps.append(1 + int(self.rng.expovariate(1 / 30)) if self.rng.random() < 0.4
                         else self.rng.randrange(1, max(2, len(trace) - gaps[0])))
-        return Plan([Switch(g, self.rng.randrange(3), self.rng.random() < 0.8) for g in gaps], order)
+        return replace(plan, switches=[Switch(g, self.rng.randrange(3), self.rng.random() < 0.8) for g in gaps])
 
     def _many(self) -> Plan:
         """Up to all switches that a plan has, by a coin."""
-        order, trace, _ = self.rng.choice(self.traces)
+        plan, trace, _ = self.rng.choice(self.traces)
         n = self.rng.randrange(3, SWITCHES + 1)
         mean = max(1.0, len(trace) / n * self.rng.choice((0.1, 0.3, 1.0)))
-        return Plan([Switch(1 + int(self.rng.expovariate(1 / mean)), self.rng.randrange(4), self.rng.random() < 0.3)
-                     for _ in range(n)], order)
+        return replace(plan, switches=[Switch(1 + int(self.rng.expovariate(1 / mean)), self.rng.randrange(4),
+                                              self.rng.random() < 0.3) for _ in range(n)])

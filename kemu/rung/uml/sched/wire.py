@@ -15,12 +15,12 @@ SWITCHES = 16
 STRINGS = 64 << 10
 ANY = 1                                # of what a step may say: anything
 
-HEAD = struct.Struct("<11I4x")
+HEAD = struct.Struct("<12I")
 OP = struct.Struct("<6I3Q4i")
 SAID = struct.Struct("<qQI12x")
-PLAN = struct.Struct("<II8x")
+PLAN = struct.Struct("<III4x")
 SWITCH = struct.Struct("<IHH")
-RESULT = struct.Struct("<5I4xQ")
+RESULT = struct.Struct("<6IQ")
 SWITCHED = struct.Struct("<III4xQ16s16s")
 
 PLAN_BYTES = PLAN.size + SWITCHES * SWITCH.size
@@ -33,6 +33,7 @@ AT_PLANS = AT_SAID + OPS * SAID.size
 AT_RESULTS = AT_PLANS + PLANS * PLAN_BYTES
 AT_TRACE = AT_RESULTS + PLANS * RESULT_BYTES
 TRACE = 1 << 17
+TRACE_PID = 48                         # of an entry of a trace: who it was, above where
 AT_IMAGES = -(-(AT_TRACE + TRACE * 8) // 4096) * 4096
 IMAGES = 64 << 20                      # bytes of images at most; what is not used is not there
 SHARE = AT_IMAGES + IMAGES

@@ -72,5 +72,5 @@ def test_what_does_not_fit_is_refused(program: Program) -> None:
 def test_a_plan() -> None:
     data = packed(Plan([Switch(7, 2, True), Switch(1)], (2, 1, 3)))
     assert len(data) == wire.PLAN_BYTES
-    assert wire.PLAN.unpack_from(data) == (2, 0x312)
+    assert wire.PLAN.unpack_from(data) == (2, 0x312, False)
     assert [wire.SWITCH.unpack_from(data, wire.PLAN.size + i * 8) for i in range(3)] == [(7, 2, 1), (1, 0, 0), (0, 0, 0)]
