@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An image that is a file of another mount, read directly: the file-backed mount's requests end when the outer one's bios do."""
+"""Images in files that are read directly: files of another mount, whose requests end when the outer one's bios do, and files
+whose reads a worker ends.
+"""
 from __future__ import annotations
 
 from kemu.explore.experiment import experiment
@@ -15,7 +17,7 @@ from kemu.rung.uml.sched.wire import What
 from kemu.samples import sample
 
 from erofs_memback.harness.experiments_sched.cache import ways
-from erofs_memback.harness.experiments_sched.common import DISK, GONE, MOST, bios_end, paths, place, places, small
+from erofs_memback.harness.experiments_sched.common import DISK, GONE, MOST, bios_end, paths, place, places, small, source
 
 __role__ = "harness"
 
@@ -47,3 +49,21 @@ def nested_case(pick: Pick) -> Case:
 def nested(run: Run) -> None:
     """Readers of an image within an image: each sees what it sees alone."""
     judge(run, nested_case(run.pick))
+
+
+def later_case(pick: Pick) -> Case:
+    """Two or three tasks at a mount that is backed by a file whose direct reads end in a worker."""
+    image, what = small(pick)
+    files = [(path, min(size, MOST)) for path, size in paths(image, "file")]
+    if not files:
+        image, what = sample("pair.erofs").read_bytes(), "pair.erofs"
+        files = paths(image, "file")
+    options = pick.one_of("options", ("directio", "directio,cache_strategy=disabled"))
+    begin = [Step(What.LATE_FILE, source("file")), mount(source("file"), options=options)]
+    return Case(Program(begin, ways(pick, files), GONE), [image], "file", told=[what, options])
+
+
+@experiment("sched.later", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(later_case))
+def later(run: Run) -> None:
+    """Direct reads of a backing file that end before or after their submitter comes back: each reader sees what it sees alone."""
+    judge(run, later_case(run.pick))

@@ -198,9 +198,10 @@ BLOCKS = "-fsanitize-coverage=trace-pc -g1 $(if $(CONFIG_KASAN),-include $(srctr
 ACCESSES = ("-fsanitize=thread -fno-optimize-sibling-calls --param tsan-distinguish-volatile=1 "
             "--param tsan-instrument-func-entry-exit=0 -Wno-tsan -g1 -include $(srctree)/init/kemu_kcsan.h")
 POINTS = f"$(if $(CONFIG_KEMU_RACE),{ACCESSES},{BLOCKS})"
-SCHED_FILES = ("kemu_asan.c", "kemu_asan.h", "kemu_callers.c", "kemu_change.c", "kemu_kcsan.h", "kemu_ops.c", "kemu_points.c",
-               "kemu_program.c", "kemu_race.c", "kemu_racy.c", "kemu_sched.h")
-_OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_disk", "kemu_racy", "kemu_callers")
+SCHED_FILES = ("kemu_asan.c", "kemu_asan.h", "kemu_callers.c", "kemu_change.c", "kemu_kcsan.h", "kemu_late.c", "kemu_ops.c",
+               "kemu_points.c", "kemu_program.c", "kemu_race.c", "kemu_racy.c", "kemu_sched.h")
+_OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_disk", "kemu_racy", "kemu_callers",
+            "kemu_late")
 _FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)",
             "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)", "drivers/base/firmware_loader": "obj-$(CONFIG_FW_LOADER)"}
 SCHED_INSERTIONS = [
@@ -245,7 +246,7 @@ class InternalPatch:
             Insertion("init/Makefile", "mounts-y", "obj-y += kemu_agent.o kemu_boot.o kemu_calls.o kemu_channel.o kemu_disk.o "
                       "kemu_inside_user.o kemu_region.o kemu_share.o\n"
                       "obj-$(CONFIG_KEMU_SCHED) += kemu_points.o kemu_program.o kemu_ops.o kemu_change.o kemu_racy.o\n"
-                      "obj-$(CONFIG_KEMU_SCHED) += kemu_callers.o\n"
+                      "obj-$(CONFIG_KEMU_SCHED) += kemu_callers.o kemu_late.o\n"
                       "obj-$(CONFIG_KEMU_RACE) += kemu_race.o\n"
                       "ifdef CONFIG_KEMU_SCHED\nobj-$(CONFIG_KASAN) += kemu_asan.o\nKASAN_SANITIZE_kemu_asan.o := n\nendif\n"
                       "CFLAGS_kemu_inside_user.o := -O2 -fno-builtin-malloc -I$(srctree)/init -I$(srctree)/init/kemu_agent\n"

@@ -122,6 +122,8 @@ long __ref kemu_op_change(struct kemu_files *files, const struct kemu_op *op, ch
 		return 0;
 	case KEMU_OP_LOOP:
 		return change_loop(files->slot[op->slot], path, op->a);
+	case KEMU_OP_LATE_FILE:
+		return kemu_late_file(path);
 	}
 	return change_file(files->slot[op->slot], op, path, buffer);
 }

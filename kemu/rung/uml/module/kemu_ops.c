@@ -352,7 +352,7 @@ void kemu_op(struct kemu_files *files, const struct kemu_op *op, char *buffer, s
 	case KEMU_OP_COUNTED:
 		value = kemu_counted();
 		break;
-	case KEMU_OP_FADVISE ... KEMU_OP_LOOP:
+	case KEMU_OP_FADVISE ... KEMU_OP_LATE_FILE:
 		value = kemu_op_change(files, op, buffer);
 		break;
 	default:

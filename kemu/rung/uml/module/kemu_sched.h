@@ -88,6 +88,7 @@ enum kemu_what {
 	KEMU_OP_SYNC,			/* all file systems */
 	KEMU_OP_FALLOCATE,		/* slot; a: position, b: bytes, c: mode */
 	KEMU_OP_LOOP,			/* slot; text: loop device that gets the file, or with a loses the one that it has */
+	KEMU_OP_LATE_FILE,		/* text: path; its direct reads end later from now on */
 };
 
 /* One step of a task. Task 0 is who begins; those from 1 on then run beside each other; the last, KEMU_TASKS + 1, ends. */
@@ -201,6 +202,7 @@ void kemu_op(struct kemu_files *files, const struct kemu_op *op, char *buffer, s
 long kemu_op_change(struct kemu_files *files, const struct kemu_op *op, char *buffer);
 void kemu_count(unsigned long n);
 unsigned long kemu_counted(void);
+long kemu_late_file(const char *name);
 #define KEMU_BUFFER	(1 << 20)
 #endif
 

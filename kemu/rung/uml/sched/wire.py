@@ -78,6 +78,7 @@ class What(IntEnum):
     SYNC = 34
     FALLOCATE = 35
     LOOP = 36
+    LATE_FILE = 37
 
 
 class End(IntEnum):
