@@ -197,26 +197,37 @@ def short_of_memory(run: Run) -> None:
 
 # ------------------------------------------------------------------------- extents over each other
 
-@experiment("bdev.overlapping", series="erofs", weight=0.5, on_linux=("sched.cache", "sched.twins"))
+def overlapped(kind: str, pages: int) -> tuple[bytes, bytes]:
+    """An image whose file /f has extents of four pages each, the second ``pages`` pages behind the first's begin; and the bytes
+    that the file would have without that. Empty if it cannot be made.
+    """
+    whole, data = _compressed(16, 4 * PAGE, 12, "extents", kind)
+    image = bytearray(whole.data)
+    inode = next(i for i in whole.inodes.values() if i.extents and i.size == len(data))
+    places = [e.pa for e in inode.extents if e.pa is not None]
+    at = image.find(struct.pack("<I", places[1] & 0xFFFFFFFF), inode.pos)
+    if at < 0:
+        return b"", data
+    struct.pack_into("<I", image, at, places[0] + PAGE * pages)
+    fix_checksum(image)
+    return bytes(image), data
+
+
+@experiment("bdev.overlapping", series="erofs", weight=0.5, on_linux=("sched.overlapping", "sched.cache", "sched.twins"))
 def overlapping(run: Run) -> None:
     """Extents whose compressed bytes lie over each other's end no reader's read in a hang; whoever comes first, all read the
     same.
     """
     pick = run.pick
     blocks = 16
-    whole, data = _compressed(blocks, 4 * PAGE, 12, "extents", pick.one_of("content", ("noise", "mixed")))
-    image = bytearray(whole.data)
-    inode = next(i for i in whole.inodes.values() if i.extents and i.size == len(data))
-    places = [e.pa for e in inode.extents if e.pa is not None]
-    at = image.find(struct.pack("<I", places[1] & 0xFFFFFFFF), inode.pos)
-    if at < 0:
+    kind = pick.one_of("content", ("noise", "mixed"))
+    image, data = overlapped(kind, pick.int("pages apart", 1, 3))
+    if not image:
         return
-    struct.pack_into("<I", image, at, places[0] + PAGE * pick.int("pages apart", 1, 3))
-    fix_checksum(image)
     plans = [[(pick.int("first page", 0, blocks - 1), pick.int("pages", 1, 16)) for _ in range(pick.int("reads", 1, 3))]
              for _ in range(pick.int("readers", 1, 2))]
     run.show(f"extents of 4 pages, the second over the first; readers of (first page, pages): {plans}")
-    with _mounted(run, bytes(image), pick.one_of("where bios end", ("kworker", "softirq", "sync"))) as mnt:
+    with _mounted(run, image, pick.one_of("where bios end", ("kworker", "softirq", "sync"))) as mnt:
         readers = [Reader(mnt, data, p) for p in plans]
         run.chooser.arm_schedule()
         _run_all(readers)

@@ -4,7 +4,7 @@
 ``kemu fuzz sched --rung sched``. A case is a program and a plan of who is preempted where; each step has to say what it says when
 nobody is preempted.
 """
-from erofs_memback.harness.experiments_sched import backing, cache, copyup, faults, mounts, nested, readers, remounts
+from erofs_memback.harness.experiments_sched import backing, cache, copyup, faults, mounts, nested, overlapping, readers, remounts
 
 __role__ = "harness"
-__all__ = ["backing", "cache", "copyup", "faults", "mounts", "nested", "readers", "remounts"]
+__all__ = ["backing", "cache", "copyup", "faults", "mounts", "nested", "overlapping", "readers", "remounts"]
