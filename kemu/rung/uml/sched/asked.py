@@ -66,6 +66,11 @@ class AskedSched:
         return (False, True) if self.flavour == "sched-kasan" else (False,)
 
     @property
+    def slower(self) -> int:
+        """How many times as long a schedule takes as in the fastest flavour, about."""
+        return 1 if self.flavour == "sched" else 4
+
+    @property
     def ready(self) -> bool:
         """Whether a kernel is built: nobody would wait for one."""
         return self._kernel is not None

@@ -106,7 +106,7 @@ def hunt(case: Case, seed: int, most: int, tally: Tally) -> Plan | None:
     alone_each = [Plan((), order, fine) for fine in asked_sched().grains for order in orders(max(1, len(case.program.tasks)))]
     traces = [(plan, kernel.trace(case.program, plan)) for plan in alone_each]
     strategy = Strategy(traces, seed, lambda plan: kernel.trace(case.program, plan))
-    for batch in strategy.batches(most):
+    for batch in strategy.batches(most // asked_sched().slower):
         outs = kernel.run(case.program, batch)
         tally.schedules += len(outs)
         strategy.learn(batch, outs)

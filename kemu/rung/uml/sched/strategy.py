@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from kemu.explore.sweep import scattered
 from kemu.rung.uml.sched.kernel import Outcome, Switched
@@ -17,7 +18,7 @@ from kemu.rung.uml.sched.wire import SWITCHES
 BATCH = 256
 SINGLES = 1500          # of single preemptions at most; of longer programs a sample
 KEPT = (200, 60, 30)    # plans that are gone on from, of one program: of so many switches
-FURTHER = 3             # of what a program is given anyway: how much more there is for going on from plans
+FURTHER = 1             # of what a program is given anyway: how much more there is for going on from plans
 Traces = Sequence[tuple[Plan, Sequence[int]]]       # for plans that preempt nobody where the tasks were at each question
 
 
@@ -49,10 +50,13 @@ class Strategy:
         """Plans, ``most`` of them, and more while there are some to go on from; a batch at a time."""
         if not self.traces:
             return
-        one = self._singles()
+        first, more = self._first(), self._more()
         done, size = 0, min(BATCH, most)
         while done < most or (self.open and done < most * (1 + FURTHER)):
-            batch = [p for p, _ in zip(one, range(3 * size // 4))] or self._behind(3 * size // 4)
+            batch = list(islice(first, 3 * size // 4))
+            if not batch:
+                batch = list(islice(more, 3 * size // 8))
+                batch += self._behind(3 * size // 4 - len(batch))
             while len(batch) < size:
                 batch.append(self._many() if self.rng.random() < 0.2 else self._few(self.rng.choice((1, 2, 2, 3, 3, 4))))
             yield batch
@@ -92,16 +96,21 @@ class Strategy:
                 out.append(plan)
         return out
 
-    def _singles(self) -> Iterator[Plan]:
-        """One preemption at each place in the code, the first time and the last and some time between; then at every question."""
+    def _first(self) -> Iterator[Plan]:
+        """One preemption at each place in the code, the first time that it is come to."""
+        for plan, _, at in self.traces:
+            for numbers in at:
+                yield replace(plan, switches=[Switch(numbers[0], 0, True)])
+
+    def _more(self) -> Iterator[Plan]:
+        """One preemption at each place in the code, the last time and some time between; then at every question."""
         n = 0
-        for which in range(3):
+        for which in range(2):
             for plan, _, at in self.traces:
                 for numbers in at:
-                    if which < len(numbers):
-                        k = (numbers[0], numbers[-1], self.rng.choice(numbers))[which]
+                    if which + 1 < len(numbers):
                         n += 1
-                        yield replace(plan, switches=[Switch(k, 0, True)])
+                        yield replace(plan, switches=[Switch(self.rng.choice(numbers) if which else numbers[-1], 0, True)])
         for plan, trace, _ in self.traces:
             for k in scattered(len(trace))[:max(0, SINGLES - n) // len(self.traces)]:
                 yield replace(plan, switches=[Switch(k + 1, 0, k % 2 == 0)])
