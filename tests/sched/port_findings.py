@@ -67,5 +67,5 @@ FINDINGS = (
          "\t\tprintk(KERN_EMERG \"Initramfs unpacking failed: %s\\n\", \"no EROFS\");\n\tsecurity_initramfs_populated();\n"),)),
     Found("29-direct-request-freed-by-the-completion", on_ext4.NAME, (
         ("fs/erofs/fileio.c", _END_COMPLETE, _END_COMPLETE.replace(_DO_PUT, "\tkfree(rq);\n")),
-        ("fs/erofs/fileio.c", _END_SUBMIT, _END_SUBMIT.replace(_DO_PUT, ""))), "sched-kasan", on_ext4.EXT4),
+        ("fs/erofs/fileio.c", _END_SUBMIT, _END_SUBMIT.replace(_DO_PUT, ""))), "sched-kasan", extra=on_ext4.EXT4),
 )
