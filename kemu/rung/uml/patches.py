@@ -204,6 +204,7 @@ _OBJECTS = ("main", "initramfs", "do_mounts", "do_mounts_initrd", "kemu_disk", "
             "kemu_late")
 _FOLDERS = {"fs/erofs": "obj-$(CONFIG_EROFS_FS)", "fs/iomap": "obj-$(CONFIG_FS_IOMAP)",
             "fs/overlayfs": "obj-$(CONFIG_OVERLAY_FS)", "drivers/base/firmware_loader": "obj-$(CONFIG_FW_LOADER)"}
+_OF_SERIES = ("block/", "drivers/", "fs/", "init/", "mm/")          # where files of a series get points, too
 SCHED_INSERTIONS = [
     # no randomness of the host's: every boot is the same
     Insertion("arch/um/include/asm/archrandom.h", "\tret = os_getrandom(v, max_longs * sizeof(*v), 0);",
@@ -264,6 +265,7 @@ class InternalPatch:
             h.update(name.encode() + b"\0" + data)
         for ins in self.insertions:
             h.update(repr(ins).encode())
+        h.update(repr((POINTS, _OF_SERIES)).encode())
         return h.digest()
 
     def files(self, tree: Tree, changed: dict[str, bytes | None]) -> dict[str, bytes | None]:
@@ -277,7 +279,28 @@ class InternalPatch:
                 except FileNotFoundError:
                     raise ConfigError(f"{tree.path}: no {ins.path}; the agent cannot be built into this tree") from None
             out[ins.path] = _insert(data, ins, tree)
+        for path in sorted(p for p, data in changed.items() if data is not None and _has_points_of_its_own(p)):
+            makefile, name = _makefile_of(tree, changed, path)
+            data = out.get(makefile) or changed.get(makefile) or (tree.path / makefile).read_bytes()
+            out[makefile] = data + f"ifdef CONFIG_KEMU_SCHED\nCFLAGS_{name}.o += {POINTS}\nendif\n".encode()
         return out
+
+
+def _has_points_of_its_own(path: str) -> bool:
+    """Whether a file of a series gets scheduling points that the rest of its folder has not."""
+    folder, _, name = path.rpartition("/")
+    there = (folder == "init" and name[:-2] in _OBJECTS) or path == "mm/filemap.c" or any(
+        f"{folder}/".startswith(f"{f}/") for f in _FOLDERS)
+    return path.endswith(".c") and path.startswith(_OF_SERIES) and not there
+
+
+def _makefile_of(tree: Tree, changed: dict[str, bytes | None], path: str) -> tuple[str, str]:
+    """The Makefile that says how a file is compiled, and the object's name there, without ``.o``."""
+    folder, name = path.rsplit("/", 1)
+    while not (tree.path / folder / "Makefile").exists() and changed.get(f"{folder}/Makefile") is None and "/" in folder:
+        folder, above = folder.rsplit("/", 1)
+        name = f"{above}/{name}"
+    return f"{folder}/Makefile", name[:-2]
 
 
 def _insert(data: bytes, ins: Insertion, tree: Tree) -> bytes:

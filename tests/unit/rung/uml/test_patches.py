@@ -14,7 +14,7 @@ import pytest
 from kemu.rung.uml.copy import Copy
 from kemu.rung.uml.diffs import parse
 from kemu.rung.uml.errors import PatchError, RungError
-from kemu.rung.uml.patches import Patch, apply_patches, read_patch
+from kemu.rung.uml.patches import InternalPatch, Patch, apply_patches, read_patch
 from kemu.rung.uml.series import check, read_series
 from kemu.rung.uml.tree import Tree
 
@@ -232,3 +232,16 @@ def test_a_header_inside_a_hunk_is_none() -> None:
     data = diff("fs/a.c", b"-- a/fs/x\n++ b/fs/x\n", b"y\n")
     (f,) = parse(data)
     assert f.paths() == ["fs/a.c"] and f.hunks[0].old == [b"-- a/fs/x", b"++ b/fs/x"]
+
+
+def test_files_of_a_series_are_scheduling_points_too(tree: Tree) -> None:
+    (tree.path / "fs/Makefile").write_text("obj-y += a.o sub/s.o\n")
+    internal = InternalPatch()
+    internal.new, internal.insertions = {}, []
+    out = internal.files(tree, {"fs/a.c": A, "fs/sub/s.c": b"", "fs/erofs/new.c": b"", "init/main.c": b"", "kernel/fork.c": b"",
+                                "fs/b.c": None, "fs/x.h": b"", "init/own.c": b"", "init/Makefile": b"obj-y += own.o\n"})
+    texts = {name: data.decode() for name, data in out.items() if data is not None}
+    assert set(texts) == {"fs/Makefile", "init/Makefile"}
+    assert texts["fs/Makefile"].startswith("obj-y += a.o sub/s.o\nifdef CONFIG_KEMU_SCHED\nCFLAGS_a.o += ")
+    assert "CFLAGS_sub/s.o += " in texts["fs/Makefile"] and "CFLAGS_own.o += " in texts["init/Makefile"]
+    assert "CFLAGS_b.o" not in texts["fs/Makefile"]
