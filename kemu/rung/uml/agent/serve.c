@@ -117,26 +117,6 @@ static void make_nodes(void)
 	}
 }
 
-/* By default the injectors of faults spare allocations that may sleep. Once, and before anything else: every boot does the same. */
-static void let_fail(void)
-{
-	static const char *const switches[][2] = {
-		{ "debug/failslab/ignore-gfp-wait", "N" }, { "debug/failslab/verbose", "0" },
-		{ "debug/fail_page_alloc/ignore-gfp-wait", "N" }, { "debug/fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ "debug/fail_page_alloc/min-order", "0" }, { "debug/fail_page_alloc/verbose", "0" },
-	};
-	static int done;
-
-	for (size_t i = 0; !done && i < sizeof(switches) / sizeof(*switches); i++) {
-		int fd = open(switches[i][0], O_WRONLY | O_CLOEXEC);
-
-		if (fd < 0 || write(fd, switches[i][1], 1) != 1)
-			die("%s: %s", switches[i][0], strerror(errno));
-		close(fd);
-	}
-	done = 1;
-}
-
 /* The images are at dev/kemuN, dev/loopN or files/N, until the host has enough of programs. */
 static void do_sched(struct request *r)
 {
@@ -145,8 +125,6 @@ static void do_sched(struct request *r)
 
 	if (error)
 		put(&text, "place", 5);
-	else
-		let_fail();
 	answer(r, error, NULL);
 	if (!error && ioctl(channel, KEMU_IOC_SCHED, 0ul))
 		die("programs: %s", strerror(errno));

@@ -227,7 +227,7 @@ static int kemu_batch(void *share)
 			return -EINVAL;
 		WRITE_ONCE(head->running, done);
 		kemu_run(&plan, result);
-		if (learn && !done) {
+		if (learn) {
 			memcpy(kemu_right, kemu_said, sizeof(kemu_said));
 			kemu_right_lines = result->lines;
 			kemu_damaged = kemu_is_damaged();

@@ -41,7 +41,7 @@ struct kemu_sched {
 	__u32 plans;			/* of the batch */
 	__u32 done;			/* returned: plans that were run; the last one's answers are at KEMU_AT_SAID */
 	__u32 running;			/* returned: the plan that runs, for who finds the kernel dead */
-	__u32 learn;			/* what the steps say under the first plan of the batch is right from then on */
+	__u32 learn;			/* what the steps say under the last plan of the batch is right from then on */
 	__u32 stop;			/* the batch ends behind a plan under which a step said something else */
 	__u32 late;			/* bios of the disks end later, when their thread runs: kemu_disk_late */
 	__u32 trace;			/* write where the tasks are at each scheduling question; returned: how many there were */

@@ -27,18 +27,21 @@ OTHERS = 8
 
 @dataclass
 class Case:
-    """What is run: a program, over images that are placed as the rung's :class:`~kemu.rung.uml.sched.kernel.Sched` has it."""
+    """What is run: a program, over images that are placed as the rung's :class:`~kemu.rung.uml.sched.kernel.Sched` has it.
+    ``patient``: of the calls that can fail only those do that may not wait.
+    """
 
     program: Program
     images: Sequence[bytes] = ()
     backend: str = "disk"
     memory: str = "linear"
     at: int = 0
+    patient: bool = False
     told: list[str] = field(default_factory=list)
 
     def place(self, kernel: Sched) -> None:
         """Load the images."""
-        kernel.load(self.images, self.backend, self.memory, self.at)
+        kernel.load(self.images, self.backend, self.memory, self.at, self.patient)
 
 
 def draw_plan(pick: Pick, tasks: int) -> Plan:

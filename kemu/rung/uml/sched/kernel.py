@@ -80,6 +80,7 @@ class Sched:
         self.boots = 0
         self.timeout = timeout
         self._how = backend, memory, at
+        self._patient = False
         self._ram = ram
         self._cpu = cpu
         self._process: Process | None = None
@@ -100,11 +101,12 @@ class Sched:
         if process is not None:
             process.close()
 
-    def load(self, images: Sequence[bytes], backend: str = "disk", memory: str = "linear", at: int = 0) -> None:
-        """Other images, for the programs to come."""
-        if (list(images), (backend, memory, at)) != (self.images, self._how):
+    def load(self, images: Sequence[bytes], backend: str = "disk", memory: str = "linear", at: int = 0, patient: bool = False
+             ) -> None:
+        """Other images, for the programs to come. ``patient``: of the calls that can fail only those do that may not wait."""
+        if (list(images), (backend, memory, at), patient) != (self.images, self._how, self._patient):
             self._ask()
-            self.images, self._how = list(images), (backend, memory, at)
+            self.images, self._how, self._patient = list(images), (backend, memory, at), patient
 
     def _ask(self) -> None:
         """The running kernel's agent listens again."""
@@ -148,11 +150,15 @@ class Sched:
             self._process = process
             self._program = None
             self._serves = False
-            for name, value in FAULTS:
-                process.send(agent.request(3, agent.Op.WRITE, [], f"debug/{name}\n{value}"), self.timeout)
-                if error := self._answer(process).error:
-                    raise RungError(f"no fault injection in this kernel: {name}: {errno_name(error)}")
+            self._write(process, FAULTS)
         return self._process
+
+    def _write(self, process: Process, settings: Sequence[tuple[str, str]]) -> None:
+        """Settings of the injectors."""
+        for name, value in settings:
+            process.send(agent.request(3, agent.Op.WRITE, [], f"debug/{name}\n{value}"), self.timeout)
+            if error := self._answer(process).error:
+                raise RungError(f"no fault injection in this kernel: {name}: {errno_name(error)}")
 
     def boot(self) -> Process:
         """The running kernel, with the images in their places."""
@@ -174,6 +180,7 @@ class Sched:
 
     def _place(self, process: Process) -> None:
         backend, memory, at = self._how
+        self._write(process, [(f"{name}/ignore-gfp-wait", "NY"[self._patient]) for name in ("failslab", "fail_page_alloc")])
         sizes = [len(i) for i in self.images]
         self._share_images(process, self.images)
         process.send(agent.request(1, agent.Op.SCHED, [], backend=agent.Backend[backend.upper()],
