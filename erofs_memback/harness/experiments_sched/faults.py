@@ -2,6 +2,7 @@
 """Allocations of one task fail while another reads the same files: the one may see errors, the other not."""
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
 from kemu.explore.experiment import experiment
@@ -17,12 +18,15 @@ from erofs_memback.harness.experiments_sched.common import GONE, ahead, ends, lo
 
 __role__ = "harness"
 CALLS = 60              # that may fail, of a task
+SHORT = (-errno.EIO, -errno.ENOMEM, -errno.EFAULT)
 FEW = 16                # that may fail and may not wait
 SCHEDULES = 768         # of one program: there are many places for a failure
 
 
 def faults_case(pick: Pick) -> Case:
-    """The first task's n-th allocation fails; whatever it sees, who reads beside it sees the whole file."""
+    """The first task's n-th allocation fails; whatever it sees, who reads beside it sees the whole file. If one fails that may
+    wait, as memory that is only short does not make it, that is an error for all who need the same pages.
+    """
     image, what = image_for(pick)
     backend = pick.one_of("backend", ("disk", "file"))
     begin, end = places(2), GONE
@@ -37,10 +41,12 @@ def faults_case(pick: Pick) -> Case:
         end = [umount(place(0)), *GONE]
     steps.insert(0 if pick.int("from the first step on", 0, 1) or len(steps) < 2 else 1,
                  Step(What.FAIL, a=1 + pick.int("call", 0, CALLS - 1)))
-    others = [look(pick, i, image, place(1)) for i in range(1, 2 + pick.int("another", 0, 1))]
+    patient = not pick.int("calls that may wait fail, too", 0, 1)
+    others = [[s if patient else replace(s, may=(*s.may, *SHORT)) for s in look(pick, i, image, place(1))]
+              for i in range(1, 2 + pick.int("another", 0, 1))]
     late = ends(pick, backend)
     return Case(Program(begin, [[*steps, Step(What.FAIL)], *others], [umount(place(1)), *end], late, talks=True), [image],
-                backend, told=[what])
+                backend, patient=patient, told=[what, *["calls that may wait do not fail"] * patient])
 
 
 def ahead_case(pick: Pick) -> Case:
@@ -61,9 +67,9 @@ def ahead_case(pick: Pick) -> Case:
     others = [[open_(1, f"{MNT}/g"), read(1, at, 4096), close(1)]]
     if pick.int("another", 0, 1):
         others.append(read_pages(pick, 2, f"{MNT}/f", size))
-    program = Program(begin, [[*first, Step(What.FAIL)], *others], GONE, ends(pick, backend),
-                      talks=True)
-    return Case(program, [image], backend, patient=True, told=["two files of the same pclusters", "calls that may wait do not fail"])
+    program = Program(begin, [[*first, Step(What.FAIL)], *others], GONE, ends(pick, backend), talks=True)
+    return Case(program, [image], backend, patient=True,
+                told=["two files of the same pclusters", "calls that may wait do not fail"])
 
 
 @experiment("sched.faults.ahead", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(ahead_case, SCHEDULES, "call"))
