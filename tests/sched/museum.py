@@ -23,10 +23,6 @@ MUSEUM = (
         ("fs/erofs/fileio.c", "\t\terofs_fileio_ki_complete(&rq->iocb, ret);\n"
          "\tif (refcount_dec_and_test(&rq->ref))\n\t\tkfree(rq);\n",
          "\t\terofs_fileio_ki_complete(&rq->iocb, ret);\n")), "sched-kasan"),
-    # 53: the error of one pcluster of a chain is taken for the next one's, which somebody else waits for
-    Race("error-of-another", "sched.faults.ahead", (
-        ("fs/erofs/zdata.c", "\t\terr = z_erofs_decompress_pcluster(&be, io->eio) ?: err;",
-         "\t\terr = z_erofs_decompress_pcluster(&be, io->eio || err) ?: err;"),)),
     # 57: the mount's data is looked at when the work is queued that ends the last read: the mount may be gone by then
     Race("superblock-after-work", "sched.umount", (
         ("fs/erofs/zdata.c", "\t\tif (sbi->sync_decompress == EROFS_SYNC_DECOMPRESS_AUTO)\n"
