@@ -39,7 +39,7 @@ def _rate(flavour: str) -> tuple[float, float, float]:
     spent, begun = _spent(), time.monotonic()
     with Sched(kernel, [(DATA / "demo.erofs").read_bytes()]) as k:
         k.learn(program)
-        traces = [(order, k.trace(program, Plan((), order))) for order in orders(2)]
+        traces = [(plan, k.trace(program, plan)) for plan in (Plan((), order) for order in orders(2))]
         for batch in Strategy(traces, 1).batches(1 << 30):
             outs = k.run(program, batch)
             assert outs[-1].wrong is None and outs[-1].crash is None, outs[-1]
