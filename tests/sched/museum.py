@@ -16,6 +16,10 @@ MUSEUM = (
          "\t\t\t\tpcl->compressed_bvecs[fe->icur] = *bvec;\n\t\t\t\treturn 0;\n\t\t\t}\n"),
         ("fs/erofs/zdata.c", "\tspin_lock(&pcl->lockref.lock);\n\tzbv = pcl->compressed_bvecs[nr];\n"
          "\tspin_unlock(&pcl->lockref.lock);\n", "\tzbv = pcl->compressed_bvecs[nr];\n"))),
+    # 53: the error of one pcluster of a chain is taken for the next one's, which somebody else waits for
+    Race("error-of-another", "sched.faults.ahead", (
+        ("fs/erofs/zdata.c", "\t\terr = z_erofs_decompress_pcluster(&be, io->eio) ?: err;",
+         "\t\terr = z_erofs_decompress_pcluster(&be, io->eio || err) ?: err;"),)),
     # 29: a request is freed when it is complete, whether or not its submitter has come back
     Race("request-freed-early", "sched.later", (
         ("fs/erofs/fileio.c", "\tif (refcount_dec_and_test(&rq->ref))\n\t\tkfree(rq);\n}\n\nstatic void erofs_fileio_rq_submit",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from dataclasses import replace
 
 from kemu.explore.experiment import experiment
@@ -51,7 +52,8 @@ def faults_case(pick: Pick) -> Case:
 
 def ahead_case(pick: Pick) -> Case:
     """What one task reads ahead fails for want of memory for which it may not wait; another reads a page of its own out of the
-    same pclusters, whose own reading ahead has failed before.
+    same pclusters, whose own reading ahead has failed before. Of what is read ahead the first pages are there, so that pages have
+    to be found for them to be decompressed to.
     """
     size = TWIN
     image = twin_image(pick.one_of("layout", ("full", "compact")), size)
@@ -61,9 +63,12 @@ def ahead_case(pick: Pick) -> Case:
     first.insert(1, Step(What.FAIL, a=1 + pick.int("call", 0, FEW - 1)))
     first = [replace(s, may=(ANY,)) for s in first]
     at = (-(-size // 4096) - pick.int("pages from the end", 1, -(-size // 4096))) * 4096
-    before = [Step(What.FAIL, a=1 + pick.int("call before", 0, FEW - 1)), *ahead(1, f"{MNT}/g", at, 4096),
+    before = [Step(What.FAIL, a=1 + (6 + pick.int("call before", 0, FEW - 1)) % FEW), *ahead(1, f"{MNT}/g", at, 4096),
               Step(What.FAIL)]
-    begin = [mount(source(backend), options=strategy), *(replace(s, may=(ANY,)) for s in before)]
+    kept = 4096 * pick.one_of("pages that are kept", (4, 2, 8, 0))
+    there = [open_(2, f"{MNT}/f"), read(2, 0, size, 4096),
+             Step(What.FADVISE, slot=2, a=kept, b=size, c=os.POSIX_FADV_DONTNEED), close(2)]
+    begin = [mount(source(backend), options=strategy), *there, *(replace(s, may=(ANY,)) for s in before)]
     others = [[open_(1, f"{MNT}/g"), read(1, at, 4096), close(1)]]
     if pick.int("another", 0, 1):
         others.append(read_pages(pick, 2, f"{MNT}/f", size))
