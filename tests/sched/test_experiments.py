@@ -24,9 +24,9 @@ from erofs_memback.harness.experiments_sched.backing import one_file, page
 from erofs_memback.harness.experiments_sched.common import GONE, places
 from initramfs.harness.experiments_sched import archive
 
-PROGRAMS, SCHEDULES, BOOTED = 3, 1024, 2
-QUIET = ("backing", "cache", "copyup", "faults", "holes", "ishare", "mounts", "nested", "plain", "pressure", "readers",
-         "remounts", "twins", "umount")
+PROGRAMS, SCHEDULES, BOOTED = 3, 512, 2
+QUIET = ("backing", "cache", "copyup", "faults", "faults.ahead", "holes", "ishare", "later", "mounts", "nested", "overlapping",
+         "plain", "pressure", "readers", "remounts", "twins", "umount")
 
 
 def feed(name: str) -> Hunt:
@@ -45,7 +45,7 @@ def test_unchanged_linux_is_quiet(ask: Ask, name: str) -> None:
         case = feed(name).make(Pick(chooser))
         plan = hunt(case, number, SCHEDULES, tally)
         assert plan is None, (case.program.told(), plan)
-    assert tally.schedules == PROGRAMS * SCHEDULES
+    assert tally.schedules >= PROGRAMS * SCHEDULES
     assert tally.hits == 0
 
 

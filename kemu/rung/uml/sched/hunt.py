@@ -22,6 +22,8 @@ from kemu.rung.uml.sched.strategy import Strategy, orders
 SCHEDULES = 4096        # of one program
 MOST_EACH = 256         # values of a choice that are all tried
 LOST = 12               # wrong plans that no fresh kernel shows, after which another program is tried
+FEW = 4                 # switches that a maintainer follows; of a plan that needs more a smaller one is looked for
+MANY = 8                # times
 NEARBY = 250            # plans that are like one of those
 EVERY = 0.5             # seconds after which a search is told that its experiment is alive
 
@@ -106,6 +108,7 @@ def hunt(case: Case, seed: int, most: int, tally: Tally) -> Plan | None:
     alone_each = [Plan((), order, fine) for fine in asked_sched().grains for order in orders(max(1, len(case.program.tasks)))]
     traces = [(plan, kernel.trace(case.program, plan)) for plan in alone_each]
     strategy = Strategy(traces, seed, lambda plan: kernel.trace(case.program, plan))
+    best, many = None, 0
     for batch in strategy.batches(most // asked_sched().slower):
         outs = kernel.run(case.program, batch)
         tally.schedules += len(outs)
@@ -115,12 +118,17 @@ def hunt(case: Case, seed: int, most: int, tally: Tally) -> Plan | None:
         tally.hits += 1
         found = alike(kernel, case, batch[len(outs) - 1])
         if found is not None:
-            return smallest(found, lambda p: bad(afresh(kernel, case, p)))
-        tally.lost += 1
-        if tally.lost % LOST == 0:
-            return None
+            small = smallest(found, lambda p: bad(afresh(kernel, case, p)))
+            best = small if best is None or len(small.switches) < len(best.switches) else best
+            many += 1
+            if len(best.switches) <= FEW or many == MANY:
+                return best
+        else:
+            tally.lost += 1
+            if tally.lost % LOST == 0:
+                return best
         afresh(kernel, case, Plan())
-    return None
+    return best
 
 
 def alike(kernel: Sched, case: Case, plan: Plan) -> Plan | None:
