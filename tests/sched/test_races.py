@@ -33,7 +33,7 @@ def test_sync_decompress_is_read_plainly_while_the_device_writes_it(ask: Ask) ->
 
 
 def test_without_the_write_nothing_is_said(ask: Ask) -> None:
-    ask("sched-race")
+    asked = ask("sched-race")
     tally = Tally()
     assert hunt(readers(0), 0, 2048, tally) is None
-    assert tally.schedules == 2048 and tally.lost == 0
+    assert tally.schedules >= 2048 // asked.slower and tally.lost == 0

@@ -53,7 +53,7 @@ def test_a_finding_that_rests_on_a_schedule_is_tried_with_the_series_c(ask: Ask,
     why = finding["confirmed"]["why"]
     assert why.startswith("sched.boot (sched, with c) ")
     assert "the boot depends on who runs" in why
-    assert " stops in do_populate_rootfs() at init/initramfs.c:" in why
+    assert " stops in " in why and " at init/initramfs.c:" in why
     assert asked.asked_sched().recipe == ("sched", (), (), "plain")
     token = why.split(") ", 1)[1].partition(":")[0]
     assert main(["replay", token, "--series", str(tmp_path / "c")]) == 1

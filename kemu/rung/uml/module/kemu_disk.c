@@ -30,6 +30,12 @@ static struct bio_list kemu_bios;
 static DEFINE_SPINLOCK(kemu_bios_lock);
 static struct task_struct *kemu_disk_thread;
 
+static bool kemu_has_bios(void)
+{
+	guard(spinlock)(&kemu_bios_lock);
+	return !bio_list_empty(&kemu_bios);
+}
+
 static struct bio *kemu_take(void)
 {
 	struct bio *bio, *before = NULL;
@@ -57,7 +63,7 @@ static int kemu_disk_work(void *unused)
 		struct bio *bio;
 
 		set_current_state(TASK_IDLE);
-		if (bio_list_empty(&kemu_bios)) {
+		if (!kemu_has_bios()) {
 			schedule();
 			continue;
 		}
