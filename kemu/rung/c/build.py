@@ -100,11 +100,16 @@ def _key(recipe: Recipe, flavour: Flavour) -> str:
     h = hashlib.sha256()
     for part in (recipe.key(), *flavour.flags(), *flavour.tested, *flavour.runtime, *flavour.objects, *flavour.folders):
         h.update(part.encode() + b"\0")
-    for path in sorted([*RUNTIME.iterdir(), *AGENT.iterdir()]):
+    for path in [*_files(RUNTIME, AGENT), *sorted(MODULE.glob("*.h"))]:
         h.update(path.name.encode() + b"\0" + path.read_bytes())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         h.update(path.read_bytes())
     return h.hexdigest()[:16]
+
+
+def _files(*folders: Path) -> list[Path]:
+    """The files of `folders`, in order; what lies in their own folders is not of this rung."""
+    return sorted(path for folder in folders for path in folder.iterdir() if path.is_file())
 
 
 def _stored(store: Path) -> Library | None:
@@ -151,7 +156,7 @@ def kernel_flags(objects: Path) -> list[str]:
 def _compile(objects: Path, flags: Sequence[str], source: Path, out: Path) -> Path:
     stamp = out.with_suffix(".key")
     h = hashlib.sha256("\0".join(flags).encode())
-    for path in sorted([*RUNTIME.glob("*.h"), *MODULE.glob("*.h"), *AGENT.iterdir(), source]):
+    for path in [*sorted([*RUNTIME.glob("*.h"), *MODULE.glob("*.h"), source]), *_files(AGENT)]:
         h.update(path.read_bytes())
     h.update((objects / ".config").read_bytes())
     if out.exists() and stamp.exists() and stamp.read_text() == h.hexdigest():

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a library of the C rung is made of: its key."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kemu.rung.c import build
+from kemu.rung.c.flavours import FLAVOURS
+from kemu.rung.uml.build import Recipe
+from kemu.rung.uml.tree import Tree
+
+
+class Named(Recipe):
+    """A recipe whose key needs no tree and no compiler."""
+
+    def key(self) -> str:
+        """The same always."""
+        return "recipe"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return Named(Tree(tmp_path))
+
+
+@pytest.mark.parametrize("name", sorted(FLAVOURS))
+def test_every_flavour_has_a_key_of_the_sources_as_they_are(recipe: Recipe, name: str) -> None:
+    assert len(build._key(recipe, FLAVOURS[name])) == 16
+
+
+def test_the_flavours_have_keys_of_their_own(recipe: Recipe) -> None:
+    assert len({build._key(recipe, flavour) for flavour in FLAVOURS.values()}) == len(FLAVOURS)
+
+
+@pytest.mark.parametrize(("folder", "file"), [("AGENT", "walk.c"), ("AGENT", "agent.h"), ("RUNTIME", "x.c"), ("MODULE", "x.h")])
+def test_another_source_gives_another_key(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str,
+                                          file: str) -> None:
+    sources = tmp_path / folder
+    (sources / "deeper").mkdir(parents=True)
+    (sources / "deeper" / "program.c").write_text("not of this rung")
+    (sources / file).write_text("one")
+    monkeypatch.setattr(build, folder, sources)
+    before = build._key(recipe, FLAVOURS["plain"])
+    (sources / "deeper" / "program.c").write_text("another")
+    assert build._key(recipe, FLAVOURS["plain"]) == before
+    (sources / file).write_text("two")
+    assert build._key(recipe, FLAVOURS["plain"]) != before
