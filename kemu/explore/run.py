@@ -26,7 +26,7 @@ from kemu.machine.config import survey
 from kemu.machine.hostmodule import MissingLibrary
 from kemu.machine.machine import Machine
 from kemu.machine.roles import calls_experiments
-from kemu.machine.series import Series
+from kemu.machine.series import Series, SeriesError
 from kemu.machine.splat import HungTask, Splat, call_trace, caller_function
 
 
@@ -65,7 +65,8 @@ class Run:
         elif extra:
             watch = Detectors(extra)
         if self._series:
-            options["series"] = [*options.get("series", ()), *self._series]
+            there = list(options.get("series", ()))
+            options["series"] = [*there, *(s for s in self._series if s not in there)]
         m = _Observed(chooser=self.chooser, watch=watch, **options)
         if watch is not None:
             watch.attach(m)
@@ -156,6 +157,9 @@ class RungLost(BaseException):
     exit_code = 1
 
 
+LOST = (RungLost, SeriesError)          # what ends a search: no run is possible
+
+
 @dataclass
 class Outcome:
     """What one run came to."""
@@ -236,7 +240,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
     try:
         with survey(config or {}) as asked, watchdog(exp.run_seconds):
             exp.fn(run, **exp.params)
-    except MissingLibrary:                  # no fault of what is judged
+    except (MissingLibrary, SeriesError):           # no fault of what is judged
         raise
     except Exception as exc:
         splat = of_exception(exc)

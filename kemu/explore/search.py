@@ -16,7 +16,7 @@ from kemu.explore.experiment import Experiment
 from kemu.explore.finding import Finding
 from kemu.explore.plan import Done, Plan
 from kemu.explore.progress import Listener, Progress, Recorded
-from kemu.explore.run import Outcome, RungLost, execute
+from kemu.explore.run import LOST, Outcome, execute
 from kemu.explore.shrink import shrink
 from kemu.explore.source import ListSource
 
@@ -85,7 +85,7 @@ def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples:
         listen.begin(name)
         try:
             out = next(plan, None)
-        except RungLost as e:
+        except LOST as e:
             p.lost = str(e), e.exit_code
             break
         reached[name] = plan.done
@@ -110,7 +110,7 @@ def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples:
                 left = seconds - seconds_here() if seconds else shrink_seconds
                 try:
                     _judge(out, p, max(0.2, min(shrink_seconds, left)) if shrink_seconds else 0.0, listen, options)
-                except RungLost as e:
+                except LOST as e:
                     p.lost = str(e), e.exit_code
                     break
         plan.spent += time.monotonic() - before

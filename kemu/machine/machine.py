@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from kemu.machine import region as region_mod
-from kemu.machine import series as series_mod
+from kemu.machine import stack as stack_mod
 from kemu.machine import statics as statics_mod
 from kemu.machine.chooser import Chooser, Watch
 from kemu.machine.config import Config
@@ -54,7 +54,8 @@ class Machine:
     """``with Machine(...) as m:`` is one kernel; ported code called inside runs on it.
 
     ``memory``: bytes of RAM (the mapping is lazy: what is not touched costs nothing). ``page_size``: 4096, 16384 or 65536.
-    ``bits``: width of unsigned long. ``series``: the patch series that this kernel is built with. ``config``:
+    ``bits``: width of unsigned long. ``series``: the patch series that this kernel is built with, on
+    top of each other in this order; SeriesError for what does not apply. ``config``:
     ``{"CONFIG_X": bool}`` on top of ``kemu.machine.config.DEFAULT_CONFIG``. ``chooser`` decides, ``watch`` is told.
     ``short``: short forms of functions, for a machine that has neither; those that leave out what one of ``series`` changes are
     not taken. As soon as there is a chooser or a watch the functions themselves run again.
@@ -71,6 +72,8 @@ class Machine:
         self.config = Config(config)
         self.cmdline = cmdline
         self.series = series or []
+        if self.series:
+            stack_mod.stack_of(self.series)             # what does not apply is told before anything is made
         if short and (chooser is not None or watch is not None):
             raise ValueError("short forms are for a machine without a chooser and a watch")
         self.short = undisturbed(short, self.series)
@@ -125,17 +128,17 @@ class Machine:
         if self.short:
             self.short = []
             if self._saved and this.machine is self:
-                series_mod.activate(self.series)
+                stack_mod.activate(self.series)
 
     # ------------------------------------------------------------ being the current one
 
     def __enter__(self) -> Machine:
+        stack_mod.activate([*self.series, *self.short])
         young = gc.get_threshold()
         if 0 < young[0] < YOUNG_OBJECTS:
             gc.set_threshold(YOUNG_OBJECTS, *young[1:])
             self._collector = young
         self._saved.append((this.save(), (arch.PAGE_SHIFT, arch.BITS_PER_LONG), statics_mod.enter(self.static_values)))
-        series_mod.activate([*self.series, *self.short])
         arch.set(self.page_shift, self.bits)
         this.machine = self
         this.mem = self.mem
@@ -154,7 +157,7 @@ class Machine:
         statics_mod.leave(statics)
         this.restore(saved)
         outer: Machine | None = this.machine
-        series_mod.activate([*outer.series, *outer.short] if outer is not None else [])
+        stack_mod.activate([*outer.series, *outer.short] if outer is not None else [])
         arch.set(shift, bits)
         if not self._saved:
             if self._collector is not None:

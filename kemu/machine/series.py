@@ -2,8 +2,7 @@
 """A patch series for ported code: what ``git am`` is for C.
 
 A series replaces functions, structures and op tables of one or more ported packages while a machine runs that was built with it,
-and puts
-everything back afterwards. The base port stays what upstream is, and any number of series stand side by side::
+and puts everything back afterwards. The base port stays what upstream is, and any number of series stand side by side::
 
     series = Series("erofs-memback", packages=("erofs_memback",))
 
@@ -13,38 +12,41 @@ everything back afterwards. The base port stays what upstream is, and any number
     with Machine(series=[series]): ...
 
 Every module-level name, op-table member and list entry of the packages that refers to the original refers to the replacement
-meanwhile.
+meanwhile. Several stand on top of each other, in the order given: ``Machine(series=[first, second])``, see
+:mod:`kemu.machine.stack`.
 """
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable, Sequence
-from types import CodeType, ModuleType
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
+
+from kemu.machine.hunks import Hunk, SeriesError, called, checked, compiled, patched, source, space_of
+from kemu.machine.places import PLAIN
+from kemu.machine.stack import activate, names_added, stack_of
+
+__all__ = ["Change", "Series", "SeriesError", "ShortForms", "activate", "undisturbed"]
 
 T = TypeVar("T")
-_PLAIN = (int, float, str, bytes, bool, type(None), type, ModuleType)
 
 
-def _source(original: Any) -> str:
-    """The text of a function or class, from the margin. inspect.getsource() reads a function's text token by token, which takes
-    ten times as long.
+class Change(NamedTuple):
+    """One thing that a series does. ``hunks``: none where ``made`` takes its place as a whole. ``made``, ``text``: what comes of
+    it where nothing else changes the original; None if the hunks are for what an earlier series leaves. ``against``: the series
+    that made ``original``, and what of.
     """
-    import linecache  # noqa: PLC0415  (start-up: series that have no hunks need it not)
-    import textwrap  # noqa: PLC0415  (start-up)
 
-    code: CodeType | None = getattr(original, "__code__", None)
-    lines = linecache.getlines(code.co_filename, original.__globals__) if code is not None else []
-    if code is None or not lines:
-        import inspect  # noqa: PLC0415  (only where the text is not in the cache)
-
-        return textwrap.dedent(inspect.getsource(original))
-    return textwrap.dedent("".join(lines[code.co_firstlineno - 1:_last_line(code)]))
+    original: Any
+    made: Any
+    hunks: tuple[Hunk, ...] = ()
+    names: dict[str, Any] = {}
+    text: str | None = None
+    against: tuple[Series, Any] | None = None
 
 
-def _last_line(code: CodeType) -> int:
-    last = max((end for _, end, _, _ in code.co_positions() if end is not None), default=code.co_firstlineno)
-    return max([last, *(_last_line(c) for c in code.co_consts if isinstance(c, CodeType))])
+_made: dict[int, tuple[Any, weakref.ref[Series], Any]] = {}         # id -> what a series made, the series, what of
 
 
 class Series:
@@ -52,118 +54,97 @@ class Series:
     empty: a folder of patches/ of the same name, if there is one.
     """
 
+    shallow = False             # names of modules alone, and it may reach none
+
     def __init__(self, name: str, packages: tuple[str, ...], title: str = "", c: str = ""):
         self.name = name
-        self.packages = packages
+        self.packages = (packages,) if isinstance(packages, str) else tuple(packages)
         self.title = title
         self.c = c
-        self.replacements: dict[int, tuple[Any, Any]] = {}      # id(original) -> (original, replacement)
-        self._sites: list[tuple[Callable[[Any], None], Any, Any]] = []
-        self._sites_for = -1
-        self._undo: list[tuple[Callable[[Any], None], Any]] = []
+        self.changes: list[Change] = []
+
+    @property
+    def replacements(self) -> dict[int, tuple[Any, Any]]:
+        """id(original) -> (original, what it is where this series stands alone)."""
+        return {id(c.original): (c.original, c.made if c.made is not None else c.original) for c in self.changes}
 
     def replaces(self, original: Any) -> Callable[[T], T]:
         """Decorator: what follows stands in for ``original``. The original stays reachable in the module that defines the series.
+        To replace what an earlier series on the stack leaves of something, name that: ``earlier.made(original)``.
         """
+        if isinstance(original, (*PLAIN[:5], type(None))):
+            raise SeriesError(f"{self.name}: replaces({original!r}): a plain value cannot be told from its equals")
+
         def deco(new: T) -> T:
-            self.replacements[id(original)] = (original, new)
-            self._sites_for = -1
+            self._note(Change(original, new, against=_maker(original)))
             return new
         return deco
 
     def edits(self, original: Any, *hunks: tuple[str, str] | tuple[str, str, int], names: dict[str, Any] | None = None) -> Any:
-        """Change a few lines of a ported function, as a diff's hunks do: each ``(old, new)`` must match its source exactly once,
-        each ``(old, new, n)`` n times.
+        """Change a few lines of a ported function, as a diff's hunks do: each ``(old, new)`` must match its text exactly once,
+        each ``(old, new, n)`` n times. The text is what the earlier series of the stack left.
 
-        The result is compiled in the original's own module; ``names`` are new names that the new lines use. Raises ValueError for
-        a hunk that does not apply.
+        The result is compiled in the original's own module; ``names`` are new names that the new lines use. Return: the function
+        as this series alone makes it; None if the hunks are for what another leaves. A hunk that does not apply where the series
+        is used is a SeriesError there.
         """
-        import linecache  # noqa: PLC0415  (start-up)
-
-        source = _source(original)
-        for old, new, *times in hunks:
-            if source.count(old) != (times[0] if times else 1):
-                raise ValueError(f"{self.name}: hunk does not apply to {original.__name__} ({source.count(old)} matches):\n{old}")
-            source = source.replace(old, new)
-        module = sys.modules[original.__module__]
+        wanted = checked(hunks, self.name, called(original))
+        space = space_of(original)
         for name, value in (names or {}).items():
-            module.__dict__.setdefault(name, value)
-        lines = source.split("\n")
-        start = next(i for i, line in enumerate(lines) if line.startswith(("def ", "class ", "async def ")))
-        scope: dict[str, Any] = {}
-        filename = f"<{self.name}: {original.__module__}.{original.__name__}>"
-        code = compile("from __future__ import annotations\n" + "\n".join(lines[start:]), filename, "exec")
-        linecache.cache[filename] = (len(source), None, ["from __future__ import annotations\n",
-                                                         *[ln + "\n" for ln in lines[start:]]], filename)
-        exec(code, module.__dict__, scope)          # the text is the port's own source with the hunks applied
-        new_fn = scope[original.__name__]
-        new_fn.__module__ = original.__module__
-        self.replacements[id(original)] = (original, new_fn)
-        self._sites_for = -1
-        return new_fn
+            if name not in space:
+                space[name] = value
+                names_added.add((id(space), name))
+        made, text = None, None
+        earlier = self._last(original)
+        try:
+            text = patched(earlier.text or source(earlier.made) if earlier is not None and earlier.made is not None
+                           else source(original), wanted, self.name, called(original))
+            made = compiled(text, original, self.name)
+        except SeriesError:
+            made = text = None      # for what another series leaves, or for nothing: the stack tells
+        self._note(Change(original, made, wanted, dict(names or {}), text, _maker(original)))
+        return made
 
-    # ------------------------------------------------------------ applying
+    def made(self, original: Any) -> Any:
+        """What this series makes of ``original``, for another that changes that. Raises SeriesError if it leaves it alone."""
+        last = self._last(original)
+        if last is None or last.made is None:
+            raise SeriesError(f"{self.name}: it makes nothing of {called(original)} by itself")
+        return last.made
 
-    def _modules(self) -> list[ModuleType]:
+    def check(self) -> None:
+        """Raises SeriesError unless it applies by itself."""
+        stack_of([self])
+
+    def _last(self, original: Any) -> Change | None:
+        return next((c for c in reversed(self.changes) if c.original is original), None)
+
+    def _note(self, change: Change) -> None:
+        self.changes.append(change)
+        if change.made is not None and not isinstance(change.made, PLAIN[:5]):
+            _made[id(change.made)] = change.made, weakref.ref(self), change.original
+
+    # ------------------------------------------------------------ where
+
+    def modules(self) -> list[ModuleType]:
+        """The modules of its packages that are imported."""
         inside = tuple(p + "." for p in self.packages)
         return [mod for name, mod in list(sys.modules.items())
                 if mod is not None and (name in self.packages or name.startswith(inside))]
 
-    def _find_sites(self) -> None:
-        self._sites = []
-        seen: set[int] = set()
-
-        def look(value: Any, put: Callable[[Any], None], depth: int) -> None:
-            hit = self.replacements.get(id(value))
-            if hit is not None and hit[0] is value:
-                self._sites.append((put, hit[0], hit[1]))
-                return
-            if depth == 0 or isinstance(value, _PLAIN) or callable(value) or id(value) in seen:
-                return
-            seen.add(id(value))
-            if isinstance(value, list):
-                for i, item in enumerate(value):
-                    look(item, lambda v, c=value, k=i: c.__setitem__(k, v), depth - 1)      # type: ignore[misc]
-            elif isinstance(value, dict):
-                for k, item in value.items():
-                    look(item, lambda v, c=value, key=k: c.__setitem__(key, v), depth - 1)  # type: ignore[misc]
-            else:
-                for attr in _attributes(value):
-                    item = getattr(value, attr, None)
-                    look(item, lambda v, o=value, a=attr: setattr(o, a, v), depth - 1)      # type: ignore[misc]
-
-        for mod in self._modules():
-            if self in vars(mod).values():
-                continue            # the module of the series itself sees the originals
-            for name, value in list(vars(mod).items()):
-                if not name.startswith("__"):
-                    look(value, lambda v, m=mod, n=name: setattr(m, n, v), 3)               # type: ignore[misc]
-
-    def apply(self) -> None:
-        """Put the replacements in place."""
-        n = len(sys.modules)
-        if self._sites_for != n:
-            self._find_sites()
-            self._sites_for = n
-        for put, _, new in self._sites:
-            put(new)
-
-    def revert(self) -> None:
-        """Put the originals back."""
-        for put, old, _ in self._sites:
-            put(old)
+    def leaves_out(self, mod: ModuleType) -> bool:
+        """Whether it is the module of the series itself, which sees the originals."""
+        return any(v is self for v in vars(mod).values())
 
     def __repr__(self) -> str:
         return f"<series {self.name}>"
 
 
-def _attributes(obj: Any) -> list[str]:
-    names: list[str] = []
-    for cls in type(obj).__mro__:
-        s = cls.__dict__.get("__slots__", ())
-        names += [s] if isinstance(s, str) else [n for n in s if not n.startswith("__")]
-    names += list(getattr(obj, "__dict__", ()))
-    return names
+def _maker(value: Any) -> tuple[Series, Any] | None:
+    """The series that made something, and what of."""
+    hit = _made.get(id(value))
+    by = hit[1]() if hit is not None and hit[0] is value else None
+    return (by, hit[2]) if by is not None and hit is not None else None
 
 
 class ShortForms(Series):
@@ -174,34 +155,20 @@ class ShortForms(Series):
     be taken away at any call.
     """
 
+    shallow = True
+
     def __init__(self, name: str, packages: tuple[str, ...], stands_for: tuple[str, ...], title: str = ""):
         super().__init__(name, packages, title)
         self.stands_for = stands_for
 
     def meets(self, series: Series) -> bool:
         """Whether ``series`` changes something that the short forms leave out: then they have to stay away."""
-        return any(_within(getattr(old, "__module__", None) or type(old).__module__, self.stands_for)
-                   for old, _ in series.replacements.values())
+        return any(_within(getattr(c.original, "__module__", None) or type(c.original).__module__, self.stands_for)
+                   for c in series.changes)
 
-    def _names(self, which: int) -> list[tuple[ModuleType, str, Any, Any]]:
-        """(module, name, original, replacement) of each name that refers to the original (0) or to the replacement (1)."""
-        wanted = {id(pair[which]): pair for pair in self.replacements.values()}
-        # the module of the short forms itself sees the originals
-        here = {new.__module__ for _, new in self.replacements.values()}
-        return [(mod, name, *wanted[id(value)]) for mod in self._modules() if mod.__name__ not in here
-                if not wanted.keys().isdisjoint(map(id, vars(mod).values()))            # most have none
-                for name, value in list(vars(mod).items()) if id(value) in wanted]
-
-    def _find_sites(self) -> None:
-        self._sites = [(lambda v, m=mod, n=name: setattr(m, n, v), old, new)                    # type: ignore[misc]
-                       for mod, name, old, new in self._names(0)]
-
-    def revert(self) -> None:
-        """Put the originals back, also into modules that were imported meanwhile."""
-        super().revert()
-        if self._sites_for != len(sys.modules):
-            for mod, name, old, _ in self._names(1):
-                setattr(mod, name, old)
+    def leaves_out(self, mod: ModuleType) -> bool:
+        """Whether it is the module of the short forms."""
+        return any(getattr(c.made, "__module__", "") == mod.__name__ for c in self.changes)
 
 
 def _within(module: str, packages: tuple[str, ...]) -> bool:
@@ -211,17 +178,3 @@ def _within(module: str, packages: tuple[str, ...]) -> bool:
 def undisturbed(short: Sequence[ShortForms], series: Sequence[Series]) -> list[ShortForms]:
     """Those of ``short`` that leave out nothing that one of ``series`` changes."""
     return [s for s in short if not any(s.meets(other) for other in series)]
-
-
-_active: list[Series] = []
-
-
-def activate(wanted: Sequence[Series]) -> None:
-    """Make exactly ``wanted`` the applied series."""
-    if _active == list(wanted):
-        return
-    for s in reversed(_active):
-        s.revert()
-    for s in wanted:
-        s.apply()
-    _active[:] = wanted

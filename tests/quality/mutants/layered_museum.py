@@ -29,6 +29,7 @@ def mutant(name: str, experiments: str, *edits: tuple[Any, tuple[Any, ...]], nam
     try:
         for original, hunks in by_function.items():
             s.edits(original, *hunks, names=names)
+        s.check()
     except ValueError as e:             # the code has changed: that one's test fails, not all of them
         broken[name] = str(e)
     mutants.append(Mutant(s, tuple(experiments.split()), title, detector,

@@ -57,8 +57,9 @@ def test_edits_apply_like_hunks(pkg):
     s.edits(a.f, ("x + 1", "x + delta"), names={"delta": 10})
     with Machine(series=[s]):
         assert b.g(1)[0] == 11
+    s.edits(a.f, ("x + 2", "x"))
     with pytest.raises(ValueError, match="hunk does not apply"):
-        s.edits(a.f, ("x + 2", "x"))
+        Machine(series=[s])
 
 
 def test_short_forms_leave_no_name_behind(pkg):
