@@ -65,10 +65,11 @@ def part(pick: Pick, size: int, first: int = 0) -> tuple[int, int]:
     return at * 4096, (pages - at - pick.int("pages less", 0, max(pages - at - 1, 0))) * 4096
 
 
-def look(pick: Pick, slot: int, image: bytes, place: str = MNT) -> list[Step]:
-    """Something that a task does in a mount; the simplest reads the largest file."""
+def look(pick: Pick, slot: int, image: bytes, place: str = MNT, first: int | None = None) -> list[Step]:
+    """Something that a task does in a mount; the simplest reads a file, of the largest ones the ``first`` (the ``slot``-th)."""
     files = sorted(paths(image, "file", place), key=lambda f: -f[1])
-    files = files[slot:] + files[:slot]
+    first = slot if first is None else first
+    files = files[first:] + files[:first]
     kind = pick.int("what", 0, 5)
     folders = paths(image, "dir", place)
     links = paths(image, "symlink", place)

@@ -19,17 +19,20 @@ __role__ = "harness"
 
 
 def readers_case(pick: Pick) -> Case:
-    """Two or three tasks look at one mount; each step says what it says alone."""
+    """Two or three tasks look at one mount; each step says what it says alone. What they read first is one file, or each has
+    another one.
+    """
     image, what = small(pick)
     n = 2 + pick.int("a third", 0, 1)
+    apart = pick.int("files apart", 0, 1)
     backend = pick.one_of("backend", ("disk", "file", "loop"))
-    tasks = [look(pick, i, image) for i in range(n)] if image else [[Step(What.STAT, MNT)]] * n
+    tasks = [look(pick, i, image, first=i * apart) for i in range(n)] if image else [[Step(What.STAT, MNT)]] * n
     begin = [mount(source(backend))] if image else []
     late = ends(pick, backend)
     return Case(Program(begin, tasks, GONE if image else [], late), [image] if image else [], backend, told=[what])
 
 
-@experiment("sched.readers", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(readers_case))
+@experiment("sched.readers", series="sched", rungs=("sched",), run_seconds=60.0, feed=Hunt(readers_case, each="files apart"))
 def readers(run: Run) -> None:
     """Whoever is preempted where: tasks that look at one mount see what each sees alone, and nothing is left."""
     judge(run, readers_case(run.pick))

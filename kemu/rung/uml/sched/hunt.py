@@ -23,7 +23,7 @@ SCHEDULES = 4096        # of one program
 MOST_EACH = 256         # values of a choice that are all tried
 LOST = 12               # wrong plans that no fresh kernel shows, after which another program is tried
 FEW = 4                 # switches that a maintainer follows; of a plan that needs more a smaller one is looked for
-MANY = 40               # times
+MANY = 8                # times
 NEARBY = 250            # plans that are like one of those
 EVERY = 0.5             # seconds after which a search is told that its experiment is alive
 
@@ -75,6 +75,8 @@ def programs(seed: int, shard: tuple[int, int], each: str = "") -> Iterator[tupl
         if sweep.over or n > MOST_EACH:
             break
     for number in itertools.count(seed + shard[0], shard[1]):
+        if each and not number:                     # the simplest was
+            continue
         source: Source = ListSource([]) if not number else SparseSource(number) if number % 2 else SeedSource(number)
         yield number, Choices(source)
 
