@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kemu.explore.experiment import experiment, known_bad
-from kemu.explore.run import Run
+from kemu.explore.run import Expected, Run
 from kemu.forge import tree
 from kemu.forge.content import content
 from kemu.forge.erofs.choose import ErofsOptions, choose_image
@@ -60,6 +60,7 @@ def ground_truth(run: Run, backend: str) -> None:
     run.show(*describe(place, image))
     with kernel(run, backend, image.data, place=place) as [source]:
         want = image.mount_error(place.page_size)
+        run.expected = Expected(want or "", [] if want else image.manifest(), image.contents())
         mnt = mounted(run, source)
         if (mnt is None) != (want is not None):
             run.fail(f"mount: {'fails' if mnt is None else 'works'}, expected: {want or 'mounted'}", *log_tail(),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from kemu.explore.run import Run
+from kemu.explore.run import Expected, Run
 from kemu.forge.erofs.image import ErofsImage
 from kemu.forge.placement import Placement, choose_placement
 from kemu.linux.err import IS_ERR, PTR_ERR
@@ -67,6 +67,7 @@ def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], lay
 
     ``by_layout`` False: differences of errors count once for each pair of errors, however the data lies.
     """
+    run.expected = run.expected or Expected("", want)
     a = {e["path"]: e for e in got}
     b = {e["path"]: e for e in want}
     for path in sorted(a.keys() | b.keys(), key=os.fsencode):

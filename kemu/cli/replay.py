@@ -14,9 +14,10 @@ from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, errno_text
 from kemu.explore import experiment, token
 from kemu.explore.depends import depends_on
-from kemu.explore.run import replay
+from kemu.explore.run import Outcome, replay
 from kemu.report import splat_report
 from kemu.report.store import findings, tokens
+from kemu.report.takeaway.folder import Sources, files
 
 HELP = "run a token again"
 
@@ -33,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--series", metavar="S", action="append", default=[],
                         help="a folder of patches/, or the path of a folder or a file of C patches: built into the kernel of "
                              "the rung sched")
-    parser.add_argument("--save", metavar="DIR", help="write the input into files there, where the experiment's is bytes")
+    parser.add_argument("--save", metavar="DIR",
+                        help="take it away: the input, what should come of it, the configuration, a KUnit case, and a README with "
+                             "the commands that show it on a real kernel")
+    parser.add_argument("--pdb", action="store_true", help="stop in the debugger at the place that was reported (on a terminal)")
     parser.add_argument("--trace", action="store_true", help="also print every choice, log line and task switch")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -61,14 +65,27 @@ def _found_with(word: str) -> str:
     return next((k.finding.flavour for k in findings.all_kept() if word in (k.finding.token, *k.finding.also)), "")
 
 
-def _save(folder: str, files: dict[str, bytes]) -> None:
-    """Write the input of a run; it may be there already."""
-    if not files:
-        raise CommandError(f"--save {folder}: the input of this experiment is no bytes", EXIT_USAGE)
+def _sources() -> Sources | None:
+    """Of the kernel tree that ``kemu linux fetch`` keeps; None if there is none."""
+    from kemu.rung.uml.errors import ConfigError  # start-up
+    from kemu.rung.uml.tree import find_tree  # start-up
+
+    try:
+        tree = find_tree()
+        return Sources(tree.version, (tree.path / "fs" / "erofs" / "Makefile").read_text())
+    except (ConfigError, OSError):
+        return None
+
+
+def _save(folder: str, out: Outcome, token: str) -> None:
+    """Write what a run is taken away with; it may be there already."""
     name = folder
     try:
-        os.makedirs(folder, exist_ok=True)
-        for name, data in ((os.path.join(folder, n), data) for n, data in files.items()):
+        made = files(out, _sources(), token, folder)
+        if not made:
+            raise CommandError(f"--save {folder}: the input of this experiment is no bytes", EXIT_USAGE)
+        for name, data in ((os.path.join(folder, n), data) for n, data in made.items()):
+            os.makedirs(os.path.dirname(name), exist_ok=True)
             with open(name, "wb") as f:
                 f.write(data)
             complain(f"kemu: wrote {name}")
@@ -105,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
                     out.finding.stored[out.finding.token] = short
             out.finding.config = depends_on(out.finding, exp, **how)
     if args.save:
-        _save(args.save, out.files)
+        _save(args.save, out, out.finding.ref(out.finding.token) if out.finding is not None else args.token)
     if args.json:
         print(json.dumps({"experiment": exp.name, "finding": out.finding.as_json() if out.finding else None,
                           "diverged": out.diverged or None, "left_out": out.left_out or None,

@@ -23,11 +23,24 @@ from kemu.explore.source import ListSource, Source
 from kemu.explore.trace import Trace
 from kemu.forge.pick import Pick
 from kemu.machine.config import survey
+from kemu.machine.given import Given
 from kemu.machine.hostmodule import MissingLibrary
 from kemu.machine.machine import Machine
 from kemu.machine.roles import calls_experiments
 from kemu.machine.series import Series, SeriesError
 from kemu.machine.splat import HungTask, Splat, call_trace, caller_function
+from kemu.report.manifest import Entry
+
+
+@dataclass
+class Expected:
+    """What is right of a mount: ``error``, errno name or "" if it works; ``entries``, the tree as manifests have it; ``contents``,
+    the bytes of its files by path, where they are known.
+    """
+
+    error: str = ""
+    entries: list[Entry] = field(default_factory=list)
+    contents: dict[str, bytes] = field(default_factory=dict)
 
 
 class Run:
@@ -47,6 +60,7 @@ class Run:
         self.headlines: list[str] = []
         self.files: dict[str, bytes] = {}           # what kemu replay --save writes
         self.left_out = ""                          # what of the choices this rung cannot be asked
+        self.expected: Expected | None = None       # what the image or the initrd that was given should come to
         self.behaviour: set[str] = set()
         self.watches: list[Detectors] = []
         self.machines: list[Machine] = []
@@ -178,6 +192,8 @@ class Outcome:
     files: dict[str, bytes] = field(default_factory=dict)       # the input, for who wants to look at it
     left_out: str = ""                                          # what of the choices this rung cannot be asked
     series: list[Series] = field(default_factory=list)          # that its machines ran
+    given: list[Given] = field(default_factory=list)            # what its machines mounted and booted, in order
+    expected: Expected | None = None                            # what the last of these should have come to, where that is known
 
     @property
     def offsets(self) -> list[int]:
@@ -259,7 +275,8 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
             t.add(finding.title)
     return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, chooser.fault_keys,
                    list(chooser.task_points), t, splat,
-                   asked, run.files, run.left_out, list(dict.fromkeys(s for m in run.machines for s in m.series)))
+                   asked, run.files, run.left_out, list(dict.fromkeys(s for m in run.machines for s in m.series)),
+                   [g for m in run.machines for g in m.given], run.expected)
 
 
 def replay(exp: Experiment, tok: tokens.Token, **options: Any) -> Outcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kemu.machine.given import GivenBoot
 from kemu.machine.machine import Machine
 from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.region import Region, image_size
@@ -128,6 +129,8 @@ def load(m: Machine, initrd: bytes | str | None, builtin: bytes | str | None, at
         # the initrd is ordinary memory: the kernel frees, clears (crashkernel) and may write it
         region = boot.initrd = m.place(initrd, at, "linear", "initrd", True)
         boot.initrd_start, boot.initrd_size = region.addr - PAGE_OFFSET, region.size
+    m.given.append(GivenBoot(boot.initrd.given if boot.initrd is not None else None, builtin, m.cmdline, m.mem.page_size,
+                             m.config.chosen()))
 
 
 def run(m: Machine, start_kernel: Callable[[], Any]) -> BootResult:

@@ -41,6 +41,10 @@ class Config(dict[str, Any]):
         value = self.asked[option] = self[option] if option in self else default
         return value
 
+    def chosen(self) -> dict[str, Any]:
+        """What is not as it is by default."""
+        return {option: value for option, value in self.items() if DEFAULT_CONFIG.get(option, False) != value}
+
 
 _surveys: list[tuple[dict[str, Any], dict[str, Any]]] = []
 

@@ -13,6 +13,7 @@ from kemu.machine.chooser import Chooser, Watch
 from kemu.machine.config import Config
 from kemu.machine.counters import Counters
 from kemu.machine.current import arch, this
+from kemu.machine.given import Given
 from kemu.machine.memory import PAGE_OFFSET, Memory
 from kemu.machine.pages import PageAllocator
 from kemu.machine.printk import Log
@@ -92,6 +93,7 @@ class Machine:
         self.first_task.state = "running"
         self.sched = Scheduler(clock, self.first_task)
         self.regions: list[Region] = []
+        self.given: list[Given] = []            # what it was asked to mount and boot; stays when the machine ends
         self._parts = _Parts()
         self.static_values: dict[int, dict[str, Any]] = {}
         self._saved: list[Any] = []

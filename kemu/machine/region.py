@@ -11,6 +11,7 @@ import mmap
 import os
 from typing import TYPE_CHECKING
 
+from kemu.machine.given import GivenImage
 from kemu.machine.memory import PAGE_OFFSET
 from kemu.machine.pages import RESERVED, VMALLOC, Page
 from kemu.machine.shadow import CONST, NOT_PRESENT, OK, PAGE_REDZONE, RELEASED_INIT, SLAB_REDZONE
@@ -25,17 +26,18 @@ KINDS = (LINEAR, VMALLOC_MEM, SLAB_MEM)
 
 
 class Region:
-    """``[addr, addr + size)`` of a machine; ``name`` appears in reports."""
+    """``[addr, addr + size)`` of a machine; ``name`` appears in reports, ``given`` is what was put there."""
 
-    __slots__ = ("addr", "exported", "first_pfn", "kind", "machine", "name", "nr_pages", "pages", "released_by", "size", "state",
-                 "users")
+    __slots__ = ("addr", "exported", "first_pfn", "given", "kind", "machine", "name", "nr_pages", "pages", "released_by", "size",
+                 "state", "users")
 
-    def __init__(self, machine: Machine, name: str, addr: int, size: int, kind: str):
+    def __init__(self, machine: Machine, name: str, addr: int, size: int, kind: str, given: GivenImage):
         self.machine = machine
         self.name = name
         self.addr = addr
         self.size = size
         self.kind = kind
+        self.given = given
         self.state = "owned"
         self.users: list[str] = []
         self.released_by = ""
@@ -141,7 +143,7 @@ def place(machine: Machine, image: bytes | str, at: int, kind: str, name: str, w
         _put_linear(machine, image, (first << mem.shift) + at, size)
         mem.set_page(pfn, PAGE_REDZONE)
         mem.set_page(first + nr, PAGE_REDZONE)
-        region = Region(machine, name, addr, size, kind)
+        region = Region(machine, name, addr, size, kind, GivenImage(image, at, kind))
         region.first_pfn, region.nr_pages = first, nr
         if nr > 4096:
             mem.set_span(first, first + nr, code)
@@ -186,7 +188,7 @@ def place(machine: Machine, image: bytes | str, at: int, kind: str, name: str, w
     mem.set_range(addr, size, OK)
     mem.store(addr, data)
     mem.set_range(addr, size, code)
-    return Region(machine, name, addr, size, kind)
+    return Region(machine, name, addr, size, kind, GivenImage(image, at, kind))
 
 
 def _read(path: str) -> bytes:

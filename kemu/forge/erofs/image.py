@@ -108,6 +108,10 @@ class ErofsImage:
                 out.append(t.manifest_entry(path, node, truth.nlink, truth.size))
         return t.sort_manifest(out)
 
+    def contents(self) -> dict[str, bytes]:
+        """For each path of a regular file, its bytes."""
+        return {t.manifest_path(path): bytes(node.data) for path, node in self.walk() if isinstance(node, t.File)}
+
     def extents(self) -> dict[str, list[Extent]]:
         """For each path, where every extent lies."""
         return {t.manifest_path(path): self.inodes[id(node)].extents for path, node in self.walk()}

@@ -27,7 +27,7 @@ def kernel_objects(recipe: Recipe, flavour: Flavour, objects: Path, say: Say, jo
     dot = configure(recipe, objects, say)
     forget_half_made(objects)
     stamp = objects / ".kemu-objects"
-    parts = [dot.read_text(), *flavour.flags(), *OBJECTS, *FOLDERS, *flavour.objects, *flavour.folders]
+    parts = [dot.read_text(), *flavour.flags(), *OBJECTS, *FOLDERS, *flavour.objects, *flavour.folders, *_lists_of(recipe)]
     want = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     try:
         known = stamp.read_text().split("\n")
@@ -43,6 +43,12 @@ def kernel_objects(recipe: Recipe, flavour: Flavour, objects: Path, say: Say, jo
         write_whole(stamp, "\n".join([want, *names]))
     _instrument(objects, names, flavour.tested, say, jobs)
     return [objects / name for name in names]
+
+
+def _lists_of(recipe: Recipe) -> list[str]:
+    """What of a series says which objects there are: its changes of Makefiles."""
+    return [patch.data.decode("latin-1") for patch in recipe.patches
+            if any(path.rpartition("/")[2] in ("Makefile", "Kbuild") for path in patch.touched())]
 
 
 def _make_all(objects: Path, flavour: Flavour, say: Say, jobs: int) -> list[str]:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kemu.linux.err import ERR_PTR, IS_ERR
+from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import ENODEV
 from kemu.linux.fs import SB_RDONLY, FileSystemType, get_fs_type, put_filesystem
 from kemu.linux.fs.namespace import vfs_kern_mount
@@ -22,6 +22,7 @@ from kemu.linux.mount import VfsMount
 from kemu.linux.port.series import Series
 from kemu.linux.task_work import task_work_run
 from kemu.linux.types import this
+from kemu.machine.given import GivenImage, GivenMount
 from kemu.machine.region import Region
 from kemu.machine.series import ShortForms
 from kemu.plugins import installed_objects, load_object
@@ -62,12 +63,14 @@ class Source:
     """Images behind a back end, ready to be mounted, any number of times: a back end derives its own.
 
     ``name``: what mount(2) is given as the source. ``options``: those that the back end needs. ``filesystem``: whose they are,
-    set by who opens the back end.
+    ``images``, ``backend``: what they are; set by who opens the back end.
     """
 
     name = "none"
     options: Sequence[str] = ()
     filesystem = ""
+    backend = ""
+    images: tuple[GivenImage, ...] = ()
 
     def drop(self) -> None:
         """Nobody uses it any more: take down what :meth:`Backend.open` has set up. The images stay in memory."""
@@ -77,9 +80,13 @@ class Source:
         fstype = get_fs_type(self.filesystem)
         if fstype is None:
             return ERR_PTR(-ENODEV)
+        m = this.machine
+        given = GivenMount(self.filesystem, self.backend, self.images, options, 0, m.mem.page_size, m.config.chosen())
+        m.given.append(given)
         mnt = self.mount_type(fstype, ",".join([o for o in (options, *self.options) if o]) or None)
         put_filesystem(fstype)
         if IS_ERR(mnt):
+            given.error = PTR_ERR(mnt)
             settle()
         return mnt
 

@@ -161,6 +161,8 @@ class FileSystem:
         if isinstance(source, int):
             raise MountError(-source, last_message(this.machine, since), this.machine.log.lines())
         source.filesystem = self.name
+        source.images = tuple(p.region.given for p in images)
+        source.backend = self.backend(backend).name
         return source
 
     def mount_in(self, machine: Machine, image: Image, *, backend: str | Backend | None = None, at: int = 0, kind: str = "linear",
