@@ -6,6 +6,8 @@ The program that PID 1 runs is in the built-in archive, so that every boot comes
 """
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +15,7 @@ from kemu.check.bootstate import leftovers
 from kemu.check.initorder import InitOrder
 from kemu.check.objects import Objects
 from kemu.explore.experiment import experiment
-from kemu.explore.run import Run
+from kemu.explore.run import Expected, Run
 from kemu.forge.compressors import available
 from kemu.forge.cpio import Member, Segment, encode, trailer
 from kemu.forge.cpio_choose import CpioArchive, CpioOptions, break_cpio, choose_cpio
@@ -99,9 +101,12 @@ class Boot:
         if self.early:
             self.run.fail(self.early[0], *self.early, cause="used before registered")
 
-    def check_tree(self, truth: list[dict[str, Any]], messages: list[str]) -> None:
-        """The message and the tree are these."""
+    def check_tree(self, truth: list[dict[str, Any]], messages: list[str], datas: Iterable[bytes] = ()) -> None:
+        """The message and the tree are these. ``datas``: contents of files that are known."""
         run = self.run
+        pool = {hashlib.sha256(data).hexdigest(): data for data in datas}
+        run.expected = Expected(messages[0] if messages else "", truth,
+                                {e["path"]: pool[e["sha256"]] for e in truth if e["sha256"] in pool})
         if ([self.message] if self.message else []) != messages:
             run.fail(f"message: {self.message}, expected: {messages[0] if messages else None}", cause=f"message: {self.message}")
         text = manifest.diff(truth, self.tree, "the archive", "the tree", lines=12)
@@ -151,7 +156,7 @@ def archives(run: Run) -> None:
     assert archive.truth is not None and archive.messages is not None
     b = Boot(run, archive.data, at=at)
     b.check_end()
-    b.check_tree(archive.truth, archive.messages)
+    b.check_tree(archive.truth, archive.messages, [m.data for m in members_of(archive)])
     b.check_clean()
     run.saw(b.message or "unpacked", *(e["type"] for e in b.tree))
 

@@ -15,6 +15,7 @@ from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, Comma
 from kemu.explore import experiment, token
 from kemu.explore.depends import depends_on
 from kemu.explore.run import Outcome, replay
+from kemu.machine.splat import is_ported
 from kemu.report import splat_report
 from kemu.report.store import findings, tokens
 from kemu.report.takeaway.folder import Sources, files
@@ -35,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a folder of patches/, or the path of a folder or a file of C patches: built into the kernel of "
                              "the rung sched")
     parser.add_argument("--save", metavar="DIR",
-                        help="take it away: the input, what should come of it, the configuration, a KUnit case, and a README with "
-                             "the commands that show it on a real kernel")
+                        help="take it away: the input, what should come of it, the configuration, a KUnit case, and a README "
+                             "with the commands that show it on a real kernel")
     parser.add_argument("--pdb", action="store_true", help="stop in the debugger at the place that was reported (on a terminal)")
     parser.add_argument("--trace", action="store_true", help="also print every choice, log line and task switch")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -72,7 +73,7 @@ def _sources() -> Sources | None:
 
     try:
         tree = find_tree()
-        return Sources(tree.version, (tree.path / "fs" / "erofs" / "Makefile").read_text())
+        return Sources(tree.version, {folder: (tree.path / folder / "Makefile").read_text() for folder in ("fs/erofs", "init")})
     except (ConfigError, OSError):
         return None
 
@@ -93,8 +94,25 @@ def _save(folder: str, out: Outcome, token: str) -> None:
         raise CommandError(f"--save: {name}: {errno_text(e.errno or 0)}", EXIT_FAILED) from None
 
 
+def _debugger(exc: Exception) -> None:
+    """Python's debugger, in the ported code that the report is about, or as near as there is."""
+    import pdb  # start-up
+    import traceback  # start-up
+
+    frames = [frame for frame, _ in traceback.walk_tb(exc.__traceback__)]
+    tb = exc.__traceback__
+    near = max((i for i, frame in enumerate(frames) if is_ported(frame)), default=len(frames) - 1)
+    complain(f"kemu: {exc.args[0] if exc.args else exc}: up and down walk the frames, q goes on")
+    shell = pdb.Pdb()
+    shell.reset()
+    shell.rcLines.extend(["up"] * (len(frames) - 1 - near))
+    shell.interaction(None, tb)
+
+
 def run(args: argparse.Namespace) -> int:
     """``kemu replay``; its exit code."""
+    if args.pdb and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CommandError("--pdb is for a terminal", EXIT_USAGE)
     try:
         tok = token.decode(tokens.whole(_from_file(args.token)))
     except token.TokenError as e:
@@ -113,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"{hits[0].name} does not run on the {rung} rung; it runs on: {', '.join(hits[0].rungs)}", EXIT_CONFIG)
     flavour = flavour_of(args.flavour, rung, _found_with(tokens.whole(_from_file(args.token))))
     with with_series(rung, args.series), on_rung(rung, args.json, flavour, exp.feed is not None) as how:
-        out = replay(exp, tok, trace=args.trace or args.json, **how)
+        out = replay(exp, tok, trace=args.trace or args.json, **how, **({"caught": _debugger} if args.pdb else {}))
         if out.finding is not None:
             out.finding.offsets = out.offsets
             with suppress(OSError):                 # a long one is shown by a short one, if that can be kept

@@ -9,9 +9,13 @@ from contextlib import suppress
 from kemu.cli import _search
 from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore import experiment
+from kemu.explore.finding import Finding
 from kemu.explore.progress import Progress
-from kemu.report import kunit_case, splat_report
+from kemu.explore.run import execute
+from kemu.explore.source import ListSource
+from kemu.report import splat_report
 from kemu.report.store import findings, tokens
+from kemu.report.takeaway.folder import kunit_lines
 from kemu.report.terminal import print_table
 
 HELP = "find what is wrong with a patch series, and say how to see it"
@@ -21,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu review``."""
     parser.add_argument("name", metavar="NAME", nargs="?",
                         help="a series (kemu fuzz --list '*' shows them), an installed module, or the path of a module of yours")
-    parser.add_argument("--kunit", action="store_true", help="also print a KUnit case skeleton for each finding")
+    parser.add_argument("--kunit", action="store_true", help="also print a KUnit case for each finding that one can be made of")
     parser.add_argument("--confirm", action=argparse.BooleanOptionalAction, default=False,
                         help="try what rests on a schedule on the booted kernel, too, with the series' C built into it "
                              "(for each kind a kernel, and a minute of search; default: no)")
@@ -71,6 +75,12 @@ def _kept(token: str) -> str:
         return token
 
 
+def _case(f: Finding) -> list[str]:
+    """The KUnit case of a finding, from a run of its choices."""
+    out = execute(experiment.registry[f.experiment], ListSource(f.offsets))
+    return kunit_lines(out, f.ref(f.token))
+
+
 def _short(text: str, most: int = 160) -> str:
     """Of a trigger that takes many words; all of them are in the report."""
     return text if len(text) <= most else text[:most - 3] + "..."
@@ -81,7 +91,7 @@ def _print(args: argparse.Namespace, p: Progress) -> None:
     for f in found if not args.quiet else []:
         print("\n".join(splat_report.lines(f)) + "\n")
         if args.kunit:
-            print("\n".join(kunit_case.skeleton(f)) + "\n")
+            print("\n".join(_case(f)) + "\n")
     if found:
         rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.ref(f.token),
                  f.title + (f" [{_short(f.trigger)}]" if f.trigger else "")] for f in found]

@@ -34,8 +34,8 @@ from kemu.report.manifest import Entry
 
 @dataclass
 class Expected:
-    """What is right of a mount: ``error``, errno name or "" if it works; ``entries``, the tree as manifests have it; ``contents``,
-    the bytes of its files by path, where they are known.
+    """What is right of a mount or an archive: ``error``, errno name or message, "" if it works; ``entries``, the tree as
+    manifests have it; ``contents``, the bytes of its files by path, where they are known.
     """
 
     error: str = ""
@@ -242,10 +242,12 @@ def watchdog(seconds: float) -> Iterator[None]:
 def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None, trace: bool = False, detect: bool = True,
             rung: str = "py", flavour: str = "",
             detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = (),
-            config: dict[str, Any] | None = None, who: Who | None = None) -> Outcome:
+            config: dict[str, Any] | None = None, who: Who | None = None,
+            caught: Callable[[Exception], None] | None = None) -> Outcome:
     """Run ``exp`` once with choices from ``source``; ``series``: on top of those that it asks for itself, ``config``: whatever it
-    asks for; ``flavour``: of the rung's kernel, for whoever replays it; ``who``: who runs next, wherever that is asked. Never
-    raises for what the experiment does wrong: that is the outcome's finding.
+    asks for; ``flavour``: of the rung's kernel, for whoever replays it; ``who``: who runs next, wherever that is asked;
+    ``caught``: is given what ended the run, if that is a report. Never raises for what the experiment does wrong: that is the
+    outcome's finding.
     """
     t = Trace() if trace else None
     chooser = Choices(source, expect=expect, who=who)
@@ -260,6 +262,8 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         raise
     except Exception as exc:
         splat = of_exception(exc)
+        if caught is not None:
+            caught(exc)
     finding = None
     if splat is not None:
         finding = of_splat(exp.name, splat)

@@ -129,8 +129,8 @@ def load(m: Machine, initrd: bytes | str | None, builtin: bytes | str | None, at
         # the initrd is ordinary memory: the kernel frees, clears (crashkernel) and may write it
         region = boot.initrd = m.place(initrd, at, "linear", "initrd", True)
         boot.initrd_start, boot.initrd_size = region.addr - PAGE_OFFSET, region.size
-    m.given.append(GivenBoot(boot.initrd.given if boot.initrd is not None else None, builtin, m.cmdline, m.mem.page_size,
-                             m.config.chosen()))
+    m.given.append(GivenBoot(boot.initrd.given if boot.initrd is not None else None, builtin, m.cmdline,
+                             tuple(s.name for s in m.series), m.mem.page_size, m.config.chosen()))
 
 
 def run(m: Machine, start_kernel: Callable[[], Any]) -> BootResult:

@@ -43,11 +43,14 @@ class GivenMount:
 
 @dataclass(slots=True)
 class GivenBoot:
-    """A boot. ``builtin``: the kernel's own archive, None for none; ``config``: what is not as usual (of a mount, too)."""
+    """A boot. ``builtin``: the kernel's own archive, None for none; ``config``: what is not as usual (of a mount, too);
+    ``series``: names of what the kernel was built with.
+    """
 
     initrd: GivenImage | None
     builtin: Data | None
     cmdline: str = ""
+    series: tuple[str, ...] = ()
     page_size: int = 4096
     config: dict[str, Any] = field(default_factory=dict)
 

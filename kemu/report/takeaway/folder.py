@@ -9,6 +9,8 @@ from kemu.explore.finding import Finding
 from kemu.explore.run import Expected, Outcome
 from kemu.machine.config import text as config_text
 from kemu.machine.given import Given, GivenBoot, GivenMount
+from kemu.report.takeaway.archive_case import ArchiveCase
+from kemu.report.takeaway.case import KunitCase
 from kemu.report.takeaway.erofs_case import ErofsCase
 from kemu.report.takeaway.patch import patch, series_toml
 from kemu.report.takeaway.readme import readme
@@ -16,10 +18,10 @@ from kemu.report.takeaway.readme import readme
 
 @dataclass(frozen=True)
 class Sources:
-    """Of the kernel tree that a case is for: its version, and the Makefile of fs/erofs."""
+    """Of the kernel tree that a case is for: its version, and the Makefiles of folders that cases are for."""
 
     version: str
-    makefile: str
+    makefiles: dict[str, str]
 
 
 def files(out: Outcome, tree: Sources | None, token: str, folder: str) -> dict[str, bytes]:
@@ -31,22 +33,30 @@ def files(out: Outcome, tree: Sources | None, token: str, folder: str) -> dict[s
     f = out.finding
     if f is None:
         return made
-    expected = out.expected if isinstance(given, GivenMount) else None
-    if expected is not None and not expected.error:
+    expected = out.expected
+    if expected is not None and isinstance(given, GivenMount) and not expected.error:
         made["expected.manifest"] = "".join(json.dumps(e) + "\n" for e in expected.entries).encode()
         made["expected.sha256"] = _sums(expected)
     made["config"] = _config(given, f)
     case = _kunit(f, given, expected, token)
     why = case if isinstance(case, str) else ""
-    if isinstance(case, ErofsCase) and tree is None:
+    if isinstance(case, KunitCase) and tree is None:
         why = "it takes a kernel tree to make it (kemu linux fetch)"
-    elif isinstance(case, ErofsCase) and tree is not None:
-        made["kunit/0001-kunit.patch"] = patch("fs/erofs", case.name, case.text(), tree.makefile, f.title).encode(
+    elif isinstance(case, KunitCase) and tree is not None:
+        made["kunit/0001-kunit.patch"] = patch(case.folder, case.name, case.text(), tree.makefiles[case.folder], f.title).encode(
             "utf-8", "surrogateescape")
         made["kunit/series.toml"] = series_toml(case.name, f.title, tree.version, f.config).encode()
     made["README.md"] = readme(f, given, names, "expected.sha256" in made, why or f"{folder}/kunit", token).encode(
         "utf-8", "surrogateescape")
     return made
+
+
+def kunit_lines(out: Outcome, token: str) -> list[str]:
+    """The C of the case, or the line that says why there is none."""
+    if out.finding is None or not out.given:
+        return ["/* no KUnit case: nothing is found, or nothing mounted and booted, by this run */"]
+    case = _kunit(out.finding, out.given[-1], out.expected, token)
+    return [f"/* no KUnit case: {case} */"] if isinstance(case, str) else case.text().splitlines()
 
 
 def _inputs(out: Outcome, given: Given | None) -> tuple[dict[str, bytes], list[str]]:
@@ -80,14 +90,14 @@ def _sums(expected: Expected) -> bytes:
     return "".join(f"{digest}  .{path}\n" for path, digest in sorted(rows)).encode("utf-8", "surrogateescape")
 
 
-def _kunit(f: Finding, given: Given | None, expected: Expected | None, token: str) -> ErofsCase | str:
+def _kunit(f: Finding, given: Given | None, expected: Expected | None, token: str) -> KunitCase | str:
     """The case, or why there is none."""
     if given is None:
         return "this experiment mounts and boots nothing that a case could have"
-    if isinstance(given, GivenBoot):
-        return "a boot is no KUnit case"
     if f.choices:
         return "it takes a failing call or a switch of tasks, which a case does not have"
+    if isinstance(given, GivenBoot):
+        return _archive(f, given, expected, token)
     if given.backend not in ("bdev", "fileio"):
         return f"the back end {given.backend} is no part of the kernel that a case would be for"
     if given.page_size != 4096:
@@ -95,6 +105,15 @@ def _kunit(f: Finding, given: Given | None, expected: Expected | None, token: st
     if given.filesystem != "erofs":
         return f"cases are made for erofs, not for {given.filesystem}"
     case = ErofsCase(f.title, token, [i.read() for i in given.images], given.options)
+    if expected is not None:
+        case.error, case.entries, case.contents = expected.error, expected.entries, expected.contents
+    return case.too_large() or case
+
+
+def _archive(f: Finding, given: GivenBoot, expected: Expected | None, token: str) -> KunitCase | str:
+    if given.initrd is None or given.series:
+        return "a boot is no KUnit case"
+    case = ArchiveCase(f.title, token, [given.initrd.read()])
     if expected is not None:
         case.error, case.entries, case.contents = expected.error, expected.entries, expected.contents
     return case.too_large() or case

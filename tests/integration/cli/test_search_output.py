@@ -13,7 +13,7 @@ from kemu.check.location import default_tree
 from kemu.explore.experiment import Experiment
 from kemu.explore.progress import Progress
 from kemu.explore.search import search
-from kemu.report import json_out, ktap_out, kunit_case, splat_report
+from kemu.report import json_out, ktap_out, splat_report
 from kemu.report.table import table
 from tests.unit.explore.test_search import BUFFERS, LOST
 
@@ -86,13 +86,6 @@ def test_ktap_is_what_kunit_py_reads(progress: Progress) -> None:
               "c = t.counts\nprint(c.passed, c.failed, c.skipped, c.crashed, c.errors)")
     out = subprocess.run([sys.executable, "-c", script, str(tree)], input="\n".join(lines), capture_output=True, text=True)
     assert out.stdout.split() == ["0", "2", "1", "0", "0"], out.stdout + out.stderr
-
-
-def test_a_kunit_skeleton(progress: Progress) -> None:
-    f = next(f for f in progress.findings if f.detector == "leak")
-    text = "\n".join(kunit_case.skeleton(f))
-    assert "static void t_buffers_driver_test(struct kunit *test)" in text and "fail-nth" in text and f.token in text
-    assert text.count("{") == text.count("}") and text.count("/*") == text.count("*/")
 
 
 def test_fuzz_in_a_pipe_prints_ktap_and_ends_with_1(mine: Path) -> None:
