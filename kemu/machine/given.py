@@ -6,14 +6,13 @@ same reads it, also when the machine is gone.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 Data = bytes | bytearray | memoryview | str
 
 
-@dataclass(frozen=True, slots=True)
-class GivenImage:
+class GivenImage(NamedTuple):
     """Bytes, or the path of their file, ``at`` bytes behind a page boundary in memory of a kind (``kemu.machine.region``)."""
 
     image: Data
@@ -28,31 +27,39 @@ class GivenImage:
             return f.read()
 
 
-@dataclass(slots=True)
 class GivenMount:
-    """A mount: the first image, the others as its extra devices. ``error``: what it came to, 0 or a negative errno."""
-
-    filesystem: str
-    backend: str
-    images: tuple[GivenImage, ...]
-    options: str = ""
-    error: int = 0
-    page_size: int = 4096
-    config: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class GivenBoot:
-    """A boot. ``builtin``: the kernel's own archive, None for none; ``config``: what is not as usual (of a mount, too);
-    ``series``: names of what the kernel was built with.
+    """A mount: the first image, the others as its extra devices. ``error``: what it came to, 0 or a negative errno; ``config``:
+    what is not as usual.
     """
 
-    initrd: GivenImage | None
-    builtin: Data | None
-    cmdline: str = ""
-    series: tuple[str, ...] = ()
-    page_size: int = 4096
-    config: dict[str, Any] = field(default_factory=dict)
+    __slots__ = ("backend", "config", "error", "filesystem", "images", "options", "page_size")
+
+    def __init__(self, filesystem: str, backend: str, images: tuple[GivenImage, ...], options: str = "", error: int = 0,
+                 page_size: int = 4096, config: Mapping[str, Any] | None = None):
+        self.filesystem = filesystem
+        self.backend = backend
+        self.images = images
+        self.options = options
+        self.error = error
+        self.page_size = page_size
+        self.config = dict(config or {})
+
+
+class GivenBoot:
+    """A boot. ``builtin``: the kernel's own archive, None for none; ``series``: names of what the kernel was built with;
+    ``config``: what is not as usual.
+    """
+
+    __slots__ = ("builtin", "cmdline", "config", "initrd", "page_size", "series")
+
+    def __init__(self, initrd: GivenImage | None, builtin: Data | None, cmdline: str = "", series: tuple[str, ...] = (),
+                 page_size: int = 4096, config: Mapping[str, Any] | None = None):
+        self.initrd = initrd
+        self.builtin = builtin
+        self.cmdline = cmdline
+        self.series = series
+        self.page_size = page_size
+        self.config = dict(config or {})
 
 
 Given = GivenMount | GivenBoot
