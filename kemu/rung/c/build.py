@@ -22,6 +22,7 @@ from kemu.rung.c import sparse, stubs
 from kemu.rung.c.flavours import FLAVOURS, Flavour
 from kemu.rung.c.objects import command, kernel_objects
 from kemu.rung.c.sources import UNDER_TEST
+from kemu.rung.c.watched import redirected
 from kemu.rung.uml import config
 from kemu.rung.uml.build import Recipe, prepare, seed, start_from
 from kemu.rung.uml.cache import cache_dir, lock, remove_parts, write_whole
@@ -36,7 +37,7 @@ KEEP = 24                              # one is 10 MB
 NOTES = "notes"                        # beside a library of the gcov flavour: the compiler's notes on the objects under test
 _HOST = ("host", "agent", "reading", "sha256")    # compiled with the host's headers
 _KERNEL = ("trap", "faults", "slab", "pages", "reclaim", "tasks", "disks", "start", "calls", "arch", "misc", "erofs", "unpack",
-           "doors", "mappings", "errands", "case")
+           "doors", "mappings", "errands", "case", "look")
 _BARE = ("slab", "pages", "tasks", "trap")
 _LINK = ("gcc", "-shared", "-Wl,-z,notext", "-Wl,-Bsymbolic", "-Wl,--build-id=none")
 
@@ -53,6 +54,7 @@ class Library:
     source: Path
     traps: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()      # what is called by trampolines, by its number
 
     def used(self) -> None:
         """It is in use: the libraries that have not been for longest are forgotten first."""
@@ -120,7 +122,7 @@ def _stored(store: Path) -> Library | None:
             return None
         os.utime(store)
         return Library(path, meta["flavour"], meta["version"], Path(meta["source"]), tuple(meta["traps"]),
-                       tuple(meta["warnings"]))
+                       tuple(meta["warnings"]), tuple(meta["watched"]))
     except (OSError, ValueError, KeyError):
         return None
 
@@ -194,6 +196,9 @@ def _runtime(flavour: Flavour, objects: Path, jobs: int = 0) -> list[Path]:
 def _link(recipe: Recipe, flavour: Flavour, objects: Path, files: list[Path], source: Path, store: Path) -> None:
     runtime = _runtime(flavour, objects)
     folder = objects / "kemu-runtime"
+    made, watched = files, list[str]()
+    if flavour.watched:
+        files, watched = redirected(objects, files, runtime)
     every = [*map(str, files), *map(str, runtime)]
     out = folder / "kemu.so"
     names = _traps(folder)
@@ -202,7 +207,7 @@ def _link(recipe: Recipe, flavour: Flavour, objects: Path, files: list[Path], so
     if names is None or subprocess.run(last, cwd=objects, capture_output=True).returncode:
         names = _make_stubs(link, objects, folder, [*files, *runtime])
         stubs.run(last, objects)
-    _keep(recipe, flavour, source, store, out, names, _warnings(recipe, objects, files))
+    _keep(recipe, flavour, source, store, out, names, _warnings(recipe, objects, made), watched)
 
 
 def _traps(folder: Path) -> list[str] | None:
@@ -234,7 +239,8 @@ def _warnings(recipe: Recipe, objects: Path, files: list[Path]) -> list[str]:
     return sparse.byte_orders(objects, [n for n in names if n.removesuffix(".o") + ".c" in touched])
 
 
-def _keep(recipe: Recipe, flavour: Flavour, source: Path, store: Path, out: Path, names: list[str], warnings: list[str]) -> None:
+def _keep(recipe: Recipe, flavour: Flavour, source: Path, store: Path, out: Path, names: list[str], warnings: list[str],
+          watched: list[str]) -> None:
     partial = store.with_name(f"{store.name}.{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -245,7 +251,7 @@ def _keep(recipe: Recipe, flavour: Flavour, source: Path, store: Path, out: Path
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(notes, kept)
         meta = {"flavour": flavour.name, "version": recipe.tree.version, "source": str(source), "traps": sorted(names),
-                "warnings": warnings,
+                "warnings": warnings, "watched": watched,
                 "size": (partial / "kemu.so").stat().st_size}
         (partial / "meta.json").write_text(json.dumps(meta))
         shutil.rmtree(store, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 SHADOW = 0x100000000000                # of kernel-address: a byte of shadow for eight of memory
 
@@ -23,6 +24,7 @@ class Flavour:
     objects: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     script: str = ""
+    watched: bool = False              # calls out of the objects under test go by trampolines: watched.py
 
     @property
     def plain(self) -> bool:
@@ -36,6 +38,7 @@ class Flavour:
 
 _ASAN = ("-O2", "-fsanitize=kernel-address", f"-fasan-shadow-offset={SHADOW:#x}", "--param", "asan-globals=1",
          "--param", "asan-stack=1", "--param", "asan-instrumentation-with-call-threshold=100000")
+WATCH = Path(__file__).parent / "runtime" / "watch.h"
 _KUNIT = (("init/initramfs_test.o", "lib/glob.o"), ("lib/kunit",), "kunit.lds")
 
 FLAVOURS = {f.name: f for f in (
@@ -50,6 +53,10 @@ FLAVOURS = {f.name: f for f in (
             ("-fsanitize-coverage=trace-pc", "-fno-tree-tail-merge", "-fno-crossjumping")),
     # and counts, as CONFIG_GCOV_KERNEL does it: lines and branches
     Flavour("gcov", ("-O2",), ("gcov",), ("-fprofile-arcs", "-ftest-coverage", "-fno-tree-loop-im")),
+    # everything at once, and what is called outside and which locks are taken is told: a series against its base
+    Flavour("asan-review", _ASAN, ("shadow", "ubsan", "watch"),
+            ("-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound",
+             "-fsanitize-coverage=trace-pc", "-fno-tree-tail-merge", "-fno-crossjumping", f"--include={WATCH}"), watched=True),
     # and the kernel's own suites, with lib/kunit
     Flavour("kunit", ("-O2",), ("kunit",), (), *_KUNIT),
     Flavour("kunit-asan", _ASAN, ("shadow", "kunit"), (), *_KUNIT),

@@ -21,18 +21,19 @@ class Left(Exception):
         self.report = report
 
 
-def come_and_go(kernel: Kernel, image: bytes = b"", fail_nth: int = 0, parameters: str = "") -> Answer:
+def come_and_go(kernel: Kernel, image: bytes = b"", fail_nth: int = 0, parameters: str = "",
+                others_fail: bool = False) -> Answer:
     """In a fresh kernel: erofs_module_init(), in which the n-th call that can fail does; again, if it was refused; an image
     mounted, walked and unmounted, in which that call fails if it did not before: what is made for the first mount only is
     made then; erofs_module_exit(); and all that twice more without a failure. ``parameters``: of the module, in words
-    (``lzma_streams=2``); those that it refuses are left as they are.
+    (``lzma_streams=2``); those that it refuses are left as they are. ``others_fail``: it may be refused for another reason.
 
     ``mount_error``: what the first init, or the mount, was refused with. A ``crash`` whose message begins with ``LEAK``: an
     object of slab, or a page, was left behind when init was refused, or behind the exit (flavour asan knows who allocated it).
     """
     k = kernel.fresh(without=_LATE)
     try:
-        return kernel.case(lambda k: _come_and_go(kernel, k, image, fail_nth, parameters))
+        return kernel.case(lambda k: _come_and_go(kernel, k, image, fail_nth, parameters, others_fail))
     except Left as e:
         frames = [line.strip().partition(" at ") for line in e.report.splitlines()]
         function, _, place = next((f for f in frames if f[2].startswith(UNDER_TEST)), ("", "", ""))
@@ -41,7 +42,8 @@ def come_and_go(kernel: Kernel, image: bytes = b"", fail_nth: int = 0, parameter
         k.dead = True
 
 
-def _come_and_go(kernel: Kernel, k: Instance, image: bytes, fail_nth: int, parameters: str) -> Answer:
+def _come_and_go(kernel: Kernel, k: Instance, image: bytes, fail_nth: int, parameters: str,
+                 others_fail: bool) -> Answer:
     answer = Answer()
     k.check(k.lib.kemu_wait_for_initramfs())           # nobody has begun with it: the kernel says so, and does not wait
     pages = k.counters()["pages"]
@@ -53,7 +55,7 @@ def _come_and_go(kernel: Kernel, k: Instance, image: bytes, fail_nth: int, param
     answer.fired, answer.points = bool(counters["fired"]), counters["faults"]
     k.lib.kemu_fail_nth(0)
     if error:
-        if not answer.fired:
+        if not answer.fired and not others_fail:
             raise RungError(f"erofs_module_init(): {errno_name(-error)}")
         _nothing_left(k, "a refused erofs_module_init()", pages)
         _loaded(k, parameters, "which was refused once")

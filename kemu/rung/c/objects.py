@@ -99,7 +99,7 @@ def _time(objects: Path, word: str) -> int:
     if word in ("\\", ":=") or word.startswith(("source_", "deps_", "$(")) or word.endswith((")", ":")):
         return 0
     try:
-        return os.stat(f"{objects}/{word}").st_mtime_ns
+        return os.stat(os.path.join(objects, word)).st_mtime_ns
     except OSError:
         return 1 << 63
 

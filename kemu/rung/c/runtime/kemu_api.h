@@ -172,3 +172,19 @@ int kemu_cov_merge(unsigned char *seen, unsigned int *cells);
 
 /* flavour gcov: the counters of one object under test, as a .gcda file; 0 behind the last object */
 unsigned long long kemu_gcov(unsigned int object, const char **name, char *room);
+
+/* flavour asan-review: what the objects under test have done since kemu_watch(1, ...): basic blocks, calls outside and locks */
+#define KEMU_EVENT_TAKEN	65536	/* what: a lock was taken; + 1: shared. Below: the number of a call */
+#define KEMU_EVENT_LEFT		65538
+struct kemu_event {
+	unsigned int what, unused;
+	unsigned long long of, from;	/* the lock, or the first argument; where, from where the library begins */
+};
+void kemu_watch(int on, unsigned int what, unsigned int nth);	/* the nth call of that number fails */
+unsigned int kemu_watch_ran(const unsigned int **offsets);
+unsigned int kemu_watch_events(const struct kemu_event **events);
+
+/* What a name of a mounted file system shows when it is asked more than a walk asks: lines, added to those since kemu_look_clear() */
+int kemu_look(const char *path);
+void kemu_look_clear(void);
+const char *kemu_look_lines(unsigned long long *len);

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The loop: both kernels are asked the same, inputs that come to the changed lines are changed further, and their calls fail."""
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from kemu.rung.c.cover.case import Case
+from kemu.rung.c.cover.mutate import Mutator, places
+from kemu.rung.c.kernel import FAIL_MORE, NEVER
+from kemu.series.review.changed import Blocks, Changed
+from kemu.series.review.seen import Difference, compared
+from kemu.series.review.trial import Seen, Trial, run
+from kemu.series.review.watched import Watched, calls
+
+LIFE = 400                             # trials of one kernel's life: what must be asked again to see a difference that needs them
+_TIMES = 4                             # a leak is left every time
+_SITES = 2                             # trials in which a call of one site fails, for each case
+_BIG = 1 << 17
+
+
+@dataclass
+class Found:
+    """A difference, and the trials that show it: the last one, after those before it in the same kernel."""
+
+    difference: Difference
+    trials: list[Trial]
+    times: int = 1
+    of_base: bool = False
+
+
+@dataclass
+class Entry:
+    """A trial that came to something new of the series, and how near it came to what is changed."""
+
+    trial: Trial
+    near: int
+    written: list[int]
+    used: int = 0
+
+
+@dataclass
+class Stats:
+    """Figures of a search."""
+
+    trials: int = 0
+    seconds: float = 0.0
+    faults: int = 0
+
+
+class Search:
+    """Of one series against its base, from one seed."""
+
+    def __init__(self, base: Watched, series: Watched, changed: Changed, blocks: Blocks, seed: int = 0,
+                 told: Callable[[Found], None] = lambda found: None):
+        self.base, self.series = base, series
+        self.changed, self.blocks = changed, blocks
+        self.rng = random.Random(seed)
+        self.mutator = Mutator(self.rng)
+        self.told = told
+        self.found: dict[str, Found] = {}
+        self.of_base: dict[str, Found] = {}
+        self.reached: set[int] = set()
+        self.entries: list[Entry] = []
+        self.stats = Stats()
+        self._history: list[Trial] = []
+        self._faults: deque[Trial] = deque()
+        self._near = blocks.changed
+        self._around = set().union(*blocks.of.values()) if blocks.of else set()
+        self._known: set[Trial] = set()
+        self._failed: dict[tuple[object, ...], int] = {}
+
+    # ---- one trial ----
+
+    def both(self, trial: Trial) -> tuple[Seen, Seen]:
+        """What both kernels show."""
+        self.stats.trials += 1
+        if len(self._history) >= LIFE:
+            self.afresh()
+        self._history.append(trial)
+        seen = run(self.base, trial), run(self.series, trial)
+        return seen
+
+    def afresh(self) -> None:
+        """Both kernels begin again."""
+        self._history.clear()
+        for kernel in (self.base, self.series):
+            kernel.close()
+
+    def ask(self, trial: Trial) -> Seen | None:
+        """Ask both, and see whether they differ; what the series showed, if they do not."""
+        b, s = self.both(trial)
+        new = s.ran - self.reached
+        self.reached |= s.ran
+        difference = self._differ(trial, b, s)
+        if difference is not None:
+            self._differs(difference)
+            return None
+        if b.answer.crash or s.answer.crash:
+            if b.answer.crash:
+                self.of_base.setdefault(b.answer.message or "", Found(Difference("crash", b.answer.message or ""), [trial]))
+            self.afresh()
+        near = 2 * len(s.ran & self._near) + len(s.ran & self._around)
+        if new and not trial.faulty and len(trial.case.data) <= _BIG:
+            self.entries.append(Entry(trial, near, places(trial.case.data)))
+        return s
+
+    def _differ(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
+        difference = compared(trial, b, s, (self.base, self.series), self.changed)
+        if difference is None and b.left != s.left:
+            difference = self._leak(trial)
+        return difference
+
+    def _leak(self, trial: Trial) -> Difference | None:
+        """What both leave behind, each time."""
+        rows = []
+        for _ in range(_TIMES):
+            b, s = self.both(trial)
+            if b.answer.crash or s.answer.crash:
+                return compared(trial, b, s, (self.base, self.series), self.changed)
+            rows.append((s.left[0] - b.left[0], s.left[1] - b.left[1]))
+        for i, what in enumerate(("objects", "pages")):
+            least = min(row[i] for row in rows[1:])
+            if least > 0:
+                report = self._leaked(trial) if i == 0 else []
+                return Difference("leak", report[0] if report else f"memory leak: {least} {what} each time", report[1:],
+                                  sign=f"leak of {what} {' '.join(report[1:2])}")
+            if max(row[i] for row in rows[1:]) < 0:
+                return Difference("leak", f"{-max(row[i] for row in rows[1:])} {what} more are freed than before, each time",
+                                  sign=f"less {what}")
+        return None
+
+    def _leaked(self, trial: Trial) -> list[str]:
+        if trial.case.kind == "module":
+            return []
+        text = self.series.leak(lambda: run(self.series, trial))
+        return [f"memory leak: {line}" if i == 0 else line for i, line in enumerate(text.splitlines())]
+
+    def _differs(self, difference: Difference) -> None:
+        """Which trials that needs; a finding if it is seen again in kernels that have done nothing else."""
+        history = list(self._history)
+        key = difference.key()
+        if key in self.found:
+            self.found[key].times += 1
+            self.afresh()
+            return
+        trials, again = self.again(history, key)
+        if again is None:
+            self.afresh()
+            return
+        found = Found(again, trials)
+        self.found[again.key()] = found
+        self.told(found)
+        self.afresh()
+
+    def again(self, history: list[Trial], key: str = "") -> tuple[list[Trial], Difference | None]:
+        """The fewest trials at the end of a history that show a difference in kernels that have done nothing else."""
+        n = 1
+        while True:
+            trials = history[-n:]
+            seen = self.shows(trials)
+            if seen is not None:
+                return trials, seen
+            if n >= len(history):
+                return trials, None
+            n = min(len(history), n * 8)
+
+    def shows(self, trials: list[Trial]) -> Difference | None:
+        """The difference that the last of these shows, after the others, in fresh kernels."""
+        self.afresh()
+        for trial in trials[:-1]:
+            self.both(trial)
+        b, s = self.both(trials[-1])
+        return self._differ(trials[-1], b, s)
+
+    # ---- the loop ----
+
+    def begin(self, cases: Iterable[Case], over: Callable[[], bool]) -> None:
+        """The first inputs."""
+        for case in cases:
+            if over():
+                return
+            self.ask(Trial(replace(case, facts=False, doors=False), look=case.kind == "erofs"))
+
+    def fail(self, trial: Trial) -> None:
+        """Calls of a trial that can fail will, soon: those of places that have not failed often yet."""
+        counted = replace(trial, case=replace(trial.case, fail_nth=NEVER), look=False)
+        b, s = self.both(counted)
+        if b.answer.crash or s.answer.crash:
+            self.afresh()
+            return
+        if b.answer.points == s.answer.points:
+            for n, site in enumerate(s.sites or [n // 4 for n in range(s.answer.points)], 1):
+                if self._once(("site", trial.case.kind, trial.case.options != "", site)):
+                    self._faults.append(replace(trial, case=replace(trial.case, fail_nth=n), look=False))
+        was, now = calls(b.events), calls(s.events)
+        for name in sorted(set(was) & set(now)):
+            for n in range(1, min(was[name], now[name]) + 1):
+                if n <= 3 and self._once(("call", trial.case.kind, name, n)):
+                    self._faults.append(replace(trial, call=name, nth=n, look=False))
+
+    def _once(self, key: tuple[object, ...]) -> bool:
+        self._failed[key] = self._failed.get(key, 0) + 1
+        return self._failed[key] <= _SITES
+
+    def run(self, over: Callable[[], bool]) -> None:
+        """Go on until ``over``."""
+        for entry in sorted((e for e in self.entries if e.near), key=lambda e: (-e.near, len(e.trial.case.data)))[:40]:
+            if over():
+                return
+            self.fail(entry.trial)
+        turn = 0
+        while not over():
+            turn += 1
+            if self._faults and turn % 3:
+                self._fault(self._faults.popleft())
+            elif self.entries:
+                self._mutate()
+            elif not self._faults:
+                return
+
+    def _fault(self, trial: Trial) -> None:
+        self.stats.faults += 1
+        seen = self.ask(trial)
+        if seen is not None and self.rng.random() < 0.25:
+            self.ask(trial.whole())                    # and what comes behind it is served as before
+        if seen is not None and trial.case.fail_nth and self.rng.random() < 0.05:
+            self.ask(replace(trial, case=replace(trial.case, fail_nth=trial.case.fail_nth + FAIL_MORE * self.rng.choice((1, 3, 50)))))
+
+    def _mutate(self) -> None:
+        entry = self._pick()
+        entry.used += 1
+        case = self.mutator.mutate(entry.trial.case, entry.written, self.rng.choice(self.entries).trial.case)
+        if case.alone and self.rng.random() < 0.8:
+            return
+        before = len(self.entries)
+        trial = Trial(replace(case, facts=False, doors=False), look=case.kind == "erofs" and self.rng.random() < 0.35)
+        if trial.faulty:
+            trial = replace(trial, look=False)
+        self.ask(trial)
+        if len(self.entries) > before and self.entries[-1].near and len(self._faults) < 400:
+            self.fail(self.entries[-1].trial)
+
+    def _pick(self) -> Entry:
+        near = [e for e in self.entries if e.near]
+        pool = near if near and self.rng.random() < 0.75 else self.entries
+        some = [self.rng.choice(pool) for _ in range(4)]
+        return max(some, key=lambda e: (e.near + 1) / (1 + e.used) / (1 + len(e.trial.case.data) / 20000))
+
+    # ---- what was never reached ----
+
+    def unreached(self) -> tuple[list[str], list[tuple[str, int]]]:
+        """Changed functions of which nothing ran, and changed lines that did not."""
+        functions = [name for name, some in self.blocks.of.items() if not some & self.reached]
+        lines = sorted(line for line, some in self.blocks.lines.items() if not some & self.reached)
+        return functions, lines
+
+
+def timer(seconds: float) -> Callable[[], bool]:
+    """Whether so much time has gone by."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What two kernels showed, compared: the first thing in which they differ."""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from kemu.rung.c.cover.search import meant, signature, where
+from kemu.series.review.changed import Changed
+from kemu.series.review.trial import Seen, Trial
+from kemu.series.review.watched import Watched, locks
+
+_PLACE = re.compile(r"\b[\w./-]+\.[ch]:\d+\b|\b0x[0-9a-f]{8,}\b|\[<[0-9a-f]+>\]|line \d+|CPU: \d+ PID: \d+")
+_SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|possible|INFO:|Call Trace|kmem_cache")
+# what takes something away from where others find it: in which order that is done matters
+UNDONE = frozenset("""unregister_filesystem kobject_del kset_unregister shrinker_free kmem_cache_destroy rcu_barrier
+destroy_workqueue kern_unmount kill_block_super kill_anon_super idr_destroy xz_dec_microlzma_end truncate_inode_pages_final
+kobject_put wait_for_completion flush_delayed_fput async_synchronize_cookie_domain sysfs_remove_bin_file""".split())
+
+
+@dataclass
+class Difference:
+    """``kind``: crash, leak, errno, tree, facts, look, log, locks, order; ``title``: what differs, in a line; ``function``,
+    ``place``: in C, where that is known; ``details``: more lines.
+    """
+
+    kind: str
+    title: str
+    details: list[str] = field(default_factory=list)
+    function: str = ""
+    place: str = ""
+    sign: str = ""
+
+    def key(self) -> str:
+        """What two differences of one cause have in common."""
+        return self.sign or f"{self.kind}: {re.sub(r'[0-9a-f]*[0-9][0-9a-f]*', 'N', self.title)}"
+
+
+def compared(trial: Trial, base: Seen, series: Seen, kernels: tuple[Watched, Watched], changed: Changed) -> Difference | None:
+    """The first thing in which the series' kernel differs from its base; None: nothing, or the base shows the same."""
+    b, s = base.answer, series.answer
+    if s.crash and not meant(trial.case, s):
+        if b.crash and signature(b) == signature(s):
+            return None
+        function, place = s.function or where(s.console)[0], s.place or where(s.console)[1]
+        return Difference("crash", s.message or s.crash, s.console.splitlines(), function, place, signature(s))
+    if b.crash:
+        return None
+    if b.mount_error != s.mount_error:
+        return Difference("errno", f"mount: {_or_none(s.mount_error)} instead of {_or_none(b.mount_error)}", _logs(b, s))
+    if b.message != s.message:
+        return Difference("errno", f"unpacking says {s.message!r} instead of {b.message!r}", _logs(b, s))
+    if (b.packed.data if b.packed else None) != (s.packed.data if s.packed else None):
+        return _tree(trial, base, series)
+    for kind, old, new in (("facts", b.facts, s.facts), ("look", base.look, series.look)):
+        if old != new:
+            return _lines(kind, old, new)
+    old, new = _log(b.kmsg, changed), _log(s.kmsg, changed)
+    if sorted(old) != sorted(new):
+        return _lines("log", sorted(old), sorted(new))
+    return _done(base, series, kernels)
+
+
+def _done(base: Seen, series: Seen, kernels: tuple[Watched, Watched]) -> Difference | None:
+    """What was taken and left, called and undone."""
+    (was, held_before), (now, held) = (locks(kernel, seen.events) for kernel, seen in zip(kernels, (base, series)))
+    more = [lock for lock in held if lock not in held_before]
+    if more:
+        return Difference("locks", f"a {more[0]} is still held")
+    fewer = [f"{kind}: {now[kind]} times instead of {was[kind]}" for kind in was if now[kind] < was[kind]]
+    if fewer:
+        return Difference("locks", f"a lock is taken less often: {fewer[0].partition(':')[0]}", fewer)
+    old, new = (_undone(seen) for seen in (base, series))
+    both = set(old) & set(new)
+    old, new = [n for n in old if n in both], [n for n in new if n in both]
+    if old != new:
+        at = next(i for i, (a, b) in enumerate(zip(old, new)) if a != b)
+        return Difference("order", f"what is undone is undone in another order: {new[at]}() before {old[at]}()",
+                          [f"before: {', '.join(old)}", f"now: {', '.join(new)}"])
+    gone = sorted(set(_undone(base)) - set(_undone(series)))
+    if gone:
+        return Difference("order", f"what was done is not undone any more: {gone[0]}()", [f"not called: {', '.join(gone)}"])
+    return None
+
+
+def _undone(seen: Seen) -> list[str]:
+    return list(dict.fromkeys(e.what for e in seen.events if e.what in UNDONE))
+
+
+def _or_none(error: str | None) -> str:
+    return error or "success"
+
+
+def _logs(b: object, s: object) -> list[str]:
+    return [f"base: {line}" for line in getattr(b, "kmsg", [])[-3:]] + [f"series: {line}" for line in getattr(s, "kmsg", [])[-3:]]
+
+
+def _log(lines: Iterable[str], changed: Changed) -> list[str]:
+    """Without places, and without what the series says in other words."""
+    out = []
+    other = [_pattern(w) for w in changed.words]
+    for line in lines:
+        if not any(p.search(line) for p in other):
+            out.append(_PLACE.sub("*", line))
+    return out
+
+
+def _pattern(literal: str) -> re.Pattern[str]:
+    text = literal.replace("\\n", "").replace('\\"', '"')
+    parts = re.split(r"%[-+ #0-9.*]*(?:hh|h|ll|l|z|t)?[a-zA-Z]\w?", text)
+    return re.compile(".*".join(map(re.escape, parts))) if any(len(p) > 3 for p in parts) else re.compile(r"(?!)")
+
+
+def _tree(trial: Trial, base: Seen, series: Seen) -> Difference:
+    b, s = base.answer, series.answer
+    old, new = ({e["path"]: e for e in answer.entries} for answer in (b, s))
+    for path in [*old, *(p for p in new if p not in old)]:
+        if path not in new:
+            return Difference("tree", f"a {old[path]['type']} is missing", [f"path {path!r}", *_logs(b, s)])
+        if path not in old:
+            return Difference("tree", f"a {new[path]['type']} that was not there", [f"path {path!r}", *_logs(b, s)])
+        for name in ("error", "type", "mode", "uid", "gid", "size", "nlink", "mtime", "rdev", "target", "xattrs", "sha256"):
+            if old[path][name] != new[path][name]:
+                kind = "errno" if name == "error" else "tree"
+                value, right = str(new[path][name])[:60], str(old[path][name])[:60]
+                return Difference(kind, f"{name} of a {old[path]['type']}: {value} instead of {right}",
+                                  [f"path {path!r}", *_logs(b, s)], sign=f"{kind}: {name}")
+    return Difference("tree", "another tree")
+
+
+def _lines(kind: str, old: Sequence[str], new: Sequence[str]) -> Difference:
+    gone = [line for line in old if line not in set(new)]
+    come = [line for line in new if line not in set(old)]
+    if not gone and not come:
+        return Difference(kind, f"{kind}: the same lines in another order")
+    title = {"facts": "stat or extents", "look": "an answer", "log": "the log"}[kind]
+    text = f"{title}: {(come or ['nothing'])[0].strip()[:100]!r} instead of {(gone or ['nothing'])[0].strip()[:100]!r}"
+    return Difference(kind, text, [*(f"base: {line}" for line in gone[:6]), *(f"series: {line}" for line in come[:6])])

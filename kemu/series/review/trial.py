@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One thing that both kernels are asked: a case of the coverage search, how closely it is looked at, and which call fails."""
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kemu.rung.c.cover.case import Case
+from kemu.rung.c.cover.doors import names, sysfs
+from kemu.rung.c.kernel import NEVER, Instance
+from kemu.rung.c.module import come_and_go
+from kemu.rung.protocol import Answer
+from kemu.series.review.watched import Event, Watched
+
+CAP, MOST = 1 << 18, 96                # bytes of a file that are read, and entries of a tree
+_NAMES = 10
+_VALUES = (b"0", b"1", b"2", b"3", b"4", b"9", b"18446744073709551616", b"-1", b"4294967296", b"x", b"")
+_REMOUNTS = (b"noacl,nouser_xattr", b"acl,user_xattr,cache_strategy=disabled", b"cache_strategy=readaround", b"nonsense",
+             b"domain_id=e", b"dax=always", b"fsoffset=4096", b"device=/dev/kemu1", b"")
+_REMOUNT = 32 | 1                      # MS_REMOUNT | MS_RDONLY
+
+
+@dataclass(frozen=True)
+class Trial:
+    """``case.fail_nth``: which allocation or read of a disk fails; ``call``, ``nth``: which call of a function outside of what is
+    tested; ``look``: what is mounted is asked more than a walk asks.
+    """
+
+    case: Case
+    look: bool = False
+    call: str = ""
+    nth: int = 0
+
+    @property
+    def faulty(self) -> bool:
+        """Whether something fails in it."""
+        return bool(self.call) or self.case.fail_nth not in (0, NEVER)
+
+    def whole(self) -> Trial:
+        """The same with nothing that fails."""
+        return replace(self, case=replace(self.case, fail_nth=0), call="", nth=0)
+
+    def __str__(self) -> str:
+        words = [str(self.case)]
+        if self.look:
+            words.append("looked at closely")
+        if self.call:
+            words.append(f"call {self.nth} of {self.call}() fails")
+        return ", ".join(words)
+
+
+@dataclass
+class Seen:
+    """What a kernel showed. ``left``: objects of slab and pages that are there more than before."""
+
+    answer: Answer
+    look: list[str] = field(default_factory=list)
+    left: tuple[int, int] = (0, 0)
+    events: list[Event] = field(default_factory=list)
+    ran: set[int] = field(default_factory=set)
+    sites: list[int] = field(default_factory=list)     # of the calls that could have failed, where they are counted
+
+
+def run(kernel: Watched, trial: Trial) -> Seen:
+    """Ask a kernel."""
+    case = trial.case
+    look: list[str] = []
+    k = kernel.instance
+    before = k.counters()
+    kernel.watch((trial.call, trial.nth))
+
+    def then(k: Instance) -> None:
+        look.extend(closely(k))
+
+    if case.kind == "module":
+        answer = come_and_go(kernel, case.data, case.fail_nth, case.options, others_fail=bool(trial.call))
+    elif case.kind == "cpio":
+        def left_over(k: Instance) -> None:
+            look.extend(firmware(k))
+
+        answer = kernel.cpio(case.data, at=case.at, memory=case.memory, cap=CAP, fail_nth=case.fail_nth, cmdline=case.options,
+                             builtin=b"".join(case.devices), then=left_over if case.options else None)
+    else:
+        answer = kernel.erofs(case.data, at=case.at, options=case.options, devices=case.devices, backend=case.backend,
+                              memory=case.memory, cap=CAP, max_entries=MOST, fail_nth=case.fail_nth, facts=True,
+                              then=then if trial.look else None)
+    events, ran = kernel.unwatch()
+    seen = Seen(answer, look, events=events, ran=ran)
+    if kernel.last is k and not k.dead:
+        after = k.counters()
+        seen.left = after["slab_objects"] - before["slab_objects"], after["pages"] - before["pages"]
+    if case.fail_nth == NEVER and kernel.last is not None:
+        seen.sites = kernel.last.fault_sites(answer.points)
+    return seen
+
+
+def closely(k: Instance) -> list[str]:
+    """All that look.c asks of what is mounted at /mnt, its attributes in sysfs, remounts and memory pressure."""
+    out: list[str] = []
+    k.lib.kemu_look_clear()
+    for path in [b"/mnt", *(b"/mnt/" + name for name in names(k, b"/mnt")[:_NAMES])]:
+        k.check(k.lib.kemu_look(path))
+    sysfs(k)
+    for folder in sorted(names(k, b"/sys/fs/erofs")):
+        out += _attributes(k, b"/sys/fs/erofs/" + folder)
+    out.append(f"shrink {k.check(k.lib.kemu_shrink())}")
+    for options in _REMOUNTS:
+        out.append(f"remount {options.decode()}: {k.check(k.lib.kemu_mount(b'', b'/mnt', b'', _REMOUNT, options))}")
+        k.check(k.lib.kemu_look(b"/mnt"))
+    size = k.ffi.new("unsigned long long *")
+    text = k.lib.kemu_look_lines(size)
+    return out + bytes(k.ffi.buffer(text, size[0])).decode("utf-8", "replace").splitlines()
+
+
+def _contents(k: Instance, path: bytes) -> str:
+    parts: list[Any] = []
+    for part in k.contents(os.fsdecode(path)):
+        parts.append(part.decode("latin-1") if isinstance(part, bytes) else f"errno {part}")
+    return "".join(parts).strip()[:200]
+
+
+def _attributes(k: Instance, folder: bytes) -> list[str]:
+    out = []
+    for name in sorted(names(k, folder)):
+        path = folder + b"/" + name
+        out.append(f"{path.decode('latin-1')}: {_contents(k, path)}")
+        for value in _VALUES:
+            fd = k.check(k.lib.kemu_open(path, os.O_WRONLY))
+            if fd < 0:
+                out.append(f"{path.decode('latin-1')}: open for writing {fd}")
+                break
+            n = k.check(k.lib.kemu_write(fd, value, len(value)))
+            k.check(k.lib.kemu_close(fd))
+            out.append(f"{path.decode('latin-1')}: write {value.decode()}: {n}, then {_contents(k, path)}")
+    return out
+
+
+def firmware(k: Instance) -> list[str]:
+    """What a boot has left in /sys/firmware."""
+    import hashlib  # noqa: PLC0415  (start-up)
+
+    sysfs(k)
+    out = []
+    for name in sorted(names(k, b"/sys/firmware")):
+        path = b"/sys/firmware/" + name
+        data = b"".join(p if isinstance(p, bytes) else b"errno %d" % p for p in k.contents(os.fsdecode(path)))
+        out.append(f"{path.decode('latin-1')}: {len(data)} bytes {hashlib.sha256(data).hexdigest()[:16]}")
+    return out
