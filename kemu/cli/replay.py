@@ -21,6 +21,7 @@ from kemu.report.store import findings, tokens
 from kemu.report.takeaway.folder import Sources, files
 
 HELP = "run a token again"
+_AGAINST_BASE = "series.against-base"                       # what a review of C patches has found
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,6 +122,8 @@ def run(args: argparse.Namespace) -> int:
     _search.of_folder(args.modules)
     if args.module:
         _search.choose(experiment.select, args.module)
+    if tok.experiment == token.experiment_id(_AGAINST_BASE):
+        import kemu.series.review.replay  # noqa: F401  (start-up: it registers the experiment)
     hits = [e for e in experiment.registry.values() if token.experiment_id(e.name) == tok.experiment]
     if not hits:
         raise CommandError(f"no experiment belongs to {tok.experiment!r}; name the module that it is in: kemu replay "

@@ -6,7 +6,7 @@ import argparse
 import os
 from contextlib import suppress
 
-from kemu.cli import _search
+from kemu.cli import _review_c, _search
 from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore import experiment
 from kemu.explore.finding import Finding
@@ -24,7 +24,8 @@ HELP = "find what is wrong with a patch series, and say how to see it"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu review``."""
     parser.add_argument("name", metavar="NAME", nargs="?",
-                        help="a series (kemu fuzz --list '*' shows them), an installed module, or the path of a module of yours")
+                        help="a series (kemu fuzz --list '*' shows them), an installed module, or the path of a module of yours; "
+                        "or C patches: a file, a folder, or - for a mail on standard input")
     parser.add_argument("--kunit", action="store_true", help="also print a KUnit case for each finding that one can be made of")
     parser.add_argument("--confirm", action=argparse.BooleanOptionalAction, default=False,
                         help="try what rests on a schedule on the booted kernel, too, with the series' C built into it "
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu review``; its exit code."""
+    if args.name is not None and not args.modules and _review_c.is_for_c(args.name, args.rung):
+        return _review_c.run(args)
     args.rung = args.rung or "py"
     _search.load()
     if (args.name is None) == (not args.modules):

@@ -12,7 +12,8 @@ from pathlib import Path
 from kemu.rung.c.build import Library
 from kemu.rung.c.sources import UNDER_TEST
 from kemu.rung.uml.lines import frames
-from kemu.rung.uml.patches import Patch
+from kemu.rung.uml.patches import Patch, apply_patches
+from kemu.rung.uml.tree import Tree
 
 _FUNCTION = re.compile(r"^(?!static_assert|DEFINE_|EXPORT_|module_|MODULE_|#|\s|/|\})[\w\s*()]*?\b(\w+)\s*\(")
 _HEAD = re.compile(r"^([0-9a-f]+) <([^>]+)>:$")
@@ -46,24 +47,31 @@ class Changed:
     functions: set[tuple[str, str]] = field(default_factory=set)
     files: list[str] = field(default_factory=list)
     words: set[str] = field(default_factory=set)       # string literals that only one side has
+    ranges: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)    # functions of the series' files
 
     @property
     def names(self) -> set[str]:
         """Functions by their names."""
         return {name for _, name in self.functions}
 
+    def holding(self, path: str, number: int) -> str:
+        """The function that a line is in; "" if none."""
+        return next((name for start, end, name in self.ranges.get(path, ()) if start <= number <= end), "")
 
-def of_patches(patches: Iterable[Patch], base: Path, series: Path) -> Changed:
-    """What patches change, told by the two trees."""
+
+def of_patches(patches: Sequence[Patch], tree: Tree) -> Changed:
+    """What patches change of a tree. ``PatchError``."""
     import difflib  # noqa: PLC0415  (start-up)
 
     out = Changed()
     out.files = list(dict.fromkeys(path for patch in patches for path in patch.touched()))
+    after_all = apply_patches(tree, patches)
     for path in out.files:
-        old, new = _text(base / path), _text(series / path)
+        old, new = _text(tree.path / path), (after_all.get(path) or b"").decode("utf-8", "replace").splitlines()
         gone: list[str] = []
         come: list[str] = []
         before, after = functions_of(old), functions_of(new)
+        out.ranges[path] = after
         for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
             if tag == "equal":
                 continue

@@ -112,6 +112,8 @@ class Search:
         difference = compared(trial, b, s, (self.base, self.series), self.changed)
         if difference is None and b.left != s.left:
             difference = self._leak(trial)
+        if difference is not None:
+            difference.ran = s.ran
         return difference
 
     def _leak(self, trial: Trial) -> Difference | None:

@@ -31,6 +31,7 @@ class Difference:
     function: str = ""
     place: str = ""
     sign: str = ""
+    ran: set[int] = field(default_factory=set)         # what the series' kernel ran
 
     def key(self) -> str:
         """What two differences of one cause have in common."""
