@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cffi
 
@@ -332,7 +332,7 @@ class Kernel:
         self._fill = fill
         self._instance: Instance | None = None
 
-    def __enter__(self) -> Kernel:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

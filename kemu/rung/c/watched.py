@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the objects under test call outside of themselves, by way of a trampoline each: the runtime is told of the call, and may let
-it fail. The objects are copies with these symbols renamed; nothing else of the kernel is called otherwise than before.
+"""What the objects under test call outside of themselves, by way of a trampoline each: the runtime is told of the call, and may
+let it fail. The objects are copies with these symbols renamed; nothing else of the kernel is called otherwise than before.
 """
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from kemu.rung.uml.cache import write_whole
 
 PREFIX = "kemu_w_"
 # the compiler's and the sanitizers', and what is called so often, and so harmlessly, that nobody wants to know
-_LEAVE = ("__asan", "__ubsan", "__sanitizer", "__x86", "kemu_", "mem", "str", "_printk", "__stack", "__fentry", "snprintf", "sprintf",
-          "__cond_resched", "warn_slowpath", "refcount_warn", "panic", "___migrate", "LZ4_", "xxh32", "crc32c", "host_",
-          "__SCT", "__SCK")
+_LEAVE = ("__asan", "__ubsan", "__sanitizer", "__x86", "kemu_", "mem", "str", "_printk", "__stack", "__fentry", "snprintf",
+          "sprintf", "__cond_resched", "warn_slowpath", "refcount_warn", "panic", "___migrate", "LZ4_", "xxh32", "crc32c",
+          "host_", "__SCT", "__SCK")
 
 # what may be told that it failed, besides allocations and reads of a disk: int -errno, an error pointer, or NULL
 INT = frozenset("""init_chmod init_chown init_link init_mkdir init_mknod init_rmdir init_stat init_symlink init_unlink init_utimes
@@ -25,8 +25,8 @@ kobject_set_name super_setup_bdi get_tree_bdev_flags get_tree_nodev sysfs_create
 iomap_dio_rw iomap_fiemap vfs_fadvise init_pseudo shrinker_register sb_set_blocksize xa_alloc""".split())
 POINTER = frozenset("""backing_file_open bdev_file_open_by_path filp_open kern_mount read_cache_folio posix_acl_from_xattr
 d_splice_alias kobject_create_and_add""".split())
-NULL = frozenset("""igrab iget5_locked new_inode shrinker_alloc alloc_workqueue_noprof vmap vm_map_ram kstrdup kstrndup kmemdup_nul
-__kmem_cache_create_args xz_dec_microlzma_alloc""".split())
+NULL = frozenset("""igrab iget5_locked new_inode shrinker_alloc alloc_workqueue_noprof vmap vm_map_ram kstrdup kstrndup
+kmemdup_nul __kmem_cache_create_args xz_dec_microlzma_alloc""".split())
 _TRAMPOLINES = """
 	.globl {p}{name}
 	.hidden {p}{name}

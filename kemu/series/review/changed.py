@@ -103,8 +103,8 @@ def _literals(lines: Iterable[str]) -> set[str]:
 
 @dataclass
 class Blocks:
-    """Of one library: ``of``: the basic blocks (offsets that the runtime tells) of each changed function; ``lines``: those of each
-    changed line with code.
+    """Of one library: ``of``: the basic blocks (offsets that the runtime tells) of each changed function; ``lines``: those of
+    each changed line with code.
     """
 
     of: dict[str, set[int]]

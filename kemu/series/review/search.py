@@ -6,7 +6,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.mutate import Mutator, places
@@ -230,7 +230,8 @@ class Search:
         if seen is not None and self.rng.random() < 0.25:
             self.ask(trial.whole())                    # and what comes behind it is served as before
         if seen is not None and trial.case.fail_nth and self.rng.random() < 0.05:
-            self.ask(replace(trial, case=replace(trial.case, fail_nth=trial.case.fail_nth + FAIL_MORE * self.rng.choice((1, 3, 50)))))
+            more = trial.case.fail_nth + FAIL_MORE * self.rng.choice((1, 3, 50))
+            self.ask(replace(trial, case=replace(trial.case, fail_nth=more)))
 
     def _mutate(self) -> None:
         entry = self._pick()

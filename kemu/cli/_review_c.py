@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kemu review`` of C patches: the kernel with them against the one without, on the C rung."""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from kemu.cli import _search
+from kemu.cli._keeping import Keeper
+from kemu.cli._stdio import complain
+from kemu.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CommandError
+from kemu.cli.linux import failures
+from kemu.explore.experiment import registry
+from kemu.explore.progress import Progress
+from kemu.report import json_out, ktap_out, splat_report
+from kemu.report.store import runs, tokens
+from kemu.report.terminal import is_terminal, print_table
+
+SECONDS = 60.0
+_SUFFIXES = (".patch", ".diff", ".mbox", ".mbx", ".eml")
+
+
+def is_for_c(name: str, rung: str | None) -> bool:
+    """Whether a review of this name is one of C patches: standard input, a file or a folder of patches; a folder of patches/ by
+    its name with ``--rung c``.
+    """
+    if name == "-" or rung == "c":
+        return True
+    path = Path(name)
+    if path.is_dir():
+        return any(p.suffix in _SUFFIXES or p.name[:4].isdigit() for p in path.iterdir())
+    return path.is_file() and path.suffix != ".py"
+
+
+def run(args: argparse.Namespace) -> int:
+    """The review; its exit code."""
+    return failures("", lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    from kemu.rung.uml.build import progress  # start-up
+    from kemu.rung.uml.series import find_series  # start-up
+    from kemu.rung.uml.tree import find_tree  # start-up
+    from kemu.series.review import replay, session  # start-up
+    from kemu.series.review.search import Found, Search  # start-up
+
+    quiet = args.quiet or args.json
+    with tempfile.TemporaryDirectory(prefix="kemu-review-") as folder:
+        name = args.name
+        if name == "-":
+            name = os.path.join(folder, "stdin.mbox")
+            Path(name).write_bytes(sys.stdin.buffer.read())
+        series = find_series(name)
+    if not series.patches:
+        raise CommandError(f"{args.name}: no patch in it", EXIT_FAILED)
+    pair = session.prepare(find_tree(os.environ.get("KEMU_TREE")), series.patches, series.config,
+                           progress() if not quiet else lambda text: None)
+    p, chosen = Progress(), [registry[replay.NAME]]
+    asked: dict[str, object] = {"command": "review", "series": series.name, "rung": "c", "seed": args.seed}
+    keeper = Keeper("review", runs.begin(asked, 1), chosen, "c")
+    teller = _search.Teller(quiet, args.no_color, args.seconds or SECONDS)
+
+    def told(found: Found, at: float) -> None:
+        teller.clear()
+        if not quiet:
+            complain(f"kemu: review: after {at:.1f} s: {found.difference.title}")
+
+    def step(search: Search, at: float) -> None:
+        p.examples, p.seconds, p.current = search.stats.trials, at, series.name
+        teller(p)
+
+    images = [Path.cwd() / "tests" / "data"]
+    result = session.review(pair, args.seconds or SECONDS, args.seed, told, step, [d for d in images if d.is_dir()])
+    teller.clear()
+    p.examples, p.seconds, p.interrupted = result.trials, result.seconds, result.interrupted
+    p.per_experiment[replay.NAME] = result.trials
+    for line in result.warnings:
+        p.add(replay.byte_order(line, pair, series.patches, series.config))
+    for found in result.found:
+        p.add(replay.finding_of(found, series.patches, series.config))
+    for f in p.findings:
+        with suppress(OSError):
+            short = tokens.keep(f.token)
+            if short != f.token:
+                f.stored[f.token] = short
+    keeper.end(p)
+    for note in result.notes:
+        complain(f"kemu: review: {series.name}: {note}")
+    if args.json:
+        print(json_out.review(series.name, p))
+    elif args.ktap or not is_terminal(sys.stdout):
+        print("\n".join(ktap_out.document(chosen, p)))
+    else:
+        _print(args, p, result.of_base)
+    if p.interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if p.findings else EXIT_OK
+
+
+def _print(args: argparse.Namespace, p: Progress, of_base: list[str]) -> None:
+    found = p.sorted_findings()
+    for f in found if not args.quiet else []:
+        print("\n".join(splat_report.lines(f)) + "\n")
+    if found:
+        print_table(["severity", "detector", "where in C", "token", "what"],
+                    [[f.severity, f.detector, f.c_location or "-", f.ref(f.token), f.title] for f in found], args.no_color)
+    if of_base:
+        print(f"{len(of_base)} more that the kernel below shows as well: {'; '.join(of_base)}")
+    print(f"{args.name}: {p.examples} trials in {p.seconds:.1f} s, {len(found)} findings")

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A difference as a token: the patches and the trials are its choices, so that it is seen again wherever it is replayed."""
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kemu.explore.experiment import experiment, installed, known_bad, registry
+from kemu.explore.finding import Finding
+from kemu.explore.run import Outcome, Run, execute
+from kemu.explore.source import ListSource
+from kemu.forge.pick import Pick
+from kemu.rung import kept
+from kemu.rung.uml.patches import Patch
+from kemu.rung.uml.tree import find_tree
+from kemu.series.review.found import details_of, detector_of, place_of, severity_of
+from kemu.series.review.search import Found, Search
+from kemu.series.review.session import Pair, prepare
+from kemu.series.review.trial import Trial
+
+NAME = "series.against-base"
+_PATCHES, _TEXT, _TRIALS = 1 << 10, 1 << 22, 1 << 10
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a token holds."""
+
+    patches: tuple[Patch, ...]
+    config: tuple[str, ...]
+    trials: tuple[Trial, ...]
+
+
+instead: list[tuple[tuple[Patch, ...], tuple[str, ...]]] = []  # patches and configuration of --series, in place of the token's
+
+
+def _bytes(pick: Pick, name: str, most: int) -> bytes:
+    n = pick.int(f"bytes of {name}", 0, most)
+    words = [pick.int(name, 0, (1 << 64) - 1) for _ in range(-(-n // 8))]
+    return struct.pack(f"<{len(words)}Q", *words)[:n]
+
+
+def _put(out: list[int], data: bytes) -> None:
+    out.append(len(data))
+    out.extend(struct.unpack(f"<{-(-len(data) // 8)}Q", data + bytes(-len(data) % 8)))
+
+
+def drawn(pick: Pick) -> Asked:
+    """What is asked; the simplest is nothing."""
+    patches = tuple(Patch(f"patch {i + 1}", f"patch {i + 1}", _bytes(pick, "patch", _TEXT))
+                    for i in range(pick.int("patches", 0, _PATCHES)))
+    config = tuple(_bytes(pick, "configuration", _TEXT).decode("utf-8", "replace").split("\n"))
+    trials = []
+    for _ in range(pick.int("trials", 0, _TRIALS)):
+        look, nth = bool(pick.int("look", 0, 1)), pick.int("which call fails", 0, 1 << 20)
+        call = _bytes(pick, "call", 256).decode("utf-8", "replace")
+        trials.append(Trial(kept.drawn(pick), look, call, nth))
+    return Asked(patches, tuple(c for c in config if c), tuple(trials))
+
+
+def offsets_of(asked: Asked) -> list[int]:
+    """The choices that are drawn so."""
+    out = [len(asked.patches)]
+    for patch in asked.patches:
+        _put(out, patch.data)
+    _put(out, "\n".join(asked.config).encode())
+    out.append(len(asked.trials))
+    for trial in asked.trials:
+        out += [int(trial.look), trial.nth]
+        _put(out, trial.call.encode())
+        out += kept.offsets_of(trial.case)
+    return out
+
+
+@experiment(NAME, series="series", rungs=("c",), run_seconds=600.0)
+def against_base(run: Run) -> None:
+    """A series shows what its base shows, in these trials."""
+    asked = drawn(run.pick)
+    patches, config = instead[-1] if instead else (asked.patches, asked.config)
+    if not patches or not asked.trials:
+        return
+    pair = prepare(find_tree(None), patches, config)
+    for trial in asked.trials[:-1]:
+        run.show(f"after {trial}")
+    run.show(str(asked.trials[-1]), *kept.shown(asked.trials[-1].case)[1:])
+    run.files = kept.files_of(asked.trials[-1].case)
+    with pair.kernels() as (base, series):
+        found = Found(None, list(asked.trials))        # type: ignore[arg-type]
+        difference = Search(base, series, pair.changed, pair.blocks).shows(found.trials)
+    if difference is None:
+        return
+    found.difference = difference
+    run.fail(difference.title, *details_of(found), cause=difference.key(), severity=severity_of(difference),
+             detector=detector_of(difference), c=place_of(found, pair.changed, pair.blocks))
+
+
+known_bad("series", "it needs a series and trials: kemu review")
+installed.add(NAME)
+
+
+def byte_order(line: str, pair: Pair, patches: Sequence[Patch], config: Sequence[str]) -> Finding:
+    """What sparse says of the types of the series."""
+    place, _, what = line.partition(": ")
+    path, _, number = place.rpartition(":")
+    function = pair.changed.holding(path, int(number)) if number.isdigit() else ""
+    offsets = offsets_of(Asked(tuple(patches), tuple(config), ()))
+    token = execute(registry[NAME], ListSource(offsets), rung="c", detect=False).token
+    return Finding(NAME, f"a value of the disk's byte order is used as a number: {what}", "sparse", "high", function,
+                   f"{place} {function}".strip(), [f"{place}: {what}"], f"byte order: {place}", token=token,
+                   headlines=["any machine whose byte order is another"])
+
+
+def finding_of(found: Found, patches: Sequence[Patch], config: Sequence[str]) -> Finding:
+    """A finding whose token shows it again."""
+    offsets = offsets_of(Asked(tuple(patches), tuple(config), tuple(found.trials)))
+    out: Outcome = execute(registry[NAME], ListSource(offsets), rung="c", detect=False)
+    if out.finding is None:                            # not again: as it was seen
+        d = found.difference
+        out.finding = Finding(NAME, d.title, detector_of(d), severity_of(d), d.function, d.place, details_of(found), d.key(),
+                              token=out.token, input=[str(t) for t in found.trials], headlines=[str(found.trials[-1])])
+    out.finding.offsets = out.offsets
+    out.finding.module = ""
+    out.finding.confirmed = {"c": True, "linux": None, "why": "not tried on another rung"}
+    return out.finding

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A review of a series from its patches to its findings."""
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kemu.rung.c.build import Library, build
+from kemu.rung.uml.build import Recipe
+from kemu.rung.uml.make import Say, nothing
+from kemu.rung.uml.patches import Patch, apply_patches
+from kemu.rung.uml.tree import Tree
+from kemu.series.review import inputs
+from kemu.series.review.changed import Blocks, Changed, blocks, not_compiled, of_patches
+from kemu.series.review.least import smaller
+from kemu.series.review.search import Found, Search
+from kemu.series.review.watched import Watched
+
+FLAVOUR, SLOT = "asan-review", "review"
+_AFTER = 6.0                           # seconds of search behind the first finding
+_SHRINK = 4.0                          # seconds for each finding
+
+
+@dataclass
+class Pair:
+    """Both kernels' libraries, what the series changes, and where that is."""
+
+    base: Library
+    series: Library
+    changed: Changed
+    blocks: Blocks
+
+    @contextmanager
+    def kernels(self) -> Iterator[tuple[Watched, Watched]]:
+        """Loaded, both."""
+        with Watched(self.base) as base, Watched(self.series) as series:
+            yield base, series
+
+
+def prepare(tree: Tree, patches: Sequence[Patch], config: Sequence[str] = (), say: Say = nothing) -> Pair:
+    """Build what is compared. ``PatchError``, ``BuildError``, ``ConfigError``."""
+    apply_patches(tree, patches)                       # what does not apply is told before anybody is waited for
+    base = build(Recipe(tree, "fast", tuple(config)), FLAVOUR, say)
+    series = build(Recipe(tree, "fast", tuple(config), tuple(patches), SLOT), FLAVOUR, say)
+    changed = of_patches(patches, tree)
+    return Pair(base, series, changed, blocks(series, changed))
+
+
+@dataclass
+class Review:
+    """What came of it. ``notes``: what was not reached, or not compiled."""
+
+    found: list[Found] = field(default_factory=list)
+    of_base: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    trials: int = 0
+    faults: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+
+
+def review(pair: Pair, seconds: float, seed: int = 0, told: Callable[[Found, float], None] = lambda found, at: None,
+           step: Callable[[Search, float], None] = lambda search, at: None, files: Sequence[Path] = ()) -> Review:
+    """Search for differences. A search that has found one goes on for a few seconds only: what comes behind is seldom new."""
+    out = Review(warnings=list(pair.series.warnings))
+    start = time.monotonic()
+    end = start + seconds
+
+    def found(f: Found) -> None:
+        nonlocal end
+        end = min(end, time.monotonic() + _AFTER)
+        told(f, time.monotonic() - start)
+
+    with pair.kernels() as (base, series):
+        search = Search(base, series, pair.changed, pair.blocks, seed, found)
+
+        def over() -> bool:
+            step(search, time.monotonic() - start)
+            return time.monotonic() >= end
+
+        try:
+            search.begin(itertools.chain(inputs.files(files), inputs.first(seed)), over)
+            search.run(over)
+            out.seconds = time.monotonic() - start
+            for f in search.found.values():
+                smaller(search, f, _SHRINK)
+        except KeyboardInterrupt:
+            out.interrupted = True
+        out.seconds = out.seconds or time.monotonic() - start
+        out.found = list(search.found.values())
+        out.of_base = sorted(search.of_base)
+        out.trials, out.faults = search.stats.trials, search.stats.faults
+        functions, lines = search.unreached()
+    out.notes = _notes(pair, functions, lines)
+    return out
+
+
+def _notes(pair: Pair, functions: list[str], lines: list[tuple[str, int]]) -> list[str]:
+    notes = [f"{path} is not compiled in this configuration, or not linked: nothing of it was run"
+             for path in not_compiled(pair.series, pair.changed)]
+    if functions:
+        notes.append(f"no trial came to {', '.join(f'{name}()' for name in functions)}")
+    if lines:
+        places = ", ".join(f"{path}:{number}" for path, number in lines[:12])
+        notes.append(f"changed lines that never ran: {places}{f' and {len(lines) - 12} more' if len(lines) > 12 else ''}")
+    return notes
