@@ -24,11 +24,9 @@ SECONDS = 60.0
 _SUFFIXES = (".patch", ".diff", ".mbox", ".mbx", ".eml")
 
 
-def is_for_c(name: str, rung: str | None) -> bool:
-    """Whether a review of this name is one of C patches: standard input, a file or a folder of patches; a folder of patches/ by
-    its name with ``--rung c``.
-    """
-    if name == "-" or rung == "c":
+def is_for_c(name: str) -> bool:
+    """Whether a review of this name is one of C patches: standard input, a file or a folder of patches."""
+    if name == "-":
         return True
     path = Path(name)
     if path.is_dir():

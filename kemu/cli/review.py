@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu review``; its exit code."""
-    if args.name is not None and not args.modules and _review_c.is_for_c(args.name, args.rung):
+    if args.name is not None and not args.modules and _review_c.is_for_c(args.name):
         return _review_c.run(args)
     args.rung = args.rung or "py"
     _search.load()
