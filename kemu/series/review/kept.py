@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Inputs that come far, beside this file: of all that searches have kept, those that reach what few others do, each with the functions
-of the kernel that it comes to, so that a review begins with those that come to what a series changes.
+"""Inputs that come far, beside this file: of all that searches have kept, those that reach what few others do, each with the
+functions of the kernel that it comes to: a review begins with those that come to what a series changes.
 
     python -m kemu.series.review.kept FOLDER...      makes it anew, of kept cases, images and archives
 """
@@ -81,8 +81,8 @@ def _made(folders: list[Path], seeds: int) -> bytes:
     functions = sorted(set().union(*names.values()))
     number = {name: i for i, name in enumerate(functions)}
     packed = [case.pack() for case, _ in chosen]
-    head = {"functions": functions,
-            "cases": [[len(data), sorted({number[n] for at in ran for n in names[at]})] for data, (_, ran) in zip(packed, chosen)]}
+    rows_of = [[len(data), sorted({number[n] for at in ran for n in names[at]})] for data, (_, ran) in zip(packed, chosen)]
+    head = {"functions": functions, "cases": rows_of}
     print(f"{len(rows)} inputs, {len(chosen)} kept, {len(every)} basic blocks, {sum(map(len, packed))} bytes", file=sys.stderr)
     return lzma.compress(json.dumps(head).encode() + b"\n" + b"".join(packed), preset=9 | lzma.PRESET_EXTREME)
 
