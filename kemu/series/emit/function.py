@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One function: from its Python and the signature that C declares, to its C."""
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+from kemu.series.emit import layout, source
+from kemu.series.emit.cparse import parse_prototype
+from kemu.series.emit.ctype import VOID, CType
+from kemu.series.emit.declarations import Declarations
+from kemu.series.emit.expr import Untranslated
+from kemu.series.emit.expressions import Expressions
+from kemu.series.emit.infer import Inference, is_call_of
+from kemu.series.emit.scope import Scope
+from kemu.series.emit.statements import Statements
+
+
+@dataclass
+class Emitted:
+    """A function in C. ``missing``: the statements that are only marked."""
+
+    name: str
+    text: str
+    missing: list[str] = field(default_factory=list)
+
+
+def emit(module: source.Module, node: ast.FunctionDef, declarations: Declarations, head: str = "", name: str = "",
+         extra: dict[str, CType] | None = None, path: str = "") -> Emitted:
+    """The C of a function. ``head``: what stands before its body, as the tree (or whoever declares it) has it.
+
+    ``Untranslated``: nothing declares it, or with other parameters.
+    """
+    name = name or node.name
+    scope = Scope(declarations, module, extra=extra or {}, near=path)
+    own = parse_prototype(head) if head else None
+    t = own[1] if own is not None else scope.global_type(name)
+    if t is None or t.kind != "func" or t.to is None:
+        raise Untranslated(f"{name}: nothing declares it")
+    _parameters(scope, node, t)
+    x = Expressions(scope)
+    _inner_imports(scope, node)
+    Inference(x, node).run()
+    for p in scope.params:
+        scope.locals = [n for n in scope.locals if n != p]
+    w = Statements(x, node, t.to)
+    _ladders(w, node)
+    body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    declared, rest = _opening(w, body)
+    w.last_line = max([node.lineno, *(s.end_lineno or 0 for s in body[:len(body) - len(rest)])])
+    w.block(rest, 0)
+    w.tail()
+    text = layout.function(head or t.declare(name), declared + _remaining(w, declared), w.lines.out)
+    return Emitted(name, text, w.missing)
+
+
+def _parameters(scope: Scope, node: ast.FunctionDef, t: CType) -> None:
+    given = [*node.args.posonlyargs, *node.args.args]
+    params = [p for p in t.params if p[0] != "..."]
+    two = len(params) == len(given) + 1 and "tuple" in ast.unparse(node.returns or ast.Constant(""))
+    if two:
+        scope.names["*out"] = params[-1][0]
+    elif len(params) != len(given):
+        raise Untranslated(f"{node.name}: {len(given)} parameters, {len(params)} in C")
+    for arg, (c_name, ct) in zip(given, params):
+        scope.types[arg.arg] = ct
+        scope.params.add(arg.arg)
+        scope.names[arg.arg] = c_name or arg.arg
+        said = ast.unparse(arg.annotation) if arg.annotation else ""
+        if said == "Ref":
+            scope.cells.add(arg.arg)
+        r = scope.declarations.resolve(ct)
+        if said == "int" and r.kind == "ptr" and r.to is not None and scope.declarations.resolve(r.to).name == "void":
+            scope.numbers.add(arg.arg)
+
+
+def _inner_imports(scope: Scope, node: ast.FunctionDef) -> None:
+    for n in ast.walk(node):
+        if isinstance(n, ast.ImportFrom):
+            for alias in n.names:
+                scope.module.imports.setdefault(alias.asname or alias.name, (n.module or "", alias.name))
+
+
+def _ladders(w: Statements, node: ast.FunctionDef) -> None:
+    """All labels, before anything jumps to them."""
+    for s in ast.walk(node):
+        if isinstance(s, ast.Assign) and is_call_of(s.value, "Labels") and isinstance(s.targets[0], ast.Name):
+            w.labels.setdefault(s.targets[0].id, [])
+        elif isinstance(s, ast.FunctionDef) and s is not node:
+            w.statement(s, 0)
+    for ladder in w.labels.values():
+        ladder.sort(key=lambda l: l[1].lineno)
+    node.body = [s for s in node.body if not isinstance(s, ast.FunctionDef)]
+
+
+def _opening(w: Statements, body: list[ast.stmt]) -> tuple[list[str], list[ast.stmt]]:
+    """The assignments at a function's top are the values of its declarations."""
+    scope = w.x.scope
+    out: list[str] = []
+    done: set[str] = set()
+    i = 0
+    for i, stmt in enumerate(body):
+        try:
+            texts = _declared(w, stmt, done)
+        except (Untranslated, AssertionError):
+            texts = None
+        if texts is None:
+            break
+        out += texts
+    else:
+        i = len(body)
+    for name in done:
+        scope.locals.remove(name)
+    return out, body[i:]
+
+
+def _declared(w: Statements, stmt: ast.stmt, done: set[str]) -> list[str] | None:
+    scope = w.x.scope
+    if isinstance(stmt, ast.ImportFrom):
+        return []
+    pairs: list[tuple[ast.expr, ast.expr]] = []
+    if isinstance(stmt, ast.AnnAssign) and stmt.value is not None:
+        pairs = [(stmt.target, stmt.value)]
+    elif isinstance(stmt, ast.Assign) and len(stmt.targets) == 1:
+        target = stmt.targets[0]
+        if isinstance(target, ast.Tuple) and isinstance(stmt.value, ast.Tuple):
+            pairs = list(zip(target.elts, stmt.value.elts))
+        else:
+            pairs = [(target, stmt.value)]
+    if not pairs or is_call_of(pairs[0][1], "Labels"):
+        return None
+    names = [t.id for t, _ in pairs if isinstance(t, ast.Name)]
+    if len(names) != len(pairs) or any(n in done or n not in scope.locals for n in names):
+        return None
+    out = []
+    for target, value in pairs:
+        assert isinstance(target, ast.Name)
+        t = scope.types[target.id]
+        assert t is not None
+        e = w.stored(value, t)
+        text = e.text
+        if e.fresh and scope.declarations.is_struct(t) and text.startswith("("):
+            text = text[text.index("{"):]
+        out.append(f"{t.declare(scope.spell(target.id))} = {text};")
+    done.update(names)
+    return out
+
+
+def _remaining(w: Statements, declared: list[str]) -> list[str]:
+    """The declarations of locals that are given their values later."""
+    scope = w.x.scope
+    rows: dict[str, list[str]] = {}
+    variables = [(scope.spell(n), scope.types[n]) for n in scope.locals] + list(w.extra.items())
+    for name, t in variables:
+        if t is None or t == VOID:
+            continue
+        if t.kind == "array":
+            rows.setdefault(f"{t.declare(name)} = {{}}", [])
+            continue
+        inner, stars = t, ""
+        while inner.kind == "ptr" and inner.to is not None and inner.to.kind in ("base", "ptr"):
+            inner, stars = inner.to, stars + "*"
+        if inner.kind == "base":
+            rows.setdefault(inner.declare(), []).append(stars + name)
+        else:
+            rows.setdefault(t.declare(name), [])
+    return [f"{t} {', '.join(names)};" if names else f"{t};" for t, names in rows.items()]

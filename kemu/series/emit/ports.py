@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""All ported functions of a package, each put in the place of its original: does the C file still compile?"""
+from __future__ import annotations
+
+import os
+import pkgutil
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+
+from kemu.report.csource import CFunction, find_function
+from kemu.series.emit import source
+from kemu.series.emit.declarations import Declarations
+from kemu.series.emit.expr import Untranslated
+from kemu.series.emit.function import emit
+from kemu.series.emit.headers import compiler, preprocessed
+
+BY_HEADER = "data.c"                   # with which the inline functions of a header are compiled
+
+
+@dataclass
+class Result:
+    """One ported function. ``original``: its definition in the tree; ``text``: what was emitted; ``missing``: what is only
+    marked; ``refused``: why nothing was emitted; ``errors``: the compiler's; ``warnings``: those that the original has not.
+    """
+
+    path: str
+    name: str
+    original: str = ""
+    text: str = ""
+    missing: list[str] = field(default_factory=list)
+    refused: str = ""
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def compiles(self) -> bool:
+        """Unaided: whole, and taken by the compiler."""
+        return bool(self.text) and not (self.missing or self.refused or self.errors)
+
+
+def modules(package: str) -> list[source.Module]:
+    """The modules of a package that have ports, those of its harness not."""
+    top = import_module(package)
+    names = [f"{package}.{m.name}" for m in pkgutil.iter_modules(top.__path__) if not m.ispkg]
+    found = [source.module(n) for n in sorted(names)]
+    return [m for m in found if m is not None and m.ports]
+
+
+def head_of(f: CFunction) -> str:
+    """A function's text up to its body."""
+    return f.text[:_body(f.text)].rstrip()
+
+
+def _body(text: str) -> int:
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if c == "{" and not depth:
+            return i
+    return len(text)
+
+
+class Bench:
+    """A built tree whose files are compiled again, one function of one file at a time, in a folder of its own."""
+
+    def __init__(self, tree: Path, objects: Path, folder: Path):
+        self.tree = tree
+        self.objects = objects
+        self.folder = folder
+        self._declarations: dict[str, Declarations] = {}
+        self._warned: dict[str, list[str]] = {}
+
+    def unit(self, path: str) -> str:
+        """The C file that is compiled for a function of ``path``."""
+        if path.endswith(".c"):
+            return path
+        folder = self.tree / os.path.dirname(path)
+        users = sorted(c.name for c in folder.glob("*.c") if f'#include "{os.path.basename(path)}"' in c.read_text()
+                       and (self.objects / os.path.dirname(path) / f"{c.stem}.o").exists())
+        return f"{os.path.dirname(path)}/{users[0] if users else BY_HEADER}"
+
+    def declarations(self, path: str) -> Declarations:
+        """Of the C file, its functions' bodies left out."""
+        unit = self.unit(path)
+        if unit not in self._declarations:
+            self._declarations[unit] = Declarations(preprocessed(self.objects, unit[:-1] + "o", self.tree / unit))
+        return self._declarations[unit]
+
+    def emit(self, ported: source.Ported) -> Result:
+        """One function, translated."""
+        out = Result(ported.path, ported.name)
+        f = find_function((self.tree / ported.path).read_text(), ported.name)
+        if f is None or "{" not in f.text or f.text.startswith("#"):
+            out.refused = "no function of C"
+            return out
+        out.original = f.text
+        try:
+            made = emit(ported.module, ported.node, self.declarations(ported.path), head_of(f), ported.name, path=ported.path)
+        except Untranslated as e:
+            out.refused = str(e)
+            return out
+        out.text, out.missing = made.text, made.missing
+        return out
+
+    def compile(self, path: str, text: str) -> tuple[list[str], list[str]]:
+        """(errors, warnings) of the file's text in the place of ``path``."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        unit = self.unit(path)
+        try:
+            for h in (self.tree / os.path.dirname(path)).glob("*.h"):
+                shutil.copyfile(h, folder / h.name)
+            if unit != path:
+                shutil.copyfile(self.tree / unit, folder / os.path.basename(unit))
+            (folder / os.path.basename(path)).write_text(text)
+            done = subprocess.run([*compiler(self.objects, unit[:-1] + "o"), "-fsyntax-only", str(folder / os.path.basename(unit))],
+                                  cwd=self.objects, capture_output=True, text=True, errors="replace")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        lines = [line.replace(f"{folder}/", "") for line in done.stderr.splitlines()]
+        errors = [line for line in lines if ": error: " in line or ": fatal error: " in line]
+        if done.returncode and not errors:
+            errors = lines[:1] or ["the compiler ended without a word"]
+        return errors, [line for line in lines if ": warning: " in line]
+
+    def check(self, result: Result) -> Result:
+        """Compile a function in the place of its original."""
+        if not result.text:
+            return result
+        whole = (self.tree / result.path).read_text()
+        result.errors, warned = self.compile(result.path, whole.replace(result.original, result.text, 1))
+        if result.path not in self._warned:
+            self._warned[result.path] = [w.split(": warning: ")[1] for w in self.compile(result.path, whole)[1]]
+        result.warnings = [w for w in warned if w.split(": warning: ")[1] not in self._warned[result.path]]
+        return result
+
+
+def check_all(bench: Bench, ports: Sequence[source.Ported], jobs: int = 0,
+              say: Callable[[str], None] = lambda text: None) -> list[Result]:
+    """Every port: emitted, and compiled in its place."""
+    emitted = [bench.emit(p) for p in ports]
+    say(f"{len(emitted)} functions, compiled one by one")
+    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        return list(pool.map(bench.check, emitted))

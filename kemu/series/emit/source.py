@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Python modules as they are written: ported functions and what C file and name each is of, constants, imports, comments."""
+from __future__ import annotations
+
+import ast
+import importlib.util
+import io
+import tokenize
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+
+@dataclass
+class Ported:
+    """One ported function: where its C is, and its Python."""
+
+    path: str
+    name: str
+    node: ast.FunctionDef
+    module: Module
+
+
+@dataclass
+class Module:
+    """One module. ``constants``: names that are given a value once, at its top; ``imports``: name -> (module, name there or
+    empty); ``comments``: line -> what stands behind its ``#``, and whether it stands alone.
+    """
+
+    name: str
+    path: Path
+    tree: ast.Module
+    text: str
+    constants: dict[str, ast.expr] = field(default_factory=dict)
+    imports: dict[str, tuple[str, str]] = field(default_factory=dict)
+    functions: dict[str, ast.FunctionDef] = field(default_factory=dict)
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    ports: list[Ported] = field(default_factory=list)
+    comments: dict[int, tuple[str, bool]] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=None)
+def module(name: str) -> Module | None:
+    """The source of a module that can be imported; None for others."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return None
+    return read(name, Path(spec.origin))
+
+
+def read(name: str, path: Path) -> Module:
+    """A module from its file."""
+    text = path.read_text()
+    out = Module(name, path, ast.parse(text), text)
+    for node in out.tree.body:
+        _read_node(out, node)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            alone = not token.line[:token.start[1]].strip()
+            out.comments[token.start[0]] = (token.string.lstrip("#").strip(), alone)
+    return out
+
+
+def _read_node(out: Module, node: ast.stmt) -> None:
+    if isinstance(node, ast.FunctionDef):
+        out.functions[node.name] = node
+        for decorator in node.decorator_list:
+            of = _port_of(out, decorator)
+            if of:
+                out.ports.append(Ported(*of, node, out))
+    elif isinstance(node, ast.ClassDef):
+        out.classes[node.name] = node
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        for alias in node.names:
+            name = f"*{node.module}" if alias.name == "*" else alias.asname or alias.name
+            out.imports[name] = (node.module, alias.name)
+    elif isinstance(node, ast.Import):
+        for alias in node.names:
+            out.imports[alias.asname or alias.name] = (alias.name, "")
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+        out.constants[node.targets[0].id] = node.value
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+        out.constants[node.target.id] = node.value
+
+
+def _port_of(out: Module, decorator: ast.expr) -> tuple[str, str] | None:
+    """(path, C name); None for another decorator, and for a port of a mail."""
+    if not (isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "port_of"):
+        return None
+    if decorator.keywords:
+        return None
+    words = [out.constants.get(a.id) if isinstance(a, ast.Name) else a for a in decorator.args]
+    values = [w.value for w in words if isinstance(w, ast.Constant)]
+    return (str(values[0]), str(values[1])) if len(values) == 2 else None
+
