@@ -169,6 +169,8 @@ class Converter:
                 return Ex(f"container_of({e.text}, {need.name}, {around})", type=want)
             if not need.name.startswith("typedef "):
                 return Ex(f"({need.name} *){e.at(UNARY)}", UNARY, want)
+        if need.kind == "ptr" and have.kind == "ptr" and need.to is not None and self.d.resolve(need.to).name == "void":
+            return Ex(f"(void **){e.at(UNARY)}", UNARY, want)
         if need.kind == "ptr" and need.to is not None and e.lvalue and self.d.is_struct(have) \
                 and self.d.resolve(need.to) == have:
             return Ex(f"&{e.at(UNARY)}", UNARY, want)

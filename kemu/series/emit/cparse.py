@@ -10,6 +10,9 @@ _TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|\w+|\.\.\.|\S')
 _ATTRIBUTE = re.compile(r"\b(?:__attribute__|__attribute|__declspec|_Alignas|__asm__|asm|__aligned)\s*\(")
 _DROP = {"static", "inline", "extern", "volatile", "register", "__inline", "__inline__", "_Noreturn", "__extension__", "auto",
          "__volatile__", "restrict", "__restrict", "__restrict__", "_Thread_local", "typedef", "__signed__"}
+# annotations of the kernel, in text that the preprocessor has not seen
+_MARKS = {"__init", "__exit", "__must_check", "__always_inline", "noinline", "__cold", "asmlinkage", "__maybe_unused",
+          "noinline_for_stack", "__ref", "__initdata", "__user", "__force", "__percpu", "__rcu", "__bitwise"}
 _INTEGER = {"unsigned", "signed", "long", "short", "int", "char", "__int128"}
 
 
@@ -62,7 +65,7 @@ class _Reader:
         const = False
         while self.peek():
             word = self.peek()
-            if word in _DROP:
+            if word in _DROP or word in _MARKS:
                 self.next()
             elif word == "const":
                 const = True
@@ -93,7 +96,7 @@ class _Reader:
 
     def declarator(self, t: CType) -> tuple[str, CType]:
         """(name, type) of what is declared; ``t`` is the type that its specifiers say."""
-        while self.peek() in ("*", "const", "volatile", "restrict", "__restrict", "__restrict__"):
+        while self.peek() in ("*", "const", "volatile", "restrict", "__restrict", "__restrict__", *_MARKS):
             if self.next() == "*":
                 t = ptr(t)
         inner: list[str] | None = None

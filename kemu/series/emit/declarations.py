@@ -110,7 +110,7 @@ class Declarations:
         return marks[max(0, bisect.bisect_right(marks, (at, "\uffff")) - 1)][1]
 
     def _add(self, text: str, file: str) -> None:
-        bare = text.strip()
+        bare = re.sub(r"^(?:__extension__\s+)+", "", text.strip())
         if not bare or bare.startswith(("_Static_assert", "__asm__", "asm")):
             return
         for m in _TAG.finditer(bare):
@@ -160,16 +160,16 @@ class Declarations:
         for kind in ("struct", "union"):
             if f"{kind} {tag}" in self._tags:
                 return f"{kind} {tag}"
-        return tag if tag in self._typedefs and "{" in self._typedefs[tag] or self._struct_typedef(tag) else None
+        return tag if tag in self._typedefs and ("{" in self._typedefs[tag] or self._struct_typedef(tag)) else None
 
     def _struct_typedef(self, name: str) -> bool:
-        return name in self._typedefs and self.resolve(base(name)).name.startswith(("struct ", "union "))
+        return name in self._typedefs and self.resolve(base(name)).name.startswith(("struct ", "union ", "typedef "))
 
     def resolve(self, t: CType) -> CType:
         """Behind typedefs."""
         for _ in range(20):
             if t.kind != "base" or t.name not in self._typedefs or t.name in ("bool",):
-                return t
+                return base(t.name) if t.kind == "base" and t.const else t
             text = self._typedefs[t.name]
             if "{" in text:
                 return CType("base", f"struct {t.name}" if f"struct {t.name}" in self._tags else f"typedef {t.name}")
@@ -177,7 +177,7 @@ class Declarations:
             if found is None:
                 return t
             t = found
-        return t
+        return base(t.name) if t.kind == "base" and t.const else t
 
     def fields(self, t: CType) -> dict[str, CType]:
         """The members of a structure, those of its nameless ones among them."""

@@ -228,7 +228,10 @@ class Expressions(Converter):
     def binary(self, a: Ex, op: str, prec: int, b: Ex) -> Ex:
         """One operator of C; numbers of Python do not wrap, so that what may grow is widened."""
         t = self.arithmetic(a, b, op)
-        if op == "<<" and not a.weak and a.type and self.narrow(a.type):
+        if op == "<<" and a.text == "1" and b.text.isdigit() and int(b.text) >= 31:
+            a = Ex("1ULL", type=base("u64"))
+            t = a.type
+        elif op == "<<" and not a.weak and a.type and self.narrow(a.type):
             if not (b.weak and b.text.isdigit() and int(b.text) < 16):
                 a = self.cast(base("u64"), a)
                 t = a.type
@@ -236,9 +239,12 @@ class Expressions(Converter):
                 and not (self._small(a) or self._small(b)):
             a = self.cast(base("u64"), a)
             t = a.type
+        if op == "-" and a.type and b.type and self.d.is_pointer(a.type) and self.d.is_pointer(b.type) \
+                and self.d.resolve(a.type).to != self.d.resolve(b.type).to:
+            a, b = (Ex(f"(void *){e.at(UNARY)}", UNARY, VOIDP) for e in (a, b))
         left, right = a.at(prec), b.at(prec + 1)
         if prec in _CLEARER or op in ("<<", ">>"):
-            left = f"({a.text})" if ADD <= a.prec < UNARY and a.prec != prec and a.prec != MUL or a.prec in _CLEARER \
+            left = f"({a.text})" if SHIFT <= a.prec < UNARY and a.prec != prec and a.prec != MUL or a.prec in _CLEARER \
                 and a.prec != prec else left
             right = f"({b.text})" if b.prec in (ADD, SHIFT, *_CLEARER) else right
         return Ex(f"{left} {op} {right}", prec, t, weak=a.weak and b.weak)
@@ -289,6 +295,8 @@ class Expressions(Converter):
 
     def _ifexp(self, node: ast.IfExp, want: CType | None) -> Ex:
         test = self.cond(node.test)
+        if test.type is not None and test.lvalue and self.d.is_struct(test.type):
+            return self.ex(node.body, want)     # what is part of another structure is always there
         a, b = self.load(self.ex(node.body, want)), self.load(self.ex(node.orelse, want))
         if want is not None:
             a, b = self.coerce(a, want), self.coerce(b, want)

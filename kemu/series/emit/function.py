@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from kemu.series.emit import layout, source
 from kemu.series.emit.cparse import parse_prototype
-from kemu.series.emit.ctype import VOID, CType
+from kemu.series.emit.ctype import VOID, CType, base
 from kemu.series.emit.declarations import Declarations
 from kemu.series.emit.expr import Untranslated
 from kemu.series.emit.expressions import Expressions
@@ -40,13 +40,15 @@ def emit(module: source.Module, node: ast.FunctionDef, declarations: Declaration
     _parameters(scope, node, t)
     x = Expressions(scope)
     _inner_imports(scope, node)
-    Inference(x, node).run()
+    statics = _statics(scope, node)
+    Inference(x, node, t.to).run()
     for p in scope.params:
         scope.locals = [n for n in scope.locals if n != p]
     w = Statements(x, node, t.to)
     _ladders(w, node)
     body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
     declared, rest = _opening(w, body)
+    declared = statics + declared
     w.last_line = max([node.lineno, *(s.end_lineno or 0 for s in body[:len(body) - len(rest)])])
     w.block(rest, 0)
     w.tail()
@@ -72,6 +74,35 @@ def _parameters(scope: Scope, node: ast.FunctionDef, t: CType) -> None:
         r = scope.declarations.resolve(ct)
         if said == "int" and r.kind == "ptr" and r.to is not None and scope.declarations.resolve(r.to).name == "void":
             scope.numbers.add(arg.arg)
+
+
+def _statics(scope: Scope, node: ast.FunctionDef) -> list[str]:
+    """What the port keeps among the statics of its file, and C inside of the function (it declares no such name outside)."""
+    known: dict[str, ast.stmt] = {}
+    for cls in scope.module.classes.values():
+        if any(isinstance(d, ast.Name) and d.id == "statics" for d in cls.decorator_list):
+            for s in cls.body:
+                if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name):
+                    known[s.target.id] = s
+                elif isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name):
+                    known[s.targets[0].id] = s
+    out = []
+    for n in ast.walk(node):
+        if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and scope.is_module(n.value.id) and n.attr in known \
+                and not scope.declarations.knows(n.attr) and n.attr not in scope.types:
+            s = known[n.attr]
+            if isinstance(s, ast.AnnAssign) and isinstance(s.annotation, ast.Name) and s.annotation.id in _STATIC:
+                macro, t = _STATIC[s.annotation.id]
+                out.append(f"static {macro}({n.attr});")
+                scope.types[n.attr] = base(t)
+            elif isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant) and isinstance(s.value.value, bool | int):
+                t = "bool" if isinstance(s.value.value, bool) else "int"
+                out.append(f"static {t} {n.attr};")
+                scope.types[n.attr] = base(t)
+    return out
+
+
+_STATIC = {"mutex": ("DEFINE_MUTEX", "struct mutex"), "spinlock_t": ("DEFINE_SPINLOCK", "spinlock_t")}
 
 
 def _inner_imports(scope: Scope, node: ast.FunctionDef) -> None:

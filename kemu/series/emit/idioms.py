@@ -53,6 +53,8 @@ def call(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
     tag = x.scope.struct(name)
     if tag:
         return _struct(x, tag, node)
+    if t is not None and not node.args and t.kind == "array":
+        return Ex(name, type=t)
     helper = _inline(x, name, node, want)
     if helper is not None:
         return helper
@@ -67,6 +69,8 @@ def _function_type(x: Expressions, t: CType | None) -> CType | None:
 
 
 def _method(x: Expressions, node: ast.Call, func: ast.Attribute, want: CType | None) -> Ex:
+    if func.attr == "encode":
+        return x.ex(func.value)
     if func.attr == "copy" and not node.args:
         of = x.ex(func.value)
         if of.type is not None and x.d.is_pointer(of.type):
@@ -122,6 +126,8 @@ def _macro(x: Expressions, name: str, node: ast.Call) -> Ex:
         if t is not None and t.kind == "func":
             return _function(x, name, t, node)
         return Ex(name, type=x.macro_type(name), lvalue=True)
+    if name == "kmem_cache_create":
+        return _cache(x, node)
     args = []
     types = []
     given = [*node.args, *(k.value for k in node.keywords)]
@@ -141,6 +147,12 @@ def _macro(x: Expressions, name: str, node: ast.Call) -> Ex:
         args.append(e)
     if "..." not in params and len(args) != len(params):
         raise Untranslated(f"{name}() has {len(params)} parameters in C, {len(args)} here")
+    walked = re.fullmatch(r"\(*(\w+)\)*((?:(?:->|\.)\w+)+)\)*", body)
+    if walked and name not in MACRO_TYPES and walked[1] in params and types[params.index(walked[1])] is not None:
+        at: CType | None = types[params.index(walked[1])]
+        for part in re.findall(r"\w+", walked[2]):
+            at = x.d.member(at, part) if at is not None else None
+        return Ex(f"{name}({', '.join(a.at(COND) for a in args)})", POST, at, lvalue=True)
     t = MACRO_TYPES.get(name) or (types[0] if name in LIKE_FIRST and types else None) or x.macro_type(name)
     return Ex(f"{name}({', '.join(a.at(COND) for a in args)})", POST, t)
 
@@ -167,11 +179,9 @@ def _struct(x: Expressions, tag: str, node: ast.Call) -> Ex:
         if have is not None and have.kind == "ptr" and have.to is not None and x.d.resolve(have.to).name == "void":
             return Ex(f"({tag} *){e.at(UNARY)}", UNARY, ptr(t), lvalue=False)
         return Ex(f"({tag} *){e.at(UNARY)}", UNARY, ptr(t))
-    fields = x.d.fields(t)
-    names = list(fields)
     out = []
-    pairs = [(names[i], a) for i, a in enumerate(node.args) if i < len(names)]
-    for name, arg in [*pairs, *((k.arg or "", k.value) for k in node.keywords)]:
+    assert isinstance(node.func, ast.Name)
+    for name, arg in constructed(x, node.func.id, node):
         path = x.path_to(t, name)
         if path is None:
             raise Untranslated(f"{tag} has no member {name}")
@@ -182,6 +192,54 @@ def _struct(x: Expressions, tag: str, node: ast.Call) -> Ex:
         out.append(f".{'.'.join(path)} = {e.at(COND)}")
     inside = ", ".join(out)
     return Ex(f"({tag}) {{ {inside} }}" if inside else f"({tag}) {{}}", POST, t, fresh=True)
+
+
+def constructed(x: Expressions, name: str, node: ast.Call) -> list[tuple[str, ast.expr]]:
+    """(member, value) of all that a constructor is given, and of what its class begins with that is not zero."""
+    from kemu.series.emit import source  # noqa: PLC0415  (a module of its own only here)
+
+    given: list[tuple[str, ast.expr]] = [(k.arg or "", k.value) for k in node.keywords]
+    m = x.scope.module
+    for _ in range(3):
+        if name in m.classes:
+            break
+        found = m.imports.get(name)
+        inner = source.module(found[0]) if found else None
+        stars = [s for n, (s, _) in m.imports.items() if n.startswith("*")]
+        if inner is None:
+            inner = next((sm for s in stars for sm in [source.module(s)] if sm and (name in sm.classes or name in sm.constants)),
+                         None)
+        if inner is None:
+            break
+        m, name = inner, found[1] if found else name
+        alias = m.constants.get(name)
+        if isinstance(alias, ast.Name):
+            name = alias.id
+    cls = m.classes.get(name)
+    init = next((s for s in cls.body if isinstance(s, ast.FunctionDef) and s.name == "__init__"), None) if cls else None
+    if init is None:
+        if node.args:
+            raise Untranslated(ast.unparse(node))
+        return given
+    values = dict(zip((a.arg for a in init.args.args[1:]), node.args)) | dict(given)
+    out: list[tuple[str, ast.expr]] = []
+    for s in init.body:
+        pairs: list[tuple[ast.expr, ast.expr]] = []
+        if isinstance(s, ast.AnnAssign) and s.value is not None:
+            pairs = [(s.target, s.value)]
+        elif isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Tuple) and isinstance(s.value, ast.Tuple):
+            pairs = list(zip(s.targets[0].elts, s.value.elts))
+        elif isinstance(s, ast.Assign):
+            pairs = [(t, s.value) for t in s.targets]
+        for target, value in pairs:
+            if not isinstance(target, ast.Attribute):
+                continue
+            if isinstance(value, ast.Name) and value.id in values:
+                out.append((target.attr, values.pop(value.id)))
+            elif isinstance(value, ast.Name) and value.id not in ("NULL", "self") \
+                    and value.id not in (a.arg for a in init.args.args) or isinstance(value, ast.Constant) and value.value:
+                out.append((target.attr, value))
+    return out + [(n, v) for n, v in given if n in values]
 
 
 def _is_view(x: Expressions, node: ast.Call) -> bool:
@@ -324,7 +382,7 @@ def _len(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
     if t is not None and t.kind == "array":
         return Ex(f"ARRAY_SIZE({e.text})", POST, base("size_t"))
     if t is not None and t.kind == "ptr":
-        return Ex(f"strlen({e.text})", POST, base("size_t"))
+        return Ex(f"strlen({e.text})", POST, base("unsigned int"))
     raise Untranslated(ast.unparse(node))
 
 
@@ -411,7 +469,32 @@ def _wait_event(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
 
 
 def _list_entry(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
-    raise Untranslated(ast.unparse(node))
+    """The structure is what the result has to be, the member its only list_head."""
+    to = x.d.resolve(want).to if want is not None and x.d.is_pointer(want) else None
+    heads = [n for n, t in x.d.fields(to).items() if x.d.resolve(t).name == "struct list_head"] if to is not None else []
+    if to is None or len(heads) != 1:
+        raise Untranslated(ast.unparse(node))
+    return Ex(f"list_entry({x.ex(node.args[0]).text}, {x.d.resolve(to).name}, {heads[0]})", POST, want)
+
+
+def _cache(x: Expressions, node: ast.Call) -> Ex:
+    """The emulation's takes a class where C takes its size."""
+    args = [x.ex(node.args[0])]
+    size = node.args[1]
+    tag = x.scope.struct(size.id) if isinstance(size, ast.Name) else None
+    if tag is None:
+        raise Untranslated(ast.unparse(node))
+    args += [Ex(f"sizeof({tag})"), *(x.load(x.ex(a)) for a in node.args[2:])]
+    if args[-1].text in x.scope.module.functions:
+        t = x.scope.global_type(args[-1].text)
+        if t is not None and t.params and x.d.resolve(t.params[0][1]).to != VOIDP.to:
+            raise Untranslated(ast.unparse(node))
+    return Ex(f"kmem_cache_create({', '.join(a.text for a in args)})", POST, ptr(base("struct kmem_cache")))
+
+
+def _xxh32_bytes(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
+    text = x.ex(node.args[0])
+    return Ex(f"xxh32({text.text}, strlen({text.text}), {x.load(x.ex(node.args[1])).text})", POST, base("u32"))
 
 
 SPECIAL: dict[str, Special] = {
@@ -423,7 +506,7 @@ SPECIAL: dict[str, Special] = {
     "kmalloc_objs": _alloc_obj,
     **{f"get_unaligned_{order}{bits}": _unaligned for order in ("le", "be") for bits in (16, 32, 64)},
     "get_u8": _get_u8, "current": _current, "c_string": _c_string, "list_entry": _list_entry,
-    "wait_event": _wait_event,
+    "wait_event": _wait_event, "xxh32_bytes": _xxh32_bytes,
 }
 
 

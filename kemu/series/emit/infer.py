@@ -41,11 +41,22 @@ def is_call_of(node: ast.expr | None, *names: str) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
 
 
+def two_parts(node: ast.AST) -> tuple[ast.Name, ast.Name, ast.Call] | None:
+    """(T, copied, the call of mem_read) of ``T.from_bytes(copied + mem_read(q, m))``."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "from_bytes" \
+            and isinstance(node.func.value, ast.Name) and isinstance(node.args[0], ast.BinOp) \
+            and isinstance(node.args[0].left, ast.Name) and is_call_of(node.args[0].right, "mem_read"):
+        assert isinstance(node.args[0].right, ast.Call)
+        return node.func.value, node.args[0].left, node.args[0].right
+    return None
+
+
 class Inference:
     """Of one function's locals, in a few rounds: a type may depend on another local's."""
 
-    def __init__(self, x: Expressions, node: ast.FunctionDef):
+    def __init__(self, x: Expressions, node: ast.FunctionDef, returns: CType | None = None):
         self.x = x
+        self.returns = returns
         self.scope: Scope = x.scope
         self.node = node
         self.all = assigned(node.body)
@@ -70,6 +81,11 @@ class Inference:
                 s.types[name] = INT
 
     def _one(self, name: str) -> CType | None:
+        for node in ast.walk(self.node):
+            parts = two_parts(node)
+            if parts is not None and parts[1].id == name:
+                tag = self.scope.struct(parts[0].id)
+                return base(tag) if tag else None
         found: list[Ex] = []
         for target, value, node in self.all:
             if isinstance(target, ast.Name) and target.id == name:
@@ -89,7 +105,7 @@ class Inference:
 
     def _of(self, name: str, value: ast.expr | None, node: ast.AST) -> Ex | None:
         x, d = self.x, self.scope.declarations
-        if isinstance(node, ast.AnnAssign):
+        if isinstance(node, ast.AnnAssign) and not isinstance(value, ast.ListComp | ast.BinOp):
             t = self.annotated(node.annotation)
             if t is not None:
                 return Ex("", type=t)
@@ -111,6 +127,10 @@ class Inference:
             return self._array(name, value)
         if isinstance(node, ast.AugAssign) and not isinstance(node.op, ast.Add | ast.BitOr):
             return None
+        found_parts = two_parts(value)
+        if found_parts is not None:
+            tag = self.scope.struct(found_parts[0].id)
+            return Ex("", type=ptr(base(tag))) if tag else None
         e = self._try(value)
         if e is None or e.type is None or e.text == "NULL":
             return None
@@ -196,14 +216,20 @@ class Inference:
             else:
                 best = self.x.common(best, t)
         weak = [e for e in found if e.weak and e.type is not None]
+        if any(is_call_of(n, "for_each_set_bit") and isinstance(n.args[0], ast.Name) and n.args[0].id == name
+               for n in ast.walk(self.node) if isinstance(n, ast.Call)):
+            return base("unsigned long")
         if best is None and not weak:
-            return None
+            return self._used_as(name)
         if best is None:
             best = self._partner(name) or (weak[0].type if all(e.type == weak[0].type for e in weak) else INT) or INT
             for e in weak:
                 if e.type is not None and e.type != INT and d.integer(e.type) and not d.integer(e.type) == d.integer(best):
                     best = self.x.common(best, e.type)
         assert best is not None
+        if d.integer(best) and best != BOOL and self.returns is not None and (d.integer(self.returns) or (0,))[0] == 4 \
+                and self._returned(name):
+            return self.returns
         w = d.integer(best)
         if w is None:
             r = d.resolve(best)
@@ -217,6 +243,16 @@ class Inference:
         if any(e.negative for e in found) and w[0] >= 4 and not w[1]:
             best = INT if w[0] == 4 else base("s64")
         return best
+
+    def _returned(self, name: str) -> bool:
+        """Whether it is what the function returns somewhere."""
+        for node in ast.walk(self.node):
+            value = node.value if isinstance(node, ast.Return) else None
+            if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "goto":
+                value = value.args[1]
+            if isinstance(value, ast.Name) and value.id == name:
+                return True
+        return False
 
     def _pointer(self, a: CType, b: CType) -> CType:
         d = self.scope.declarations
@@ -299,4 +335,7 @@ class Inference:
                 return None
             tag = self.scope.struct(node.id)
             return ptr(base(tag)) if tag else None
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "list":
+            inner = self.annotated(node.slice)
+            return ptr(inner) if inner is not None and inner.to == base("struct page") else inner
         return None

@@ -20,8 +20,10 @@ def indent(width: int) -> str:
 
 def lay(depth: int, text: str) -> list[str]:
     """A line at a depth of blocks, broken where it is too long."""
-    if depth < 0:
+    if depth < 0 or not text:
         return [text]
+    if text.startswith(("/*", " *")):
+        return ["\t" * depth + text]
     head = "\t" * depth
     out = []
     rest = text
@@ -49,7 +51,10 @@ def _cut(head: str, text: str) -> int | None:
             continue
         depth += (c in "([{") - (c in ")]}")
         m = _BREAK.match(text, i)
-        if m and columns(head + text[:m.end()].rstrip()) <= WIDTH:
+        fits = columns(head + text[:m.end()].rstrip()) <= WIDTH if m else False
+        if m and not fits and best is None and i > 8:
+            return m.end()                  # a string that is too long by itself
+        if m and fits:
             kind = depth + (1 if text[i:i + 1] == " " else 0)
             if best is None or (kind, -i) <= (best[0], -best[1]) or (kind == best[0] and i > best[1]):
                 if best is None or kind <= best[0]:

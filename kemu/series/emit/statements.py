@@ -10,7 +10,7 @@ from kemu.series.emit import loops
 from kemu.series.emit.ctype import VOID, CType, base
 from kemu.series.emit.expr import COND, UNARY, Ex, Untranslated
 from kemu.series.emit.expressions import Expressions
-from kemu.series.emit.infer import is_call_of
+from kemu.series.emit.infer import is_call_of, two_parts
 
 
 @dataclass
@@ -53,12 +53,15 @@ class Statements:
         self.names = set(x.scope.types)
         self.extra: dict[str, CType] = {}       # variables that only C has
         self.last_line = node.lineno
+        self.source = x.scope.module.text.split("\n")
 
     # ---- blocks ----
 
     def block(self, body: list[ast.stmt], depth: int) -> None:
         """Statements, one after the other; one that cannot be translated is marked."""
-        for stmt in body:
+        for i, stmt in enumerate(body):
+            if i and self.lines.out and self._spaced(stmt):
+                self.lines.add(0, "")
             self.comment(stmt, depth)
             mark = len(self.lines.out)
             try:
@@ -69,6 +72,11 @@ class Statements:
                 self.missing.append(f"{text}    ({e})" if isinstance(e, Untranslated) and str(e) != text else text)
                 self.lines.add(depth, f"/* kemu: not translated: {text.replace('*/', '* /')} */;")
             self.last_line = max(self.last_line, stmt.end_lineno or 0)
+
+    def _spaced(self, stmt: ast.stmt) -> bool:
+        """Whether an empty line stands before a statement and its comments."""
+        line = self._above(stmt) - 1
+        return 0 < line <= len(self.source) and not self.source[line - 1].strip() and self.lines.out[-1][1] != ""
 
     def comment(self, stmt: ast.stmt, depth: int) -> None:
         """The comments that stand before a statement."""
@@ -202,6 +210,8 @@ class Statements:
             return                      # an array is declared with its zeros
         if is_call_of(value, *_MADE) and len(targets) == 1 and isinstance(targets[0], ast.Attribute):
             return                      # a part of a structure, which C has in it
+        if self._pieces(targets, value, depth):
+            return
         places = [self.x.ex(ast.Attribute(t, "v") if isinstance(t, ast.Name) and t.id in self.x.scope.refs else t)
                   for t in targets]
         if any(not p.text for p in places):
@@ -215,6 +225,33 @@ class Statements:
         if e.text.startswith(places[0].text + " = "):
             e = Ex(e.text.partition(" = ")[2])
         self.say(depth, f"{' = '.join(p.text for p in places)} = {e.text}")
+
+    def _pieces(self, targets: list[ast.expr], value: ast.expr, depth: int) -> bool:
+        """``copied = mem_read(p, n)`` and ``x = T.from_bytes(copied + mem_read(q, m))``: a structure that is copied in two parts.
+        """
+        if len(targets) != 1 or not isinstance(targets[0], ast.Name):
+            return False
+        for node in ast.walk(self.node):
+            found = two_parts(node)
+            if found is None:
+                continue
+            whole, first, second = found
+            length = next((s.value.args[1] for s in ast.walk(self.node) if isinstance(s, ast.Assign)
+                           and isinstance(s.targets[0], ast.Name) and s.targets[0].id == first.id
+                           and isinstance(s.value, ast.Call)), None)
+            tag = self.x.scope.struct(whole.id)
+            if length is None or tag is None:
+                continue
+            place = self.x.scope.spell(first.id)
+            if targets[0].id == first.id and isinstance(value, ast.Call):
+                self.say(depth, f"memcpy(&{place}, {self.x.ex(value.args[0]).text}, {self.x.load(self.x.ex(value.args[1])).text})")
+                return True
+            if value is node:
+                self.say(depth, f"memcpy((void *)&{place} + {self.x.load(self.x.ex(length)).text}, "
+                                f"{self.x.ex(second.args[0]).text}, {self.x.load(self.x.ex(second.args[1])).text})")
+                self.say(depth, f"{self.x.scope.spell(targets[0].id)} = &{place}")
+                return True
+        return False
 
     def stored(self, value: ast.expr, t: CType | None) -> Ex:
         """A value that is put in a place of type ``t``."""

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Both forms of each function in one library, the original and the emitted one, and a byte for each that says which one runs.
+
+The bytes are data of the library's file: a copy with other bytes is another choice, which holds from the kernel's boot on and
+survives its deaths. A second row counts how often each function is called.
+"""
+from __future__ import annotations
+
+import difflib
+import re
+import subprocess
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kemu.rung.c.build import Library
+from kemu.rung.uml.patches import Patch
+from kemu.series.emit.cparse import parse_prototype, strip_attributes
+from kemu.series.emit.ctype import VOID
+from kemu.series.emit.ports import Result, _body
+
+ROOM = 1024
+ORIGINAL, EMITTED = 1, 2
+COMMON = "fs/erofs/erofs_fs.h"          # which all files include, first
+HOME = "fs/erofs/super.c"
+_DECLARED = f"""
+extern unsigned char kemu_emitted[{ROOM}];
+extern unsigned int kemu_called[{ROOM}];
+"""
+_DEFINED = f"""
+unsigned char kemu_emitted[{ROOM}] = {{ [0 ... {ROOM - 1}] = {ORIGINAL} }};
+unsigned int kemu_called[{ROOM}];
+"""
+
+
+def both(number: int, result: Result) -> str | None:
+    """The two forms and the choice, in place of the original; None for what cannot be so (variadic)."""
+    head, body = result.original[:_body(result.original)].rstrip(), result.original[_body(result.original):]
+    made = parse_prototype(strip_attributes(head))
+    if made is None or made[1].to is None or any(n == "..." for n, _ in made[1].params):
+        return None
+    args = ", ".join(n for n, _ in made[1].params)
+    name = result.name
+
+    def named(new: str) -> str:
+        return re.sub(rf"\b{name}\b(?=\s*\()", new, head, count=1)
+
+    emitted = named(f"{name}__py") + "\n" + result.text[_body(result.text):]
+    back = "" if made[1].to == VOID else "return "
+    choice = (f"{head}\n{{\n\tkemu_called[{number}]++;\n\tif (kemu_emitted[{number}] == {EMITTED}) {{\n"
+              f"\t\t{back}{name}__py({args});\n\t}} else {{\n\t\t{back}{name}__c({args});\n\t}}\n}}\n")
+    return f"{head};\n{named(f'{name}__c')}\n{body}\n{emitted}\n{choice}"
+
+
+def patch(tree: Path, results: Sequence[Result]) -> tuple[Patch, list[Result]]:
+    """The change to the tree, and the functions in the order of their numbers."""
+    texts: dict[str, str] = {}
+    order: list[Result] = []
+    for r in results:
+        text = texts.setdefault(r.path, (tree / r.path).read_text())
+        made = both(len(order), r)
+        if made is None or text.count(r.original) != 1:
+            continue
+        texts[r.path] = text.replace(r.original, made)
+        order.append(r)
+    common = texts.get(COMMON) or (tree / COMMON).read_text()
+    at = re.search(r"^#define __EROFS_FS_H.*\n", common, re.M)
+    assert at is not None
+    texts[COMMON] = common[:at.end()] + _DECLARED + common[at.end():]
+    texts[HOME] = (texts.get(HOME) or (tree / HOME).read_text()) + _DEFINED
+    out = []
+    for path, text in sorted(texts.items()):
+        before = (tree / path).read_text()
+        out += difflib.unified_diff(before.splitlines(True), text.splitlines(True), f"a/{path}", f"b/{path}")
+    return Patch("emitted", "both forms of every ported function", "".join(out).encode()), order
+
+
+class Switches:
+    """The bytes of a library that has both forms."""
+
+    def __init__(self, library: Library, folder: Path):
+        self.library = library
+        self.folder = folder
+        self.data = bytearray(library.path.read_bytes())
+        self.offset, self.called = _symbol(library.path, "kemu_emitted"), _symbol(library.path, "kemu_called")
+        self.at = _file_offset(library.path, self.offset)
+        assert self.data[self.at:self.at + ROOM] == bytes([ORIGINAL]) * ROOM, "not the switches' place in the file"
+        self.made = 0
+
+    def choose(self, numbers: Collection[int]) -> Library:
+        """A library in which these functions are the emitted ones."""
+        for n in range(ROOM):
+            self.data[self.at + n] = EMITTED if n in numbers else ORIGINAL
+        path = self.folder / f"{self.made}.so"
+        self.made += 1
+        path.write_bytes(self.data)
+        return replace(self.library, path=path)
+
+
+def _symbol(path: Path, name: str) -> int:
+    for line in subprocess.run(["nm", str(path)], capture_output=True, text=True).stdout.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[2] == name:
+            return int(words[0], 16)
+    raise AssertionError(f"{name}: not in the library")
+
+
+def _file_offset(path: Path, address: int) -> int:
+    """Where an address is in the file."""
+    out = subprocess.run(["readelf", "-lW", str(path)], capture_output=True, text=True).stdout
+    for line in out.splitlines():
+        words = line.split()
+        if words[:1] == ["LOAD"]:
+            offset, start, size = int(words[1], 16), int(words[2], 16), int(words[4], 16)
+            if start <= address < start + size:
+                return offset + address - start
+    raise AssertionError("no segment has it")
