@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from kemu.cli import _emit
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
 from kemu.cli.linux import failures, globals_parser, say_of, tree_of
 from kemu.cli.values import count, name_of_file, seconds, seed
@@ -15,7 +16,7 @@ from kemu.rung.uml import series as series_
 from kemu.rung.uml.inputs import head, kind_of
 from kemu.rung.uml.seriestest import Step, planned, run_steps
 
-HELP = "patch series: list, new, check, test"
+HELP = "patch series: list, new, check, test, emit"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     p = verbs.add_parser("new", help="make a folder in patches/", parents=common)
     p.add_argument("name", metavar="NAME")
 
+    _emit.add_arguments(verbs.add_parser("emit", help="a Python Series as a C patch", parents=common))
     for verb, text in (("check", "does it apply, and what does checkpatch say"),
                        ("test", "apply to a copy of the tree, build, run, compare")):
         p = verbs.add_parser(verb, help=text, parents=common)
@@ -54,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu series``; its exit code."""
-    verbs = {"list": _list, "new": _new, "check": _check, "test": _test}
+    verbs = {"list": _list, "new": _new, "check": _check, "test": _test, "emit": _emit.run}
     return failures(args.verb, lambda: verbs[args.verb](args))
 
 

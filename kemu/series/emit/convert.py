@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From the type that an expression has to the one that is wanted: the address of a structure, what an address points to, a cast."""
+"""From the type that an expression has to the one that is wanted: an address, what an address points to, a cast."""
 from __future__ import annotations
 
 from dataclasses import replace
@@ -81,7 +81,6 @@ class Converter:
         if cut < 0:
             return self.cast(t, e)
         first = e.text[:cut]
-        first = first[:-1] if False else first
         if first.isdigit():
             return Ex(f"{first}{'U' if not w[1] else ''}LL{e.text[cut:]}", e.prec, t)
         return Ex(f"({t}){first}{e.text[cut:]}", e.prec, t)
@@ -130,7 +129,7 @@ class Converter:
             return Ex("NULL", type=want)
         if self.d.integer(e.type) is not None:      # type: ignore[arg-type]
             same = to is not None and self.d.integer(to) is not None
-            if argument and e.lvalue and (same or to is not None and self.d.resolve(to).name == "void"):
+            if argument and e.lvalue and (same or (to is not None and self.d.resolve(to).name == "void")):
                 return Ex(f"&{e.at(UNARY)}", UNARY, ptr(e.type))        # type: ignore[arg-type]
             inner = e.at(UNARY) if e.weak else f"(unsigned long){e.at(UNARY)}"
             return Ex(f"({want}){inner}" if not e.weak else f"(void *){inner}", UNARY, want)

@@ -200,7 +200,7 @@ def parse_prototype(text: str) -> tuple[str, CType] | None:
     if t is None:
         return None
     name, t = r.declarator(t)
-    return (name, t) if t.kind == "func" and not r.peek() else None
+    return (name, t) if t.kind == "func" and r.peek() in ("", "__acquires", "__releases", "__must_hold") else None
 
 
 def members(text: str) -> dict[str, CType]:

@@ -38,7 +38,7 @@ class Expressions(Converter):
 
     def cond(self, node: ast.expr) -> Ex:
         """As something that is tested."""
-        return self.ex(node)
+        return self._boolop(node, BOOL) if isinstance(node, ast.BoolOp) else self.ex(node)
 
     # ---- names and numbers ----
 
@@ -155,7 +155,7 @@ class Expressions(Converter):
         to = self.d.resolve(of.type) if of.type else None
         if to is not None and to.kind == "ptr" and to.to is not None:
             cell = self.d.is_pointer(to.to) or self.d.integer(to.to) is not None
-            if cell or isinstance(inner, ast.Name) and inner.id in self.scope.cells:
+            if cell or (isinstance(inner, ast.Name) and inner.id in self.scope.cells):
                 return Ex(f"*{of.at(UNARY)}", UNARY, to.to, lvalue=True)
         return of
 
@@ -208,7 +208,7 @@ class Expressions(Converter):
             if isinstance(node.operand, ast.UnaryOp) and isinstance(node.operand.op, ast.Not):
                 inner = self.load(self.ex(node.operand.operand))
                 return Ex(f"!!{inner.at(UNARY)}", UNARY, BOOL)
-            inner = self.load(self.ex(node.operand))
+            inner = self.load(self.cond(node.operand))
             return Ex(f"!{inner.at(UNARY)}", UNARY, BOOL)
         inner = self.load(self.ex(node.operand))
         if isinstance(node.op, ast.USub):
@@ -239,13 +239,18 @@ class Expressions(Converter):
                 and not (self._small(a) or self._small(b)):
             a = self.cast(base("u64"), a)
             t = a.type
+        if op in "+-" and a.type and self.d.is_pointer(a.type) and not (b.type and self.d.is_pointer(b.type)):
+            to = self.d.resolve(a.type).to
+            if to is not None and self.d.resolve(to).name != "void" and (self.d.integer(to) or (0,))[0] != 1:
+                a = Ex(f"(void *){a.at(UNARY)}", UNARY, VOIDP)      # addresses are numbers in Python: bytes
+                t = VOIDP
         if op == "-" and a.type and b.type and self.d.is_pointer(a.type) and self.d.is_pointer(b.type) \
                 and self.d.resolve(a.type).to != self.d.resolve(b.type).to:
             a, b = (Ex(f"(void *){e.at(UNARY)}", UNARY, VOIDP) for e in (a, b))
         left, right = a.at(prec), b.at(prec + 1)
         if prec in _CLEARER or op in ("<<", ">>"):
-            left = f"({a.text})" if SHIFT <= a.prec < UNARY and a.prec != prec and a.prec != MUL or a.prec in _CLEARER \
-                and a.prec != prec else left
+            left = f"({a.text})" if (SHIFT <= a.prec < UNARY and a.prec != prec and a.prec != MUL) or (a.prec in _CLEARER \
+                and a.prec != prec) else left
             right = f"({b.text})" if b.prec in (ADD, SHIFT, *_CLEARER) else right
         return Ex(f"{left} {op} {right}", prec, t, weak=a.weak and b.weak)
 
@@ -254,14 +259,15 @@ class Expressions(Converter):
         return w is not None and w[0] < 4
 
     def _boolop(self, node: ast.BoolOp, want: CType | None) -> Ex:
-        parts = [self.load(self.ex(v)) for v in node.values]
-        if isinstance(node.op, ast.Or) and want is not None and self.d.resolve(want).name not in ("bool", "_Bool") \
-                and len(parts) == 2 and parts[0].type != BOOL:
+        tested = want is not None and self.d.resolve(want).name in ("bool", "_Bool")
+        parts = [self.load(self.cond(v) if tested else self.ex(v)) for v in node.values]
+        if isinstance(node.op, ast.Or) and not tested and len(parts) == 2 and parts[0].type not in (None, BOOL):
+            parts = list(self.alike(*parts))
             return Ex(f"{parts[0].at(OR)} ?: {parts[1].at(COND)}", COND, parts[0].type or parts[1].type)
         op, prec = ("||", OR) if isinstance(node.op, ast.Or) else ("&&", AND)
         if any(p.text.startswith("{") for p in parts):
             raise Untranslated(ast.unparse(node))
-        texts = [f"({p.text})" if p.prec < prec or p.prec == AND and prec == OR else p.text for p in parts]
+        texts = [f"({p.text})" if p.prec < prec or (p.prec == AND and prec == OR) else p.text for p in parts]
         return Ex(f" {op} ".join(texts), prec, BOOL)
 
     def _compare(self, node: ast.Compare, want: CType | None) -> Ex:

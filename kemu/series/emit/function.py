@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from kemu.series.emit import layout, source
 from kemu.series.emit.cparse import parse_prototype
-from kemu.series.emit.ctype import VOID, CType, base
+from kemu.series.emit.ctype import VOID, CType, base, ptr
 from kemu.series.emit.declarations import Declarations
 from kemu.series.emit.expr import Untranslated
 from kemu.series.emit.expressions import Expressions
+from kemu.series.emit.idioms import heads
 from kemu.series.emit.infer import Inference, is_call_of
 from kemu.series.emit.scope import Scope
 from kemu.series.emit.statements import Statements
@@ -48,8 +49,10 @@ def emit(module: source.Module, node: ast.FunctionDef, declarations: Declaration
     _ladders(w, node)
     body = [s for s in node.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
     declared, rest = _opening(w, body)
-    declared = statics + declared
+    declared = statics + scope.converted + declared
     w.last_line = max([node.lineno, *(s.end_lineno or 0 for s in body[:len(body) - len(rest)])])
+    for text in w.begin:
+        w.say(0, text)
     w.block(rest, 0)
     w.tail()
     text = layout.function(head or t.declare(name), declared + _remaining(w, declared), w.lines.out)
@@ -65,6 +68,13 @@ def _parameters(scope: Scope, node: ast.FunctionDef, t: CType) -> None:
     elif len(params) != len(given):
         raise Untranslated(f"{node.name}: {len(given)} parameters, {len(params)} in C")
     for arg, (c_name, ct) in zip(given, params):
+        typed = _said(scope, arg, ct)
+        if typed is not None:
+            scope.types[arg.arg] = typed
+            scope.params.add(arg.arg)
+            scope.names[arg.arg] = arg.arg if arg.arg != c_name else f"{arg.arg}_"
+            scope.converted.append(f"{typed.declare(scope.names[arg.arg])} = {c_name};")
+            continue
         scope.types[arg.arg] = ct
         scope.params.add(arg.arg)
         scope.names[arg.arg] = c_name or arg.arg
@@ -74,6 +84,17 @@ def _parameters(scope: Scope, node: ast.FunctionDef, t: CType) -> None:
         r = scope.declarations.resolve(ct)
         if said == "int" and r.kind == "ptr" and r.to is not None and scope.declarations.resolve(r.to).name == "void":
             scope.numbers.add(arg.arg)
+
+
+def _said(scope: Scope, arg: ast.arg, ct: CType) -> CType | None:
+    """Of a parameter that C says is ``void *``, the structure that the port says that it is."""
+    r = scope.declarations.resolve(ct)
+    if r.kind != "ptr" or r.to is None or scope.declarations.resolve(r.to).name != "void":
+        return None
+    if not isinstance(arg.annotation, ast.Name):
+        return None
+    tag = scope.struct(arg.annotation.id)
+    return ptr(base(tag)) if tag and arg.annotation.id not in ("Any", "int") else None
 
 
 def _statics(scope: Scope, node: ast.FunctionDef) -> list[str]:
@@ -170,6 +191,8 @@ def _declared(w: Statements, stmt: ast.stmt, done: set[str]) -> list[str] | None
         assert t is not None
         e = w.stored(value, t)
         text = e.text
+        if e.fresh and isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+            w.begin += [f"INIT_LIST_HEAD(&{scope.spell(target.id)}.{m})" for m in heads(w.x, value)]
         if e.fresh and scope.declarations.is_struct(t) and text.startswith("("):
             text = text[text.index("{"):]
         out.append(f"{t.declare(scope.spell(target.id))} = {text};")

@@ -28,7 +28,7 @@ def preprocessed(objects: Path, name: str, source: Path) -> str:
     done = subprocess.run([*compiler(objects, name), "-E", "-dD", str(source)], cwd=objects, capture_output=True, text=True,
                           errors="replace")
     if done.returncode:
-        raise BuildError(f"{name}: the preprocessor refused it", done.stderr.splitlines()[:3])
+        raise BuildError(f"{name}: the preprocessor refused it", done.stderr.strip())
     return done.stdout
 
 

@@ -43,7 +43,7 @@ def call(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
     t = x.scope.global_type(name)
     if t is not None and t.kind == "func":
         tag = x.scope.struct(name)
-        if tag and (node.keywords or not node.args and t.params):
+        if tag and (node.keywords or (not node.args and t.params)):
             return _struct(x, tag, node)
         return _function(x, name, t, node)
     if t is not None and t.kind == "ptr":
@@ -128,8 +128,8 @@ def _macro(x: Expressions, name: str, node: ast.Call) -> Ex:
         return Ex(name, type=x.macro_type(name), lvalue=True)
     if name == "kmem_cache_create":
         return _cache(x, node)
-    args = []
-    types = []
+    args: list[Ex] = []
+    types: list[CType | None] = []
     given = [*node.args, *(k.value for k in node.keywords)]
     inner = _passes_on(x, params, body)
     for i, arg in enumerate(given):
@@ -194,11 +194,19 @@ def _struct(x: Expressions, tag: str, node: ast.Call) -> Ex:
     return Ex(f"({tag}) {{ {inside} }}" if inside else f"({tag}) {{}}", POST, t, fresh=True)
 
 
-def constructed(x: Expressions, name: str, node: ast.Call) -> list[tuple[str, ast.expr]]:
-    """(member, value) of all that a constructor is given, and of what its class begins with that is not zero."""
+def heads(x: Expressions, node: ast.Call) -> list[str]:
+    """The members of a structure that its class makes list heads: on the stack C has to, too."""
+    assert isinstance(node.func, ast.Name)
+    init = _initialiser(x, node.func.id)
+    return [t.attr for s in (init.body if init else ()) if isinstance(s, ast.Assign) for t in s.targets
+            if isinstance(t, ast.Attribute) and isinstance(s.value, ast.Call) and isinstance(s.value.func, ast.Name)
+            and s.value.func.id == "list_head"]
+
+
+def _initialiser(x: Expressions, name: str) -> ast.FunctionDef | None:
+    """The ``__init__`` of a class of the port."""
     from kemu.series.emit import source  # noqa: PLC0415  (a module of its own only here)
 
-    given: list[tuple[str, ast.expr]] = [(k.arg or "", k.value) for k in node.keywords]
     m = x.scope.module
     for _ in range(3):
         if name in m.classes:
@@ -216,7 +224,13 @@ def constructed(x: Expressions, name: str, node: ast.Call) -> list[tuple[str, as
         if isinstance(alias, ast.Name):
             name = alias.id
     cls = m.classes.get(name)
-    init = next((s for s in cls.body if isinstance(s, ast.FunctionDef) and s.name == "__init__"), None) if cls else None
+    return next((s for s in cls.body if isinstance(s, ast.FunctionDef) and s.name == "__init__"), None) if cls else None
+
+
+def constructed(x: Expressions, name: str, node: ast.Call) -> list[tuple[str, ast.expr]]:
+    """(member, value) of all that a constructor is given, and of what its class begins with that is not zero."""
+    given: list[tuple[str, ast.expr]] = [(k.arg or "", k.value) for k in node.keywords]
+    init = _initialiser(x, name)
     if init is None:
         if node.args:
             raise Untranslated(ast.unparse(node))
@@ -236,8 +250,8 @@ def constructed(x: Expressions, name: str, node: ast.Call) -> list[tuple[str, as
                 continue
             if isinstance(value, ast.Name) and value.id in values:
                 out.append((target.attr, values.pop(value.id)))
-            elif isinstance(value, ast.Name) and value.id not in ("NULL", "self") \
-                    and value.id not in (a.arg for a in init.args.args) or isinstance(value, ast.Constant) and value.value:
+            elif (isinstance(value, ast.Name) and value.id not in ("NULL", "self") \
+                    and value.id not in (a.arg for a in init.args.args)) or (isinstance(value, ast.Constant) and value.value):
                 out.append((target.attr, value))
     return out + [(n, v) for n, v in given if n in values]
 
@@ -246,7 +260,7 @@ def _is_view(x: Expressions, node: ast.Call) -> bool:
     e = x.ex(node.args[0])
     if e.type is None:
         return True
-    return x.d.is_pointer(e.type) or x.d.integer(e.type) is not None and not e.weak or x.d.is_struct(e.type)
+    return x.d.is_pointer(e.type) or (x.d.integer(e.type) is not None and not e.weak) or x.d.is_struct(e.type)
 
 
 def _inline(x: Expressions, name: str, node: ast.Call, want: CType | None) -> Ex | None:
@@ -268,7 +282,7 @@ def _inline(x: Expressions, name: str, node: ast.Call, want: CType | None) -> Ex
     given = dict(zip((a.arg for a in f.args.args), node.args))
 
     class Put(ast.NodeTransformer):
-        def visit_Name(self, n: ast.Name) -> ast.expr:  # noqa: N802
+        def visit_Name(self, n: ast.Name) -> ast.expr:
             return given.get(n.id, n)
 
     return x.ex(Put().visit(ast.parse(ast.unparse(body[0].value), mode="eval").body), want)
@@ -280,9 +294,7 @@ Special = Callable[["Expressions", ast.Call, "CType | None"], Ex]
 
 
 def _is_enabled(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
-    arg = node.args[0]
-    assert isinstance(arg, ast.Constant)
-    return Ex(f"IS_ENABLED({arg.value})", POST, BOOL)
+    return Ex(f"IS_ENABLED({_text(node.args[0])})", POST, BOOL)
 
 
 def _ref(x: Expressions, node: ast.Call, want: CType | None) -> Ex:

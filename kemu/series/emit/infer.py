@@ -107,6 +107,8 @@ class Inference:
         x, d = self.x, self.scope.declarations
         if isinstance(node, ast.AnnAssign) and not isinstance(value, ast.ListComp | ast.BinOp):
             t = self.annotated(node.annotation)
+            if t == ptr(base("struct page")):
+                t = None                    # or a folio: what is assigned says it
             if t is not None:
                 return Ex("", type=t)
         if isinstance(node, ast.For):
@@ -123,7 +125,7 @@ class Inference:
             return Ex("loop", type=t2) if t2 is not None else None
         if value is None:
             return self._of_tuple(name, node)
-        if isinstance(value, ast.ListComp) or isinstance(value, ast.BinOp) and isinstance(value.left, ast.List):
+        if isinstance(value, ast.ListComp) or (isinstance(value, ast.BinOp) and isinstance(value.left, ast.List)):
             return self._array(name, value)
         if isinstance(node, ast.AugAssign) and not isinstance(node.op, ast.Add | ast.BitOr):
             return None
@@ -196,7 +198,7 @@ class Inference:
         if d.is_struct(t) and e.lvalue and not e.fresh:
             return ptr(t)
         r = d.resolve(t)
-        if r.kind == "array" and r.to is not None:
+        if r.kind == "array" and r.to is not None and e.text:
             return ptr(r.to)
         if r.kind == "func":
             return ptr(r)
@@ -227,9 +229,10 @@ class Inference:
                 if e.type is not None and e.type != INT and d.integer(e.type) and not d.integer(e.type) == d.integer(best):
                     best = self.x.common(best, e.type)
         assert best is not None
-        if d.integer(best) and best != BOOL and self.returns is not None and (d.integer(self.returns) or (0,))[0] == 4 \
+        returns = self.returns
+        if d.integer(best) and best != BOOL and returns is not None and (d.integer(returns) or (0, False))[0] == 4 \
                 and self._returned(name):
-            return self.returns
+            return returns
         w = d.integer(best)
         if w is None:
             r = d.resolve(best)
@@ -284,6 +287,8 @@ class Inference:
         """
         d = self.scope.declarations
         members: set[str] = set()
+        number = any(isinstance(t, ast.Name) and t.id == name and isinstance(v, ast.Name) and v.id in self.scope.numbers
+                     for t, v, _ in self.all)
         for node in ast.walk(self.node):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name:
                 members.add(node.attr)
@@ -294,6 +299,8 @@ class Inference:
                 t = self.scope.global_type(node.func.id)
                 for arg, (_, pt) in zip(node.args, t.params if t is not None and t.kind == "func" else ()):
                     r = d.resolve(pt)
+                    if number and isinstance(arg, ast.Name) and arg.id == name and d.integer(pt) is not None:
+                        return pt
                     if isinstance(arg, ast.Name) and arg.id == name and r.kind == "ptr" and r.to is not None \
                             and d.is_struct(r.to) and d.resolve(r.to).name.startswith("struct "):
                         return ptr(d.resolve(r.to))

@@ -45,7 +45,9 @@ def loop(x: Expressions, node: ast.For) -> Loop:
         if name == "range":
             return _range(x, it, names[0])
         if name in _FORMS:
-            return _macro(x, it, name, names)
+            deleted = any(isinstance(n, ast.Name) and n.id in ("list_del", "list_move", "list_del_init")
+                          for s in node.body for n in ast.walk(s))
+            return _macro(x, it, name, names, deleted)
         if name == "list_for_each_entry" and isinstance(it.args[0], ast.Attribute):
             head = x.ex(it.args[0])
             owner = x.ex(it.args[0].value)
@@ -81,8 +83,12 @@ def _range(x: Expressions, it: ast.Call, name: str) -> Loop:
     return Loop(f"for ({v} = {first}; {v} < {last.at(COND)}; ++{v})", {name: t}, {"i": t} if name == "_" else {})
 
 
-def _macro(x: Expressions, it: ast.Call, name: str, names: list[str]) -> Loop:
+def _macro(x: Expressions, it: ast.Call, name: str, names: list[str], deleted: bool) -> Loop:
+    """``deleted``: the body takes entries off the list, which the emulation's loop does not mind."""
     form, types, more = _FORMS[name]
+    if name == "list_for_each" and deleted:
+        text = f"list_for_each_safe({x.scope.spell(names[0])}, n, {x.address(x.ex(it.args[0])).text})"
+        return Loop(text, {names[0]: ptr(base("struct list_head"))}, {"n": ptr(base("struct list_head"))})
     head = x.ex(it.args[0])
     if name == "for_each_set_bit" and head.lvalue:
         head = Ex(f"&{head.at(UNARY)}", UNARY)

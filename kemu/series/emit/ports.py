@@ -118,8 +118,8 @@ class Bench:
             if unit != path:
                 shutil.copyfile(self.tree / unit, folder / os.path.basename(unit))
             (folder / os.path.basename(path)).write_text(text)
-            done = subprocess.run([*compiler(self.objects, unit[:-1] + "o"), "-fsyntax-only", str(folder / os.path.basename(unit))],
-                                  cwd=self.objects, capture_output=True, text=True, errors="replace")
+            words = [*compiler(self.objects, unit[:-1] + "o"), "-fsyntax-only", str(folder / os.path.basename(unit))]
+            done = subprocess.run(words, cwd=self.objects, capture_output=True, text=True, errors="replace")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         lines = [line.replace(f"{folder}/", "") for line in done.stderr.splitlines()]
@@ -129,21 +129,66 @@ class Bench:
         return errors, [line for line in lines if ": warning: " in line]
 
     def check(self, result: Result) -> Result:
-        """Compile a function in the place of its original."""
-        if not result.text:
-            return result
-        whole = (self.tree / result.path).read_text()
-        result.errors, warned = self.compile(result.path, whole.replace(result.original, result.text, 1))
-        if result.path not in self._warned:
-            self._warned[result.path] = [w.split(": warning: ")[1] for w in self.compile(result.path, whole)[1]]
-        result.warnings = [w for w in warned if w.split(": warning: ")[1] not in self._warned[result.path]]
+        """Compile a function in the place of its original, everything else as it is in the tree."""
+        if result.text:
+            whole = (self.tree / result.path).read_text()
+            result.errors, warned = self.compile(result.path, whole.replace(result.original, result.text, 1))
+            result.warnings = self._news(result.path, warned)
         return result
+
+    def _news(self, path: str, warned: Sequence[str]) -> list[str]:
+        """The warnings that the tree's own file does not give."""
+        if path not in self._warned:
+            self._warned[path] = [w.split(": warning: ")[1] for w in self.compile(path, (self.tree / path).read_text())[1]]
+        return [w for w in warned if w.split(": warning: ")[1] not in self._warned[path]]
+
+    def check_file(self, path: str, results: Sequence[Result]) -> None:
+        """All functions of one file at once; when the compiler refuses that, each by itself."""
+        whole = text = (self.tree / path).read_text()
+        tried = [r for r in results if r.text and not r.missing and text.count(r.original) == 1]
+        for r in tried:
+            text = text.replace(r.original, r.text, 1)
+        errors, warned = self.compile(path, text)
+        if errors:
+            blamed = {id(r) for line in errors for r in [_owner(line, text, tried, os.path.basename(path))] if r is not None}
+            rest = whole
+            for r in tried:
+                if id(r) not in blamed:
+                    rest = rest.replace(r.original, r.text, 1)
+            errors, warned = self.compile(path, rest)
+            alone = [r for r in results if r.text and (r not in tried or id(r) in blamed or errors)]
+            text = rest
+        else:
+            alone = [r for r in results if r.text and r not in tried]
+        for r in alone:
+            self.check(r)
+        for line in self._news(path, warned) if warned else ():
+            of = _owner(line, text, [r for r in tried if r not in alone], os.path.basename(path))
+            if of is not None:
+                of.warnings.append(line)
+
+
+def _owner(line: str, text: str, results: Sequence[Result], file: str) -> Result | None:
+    """The function that a line of the compiler's is about."""
+    name, _, rest = line.partition(":")
+    number = rest.partition(":")[0]
+    if name != file or not number.isdigit():
+        return None
+    for r in results:
+        first = text.count("\n", 0, text.find(r.text)) + 1
+        if first <= int(number) <= first + r.text.count("\n"):
+            return r
+    return None
 
 
 def check_all(bench: Bench, ports: Sequence[source.Ported], jobs: int = 0,
               say: Callable[[str], None] = lambda text: None) -> list[Result]:
     """Every port: emitted, and compiled in its place."""
     emitted = [bench.emit(p) for p in ports]
-    say(f"{len(emitted)} functions, compiled one by one")
+    files: dict[str, list[Result]] = {}
+    for r in emitted:
+        files.setdefault(r.path, []).append(r)
+    say(f"{len(emitted)} functions of {len(files)} files")
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        return list(pool.map(bench.check, emitted))
+        list(pool.map(lambda item: bench.check_file(*item), files.items()))
+    return emitted

@@ -23,8 +23,8 @@ def snake(name: str) -> str:
 
 @dataclass
 class Scope:
-    """Of one function. ``types``: its locals and parameters; ``refs``: locals that are ``Ref`` cells; ``names``: how C spells them;
-    ``cells``: parameters that are ``Ref``; ``addresses``: parameters that Python says are numbers and C says are ``void *``.
+    """Of one function. ``types``: its locals and parameters; ``refs``: locals that are ``Ref`` cells; ``names``: how C spells
+    them; ``cells``: parameters that are ``Ref``; ``numbers``: parameters that Python says are numbers and C says are ``void *``.
     """
 
     declarations: Declarations
@@ -38,6 +38,7 @@ class Scope:
     locals: list[str] = field(default_factory=list)
     statics: dict[str, str] = field(default_factory=dict)
     extra: dict[str, CType] = field(default_factory=dict)      # what a series declares itself
+    converted: list[str] = field(default_factory=list)         # declarations of what a void * parameter is
     near: str = ""                                             # the C file
     lengths: dict[str, str] = field(default_factory=dict)
 

@@ -7,7 +7,7 @@ import importlib.util
 import io
 import tokenize
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 
@@ -39,7 +39,7 @@ class Module:
     comments: dict[int, tuple[str, bool]] = field(default_factory=dict)
 
 
-@lru_cache(maxsize=None)
+@cache
 def module(name: str) -> Module | None:
     """The source of a module that can be imported; None for others."""
     try:

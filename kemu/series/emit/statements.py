@@ -33,7 +33,8 @@ class Goto:
     used: bool = False
 
 
-_MADE = ("list_head", "spinlock_t", "mutex", "completion", "rw_semaphore", "kobject", "work_struct", "rcu_head", "wait_queue_head_t")
+_MADE = ("list_head", "spinlock_t", "mutex", "completion", "rw_semaphore", "kobject", "work_struct", "rcu_head",
+         "wait_queue_head_t")
 _LABEL = re.compile(r"^\w+:( .*)?$|^goto |^C: |^noqa|^type: ")
 
 
@@ -52,6 +53,7 @@ class Statements:
         self.ret = ""
         self.names = set(x.scope.types)
         self.extra: dict[str, CType] = {}       # variables that only C has
+        self.begin: list[str] = []              # what structures on the stack begin with
         self.last_line = node.lineno
         self.source = x.scope.module.text.split("\n")
 
@@ -81,7 +83,7 @@ class Statements:
     def comment(self, stmt: ast.stmt, depth: int) -> None:
         """The comments that stand before a statement."""
         found = self.x.scope.module.comments
-        texts = []
+        texts: list[str] = []
         line = stmt.lineno - 1
         while line > self.last_line and line in found and found[line][1]:
             texts.insert(0, found[line][0])
@@ -244,7 +246,8 @@ class Statements:
                 continue
             place = self.x.scope.spell(first.id)
             if targets[0].id == first.id and isinstance(value, ast.Call):
-                self.say(depth, f"memcpy(&{place}, {self.x.ex(value.args[0]).text}, {self.x.load(self.x.ex(value.args[1])).text})")
+                of, n = self.x.ex(value.args[0]).text, self.x.load(self.x.ex(value.args[1])).text
+                self.say(depth, f"memcpy(&{place}, {of}, {n})")
                 return True
             if value is node:
                 self.say(depth, f"memcpy((void *)&{place} + {self.x.load(self.x.ex(length)).text}, "
@@ -256,7 +259,7 @@ class Statements:
     def stored(self, value: ast.expr, t: CType | None) -> Ex:
         """A value that is put in a place of type ``t``."""
         x = self.x
-        if isinstance(value, ast.ListComp) or isinstance(value, ast.BinOp) and isinstance(value.left, ast.List):
+        if isinstance(value, ast.ListComp) or (isinstance(value, ast.BinOp) and isinstance(value.left, ast.List)):
             return Ex("{}")
         if t is not None and x.d.resolve(t).name == "struct qstr":
             e = x.ex(value)
@@ -396,7 +399,8 @@ class Statements:
         """Whether it is one line of C."""
         if not body:
             return True
-        if len(body) != 1 or not isinstance(body[0], ast.Expr | ast.Assign | ast.AugAssign | ast.Return | ast.Break | ast.Continue):
+        simple = (ast.Expr, ast.Assign, ast.AugAssign, ast.Return, ast.Break, ast.Continue)
+        if len(body) != 1 or not isinstance(body[0], simple):
             return False
         s = body[0]
         if isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant):
@@ -420,7 +424,7 @@ class Statements:
         return line
 
     def _while(self, stmt: ast.While, depth: int) -> None:
-        label = self.new("", VOID) if False else ""
+        label = ""
         if stmt.orelse:
             label = self.label("out_loop")
         forever = isinstance(stmt.test, ast.Constant) and stmt.test.value is True
@@ -513,10 +517,8 @@ class Statements:
             for name, f in ladder:
                 self.lines.add(-1, f"{name}:")
                 self.last_line = max(self.last_line, f.lineno)
-                mark = len(self.lines.out)
                 self.block(f.body, 0)
                 jumped = any(self._jump(s.value) is not None for s in f.body if isinstance(s, ast.Expr))
-                del mark
             if not jumped and not void:
                 self.say(0, f"return {self.result()}")
             elif not jumped and self.lines.out[-1][0] == -1:

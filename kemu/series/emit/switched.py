@@ -21,10 +21,7 @@ from kemu.series.emit.ports import Result, _body
 
 ROOM = 1024
 ORIGINAL, EMITTED = 1, 2
-COMMON = "fs/erofs/erofs_fs.h"          # which all files include, first
-HOME = "fs/erofs/super.c"
-_DECLARED = f"""
-extern unsigned char kemu_emitted[{ROOM}];
+_DECLARED = f"""extern unsigned char kemu_emitted[{ROOM}];
 extern unsigned int kemu_called[{ROOM}];
 """
 _DEFINED = f"""
@@ -63,12 +60,10 @@ def patch(tree: Path, results: Sequence[Result]) -> tuple[Patch, list[Result]]:
             continue
         texts[r.path] = text.replace(r.original, made)
         order.append(r)
-    common = texts.get(COMMON) or (tree / COMMON).read_text()
-    at = re.search(r"^#define __EROFS_FS_H.*\n", common, re.M)
-    assert at is not None
-    texts[COMMON] = common[:at.end()] + _DECLARED + common[at.end():]
-    texts[HOME] = (texts.get(HOME) or (tree / HOME).read_text()) + _DEFINED
-    out = []
+    texts = {path: _DECLARED + text for path, text in texts.items()}
+    home = next(path for path in sorted(texts) if path.endswith(".c"))
+    texts[home] += _DEFINED
+    out: list[str] = []
     for path, text in sorted(texts.items()):
         before = (tree / path).read_text()
         out += difflib.unified_diff(before.splitlines(True), text.splitlines(True), f"a/{path}", f"b/{path}")

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every ported function of fs/erofs, emitted: how many compile unaided, and how many do as the original does.
+
+The figures are floors: they may rise. ``kemu series emit --ports erofs_memback --check`` prints who falls short.
+"""
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kemu.report.csource import find_function
+from kemu.rung.c.build import Library
+from kemu.rung.uml.tree import Tree
+from kemu.series.emit.declarations import Declarations
+from kemu.series.emit.function import emit
+from kemu.series.emit.headers import preprocessed
+from kemu.series.emit.ports import head_of, modules
+from kemu.series.emit.report import Report, behaviour, objects_of, of_package
+from tests.conftest import DATA
+from tests.fidelity.corpus import SHARED
+
+PACKAGE = "erofs_memback"
+COMPILE = 0.93                         # of all whose C the configuration has
+EQUAL = 0.98                           # of those that compile and that an image reaches
+REACHED = 0.80                         # of those that compile
+WHOLE = SHARED / "erofs"
+
+
+@pytest.fixture(scope="module")
+def report(tree: Tree, library: Callable[[str], Library]) -> Report:
+    library("plain")
+    return of_package(PACKAGE, tree)
+
+
+def test_they_compile_unaided(report: Report) -> None:
+    assert len(report.results) + len(report.outside) == sum(len(m.ports) for m in modules(PACKAGE)) > 200
+    short = [r.name for r in report.results if not r.compiles]
+    assert len(report.compiled) >= COMPILE * len(report.results), short
+    assert all(r.missing or r.errors or r.refused for r in report.results if not r.compiles), "and says why"
+
+
+def test_they_behave_as_the_originals(report: Report, tree: Tree) -> None:
+    behaviour(report, tree, [WHOLE if WHOLE.is_dir() else DATA / "erofs"], damaged=200)
+    v = report.verdict
+    assert v is not None and report.cases > 200
+    reached = len(v.equal) + len(v.different)
+    assert reached + len(v.unreached) == len(report.compiled)
+    assert reached >= REACHED * len(report.compiled), sorted(r.name for r in v.unreached)
+    assert len(v.equal) >= EQUAL * reached, [(r.name, why) for r, why in v.different]
+
+
+def test_a_wrong_translation_is_told(report: Report, tree: Tree) -> None:
+    wrong = Report([r for r in report.compiled if r.name in ("erofs_fill_dentries", "erofs_blknr", "erofs_readdir")])
+    of = next(r for r in wrong.results if r.name == "erofs_fill_dentries")
+    right = of.text
+    of.text = right.replace("nameoff + de_namelen", "nameoff + de_namelen + 1")
+    try:
+        assert of.text != right
+        behaviour(wrong, tree, [DATA / "erofs"], damaged=0)
+    finally:
+        of.text = right
+    assert wrong.verdict is not None and [r.name for r, _ in wrong.verdict.different] == ["erofs_fill_dentries"]
+
+
+def test_the_originals_are_not_looked_at(tree: Tree) -> None:
+    """The same C comes out when the file's own functions have no bodies."""
+    objects, path = objects_of(tree), "fs/erofs/namei.c"
+    text = (tree.path / path).read_text()
+    blank = re.sub(r"^\{\n.*?^\}", "{\n}", text, flags=re.S | re.M)
+    assert "erofs_bread" in text and "erofs_bread" not in blank
+    (module,) = [m for m in modules(PACKAGE) if m.name.endswith(".namei")]
+    with tempfile.TemporaryDirectory() as name:
+        empty = Path(name) / "namei.c"
+        empty.write_text(blank.replace('"xattr.h"', f'"{tree.path}/fs/erofs/xattr.h"'))
+        there, here = (Declarations(preprocessed(objects, "fs/erofs/namei.o", p)) for p in (tree.path / path, empty))
+    done = 0
+    for port in module.ports:
+        of = find_function(text, port.name)
+        assert of is not None
+        made = [emit(module, port.node, d, head_of(of), port.name, path=path).text for d in (there, here)]
+        assert made[0] == made[1]
+        done += 1
+    assert done == 5
