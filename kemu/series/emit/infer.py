@@ -224,11 +224,11 @@ class Inference:
         if best is None and not weak:
             return self._used_as(name)
         if best is None:
-            best = self._partner(name) or (weak[0].type if all(e.type == weak[0].type for e in weak) else INT) or INT
+            alone = self._partner(name) or (weak[0].type if all(e.type == weak[0].type for e in weak) else INT) or INT
             for e in weak:
-                if e.type is not None and e.type != INT and d.integer(e.type) and not d.integer(e.type) == d.integer(best):
-                    best = self.x.common(best, e.type)
-        assert best is not None
+                if e.type is not None and e.type != INT and d.integer(e.type) and d.integer(e.type) != d.integer(alone):
+                    alone = self.x.common(alone, e.type) or alone
+            best = alone
         returns = self.returns
         if d.integer(best) and best != BOOL and returns is not None and (d.integer(returns) or (0, False))[0] == 4 \
                 and self._returned(name):

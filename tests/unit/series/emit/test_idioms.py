@@ -92,8 +92,8 @@ def c(python: str, head: str, folder: Path) -> list[str]:
     ("def f(n):\n    total = 0\n    for i in range(n):\n        total += i\n    return total", "int f(int n)",
      ["int total = 0;", "int i;", "for (i = 0; i < n; ++i) {", "total += i;", "}", "return total;"]),
     # a loop's else
-    ("def f(n):\n    while n:\n        n -= 1\n        if n == 7:\n            break\n    else:\n        return 0\n    return -ENOMEM",
-     "int f(int n)",
+    ("def f(n):\n    while n:\n        n -= 1\n        if n == 7:\n            break\n    else:\n        return 0\n"
+     "    return -ENOMEM", "int f(int n)",
      ["while (n) {", "n--;", "if (n == 7)", "goto out_loop;", "}", "return 0;", "out_loop:", ";", "return -ENOMEM;"]),
     # try/finally: one label
     ("def f(b):\n    try:    # out\n        if not b.base:\n            return -ENOMEM\n        return 0\n    finally:\n"
@@ -118,7 +118,8 @@ def c(python: str, head: str, folder: Path) -> list[str]:
      ['snprintf(sb->s_id, sizeof(sb->s_id), "%u:%u", a, 1);']),
     # a or b, as a value and as a test
     ("def f(a, b):\n    return a or b", "int f(int a, int b)", ["return a ?: b;"]),
-    ("def f(a, b):\n    if a or b:\n        return 1\n    return 0", "int f(int a, int b)", ["if (a || b)", "return 1;", "return 0;"]),
+    ("def f(a, b):\n    if a or b:\n        return 1\n    return 0", "int f(int a, int b)",
+     ["if (a || b)", "return 1;", "return 0;"]),
     ("def f(sb):\n    for i in list_for_each_entry(sb.list):\n        i.count += 1", "void f(struct info *sb)",
      ["struct info *i;", "list_for_each_entry(i, &sb->list, list) {", "i->count++;", "}"]),
     # what C gives through its last parameter
