@@ -38,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
         if verb == "check":
             p.add_argument("--json", action="store_true", help="as b4 wants it from a check hook")
+            p.add_argument("--build", action="store_true",
+                           help="build it, too: what W=1, sparse, kernel-doc and modpost say of it and not of its base, and "
+                                "whether it links without what its Kconfig does not ask for, and on 32 bits")
+            p.add_argument("--jobs", type=count(1, 4096), default=0, metavar="N")
             continue
         p.add_argument("--bisectable", action="store_true", help="build after each patch of the series too")
         p.add_argument("--configs", action="store_true",
@@ -81,6 +85,10 @@ def _new(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     series = series_.find_series(args.name)
     found = list(series_.check(series, tree_of(args)))
+    if args.build and not any(f.status == "fail" for f in found):
+        from kemu.series.static.check import built  # start-up
+
+        found += built(series, tree_of(args), say_of(args), args.jobs)
     if args.json:
         print(json.dumps([f.as_json() for f in found], indent=1))
     else:

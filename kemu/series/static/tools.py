@@ -2,6 +2,7 @@
 """The tools: each is given a file as kbuild compiles it, from the command that was kept with its object."""
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -41,7 +42,7 @@ def flags_of(saved: str) -> tuple[list[str], str]:
 def _said(objects: Path, words: Sequence[str]) -> str:
     try:
         done = subprocess.run(words, cwd=objects, capture_output=True, text=True, errors="replace", timeout=SECONDS,
-                              stdin=subprocess.DEVNULL)
+                              stdin=subprocess.DEVNULL, env=os.environ | {"LC_ALL": "C"})
     except subprocess.TimeoutExpired:
         return ""
     return done.stderr + done.stdout
