@@ -28,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "or C patches: a file, a folder, or - for a mail on standard input")
     parser.add_argument("--kunit", action="store_true", help="also print a KUnit case for each finding that one can be made of")
     parser.add_argument("--confirm", action=argparse.BooleanOptionalAction, default=False,
-                        help="try what rests on a schedule on the booted kernel, too, with the series' C built into it "
-                             "(for each kind a kernel, and a minute of search; default: no)")
+                        help="try each finding on the other rungs, with the series' C built into them: an image or an archive on "
+                             "the kernel's C in this process and on the booted kernel, a schedule on the deterministic one "
+                             "(builds, and for a schedule a minute of search; default: no)")
     _search.add_search_arguments(parser)
 
 
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 def _confirm(args: argparse.Namespace, p: Progress) -> None:
     """Fill in whether Linux shows what was found, too."""
     from kemu.rung.uml.build import progress  # start-up
-    from kemu.rung.uml.sched.confirm import confirm  # start-up
+    from kemu.series.confirm import confirm  # start-up
 
     try:
         confirm(found := p.sorted_findings(), say=progress() if not (args.quiet or args.json) else lambda text: None, keep=_kept)

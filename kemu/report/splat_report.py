@@ -16,7 +16,7 @@ def lines(f: Finding) -> list[str]:
         out += ["configuration that it depends on:", *(f"  {x}" for x in f.config)]
     out.append(f"in C: {f.c_location or '(not in ported code)'}")
     if f.confirmed["why"] != NOT_TRIED:
-        out.append({True: "on Linux, too: ", False: "not on Linux: ", None: "not tried on Linux: "}[f.confirmed["linux"]]
+        out.append({True: "confirmed: ", False: "not reproduced on Linux: ", None: "not tried on Linux: "}[f.confirmed["linux"]]
                    + str(f.confirmed["why"]))
     out.append(f"kemu replay {f.ref(f.token)}" + (f" {f.module}" if f.module else "")
                + (f" --flavour {f.flavour}" if f.flavour else ""))

@@ -83,12 +83,14 @@ def by_input(f: Finding, exp: Experiment, rungs: Rungs, **options: Any) -> dict[
     except NotThere as e:
         return {"c": None, "linux": None, "why": str(e)}
     found: dict[str, Any] = {}
-    said = []
+    said: list[str] = []
+    before = ""
     for rung, flavour in (("c", "asan"), ("linux", "kasan" if f.detector in OF_MEMORY else "fast")):
         try:
             shown = shows(ask(rungs.judge(rung, flavour, side)), out.expected)
             found[rung] = bool(shown)
-            said.append(f"{rung} ({flavour}): {shown or 'nothing of the kind'}")
+            said.append(f"{rung} ({flavour}): {'the same' if shown and shown == before else shown or 'nothing of the kind'}")
+            before = shown
         except RungError as e:
             found[rung] = None
             said.append(f"{rung} ({flavour}): {str(e).splitlines()[0]}")

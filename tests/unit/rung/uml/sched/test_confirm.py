@@ -88,14 +88,14 @@ def test_what_linux_shows_with_the_series_and_not_without(monkeypatch: pytest.Mo
     assert f.confirmed == {"c": None, "linux": True, "why": "test.there (sched, with mine) TOKEN-OF-A HANG: a hang; "
                            "task1 stops in f() at a.c:1, while task2 runs; more"}
     assert kernels.asked == [("test.there", "sched", 1, ("CONFIG_EROFS_FS_X=y",)), ("test.there", "sched", 0, ())]
-    assert f"on Linux, too: {f.confirmed['why']}" in splat_report.lines(f)
+    assert f"confirmed: {f.confirmed['why']}" in splat_report.lines(f)
 
 
 def test_what_linux_shows_anyway_confirms_nothing(monkeypatch: pytest.MonkeyPatch, c_of: str) -> None:
     f = shown(monkeypatch, Series("mine", (), c=c_of), Kernels(["known"], ["known"]))
     assert f.confirmed["linux"] is False
     assert "that Linux does not show without it" in f.confirmed["why"]
-    assert f"not on Linux: {f.confirmed['why']}" in splat_report.lines(f)
+    assert f"not reproduced on Linux: {f.confirmed['why']}" in splat_report.lines(f)
 
 
 def test_a_search_goes_on_behind_what_linux_shows_anyway(monkeypatch: pytest.MonkeyPatch, c_of: str) -> None:
