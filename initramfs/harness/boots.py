@@ -21,7 +21,7 @@ from kemu.machine.chooser import Chooser, Watch
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from kemu.machine.region import image_size
-from kemu.machine.series import ShortForms
+from kemu.machine.series import Series, ShortForms
 from kemu.report.manifest import Entry
 from kemu.report.walk import CAP, WHOLE, walk
 
@@ -57,12 +57,12 @@ def boot_initrd(initrd: bytes | str | None, *, design: str | Design = "upstream"
                 watch: Watch | None = None, prepare: Callable[[Machine], Any] | None = None,
                 looks: Callable[[], Any] | None = None, tree: bool = True,
                 limit: ReadLimit | None = None, after: Callable[[BootResult], Any] | None = None,
-                short: Sequence[ShortForms] = ()) -> BootResult:
+                short: Sequence[ShortForms] = (), series: Sequence[Series] = ()) -> BootResult:
     """Boot ``initrd`` (bytes or a path) once. This is where all boots of the port are made.
 
     ``design``: its name, or a Design (a name also gets what the command line asks for). ``builtin``: "default", "none" (or None),
     or an archive (bytes or a path). ``initcalls``: another build's table. ``second_image``: of a design that takes one.
-    ``rodata``: what a write to constants is, see
+    ``series``: on top of the design's. ``rodata``: what a write to constants is, see
     :mod:`kemu.linux.rodata`. ``machine`` makes the machine (an experiment's own has detectors and its chooser), or it gets
     ``chooser`` and ``watch``;
     ``short``: its short forms, where nobody looks into it.
@@ -78,8 +78,8 @@ def boot_initrd(initrd: bytes | str | None, *, design: str | Design = "upstream"
     ram = memory or machine_boot.memory_for(image_size(initrd) if initrd is not None else 0)
     ram = min(ram, mem_limit(cmdline) or ram)
     more: dict[str, Any] = {"chooser": chooser, "watch": watch} if machine is Machine else {}
-    if d.series:                        # else the machine may have series of its maker's
-        more["series"] = list(d.series)
+    if d.series or series:              # else the machine may have series of its maker's
+        more["series"] = [*d.series, *(s for s in series if s not in d.series)]
     if short:
         more["short"] = short
     with machine(memory=ram, page_size=page_size, bits=bits, config={**d.config, **(config or {})},

@@ -2,12 +2,14 @@
 """The designs of an initial root file system: how a kernel is built with each."""
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kemu.machine.initcalls import Entry, Initcalls, functions, load
+from kemu.machine.initcalls import Entry, Initcalls, load
 from kemu.machine.machine import Machine
+from kemu.machine.series import Series
 
 __role__ = "harness"
 DESIGNS = ("upstream", "initerofs-rfc", "layered", "initoverlayfs")
@@ -21,7 +23,6 @@ class Design:
     series: tuple[Any, ...] = ()
     config: dict[str, bool] = field(default_factory=dict)
     initcalls: Callable[[Iterable[Entry]], list[Entry]] | None = None       # the build's table with what the design moves
-    replaced: dict[str, Callable[[], int]] = field(default_factory=dict)    # initcalls that the series replaces, by name
     image: bool = False
     setup: Callable[[Machine], None] | None = None                          # of the machine: a disk, programs
 
@@ -36,11 +37,6 @@ class Design:
         table = self.table(initcalls)
         if table is not None:
             m.part(Initcalls).table = table
-        if self.replaced:
-            from kemu.linux.init import initcalls as ported  # noqa: PLC0415  (only this design needs it)
-
-            for level in functions(m, ported).values():
-                level[:] = [self.replaced.get(fn.__name__, fn) for fn in level]
         if self.setup is not None:
             self.setup(m)
 
@@ -52,7 +48,7 @@ def find(name: str) -> Design:
     if name == "initerofs-rfc":
         from initramfs import initerofs_rfc as rfc  # noqa: PLC0415  (only this design needs it)
 
-        return Design(name, (rfc.series,), rfc.config, rfc.initcalls, {"populate_rootfs": rfc.populate_rootfs})
+        return Design(name, (rfc.series,), rfc.config, rfc.initcalls)
     if name == "layered":
         from initramfs import layered  # noqa: PLC0415  (only this design needs it)
 
@@ -81,10 +77,20 @@ def for_cmdline(d: Design, cmdline: str) -> Design:
     config = {**d.config, **verify.config}
     if d.name != "initerofs-rfc":
         return replace(d, series=(*d.series, verify.series, verify.upstream), config=config)
-    populate = d.replaced["populate_rootfs"]
+    return replace(d, series=(*d.series, verify.series, _refused_before()), config=config)
 
-    def populate_rootfs() -> int:
-        verify.drop_refused()
-        return populate()
-    return replace(d, series=(*d.series, verify.series), config=config,
-                   replaced={**d.replaced, "populate_rootfs": populate_rootfs})
+
+@functools.cache
+def _refused_before() -> Series:
+    """What is refused is gone before the posted populate_rootfs() looks at it."""
+    from initramfs import initerofs_rfc as rfc  # noqa: PLC0415  (only this design needs it)
+    from initramfs import verify  # noqa: PLC0415  (only this design needs it)
+
+    s = Series("initrd-verify-rfc", ("initramfs",), "populate_rootfs() asks")
+    s.edits(rfc.populate_rootfs, ("""\
+def populate_rootfs() -> int:
+""", """\
+def populate_rootfs() -> int:
+    drop_refused()
+"""), names={"drop_refused": verify.drop_refused})
+    return s

@@ -23,6 +23,7 @@ from kemu.machine.boot import Boot, BootResult, newc_entry
 from kemu.machine.current import this
 from kemu.machine.machine import Machine
 from kemu.machine.shadow import RELEASED_INIT
+from kemu.machine.stack import stack_of
 from kemu.report.walk import walk
 
 from initramfs import initramfs as base
@@ -149,10 +150,8 @@ def run_boot(design: str, initrd: bytes, *, machine: Callable[..., Machine] = Ma
             if end is not None:
                 end(state)
 
-    d = designs.find(design)
-    noting, d = _noting(d, state)
-    d = designs.for_cmdline(replace(d, series=(*d.series, *noting, *([probe] if probe is not None else []))),
-                            kw.get("cmdline", ""))
+    d = designs.for_cmdline(designs.find(design), kw.get("cmdline", ""))
+    d = replace(d, series=(*d.series, *_noting(d, state), *([probe] if probe is not None else [])))
     result = boot_initrd(initrd, design=d, rodata=rodata, after=after, machine=machine, **kw)
     if result.ended == "splat" and result.error is not None:
         raise result.error
@@ -169,23 +168,23 @@ def run_boot(design: str, initrd: bytes, *, machine: Callable[..., Machine] = Ma
 
 
 _by: list[State] = []               # the boot that runs
-_notes: dict[str, tuple[Series, dict[str, Any]]] = {}
+_notes: dict[tuple[Series, ...], Series] = {}
 
 
-def _noting(d: designs.Design, state: State) -> tuple[list[Series], designs.Design]:
+def _noting(d: designs.Design, state: State) -> list[Series]:
     """A series that notes which replacement of the design's returned last."""
     _by[:] = [state]
-    if not d.series:
-        return [], d
-    if d.name not in _notes:
-        s = Series(f"who of {d.name}", d.series[-1].packages)
-        wrapped: dict[str, Any] = {}
-        for _, new in d.series[-1].replacements.values():
+    own = designs.find(d.name).series
+    if not own:
+        return []
+    if d.series not in _notes:
+        s = _notes[d.series] = Series(f"who of {d.name}", own[-1].packages)
+        stack = stack_of(d.series)
+        for original, new in own[-1].replacements.values():
             if callable(new) and not isinstance(new, type):
-                wrapped[new.__name__] = s.replaces(new)(_noted(new))
-        _notes[d.name] = s, wrapped
-    s, wrapped = _notes[d.name]
-    return [s], replace(d, replaced={name: wrapped.get(name, fn) for name, fn in d.replaced.items()})
+                made = stack.made_of(original)
+                s.replaces(made)(_noted(made))
+    return [_notes[d.series]]
 
 
 def _noted(fn: Callable[..., Any]) -> Callable[..., Any]:

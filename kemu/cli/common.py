@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from kemu.cli._stdio import abandon_output, complain
 from kemu.machine.hostmodule import MissingLibrary
+from kemu.machine.hunks import SeriesError
 from kemu.plugins import installed_modules, ported_packages
 
 # exit codes (docs/reference/commands.md)
@@ -181,8 +182,8 @@ def guarded(action: Callable[[], int], name: Callable[[], str], verbose: Callabl
         return EXIT_PIPE
     except KeyboardInterrupt:
         return failed("interrupted", EXIT_INTERRUPTED)
-    except MissingLibrary as e:
-        return failed(e, EXIT_CONFIG)
+    except (MissingLibrary, SeriesError) as e:
+        return failed(e if isinstance(e, MissingLibrary) else f"series {e}", EXIT_CONFIG)
     except ModuleNotFoundError as e:
         if not e.name or e.name.partition(".")[0] in ("kemu", *ported_packages()):
             return failed(internal_error(e, verbose()))

@@ -28,6 +28,7 @@ from kemu.samples import shown
 if TYPE_CHECKING:                   # what it imports takes longer than to say what is wrong with an argument
     from kemu.linux.path import Path
     from kemu.machine.machine import Machine
+    from kemu.machine.series import Series
     from kemu.report.walk import ReadLimit
     from kemu.rung.py.backend import Backend
     from kemu.rung.py.mount import FileSystem, Mounted
@@ -98,13 +99,19 @@ def find_backend(fs: FileSystem, name: str) -> Backend:
 # ------------------------------------------------------------------------- mounting
 
 def run(args: argparse.Namespace, fs: FileSystem, image: str | memoryview, *, devices: Sequence[str] = (), options: str = "",
-        config: dict[str, Any] | None = None) -> int:
-    """Mount ``image``, show what was asked for, unmount. The exit code; CommandError for what fails."""
+        config: dict[str, Any] | None = None, series: Sequence[Series] = ()) -> int:
+    """Mount ``image``, show what was asked for, unmount; ``series``: on top of what the back end needs. The exit code;
+    CommandError for what fails.
+    """
     from kemu.rung.py.mount import MountError  # start-up
 
     backend = find_backend(fs, args.backend)
+    if series:
+        from kemu.series.whole import check_stack  # start-up
+
+        check_stack([*backend.series(), *series])
     try:
-        with fs.machine_for(image, devices, backend=backend, page_size=args.page_size, config=config,
+        with fs.machine_for(image, devices, backend=backend, page_size=args.page_size, config=config, series=series,
                             short=[] if args.no_short else backend.short()) as machine:
             check_at(args.at, machine.mem.nr_pages * machine.mem.page_size)
             try:

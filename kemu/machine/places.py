@@ -6,12 +6,22 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from kemu.machine.series import Series
 
 PLAIN = (int, float, str, bytes, bool, type(None), type, ModuleType)
+
+
+T = TypeVar("T", bound="list[Any] | dict[Any, Any]")
+_linked: list[list[Any] | dict[Any, Any]] = []
+
+
+def linked(table: T) -> T:
+    """Say of a table that it is what a linker collects of all files: a series reaches what its packages have there."""
+    _linked.append(table)
+    return table
 
 
 class Site(NamedTuple):
@@ -64,16 +74,32 @@ def places(series: Series, wanted: Mapping[int, tuple[Any, Any]], modules: Seque
 
     shallow = series.shallow
     ids = wanted.keys()
+    if not shallow:
+        yield from _in_linked(wanted)
     for mod in modules:
         if series.leaves_out(mod):
             continue            # the module of the series itself sees the originals
         space = vars(mod)
-        if shallow:
-            if ids.isdisjoint(map(id, space.values())):         # most have none
-                continue
+        if shallow and ids.isdisjoint(map(id, space.values())):             # most have none
+            continue
         for name, value in list(space.items()):
             if not name.startswith("__"):
                 yield from look(value, (id(space), name), space.__setitem__, 0 if shallow else 3)
+
+
+def _in_linked(wanted: Mapping[int, tuple[Any, Any]]) -> Iterator[Site]:
+    for table in _linked:
+        for key, row in enumerate(table) if isinstance(table, list) else table.items():
+            for column, value in enumerate(row):
+                hit = wanted.get(id(value))
+                if hit is not None and hit[0] is value:
+                    yield Site((id(table), (key, column)), partial(_put_in_row, table), (key, column), value, hit[1])
+
+
+def _put_in_row(table: Any, at: tuple[Any, int], value: Any) -> None:
+    key, column = at
+    row = table[key]
+    table[key] = type(row)(*row[:column], value, *row[column + 1:])
 
 
 def _attributes(obj: Any) -> list[str]:

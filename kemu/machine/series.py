@@ -62,6 +62,7 @@ class Series:
         self.title = title
         self.c = c
         self.changes: list[Change] = []
+        self._on: dict[tuple[int, int], tuple[Change, Any, Any]] = {}
 
     @property
     def replacements(self) -> dict[int, tuple[Any, Any]]:
@@ -123,6 +124,15 @@ class Series:
         self.changes.append(change)
         if change.made is not None and not isinstance(change.made, PLAIN[:5]):
             _made[id(change.made)] = change.made, weakref.ref(self), change.original
+
+    def on(self, change: Change, value: Any, make: Callable[[], Any]) -> Any:
+        """What a change makes of what an earlier series left: the same object on every stack where that is the same."""
+        key = id(change), id(value)
+        if key not in self._on:
+            made = make()
+            self._on[key] = change, value, made                 # as long as it is known, so are they
+            _made[id(made)] = made, weakref.ref(self), change.original
+        return self._on[key][2]
 
     # ------------------------------------------------------------ where
 

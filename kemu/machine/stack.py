@@ -83,6 +83,11 @@ class Stack:
         for s in self.series:
             self._compose(s)
 
+    def made_of(self, original: Any) -> Any:
+        """What all of them make of something; itself if none changes it."""
+        chain = self.chains.get(id(original))
+        return chain.value if chain is not None else original
+
     # ------------------------------------------------------------ what is made of what
 
     def _compose(self, s: Series) -> None:
@@ -128,7 +133,7 @@ class Stack:
         except SeriesError as e:
             raise SeriesError(f"{s.name}: {e}" + (f"; {chain.versions[-1].by.name} put it there" if before else "")) from None
         text = patched(old, change.hunks, s.name, name, " and ".join(before))
-        return Version(s, compiled(text, chain.value, s.name, before, name), text)
+        return Version(s, s.on(change, chain.value, lambda: compiled(text, chain.value, s.name, before, name)), text)
 
     def _replace(self, s: Series, change: Change, chain: Chain) -> Version:
         if chain.versions:

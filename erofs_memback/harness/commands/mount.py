@@ -7,7 +7,7 @@ import mmap
 import os
 import sys
 
-from kemu.cli import _mount_options, views
+from kemu.cli import _mount_options, _series, views
 from kemu.cli.common import EXIT_USAGE, CommandError, errno_text
 from kemu.cli.values import check_file, name_of_file, never_asked, parse_config
 from kemu.samples import shown
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "process, or in Linux under UML (default: py)")
     parser.add_argument("--flavour", choices=("plain", "asan", "ubsan"), default="plain",
                         help="of --rung c: plain, or with the sanitizer of addresses or of undefined behaviour")
+    _series.add_series_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
         from kemu.cli import _rung_views  # start-up
 
         return _rung_views.run(args, _part(args.image, options), args.device, options.data, args.config)
-    return views.run(args, EROFS, _part(args.image, options), devices=args.device, options=options.data, config=config)
+    return views.run(args, EROFS, _part(args.image, options), devices=args.device, options=options.data, config=config,
+                     series=_series.python_of(args))
 
 
 def _part(path: str, options: _mount_options.MountOptions) -> str | memoryview:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kemu.cli import _series
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_PANIC, EXIT_USAGE, CommandError
 from kemu.cli.values import (
     byte_offset,
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "init), or Linux under UML")
     parser.add_argument("--flavour", choices=("plain", "asan", "ubsan"), default="plain",
                         help="of --rung c: plain, or with the sanitizer of addresses or of undefined behaviour")
+    _series.add_series_arguments(parser)
     parser.add_argument("--page-size", type=page_size, default=4096, metavar="4096|16384|65536", help="py only")
     parser.add_argument("--table", type=name_of_file, metavar="FILE",
                         help="another build's initcalls: its vmlinux (then its parameters, too), System.map, or a log with "
@@ -194,7 +196,7 @@ def run(args: argparse.Namespace) -> int:
         boot = functools.partial(boot_initrd, args.initrd, design=design, cmdline=args.cmdline, builtin=args.builtin, at=args.at,
                                  config=config, page_size=args.page_size,
                                  initcalls=read_table(args.table) if args.table else None, second_image=args.image,
-                                 rodata="plain")
+                                 rodata="plain", series=series_of(args, design))
         if args.faults:
             return faults(args, boot, prepare)
         limit = read_limit(args.read_limit, [args.initrd] if args.initrd else [])
@@ -236,6 +238,16 @@ def conclude(args: argparse.Namespace, result: BootResult, seen: dict[str, Any],
     if not result.ok and result.ended == "panic":
         print(f"kemu: boot: {'; '.join([*wrong, str(result.error).split(chr(10))[0]])}", file=sys.stderr)
     return EXIT_FAILED if result.ok else EXIT_PANIC
+
+
+def series_of(args: argparse.Namespace, design: Any) -> list[Any]:
+    """What --series puts on top of the design."""
+    series = _series.python_of(args)
+    if series:
+        from kemu.series.whole import check_stack  # start-up
+
+        check_stack([*design.series, *series])
+    return series
 
 
 def short_forms(args: argparse.Namespace) -> list[Any]:
@@ -375,7 +387,8 @@ def run_c(args: argparse.Namespace) -> int:
     answers: list[Answer] = []
 
     def action() -> int:
-        with Kernel(args.flavour, os.environ.get("KEMU_TREE"), args.config, say=say_of(args)) as kernel:
+        patches, extra, slot = _series.c_of(args)
+        with Kernel(args.flavour, os.environ.get("KEMU_TREE"), [*extra, *args.config], patches, slot, say=say_of(args)) as kernel:
             answers.append(kernel.cpio(args.initrd, args.at or -1, builtin=builtin, cmdline=args.cmdline))
         return EXIT_OK
 
@@ -431,8 +444,9 @@ def run_linux(args: argparse.Namespace) -> int:
     cmdline = " ".join(w for w in args.cmdline.split() if not (w.startswith("mem=") and mem_limit(w)))
 
     def action() -> int:
-        boots.append(boot_initrd(args.initrd, cmdline, args.at or None, args.builtin, config=tuple(args.config), memory=str(size),
-                                 say=say_of(args)))
+        patches, extra, slot = _series.c_of(args)
+        boots.append(boot_initrd(args.initrd, cmdline, args.at or None, args.builtin, config=(*extra, *args.config),
+                                 memory=str(size), patches=patches, slot=slot, say=say_of(args)))
         return EXIT_OK
 
     failures("", action)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from kemu.linux.port.honesty import custom, dup, names
 from kemu.machine.current import this
 from kemu.machine.initcalls import functions
+from kemu.machine.places import linked
 from kemu.machine.statics import statics
 
 P = "include/linux/init.h"
@@ -44,7 +45,7 @@ def setups() -> Iterator[obs_kernel_param]:
     return (p for p in setup_table if not p.config or config.get(p.config))
 
 
-setup_table: list[obs_kernel_param] = []            # __setup_start .. __setup_end
+setup_table: list[obs_kernel_param] = linked([])    # __setup_start .. __setup_end
 
 
 @custom(P, "__setup", "a decorator")
@@ -78,7 +79,7 @@ class Initcall(NamedTuple):
     config: str = ""            # CONFIG_X or !CONFIG_X: whether its file is built
 
 
-initcalls: dict[str, Initcall] = {}                 # name -> what stands in for the table's entry of that name
+initcalls: dict[str, Initcall] = linked({})         # name -> what stands in for the table's entry of that name
 
 
 @custom(P, "only_if", "what a Makefile says about the file that has the initcall")

@@ -21,7 +21,8 @@ from kemu.rung.uml.patches import Patch, apply_patches, read_patch
 from kemu.rung.uml.tree import Tree
 
 _SUFFIXES = (".patch", ".eml", ".mbox", ".mbx", ".diff")
-_KEYS = {"title": str, "base": str, "config": list, "kunit": str, "link": str, "posted": str}
+_KEYS = {"title": str, "base": str, "config": list, "kunit": str, "link": str, "posted": str,
+         "python": str}
 
 
 @dataclass
@@ -36,6 +37,7 @@ class Series:
     config: list[str] = field(default_factory=list)
     kunit: str = ""
     link: str = ""
+    python: str = ""            # the same series for the ports: module:name, or a path from its folder
     empty: list[str] = field(default_factory=list)      # files of it without a diff
 
     def slot(self) -> str:

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``--series S`` of every command: several stack in the order given."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kemu.cli.common import EXIT_CONFIG, EXIT_USAGE, CommandError
+from kemu.cli.values import name_of_file
+
+if TYPE_CHECKING:                   # start-up
+    from kemu.machine.series import Series
+    from kemu.rung.uml.patches import Patch
+    from kemu.series.whole import Whole
+
+
+def add_series_arguments(parser: argparse.ArgumentParser, tree: bool = True) -> None:
+    """--series, and what it takes a branch by. ``tree``: --tree as well."""
+    parser.add_argument("--series", metavar="S", action="append", default=[],
+                        help="with this series: a folder of patches/, a path to a folder, an mbox or a patch, - (a mail on "
+                             "standard input), MODULE[:NAME] or ./FILE.py[:NAME]; several stack in the order given")
+    if tree:
+        parser.add_argument("--tree", type=name_of_file, metavar="DIR", help="a git tree: with --base")
+    parser.add_argument("--base", metavar="REV", help="with what the branch of --tree has since this commit, as a series")
+
+
+def stack_of(args: argparse.Namespace) -> list[Whole]:
+    """The series that the options name, in order. Exit code 3 and one line for one that cannot be had."""
+    if getattr(args, "tree", None) and not args.base and getattr(args, "command", "") != "port":
+        raise CommandError(f"--tree {args.tree}: goes with --base REV, which says where the branch begins", EXIT_USAGE)
+    if args.base and not args.tree:
+        raise CommandError("--base: goes with --tree DIR", EXIT_USAGE)
+    if args.series.count("-") > 1:
+        raise CommandError("--series -: standard input is read once", EXIT_USAGE)
+    if not args.series and not args.base:
+        return []
+    from kemu.rung.uml.errors import RungError  # start-up
+    from kemu.series.branch import from_branch  # start-up
+    from kemu.series.whole import whole  # start-up
+
+    out: list[Whole] = []
+    for given in args.series:
+        try:
+            out.append(whole(given))
+        except RungError as e:
+            raise CommandError(f"--series {e}" if str(e).startswith(given) and given else f"--series: {e}", EXIT_CONFIG) from None
+    try:
+        if args.base:
+            out.append(from_branch(args.tree, args.base))
+    except RungError as e:
+        raise CommandError(str(e), EXIT_CONFIG) from None
+    return out
+
+
+def python_of(args: argparse.Namespace, stack: Sequence[Whole] | None = None) -> list[Series]:
+    """The Python halves, for --rung py."""
+    stack = stack_of(args) if stack is None else stack
+    if not stack:
+        return []
+    from kemu.rung.uml.errors import RungError  # start-up
+    from kemu.series.whole import python_halves  # start-up
+
+    try:
+        return python_halves(stack)
+    except RungError as e:
+        raise CommandError(f"--series {e}", EXIT_CONFIG) from None
+
+
+def c_of(args: argparse.Namespace, stack: Sequence[Whole] | None = None) -> tuple[tuple[Patch, ...], tuple[str, ...], str]:
+    """Of the C halves, for the other rungs: patches, lines of configuration, and the slot of the copy of the tree."""
+    stack = stack_of(args) if stack is None else stack
+    if not stack:
+        return (), (), "plain"
+    from kemu.rung.uml.errors import RungError  # start-up
+    from kemu.rung.uml.series import together  # start-up
+    from kemu.series.whole import c_halves  # start-up
+
+    try:
+        return together(c_halves(stack))
+    except RungError as e:
+        raise CommandError(f"--series {e}", EXIT_CONFIG) from None
