@@ -18,12 +18,14 @@ EVERY = 1.0             # seconds between two notes of how far a search is
 class Keeper:
     """Keeps findings, inputs and the state of one search. What cannot be written is said once; the search goes on without it."""
 
-    def __init__(self, command: str, run: runs.RunFile, experiments: Sequence[Experiment], rung: str):
+    def __init__(self, command: str, run: runs.RunFile, experiments: Sequence[Experiment], rung: str,
+                 series: Sequence[str] = ()):
         self.command = command
         self.run = run
         self.rung = rung
         self.modules = sorted({e.fn.__module__ for e in experiments})
         self.experiments = experiments
+        self.on_top = "".join(f" + {s}" for s in series)           # what --series has put on the experiments' own
         self.inputs = Inputs([e.name for e in experiments], "")
         self.last = time.monotonic()
         self.failed = False
@@ -43,12 +45,12 @@ class Keeper:
 
     def first(self) -> dict[str, list[list[int]]]:
         """Choices of earlier searches to begin with."""
-        return self.inputs.first({e.series for e in self.experiments})
+        return self.inputs.first({e.series for e in self.experiments} | {e.series + self.on_top for e in self.experiments})
 
     def finding(self, f: Finding) -> None:
         """Keep a finding."""
         e = registry.get(f.experiment)
-        self._try(lambda: findings.save(f, e.series if e else f.experiment, self.rung, self.version, self.run.id))
+        self._try(lambda: findings.save(f, (e.series if e else f.experiment) + self.on_top, self.rung, self.version, self.run.id))
 
     def novel(self, experiment: str, token: str, new: set[str]) -> None:
         """Keep an input that reached something new."""

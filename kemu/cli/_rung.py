@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kemu.cli import _series
 from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore.experiment import Experiment
@@ -15,6 +16,7 @@ from kemu.explore.run import RungLost
 
 if TYPE_CHECKING:                   # start-up
     from kemu.rung.uml.make import Say
+    from kemu.series.whole import Whole
 
 RUNGS = ("py", "c", "linux", "sched")
 FLAVOURS = ("plain", "asan", "ubsan")
@@ -51,6 +53,7 @@ class Kernels(Protocol):
     """The kernels of a rung."""
 
     flavour: str
+    recipe: Any
 
     def prepare(self, say: Say = ...) -> None:
         """Build the kernel if that has not been done."""
@@ -60,27 +63,29 @@ class Kernels(Protocol):
 
 
 @contextmanager
-def with_series(rung: str, names: Sequence[str]) -> Iterator[None]:
-    """The kernels of the rung sched have these series in them meanwhile: folders of patches/, or paths."""
-    if not names:
-        yield
+def with_series(rung: str, stack: Sequence[Whole], beside: bool = False) -> Iterator[dict[str, Any]]:
+    """The options for a search or a replay with these series: the port's on the rung py, else what is built into the rung's
+    kernel meanwhile. ``beside``: the C that the port is compared with has them, too.
+    """
+    if not stack:
+        yield {}
         return
-    if rung != "sched":
-        raise CommandError("--series puts a series' C into the kernel of --rung sched", EXIT_USAGE)
-    from kemu.rung.uml.errors import RungError  # start-up
+    how: dict[str, Any] = {"given": tuple(w.given for w in stack)}
+    if rung == "py":
+        how["series"] = tuple(_series.python_of(stack))
+        if not beside or any(w.c is None for w in stack):
+            yield how
+            return
+    from kemu.rung.asked import asked  # start-up
     from kemu.rung.uml.sched.asked import asked_sched  # start-up
-    from kemu.rung.uml.series import find_series, together  # start-up
 
-    asked = asked_sched()
-    before = asked.recipe
+    kernels: Kernels = asked_sched() if rung == "sched" else asked(rung if rung != "py" else "c")
+    before = kernels.recipe
     try:
-        asked.recipe = before[0], *together([find_series(name) for name in names])
-    except RungError as e:
-        raise CommandError(f"--series: {e}", e.exit_code) from None
-    try:
-        yield
+        kernels.recipe = before[0], *_series.c_of(stack)
+        yield how
     finally:
-        asked.recipe = before
+        kernels.recipe = before
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def _died(title: str, report: str, code: int, args: argparse.Namespace) -> Comma
 def _in_c(args: argparse.Namespace, image: Image, devices: Sequence[str], options: str, config: Sequence[str]) -> int:
     from kemu.rung.c.kernel import Kernel, MountRefused, Trap  # start-up
 
-    patches, extra, slot = _series.c_of(args)
+    patches, extra, slot = _series.c_of(_series.stack_of(args))
     with Kernel(args.flavour, os.environ.get("KEMU_TREE"), [*extra, *config], patches, slot, say=say_of(args)) as kernel:
         if args.manifest:
             return _answered(args, kernel.erofs(image, args.at, options, devices, IN_C[args.backend], cap=1 << 62,
@@ -155,7 +155,7 @@ def _in_linux(args: argparse.Namespace, image: Image, devices: Sequence[str], op
     if args.cat is not None or args.stats:
         raise CommandError("--rung linux shows --manifest, --ls, --dmesg and what was mounted; --rung c reads files, too",
                            EXIT_USAGE)
-    patches, extra, slot = _series.c_of(args)
+    patches, extra, slot = _series.c_of(_series.stack_of(args))
     with Oracle(tree=os.environ.get("KEMU_TREE"), config=[*extra, *config], patches=patches, slot=slot, say=say_of(args)) as o:
         answer = o.erofs(image, args.at, options, devices, IN_C[args.backend], facts=not args.manifest, cap=1 << 40)
     return _answered(args, answer)

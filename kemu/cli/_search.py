@@ -6,9 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from kemu.cli import _series
 from kemu.cli._keeping import Keeper
-from kemu.cli._rung import RUNGS, add_flavour_argument, flavour_of, on_rung
+from kemu.cli._rung import RUNGS, add_flavour_argument, flavour_of, on_rung, with_series
 from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NO_TESTS, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.cli.values import count, seconds, seed
@@ -22,6 +24,9 @@ from kemu.report import json_out, ktap_out, splat_report
 from kemu.report.store import findings, runs
 from kemu.report.terminal import Wait, is_terminal
 
+if TYPE_CHECKING:                   # start-up
+    from kemu.series.whole import Whole
+
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     limit = parser.add_mutually_exclusive_group()
@@ -33,6 +38,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
                         help="where the code under test runs: the port (py, the default), or the port beside the kernel's own C, "
                         "in this process (c) or booted (linux)")
     add_flavour_argument(parser)
+    _series.add_series_arguments(parser)
     parser.add_argument("--resume", action="store_true", help="go on with the last search like this one that was interrupted")
     parser.add_argument("--fresh", action="store_true",
                         help="do not begin with the inputs and findings that earlier searches have kept")
@@ -120,14 +126,17 @@ class Teller:
         self.wait.clear()
 
 
-def run_search(args: argparse.Namespace, command: str, experiments: list[Experiment], most: float, workers: int) -> Progress:
-    """Search as the options say. What is found is kept on disk at once; on a terminal ``fuzz`` prints it as it comes."""
+def run_search(args: argparse.Namespace, command: str, experiments: list[Experiment], most: float, workers: int,
+               stack: Sequence[Whole] = (), **options: Any) -> Progress:
+    """Search as the options say, with ``stack`` and more ``options`` of the search. What is found is kept on disk at once; on a
+    terminal ``fuzz`` prints it as it comes.
+    """
     teller = Teller(args.quiet or args.json, args.no_color, 0.0 if args.examples else args.seconds or most, args.examples or 0)
     experiments = check_rung(experiments, args.rung)
     flavour = flavour_of(args.flavour, args.rung)
     live = is_terminal(sys.stdout) and not args.ktap and not args.json
     run, p = _begin(args, command, experiments, workers)
-    keeper = Keeper(command, run, experiments, args.rung)
+    keeper = Keeper(command, run, experiments, args.rung, [w.given for w in stack])
     for kept in findings.of_run(run.id) if args.resume else ():
         p.add(kept.finding)
 
@@ -148,9 +157,12 @@ def run_search(args: argparse.Namespace, command: str, experiments: list[Experim
     listen = Listener(example=example, met=keeper.finding, found=found, novel=keeper.novel, trouble=note)
     first = {} if args.fresh else keeper.first()
     try:
-        with on_rung(args.rung, args.quiet or args.json, flavour, all(e.feed for e in experiments)) as how, on_signals(
+        beside = all(e.feed for e in experiments) and all(w.c is not None for w in stack)
+        with with_series(args.rung, stack, beside) as more, on_rung(
+                args.rung, args.quiet or args.json, flavour, beside) as how, on_signals(
                 listen.stop, lambda name: note(f"{name}: the example under way ends first, then what was found is shown "
                                    "(once more: at once)")):
+            how = {**how, **more, **options}
             if command == "review" and not args.examples:
                 review_on(run.workers, experiments, args.seconds or most, seed=args.seed, listen=listen, progress=p, first=first,
                           **how)
@@ -171,7 +183,8 @@ def run_search(args: argparse.Namespace, command: str, experiments: list[Experim
 def _begin(args: argparse.Namespace, command: str, experiments: list[Experiment], workers: int) -> tuple[runs.RunFile, Progress]:
     """The record of this search, and where it begins: anew, or where the last like it was interrupted."""
     asked: dict[str, object] = {"command": command, "experiments": sorted(e.name for e in experiments), "rung": args.rung,
-                                "seed": args.seed, **({"flavour": args.flavour} if args.flavour else {})}
+                                "seed": args.seed, **({"flavour": args.flavour} if args.flavour else {}),
+                                **({"series": args.series} if args.series else {})}
     if not args.resume:
         return runs.begin(asked, workers), Progress()
     run = runs.last_like(asked)

@@ -35,27 +35,33 @@ def stack_of(args: argparse.Namespace) -> list[Whole]:
         raise CommandError("--series -: standard input is read once", EXIT_USAGE)
     if not args.series and not args.base:
         return []
+    return of_names([*args.series, *([f"--tree {args.tree} --base {args.base}"] if args.base else [])])
+
+
+def of_names(given: Sequence[str], option: str = "--series") -> list[Whole]:
+    """The series that these stand for; see :attr:`kemu.series.whole.Whole.given`. ``option``: what they were given with."""
+    if not given:
+        return []
     from kemu.rung.uml.errors import RungError  # start-up
     from kemu.series.branch import from_branch  # start-up
     from kemu.series.whole import whole  # start-up
 
     out: list[Whole] = []
-    for given in args.series:
+    for name in given:
         try:
-            out.append(whole(given))
+            if name.startswith("--tree "):
+                out.append(from_branch(*name.removeprefix("--tree ").rsplit(" --base ", 1)))
+            else:
+                out.append(whole(name))
         except RungError as e:
-            raise CommandError(f"--series {e}" if str(e).startswith(given) and given else f"--series: {e}", EXIT_CONFIG) from None
-    try:
-        if args.base:
-            out.append(from_branch(args.tree, args.base))
-    except RungError as e:
-        raise CommandError(str(e), EXIT_CONFIG) from None
+            if name.startswith("--tree ") or not option:
+                raise CommandError(str(e), EXIT_CONFIG) from None
+            raise CommandError(option + (f" {e}" if name and str(e).startswith(name) else f": {e}"), EXIT_CONFIG) from None
     return out
 
 
-def python_of(args: argparse.Namespace, stack: Sequence[Whole] | None = None) -> list[Series]:
+def python_of(stack: Sequence[Whole]) -> list[Series]:
     """The Python halves, for --rung py."""
-    stack = stack_of(args) if stack is None else stack
     if not stack:
         return []
     from kemu.rung.uml.errors import RungError  # start-up
@@ -67,9 +73,8 @@ def python_of(args: argparse.Namespace, stack: Sequence[Whole] | None = None) ->
         raise CommandError(f"--series {e}", EXIT_CONFIG) from None
 
 
-def c_of(args: argparse.Namespace, stack: Sequence[Whole] | None = None) -> tuple[tuple[Patch, ...], tuple[str, ...], str]:
+def c_of(stack: Sequence[Whole]) -> tuple[tuple[Patch, ...], tuple[str, ...], str]:
     """Of the C halves, for the other rungs: patches, lines of configuration, and the slot of the copy of the tree."""
-    stack = stack_of(args) if stack is None else stack
     if not stack:
         return (), (), "plain"
     from kemu.rung.uml.errors import RungError  # start-up

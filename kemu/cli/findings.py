@@ -7,12 +7,12 @@ import json
 import sys
 from collections.abc import Callable
 
-from kemu.cli import _search
-from kemu.cli._rung import flavour_of, on_rung
+from kemu.cli import _search, _series
+from kemu.cli._rung import flavour_of, on_rung, with_series
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.cli.values import name_of_file, write_new
 from kemu.explore import experiment, token
-from kemu.explore.run import replay
+from kemu.explore.run import Outcome, replay
 from kemu.report import splat_report
 from kemu.report.store import findings, inputs, tokens, version
 from kemu.report.store.findings import Kept
@@ -127,9 +127,7 @@ def _confirm(args: argparse.Namespace) -> int:
                     + (f" (-m {k.finding.module})" if k.finding.module else ""))
             shown = None
         else:
-            tok = token.decode(tokens.whole(k.finding.token))
-            with on_rung(k.rung, True, flavour_of(None, k.rung, k.finding.flavour), e.feed is not None) as how:
-                out = replay(e, tok, **how)
+            out = _again(k, e)
             shown = out.finding is not None and out.finding.cause == k.finding.cause
             other = out.finding.title if out.finding is not None and not shown else ""
             findings.confirm(k, shown, version.of([e.fn.__module__]))
@@ -141,6 +139,14 @@ def _confirm(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, indent=1))
     return EXIT_FAILED if still else EXIT_OK
+
+
+def _again(k: findings.Kept, e: experiment.Experiment) -> Outcome:
+    tok = token.decode(tokens.whole(k.finding.token))
+    flavour = flavour_of(None, k.rung, k.finding.flavour)
+    with with_series(k.rung, _series.of_names(k.finding.series)) as more, on_rung(
+            k.rung, True, flavour, e.feed is not None and not k.finding.series) as how:
+        return replay(e, tok, **how, **more)
 
 
 def _forget(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from kemu.cli import _coverage, _search
+from kemu.cli import _coverage, _search, _series
 from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_OK, EXIT_USAGE, CommandError
 from kemu.explore import experiment
@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """``kemu fuzz``; its exit code."""
     if args.coverage:
+        if args.series or args.base:
+            raise CommandError("--series goes without --coverage", EXIT_USAGE)
         return _coverage.run(args)
     args.rung = args.rung or "py"
     for name, given in (("--corpus", args.corpus), ("--unreached", args.unreached)):
@@ -48,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
                 print(f"{e.name:<36} {e.series:<20} {e.doc}")
         return EXIT_OK
     chosen = _search.check_rung(chosen, args.rung)
-    p = _search.run_search(args, "fuzz", chosen, 20.0, args.workers or 1)
+    p = _search.run_search(args, "fuzz", chosen, 20.0, args.workers or 1, _series.stack_of(args))
     if args.rung == "sched" and not args.quiet:
         from kemu.rung.uml.sched.hunt import tallied  # start-up
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from contextlib import suppress
+from typing import Any
 
-from kemu.cli import _review_c, _search
+from kemu.cli import _review_c, _review_own, _search, _series
 from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore import experiment
 from kemu.explore.finding import Finding
@@ -44,12 +45,13 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("what is to be reviewed is one NAME, or -m NAME", EXIT_USAGE)
     if args.confirm and args.rung != "py":
         raise CommandError("--confirm is for what the port shows (--rung py)", EXIT_USAGE)
+    options: dict[str, Any] = {}
     if args.name is None:
-        chosen = _search.choose(experiment.select, _search.of_folder(args.modules))
+        chosen, stack = _search.choose(experiment.select, _search.of_folder(args.modules)), _series.stack_of(args)
         args.name = args.modules[0]
     else:
-        chosen = _search.choose(lambda names: experiment.of_series(names[0]), [args.name])
-    p = _search.run_search(args, "review", chosen, 52.0, args.workers or min(4, os.cpu_count() or 1))
+        chosen, stack, options = _review_own.chosen_for(args)
+    p = _search.run_search(args, "review", chosen, 52.0, args.workers or min(4, os.cpu_count() or 1), stack, **options)
     if args.confirm and not p.interrupted:
         _confirm(args, p)
     if not _search.print_machine_readable(args, args.name, chosen, p):

@@ -33,6 +33,14 @@ def load(name: str) -> set[str]:
     return _load_installed(name)
 
 
+def known(name: str) -> bool:
+    """Whether such a module is there: an installed one, or the file of a path."""
+    try:
+        return bool(load(name))
+    except ModuleProblem:
+        return True
+
+
 def load_here(name: str) -> set[str]:
     """Import a module of the working folder by its dotted name. ``ModuleProblem`` if there is none."""
     if not all(part.isidentifier() for part in name.split(".")):

@@ -174,6 +174,11 @@ class RungLost(BaseException):
 LOST = (RungLost, SeriesError)          # what ends a search: no run is possible
 
 
+def why_lost(e: RungLost | SeriesError) -> str:
+    """One line for a command."""
+    return f"series {e}" if isinstance(e, SeriesError) else str(e)
+
+
 @dataclass
 class Outcome:
     """What one run came to."""
@@ -242,12 +247,13 @@ def watchdog(seconds: float) -> Iterator[None]:
 def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None, trace: bool = False, detect: bool = True,
             rung: str = "py", flavour: str = "",
             detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = (),
-            config: dict[str, Any] | None = None, who: Who | None = None,
+            config: dict[str, Any] | None = None, who: Who | None = None, given: tuple[str, ...] = (),
             caught: Callable[[Exception], None] | None = None) -> Outcome:
     """Run ``exp`` once with choices from ``source``; ``series``: on top of those that it asks for itself, ``config``: whatever it
     asks for; ``flavour``: of the rung's kernel, for whoever replays it; ``who``: who runs next, wherever that is asked;
-    ``caught``: is given what ended the run, if that is a report. Never raises for what the experiment does wrong: that is the
-    outcome's finding.
+    ``given``: how a command line names the series, for whoever replays it; ``caught``: is given what ended the run, if that is a
+    report. Never raises for what the experiment does wrong: that is the outcome's finding. SeriesError for series that do not
+    stand on each other.
     """
     t = Trace() if trace else None
     chooser = Choices(source, expect=expect, who=who)
@@ -270,6 +276,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         finding.input = run.shown
         finding.headlines = run.headlines
         finding.flavour = flavour
+        finding.series = list(given)
         if exp.name not in installed:
             finding.module = modules.how_given(exp.fn.__module__)
         finding.switches = len(chooser.switches)

@@ -16,7 +16,7 @@ from kemu.explore.experiment import Experiment, registry
 from kemu.explore.finding import Finding
 from kemu.explore.plan import Done
 from kemu.explore.progress import Listener, Progress, Recorded
-from kemu.explore.run import LOST
+from kemu.explore.run import LOST, why_lost
 from kemu.explore.search import search, shrink_finding
 
 DEATHS_OF_ONE = 2       # workers that one experiment may cost a share before it is given up there
@@ -177,7 +177,7 @@ def _shrink_one(send: Send, finding: Finding, seconds: float, options: dict[str,
     try:
         send("small", shrink_finding(finding, registry[finding.experiment], seconds, **options))
     except LOST as e:
-        send("lost", str(e), e.exit_code)
+        send("lost", why_lost(e), e.exit_code)
 
 
 def shrink_on(workers: int, total: Progress, seconds: float, listen: Listener, **options: Any) -> None:

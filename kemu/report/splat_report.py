@@ -2,6 +2,8 @@
 """A finding as text: the splat, the minimal input, the minimal schedule and fault, the line of C, and how to see it again."""
 from __future__ import annotations
 
+import shlex
+
 from kemu.explore.finding import NOT_TRIED, Finding
 
 
@@ -19,8 +21,12 @@ def lines(f: Finding) -> list[str]:
         out.append({True: "confirmed: ", False: "not reproduced on Linux: ", None: "not tried on Linux: "}[f.confirmed["linux"]]
                    + str(f.confirmed["why"]))
     out.append(f"kemu replay {f.ref(f.token)}" + (f" {f.module}" if f.module else "")
-               + (f" --flavour {f.flavour}" if f.flavour else ""))
+               + (f" --flavour {f.flavour}" if f.flavour else "") + _with(f.series))
     return out
+
+
+def _with(series: list[str]) -> str:
+    return "".join(f" {s}" if s.startswith("--tree ") else f" --series {shlex.quote(s)}" for s in series)
 
 
 def _flat(report: list[str]) -> list[str]:

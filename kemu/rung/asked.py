@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from kemu.explore.run import RungLost
 from kemu.rung.protocol import Judge
 from kemu.rung.uml.errors import RungError
 from kemu.rung.uml.make import Say, nothing
 
+if TYPE_CHECKING:                   # start-up
+    from kemu.rung.uml.patches import Patch
+
 RUNGS = ("linux", "c")
+Recipe = tuple[str, "tuple[Patch, ...]", tuple[str, ...], str]
 
 
 class Unanswered(RungLost):
@@ -28,7 +33,19 @@ class Asked(ABC):
     flavour = ""
 
     def __init__(self) -> None:
+        self.patches: tuple[Patch, ...] = ()
+        self.extra: tuple[str, ...] = ()            # lines of configuration
+        self.slot = "plain"
         self._judges: dict[tuple[int, bool], Judge] = {}
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is built, together: flavour, patches, lines of configuration, and the name of the copy of the tree."""
+        return self.flavour, self.patches, self.extra, self.slot
+
+    @recipe.setter
+    def recipe(self, recipe: Recipe) -> None:
+        self.flavour, self.patches, self.extra, self.slot = recipe
 
     @abstractmethod
     def prepare(self, say: Say = nothing) -> None:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
         return _rung_views.run(args, _part(args.image, options), args.device, options.data, args.config)
     return views.run(args, EROFS, _part(args.image, options), devices=args.device, options=options.data, config=config,
-                     series=_series.python_of(args))
+                     series=_series.python_of(_series.stack_of(args)))
 
 
 def _part(path: str, options: _mount_options.MountOptions) -> str | memoryview:

@@ -242,7 +242,7 @@ def conclude(args: argparse.Namespace, result: BootResult, seen: dict[str, Any],
 
 def series_of(args: argparse.Namespace, design: Any) -> list[Any]:
     """What --series puts on top of the design."""
-    series = _series.python_of(args)
+    series = _series.python_of(_series.stack_of(args))
     if series:
         from kemu.series.whole import check_stack  # start-up
 
@@ -387,7 +387,7 @@ def run_c(args: argparse.Namespace) -> int:
     answers: list[Answer] = []
 
     def action() -> int:
-        patches, extra, slot = _series.c_of(args)
+        patches, extra, slot = _series.c_of(_series.stack_of(args))
         with Kernel(args.flavour, os.environ.get("KEMU_TREE"), [*extra, *args.config], patches, slot, say=say_of(args)) as kernel:
             answers.append(kernel.cpio(args.initrd, args.at or -1, builtin=builtin, cmdline=args.cmdline))
         return EXIT_OK
@@ -444,7 +444,7 @@ def run_linux(args: argparse.Namespace) -> int:
     cmdline = " ".join(w for w in args.cmdline.split() if not (w.startswith("mem=") and mem_limit(w)))
 
     def action() -> int:
-        patches, extra, slot = _series.c_of(args)
+        patches, extra, slot = _series.c_of(_series.stack_of(args))
         boots.append(boot_initrd(args.initrd, cmdline, args.at or None, args.builtin, config=(*extra, *args.config),
                                  memory=str(size), patches=patches, slot=slot, say=say_of(args)))
         return EXIT_OK

@@ -25,17 +25,20 @@ class AskedC(Asked):
     def __init__(self) -> None:
         super().__init__()
         self._library: Library | None = None
+        self._built: object = None
 
     def prepare(self, say: Say = nothing) -> None:
         """Build the shared object of the flavour if that has not been done."""
         if not self.ready:
             self.close()
-            self._library = build(Recipe(find_tree(os.environ.get("KEMU_TREE"))), self.flavour, say)
+            tree = find_tree(os.environ.get("KEMU_TREE"))
+            self._library = build(Recipe(tree, "fast", self.extra, self.patches, self.slot), self.flavour, say)
+            self._built = self.recipe
 
     @property
     def ready(self) -> bool:
         """Whether the shared object of the flavour is there."""
-        return self._library is not None and self._library.flavour == self.flavour
+        return self._library is not None and self._built == self.recipe
 
     def start(self, zeroed: bool) -> Kernel:
         """A kernel; not ``zeroed``: memory that nobody has written is not zeros."""

@@ -21,18 +21,21 @@ class AskedLinux(Asked):
     def __init__(self) -> None:
         super().__init__()
         self._kernel: Kernel | None = None
+        self._built: object = None
 
     def prepare(self, say: Say = nothing) -> None:
         """Build the kernel if that has not been done."""
-        if self._kernel is None:
+        if not self.ready:
+            self.close()
             own = os.environ.get("KEMU_TREE")
             tree = fetch(say=say) if not own and not (default_tree() / "Makefile").exists() else find_tree(own)
-            self._kernel = build(Recipe(tree), say)
+            self._kernel = build(Recipe(tree, "fast", self.extra, self.patches, self.slot), say)
+            self._built = self.recipe[1:]
 
     @property
     def ready(self) -> bool:
         """Whether the kernel is built."""
-        return self._kernel is not None
+        return self._kernel is not None and self._built == self.recipe[1:]
 
     def start(self, zeroed: bool) -> Oracle:
         """A kernel; not ``zeroed``: with init_on_alloc=0."""
