@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kemu.cli.common import EXIT_CONFIG, EXIT_USAGE, CommandError
@@ -77,11 +79,20 @@ def c_of(stack: Sequence[Whole]) -> tuple[tuple[Patch, ...], tuple[str, ...], st
     """Of the C halves, for the other rungs: patches, lines of configuration, and the slot of the copy of the tree."""
     if not stack:
         return (), (), "plain"
-    from kemu.rung.uml.errors import RungError  # start-up
+    from kemu.rung.uml.errors import ConfigError, PatchError, RungError  # start-up
+    from kemu.rung.uml.patches import apply_patches  # start-up
     from kemu.rung.uml.series import together  # start-up
+    from kemu.rung.uml.tree import find_tree  # start-up
     from kemu.series.whole import c_halves  # start-up
 
     try:
-        return together(c_halves(stack))
+        patches, extra, slot = together(c_halves(stack))
     except RungError as e:
         raise CommandError(f"--series {e}", EXIT_CONFIG) from None
+    with suppress(ConfigError):                 # without a tree that is told where it is needed
+        tree = find_tree(os.environ.get("KEMU_TREE"))
+        try:
+            apply_patches(tree, patches)
+        except PatchError as e:
+            raise CommandError(f"--series: {e}", EXIT_CONFIG) from None
+    return patches, extra, slot

@@ -16,6 +16,7 @@ from kemu.explore.run import execute, replay
 from kemu.explore.search import search
 from kemu.explore.source import ListSource
 from kemu.machine.series import Series
+from kemu.series.own import fitting
 
 SECONDS = 60.0
 SMALL = 24         # choices that are not the simplest ones, in a trigger that counts as small
@@ -68,8 +69,10 @@ def hunt(m: Mutant, seconds: float = SECONDS) -> Caught | list[str]:
             if hit(found[-1]):
                 raise _Enough
 
+    # a design that has changed the lines itself is none that the bug can be in
+    experiments, _ = fitting([registry[n] for n in m.experiments], (m.series,))
     try:
-        search([registry[n] for n in m.experiments], seconds=seconds, shrink_seconds=m.shrink, series=(m.series,),
+        search(experiments, seconds=seconds, shrink_seconds=m.shrink, series=(m.series,),
                listen=Listener(found=found.append, example=tell))
     except _Enough:
         return Caught(found[-1], time.monotonic() - start, [f.title for f in found[:-1]])

@@ -40,8 +40,6 @@ class BuildError(RungError):
 class PatchError(RungError):
     """A patch that does not apply; the message names the patch, the file and the line."""
 
-    exit_code = 3
-
 
 class BootError(RungError):
     """A kernel that panicked or ended before it should; ``console`` is what it had said."""

@@ -10,6 +10,7 @@ from kemu.cli.common import EXIT_CONFIG, EXIT_USAGE, CommandError
 from kemu.explore import token
 from kemu.explore.experiment import load_entry_points, registry
 from kemu.rung.uml.sched.asked import asked_sched
+from kemu.series.whole import whole
 
 load_entry_points()
 
@@ -49,12 +50,13 @@ def test_without_a_tree_it_is_said_in_one_line(command: tuple[str, ...], monkeyp
 
 def test_a_series_is_built_into_a_kernel_whose_schedules_are_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     there = token.of_seed("sched.readers", 1)
-    assert main(["replay", token.of_seed("bdev.damaged", 1), "--series", "erofs-kunit"]) == EXIT_USAGE
-    assert capsys.readouterr().err == "kemu: replay: --series puts a series' C into the kernel of --rung sched\n"
+    assert main(["replay", token.of_seed("bdev.damaged", 1), "--series", "erofs-kunit"]) == EXIT_CONFIG
+    assert capsys.readouterr().err.startswith("kemu: replay: --series erofs-kunit: it has C patches only, and the port needs a ")
     assert main(["replay", there, "--series", "no-such-series"]) == EXIT_CONFIG
     assert capsys.readouterr().err.startswith("kemu: replay: --series: no series 'no-such-series': ")
     before = asked_sched().recipe
-    with with_series("sched", ["erofs-kunit"]):
+    with with_series("sched", [whole("erofs-kunit")]) as how:
+        assert how == {"given": ("erofs-kunit",)}
         flavour, patches, extra, slot = asked_sched().recipe
         assert (flavour, [p.name for p in patches], list(extra), slot) == (
             before[0], ["0001-erofs-add-KUnit-tests-of-plain-mounts.patch"], ["CONFIG_EROFS_FS_KUNIT_TEST=y"],
