@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import functools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from kemu.forge.cpio import trailer
@@ -16,7 +17,7 @@ from kemu.machine.initcalls import compare as compare_tables
 from kemu.machine.initcalls import load
 from kemu.machine.machine import Machine
 from kemu.machine.region import Region
-from kemu.machine.series import ShortForms
+from kemu.machine.series import Series, SeriesError, ShortForms
 from kemu.machine.shadow import RELEASED_INIT
 
 from initramfs.harness import designs, userspace
@@ -116,14 +117,18 @@ def memory_now(m: Machine, initrd: Region) -> dict[str, int]:
 
 # ------------------------------------------------------------------------- one boot
 
-def measure(design: str, path: str, short: Sequence[ShortForms] = ()) -> dict[str, Any]:
-    """One boot without detectors; numbers are the same every time, also with ``short`` forms."""
+def measure(design: str, path: str, short: Sequence[ShortForms] = (), series: Sequence[Series] = ()) -> dict[str, Any]:
+    """One boot without detectors; numbers are the same every time, also with ``short`` forms. ``series``: on top of the
+    design's.
+    """
     from kemu.linux.security import lsm_calls  # noqa: PLC0415  (only these designs need it)
 
     from initramfs.harness.boot_views import mounts  # noqa: PLC0415  (only these designs need it)
 
     d = designs.find(design)
-    out: dict[str, Any] = {"design": design, "initrd": path, "kind": kind_of(path), "page_size": 0, "ended": "", "files": 0,
+    if series:
+        d = replace(d, name=" + ".join([design, *(s.name for s in series)]), series=(*d.series, *series))
+    out: dict[str, Any] = {"design": d.name, "initrd": path, "kind": kind_of(path), "page_size": 0, "ended": "", "files": 0,
                            "points": {}}
 
     def mark(m: Machine, point: str) -> None:
@@ -174,6 +179,22 @@ def measure(design: str, path: str, short: Sequence[ShortForms] = ()) -> dict[st
     return out
 
 
-def measure_all(paths: list[str], only: tuple[str, ...] = (), short: Sequence[ShortForms] = ()) -> list[dict[str, Any]]:
-    """Each initrd with each design that boots it, or with those of ``only``."""
-    return [measure(d, p, short) for p in paths for d in only or designs_for(p)]
+def measure_all(paths: list[str], only: tuple[str, ...] = (), short: Sequence[ShortForms] = (),
+                series: Sequence[Series] = ()) -> list[dict[str, Any]]:
+    """Each initrd with each design that boots it, or with those of ``only``; ``series``: each of them once more, with these on
+    top of it, where they apply. SeriesError if that is nowhere, or not where ``only`` wants it.
+    """
+    out, misfits = [], []
+    for path in paths:
+        for d in only or designs_for(path):
+            out.append(measure(d, path, short))
+            if series:
+                try:
+                    out.append(measure(d, path, short, series))
+                except SeriesError as e:
+                    misfits.append(e)
+                    if only:
+                        raise
+    if len(misfits) and len(misfits) == len(out):
+        raise misfits[0]
+    return out

@@ -27,14 +27,15 @@ def experiments_of(series: Sequence[Series]) -> list[Experiment]:
 
 def fitting(experiments: Iterable[Experiment], series: Sequence[Series]) -> tuple[list[Experiment], dict[str, list[str]]]:
     """Those whose own series leave what ``series`` apply to; of the others, what stands in the way -> their names. Each is run
-    once, with the simplest choices.
+    once, with the simplest choices; one that builds no machine with them is none that could see them.
     """
     fit: list[Experiment] = []
-    out: dict[str, list[str]] = {}
+    misfits: dict[str, list[str]] = {}
     for e in experiments:
         try:
-            execute(e, ListSource([]), series=tuple(series), detect=False)
-            fit.append(e)
+            out = execute(e, ListSource([]), series=tuple(series), detect=False)
+            if not set(series).isdisjoint(out.series):         # else no machine of it has ever been built with them
+                fit.append(e)
         except SeriesError as why:
-            out.setdefault(str(why), []).append(e.name)
-    return fit, out
+            misfits.setdefault(str(why), []).append(e.name)
+    return fit, misfits

@@ -26,7 +26,7 @@ from kemu.machine.series import Series, ShortForms
 from kemu.machine.stack import lifted
 from kemu.plugins import installed_objects, load_object
 from kemu.rung.uml import series as in_c
-from kemu.rung.uml.errors import ConfigError, RungError
+from kemu.rung.uml.errors import ConfigError, PatchError, RungError
 
 MAIL = "-"
 MOST = 64 << 20                         # bytes of mail on standard input
@@ -44,6 +44,13 @@ class Whole:
 
 def whole(given: str) -> Whole:
     """The series that ``given`` stands for. ``ConfigError`` says in one line what is wrong with it."""
+    try:
+        return _whole(given)
+    except PatchError as e:
+        raise ConfigError(str(e)) from None
+
+
+def _whole(given: str) -> Whole:
     if given == MAIL:
         return _of_c(from_mail(sys.stdin.buffer.read(MOST + 1)), given)
     if not given:

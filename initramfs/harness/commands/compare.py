@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 
+from kemu.cli import _series
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.cli.values import check_file, check_holes, name_of_file
 from kemu.samples import shown
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="everything as text or JSON, or a table of 75 columns for a cover letter")
     parser.add_argument("--no-short", action="store_true",
                         help="run every function itself, and none in its short form: the same figures, later")
+    _series.add_series_arguments(parser)
     parser.add_argument("--json", action="store_true", help="--format json: one array, an object for each design and initrd")
 
 
@@ -42,13 +44,14 @@ def run(args: argparse.Namespace) -> int:
         check_holes(path, 0, option=False)
         if not os.stat(path).st_size:
             raise CommandError(f"{path}: EINVAL (Invalid argument): an empty initrd")
+    series = _series.python_of(_series.stack_of(args))
     try:
         if args.no_short:
-            results = compare.measure_all(args.initrd, tuple(args.design))
+            results = compare.measure_all(args.initrd, tuple(args.design), (), series)
         else:
             from initramfs.harness.short import forms  # start-up
 
-            results = compare.measure_all(args.initrd, tuple(args.design), forms())
+            results = compare.measure_all(args.initrd, tuple(args.design), forms(), series)
     except MemoryError as e:
         raise CommandError(f"ENOMEM (Cannot allocate memory): {e}") from None
     for r in results if (args.json or args.format != "table") else ():
