@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kemu.cli import _search
 from kemu.cli._keeping import Keeper
 from kemu.cli._stdio import complain
-from kemu.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CommandError
+from kemu.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.cli.linux import failures
 from kemu.explore.experiment import registry
 from kemu.explore.progress import Progress
 from kemu.report import json_out, ktap_out, splat_report
 from kemu.report.store import runs, tokens
 from kemu.report.terminal import is_terminal, print_table
+
+if TYPE_CHECKING:                   # start-up
+    from kemu.rung.uml.series import Series
 
 SECONDS = 60.0
 _SUFFIXES = (".patch", ".diff", ".mbox", ".mbx", ".eml")
@@ -34,25 +37,23 @@ def is_for_c(name: str) -> bool:
     return path.is_file() and path.suffix != ".py"
 
 
-def run(args: argparse.Namespace) -> int:
-    """The review; its exit code."""
-    return failures("", lambda: _run(args))
+def run(args: argparse.Namespace, series: Series | None = None) -> int:
+    """The review of what ``args.name`` names, or of ``series``; its exit code."""
+    if args.series:
+        raise CommandError("--series: a review of C patches has them on the tree alone, not on other series", EXIT_USAGE)
+    return failures("", lambda: _run(args, series))
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace, given: Series | None) -> int:
     from kemu.rung.uml.build import progress  # start-up
     from kemu.rung.uml.series import find_series  # start-up
     from kemu.rung.uml.tree import find_tree  # start-up
     from kemu.series.review import replay, session  # start-up
     from kemu.series.review.search import Found, Search  # start-up
+    from kemu.series.whole import from_mail  # start-up
 
     quiet = args.quiet or args.json
-    with tempfile.TemporaryDirectory(prefix="kemu-review-") as folder:
-        name = args.name
-        if name == "-":
-            name = os.path.join(folder, "stdin.mbox")
-            Path(name).write_bytes(sys.stdin.buffer.read())
-        series = find_series(name)
+    series = given if given is not None else from_mail(sys.stdin.buffer.read()) if args.name == "-" else find_series(args.name)
     if not series.patches:
         raise CommandError(f"{args.name}: no patch in it", EXIT_FAILED)
     pair = session.prepare(find_tree(os.environ.get("KEMU_TREE")), series.patches, series.config,

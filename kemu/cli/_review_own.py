@@ -13,7 +13,30 @@ from kemu.explore import experiment, modules
 from kemu.explore.experiment import Experiment, UnknownExperiment
 
 if TYPE_CHECKING:                   # start-up
+    from kemu.rung.uml.series import Series as SeriesInC
     from kemu.series.whole import Whole
+
+
+def in_c(args: argparse.Namespace) -> SeriesInC | None:
+    """The C that is to be reviewed: a branch, a folder of patches/ by its name, or with --rung c the C half of a Python Series."""
+    if args.modules:
+        return None
+    if args.name is None:
+        if not args.base:
+            return None
+        args.name, branch = f"--tree {args.tree} --base {args.base}", _series.stack_of(args)[-1]
+        return branch.c
+    from kemu.rung.uml.series import places  # start-up
+
+    by_name = "/" not in args.name and any((place / args.name).is_dir() for place in places())
+    if not by_name and not (args.rung == "c" and (":" in args.name or args.name.endswith(".py"))):
+        return None
+    found = _series.of_names([args.name], "")[0]
+    if args.rung == "c" or found.python is None:
+        if found.c is None:
+            raise CommandError(f"{args.name}: it has no C patches, which --rung c needs", EXIT_CONFIG)
+        return found.c
+    return None
 
 
 def chosen_for(args: argparse.Namespace) -> tuple[list[Experiment], list[Whole], dict[str, Any]]:

@@ -39,6 +39,9 @@ def run(args: argparse.Namespace) -> int:
     """``kemu review``; its exit code."""
     if args.name is not None and not args.modules and _review_c.is_for_c(args.name):
         return _review_c.run(args)
+    in_c = _review_own.in_c(args)
+    if in_c is not None:
+        return _review_c.run(args, in_c)
     args.rung = args.rung or "py"
     _search.load()
     if (args.name is None) == (not args.modules):

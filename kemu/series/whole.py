@@ -89,11 +89,14 @@ def _nothing(given: str) -> str:
 
 def python_series(name: str) -> tuple[str, dict[str, Series] | None]:
     """The Series of a module, by the names that they have there; None if there is no such module."""
+    told = len(modules.files)
     try:
         with lifted():                  # its hunks are for the port as it is
             loaded = modules.load(name)
     except modules.ModuleProblem as e:
         raise ConfigError(str(e)) from None
+    finally:
+        del modules.files[told:]        # who names a module knows that it is imported
     if not loaded:
         return name, None
     module = sys.modules[min(loaded, key=len)]
