@@ -18,7 +18,7 @@ if TYPE_CHECKING:                   # start-up
 
 
 def in_c(args: argparse.Namespace) -> SeriesInC | None:
-    """The C that is to be reviewed: a branch, a folder of patches/ by its name, or with --rung c the C half of a Python Series."""
+    """The C that is to be reviewed: a branch, a folder of patches/ by its name, with --rung c the C half of a Python Series."""
     if args.modules:
         return None
     if args.name is None:
@@ -78,6 +78,7 @@ def _own(name: str) -> Whole | None:
             experiment.of_series(name)
             return None
         except UnknownExperiment as e:
+            modules.files.clear()
             if not modules.known(name):
                 raise CommandError(str(e), 2) from None
         except modules.ModuleProblem as e:

@@ -35,10 +35,13 @@ def load(name: str) -> set[str]:
 
 def known(name: str) -> bool:
     """Whether such a module is there: an installed one, or the file of a path."""
+    told = len(files)
     try:
         return bool(load(name))
     except ModuleProblem:
         return True
+    finally:
+        del files[told:]
 
 
 def load_here(name: str) -> set[str]:
