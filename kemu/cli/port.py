@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kemu.cli import _series
 from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, cache_home
 from kemu.cli.values import name_of_file
 from kemu.report import ports
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("function", nargs="?", help="diff, check: the C function")
     parser.add_argument("--all", action="store_true", help="list: what says @dup too; check: what is explained too")
     parser.add_argument("--tree", type=name_of_file, metavar="TREE", help="kernel tree (default: the one in the cache)")
+    _series.add_series_arguments(parser, tree=False)
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
@@ -87,7 +89,51 @@ def _find(name: str) -> ports.Ported | ports.Cited:
     return hits[0]
 
 
+def _diff_of_series(args: argparse.Namespace) -> int:
+    """Functions of a stack beside the C of its C half; without a function a line for each that is changed."""
+    from kemu.rung.uml.errors import RungError  # start-up
+    from kemu.series.beside import Beside, Pair  # start-up
+
+    stack = _series.stack_of(args)
+    if args.base:
+        args.tree = None                        # it has the branch already
+    try:
+        beside_ = Beside(stack, _tree(args))
+    except RungError as e:
+        raise CommandError(f"--series: {e}", EXIT_CONFIG) from None
+
+    def row(p: Pair) -> dict[str, Any]:
+        return {"function": p.name, "path": p.path, "c": asdict(p.c), "python": asdict(p.python)}
+
+    if not args.function:
+        if args.json:
+            print(json.dumps([row(p) for p in beside_.pairs()]))
+            return EXIT_OK
+        for p in beside_.pairs():
+            told = [f"+{h.counted()[0]} -{h.counted()[1]}" if h.changed else "as it is" if h.where else "none"
+                    for h in (p.c, p.python)]
+            print(f"{p.name:<40} C {told[0]:<10} Python {told[1]:<10} {p.c.where or p.path or '-':<34} {p.python.where}".rstrip())
+        return EXIT_OK
+    found = beside_.find(args.function)
+    if found is None:
+        names = ", ".join(p.name for p in beside_.pairs()[:12])
+        raise CommandError(f"{' and '.join(w.name for w in stack)} leaves {args.function!r} as it is; what it changes or brings: "
+                           f"{names or 'nothing'}")
+    if args.json:
+        print(json.dumps(row(found)))
+        return EXIT_OK
+    width = max(40, (shutil.get_terminal_size((160, 40)).columns - 3) // 2)
+    no_c = "no C half" if all(w.c is None for w in stack) else "not in the C half"
+    no_python = "no Python half" if all(w.python is None for w in stack) else "not in the Python half"
+    print(f"{found.c.where or no_c:<{width}} | {found.python.where or no_python}")
+    for line in beside(list(found.c.lines()), list(found.python.lines()), width):
+        print(line)
+    return EXIT_OK
+
+
 def _diff(args: argparse.Namespace) -> int:
+    if args.series or args.base:
+        return _diff_of_series(args)
     if not args.function:
         raise CommandError("diff needs the name of a C function", EXIT_USAGE)
     tree, p = _tree(args), _find(args.function)
@@ -177,6 +223,8 @@ def _check(args: argparse.Namespace) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu port``; its exit code."""
+    if (args.series or args.base) and args.action != "diff":
+        raise CommandError(f"--series: {args.action} takes none; diff does", EXIT_USAGE)
     if args.function is not None and args.action not in ("diff", "check"):
         raise CommandError(f"{args.action} takes no function: {args.function!r}", EXIT_USAGE)
     return {"list": _list, "diff": _diff, "drift": _drift, "pin": _pin, "check": _check}[args.action](args)
