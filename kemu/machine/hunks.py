@@ -2,6 +2,7 @@
 """The text of ported code with the hunks of a series in it, and why a hunk does not apply, in one line."""
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from types import CodeType, FunctionType
@@ -97,10 +98,15 @@ def nearest(text: str, old: str) -> str:
 
     def alike(a: str, b: str) -> float:
         a, b = a.strip(), b.strip()
-        return 1.0 if a == b else 0.9 if b and b in a else difflib.SequenceMatcher(None, a, b, autojunk=False).ratio()
+        if a == b or (b and b in a):
+            return 1.0 if a == b else 0.9
+        begins = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b))) / max(len(a), len(b))
+        names, others = set(re.findall(r"\w+", a)), set(re.findall(r"\w+", b))
+        shared = len(names & others) / max(len(names | others), 1)
+        return (begins + shared + difflib.SequenceMatcher(None, a, b, autojunk=False).ratio()) / 3
 
     best, at = max((sum(alike(a, b) for a, b in zip(lines[i:], want)), -i) for i in range(len(lines)))
-    if best < 0.5 * len(want):
+    if best < 0.3 * len(want):
         return f"nothing in it is like {_short(want[0].strip())!r}"
     i = -at
     rows = list(zip(lines[i:], want))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from kemu.explore.experiment import Experiment, bad_series, installed, registry
+from kemu.explore.experiment import Experiment, bad_series, registry
 from kemu.explore.run import execute
 from kemu.explore.source import ListSource
 from kemu.machine.series import Series, SeriesError
@@ -20,8 +20,8 @@ def packages_of(series: Iterable[Series]) -> set[str]:
 def experiments_of(series: Sequence[Series]) -> list[Experiment]:
     """Every installed experiment of the ports that the series touch, but those of series that are known to be bad."""
     packages = packages_of(series)
-    return [e for name, e in sorted(registry.items())
-            if name in installed and "py" in e.rungs and e.series not in bad_series
+    return [e for _, e in sorted(registry.items())
+            if "py" in e.rungs and e.series not in bad_series
             and e.fn.__module__.partition(".")[0] in packages]
 
 
