@@ -65,7 +65,8 @@ class Kernels(Protocol):
 @contextmanager
 def with_series(rung: str, stack: Sequence[Whole], beside: bool = False) -> Iterator[dict[str, Any]]:
     """The options for a search or a replay with these series: the port's on the rung py, else what is built into the rung's
-    kernel meanwhile. ``beside``: the C that the port is compared with has them, too.
+    kernel meanwhile; the port that is compared with that has the Python halves, where there are any. ``beside``: the C that the
+    port is compared with has them, too.
     """
     if not stack:
         yield {}
@@ -76,6 +77,8 @@ def with_series(rung: str, stack: Sequence[Whole], beside: bool = False) -> Iter
         if not beside or any(w.c is None for w in stack):
             yield how
             return
+    elif rung != "sched" and any(w.python is not None for w in stack):
+        how["series"] = tuple(_series.python_of([w for w in stack if w.python is not None]))
     from kemu.rung.asked import asked  # start-up
     from kemu.rung.uml.sched.asked import asked_sched  # start-up
 
