@@ -222,13 +222,13 @@ def c_halves(stack: Iterable[Whole]) -> list[in_c.Series]:
 
 def check_stack(python: Sequence[Series]) -> None:
     """Raises SeriesError for one that changes what a series outside of the stack brings."""
-    for i, s in enumerate(python):
+    for s in python:
         for change in s.changes:
             name = getattr(change.original, "__module__", "") or ""
             module = sys.modules.get(name)
             if module is None or not isinstance(module, ModuleType):
                 continue
             brings = [v for v in vars(module).values() if isinstance(v, Series)]
-            if brings and s not in brings and not any(b in python[:i] for b in brings):
+            if brings and not any(b in python for b in brings):
                 raise SeriesError(f"{s.name}: it changes {called(change.original)} of {brings[0].name}, which is "
                                   f"not there before it: --series {name} brings it")
