@@ -55,23 +55,25 @@ def run(args: argparse.Namespace) -> int:
     else:
         chosen, stack, options = _review_own.chosen_for(args)
     p = _search.run_search(args, "review", chosen, 52.0, args.workers or min(4, os.cpu_count() or 1), stack, **options)
+    how: dict[str, Any] = {"series": tuple(_series.python_of(stack))} if stack and args.rung == "py" else {}
     if args.confirm and not p.interrupted:
-        _confirm(args, p)
+        _confirm(args, p, how)
     if not _search.print_machine_readable(args, args.name, chosen, p):
-        _print(args, p)
+        _print(args, p, how)
     return _search.finish(p, "review")
 
 
-def _confirm(args: argparse.Namespace, p: Progress) -> None:
+def _confirm(args: argparse.Namespace, p: Progress, how: dict[str, Any]) -> None:
     """Fill in whether Linux shows what was found, too."""
     from kemu.rung.uml.build import progress  # start-up
     from kemu.series.confirm import confirm  # start-up
 
     try:
-        confirm(found := p.sorted_findings(), say=progress() if not (args.quiet or args.json) else lambda text: None, keep=_kept)
+        confirm(found := p.sorted_findings(), say=progress() if not (args.quiet or args.json) else lambda text: None, keep=_kept,
+                **how)
         for f in found:
             with suppress(OSError):
-                findings.note_confirmed(f, experiment.registry[f.experiment].series)
+                findings.note_confirmed(f, experiment.registry[f.experiment].series + "".join(f" + {s}" for s in f.series))
     except KeyboardInterrupt:
         p.interrupted = True
 
@@ -84,9 +86,9 @@ def _kept(token: str) -> str:
         return token
 
 
-def _case(f: Finding) -> list[str]:
+def _case(f: Finding, how: dict[str, Any]) -> list[str]:
     """The KUnit case of a finding, from a run of its choices."""
-    out = execute(experiment.registry[f.experiment], ListSource(f.offsets))
+    out = execute(experiment.registry[f.experiment], ListSource(f.offsets), **how)
     return kunit_lines(out, f.ref(f.token))
 
 
@@ -95,12 +97,12 @@ def _short(text: str, most: int = 160) -> str:
     return text if len(text) <= most else text[:most - 3] + "..."
 
 
-def _print(args: argparse.Namespace, p: Progress) -> None:
+def _print(args: argparse.Namespace, p: Progress, how: dict[str, Any]) -> None:
     found = p.sorted_findings()
     for f in found if not args.quiet else []:
         print("\n".join(splat_report.lines(f)) + "\n")
         if args.kunit:
-            print("\n".join(_case(f)) + "\n")
+            print("\n".join(_case(f, how)) + "\n")
     if found:
         rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.ref(f.token),
                  f.title + (f" [{_short(f.trigger)}]" if f.trigger else "")] for f in found]

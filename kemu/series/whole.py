@@ -156,7 +156,11 @@ def c_half(s: Series) -> in_c.Series | None:
         path = Path(s.c)
         homes = [] if path.is_absolute() else [m for m in all_modules() if holds(m, s)]
         beside = [Path(str(m.__file__)).parent / path for m in homes if getattr(m, "__file__", None)]
-        return next((in_c.read_series(p) for p in [path, *beside] if p.exists()), None) or in_c.find_series(s.c)
+        found = next((p for p in [path, *beside] if p.exists()), None)
+        if found is None:
+            return in_c.find_series(s.c)
+        s.c = str(found.resolve())          # for whoever asks from another folder
+        return in_c.read_series(found)
     for place in in_c.places():
         if (place / s.name / "series.toml").is_file():
             return in_c.read_series(place / s.name)
