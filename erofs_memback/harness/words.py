@@ -83,9 +83,9 @@ def compare(run: Run, got: list[dict[str, Any]], want: list[dict[str, Any]], lay
             how = layout(path)
             what = f"{x[name]} instead of {y[name]}" if name == "error" else "differs"
             data = name in ("sha256", "target")
+            cause = f"bytes differ ({how})" if data else f"{name} {what} ({how if by_layout else 'any'})"
             run.fail(f"{short(path)} ({how}): {name} {what}", f"here:  {str(x[name])[:100]}", f"{truth}: {str(y[name])[:100]}",
-                     *log_tail(),
-                     cause=f"{name} {what} ({how if by_layout or data else 'any'})", severity="critical" if data else "high",
+                     *log_tail(), cause=cause, severity="critical" if data else "high",
                      where=run.filled() if data else run.heard)
 
 

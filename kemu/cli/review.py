@@ -11,6 +11,7 @@ from kemu.cli import _review_c, _review_own, _search, _series
 from kemu.cli.common import EXIT_USAGE, CommandError
 from kemu.explore import experiment
 from kemu.explore.finding import Finding
+from kemu.explore.group import grouped
 from kemu.explore.progress import Progress
 from kemu.explore.run import execute
 from kemu.explore.source import ListSource
@@ -54,8 +55,10 @@ def run(args: argparse.Namespace) -> int:
         args.name = args.modules[0]
     else:
         chosen, stack, options = _review_own.chosen_for(args)
-    p = _search.run_search(args, "review", chosen, 52.0, args.workers or min(4, os.cpu_count() or 1), stack, **options)
+    p = _search.run_search(args, "review", chosen, 49.0, args.workers or min(4, os.cpu_count() or 1), stack, **options)
     how: dict[str, Any] = {"series": tuple(_series.python_of(stack))} if stack and args.rung == "py" else {}
+    if args.rung == "py" and not p.interrupted:
+        p.findings = grouped(p.findings, against=options.get("against"), **how)
     if args.confirm and not p.interrupted:
         _confirm(args, p, how)
     if not _search.print_machine_readable(args, args.name, chosen, p):

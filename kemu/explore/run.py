@@ -81,7 +81,7 @@ class Run:
         if self._series:
             there = list(options.get("series", ()))
             options["series"] = [*there, *(s for s in self._series if s not in there)]
-        m = _Observed(chooser=self.chooser, watch=watch, **options)
+        m = Observed(chooser=self.chooser, watch=watch, **options)
         if watch is not None:
             watch.attach(m)
             self.watches.append(watch)
@@ -152,7 +152,7 @@ class Run:
             yield
 
 
-class _Observed(Machine):
+class Observed(Machine):
     """A machine whose detectors add to a report before it is taken down."""
 
     def __exit__(self, *exc: Any) -> None:

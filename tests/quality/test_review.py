@@ -18,6 +18,9 @@ from kemu.report.store import tokens
 import erofs_memback.harness.experiments  # noqa: F401 - registers
 
 # what a careful reader found in the posted patch, each as the report by which the bench has to say it
+# faults of the posted patch that a review of a minute finds, counted by hand: those below (the second is two: the page's end, the
+# region's), pages of slab memory, addresses of vmalloc, two tasks that take each other's slot
+FAULTS = 10
 EXPECTED = {
     "inline pclusters cannot be read": ("difference", r"inline-(lz4|shifted).*error EIO instead of None"),
     "reads run over the page that was mapped": ("KASAN", r"out-of-bounds in erofs_"),
@@ -42,10 +45,12 @@ def test_the_posted_memback() -> None:
     findings = result["findings"]
     assert code == 1 and isinstance(findings, list)
     missing = [what for what, (detector, title) in EXPECTED.items()
-               if not any(f["detector"] == detector and re.search(title, f["title"]) for f in findings)]
+               if not any(f["detector"] == detector and re.search(title, f["title"] + "\n" + f["report"]) for f in findings)]
     assert not missing, [f["title"] for f in findings]
     # the page's end, the region's end
     assert len({f["report"].count("beside a window that shows") for f in findings if f["detector"] == "KASAN"}) == 2
+    # one finding for a fault: what is noticed elsewhere is told with it
+    assert len(findings) <= 1.3 * FAULTS, [f["title"] for f in findings]
     assert seconds < 60
     for f in findings:
         assert f["trigger"] and f["report"].startswith(f["title"]) and f["token"]
