@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kemu.rung.c.build import Library
+from kemu.rung.c.cover import doors
 from kemu.rung.c.kernel import Instance, Kernel
+from kemu.rung.c.module import come_and_go
 from kemu.rung.protocol import Answer
 from kemu.series.emit.ports import Result
 from kemu.series.emit.switched import ROOM, Switches
@@ -25,6 +27,16 @@ class Case:
     name: str
     image: bytes
     how: dict[str, Any] = field(default_factory=dict)
+    kind: str = "mount"                # or "doors": it is asked what else there is to ask; "module": fs/erofs comes and goes
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One case on one kernel. ``outside``: its answer; ``returned``: what the functions returned; ``said``: in words."""
+
+    outside: str
+    returned: str
+    said: str = field(compare=False)
 
 
 @dataclass
@@ -50,51 +62,58 @@ class Asker:
     def __init__(self, switches: Switches, cases: Sequence[Case]):
         self.switches = switches
         self.cases = cases
-        self.base: list[tuple[str, str]] = []
+        self.base: list[Seen] = []
         self.reached: list[set[int]] = []
-        self.counts = [0] * ROOM
         self.boot: set[int] = set()
 
     def first(self) -> None:
         """All originals: the answers that are right, and which case reaches what."""
         with Kernel(library=self.switches.choose(()), timeout=10.0) as k:
-            self.boot = self._called(k.instance)
+            self.boot = self._rows(k.instance)[1]
             for case in self.cases:
-                self._clear(k.instance)
-                answer = digest(self._ask(k, case))
-                again = self._called(k.instance)
-                self.base.append(answer)
-                self.reached.append(again)
+                seen, reached = self._ask(k, case)
+                self.base.append(seen)
+                self.reached.append(reached)
 
-    def _ask(self, k: Kernel, case: Case) -> Answer:
-        return k.erofs(case.image, facts=True, **case.how)
+    def _ask(self, k: Kernel, case: Case) -> tuple[Seen, set[int]]:
+        """What a case shows from outside, what its functions returned, and which were called."""
+        i = k.instance
+        for offset, size in ((self.switches.called, 4), (self.switches.returned, 8)):
+            i.ffi.memmove(i.ffi.cast("char *", i.base + offset), bytes(ROOM * size), ROOM * size)
+        if case.kind == "module":
+            answer = come_and_go(k, case.image)
+        else:
+            answer = k.erofs(case.image, facts=True, then=doors.ask if case.kind == "doors" else None, **case.how)
+        outside, said = digest(answer)
+        assert k.last is not None
+        returned, called = self._rows(k.last)
+        return Seen(outside, returned, said), called
 
-    def _row(self, k: Instance) -> Any:
-        return k.ffi.cast("unsigned int *", k.base + self.switches.called)
+    def _rows(self, k: Instance) -> tuple[str, set[int]]:
+        row = bytes(k.ffi.buffer(k.ffi.cast("char *", k.base + self.switches.called), ROOM * 4))
+        returned = bytes(k.ffi.buffer(k.ffi.cast("char *", k.base + self.switches.returned), ROOM * 8))
+        return hashlib.sha256(returned).hexdigest(), {n for n in range(ROOM) if row[4 * n:4 * n + 4] != b"\0\0\0\0"}
 
-    def _called(self, k: Instance) -> set[int]:
-        row = self._row(k)
-        return {n for n in range(ROOM) if row[n]}
-
-    def _clear(self, k: Instance) -> None:
-        row = self._row(k)
-        for n in range(ROOM):
-            row[n] = 0
-
-    def differs(self, library: Library, numbers: Sequence[int]) -> str:
-        """What is the first case of those that another answer is given to; empty if none."""
+    def run(self, library: Library, numbers: Sequence[int]) -> list[Seen]:
+        """Cases in a kernel of their own, up to the first that breaks it."""
+        out: list[Seen] = []
         with Kernel(library=library, timeout=5.0) as k:
-            try:
-                k.fresh()
-            except Exception as e:
-                return f"boot: {type(e).__name__}: {e}"
             for i in numbers:
                 try:
-                    got = digest(self._ask(k, self.cases[i]))
-                except Exception as e:
-                    return f"{self.cases[i].name}: {type(e).__name__}: {e}"
-                if got[0] != self.base[i][0]:
-                    return f"{self.cases[i].name}: {got[1]}, not {self.base[i][1]}"
+                    out.append(self._ask(k, self.cases[i])[0])
+                except Exception as e:  # noqa: BLE001  (whatever a wrong kernel does to us is an answer)
+                    out.append(Seen("", "", f"{type(e).__name__}: {e}"))
+                    break
+        return out
+
+    def differs(self, emitted: Collection[int], numbers: Sequence[int], base: Sequence[Seen] | None = None) -> str:
+        """The first case that another answer is given to than by the originals, in as new a kernel; empty if none."""
+        if base is None:
+            base = self.run(self.switches.choose(()), numbers)
+        for i, right, got in zip(numbers, base, self.run(self.switches.choose(emitted), numbers)):
+            if right != got:
+                inside = " (by what a function returns)" if right.outside == got.outside else ""
+                return f"{self.cases[i].name}{inside}: {got.said}, not {right.said}"
         return ""
 
     def sample(self, number: int) -> list[int]:
@@ -119,7 +138,7 @@ def judge(switches: Switches, order: Sequence[Result], cases: Sequence[Case], sa
         if not sample:
             out.unreached.append(r)
             continue
-        found = asker.differs(switches.choose([n]), sample)
+        found = asker.differs([n], sample)
         if found:
             say(f"different: {r.name}: {found}")
             out.different.append((r, found))
@@ -132,21 +151,22 @@ def judge(switches: Switches, order: Sequence[Result], cases: Sequence[Case], sa
 def _together(asker: Asker, good: list[int], order: Sequence[Result], out: Verdict, say: Callable[[str], None]) -> None:
     """All of them at once and on every case; who makes a difference there is found by halves."""
     everything = list(range(len(asker.cases)))
+    base = asker.run(asker.switches.choose(()), everything)
     while good:
-        found = asker.differs(asker.switches.choose(good), everything)
+        found = asker.differs(good, everything, base)
         if not found:
             break
-        case = next((i for i, c in enumerate(asker.cases) if found.startswith(c.name + ":")), 0)
+        case = next((i for i, c in enumerate(asker.cases) if found.startswith((f"{c.name}:", f"{c.name} (by"))), 0)
+        upto = list(range(case + 1)) if not asker.differs(good, [case]) else [case]
         half = list(good)
         while len(half) > 1:
-            left = half[:len(half) // 2]
-            if asker.differs(asker.switches.choose(left), [case]):
+            left, right = half[:len(half) // 2], half[len(half) // 2:]
+            if asker.differs(left, upto):
                 half = left
+            elif asker.differs(right, upto):
+                half = right
             else:
-                rest = half[len(half) // 2:]
-                if not asker.differs(asker.switches.choose(rest), [case]):
-                    break                           # only both halves together make it
-                half = rest
+                break                               # only both halves together make it
         say(f"different: {', '.join(order[n].name for n in half[:4])}: {found}")
         for n in half:
             out.different.append((order[n], found))

@@ -13,6 +13,8 @@ from kemu.series.emit.behave import Case
 
 PLACES = (0, 1, 511, 2049)
 MEMORY = ("linear", "slab", "vmalloc")
+MODULES = 4                            # so many images of a folder are mounted by a module that comes and goes
+OPTIONS = ("inode_share,domain_id=d", "dax=never", "directio", "noacl,nouser_xattr", "nonsense", "fsoffset=512")
 MOST = 8 << 20
 _SUPER = 1024                          # where the superblock is
 
@@ -28,6 +30,11 @@ def cases(folders: Sequence[Path], damaged: int = 300, seed: int = 0) -> list[Ca
             out.append(Case(path.stem, image, how | {"at": PLACES[i % len(PLACES)], "memory": MEMORY[i % len(MEMORY)]}))
             if not how.get("devices"):
                 out.append(Case(f"{path.stem} (file)", image, how | {"backend": "file"}))
+        small = sorted((c for c in out if not c.how.get("devices") and c.how.get("backend") is None),
+                       key=lambda c: len(c.image))[:MODULES * 8:8]
+        out += [Case(f"{c.name} (module)", c.image, {}, "module") for c in small]
+        out += [Case(f"{c.name} ({option})", c.image, c.how | {"options": option}, "doors") for c in small for option in OPTIONS]
+    out = [Case(c.name, c.image, c.how, "doors") if i % 4 == 0 and c.kind == "mount" else c for i, c in enumerate(out)]
     whole = [c for c in out if not c.how.get("devices") and c.how.get("backend") is None and len(c.image) < MOST]
     r = random.Random(seed)
     for i in range(damaged if whole else 0):

@@ -2,7 +2,8 @@
 """Both forms of each function in one library, the original and the emitted one, and a byte for each that says which one runs.
 
 The bytes are data of the library's file: a copy with other bytes is another choice, which holds from the kernel's boot on and
-survives its deaths. A second row counts how often each function is called.
+survives its deaths. A second row counts how often each function is called, a third one takes in what each call returned: numbers
+as they are, of addresses whether they are NULL or an error.
 """
 from __future__ import annotations
 
@@ -23,10 +24,12 @@ ROOM = 1024
 ORIGINAL, EMITTED = 1, 2
 _DECLARED = f"""extern unsigned char kemu_emitted[{ROOM}];
 extern unsigned int kemu_called[{ROOM}];
+extern unsigned long long kemu_returned[{ROOM}];
 """
 _DEFINED = f"""
 unsigned char kemu_emitted[{ROOM}] = {{ [0 ... {ROOM - 1}] = {ORIGINAL} }};
 unsigned int kemu_called[{ROOM}];
+unsigned long long kemu_returned[{ROOM}];
 """
 
 
@@ -43,9 +46,17 @@ def both(number: int, result: Result) -> str | None:
         return re.sub(rf"\b{name}\b(?=\s*\()", new, head, count=1)
 
     emitted = named(f"{name}__py") + "\n" + result.text[_body(result.text):]
-    back = "" if made[1].to == VOID else "return "
-    choice = (f"{head}\n{{\n\tkemu_called[{number}]++;\n\tif (kemu_emitted[{number}] == {EMITTED}) {{\n"
-              f"\t\t{back}{name}__py({args});\n\t}} else {{\n\t\t{back}{name}__c({args});\n\t}}\n}}\n")
+    to = made[1].to
+    t = "" if to == VOID else f"{to.declare('kemu_out')};\n"
+    back = "" if to == VOID else "kemu_out = "
+    kept = ""
+    if to.kind == "ptr":
+        known = "!kemu_out ? 1ULL : (unsigned long)kemu_out >= -4095UL ? (unsigned long)kemu_out : 2ULL"
+        kept = f"kemu_returned[{number}] = kemu_returned[{number}] * 31 + ({known});\n"
+    elif to != VOID and not to.name.startswith(("struct ", "union ")):
+        kept = f"kemu_returned[{number}] = kemu_returned[{number}] * 31 + (unsigned long long)kemu_out;\n"
+    choice = (f"{head}\n{{\n{t}kemu_called[{number}]++;\nif (kemu_emitted[{number}] == {EMITTED})\n"
+              f"{back}{name}__py({args});\nelse\n{back}{name}__c({args});\n{kept}{'' if to == VOID else 'return kemu_out;'}\n}}\n")
     return f"{head};\n{named(f'{name}__c')}\n{body}\n{emitted}\n{choice}"
 
 
@@ -78,6 +89,7 @@ class Switches:
         self.folder = folder
         self.data = bytearray(library.path.read_bytes())
         self.offset, self.called = _symbol(library.path, "kemu_emitted"), _symbol(library.path, "kemu_called")
+        self.returned = _symbol(library.path, "kemu_returned")
         self.at = _file_offset(library.path, self.offset)
         assert self.data[self.at:self.at + ROOM] == bytes([ORIGINAL]) * ROOM, "not the switches' place in the file"
         self.made = 0
