@@ -374,7 +374,7 @@ class erofs_inode(Inode):
         self.zero()
 
     def zero(self) -> None:
-        """``memset(vi, 0, offsetof(struct erofs_inode, vfs_inode))``"""
+        """``memset(self, 0, offsetof(struct erofs_inode, vfs_inode))``"""
         self.nid = 0
 
         self.flags = Bits(0)            # atomic flags (including bitlocks)

@@ -139,12 +139,13 @@ def erofs_inode_init_once(vi: erofs_inode) -> None:
 
 @port_of("fs/erofs/super.c", "erofs_alloc_inode")
 def erofs_alloc_inode(sb: SuperBlock) -> Inode:
-    vi = alloc_inode_sb(sb, g.erofs_inode_cachep, GFP_KERNEL)
+    vi: erofs_inode = alloc_inode_sb(sb, g.erofs_inode_cachep, GFP_KERNEL)
 
     if not vi:
         return NULL
 
-    # zero out everything except vfs_inode: a new erofs_inode is
+    # zero out everything except vfs_inode
+    vi.zero()
     return vi
 
 

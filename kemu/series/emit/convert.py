@@ -129,7 +129,8 @@ class Converter:
             return Ex("NULL", type=want)
         if self.d.integer(e.type) is not None:      # type: ignore[arg-type]
             same = to is not None and self.d.integer(to) is not None
-            if argument and e.lvalue and (same or (to is not None and self.d.resolve(to).name == "void")):
+            address = self.d.resolve(e.type).name == "unsigned long" and not same     # the kernel's type of addresses
+            if argument and e.lvalue and not address and (same or (to is not None and self.d.resolve(to).name == "void")):
                 return Ex(f"&{e.at(UNARY)}", UNARY, ptr(e.type))        # type: ignore[arg-type]
             inner = e.at(UNARY) if e.weak else f"(unsigned long){e.at(UNARY)}"
             return Ex(f"({want}){inner}" if not e.weak else f"(void *){inner}", UNARY, want)

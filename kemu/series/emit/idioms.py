@@ -88,8 +88,26 @@ def _method(x: Expressions, node: ast.Call, func: ast.Attribute, want: CType | N
     if func.attr == "from_bytes":
         raise Untranslated(ast.unparse(node))
     of = x.ex(func.value)
+    said = _said_in_c(x, of, func.attr) if not node.args else None
+    if said is not None and isinstance(func.value, ast.Name):
+        return Ex(re.sub(r"\bself\b", of.text, said), POST)
     m = x.member(of, func.attr)
     return _function(x, m.text, _function_type(x, m.type), node)
+
+
+def _said_in_c(x: Expressions, of: Ex, method: str) -> str | None:
+    """The C that the docstring of a method gives: ``memset(self, 0, ...)`` in double backticks, and nothing else."""
+    from kemu.series.emit import source  # noqa: PLC0415  (a module of its own only here)
+
+    t = x.d.resolve(of.type) if of.type else None
+    tag = x.d.resolve(t.to).name.removeprefix("struct ") if t is not None and t.kind == "ptr" and t.to is not None else ""
+    seen = [x.scope.module, *(m for mod, _ in x.scope.module.imports.values() for m in [source.module(mod)] if m is not None)]
+    for m in seen:
+        for s in m.classes[tag].body if tag in m.classes else ():
+            if isinstance(s, ast.FunctionDef) and s.name == method:
+                said = re.fullmatch(r"``([^`]+)``", (ast.get_docstring(s) or "").strip())
+                return said[1] if said else None
+    return None
 
 
 def _function(x: Expressions, text: str, t: CType | None, node: ast.Call) -> Ex:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 
 from kemu.series.emit.ctype import INT, VOIDP, CType, base, ptr
@@ -17,6 +18,7 @@ class Loop:
     head: str
     types: dict[str, CType]
     more: dict[str, CType]
+    before: tuple[str, ...] = ()            # what is computed once, as Python does it
 
 
 # macro -> (its arguments: numbers are Python's targets, "head" what is gone through, other words variables of C; types)
@@ -69,7 +71,16 @@ def _elements(x: Expressions, of: Ex, count: str, name: str) -> Loop:
     if t is None or t.to is None:
         raise Untranslated(of.text)
     v = x.scope.spell(name)
+    if _calls(count):
+        end = f"{v}_end"
+        return Loop(f"for ({v} = {of.text}; {v} < {end}; ++{v})", {name: ptr(t.to)}, {end: ptr(t.to)},
+                    (f"{end} = {of.text} + {count}",))
     return Loop(f"for ({v} = {of.text}; {v} < {of.text} + {count}; ++{v})", {name: ptr(t.to)}, {})
+
+
+def _calls(text: str) -> bool:
+    """Whether it calls something that should be called once."""
+    return any(name not in ("sizeof", "ARRAY_SIZE") for name in re.findall(r"(\w+)\(", text))
 
 
 def _range(x: Expressions, it: ast.Call, name: str) -> Loop:
@@ -80,7 +91,11 @@ def _range(x: Expressions, it: ast.Call, name: str) -> Loop:
     t = INT if last.weak or last.type is None else x.promoted(last.type) or INT
     if len(ends) > 2:
         raise Untranslated(ast.unparse(it))
-    return Loop(f"for ({v} = {first}; {v} < {last.at(COND)}; ++{v})", {name: t}, {"i": t} if name == "_" else {})
+    more = {"i": t} if name == "_" else {}
+    if _calls(last.text):
+        more[f"{v}_end"] = t
+        return Loop(f"for ({v} = {first}; {v} < {v}_end; ++{v})", {name: t}, more, (f"{v}_end = {last.text}",))
+    return Loop(f"for ({v} = {first}; {v} < {last.at(COND)}; ++{v})", {name: t}, more)
 
 
 def _macro(x: Expressions, it: ast.Call, name: str, names: list[str], deleted: bool) -> Loop:

@@ -144,6 +144,11 @@ class Statements:
         if jump is not None:
             self.say(depth, f"goto {jump[0]}")
             return
+        if is_call_of(stmt.value, "kfree", "kvfree") and isinstance(stmt.value, ast.Call):
+            of = self.x.ex(stmt.value.args[0])
+            if of.type is not None and of.lvalue and (self.x.d.is_struct(of.type) or self.x.d.resolve(of.type).kind == "array"):
+                self.lines.add(depth, f"/* {of.text} is part of what holds it */;")
+                return
         self.say(depth, self.x.ex(stmt.value).text)
 
     def _assert(self, stmt: ast.Assert, depth: int) -> None:
@@ -466,6 +471,8 @@ class Statements:
                 self.extra[name] = t
         label = self.label("out_loop") if stmt.orelse else ""
         self.loops.append(label)
+        for text in found.before:
+            self.say(depth, text)
         self.lines.add(depth, f"{found.head} {{")
         self.block(stmt.body, depth + 1)
         self.lines.add(depth, "}")
