@@ -60,6 +60,9 @@ class erofs_memback_region:
     """A range of kernel memory that holds an image. ``release(region)`` belongs to the owner and runs once, after the last user.
 
     ``verify(region, pos, len)``, if the owner has one, is asked before any byte of a range inside the region is used: 0 or -EIO.
+
+    ``void *data; u64 size; void (*release)(struct erofs_memback_region *region);
+    int (*verify)(struct erofs_memback_region *region, u64 pos, u64 len)``
     """
 
     __slots__ = ("ref", "data", "size", "release", "owner", "verify")
@@ -75,7 +78,11 @@ class erofs_memback_region:
 
 def erofs_memback_region_alloc(data: int, size: int, release: Callable[[erofs_memback_region], None],
                                owner: Any = None) -> erofs_memback_region:
-    """A region with one reference, the owner's. None: -ENOMEM."""
+    """A region with one reference, the owner's. None: -ENOMEM.
+
+    ``struct erofs_memback_region *erofs_memback_region_alloc(void *data, u64 size,
+    void (*release)(struct erofs_memback_region *region), void *owner)``
+    """
     region = kzalloc_obj(erofs_memback_region, GFP_KERNEL)
     if not region:
         return NULL

@@ -23,7 +23,8 @@ def add_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("-o", "--output", type=name_of_file, metavar="DIR", help="write the patch there (default: standard output)")
     p.add_argument("--ports", metavar="PACKAGE", help="not a Series: emit every ported function of a package, and compile each "
                                                       "in the place of its original")
-    p.add_argument("--check", action="store_true", help="ask the C rung whether what compiles does as the original does")
+    p.add_argument("--check", action="store_true",
+                   help="a Series: build the C rung with the patch; --ports: ask it whether what compiles does as the original")
     p.add_argument("--show", action="store_true", help="with --ports: print the C of each function")
     p.add_argument("--tree", type=name_of_file, metavar="TREE",
                    help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
@@ -40,7 +41,41 @@ def run(args: argparse.Namespace) -> int:
     """The command; its exit code."""
     if args.ports:
         return _ports(args)
-    raise CommandError("emit: --ports PACKAGE is missing", 2)
+    if len(args.name) != 1:
+        raise CommandError("emit: one Series, or --ports PACKAGE", 2)
+    return _series(args)
+
+
+def _series(args: argparse.Namespace) -> int:
+    from kemu.series.emit.expr import Untranslated
+    from kemu.series.emit.finding import NoSeries
+    from kemu.series.emit.patchmail import written
+    from kemu.series.emit.report import of_series
+
+    try:
+        made = of_series(args.name[0], tree_of(args), args.check, say_of(args))
+    except NoSeries as e:
+        raise CommandError(f"emit: {e}", 2) from None
+    except Untranslated as e:
+        raise CommandError(f"emit: {args.name[0]}: {e}") from None
+    out = made.outcome
+    if args.json:
+        print(json.dumps({"subject": made.subject, "patch": made.text, "functions": out.functions, "hunks": out.hunks,
+                          "missing": [{"function": f, "statement": s} for f, s in out.missing], "errors": out.errors,
+                          "built": bool(made.built)}))
+    elif args.output:
+        print(written(Path(args.output), made.subject, made.text))
+    else:
+        print(made.text, end="")
+    for function, statement in out.missing:
+        print(f"kemu: series: emit: {function}: not translated: {statement}", file=sys.stderr)
+    for line in out.errors:
+        print(f"kemu: series: emit: {line}", file=sys.stderr)
+    if not args.json and not args.quiet:
+        built = "; the C rung is built with it" if made.built else ""
+        print(f"{out.functions} functions, {out.hunks} hunks in {len(out.files)} files, {len(out.missing)} statements not "
+              f"translated, {len(out.errors)} errors{built}", file=sys.stderr)
+    return EXIT_FAILED if out.missing or out.errors else EXIT_OK
 
 
 def _ports(args: argparse.Namespace) -> int:

@@ -5,7 +5,9 @@ The figures are floors: they may rise. ``kemu series emit --ports erofs_memback 
 """
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +15,18 @@ from pathlib import Path
 import pytest
 
 from kemu.report.csource import find_function
-from kemu.rung.c.build import Library
+from kemu.rung.c.build import Library, build
+from kemu.rung.c.kernel import Kernel
+from kemu.rung.uml.build import Recipe
+from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.tree import Tree
+from kemu.series.emit.behave import digest
+from kemu.series.emit.cases import cases
 from kemu.series.emit.declarations import Declarations
 from kemu.series.emit.function import emit
 from kemu.series.emit.headers import preprocessed
 from kemu.series.emit.ports import head_of, modules
-from kemu.series.emit.report import Report, behaviour, objects_of, of_package
+from kemu.series.emit.report import Report, behaviour, objects_of, of_package, of_series
 from tests.conftest import DATA
 from tests.fidelity.corpus import SHARED
 
@@ -64,6 +71,29 @@ def test_a_wrong_translation_is_told(report: Report, tree: Tree) -> None:
     finally:
         of.text = right
     assert wrong.verdict is not None and [r.name for r, _ in wrong.verdict.different] == ["erofs_fill_dentries"]
+
+
+def test_our_series_is_a_patch_that_builds_and_changes_nothing_else(tree: Tree, library: Callable[[str], Library],
+                                                                     tmp_path: Path) -> None:
+    made = of_series("erofs-memback", tree)
+    assert (made.outcome.missing, made.outcome.errors) == ([], [])
+    names = {os.path.basename(p) for p in made.outcome.files}
+    assert names == {"Makefile", "data.c", "internal.h", "memback.c", "super.c", "zdata.c"}
+    assert made.outcome.functions >= 16 and made.outcome.hunks == 12
+    patch = Patch("emitted", made.subject, made.text.encode())
+    changed = build(Recipe(tree, patches=(patch,), slot="emit"), "plain")
+    asked = cases([DATA / "erofs"], damaged=100)
+    answers = []
+    for lib in (library("plain"), changed):
+        with Kernel(library=lib) as k:
+            answers.append([digest(k.erofs(c.image, facts=True, **c.how))[0] for c in asked if c.kind == "mount"])
+    assert answers[0] == answers[1] and len(answers[0]) > 100
+    path = tmp_path / "emitted.patch"
+    path.write_text(made.text)
+    said = subprocess.run(["perl", str(tree.path / "scripts/checkpatch.pl"), "--no-tree", "--strict", "--terse", str(path)],
+                          capture_output=True, text=True).stdout
+    assert [line for line in said.splitlines() if ": ERROR: " in line and "Signed-off-by" not in line] == []
+    assert said.count(": WARNING: ") <= 1, said         # MAINTAINERS
 
 
 def test_the_originals_are_not_looked_at(tree: Tree) -> None:

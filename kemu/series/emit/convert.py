@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kemu.series.emit.ctype import INT, CType, base, ptr
+from kemu.series.emit.ctype import INT, VOID, CType, base, ptr
 from kemu.series.emit.declarations import Declarations
 from kemu.series.emit.expr import ADD, BITAND, SHIFT, UNARY, Ex
 from kemu.series.emit.scope import Scope
@@ -129,7 +129,8 @@ class Converter:
             return Ex("NULL", type=want)
         if self.d.integer(e.type) is not None:      # type: ignore[arg-type]
             same = to is not None and self.d.integer(to) is not None
-            address = self.d.resolve(e.type).name == "unsigned long" and not same     # the kernel's type of addresses
+            plain = self.d.resolve(e.type) if e.type is not None else VOID
+            address = plain.name == "unsigned long" and not same        # the kernel's type of addresses
             if argument and e.lvalue and not address and (same or (to is not None and self.d.resolve(to).name == "void")):
                 return Ex(f"&{e.at(UNARY)}", UNARY, ptr(e.type))        # type: ignore[arg-type]
             inner = e.at(UNARY) if e.weak else f"(unsigned long){e.at(UNARY)}"

@@ -147,6 +147,11 @@ class Declarations:
             self._types[name] = found
         return self._types[name]
 
+    def note(self, name: str, t: CType) -> None:
+        """What is about to be declared."""
+        self._types[name] = t
+        self._names.setdefault(name, [])
+
     def is_macro(self, name: str) -> bool:
         """Whether it is a macro."""
         return name in self.macros

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from dataclasses import dataclass, field
 
 from kemu.series.emit import layout, source
@@ -33,6 +34,11 @@ def emit(module: source.Module, node: ast.FunctionDef, declarations: Declaration
     ``Untranslated``: nothing declares it, or with other parameters.
     """
     name = name or node.name
+    node = copy.deepcopy(node)
+    for n in ast.walk(node):
+        for part in ("body", "orelse", "finalbody"):
+            if isinstance(getattr(n, part, None), list):
+                setattr(n, part, [s for s in getattr(n, part) if not _inner_import(module.imports, s)])
     scope = Scope(declarations, module, extra=extra or {}, near=path)
     own = parse_prototype(head) if head else None
     t = own[1] if own is not None else scope.global_type(name)
@@ -40,7 +46,6 @@ def emit(module: source.Module, node: ast.FunctionDef, declarations: Declaration
         raise Untranslated(f"{name}: nothing declares it")
     _parameters(scope, node, t)
     x = Expressions(scope)
-    _inner_imports(scope, node)
     statics = _statics(scope, node)
     Inference(x, node, t.to).run()
     for p in scope.params:
@@ -57,6 +62,29 @@ def emit(module: source.Module, node: ast.FunctionDef, declarations: Declaration
     w.tail()
     text = layout.function(head or t.declare(name), declared + _remaining(w, declared), w.lines.out)
     return Emitted(name, text, w.missing)
+
+
+def returned(module: source.Module, node: ast.FunctionDef, declarations: Declarations, t: CType, near: str,
+             extra: dict[str, CType]) -> CType | None:
+    """What a function gives that Python says is a number, if that is wider than int; None if int will do."""
+    node = copy.deepcopy(node)
+    scope = Scope(declarations, module, extra=dict(extra), near=near)
+    _parameters(scope, node, t)
+    x = Expressions(scope)
+    Inference(x, node).run()
+    wide: CType | None = None
+    for n in ast.walk(node):
+        if isinstance(n, ast.Return) and n.value is not None:
+            try:
+                e = x.load(x.ex(n.value))
+            except Untranslated:
+                return None
+            if e.negative or e.type is None:
+                return None
+            w = declarations.integer(e.type)
+            if w is not None and w[0] == 8 and not e.weak:
+                wide = base("u64") if not w[1] else base("s64")
+    return wide
 
 
 def _parameters(scope: Scope, node: ast.FunctionDef, t: CType) -> None:
@@ -126,11 +154,13 @@ def _statics(scope: Scope, node: ast.FunctionDef) -> list[str]:
 _STATIC = {"mutex": ("DEFINE_MUTEX", "struct mutex"), "spinlock_t": ("DEFINE_SPINLOCK", "spinlock_t")}
 
 
-def _inner_imports(scope: Scope, node: ast.FunctionDef) -> None:
-    for n in ast.walk(node):
-        if isinstance(n, ast.ImportFrom):
-            for alias in n.names:
-                scope.module.imports.setdefault(alias.asname or alias.name, (n.module or "", alias.name))
+def _inner_import(imports: dict[str, tuple[str, str]], s: ast.stmt) -> bool:
+    """Whether a statement is an import, which is the module's from then on: C has it at its top."""
+    if not isinstance(s, ast.ImportFrom):
+        return False
+    for alias in s.names:
+        imports.setdefault(alias.asname or alias.name, (s.module or "", alias.name))
+    return True
 
 
 def _ladders(w: Statements, node: ast.FunctionDef) -> None:
@@ -195,9 +225,23 @@ def _declared(w: Statements, stmt: ast.stmt, done: set[str]) -> list[str] | None
             w.begin += [f"INIT_LIST_HEAD(&{scope.spell(target.id)}.{m})" for m in heads(w.x, value)]
         if e.fresh and scope.declarations.is_struct(t) and text.startswith("("):
             text = text[text.index("{"):]
-        out.append(f"{t.declare(scope.spell(target.id))} = {text};")
+        out += _initialised(t.declare(scope.spell(target.id)), text)
     done.update(names)
     return out
+
+
+def _initialised(declared: str, text: str) -> list[str]:
+    """``struct x y = { ... };``, a member a line if it does not fit into one."""
+    if not text.startswith("{ .") or layout.columns(f"\t{declared} = {text};") <= layout.WIDTH:
+        return [f"{declared} = {text};"]
+    rows, depth = [""], 0
+    for c in text[1:-1]:
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and not depth:
+            rows.append("")
+        else:
+            rows[-1] += c
+    return [f"{declared} = {{", *(f"\t{row.strip()}," for row in rows), "};"]
 
 
 def _remaining(w: Statements, declared: list[str]) -> list[str]:

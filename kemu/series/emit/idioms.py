@@ -26,6 +26,7 @@ def call(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
     func = node.func
     if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and x.scope.is_module(func.value.id):
         func = ast.Name(func.attr)
+        node = ast.copy_location(ast.Call(func, node.args, node.keywords), node)
     if isinstance(func, ast.Attribute):
         return _method(x, node, func, want)
     if not isinstance(func, ast.Name):
@@ -235,6 +236,9 @@ def _initialiser(x: Expressions, name: str) -> ast.FunctionDef | None:
         if inner is None:
             inner = next((sm for s in stars for sm in [source.module(s)] if sm and (name in sm.classes or name in sm.constants)),
                          None)
+        if inner is None:
+            others = (source.module(f"{mod}.{n}") for mod, n in m.imports.values())
+            inner = next((sm for sm in others if sm and name in sm.classes), None)
         if inner is None:
             break
         m, name = inner, found[1] if found else name

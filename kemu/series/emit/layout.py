@@ -33,8 +33,12 @@ def lay(depth: int, text: str) -> list[str]:
         if at is None:
             break
         out.append((head + rest[:at]).rstrip())
-        head = indent(_below(head, rest[:at], depth, first))
+        below = _below(head, rest[:at], depth, first)
         rest = rest[at:].lstrip()
+        piece = _BREAK.search(rest)
+        if below + columns(rest[:piece.end()].rstrip() if piece else rest) > WIDTH:
+            below = 8 * depth + 16              # so deep below a bracket it would not fit
+        head = indent(below)
         first = False
     out.append(head + rest)
     return out

@@ -2,7 +2,9 @@
 """``kemu series emit --ports``: how much of a package comes back as C that compiles, and does as the original does."""
 from __future__ import annotations
 
+import ast
 import tempfile
+import textwrap
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +18,16 @@ from kemu.rung.uml.build import Recipe, prepare, seed
 from kemu.rung.uml.cache import cache_dir, lock
 from kemu.rung.uml.listing import BUILD_PREFIX
 from kemu.rung.uml.make import Say, nothing
+from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.tree import Tree
 from kemu.series.emit.behave import Verdict, judge
 from kemu.series.emit.cases import cases
+from kemu.series.emit.finding import find
+from kemu.series.emit.patchmail import diff, mail, name_of
 from kemu.series.emit.ports import Bench, Result, check_all, modules
+from kemu.series.emit.source import Module
 from kemu.series.emit.switched import Switches, patch
+from kemu.series.emit.whole import Outcome, Whole
 
 SLOT = "emit"
 
@@ -73,6 +80,39 @@ def of_package(package: str, tree: Tree, names: Collection[str] = (), say: Say =
         results = check_all(bench, ports, jobs, say)
         outside = [r for r in results if r.text and bench.declarations(r.path).type_of(r.name) is None]
     return Report([r for r in results if r not in outside], outside)
+
+
+@dataclass
+class Written:
+    """A Series as a patch: the mail, what is only marked in it, what the compiler says, and what the C rung's build did."""
+
+    subject: str
+    text: str
+    outcome: Outcome
+    built: str = ""
+
+
+def of_series(name: str, tree: Tree, build_it: bool = False, say: Say = nothing) -> Written:
+    """A Series, found by its name, as a patch to the tree. ``build_it``: and the C rung is built with it: ``BuildError``."""
+    series, module = find(name)
+    objects = objects_of(tree, say)
+    with tempfile.TemporaryDirectory(prefix="kemu-emit-") as folder:
+        outcome = Whole(series, module, tree.path, objects, Path(folder)).write()
+    title = series.title or series.name
+    first = title[0].lower() if title[1:2].islower() else title[:1]
+    subject = f"{Path(next(iter(outcome.files))).parent.name}: {first}{title[1:]}"
+    text = mail(subject, _body_of(module), diff(tree.path, outcome.files))
+    out = Written(subject, text, outcome)
+    if build_it:
+        change = Patch(name_of(subject), subject, text.encode())
+        out.built = str(build(Recipe(tree, patches=(change,), slot=SLOT), "plain", say).path)
+    return out
+
+
+def _body_of(module: Module) -> str:
+    """The docstring of the module, folded."""
+    doc = ast.get_docstring(module.tree) or ""
+    return "\n\n".join(textwrap.fill(" ".join(p.split()), 72) for p in doc.split("\n\n"))
 
 
 def behaviour(report: Report, tree: Tree, folders: Sequence[Path], damaged: int = 300, seed_: int = 0,

@@ -53,7 +53,11 @@ def module(name: str) -> Module | None:
 
 def read(name: str, path: Path) -> Module:
     """A module from its file."""
-    text = path.read_text()
+    return of_text(name, path, path.read_text())
+
+
+def of_text(name: str, path: Path, text: str) -> Module:
+    """A module from its text."""
     out = Module(name, path, ast.parse(text), text)
     for node in out.tree.body:
         _read_node(out, node)

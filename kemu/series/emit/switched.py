@@ -56,7 +56,8 @@ def both(number: int, result: Result) -> str | None:
     elif to != VOID and not to.name.startswith(("struct ", "union ")):
         kept = f"kemu_returned[{number}] = kemu_returned[{number}] * 31 + (unsigned long long)kemu_out;\n"
     choice = (f"{head}\n{{\n{t}kemu_called[{number}]++;\nif (kemu_emitted[{number}] == {EMITTED})\n"
-              f"{back}{name}__py({args});\nelse\n{back}{name}__c({args});\n{kept}{'' if to == VOID else 'return kemu_out;'}\n}}\n")
+              f"{back}{name}__py({args});\nelse\n{back}{name}__c({args});\n{kept}"
+              f"{'' if to == VOID else 'return kemu_out;'}\n}}\n")
     return f"{head};\n{named(f'{name}__c')}\n{body}\n{emitted}\n{choice}"
 
 
