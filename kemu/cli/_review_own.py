@@ -71,6 +71,10 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
+def _like_a_file(name: str) -> bool:
+    return "/" in name or name.endswith((".patch", ".diff", ".mbox", ".mbx", ".eml", ".txt"))
+
+
 def _own(name: str) -> Whole | None:
     """The Python Series that a name stands for; None where experiments have that name."""
     if ":" not in name:
@@ -80,7 +84,7 @@ def _own(name: str) -> Whole | None:
         except UnknownExperiment as e:
             modules.files.clear()
             if not modules.known(name):
-                raise CommandError(str(e), 2) from None
+                raise CommandError(f"{name}: no such file" if _like_a_file(name) else str(e), 2) from None
         except modules.ModuleProblem as e:
             raise CommandError(f"cannot import {e}", EXIT_CONFIG) from None
     return _series.of_names([name], "")[0]

@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for verb, text in (("check", "does it apply, and what does checkpatch say"),
                        ("test", "apply to a copy of the tree, build, run, compare")):
         p = verbs.add_parser(verb, help=text, parents=common)
-        p.add_argument("name", metavar="NAME", help="a folder of patches/, an mbox, or a directory of format-patch files")
+        p.add_argument("name", metavar="NAME",
+                       help="a folder of patches/, an mbox, a directory of format-patch files, or - (a mail on standard input)")
         p.add_argument("--tree", type=name_of_file, metavar="TREE",
                        help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
         if verb == "check":
@@ -82,8 +83,20 @@ def _new(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _named(args: argparse.Namespace) -> series_.Series:
+    """The C patches that are meant; ``-``: a mail on standard input, as b4 gives it to a check."""
+    if args.name != "-":
+        return series_.find_series(args.name)
+    from kemu.series.whole import whole  # start-up
+
+    found = whole("-").c
+    if found is None or not found.patches:
+        raise CommandError(f"{args.verb}: -: no patch in it", EXIT_FAILED)
+    return found
+
+
 def _check(args: argparse.Namespace) -> int:
-    series = series_.find_series(args.name)
+    series = _named(args)
     found = list(series_.check(series, tree_of(args)))
     if args.build and not any(f.status == "fail" for f in found):
         from kemu.series.static.check import built  # start-up
@@ -113,7 +126,7 @@ def _images(args: argparse.Namespace) -> list[Path]:
 
 
 def _test(args: argparse.Namespace) -> int:
-    series = series_.find_series(args.name)
+    series = _named(args)
     ktap = args.ktap or not sys.stdout.isatty()
     images = _images(args)
     if ktap:

@@ -10,6 +10,7 @@ from typing import Any
 
 Hunk = tuple[str, str] | tuple[str, str, int]
 _FUTURE = "from __future__ import annotations\n"
+TELLING = 4             # characters of new text from which on it is no chance that it is there
 
 
 class SeriesError(ValueError):
@@ -72,7 +73,7 @@ def patched(text: str, hunks: Sequence[Hunk], who: str, name: str, left_by: str 
             which = f"hunk {number} of {len(hunks)}" if len(hunks) > 1 else "hunk"
             where = f"{name}() as {left_by} left it" if left_by else f"{name}()"
             why = (f"it matches {n} times (lines {', '.join(map(str, _where(text, old)))}), and is meant for {times}" if n
-                   else "its new text is there already" if new.strip() and new in text else nearest(text, old))
+                   else "its new text is there already" if len(new.strip()) >= TELLING and new in text else nearest(text, old))
             raise SeriesError(f"{who}: {which} does not apply to {where}: {why}")
         text = text.replace(old, new)
     return text

@@ -2,11 +2,16 @@
 """What tools say of a file, and what of it is new."""
 from __future__ import annotations
 
+import difflib
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from kemu.rung.uml.cache import default_tree
 from kemu.series.static.remark import Remark, new, parse
 from kemu.series.static.tools import flags_of, new_remarks, sparse, tools_here, warnings
 
@@ -64,3 +69,18 @@ def test_a_missing_conversion_is_what_sparse_says(tmp_path: Path) -> None:
     out = objects(tmp_path, CODE.replace("(__attribute__((force)) unsigned int)", ""))
     assert [r.line for r in sparse(out, "fs/a.o")] == [6] and "incorrect type" in sparse(out, "fs/a.o")[0].text
     assert sparse in tools_here(out)
+
+
+def test_a_check_takes_a_mail_as_b4_gives_it(tmp_path: Path) -> None:
+    if not (default_tree() / "Makefile").exists() or not shutil.which("git"):
+        pytest.skip("no kernel tree: kemu linux fetch")
+    path = "Documentation/filesystems/erofs.rst"
+    old = (default_tree() / path).read_text().splitlines(keepends=True)
+    diff = difflib.unified_diff(old, [*old, "\n", "A line.\n"], f"a/{path}", f"b/{path}")
+    mail = "From: A <a@example.org>\nSubject: [PATCH] Documentation: erofs: a line\n\nIt says more.\n---\n" + "".join(diff)
+    check = [sys.executable, "-m", "kemu", "series", "check", "-"]
+    run = subprocess.run([*check, "--json"], input=mail, capture_output=True, text=True)
+    rows = json.loads(run.stdout)
+    assert run.returncode == 0 and {"tool": "apply", "status": "success"}.items() <= rows[0].items(), run.stderr
+    empty = subprocess.run(check, input="", capture_output=True, text=True)
+    assert empty.returncode == 3 and empty.stderr == "kemu: series: check: -: no mail on standard input\n"
