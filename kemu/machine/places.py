@@ -76,6 +76,7 @@ def places(series: Series, wanted: Mapping[int, tuple[Any, Any]], modules: Seque
     ids = wanted.keys()
     if not shallow:
         yield from _in_linked(wanted)
+        yield from _in_classes([m for m in modules if not series.leaves_out(m)], wanted)
     for mod in modules:
         if series.leaves_out(mod):
             continue            # the module of the series itself sees the originals
@@ -85,6 +86,15 @@ def places(series: Series, wanted: Mapping[int, tuple[Any, Any]], modules: Seque
         for name, value in list(space.items()):
             if not name.startswith("__"):
                 yield from look(value, (id(space), name), space.__setitem__, 0 if shallow else 3)
+
+
+def _in_classes(modules: Sequence[ModuleType], wanted: Mapping[int, tuple[Any, Any]]) -> Iterator[Site]:
+    """Methods of the modules' own classes."""
+    for cls in [v for m in modules for v in vars(m).values() if isinstance(v, type) and v.__module__ == m.__name__]:
+        for name, value in list(vars(cls).items()):
+            hit = wanted.get(id(value))
+            if hit is not None and hit[0] is value:
+                yield Site((id(cls), name), partial(setattr, cls), name, value, hit[1])
 
 
 def _in_linked(wanted: Mapping[int, tuple[Any, Any]]) -> Iterator[Site]:

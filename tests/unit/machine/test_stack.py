@@ -43,6 +43,10 @@ PORT = '''
         def total(self):
             return self.a
 
+    class more(info):
+        def total(self):
+            return super().total() * 2
+
     class ops:
         __slots__ = ("read", "write")
 
@@ -391,6 +395,18 @@ def test_a_function_with_variables_of_its_maker(port: Any) -> None:
     a.replaces(port.read)(maker(10))
     b.edits(port.read, ("return n + more", "return n + more + times"))
     assert ways(a, b) == 41 and ways(a) == 31
+
+
+def test_methods(port: Any) -> None:
+    a, b = new("a"), new("b")
+    a.edits(port.info.total, ("return self.a", "return self.a + 10"))
+    b.edits(port.info.total, ("self.a + 10", "self.a + 20"))
+    b.edits(port.more.total, ("super().total() * 2", "super().total() * 3"))
+    with Machine(series=[a, b]):
+        assert port.info().total() == 21 and port.more().total() == 63
+    with Machine(series=[a]):
+        assert port.info().total() == 11 and port.more().total() == 22
+    assert port.info().total() == 1 and port.more().total() == 2
 
 
 def test_what_a_new_function_calls_is_what_the_others_make_of_it(port: Any, tmp_path: Path) -> None:
