@@ -36,7 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--tree", type=name_of_file, metavar="TREE",
                         help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
     common.add_argument("--series", metavar="NAME",
-                        help="a folder of patches/, an mbox or a directory of patches, applied to a copy")
+                        help="a folder of patches/, a path to a folder or an mbox, - (a mail on standard input), or a Python "
+                             "Series that has C: applied to a copy")
     common.add_argument("--flavour", choices=kconfig.flavours(), default="fast", help="default: fast")
     common.add_argument("--config", metavar="CONFIG_X=y", action="append", default=[], help="more configuration lines")
     common.add_argument("--jobs", type=count(1, 4096), default=0, metavar="N", help="for make; default: all CPUs")
@@ -136,9 +137,8 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     tree = tree_of(args)
     if not args.series:
         return Recipe(tree, args.flavour, tuple(args.config))
-    from kemu.rung.uml.series import find_series  # start-up
-    series = find_series(args.series)
-    return series.recipe(tree, args.flavour, args.config)
+    from kemu.series.whole import in_c_named  # start-up
+    return in_c_named(args.series).recipe(tree, args.flavour, args.config)
 
 
 def kernel_of(args: argparse.Namespace) -> Kernel:

@@ -85,14 +85,9 @@ def _new(args: argparse.Namespace) -> int:
 
 def _named(args: argparse.Namespace) -> series_.Series:
     """The C patches that are meant; ``-``: a mail on standard input, as b4 gives it to a check."""
-    if args.name != "-":
-        return series_.find_series(args.name)
-    from kemu.series.whole import whole  # start-up
+    from kemu.series.whole import in_c_named  # start-up
 
-    found = whole("-").c
-    if found is None or not found.patches:
-        raise CommandError(f"{args.verb}: -: no patch in it", EXIT_FAILED)
-    return found
+    return in_c_named(args.name)
 
 
 def _check(args: argparse.Namespace) -> int:

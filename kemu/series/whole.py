@@ -194,6 +194,16 @@ def from_mail(data: bytes, name: str = "stdin") -> in_c.Series:
             raise ConfigError(str(e).replace(str(path), MAIL)) from None
 
 
+def in_c_named(name: str) -> in_c.Series:
+    """The C of a series, by its name, its path, ``-``, or that of the Python Series. ``RungError`` says what is wrong."""
+    if name != MAIL and ":" not in name and not name.endswith(".py"):
+        return in_c.find_series(name)
+    found = whole(name)
+    if found.c is None:
+        raise ConfigError(f"{name}: it has no C patches")
+    return found.c
+
+
 # ------------------------------------------------------------------------- what a rung takes of a stack
 
 def python_halves(stack: Iterable[Whole]) -> list[Series]:
