@@ -16,9 +16,9 @@ from kemu.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, 
 from kemu.cli.linux import failures
 from kemu.explore.experiment import registry
 from kemu.explore.progress import Progress
-from kemu.report import json_out, ktap_out, splat_report
+from kemu.report import splat_report
 from kemu.report.store import runs, tokens
-from kemu.report.terminal import is_terminal, print_table
+from kemu.report.terminal import print_table
 
 if TYPE_CHECKING:                   # start-up
     from kemu.rung.uml.series import Series
@@ -89,11 +89,7 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     keeper.end(p)
     for note in result.notes:
         complain(f"kemu: review: {series.name}: {note}")
-    if args.json:
-        print(json_out.review(series.name, p))
-    elif args.ktap or not is_terminal(sys.stdout):
-        print("\n".join(ktap_out.document(chosen, p)))
-    else:
+    if not _search.print_machine_readable(args, series.name, chosen, p):
         _print(args, p, result.of_base)
     if p.interrupted:
         return EXIT_INTERRUPTED

@@ -20,7 +20,7 @@ from kemu.explore.finding import Finding
 from kemu.explore.progress import Listener, Progress
 from kemu.explore.stop import on_signals
 from kemu.explore.workers import review_on, search_on
-from kemu.report import json_out, ktap_out, splat_report
+from kemu.report import splat_report
 from kemu.report.store import findings, runs
 from kemu.report.terminal import Wait, is_terminal
 
@@ -195,14 +195,19 @@ def _begin(args: argparse.Namespace, command: str, experiments: list[Experiment]
 
 
 def print_machine_readable(args: argparse.Namespace, name: str, experiments: list[Experiment], p: Progress) -> bool:
-    """JSON or KTAP, if one of them is wanted."""
-    if args.json:
-        print(json_out.review(name, p))
-        return True
-    if args.ktap or not is_terminal(sys.stdout):
-        print("\n".join(ktap_out.document(experiments, p)))
-        return True
-    return False
+    """JSON, KTAP or another format, if one of them is wanted; KTAP in a pipe, if nothing is."""
+    wanted = format_of(args) or ("" if is_terminal(sys.stdout) else "ktap")
+    if wanted in ("", "text"):
+        return False
+    from kemu.report.formats import FORMATS  # start-up
+
+    print(FORMATS[wanted](name, p, experiments))
+    return True
+
+
+def format_of(args: argparse.Namespace) -> str:
+    """What the options say of the output; "" if nothing."""
+    return getattr(args, "format", None) or ("json" if args.json else "ktap" if args.ktap else "")
 
 
 def finish(p: Progress, command: str) -> int:

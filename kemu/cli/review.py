@@ -28,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?",
                         help="a series (kemu fuzz --list '*' shows them), an installed module, or the path of a module of yours; "
                         "or C patches: a file, a folder, or - for a mail on standard input")
+    parser.add_argument("--format", choices=("text", "json", "ktap", "junit", "sarif", "mail", "html"),
+                        help="of the output (default: text on a terminal, KTAP in a pipe)")
     parser.add_argument("--kunit", action="store_true", help="also print a KUnit case for each finding that one can be made of")
     parser.add_argument("--confirm", action=argparse.BooleanOptionalAction, default=False,
                         help="try each finding on the other rungs, with the series' C built into them: an image or an archive on "
@@ -38,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu review``; its exit code."""
+    if args.format and (args.json or args.ktap) and args.format != ("json" if args.json else "ktap"):
+        raise CommandError(f"--format {args.format} and --{'json' if args.json else 'ktap'}: one of them", EXIT_USAGE)
+    args.json, args.ktap = args.json or args.format == "json", args.ktap or args.format == "ktap"
     if args.name is not None and not args.modules and _review_c.is_for_c(args.name):
         return _review_c.run(args)
     in_c = _review_own.in_c(args)
