@@ -20,8 +20,8 @@ EXPERIMENTS = [Experiment(name, "s", lambda run: None) for name in ("t.one", "t.
 
 def finding(experiment: str, title: str, severity: str, place: str) -> Finding:
     return Finding(experiment, title, "KASAN", severity, "erofs_f", place, [title, "Call Trace:", " f+0x1 <&>", *["line"] * 20],
-                   f"cause of {title}", token="abcd-" + "x" * 30, input=["an image \udcff", "more"], headlines=["an image \udcff"],
-                   config=["CONFIG_X=y"])
+                   f"cause of {title}", token="abcd-" + "x" * 30, input=["an image \udcff", "more"],
+                   headlines=["an image \udcff"], config=["CONFIG_X=y"])
 
 
 @pytest.fixture
