@@ -296,6 +296,15 @@ class Instance:
         p = self.lib.kemu_fault_sites()
         return [int(p[i]) for i in range(min(n, _SITES))]
 
+    def faults_around(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """From now on calls that could have failed are looked at: whether they come from within one of these offsets."""
+        flat = [at for pair in ranges for at in pair]
+        self.lib.kemu_fault_around(self.ffi.new("unsigned long[]", flat), len(ranges))
+
+    def faults_near(self, n: int) -> bytes:
+        """Of each of the first n, whether it does."""
+        return bytes(self.ffi.buffer(self.lib.kemu_fault_near(), min(n, _SITES)))
+
     def fault_trace(self) -> list[Frame]:
         """The call that was made to fail: what failed, and who called it."""
         pcs = self.ffi.new("unsigned long[]", 16)

@@ -110,6 +110,7 @@ class Blocks:
     of: dict[str, set[int]]
     lines: dict[tuple[str, int], set[int]]
     every: set[int] = field(default_factory=set)
+    ranges: list[tuple[int, int]] = field(default_factory=list)    # of the symbols that hold them
 
     @property
     def changed(self) -> set[int]:
@@ -149,6 +150,7 @@ def blocks(library: Library, changed: Changed) -> Blocks:
                     here = True
         if here:
             inside.append((code, found))
+            out.ranges.append((code[0], code[-1] + 8))
     code_of = [(at, found[max(0, bisect_right(found, at) - 1)]) for code, found in inside for at in code]
     for (_, site), some in zip(code_of, frames(library.path, library.source, [at for at, _ in code_of])):
         for f in some:

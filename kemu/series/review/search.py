@@ -18,7 +18,6 @@ from kemu.series.review.watched import Watched, calls
 
 LIFE = 400                             # trials of one kernel's life: what must be asked again to see a difference that needs them
 _TIMES = 4                             # a leak is left every time
-_SITES = 2                             # trials in which a call of one site fails, for each case
 _BIG = 1 << 17
 
 
@@ -67,7 +66,9 @@ class Search:
         self.entries: list[Entry] = []
         self.stats = Stats()
         self._history: list[Trial] = []
-        self._faults: deque[Trial] = deque()
+        self._faults: deque[Trial] = deque()           # that come from what is changed
+        self._far: deque[Trial] = deque()              # others
+        self._alone: deque[Trial] = deque()            # in kernels of their own
         self._near = blocks.changed
         self._around = set().union(*blocks.of.values()) if blocks.of else set()
         self._known: set[Trial] = set()
@@ -188,7 +189,7 @@ class Search:
             self.ask(Trial(replace(case, facts=False, doors=False), look=case.kind == "erofs"))
 
     def fail(self, trial: Trial) -> None:
-        """Calls of a trial that can fail will, soon: those of places that have not failed often yet."""
+        """Calls of a trial that can fail will, soon: first those that come from what is changed, then one of each place."""
         counted = replace(trial, case=replace(trial.case, fail_nth=NEVER), look=False)
         b, s = self.both(counted)
         if b.answer.crash or s.answer.crash:
@@ -196,33 +197,47 @@ class Search:
             return
         if b.answer.points == s.answer.points:
             for n, site in enumerate(s.sites or [n // 4 for n in range(s.answer.points)], 1):
-                if self._once(("site", trial.case.kind, trial.case.options != "", site)):
-                    self._faults.append(replace(trial, case=replace(trial.case, fail_nth=n), look=False))
+                near = n <= len(s.near) and bool(s.near[n - 1])
+                if self._once(("site", trial.case.kind, trial.case.options != "", site), 4 if near else 1):
+                    self._later(replace(trial, case=replace(trial.case, fail_nth=n), look=False), near)
         was, now = calls(b.events), calls(s.events)
         for name in sorted(set(was) & set(now)):
+            near = any(e.what == name and self._is_near(e.at) for e in s.events)
             for n in range(1, min(was[name], now[name]) + 1):
-                if n <= 3 and self._once(("call", trial.case.kind, name, n)):
-                    self._faults.append(replace(trial, call=name, nth=n, look=False))
+                if n <= 3 and self._once(("call", trial.case.kind, name, n), 3 if near else 1):
+                    self._later(replace(trial, call=name, nth=n, look=False), near)
 
-    def _once(self, key: tuple[object, ...]) -> bool:
+    def _is_near(self, at: int) -> bool:
+        return any(low <= at < high for low, high in self.blocks.ranges)
+
+    def _later(self, trial: Trial, near: bool) -> None:
+        (self._alone if trial.case.alone else self._faults if near else self._far).append(trial)
+
+    def _once(self, key: tuple[object, ...], most: int) -> bool:
         self._failed[key] = self._failed.get(key, 0) + 1
-        return self._failed[key] <= _SITES
+        return self._failed[key] <= most
 
     def run(self, over: Callable[[], bool]) -> None:
         """Go on until ``over``."""
-        for entry in sorted((e for e in self.entries if e.near), key=lambda e: (-e.near, len(e.trial.case.data)))[:40]:
-            if over():
-                return
-            self.fail(entry.trial)
-        turn = 0
+        near = sorted((e for e in self.entries if e.near), key=lambda e: (-e.near, len(e.trial.case.data)))
+        cheap = [e for e in near if not e.trial.case.alone]
+        share = 0.2 if cheap else 0.7                  # of the time, for what has a kernel of its own
+        queue = deque([*cheap[:30], *(e for e in near if e.trial.case.alone)])
+        start, spent, turn = time.monotonic(), 0.0, 0
         while not over():
             turn += 1
-            if self._faults and turn % 3:
+            at = time.monotonic()
+            if self._alone and spent < share * (at - start):
+                self._fault(self._alone.popleft())
+                spent += time.monotonic() - at
+            elif self._faults and turn % 4:
                 self._fault(self._faults.popleft())
+            elif queue and turn % 2:
+                self.fail(queue.popleft().trial)
+            elif self._far and turn % 4 == 1:
+                self._fault(self._far.popleft())
             elif self.entries:
                 self._mutate()
-            elif not self._faults:
-                return
 
     def _fault(self, trial: Trial) -> None:
         self.stats.faults += 1

@@ -9,15 +9,10 @@ from dataclasses import dataclass, field
 from kemu.rung.c.cover.search import meant, signature, where
 from kemu.series.review.changed import Changed
 from kemu.series.review.trial import Seen, Trial
-from kemu.series.review.watched import Watched, locks
+from kemu.series.review.watched import UNDONE, Watched, locks
 
 _PLACE = re.compile(r"\b[\w./-]+\.[ch]:\d+\b|\b0x[0-9a-f]{8,}\b|\[<[0-9a-f]+>\]|line \d+|CPU: \d+ PID: \d+")
 _SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|possible|INFO:|Call Trace|kmem_cache")
-# what takes something away from where others find it: in which order that is done matters
-UNDONE = frozenset("""unregister_filesystem kobject_del kset_unregister shrinker_free kmem_cache_destroy rcu_barrier
-destroy_workqueue kern_unmount kill_block_super kill_anon_super idr_destroy xz_dec_microlzma_end truncate_inode_pages_final
-kobject_put wait_for_completion flush_delayed_fput async_synchronize_cookie_domain sysfs_remove_bin_file""".split())
-
 
 @dataclass
 class Difference:

@@ -21,6 +21,7 @@ from kemu.series.review.search import Found, Search
 from kemu.series.review.watched import Watched
 
 FLAVOUR, SLOT = "asan-review", "review"
+_BEGINNING = 0.3                       # of the time: inputs that are not changed yet
 _AFTER = 6.0                           # seconds of search behind the first finding
 _SHRINK = 4.0                          # seconds for each finding
 
@@ -38,6 +39,7 @@ class Pair:
     def kernels(self) -> Iterator[tuple[Watched, Watched]]:
         """Loaded, both."""
         with Watched(self.base) as base, Watched(self.series) as series:
+            series.around = self.blocks.ranges[:64]
             yield base, series
 
 
@@ -84,7 +86,9 @@ def review(pair: Pair, seconds: float, seed: int = 0, told: Callable[[Found, flo
             return time.monotonic() >= end
 
         try:
-            search.begin(itertools.chain(inputs.files(files), inputs.first(seed)), over)
+            early = start + seconds * _BEGINNING
+            search.begin(inputs.reaching(pair.changed.names), over)
+            search.begin(itertools.chain(inputs.files(files), inputs.first(seed)), lambda: over() or time.monotonic() > early)
             search.run(over)
             out.seconds = time.monotonic() - start
             for f in search.found.values():

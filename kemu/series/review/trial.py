@@ -59,7 +59,8 @@ class Seen:
     left: tuple[int, int] = (0, 0)
     events: list[Event] = field(default_factory=list)
     ran: set[int] = field(default_factory=set)
-    sites: list[int] = field(default_factory=list)     # of the calls that could have failed, where they are counted
+    sites: list[int] = field(default_factory=list)     # of the calls that could have failed, where they are counted,
+    near: bytes = b""                                  # and whether they come from what is changed
 
 
 def run(kernel: Watched, trial: Trial) -> Seen:
@@ -92,6 +93,7 @@ def run(kernel: Watched, trial: Trial) -> Seen:
         seen.left = after["slab_objects"] - before["slab_objects"], after["pages"] - before["pages"]
     if case.fail_nth == NEVER and kernel.last is not None:
         seen.sites = kernel.last.fault_sites(answer.points)
+        seen.near = kernel.last.faults_near(answer.points)
     return seen
 
 

@@ -22,6 +22,11 @@ _LOCKS = {"mutex_lock": "mutex", "mutex_trylock": "mutex", "down_read": "rwsem (
           "mutex_lock_interruptible": "mutex", "mutex_lock_killable": "mutex"}
 _UNLOCKS = {"mutex_unlock": "mutex", "up_read": "rwsem (read)", "up_write": "rwsem (write)"}
 
+# what takes something away from where others find it: in which order that is done matters
+UNDONE = frozenset("""unregister_filesystem kobject_del kset_unregister shrinker_free kmem_cache_destroy rcu_barrier
+destroy_workqueue kern_unmount kill_block_super kill_anon_super idr_destroy xz_dec_microlzma_end truncate_inode_pages_final
+kobject_put wait_for_completion flush_delayed_fput async_synchronize_cookie_domain sysfs_remove_bin_file""".split())
+
 
 class Event(NamedTuple):
     """A call (its name), or a lock that was taken or left; the lock or the first argument, and where."""
@@ -39,10 +44,17 @@ class Watched(Kernel):
         self.numbers = {name: i for i, name in enumerate(library.watched)}
         self.failing: tuple[str, int] = ("", 0)
         self.on = False
+        self.around: list[tuple[int, int]] = []        # what is changed, from and to: which calls that could fail come from there
+        self.wanted = [i for i, name in enumerate(library.watched)
+                       if name in _LOCKS or name in _UNLOCKS or name in UNDONE or fallible(name)]
 
     def fresh(self, without: Sequence[str] = ()) -> Instance:
         """Another instance, watched as the one before it."""
         k = super().fresh(without)
+        for number in self.wanted:
+            k.lib.kemu_watch_want(number)
+        if self.around:
+            k.faults_around(self.around)
         if self.on:
             self._arm(k)
         return k

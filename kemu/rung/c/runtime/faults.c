@@ -12,11 +12,15 @@
 
 #define SITES	(1u << 14)
 #define DEPTH	12
+#define FAR	32
+#define RANGES	64
 
 extern const char __ehdr_start[], __etext[] __asm__("etext") __attribute__((visibility("hidden")));	/* the linker's */
 
 static unsigned int left, more, sites[SITES];
-static unsigned long fired_at[DEPTH];
+static unsigned char near[SITES];
+static unsigned long ranges[2 * RANGES], fired_at[DEPTH];
+static unsigned int range_count;
 static bool over;
 
 /*
@@ -78,9 +82,32 @@ void kemu_fail_none(void)
 	over = true;
 }
 
+void kemu_fault_around(const unsigned long *from_to, unsigned int n)
+{
+	range_count = min(n, (unsigned int)RANGES);
+	memcpy(ranges, from_to, range_count * 2 * sizeof(*ranges));
+}
+
+const unsigned char *kemu_fault_near(void)
+{
+	return near;
+}
+
+static bool is_near(unsigned long *pcs, unsigned long n)
+{
+	unsigned long i, at;
+	unsigned int r;
+
+	for (i = 0; i < n && range_count; i++)
+		for (at = pcs[i] - (unsigned long)__ehdr_start, r = 0; r < range_count; r++)
+			if (at >= ranges[2 * r] && at < ranges[2 * r + 1])
+				return true;
+	return false;
+}
+
 bool kemu_should_fail(gfp_t gfp)
 {
-	unsigned long pcs[DEPTH], n;
+	unsigned long pcs[FAR], n;
 
 	if (gfp & __GFP_NOFAIL || over)
 		return false;
@@ -91,9 +118,13 @@ bool kemu_should_fail(gfp_t gfp)
 	}
 	if (!left)
 		return false;
-	n = host_stack(pcs, DEPTH, __builtin_frame_address(0));
-	if (kemu_stats.faults <= SITES)
+	n = host_stack(pcs, range_count ? FAR : DEPTH, __builtin_frame_address(0));
+	if (kemu_stats.faults <= SITES) {
+		near[kemu_stats.faults - 1] = is_near(pcs, n);
+		n = min(n, (unsigned long)DEPTH);
 		sites[kemu_stats.faults - 1] = hash_of(pcs, n);
+	}
+	n = min(n, (unsigned long)DEPTH);
 	if (--left)
 		return false;
 	memcpy(fired_at, pcs, n * sizeof(*pcs));

@@ -97,6 +97,8 @@ void kemu_count(struct kemu_stats *stats);
 #define KEMU_FAIL_NTH		0xfffff		/* the bits that say which; those above: how many behind it fail, too */
 void kemu_fail_nth(unsigned int nth);
 const unsigned int *kemu_fault_sites(void);	/* of the calls that could have failed since then; at most 16384 */
+void kemu_fault_around(const unsigned long *ranges, unsigned int n);	/* n times from and to, from where the library begins */
+const unsigned char *kemu_fault_near(void);	/* of the same calls, whether they come from within one of these ranges */
 unsigned int kemu_fault_stack(unsigned long *pcs, unsigned int most);
 void kemu_limit(unsigned int milliseconds);
 void kemu_signals(int take);		/* whether the process's signals are this kernel's: of several, one's at a time */
@@ -180,6 +182,7 @@ struct kemu_event {
 	unsigned int what, unused;
 	unsigned long long of, from;	/* the lock, or the first argument; where, from where the library begins */
 };
+void kemu_watch_want(unsigned int what);	/* calls of that number are told */
 void kemu_watch(int on, unsigned int what, unsigned int nth);	/* the nth call of that number fails */
 unsigned int kemu_watch_ran(const unsigned int **offsets);
 unsigned int kemu_watch_events(const struct kemu_event **events);

@@ -40,6 +40,7 @@ void __sanitizer_cov_trace_pc(void)
 
 static struct kemu_event events[EVENTS];
 static unsigned int event_count, fail_what, fail_left;
+static unsigned char wanted[1024];
 static bool watching;
 
 static void note(unsigned int what, unsigned long of, unsigned long from)
@@ -53,7 +54,8 @@ int kemu_called(unsigned int what, unsigned long first, unsigned long from);
 /* The trampolines': whether the call is to fail. */
 int kemu_called(unsigned int what, unsigned long first, unsigned long from)
 {
-	note(what, first, from);
+	if (what < sizeof(wanted) && wanted[what])
+		note(what, first, from);
 	return watching && fail_left && what == fail_what && !--fail_left;
 }
 
@@ -79,6 +81,12 @@ void kemu_watch(int on, unsigned int what, unsigned int nth)
 	fail_what = what;
 	fail_left = nth;
 	watching = on;
+}
+
+void kemu_watch_want(unsigned int what)
+{
+	if (what < sizeof(wanted))
+		wanted[what] = 1;
 }
 
 unsigned int kemu_watch_ran(const unsigned int **offsets)
