@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from kemu.rung.c.cover import begin
 from kemu.rung.c.cover.case import Case
+from kemu.rung.c.cover.mutate import CMDLINES
 from kemu.series.review.kept import kept
 from kemu.series.review.kept import reaching as reaching_count
 
@@ -25,6 +27,59 @@ def first(seed: int) -> Iterator[Case]:
     yield from begin.boots(seed + 1)
     yield from begin.forged(seed + 1)
     yield from kept()
+
+
+_OPTIONS = ("cache_strategy=disabled", "cache_strategy=readahead", "noacl,nouser_xattr", "dax=always", "dax=never", "nonsense",
+            "directio", "inode_share,domain_id=d", "domain_id=d", "inode_share", "fsoffset=4096", "fsoffset=1", "dax=bad",
+            "cache_strategy=bad", "dax=always,inode_share,domain_id=d")
+_PATHS = ("/dev", "/none", "/files", "/dev/kemu0", "/dev/kemu7", "/files/0", "/dev/null")
+_TABLE = 8                             # EROFS_FEATURE_INCOMPAT_DEVICE_TABLE
+_INCOMPAT, _DEVICES = 1024 + 80, 1024 + 86
+
+
+def variants(case: Case) -> Iterator[Case]:
+    """The same bytes, mounted in every other way."""
+    if case.kind == "cpio":
+        for words in CMDLINES:
+            yield replace(case, options=words)
+        yield replace(case, devices=(case.data,))
+        for at in (1, 63, 4095):
+            yield replace(case, at=at)
+        for n in (1, 2, 4, 110, 512):
+            yield replace(case, data=case.data[:-n])
+            yield replace(case, data=case.data + bytes(n))
+        yield replace(case, data=case.data + case.data)
+        return
+    if case.kind != "erofs":
+        return
+    other = "file" if case.backend == "disk" else "disk"
+    yield replace(case, backend=other)
+    yield replace(case, backend="file", options="directio")
+    for options in _OPTIONS:
+        yield replace(case, options=options)
+    for memory in ("vmalloc", "slab"):
+        yield replace(case, memory=memory)
+    for fsoffset in (512, 4096):
+        yield replace(case, data=bytes(fsoffset) + case.data, options=f"fsoffset={fsoffset}")
+    for n in (1, 512, 4096, len(case.data) // 2):
+        yield replace(case, data=case.data[:-n])
+    if case.data[_INCOMPAT:_INCOMPAT + 1] and case.data[_INCOMPAT] & _TABLE:
+        yield from _devices(case, other)
+
+
+def _devices(case: Case, other: str) -> Iterator[Case]:
+    count = int.from_bytes(case.data[_DEVICES:_DEVICES + 2], "little")
+    if not 0 < count <= 4:
+        return
+    for backend in (case.backend, other):
+        for path in _PATHS:
+            yield replace(case, backend=backend, devices=(), options=",".join([f"device={path}"] * count))
+        yield replace(case, backend=backend, devices=(), options=",".join(["device=/dev/kemu0"] * (count + 1)))
+        yield replace(case, backend=backend, devices=(bytes(4096),) * count)
+    if case.devices:
+        yield replace(case, devices=case.devices[:-1])
+        yield replace(case, devices=tuple(reversed(case.devices)))
+        yield replace(case, data=case.data + b"".join(case.devices), devices=())
 
 
 def files(paths: Sequence[Path]) -> Iterator[Case]:

@@ -12,6 +12,7 @@ from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.mutate import Mutator, places
 from kemu.rung.c.kernel import FAIL_MORE, NEVER
 from kemu.series.review.changed import Blocks, Changed
+from kemu.series.review.inputs import variants
 from kemu.series.review.seen import Difference, compared
 from kemu.series.review.trial import Seen, Trial, run
 from kemu.series.review.watched import Watched, calls
@@ -110,7 +111,7 @@ class Search:
         return s
 
     def _differ(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
-        difference = compared(trial, b, s, (self.base, self.series), self.changed)
+        difference = compared(trial, b, s, self.changed)
         if difference is None and b.left != s.left:
             difference = self._leak(trial)
         if difference is not None:
@@ -123,7 +124,7 @@ class Search:
         for _ in range(_TIMES):
             b, s = self.both(trial)
             if b.answer.crash or s.answer.crash:
-                return compared(trial, b, s, (self.base, self.series), self.changed)
+                return compared(trial, b, s, self.changed)
             rows.append((s.left[0] - b.left[0], s.left[1] - b.left[1]))
         for i, what in enumerate(("objects", "pages")):
             least = min(row[i] for row in rows[1:])
@@ -200,15 +201,12 @@ class Search:
                 near = n <= len(s.near) and bool(s.near[n - 1])
                 if self._once(("site", trial.case.kind, trial.case.options != "", site), 4 if near else 1):
                     self._later(replace(trial, case=replace(trial.case, fail_nth=n), look=False), near)
-        was, now = calls(b.events), calls(s.events)
+        was, now = calls(b.told), calls(s.told)
         for name in sorted(set(was) & set(now)):
-            near = any(e.what == name and self._is_near(e.at) for e in s.events)
-            for n in range(1, min(was[name], now[name]) + 1):
+            near = bool(now[name].near)
+            for n in range(1, min(was[name].times, now[name].times) + 1):
                 if n <= 3 and self._once(("call", trial.case.kind, name, n), 3 if near else 1):
                     self._later(replace(trial, call=name, nth=n, look=False), near)
-
-    def _is_near(self, at: int) -> bool:
-        return any(low <= at < high for low, high in self.blocks.ranges)
 
     def _later(self, trial: Trial, near: bool) -> None:
         (self._alone if trial.case.alone else self._faults if near else self._far).append(trial)
@@ -223,6 +221,7 @@ class Search:
         cheap = [e for e in near if not e.trial.case.alone]
         share = 0.2 if cheap else 0.7                  # of the time, for what has a kernel of its own
         queue = deque([*cheap[:30], *(e for e in near if e.trial.case.alone)])
+        others = deque(case for e in cheap[:16] for case in variants(e.trial.case))
         start, spent, turn = time.monotonic(), 0.0, 0
         while not over():
             turn += 1
@@ -232,6 +231,9 @@ class Search:
                 spent += time.monotonic() - at
             elif self._faults and turn % 4:
                 self._fault(self._faults.popleft())
+            elif others and turn % 3 == 0:
+                case = others.popleft()
+                self.ask(Trial(case, look=not case.alone and case.kind == "erofs" and turn % 2 == 0))
             elif queue and turn % 2:
                 self.fail(queue.popleft().trial)
             elif self._far and turn % 4 == 1:

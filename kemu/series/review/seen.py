@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from kemu.rung.c.cover.search import meant, signature, where
 from kemu.series.review.changed import Changed
 from kemu.series.review.trial import Seen, Trial
-from kemu.series.review.watched import UNDONE, Watched, locks
+from kemu.series.review.watched import locks, undone
 
 _PLACE = re.compile(r"\b[\w./-]+\.[ch]:\d+\b|\b0x[0-9a-f]{8,}\b|\[<[0-9a-f]+>\]|line \d+|CPU: \d+ PID: \d+")
 _SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|possible|INFO:|Call Trace|kmem_cache")
@@ -33,7 +33,7 @@ class Difference:
         return self.sign or f"{self.kind}: {re.sub(r'[0-9a-f]*[0-9][0-9a-f]*', 'N', self.title)}"
 
 
-def compared(trial: Trial, base: Seen, series: Seen, kernels: tuple[Watched, Watched], changed: Changed) -> Difference | None:
+def compared(trial: Trial, base: Seen, series: Seen, changed: Changed) -> Difference | None:
     """The first thing in which the series' kernel differs from its base; None: nothing, or the base shows the same."""
     b, s = base.answer, series.answer
     if s.crash and not meant(trial.case, s):
@@ -55,33 +55,28 @@ def compared(trial: Trial, base: Seen, series: Seen, kernels: tuple[Watched, Wat
     old, new = _log(b.kmsg, changed), _log(s.kmsg, changed)
     if sorted(old) != sorted(new):
         return _lines("log", sorted(old), sorted(new))
-    return _done(base, series, kernels)
+    return _done(base, series)
 
 
-def _done(base: Seen, series: Seen, kernels: tuple[Watched, Watched]) -> Difference | None:
+def _done(base: Seen, series: Seen) -> Difference | None:
     """What was taken and left, called and undone."""
-    (was, held_before), (now, held) = (locks(kernel, seen.events) for kernel, seen in zip(kernels, (base, series)))
+    (was, held_before), (now, held) = locks(base.told), locks(series.told)
     more = [lock for lock in held if lock not in held_before]
     if more:
-        return Difference("locks", f"a {more[0]} is still held")
+        return Difference("locks", f"{more[0]} is still held")
     fewer = [f"{kind}: {now[kind]} times instead of {was[kind]}" for kind in was if now[kind] < was[kind]]
     if fewer:
-        return Difference("locks", f"a lock is taken less often: {fewer[0].partition(':')[0]}", fewer)
-    old, new = (_undone(seen) for seen in (base, series))
-    both = set(old) & set(new)
-    old, new = [n for n in old if n in both], [n for n in new if n in both]
+        return Difference("locks", f"{fewer[0].partition(':')[0]} is taken less often", fewer)
+    old, new = undone(base.told), undone(series.told)
+    gone = sorted(set(old) - set(new))
+    if gone:
+        return Difference("order", f"what was done is not undone any more: {gone[0]}()", [f"not called: {', '.join(gone)}"])
+    old, new = [n for n in old if n in new], [n for n in new if n in old]
     if old != new:
         at = next(i for i, (a, b) in enumerate(zip(old, new)) if a != b)
         return Difference("order", f"what is undone is undone in another order: {new[at]}() before {old[at]}()",
                           [f"before: {', '.join(old)}", f"now: {', '.join(new)}"])
-    gone = sorted(set(_undone(base)) - set(_undone(series)))
-    if gone:
-        return Difference("order", f"what was done is not undone any more: {gone[0]}()", [f"not called: {', '.join(gone)}"])
     return None
-
-
-def _undone(seen: Seen) -> list[str]:
-    return list(dict.fromkeys(e.what for e in seen.events if e.what in UNDONE))
 
 
 def _or_none(error: str | None) -> str:

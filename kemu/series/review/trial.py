@@ -11,7 +11,7 @@ from kemu.rung.c.cover.doors import names, sysfs
 from kemu.rung.c.kernel import NEVER, Instance
 from kemu.rung.c.module import come_and_go
 from kemu.rung.protocol import Answer
-from kemu.series.review.watched import Event, Watched
+from kemu.series.review.watched import Told, Watched
 
 CAP, MOST = 1 << 18, 96                # bytes of a file that are read, and entries of a tree
 _NAMES = 10
@@ -57,7 +57,7 @@ class Seen:
     answer: Answer
     look: list[str] = field(default_factory=list)
     left: tuple[int, int] = (0, 0)
-    events: list[Event] = field(default_factory=list)
+    told: dict[str, Told] = field(default_factory=dict)
     ran: set[int] = field(default_factory=set)
     sites: list[int] = field(default_factory=list)     # of the calls that could have failed, where they are counted,
     near: bytes = b""                                  # and whether they come from what is changed
@@ -86,8 +86,8 @@ def run(kernel: Watched, trial: Trial) -> Seen:
         answer = kernel.erofs(case.data, at=case.at, options=case.options, devices=case.devices, backend=case.backend,
                               memory=case.memory, cap=CAP, max_entries=MOST, fail_nth=case.fail_nth, facts=True,
                               then=then if trial.look else None)
-    events, ran = kernel.unwatch()
-    seen = Seen(answer, look, events=events, ran=ran)
+    told, ran = kernel.unwatch()
+    seen = Seen(answer, look, told=told, ran=ran)
     if kernel.last is k and not k.dead:
         after = k.counters()
         seen.left = after["slab_objects"] - before["slab_objects"], after["pages"] - before["pages"]

@@ -93,15 +93,24 @@ const unsigned char *kemu_fault_near(void)
 	return near;
 }
 
-static bool is_near(unsigned long *pcs, unsigned long n)
+bool kemu_fault_is_near(unsigned long pc)
 {
-	unsigned long i, at;
+	unsigned long at = pc - (unsigned long)__ehdr_start;
 	unsigned int r;
 
+	for (r = 0; r < range_count; r++)
+		if (at >= ranges[2 * r] && at < ranges[2 * r + 1])
+			return true;
+	return false;
+}
+
+static bool is_near(unsigned long *pcs, unsigned long n)
+{
+	unsigned long i;
+
 	for (i = 0; i < n && range_count; i++)
-		for (at = pcs[i] - (unsigned long)__ehdr_start, r = 0; r < range_count; r++)
-			if (at >= ranges[2 * r] && at < ranges[2 * r + 1])
-				return true;
+		if (kemu_fault_is_near(pcs[i]))
+			return true;
 	return false;
 }
 

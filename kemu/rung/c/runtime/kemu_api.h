@@ -175,17 +175,17 @@ int kemu_cov_merge(unsigned char *seen, unsigned int *cells);
 /* flavour gcov: the counters of one object under test, as a .gcda file; 0 behind the last object */
 unsigned long long kemu_gcov(unsigned int object, const char **name, char *room);
 
-/* flavour asan-review: what the objects under test have done since kemu_watch(1, ...): basic blocks, calls outside and locks */
-#define KEMU_EVENT_TAKEN	65536	/* what: a lock was taken; + 1: shared. Below: the number of a call */
-#define KEMU_EVENT_LEFT		65538
-struct kemu_event {
-	unsigned int what, unused;
-	unsigned long long of, from;	/* the lock, or the first argument; where, from where the library begins */
+/* flavour asan-review: what the objects under test have done since kemu_watch(1, ...): basic blocks, calls outside, locks by their kinds */
+#define KEMU_TOLD_LOCKS	1016	/* numbers of calls are below; then spinlocks of a file, shared, of an object, shared; RCU and its like */
+#define KEMU_TOLD	1024
+struct kemu_told {
+	unsigned int times, first;	/* how often; the first of them was called as the how many-eth */
+	unsigned int near, held;	/* whether from within the ranges of kemu_fault_around(); locks that nobody has left */
 };
-void kemu_watch_want(unsigned int what);	/* calls of that number are told */
 void kemu_watch(int on, unsigned int what, unsigned int nth);	/* the nth call of that number fails */
+void kemu_watch_lock(unsigned int what, int way);
 unsigned int kemu_watch_ran(const unsigned int **offsets);
-unsigned int kemu_watch_events(const struct kemu_event **events);
+const struct kemu_told *kemu_watch_told(void);
 
 /* What a name of a mounted file system shows when it is asked more than a walk asks: lines, added to those since kemu_look_clear() */
 int kemu_look(const char *path);

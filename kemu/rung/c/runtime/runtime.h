@@ -45,6 +45,7 @@ void host_timer(unsigned int milliseconds);
 
 /* faults.c */
 bool kemu_should_fail(gfp_t gfp);
+bool kemu_fault_is_near(unsigned long pc);
 void kemu_fail_none(void);
 void faults_start(void);
 

@@ -8,7 +8,7 @@
 #include <linux/string.h>
 #include "runtime.h"
 
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));		/* the linker's */
+extern const char __ehdr_start[], _end[] __attribute__((visibility("hidden")));	/* the linker's */
 
 /* Tokens that stand for what has no lock of its own. */
 #undef RCU
@@ -36,17 +36,41 @@ void __sanitizer_cov_trace_pc(void)
 
 /* ---- calls and locks ---- */
 
-#define EVENTS	(1u << 16)
+#define HELD	1024u
 
-static struct kemu_event events[EVENTS];
-static unsigned int event_count, fail_what, fail_left;
-static unsigned char wanted[1024];
+static struct kemu_told told[KEMU_TOLD];
+static struct {
+	unsigned long of;
+	unsigned int what;
+	int times;
+} held[HELD];
+static unsigned int serial, fail_what, fail_left;
+static signed char ways[KEMU_TOLD];
 static bool watching;
 
-static void note(unsigned int what, unsigned long of, unsigned long from)
+/* Of the one that is taken, or left: -1. What has no place in the table is not counted. */
+static void hold(unsigned int what, unsigned long of, int way)
 {
-	if (watching && event_count < EVENTS)
-		events[event_count++] = (struct kemu_event){ .what = what, .of = of, .from = from - (unsigned long)__ehdr_start };
+	unsigned int i, at;
+
+	for (i = 0, at = of / 8 % HELD; i < HELD; i++, at = (at + 1) % HELD) {
+		if (held[at].of && held[at].of != of)
+			continue;
+		held[at].of = of;
+		held[at].times += way;
+		if (way > 0)
+			held[at].what = what;
+		return;
+	}
+}
+
+static void note(unsigned int what, unsigned long from)
+{
+	struct kemu_told *t = &told[what];
+
+	if (!t->times++)
+		t->first = ++serial;
+	t->near |= kemu_fault_is_near(from);
 }
 
 int kemu_called(unsigned int what, unsigned long first, unsigned long from);
@@ -54,39 +78,59 @@ int kemu_called(unsigned int what, unsigned long first, unsigned long from);
 /* The trampolines': whether the call is to fail. */
 int kemu_called(unsigned int what, unsigned long first, unsigned long from)
 {
-	if (what < sizeof(wanted) && wanted[what])
-		note(what, first, from);
-	return watching && fail_left && what == fail_what && !--fail_left;
+	if (!watching || what >= KEMU_TOLD_LOCKS)
+		return 0;
+	note(what, from);
+	if (ways[what])
+		hold(what, first, ways[what]);
+	return fail_left && what == fail_what && !--fail_left;
 }
 
 void kemu_lock_taken(const volatile void *lock, int shared);
 void kemu_lock_left(const volatile void *lock, int shared);
 
+static unsigned int kind_of(const volatile void *lock, int shared)
+{
+	unsigned int kind;
+
+	if ((unsigned long)lock < 16)		/* one of the tokens */
+		return KEMU_TOLD_LOCKS + 4 + ((unsigned long)lock & 3);
+	kind = lock >= (void *)__ehdr_start && lock < (void *)_end ? 0 : 1;
+	return KEMU_TOLD_LOCKS + 2 * kind + !!shared;
+}
+
 void kemu_lock_taken(const volatile void *lock, int shared)
 {
-	note(KEMU_EVENT_TAKEN + !!shared, (unsigned long)lock, (unsigned long)__builtin_return_address(0));
+	if (!watching || !lock)
+		return;
+	note(kind_of(lock, shared), (unsigned long)__builtin_return_address(0));
+	hold(kind_of(lock, shared), (unsigned long)lock, 1);
 }
 
 void kemu_lock_left(const volatile void *lock, int shared)
 {
-	note(KEMU_EVENT_LEFT + !!shared, (unsigned long)lock, (unsigned long)__builtin_return_address(0));
+	if (watching && lock)
+		hold(0, (unsigned long)lock, -1);
 }
 
-/* From now on it is watched, or not; nothing has run. @nth: of the calls of that number, which one fails. */
+/* From now on it is watched, or not; nothing has run. @nth: of the calls of number @what, which one fails. */
 void kemu_watch(int on, unsigned int what, unsigned int nth)
 {
 	while (ran_count)
 		has_run[ran[--ran_count]] = 0;
-	event_count = 0;
+	memset(told, 0, sizeof(told));
+	memset(held, 0, sizeof(held));
+	serial = 0;
 	fail_what = what;
 	fail_left = nth;
 	watching = on;
 }
 
-void kemu_watch_want(unsigned int what)
+/* Calls of that number take a lock, the first argument (1), or leave it (-1). */
+void kemu_watch_lock(unsigned int what, int way)
 {
-	if (what < sizeof(wanted))
-		wanted[what] = 1;
+	if (what < KEMU_TOLD_LOCKS)
+		ways[what] = way;
 }
 
 unsigned int kemu_watch_ran(const unsigned int **offsets)
@@ -95,8 +139,12 @@ unsigned int kemu_watch_ran(const unsigned int **offsets)
 	return ran_count;
 }
 
-unsigned int kemu_watch_events(const struct kemu_event **out)
+const struct kemu_told *kemu_watch_told(void)
 {
-	*out = events;
-	return event_count;
+	unsigned int i;
+
+	for (i = 0; i < HELD; i++)
+		if (held[i].of && held[i].times > 0)
+			told[held[i].what].held++;
+	return told;
 }
