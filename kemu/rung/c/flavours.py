@@ -56,7 +56,8 @@ FLAVOURS = {f.name: f for f in (
     # everything at once, and what is called outside and which locks are taken is told: a series against its base
     Flavour("asan-review", _ASAN, ("shadow", "ubsan", "watch"),
             ("-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound",
-             "-fsanitize-coverage=trace-pc", "-fno-tree-tail-merge", "-fno-crossjumping", f"--include={WATCH}"), watched=True),
+             "-fsanitize-coverage=trace-pc,trace-cmp", "-fno-tree-tail-merge", "-fno-crossjumping",
+             f"--include={WATCH}"), watched=True),
     # and the kernel's own suites, with lib/kunit
     Flavour("kunit", ("-O2",), ("kunit",), (), *_KUNIT),
     Flavour("kunit-asan", _ASAN, ("shadow", "kunit"), (), *_KUNIT),

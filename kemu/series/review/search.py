@@ -13,6 +13,7 @@ from kemu.rung.c.cover.mutate import Mutator, places
 from kemu.rung.c.kernel import FAIL_MORE, NEVER
 from kemu.series.review.changed import Blocks, Changed
 from kemu.series.review.inputs import variants
+from kemu.series.review.operands import met, nearer
 from kemu.series.review.seen import Difference, compared
 from kemu.series.review.trial import Seen, Trial, run
 from kemu.series.review.watched import Watched, calls
@@ -39,6 +40,7 @@ class Entry:
     trial: Trial
     near: int
     written: list[int]
+    compared: list[tuple[int, int]]
     used: int = 0
 
 
@@ -107,7 +109,7 @@ class Search:
             self.afresh()
         near = 2 * len(s.ran & self._near) + len(s.ran & self._around)
         if new and not trial.faulty and len(trial.case.data) <= _BIG:
-            self.entries.append(Entry(trial, near, places(trial.case.data)))
+            self.entries.append(Entry(trial, near, places(trial.case.data), s.compared))
         return s
 
     def _differ(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
@@ -221,6 +223,7 @@ class Search:
         cheap = [e for e in near if not e.trial.case.alone]
         share = 0.2 if cheap else 0.7                  # of the time, for what has a kernel of its own
         queue = deque([*cheap[:30], *(e for e in near if e.trial.case.alone)])
+        limits = (Trial(c, look=c.kind == "erofs") for e in cheap[:40] for c in met(e.trial.case, e.compared))
         others = deque(case for e in cheap[:16] for case in variants(e.trial.case))
         start, spent, turn = time.monotonic(), 0.0, 0
         while not over():
@@ -231,6 +234,8 @@ class Search:
                 spent += time.monotonic() - at
             elif self._faults and turn % 4:
                 self._fault(self._faults.popleft())
+            elif turn % 2 == 0 and (limit := next(limits, None)) is not None:
+                self.ask(limit)
             elif others and turn % 3 == 0:
                 case = others.popleft()
                 self.ask(Trial(case, look=not case.alone and case.kind == "erofs" and turn % 2 == 0))
@@ -253,7 +258,10 @@ class Search:
     def _mutate(self) -> None:
         entry = self._pick()
         entry.used += 1
-        case = self.mutator.mutate(entry.trial.case, entry.written, self.rng.choice(self.entries).trial.case)
+        if entry.compared and self.rng.random() < 0.4:
+            case = nearer(entry.trial.case, entry.compared, entry.written, self.rng)
+        else:
+            case = self.mutator.mutate(entry.trial.case, entry.written, self.rng.choice(self.entries).trial.case)
         if case.alone and self.rng.random() < 0.8:
             return
         before = len(self.entries)

@@ -59,6 +59,7 @@ class Seen:
     left: tuple[int, int] = (0, 0)
     told: dict[str, Told] = field(default_factory=dict)
     ran: set[int] = field(default_factory=set)
+    compared: list[tuple[int, int]] = field(default_factory=list)      # what is changed has compared these, and they differ
     sites: list[int] = field(default_factory=list)     # of the calls that could have failed, where they are counted,
     near: bytes = b""                                  # and whether they come from what is changed
 
@@ -86,8 +87,9 @@ def run(kernel: Watched, trial: Trial) -> Seen:
         answer = kernel.erofs(case.data, at=case.at, options=case.options, devices=case.devices, backend=case.backend,
                               memory=case.memory, cap=CAP, max_entries=MOST, fail_nth=case.fail_nth, facts=True,
                               then=then if trial.look else None)
+    compared = kernel.compared()
     told, ran = kernel.unwatch()
-    seen = Seen(answer, look, told=told, ran=ran)
+    seen = Seen(answer, look, told=told, ran=ran, compared=compared)
     if kernel.last is k and not k.dead:
         after = k.counters()
         seen.left = after["slab_objects"] - before["slab_objects"], after["pages"] - before["pages"]

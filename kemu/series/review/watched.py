@@ -13,9 +13,10 @@ from kemu.rung.c.watched import fallible
 
 TOLD, CALLS = 1024, 1016               # KEMU_TOLD, KEMU_TOLD_LOCKS
 MEMORY = 512 << 20                     # bytes of RAM
-TIMEOUT = 8.0                          # seconds of processor time after which a trial is a hang
+TIMEOUT = 1.5                          # seconds of processor time after which a trial is a hang
 UNWRITTEN = 0x6B
 _TOLD = struct.Struct("<IIII")
+_CMP = struct.Struct("<QQII")
 _KINDS = ("a spinlock of the file", "a spinlock of the file", "a spinlock of an object", "a spinlock of an object", "RCU", "RCU",
           "RCU", "RCU")
 _TAKE = {"mutex_lock": "a mutex", "down_read": "a semaphore for reading", "down_write": "a semaphore for writing",
@@ -30,7 +31,7 @@ kobject_put wait_for_completion flush_delayed_fput async_synchronize_cookie_doma
 
 
 class Told(NamedTuple):
-    """Calls of one function, or locks of one kind: how often, when first, whether from what is changed, how many were not left."""
+    """Calls of one function, or locks of one kind: how often, when first, whether from what is changed, how many are held."""
 
     times: int
     first: int
@@ -69,6 +70,15 @@ class Watched(Kernel):
         """From now on."""
         self.failing, self.on = failing, True
         self._arm(self.instance)
+
+    def compared(self) -> list[tuple[int, int]]:
+        """What was compared with what in what is changed, since it is watched; before ``unwatch``."""
+        k = self.last
+        if k is None or not self.around:
+            return []
+        where = k.ffi.new("struct kemu_cmp const **")
+        n = k.lib.kemu_watch_cmps(where)
+        return [(a, b) for a, b, _, _ in _CMP.iter_unpack(bytes(k.ffi.buffer(where[0], n * _CMP.size)))] if n else []
 
     def unwatch(self) -> tuple[dict[str, Told], set[int]]:
         """What has been called, and which basic blocks have run, in the last instance; of one that died, too."""

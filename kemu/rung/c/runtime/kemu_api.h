@@ -184,6 +184,11 @@ struct kemu_told {
 };
 void kemu_watch(int on, unsigned int what, unsigned int nth);	/* the nth call of that number fails */
 void kemu_watch_lock(unsigned int what, int way);
+struct kemu_cmp {
+	unsigned long long a, b;
+	unsigned int size, at;
+};
+unsigned int kemu_watch_cmps(const struct kemu_cmp **cmps);	/* what was compared within the ranges of kemu_fault_around(), and differs */
 unsigned int kemu_watch_ran(const unsigned int **offsets);
 const struct kemu_told *kemu_watch_told(void);
 

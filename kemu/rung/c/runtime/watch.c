@@ -34,6 +34,63 @@ void __sanitizer_cov_trace_pc(void)
 	}
 }
 
+/* ---- what is compared with what, in the code of kemu_fault_around()'s ranges ---- */
+
+#define CMPS	1024u
+
+static struct kemu_cmp cmps[CMPS];
+static unsigned int cmp_count;
+static unsigned char cmp_near[CODE];		/* 1: no, 2: yes */
+static bool watching;
+
+static void compared(u64 a, u64 b, unsigned int size, unsigned long pc)
+{
+	unsigned long at = pc - (unsigned long)__ehdr_start;
+	unsigned int i;
+
+	if (a == b || !watching || at >= CODE || cmp_count == CMPS)
+		return;
+	if (!cmp_near[at])
+		cmp_near[at] = kemu_fault_is_near(pc) ? 2 : 1;
+	if (cmp_near[at] == 1)
+		return;
+	for (i = cmp_count; i && i + 32 > cmp_count; i--)
+		if (cmps[i - 1].a == a && cmps[i - 1].b == b)
+			return;
+	cmps[cmp_count++] = (struct kemu_cmp){ .a = a, .b = b, .size = size, .at = at };
+}
+
+#define COMPARED(name, type)						\
+	void __sanitizer_cov_trace_##name(type a, type b);		\
+	void __sanitizer_cov_trace_##name(type a, type b)		\
+	{								\
+		compared(a, b, sizeof(type), (unsigned long)__builtin_return_address(0)); \
+	}
+COMPARED(cmp1, u8)
+COMPARED(cmp2, u16)
+COMPARED(cmp4, u32)
+COMPARED(cmp8, u64)
+COMPARED(const_cmp1, u8)
+COMPARED(const_cmp2, u16)
+COMPARED(const_cmp4, u32)
+COMPARED(const_cmp8, u64)
+
+void __sanitizer_cov_trace_switch(u64 value, u64 *cases);
+
+void __sanitizer_cov_trace_switch(u64 value, u64 *cases)
+{
+	u64 i;
+
+	for (i = 0; i < cases[0] && i < 16; i++)
+		compared(cases[2 + i], value, cases[1] / 8, (unsigned long)__builtin_return_address(0));
+}
+
+unsigned int kemu_watch_cmps(const struct kemu_cmp **out)
+{
+	*out = cmps;
+	return cmp_count;
+}
+
 /* ---- calls and locks ---- */
 
 #define HELD	1024u
@@ -46,7 +103,6 @@ static struct {
 } held[HELD];
 static unsigned int serial, fail_what, fail_left;
 static signed char ways[KEMU_TOLD];
-static bool watching;
 
 /* Of the one that is taken, or left: -1. What has no place in the table is not counted. */
 static void hold(unsigned int what, unsigned long of, int way)
@@ -121,6 +177,7 @@ void kemu_watch(int on, unsigned int what, unsigned int nth)
 	memset(told, 0, sizeof(told));
 	memset(held, 0, sizeof(held));
 	serial = 0;
+	cmp_count = 0;
 	fail_what = what;
 	fail_left = nth;
 	watching = on;
