@@ -11,22 +11,23 @@ from dataclasses import replace
 from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.mutate import made_good
 
-_PLACES = 6                            # of one value in an input
+_PLACES = 12                           # of one value in an input
 _MASK = (1 << 64) - 1
 
 
-def met(case: Case, compared: Sequence[tuple[int, int]], most: int = 400) -> Iterator[Case]:
+def met(case: Case, compared: Sequence[tuple[int, int]], most: int = 600) -> Iterator[Case]:
     """Inputs in which a side of a comparison is what the other is, or beside it."""
     made = 0
     done: set[tuple[int, int]] = set()
-    for a, b in compared:
-        for was, wanted in ((a, b), (b, a)):
-            if (was, wanted) in done or made >= most:
-                continue
-            done.add((was, wanted))
-            for data in _with(case, was, wanted):
-                made += 1
-                yield replace(case, data=data)
+    for low in (0, 1, -1):                             # of a range that the compiler has made one comparison of
+        for a, b in compared:
+            for was, wanted in ((a + low, b + low), (b + low, a + low)):
+                if (was, wanted) in done or made >= most or min(was, wanted) < 0:
+                    continue
+                done.add((was, wanted))
+                for data in _with(case, was, wanted):
+                    made += 1
+                    yield replace(case, data=data)
 
 
 def _with(case: Case, was: int, wanted: int) -> Iterator[bytes]:

@@ -55,7 +55,8 @@ def drawn(pick: Pick) -> Asked:
     for _ in range(pick.int("trials", 0, _TRIALS)):
         look, nth = bool(pick.int("look", 0, 1)), pick.int("which call fails", 0, 1 << 20)
         call = _bytes(pick, "call", 256).decode("utf-8", "replace")
-        trials.append(Trial(kept.drawn(pick), look, call, nth))
+        soon = bool(pick.int("grace periods", 0, 1))
+        trials.append(Trial(kept.drawn(pick), look, call, nth, soon))
     return Asked(patches, tuple(c for c in config if c), tuple(trials))
 
 
@@ -69,6 +70,7 @@ def offsets_of(asked: Asked) -> list[int]:
     for trial in asked.trials:
         out += [int(trial.look), trial.nth]
         _put(out, trial.call.encode())
+        out.append(int(trial.soon))
         out += kept.offsets_of(trial.case)
     return out
 

@@ -224,6 +224,7 @@ class Search:
         share = 0.2 if cheap else 0.7                  # of the time, for what has a kernel of its own
         queue = deque([*cheap[:30], *(e for e in near if e.trial.case.alone)])
         limits = (Trial(c, look=c.kind == "erofs") for e in cheap[:40] for c in met(e.trial.case, e.compared))
+        soon = deque(replace(e.trial, soon=True, look=look) for look in (False, True) for e in cheap[:60])
         others = deque(case for e in cheap[:16] for case in variants(e.trial.case))
         start, spent, turn = time.monotonic(), 0.0, 0
         while not over():
@@ -235,7 +236,9 @@ class Search:
             elif self._faults and turn % 4:
                 self._fault(self._faults.popleft())
             elif turn % 2 == 0 and (limit := next(limits, None)) is not None:
-                self.ask(limit)
+                self.ask(replace(limit, look=limit.look and turn % 6 == 0))
+            elif soon and turn % 3 == 1:
+                self.ask(soon.popleft())
             elif others and turn % 3 == 0:
                 case = others.popleft()
                 self.ask(Trial(case, look=not case.alone and case.kind == "erofs" and turn % 2 == 0))

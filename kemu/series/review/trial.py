@@ -24,13 +24,14 @@ _REMOUNT = 32 | 1                      # MS_REMOUNT | MS_RDONLY
 @dataclass(frozen=True)
 class Trial:
     """``case.fail_nth``: which allocation or read of a disk fails; ``call``, ``nth``: which call of a function outside of what is
-    tested; ``look``: what is mounted is asked more than a walk asks.
+    tested; ``look``: what is mounted is asked more than a walk asks; ``soon``: what RCU frees is gone at once.
     """
 
     case: Case
     look: bool = False
     call: str = ""
     nth: int = 0
+    soon: bool = False
 
     @property
     def faulty(self) -> bool:
@@ -45,6 +46,8 @@ class Trial:
         words = [str(self.case)]
         if self.look:
             words.append("looked at closely")
+        if self.soon:
+            words.append("grace periods of RCU are over at once")
         if self.call:
             words.append(f"call {self.nth} of {self.call}() fails")
         return ", ".join(words)
@@ -70,7 +73,7 @@ def run(kernel: Watched, trial: Trial) -> Seen:
     look: list[str] = []
     k = kernel.instance
     before = k.counters()
-    kernel.watch((trial.call, trial.nth))
+    kernel.watch((trial.call, trial.nth), trial.soon)
 
     def then(k: Instance) -> None:
         look.extend(closely(k))

@@ -47,6 +47,7 @@ class Watched(Kernel):
         self.numbers = {name: i for i, name in enumerate(library.watched)}
         self.failing: tuple[str, int] = ("", 0)
         self.on = False
+        self.soon = False                              # whether a grace period is over at once
         self.around: list[tuple[int, int]] = []        # what is changed, from and to: which calls that could fail come from there
 
     def fresh(self, without: Sequence[str] = ()) -> Instance:
@@ -56,6 +57,7 @@ class Watched(Kernel):
             for name in names:
                 if name in self.numbers:
                     k.lib.kemu_watch_lock(self.numbers[name], way)
+        k.lib.kemu_rcu_soon(self.soon)
         if self.around:
             k.faults_around(self.around)
         if self.on:
@@ -66,10 +68,12 @@ class Watched(Kernel):
         name, nth = self.failing
         k.lib.kemu_watch(1, self.numbers.get(name, TOLD), nth if name in self.numbers else 0)
 
-    def watch(self, failing: tuple[str, int] = ("", 0)) -> None:
-        """From now on."""
-        self.failing, self.on = failing, True
-        self._arm(self.instance)
+    def watch(self, failing: tuple[str, int] = ("", 0), soon: bool = False) -> None:
+        """From now on. ``soon``: what RCU frees is gone at once."""
+        self.failing, self.on, self.soon = failing, True, soon
+        k = self.instance
+        k.lib.kemu_rcu_soon(soon)
+        self._arm(k)
 
     def compared(self) -> list[tuple[int, int]]:
         """What was compared with what in what is changed, since it is watched; before ``unwatch``."""

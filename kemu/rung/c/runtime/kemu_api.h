@@ -146,6 +146,7 @@ struct kemu_errand {
 int kemu_errands(struct kemu_errand *errands, const unsigned int *counts, unsigned int tasks);
 void kemu_delay(int on);
 int kemu_shrink(void);
+void kemu_rcu_soon(int on);		/* grace periods are over at once, or later again */
 
 int kemu_erofs_open(const char *path, void **inode);
 int kemu_erofs_map(void *inode, unsigned long long la, int flags, struct kemu_map *out);
