@@ -16,6 +16,8 @@ from kemu.rung.uml.patches import Patch, apply_patches
 from kemu.rung.uml.tree import Tree
 
 _FUNCTION = re.compile(r"^(?!static_assert|DEFINE_|EXPORT_|module_|MODULE_|#|\s|/|\})[\w\s*()]*?\b(\w+)\s*\(")
+_CONVERSION = re.compile(r"\b(?:[lb]e(?:16|32|64)_to_cpup?|cpu_to_[lb]e(?:16|32|64)|(?:get|put)_unaligned_[lb]e(?:16|32|64))\(")
+_CAST = re.compile(r"__force\b|\b(?:get|put)_unaligned\(|\*\((?:const )?(?:__)?u(?:16|32|64) \*\)")
 _HEAD = re.compile(r"^([0-9a-f]+) <([^>]+)>:$")
 _CODE = re.compile(r"^\s*([0-9a-f]+):\s+(\S.*)$")
 
@@ -46,6 +48,7 @@ class Changed:
     lines: set[tuple[str, int]] = field(default_factory=set)
     functions: set[tuple[str, str]] = field(default_factory=set)
     files: list[str] = field(default_factory=list)
+    bare: list[tuple[str, int, str]] = field(default_factory=list)     # file, line: a conversion is gone, a cast has come
     words: set[str] = field(default_factory=set)       # string literals that only one side has
     ranges: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)    # functions of the series' files
 
@@ -85,6 +88,9 @@ def of_patches(patches: Sequence[Patch], tree: Tree) -> Changed:
             for start, end, name in before:
                 if start <= i2 and end >= i1 + 1 and any(name == other for _, _, other in after):
                     out.functions.add((path, name))
+        if _conversions(old) > _conversions(new):
+            out.bare += [(path, number, new[number - 1].strip()) for file, number in sorted(out.lines)
+                         if file == path and number <= len(new) and _CAST.search(new[number - 1])]
         a, b = _literals(gone), _literals(come)
         out.words |= a ^ b
     return out
@@ -95,6 +101,10 @@ def _text(path: Path) -> list[str]:
         return path.read_text(errors="replace").splitlines()
     except OSError:
         return []
+
+
+def _conversions(text: Iterable[str]) -> int:
+    return sum(len(_CONVERSION.findall(line)) for line in text)
 
 
 def _literals(lines: Iterable[str]) -> set[str]:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.mutate import Mutator, places
@@ -17,6 +18,7 @@ from kemu.series.review.operands import met, nearer
 from kemu.series.review.seen import Difference, compared
 from kemu.series.review.trial import Seen, Trial, run
 from kemu.series.review.watched import Watched, calls
+from kemu.series.review.wide import wide
 
 LIFE = 400                             # trials of one kernel's life: what must be asked again to see a difference that needs them
 _TIMES = 4                             # a leak is left every time
@@ -223,7 +225,8 @@ class Search:
         cheap = [e for e in near if not e.trial.case.alone]
         share = 0.2 if cheap else 0.7                  # of the time, for what has a kernel of its own
         queue = deque([*cheap[:30], *(e for e in near if e.trial.case.alone)])
-        limits = (Trial(c, look=c.kind == "erofs") for e in cheap[:40] for c in met(e.trial.case, e.compared))
+        limits = (Trial(c, look=c.kind == "erofs") for e in cheap[:40]
+                  for c in chain(islice(wide(e.trial.case), 12), met(e.trial.case, e.compared)))
         soon = deque(replace(e.trial, soon=True, look=look) for look in (False, True) for e in cheap[:60])
         others = deque(case for e in cheap[:16] for case in variants(e.trial.case))
         start, spent, turn = time.monotonic(), 0.0, 0

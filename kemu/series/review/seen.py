@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from kemu.rung.c.cover.search import meant, signature, where
 from kemu.series.review.changed import Changed
 from kemu.series.review.trial import Seen, Trial
-from kemu.series.review.watched import locks, undone
+from kemu.series.review.watched import OBJECTS, WAYS, Told, locks, undone
 
 _PLACE = re.compile(r"\b[\w./-]+\.[ch]:\d+\b|\b0x[0-9a-f]{8,}\b|\[<[0-9a-f]+>\]|line \d+|CPU: \d+ PID: \d+")
 _SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|possible|INFO:|Call Trace|kmem_cache")
@@ -67,6 +67,10 @@ def _done(base: Seen, series: Seen) -> Difference | None:
     fewer = [f"{kind}: {now[kind]} times instead of {was[kind]}" for kind in was if now[kind] < was[kind]]
     if fewer:
         return Difference("locks", f"{fewer[0].partition(':')[0]} is taken less often", fewer)
+    early = [(o, way) for o in sorted(OBJECTS) for way in sorted(WAYS)
+             if _behind(base.told, o, way) and _behind(series.told, way, o)]
+    if early:
+        return Difference("order", f"{early[0][0]}() now comes before {early[0][1]}(), by which it could still be come to")
     old, new = undone(base.told), undone(series.told)
     gone = sorted(set(old) - set(new))
     if gone:
@@ -77,6 +81,10 @@ def _done(base: Seen, series: Seen) -> Difference | None:
         return Difference("order", f"what is undone is undone in another order: {new[at]}() before {old[at]}()",
                           [f"before: {', '.join(old)}", f"now: {', '.join(new)}"])
     return None
+
+
+def _behind(told: dict[str, Told], late: str, early: str) -> bool:
+    return early in told and late in told and 0 < told[early].last < told[late].last
 
 
 def _or_none(error: str | None) -> str:

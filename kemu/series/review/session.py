@@ -69,7 +69,7 @@ class Review:
 def review(pair: Pair, seconds: float, seed: int = 0, told: Callable[[Found, float], None] = lambda found, at: None,
            step: Callable[[Search, float], None] = lambda search, at: None, files: Sequence[Path] = ()) -> Review:
     """Search for differences. A search that has found one goes on for a few seconds only: what comes behind is seldom new."""
-    out = Review(warnings=list(pair.series.warnings))
+    out = Review(warnings=[*pair.series.warnings, *_bare(pair.changed)])
     start = time.monotonic()
     end = start + seconds
 
@@ -102,6 +102,10 @@ def review(pair: Pair, seconds: float, seed: int = 0, told: Callable[[Found, flo
         functions, lines = search.unreached()
     out.notes = _notes(pair, functions, lines)
     return out
+
+
+def _bare(changed: Changed) -> list[str]:
+    return [f"{path}:{number}: a conversion is gone, and a cast has come: {text}" for path, number, text in changed.bare]
 
 
 def _notes(pair: Pair, functions: list[str], lines: list[tuple[str, int]]) -> list[str]:

@@ -15,7 +15,7 @@ TOLD, CALLS = 1024, 1016               # KEMU_TOLD, KEMU_TOLD_LOCKS
 MEMORY = 512 << 20                     # bytes of RAM
 TIMEOUT = 1.5                          # seconds of processor time after which a trial is a hang
 UNWRITTEN = 0x6B
-_TOLD = struct.Struct("<IIII")
+_TOLD = struct.Struct("<IIIIII")
 _CMP = struct.Struct("<QQII")
 _KINDS = ("a spinlock of the file", "a spinlock of the file", "a spinlock of an object", "a spinlock of an object", "RCU", "RCU",
           "RCU", "RCU")
@@ -29,6 +29,10 @@ UNDONE = frozenset("""unregister_filesystem kobject_del kset_unregister shrinker
 destroy_workqueue kern_unmount kill_block_super kill_anon_super idr_destroy xz_dec_microlzma_end truncate_inode_pages_final
 kobject_put wait_for_completion flush_delayed_fput async_synchronize_cookie_domain sysfs_remove_bin_file""".split())
 
+# what ends that others come by, and what they may come to by it
+WAYS = frozenset("unregister_filesystem kobject_del kset_unregister shrinker_free".split())
+OBJECTS = frozenset("iput dput kern_unmount vunmap".split())
+
 
 class Told(NamedTuple):
     """Calls of one function, or locks of one kind: how often, when first, whether from what is changed, how many are held."""
@@ -37,6 +41,8 @@ class Told(NamedTuple):
     first: int
     near: int
     held: int
+    last: int
+    unused: int = 0
 
 
 class Watched(Kernel):

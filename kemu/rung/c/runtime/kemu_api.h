@@ -182,6 +182,7 @@ unsigned long long kemu_gcov(unsigned int object, const char **name, char *room)
 struct kemu_told {
 	unsigned int times, first;	/* how often; the first of them was called as the how many-eth */
 	unsigned int near, held;	/* whether from within the ranges of kemu_fault_around(); locks that nobody has left */
+	unsigned int last, unused;	/* as first, of the last one whose first argument was not 0 */
 };
 void kemu_watch(int on, unsigned int what, unsigned int nth);	/* the nth call of that number fails */
 void kemu_watch_lock(unsigned int what, int way);

@@ -120,12 +120,15 @@ static void hold(unsigned int what, unsigned long of, int way)
 	}
 }
 
-static void note(unsigned int what, unsigned long from)
+static void note(unsigned int what, unsigned long first, unsigned long from)
 {
 	struct kemu_told *t = &told[what];
 
+	serial++;
 	if (!t->times++)
-		t->first = ++serial;
+		t->first = serial;
+	if (first)
+		t->last = serial;
 	t->near |= kemu_fault_is_near(from);
 }
 
@@ -136,7 +139,7 @@ int kemu_called(unsigned int what, unsigned long first, unsigned long from)
 {
 	if (!watching || what >= KEMU_TOLD_LOCKS)
 		return 0;
-	note(what, from);
+	note(what, first, from);
 	if (ways[what])
 		hold(what, first, ways[what]);
 	return fail_left && what == fail_what && !--fail_left;
@@ -159,7 +162,7 @@ void kemu_lock_taken(const volatile void *lock, int shared)
 {
 	if (!watching || !lock)
 		return;
-	note(kind_of(lock, shared), (unsigned long)__builtin_return_address(0));
+	note(kind_of(lock, shared), (unsigned long)lock, (unsigned long)__builtin_return_address(0));
 	hold(kind_of(lock, shared), (unsigned long)lock, 1);
 }
 
