@@ -11,6 +11,7 @@ from kemu.explore.finding import Finding
 from kemu.explore.run import Outcome, Run, execute
 from kemu.explore.source import ListSource
 from kemu.forge.pick import Pick
+from kemu.rung import asked as rungs
 from kemu.rung import kept
 from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.tree import find_tree
@@ -30,9 +31,6 @@ class Asked:
     patches: tuple[Patch, ...]
     config: tuple[str, ...]
     trials: tuple[Trial, ...]
-
-
-instead: list[tuple[tuple[Patch, ...], tuple[str, ...]]] = []  # patches and configuration of --series, in place of the token's
 
 
 def _bytes(pick: Pick, name: str, most: int) -> bytes:
@@ -79,7 +77,8 @@ def offsets_of(asked: Asked) -> list[int]:
 def against_base(run: Run) -> None:
     """A series shows what its base shows, in these trials."""
     asked = drawn(run.pick)
-    patches, config = instead[-1] if instead else (asked.patches, asked.config)
+    _, given, extra, _ = rungs.asked("c").recipe       # with --series
+    patches, config = (given, extra) if given else (asked.patches, asked.config)
     if not patches or not asked.trials:
         return
     pair = prepare(find_tree(None), patches, config)
@@ -122,6 +121,8 @@ def finding_of(found: Found, patches: Sequence[Patch], config: Sequence[str]) ->
         out.finding = Finding(NAME, d.title, detector_of(d), severity_of(d), d.function, d.place, details_of(found), d.key(),
                               token=out.token, input=[str(t) for t in found.trials], headlines=[str(found.trials[-1])])
     out.finding.offsets = out.offsets
+    if found.difference.kind in ("errno", "tree", "facts", "look", "log"):     # one line that answers wrongly has many answers
+        out.finding.cause = f"answers by {out.finding.c_location}"
     out.finding.module = ""
     out.finding.confirmed = {"c": True, "linux": None, "why": "not tried on another rung"}
     return out.finding

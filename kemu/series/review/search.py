@@ -23,6 +23,7 @@ from kemu.series.review.wide import wide
 LIFE = 400                             # trials of one kernel's life: what must be asked again to see a difference that needs them
 _TIMES = 4                             # a leak is left every time
 _BIG = 1 << 17
+_ONCE = 5                              # inputs whose first mount is one of a module that has mounted nothing before
 
 
 @dataclass
@@ -223,8 +224,11 @@ class Search:
         """Go on until ``over``."""
         near = sorted((e for e in self.entries if e.near), key=lambda e: (-e.near, len(e.trial.case.data)))
         cheap = [e for e in near if not e.trial.case.alone]
-        share = 0.2 if cheap else 0.7                  # of the time, for what has a kernel of its own
-        queue = deque([*cheap[:30], *(e for e in near if e.trial.case.alone)])
+        share = 0.3 if cheap else 0.7                  # of the time, for what has a kernel of its own
+        once = [e.trial for e in cheap if e.trial.case.kind == "erofs" and not e.trial.case.devices]
+        fresh = [Trial(replace(t.case, kind="module", options="", backend="disk", at=0)) for t in once[:_ONCE]]
+        queue = deque([*(e.trial for e in cheap[:4]), *fresh, *(e.trial for e in cheap[4:30]),
+                       *(e.trial for e in near if e.trial.case.alone)])
         limits = (Trial(c, look=c.kind == "erofs") for e in cheap[:40]
                   for c in chain(islice(wide(e.trial.case), 12), met(e.trial.case, e.compared)))
         soon = deque(replace(e.trial, soon=True, look=look) for look in (False, True) for e in cheap[:60])
@@ -246,7 +250,7 @@ class Search:
                 case = others.popleft()
                 self.ask(Trial(case, look=not case.alone and case.kind == "erofs" and turn % 2 == 0))
             elif queue and turn % 2:
-                self.fail(queue.popleft().trial)
+                self.fail(queue.popleft())
             elif self._far and turn % 4 == 1:
                 self._fault(self._far.popleft())
             elif self.entries:
