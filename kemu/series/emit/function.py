@@ -13,7 +13,7 @@ from kemu.series.emit.declarations import Declarations
 from kemu.series.emit.expr import Untranslated
 from kemu.series.emit.expressions import Expressions
 from kemu.series.emit.idioms import heads
-from kemu.series.emit.infer import Inference, is_call_of
+from kemu.series.emit.infer import Inference, is_call_of, stored_through
 from kemu.series.emit.scope import Scope
 from kemu.series.emit.statements import Statements
 
@@ -91,7 +91,13 @@ def _parameters(scope: Scope, node: ast.FunctionDef, t: CType) -> None:
     given = [*node.args.posonlyargs, *node.args.args]
     params = [p for p in t.params if p[0] != "..."]
     two = len(params) == len(given) + 1 and "tuple" in ast.unparse(node.returns or ast.Constant(""))
-    if two:
+    through = stored_through(scope, node.name, len(given))
+    if through is not None:
+        scope.names["*through"] = params[through[0]][0]
+        scope.types["*through"] = params[through[0]][1]
+        scope.names[params[through[0]][0]] = f"{params[through[0]][0]}_"       # of a local that has the same name
+        del params[through[0]]
+    elif two:
         scope.names["*out"] = params[-1][0]
     elif len(params) != len(given):
         raise Untranslated(f"{node.name}: {len(given)} parameters, {len(params)} in C")

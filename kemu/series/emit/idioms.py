@@ -516,14 +516,45 @@ def _cache(x: Expressions, node: ast.Call) -> Ex:
     args = [x.ex(node.args[0])]
     size = node.args[1]
     tag = x.scope.struct(size.id) if isinstance(size, ast.Name) else None
+    room = f"sizeof({tag})"
+    if isinstance(size, ast.Lambda) and isinstance(size.body, ast.Call) and isinstance(size.body.func, ast.Name):
+        tag, room = _sized(x, size, size.body)
     if tag is None:
         raise Untranslated(ast.unparse(node))
-    args += [Ex(f"sizeof({tag})"), *(x.load(x.ex(a)) for a in node.args[2:])]
+    args += [Ex(room), *(x.load(x.ex(a)) for a in node.args[2:])]
     if args[-1].text in x.scope.module.functions:
         t = x.scope.global_type(args[-1].text)
         if t is not None and t.params and x.d.resolve(t.params[0][1]).to != VOIDP.to:
             raise Untranslated(ast.unparse(node))
     return Ex(f"kmem_cache_create({', '.join(a.text for a in args)})", POST, ptr(base("struct kmem_cache")))
+
+
+def _sized(x: Expressions, made: ast.Lambda, call: ast.Call) -> tuple[str | None, str]:
+    """A structure whose last member is an array that the constructor is told the length of."""
+    assert isinstance(call.func, ast.Name)
+    tag = x.scope.struct(call.func.id)
+    fields = x.d.fields(base(tag)) if tag else {}
+    last = next(reversed(fields), "")
+    given = dict(zip((a.arg for a in made.args.args), made.args.defaults))
+    arg = call.args[0] if len(call.args) == 1 else None
+    arg = given.get(arg.id, arg) if isinstance(arg, ast.Name) else arg
+    if tag is None or arg is None or fields[last].kind != "array":
+        return None, ""
+    return tag, f"struct_size_t({tag}, {last}, {x.load(x.ex(arg)).text})"
+
+
+def _kstrdup(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
+    """Of text that ends at a NUL or with its room: ``os.fsdecode(tag.split(b"\\0", 1)[0])`` is at most what was read."""
+    of = node.args[0]
+    inner = of.args[0] if isinstance(of, ast.Call) and isinstance(of.func, ast.Attribute) and of.func.attr == "fsdecode" else None
+    if isinstance(inner, ast.Subscript) and isinstance(inner.value, ast.Call) and isinstance(inner.value.func, ast.Attribute) \
+            and inner.value.func.attr == "split" and isinstance(inner.value.func.value, ast.Name) \
+            and inner.value.func.value.id in x.scope.reads:
+        name = inner.value.func.value
+        rest = [x.ex(name), x.load(x.ex(x.scope.reads[name.id])), *(x.load(x.ex(a)) for a in node.args[1:])]
+        return Ex(f"kstrndup({', '.join(e.at(COND) for e in rest)})", POST, ptr(base("char")))
+    t = x.scope.global_type("kstrdup")
+    return _function(x, "kstrdup", t, node)
 
 
 def _xxh32_bytes(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
@@ -540,7 +571,7 @@ SPECIAL: dict[str, Special] = {
     "kmalloc_objs": _alloc_obj,
     **{f"get_unaligned_{order}{bits}": _unaligned for order in ("le", "be") for bits in (16, 32, 64)},
     "get_u8": _get_u8, "current": _current, "c_string": _c_string, "list_entry": _list_entry,
-    "wait_event": _wait_event, "xxh32_bytes": _xxh32_bytes,
+    "wait_event": _wait_event, "xxh32_bytes": _xxh32_bytes, "kstrdup": _kstrdup,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from kemu.series.emit import loops
-from kemu.series.emit.ctype import BOOL, INT, CType, base, ptr
+from kemu.series.emit.ctype import BOOL, INT, VOID, CType, base, ptr
 from kemu.series.emit.expr import Ex, Untranslated
 from kemu.series.emit.expressions import Expressions
 from kemu.series.emit.scope import Scope
@@ -51,6 +51,32 @@ def two_parts(node: ast.AST) -> tuple[ast.Name, ast.Name, ast.Call] | None:
     return None
 
 
+def named(node: ast.AST) -> ast.Attribute | None:
+    """``q`` of ``q.name + b"\\0"``: a name with its NUL, which C has as where it begins and ends."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and isinstance(node.right, ast.Constant) \
+            and node.right.value == b"\0" and isinstance(node.left, ast.Attribute) and node.left.attr == "name":
+        return node.left
+    return None
+
+
+def stored_through(scope: Scope, name: str, given: int) -> tuple[int, CType] | None:
+    """(number of the parameter, structure) of a function that returns nothing in C, and has a parameter more than the port, for
+    what that returns.
+    """
+    t = scope.global_type(name)
+    d = scope.declarations
+    if t is None or t.kind != "func" or t.to != VOID or len(t.params) != given + 1:
+        return None
+    node = scope.port_function(name)
+    said = node.returns if node is not None else None
+    tag = scope.struct(said.id) if isinstance(said, ast.Name) else None
+    for i, (_, pt) in enumerate(t.params):
+        r = d.resolve(pt)
+        if tag and r.kind == "ptr" and r.to is not None and d.resolve(r.to) == base(tag):
+            return i, base(tag)
+    return None
+
+
 class Inference:
     """Of one function's locals, in a few rounds: a type may depend on another local's."""
 
@@ -70,6 +96,8 @@ class Inference:
                 s.locals.append(target.id)
                 if is_call_of(value, "Ref"):
                     s.refs.add(target.id)
+                if is_call_of(value, "mem_read") and isinstance(value, ast.Call) and len(value.args) == 2:
+                    s.reads[target.id] = value.args[1]
         for _ in range(ROUNDS):
             before = dict(s.types)
             for name in s.locals:
@@ -104,7 +132,6 @@ class Inference:
         return self._merged(name, found)
 
     def _of(self, name: str, value: ast.expr | None, node: ast.AST) -> Ex | None:
-        x, d = self.x, self.scope.declarations
         if isinstance(node, ast.AnnAssign) and not isinstance(value, ast.ListComp | ast.BinOp):
             t = self.annotated(node.annotation)
             if t == ptr(base("struct page")):
@@ -112,33 +139,51 @@ class Inference:
             if t is not None:
                 return Ex("", type=t)
         if isinstance(node, ast.For):
-            try:
-                found = loops.loop(x, node)
-            except Untranslated:
-                return None
-            self.scope.extra.update({})
-            for more, t in found.more.items():
-                if more not in self.scope.types:
-                    self.scope.types[more] = t
-                    self.scope.locals.append(more)
-            t2 = found.types.get(name)
-            return Ex("loop", type=t2) if t2 is not None else None
+            return self._of_loop(name, node)
         if value is None:
             return self._of_tuple(name, node)
+        if named(value) is not None:
+            to = self._used_as(name)
+            return Ex("", type=to.to) if to is not None and to.to is not None else None
+        through = self._through(value)
+        if through is not None:
+            return Ex("", type=through)
         if isinstance(value, ast.ListComp) or (isinstance(value, ast.BinOp) and isinstance(value.left, ast.List)):
             return self._array(name, value)
-        if isinstance(node, ast.AugAssign) and not isinstance(node.op, ast.Add | ast.BitOr):
-            return None
         found_parts = two_parts(value)
         if found_parts is not None:
             tag = self.scope.struct(found_parts[0].id)
             return Ex("", type=ptr(base(tag))) if tag else None
+        return self._of_value(value, node)
+
+    def _of_loop(self, name: str, node: ast.For) -> Ex | None:
+        try:
+            found = loops.loop(self.x, node)
+        except Untranslated:
+            return None
+        for more, t in found.more.items():
+            if more not in self.scope.types:
+                self.scope.types[more] = t
+                self.scope.locals.append(more)
+        t2 = found.types.get(name)
+        return Ex("loop", type=t2) if t2 is not None else None
+
+    def _of_value(self, value: ast.expr, node: ast.AST) -> Ex | None:
+        if isinstance(node, ast.AugAssign) and not isinstance(node.op, ast.Add | ast.BitOr):
+            return None
         e = self._try(value)
         if e is None or e.type is None or e.text == "NULL":
             return None
-        if isinstance(node, ast.AugAssign) and (e.type == BOOL or d.is_pointer(e.type)):
+        if isinstance(node, ast.AugAssign) and (e.type == BOOL or self.scope.declarations.is_pointer(e.type)):
             return None
         return e
+
+    def _through(self, value: ast.expr) -> CType | None:
+        """What a function of C stores through a pointer, where the port returns it."""
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+            found = stored_through(self.scope, value.func.id, len(value.args))
+            return found[1] if found is not None else None
+        return None
 
     def _of_tuple(self, name: str, node: ast.AST) -> Ex | None:
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call) or not isinstance(node.value.func, ast.Name):

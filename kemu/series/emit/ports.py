@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pkgutil
+import re
 import shutil
 import subprocess
 import tempfile
@@ -66,6 +67,22 @@ def _body(text: str) -> int:
     return len(text)
 
 
+def active(text: str) -> dict[str, set[int]]:
+    """The lines of each file that the preprocessor lets through."""
+    out: dict[str, set[int]] = {}
+    lines: set[int] = set()
+    number = 0
+    for line in text.split("\n"):
+        m = re.match(r'# (\d+) "([^"]*)"', line)
+        if m:
+            number, lines = int(m[1]), out.setdefault(m[2], set())
+            continue
+        if line.strip() and not line.startswith("#"):
+            lines.add(number)
+        number += 1
+    return out
+
+
 class Bench:
     """A built tree whose files are compiled again, one function of one file at a time, in a folder of its own."""
 
@@ -74,6 +91,7 @@ class Bench:
         self.objects = objects
         self.folder = folder
         self._declarations: dict[str, Declarations] = {}
+        self._active: dict[str, dict[str, set[int]]] = {}
         self._warned: dict[str, list[str]] = {}
 
     def unit(self, path: str) -> str:
@@ -89,13 +107,26 @@ class Bench:
         """Of the C file, its functions' bodies left out."""
         unit = self.unit(path)
         if unit not in self._declarations:
-            self._declarations[unit] = Declarations(preprocessed(self.objects, unit[:-1] + "o", self.tree / unit))
+            text = preprocessed(self.objects, unit[:-1] + "o", self.tree / unit)
+            self._declarations[unit] = Declarations(text)
+            self._active[unit] = active(text)
         return self._declarations[unit]
+
+    def original(self, path: str, name: str) -> CFunction | None:
+        """The definition that the configuration has: of several that are #ifdef'd, the one that is compiled; else any."""
+        self.declarations(path)
+        lines = self._active[self.unit(path)].get(str(self.tree / path), set())
+        text = (self.tree / path).read_text()
+        first = found = find_function(text, name)
+        while found is not None and not lines & set(range(found.line, found.line + found.text.count("\n") + 1)):
+            text = text.replace(found.text, re.sub(r"[^\n]", " ", found.text), 1)
+            found = find_function(text, name)
+        return found or first
 
     def emit(self, ported: source.Ported) -> Result:
         """One function, translated."""
         out = Result(ported.path, ported.name)
-        f = find_function((self.tree / ported.path).read_text(), ported.name)
+        f = self.original(ported.path, ported.name)
         if f is None or "{" not in f.text or f.text.startswith("#"):
             out.refused = "no function of C"
             return out

@@ -41,6 +41,7 @@ class Scope:
     converted: list[str] = field(default_factory=list)         # declarations of what a void * parameter is
     near: str = ""                                             # the C file
     lengths: dict[str, str] = field(default_factory=dict)
+    reads: dict[str, ast.expr] = field(default_factory=dict)   # name = mem_read(p, n): n
 
     def spell(self, name: str) -> str:
         """A local's or parameter's name in C."""
@@ -90,6 +91,13 @@ class Scope:
         if name.endswith("_t") and d.has_struct(name[:-2]):
             return d.has_struct(name[:-2])
         return None
+
+    def port_function(self, name: str) -> ast.FunctionDef | None:
+        """The Python of a function of the port that the module has, or imports."""
+        if name in self.module.functions:
+            return self.module.functions[name]
+        found = source.module(self.module.imports[name][0]) if name in self.module.imports else None
+        return found.functions.get(self.module.imports[name][1]) if found is not None else None
 
     def constant(self, name: str) -> ast.expr | None:
         """The value of a name that only Python has."""

@@ -10,7 +10,7 @@ from kemu.series.emit import loops
 from kemu.series.emit.ctype import VOID, CType, base
 from kemu.series.emit.expr import COND, UNARY, Ex, Untranslated
 from kemu.series.emit.expressions import Expressions
-from kemu.series.emit.infer import is_call_of, two_parts
+from kemu.series.emit.infer import is_call_of, named, stored_through, two_parts
 
 
 @dataclass
@@ -217,8 +217,11 @@ class Statements:
             return                      # an array is declared with its zeros
         if is_call_of(value, *_MADE) and len(targets) == 1 and isinstance(targets[0], ast.Attribute):
             return                      # a part of a structure, which C has in it
-        if self._pieces(targets, value, depth):
+        if self._pieces(targets, value, depth) or self._through(targets, value, depth):
             return
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and not value.args \
+                and self._is_array(targets[0]):
+            return                      # a table of C, which Python makes for each machine
         places = [self.x.ex(ast.Attribute(t, "v") if isinstance(t, ast.Name) and t.id in self.x.scope.refs else t)
                   for t in targets]
         if any(not p.text for p in places):
@@ -232,6 +235,25 @@ class Statements:
         if e.text.startswith(places[0].text + " = "):
             e = Ex(e.text.partition(" = ")[2])
         self.say(depth, f"{' = '.join(p.text for p in places)} = {e.text}")
+
+    def _is_array(self, target: ast.expr) -> bool:
+        t = self.x.ex(target).type
+        return t is not None and self.x.d.resolve(t).kind == "array"
+
+    def _through(self, targets: list[ast.expr], value: ast.expr, depth: int) -> bool:
+        """``x = f(a)`` where C has ``f(a, &x)``."""
+        if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name) or len(targets) != 1:
+            return False
+        found = stored_through(self.x.scope, value.func.id, len(value.args))
+        if found is None:
+            return False
+        t = self.x.scope.global_type(value.func.id)
+        assert t is not None
+        params = [p for i, p in enumerate(t.params) if i != found[0]]
+        args = [self.x.value(a, pt, argument=True).at(COND) for a, (_, pt) in zip(value.args, params)]
+        args.insert(found[0], f"&{self.x.ex(targets[0]).at(UNARY)}")
+        self.say(depth, f"{value.func.id}({', '.join(args)})")
+        return True
 
     def _pieces(self, targets: list[ast.expr], value: ast.expr, depth: int) -> bool:
         """``copied = mem_read(p, n)`` and ``x = T.from_bytes(copied + mem_read(q, m))``: a structure that is copied in two parts.
@@ -270,6 +292,11 @@ class Statements:
             e = x.ex(value)
             if e.type is not None and x.d.resolve(e.type).kind == "ptr":
                 return Ex(f"(struct qstr)QSTR_INIT({e.text}, strlen({e.text}))")
+        whole = named(value)
+        if whole is not None and t is not None and x.d.is_struct(t):
+            first, last = list(x.d.fields(t))[:2]
+            begin, length = x.ex(whole).text, x.member(x.ex(whole.value), "len").text
+            return Ex(f"({x.d.resolve(t).name}) {{ .{first} = {begin}, .{last} = {begin} + {length} }}", fresh=True)
         e = x.value(value, t)
         if t is not None and x.d.resolve(t).kind == "array" and e.text == "NULL":
             return Ex("{}")
@@ -296,6 +323,13 @@ class Statements:
     def _return(self, stmt: ast.Return, depth: int) -> None:
         jump = self._jump(stmt.value)
         void = self.returns == VOID
+        through = self.x.scope.names.get("*through")
+        if through is not None and stmt.value is not None:
+            t = self.x.d.resolve(self.x.scope.types["*through"] or VOID)
+            self.say(depth, f"*{through} = {self.x.value(stmt.value, t.to).text}")
+            if stmt is not self.node.body[-1]:
+                self.say(depth, "return")
+            return
         if jump is not None:
             label, value = jump
             if not void:

@@ -32,6 +32,9 @@ void put(struct buf *buf); void spin_lock(spinlock_t *lock); void kfree(const vo
 long PTR_ERR(const void *p); void *ERR_PTR(long error); struct inode *lookup(struct super_block *sb, u64 ino, void *data);
 void say(struct super_block *sb, const char *fmt, ...); void take(struct inode *inode); size_t strlen(const char *);
 static int busy(struct info *i, int *left) { return secret_of_the_body(); }
+struct qstr { const char *name; u32 len; }; struct span { const char *name, *end; };
+int span_of(struct span *s); void taken(struct info *i, struct buf *out); void list_del(struct list_head *entry);
+char *kstrndup(const char *s, size_t n, unsigned int gfp); char *kstrdup(const char *s, unsigned int gfp);
 int snprintf(char *to, size_t n, const char *fmt, ...);
 #define FLAG_A 0x10
 #define FLAG_B 0x20
@@ -125,6 +128,25 @@ def c(python: str, head: str, folder: Path) -> list[str]:
     # what C gives through its last parameter
     ("def f(i) -> int:\n    busy_, left = busy(i)\n    return left", "int f(struct info *i)",
      ["int busy_, left;", "busy_ = busy(i, &left);", "return left;"]),
+    # what is part of a structure is not freed, and is not made
+    ("def f(i):\n    i.list = list_head(i)\n    kfree(i.lock)\n    kfree(i)", "void f(struct info *i)",
+     ["/* i->lock is part of what holds it */;", "kfree(i);"]),
+    # a loop that takes entries off its list; a bound that is computed once
+    ("def f(i):\n    for p in list_for_each(i.list):\n        list_del(p)", "void f(struct info *i)",
+     ["struct list_head *p, *n;", "list_for_each_safe(p, n, &i->list) {", "list_del(p);", "}"]),
+    ("def f(i, left: Ref):\n    for j in range(busy(i, left)):\n        i.count += 1", "void f(struct info *i, int *left)",
+     ["int j, j_end;", "j_end = busy(i, left);", "for (j = 0; j < j_end; ++j) {", "i->count++;", "}"]),
+    # what C gives through a parameter, and the port returns
+    ("def f(i):\n    held = taken(i)\n    put(held)\n\ndef taken(i) -> struct_buf:\n    return struct_buf()", "void f(struct info *i)",
+     ["struct buf held;", "taken(i, &held);", "put(&held);"]),
+    # a name with its NUL is where it begins and ends
+    ("def f(q):\n    qn = q.name + b'\\0'\n    return span_of(qn)", "int f(struct qstr *q)",
+     ["struct span qn = { .name = q->name, .end = q->name + q->len };", "return span_of(&qn);"]),
+    # an address that is a long is cast, a number is given by its place; text that is at most so long
+    ("def f(sb, at):\n    return lookup(sb, 1, at)", "struct inode *f(struct super_block *sb, unsigned long at)",
+     ["return lookup(sb, 1, (void *)(unsigned long)at);"]),
+    ("def f(b):\n    tag = mem_read(b.base, 64)\n    return kstrdup(os.fsdecode(tag.split(b'\\0', 1)[0]), 0)",
+     "char *f(struct buf *b)", ["void *tag = b->base;", "return kstrndup(tag, 64, 0);"]),
     # min() of two kinds of number is min_t()
     ("def f(a, b):\n    return min(a, b)", "loff_t f(loff_t a, u64 b)", ["return min_t(u64, a, b);"]),
 ])
