@@ -31,10 +31,10 @@ from tests.conftest import DATA
 from tests.fidelity.corpus import SHARED
 
 PACKAGE = "erofs_memback"
-COMPILE = 0.93                         # of all whose C the configuration has
-EQUAL = 0.98                           # of those that compile and that an image reaches
-REACHED = 0.80                         # of those that compile
 WHOLE = SHARED / "erofs"
+COMPILE = 0.95                         # of all whose C the configuration has
+EQUAL = 0.98                           # of those that compile and that an image reaches
+BEHAVE = 0.90 if WHOLE.is_dir() else 0.80           # of all: those that an image reaches, and that do as the original
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_they_behave_as_the_originals(report: Report, tree: Tree) -> None:
     assert v is not None and report.cases > 200
     reached = len(v.equal) + len(v.different)
     assert reached + len(v.unreached) == len(report.compiled)
-    assert reached >= REACHED * len(report.compiled), sorted(r.name for r in v.unreached)
+    assert len(v.equal) >= BEHAVE * len(report.results), sorted(r.name for r in v.unreached)
     assert len(v.equal) >= EQUAL * reached, [(r.name, why) for r, why in v.different]
 
 

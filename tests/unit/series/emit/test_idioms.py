@@ -137,7 +137,8 @@ def c(python: str, head: str, folder: Path) -> list[str]:
     ("def f(i, left: Ref):\n    for j in range(busy(i, left)):\n        i.count += 1", "void f(struct info *i, int *left)",
      ["int j, j_end;", "j_end = busy(i, left);", "for (j = 0; j < j_end; ++j) {", "i->count++;", "}"]),
     # what C gives through a parameter, and the port returns
-    ("def f(i):\n    held = taken(i)\n    put(held)\n\ndef taken(i) -> struct_buf:\n    return struct_buf()", "void f(struct info *i)",
+    ("def f(i):\n    held = taken(i)\n    put(held)\n\ndef taken(i) -> struct_buf:\n    return struct_buf()",
+     "void f(struct info *i)",
      ["struct buf held;", "taken(i, &held);", "put(&held);"]),
     # a name with its NUL is where it begins and ends
     ("def f(q):\n    qn = q.name + b'\\0'\n    return span_of(qn)", "int f(struct qstr *q)",
