@@ -13,7 +13,7 @@ from kemu.cli.linux import say_of, tree_of
 from kemu.cli.values import count, name_of_file, seed
 
 if TYPE_CHECKING:
-    from kemu.series.emit.report import Report
+    from kemu.series.emit.report import Report  # start-up
 
 
 def add_arguments(p: argparse.ArgumentParser) -> None:
@@ -47,10 +47,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _series(args: argparse.Namespace) -> int:
-    from kemu.series.emit.expr import Untranslated
-    from kemu.series.emit.finding import NoSeries
-    from kemu.series.emit.patchmail import written
-    from kemu.series.emit.report import of_series
+    from kemu.series.emit.expr import Untranslated  # start-up
+    from kemu.series.emit.finding import NoSeries  # start-up
+    from kemu.series.emit.patchmail import written  # start-up
+    from kemu.series.emit.report import of_series  # start-up
 
     try:
         made = of_series(args.name[0], tree_of(args), args.check, say_of(args))
@@ -79,7 +79,7 @@ def _series(args: argparse.Namespace) -> int:
 
 
 def _ports(args: argparse.Namespace) -> int:
-    from kemu.series.emit.report import behaviour, of_package
+    from kemu.series.emit.report import behaviour, of_package  # start-up
 
     tree, say = tree_of(args), say_of(args)
     try:

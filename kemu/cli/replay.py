@@ -88,7 +88,7 @@ def _save(folder: str, out: Outcome, token: str) -> None:
             os.makedirs(os.path.dirname(name), exist_ok=True)
             with open(name, "wb") as f:
                 f.write(data)
-            complain(f"kemu: wrote {name}")
+            complain(f"kemu: replay: wrote {name}")
     except OSError as e:
         raise CommandError(f"--save: {name}: {errno_text(e.errno or 0)}", EXIT_FAILED) from None
 

@@ -97,6 +97,7 @@ def wrong(line: list[str], made: Path, before: set[str]) -> str:
     left = set(os.listdir()) - before
     asked = ({"missing"} if line[:1] == ["forge"] or line[:2] == ["findings", "export"] else {"patches"}
              if line[:2] == ["series", "new"] else set())
+    asked |= {word.removeprefix("--save=").partition("/")[0] for word in line[1:] if word.startswith("--save=")}
     for name in left:
         (shutil.rmtree if os.path.isdir(name) else os.unlink)(name)
     return f"leaves {left - asked} in the working folder" if left - asked else ""
