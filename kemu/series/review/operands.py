@@ -19,9 +19,12 @@ def met(case: Case, compared: Sequence[tuple[int, int]], most: int = 600) -> Ite
     """Inputs in which a side of a comparison is what the other is, or beside it."""
     made = 0
     done: set[tuple[int, int]] = set()
-    for low in (0, 1, -1):                             # of a range that the compiler has made one comparison of
+    # of a range that the compiler has made one comparison of; bytes that are blocks on the disk
+    for low, bits in ((0, 0), (0, 12), (0, 9), (1, 0), (-1, 0)):
         for a, b in compared:
-            for was, wanted in ((a + low, b + low), (b + low, a + low)):
+            if bits and not (a >> bits and b >> bits):
+                continue
+            for was, wanted in (((a >> bits) + low, (b >> bits) + low), ((b >> bits) + low, (a >> bits) + low)):
                 if (was, wanted) in done or made >= most or min(was, wanted) < 0:
                     continue
                 done.add((was, wanted))

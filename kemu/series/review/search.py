@@ -17,12 +17,13 @@ from kemu.series.review.inputs import variants
 from kemu.series.review.operands import met, nearer
 from kemu.series.review.seen import Difference, compared
 from kemu.series.review.trial import Seen, Trial, run
-from kemu.series.review.watched import Watched, calls
+from kemu.series.review.watched import TIMEOUT, Watched, calls
 from kemu.series.review.wide import wide
 
 LIFE = 400                             # trials of one kernel's life: what must be asked again to see a difference that needs them
 _TIMES = 4                             # a leak is left every time
 _BIG = 1 << 17
+PATIENCE = 12.0                        # seconds of processor time after which it is a hang indeed
 _ONCE = 5                              # inputs whose first mount is one of a module that has mounted nothing before
 
 
@@ -72,6 +73,7 @@ class Search:
         self.entries: list[Entry] = []
         self.stats = Stats()
         self._history: list[Trial] = []
+        self._patient = False
         self._faults: deque[Trial] = deque()           # that come from what is changed
         self._far: deque[Trial] = deque()              # others
         self._alone: deque[Trial] = deque()            # in kernels of their own
@@ -119,9 +121,21 @@ class Search:
         difference = compared(trial, b, s, self.changed)
         if difference is None and b.left != s.left:
             difference = self._leak(trial)
+        if difference is not None and s.answer.crash == "hang" and not self._patient:
+            difference = self._hangs(trial)            # or is it only a little slower?
         if difference is not None:
             difference.ran = s.ran
         return difference
+
+    def _hangs(self, trial: Trial) -> Difference | None:
+        """What is seen when there is more time."""
+        self.base.timeout, self.series.timeout, self._patient = PATIENCE, PATIENCE, True
+        try:
+            self.afresh()
+            b, s = self.both(trial)
+            return self._differ(trial, b, s)
+        finally:
+            self.base.timeout, self.series.timeout, self._patient = TIMEOUT, TIMEOUT, False
 
     def _leak(self, trial: Trial) -> Difference | None:
         """What both leave behind, each time."""
