@@ -111,6 +111,7 @@ def closely(k: Instance) -> list[str]:
     sysfs(k)
     for folder in sorted(names(k, b"/sys/fs/erofs")):
         out += _attributes(k, b"/sys/fs/erofs/" + folder)
+    out += _others(k)
     out.append(f"shrink {k.check(k.lib.kemu_shrink())}")
     for options in _REMOUNTS:
         out.append(f"remount {options.decode()}: {k.check(k.lib.kemu_mount(b'', b'/mnt', b'', _REMOUNT, options))}")
@@ -118,6 +119,19 @@ def closely(k: Instance) -> list[str]:
     size = k.ffi.new("unsigned long long *")
     text = k.lib.kemu_look_lines(size)
     return out + bytes(k.ffi.buffer(text, size[0])).decode("utf-8", "replace").splitlines()
+
+
+def _others(k: Instance) -> list[str]:
+    """What is no device, mounted: folders, what is not there, files of the image itself."""
+    out = []
+    k.check(k.lib.kemu_mkdir(b"/inside", 0o755))
+    for source in (b"/dev", b"/mnt", b"/none", b"", b"/dev/kemu7", *(b"/mnt/" + name for name in names(k, b"/mnt")[:3])):
+        for options in (b"", b"directio"):
+            error = k.check(k.lib.kemu_mount(source, b"/inside", b"erofs", 1, options))
+            out.append(f"mount {source.decode('latin-1')} {options.decode()}: {error}")
+            if not error:
+                k.check(k.lib.kemu_umount(b"/inside", 0))
+    return out
 
 
 def _contents(k: Instance, path: bytes) -> str:
