@@ -2,7 +2,7 @@
 """Findings of the port that other kernels are asked about."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -60,8 +60,10 @@ def answered(entries: Sequence[Entry], **fields: Any) -> Answer:
 
 
 @pytest.fixture(autouse=True)
-def tree(monkeypatch: pytest.MonkeyPatch) -> None:
+def tree(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(confirming, "tree_is_here", lambda: True)
+    yield
+    registry.pop("t.confirm", None)
 
 
 def of(given: list[Given], expected: Expected | None = None, choices: Sequence[str] = (), detector: str = "difference",
