@@ -32,7 +32,9 @@ int kemu_mount(const char *source, const char *target, const char *type, unsigne
 	int err;
 
 	KEMU_ENTER(KEMU_TRAP);
-	strscpy_pad(options_page, options, sizeof(options_page));
+	/* byte by byte: behind the caller's string there may be nothing */
+	memset(options_page, 0, sizeof(options_page));
+	memcpy(options_page, options, strnlen(options, sizeof(options_page) - 1));
 	err = done(init_mount(source, target, type, flags, options_page));
 	KEMU_LEAVE();
 	return err;
