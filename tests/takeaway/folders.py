@@ -2,12 +2,22 @@
 """The cases of all faults as one series."""
 from __future__ import annotations
 
+import pytest
+
 from kemu.explore.experiment import load_entry_points, registry
 from kemu.explore.run import execute
 from kemu.report.takeaway.folder import Sources, files
 from kemu.rung.uml.cache import default_tree
 from kemu.rung.uml.patches import Patch
+from kemu.rung.uml.tree import Tree, find_tree
 from tests.takeaway.faults import FAULTS
+
+
+def tree_or_skip() -> Tree:
+    """The kernel tree that cases are built in; without one the test is skipped."""
+    if not (default_tree() / "Makefile").exists():
+        pytest.skip("no kernel tree: kemu linux fetch")
+    return find_tree()
 
 
 def cases() -> dict[str, Patch]:

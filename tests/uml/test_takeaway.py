@@ -5,18 +5,15 @@ from __future__ import annotations
 import pytest
 
 from kemu.rung.uml.build import Kernel, Recipe, build
-from kemu.rung.uml.cache import default_tree
 from kemu.rung.uml.kunit import run_kunit
-from kemu.rung.uml.tree import Tree, find_tree
+from kemu.rung.uml.tree import Tree
 from tests.takeaway.faults import FAULTS
-from tests.takeaway.folders import cases, mended
+from tests.takeaway.folders import cases, mended, tree_or_skip
 
 
 @pytest.fixture(scope="module")
 def tree() -> Tree:
-    if not (default_tree() / "Makefile").exists():
-        pytest.skip("no kernel tree: kemu linux fetch")
-    return find_tree()
+    return tree_or_skip()
 
 
 @pytest.fixture(scope="module", params=["as it is", "mended"])

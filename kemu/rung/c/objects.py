@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -115,6 +116,18 @@ def command(objects: Path, name: str) -> str:
     if m is None:
         raise BuildError(f"{name}: kbuild kept no command")
     return m[1].strip()
+
+
+def flags_of(saved: str) -> tuple[list[str], str]:
+    """The flags and the source of a compile command that kbuild has saved; not where the object and its list go."""
+    words = iter(shlex.split(saved.split(";")[0])[1:])
+    flags: list[str] = []
+    for word in words:
+        if word == "-o":
+            next(words, None)
+        elif word != "-c" and not word.startswith("-Wp,"):
+            flags.append(word)
+    return flags[:-1], flags[-1]
 
 
 def _refresh(objects: Path, names: Sequence[str], say: Say, jobs: int) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from kemu.rung.c.objects import command
+from kemu.rung.c.objects import command, flags_of
 
 # what is newer than sparse is given in the words that it knows: after an error it would keep its warnings to itself
 _OWN = ("-D__linux__", "-Dlinux", "-D__STDC__", "-Dunix", "-D__unix__", "-D__typeof_unqual__=__typeof__",
@@ -30,18 +29,17 @@ def byte_orders(objects: Path, names: Iterable[str]) -> list[str]:
     return [line for name in names for line in _of(objects, name)] if there() else []
 
 
-def _of(objects: Path, name: str) -> list[str]:
+def said(objects: Path, name: str) -> str:
+    """What sparse says of an object's source."""
     base = subprocess.run(["gcc", "-print-file-name="], capture_output=True, text=True).stdout.strip()
-    words, keep = iter(shlex.split(command(objects, name))[1:]), []
-    for word in words:
-        if word == "-o":
-            next(words)
-        elif word != "-c" and not word.startswith("-Wp,"):
-            keep.append(word)
-    done = subprocess.run(["sparse", *_OWN, "-gcc-base-dir", base, *keep], cwd=objects, capture_output=True, text=True,
-                          errors="replace")
+    flags, source = flags_of(command(objects, name))
+    return subprocess.run(["sparse", *_OWN, "-gcc-base-dir", base, *flags, source], cwd=objects, capture_output=True, text=True,
+                          errors="replace").stderr
+
+
+def _of(objects: Path, name: str) -> list[str]:
     out: list[str] = []
-    for line in done.stderr.splitlines():
+    for line in said(objects, name).splitlines():
         m, types = _BITWISE.match(line), _TYPES.match(line)
         if m:
             out.append(f"{m['place']}: {m['what']}")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kemu.rung.c.objects import command
+from kemu.rung.c import sparse as of_sparse
+from kemu.rung.c.objects import command, flags_of
 from kemu.series.static.remark import Remark, new, parse
 
 SECONDS = 120
@@ -19,24 +19,6 @@ W1 = ("-Wextra", "-Wunused", "-Wmissing-format-attribute", "-Wmissing-include-di
       "-Wunused-const-variable", "-Wpacked-not-aligned", "-Wformat-overflow", "-Wformat-truncation", "-Wstringop-truncation",
       "-Wno-unused-parameter", "-Wno-sign-compare", "-Wno-missing-field-initializers", "-Wno-shift-negative-value",
       "-Wno-type-limits")
-# as the kernel's Makefile calls it. The last two are for sparse 0.6.4, which knows neither, and after an error warns of nothing
-SPARSE = ("-D__linux__", "-Dlinux", "-D__STDC__", "-Dunix", "-D__unix__", "-Wbitwise", "-Wno-return-void",
-          "-Wno-unknown-attribute", "--arch=x86_64", "-mlittle-endian", "-D__CHECKER__", "-D__typeof_unqual__=__typeof__",
-          "-D__builtin_strlen(x)=(sizeof(x)-1)")
-
-
-def flags_of(saved: str) -> tuple[list[str], str]:
-    """The flags and the source of a compile command that kbuild has saved."""
-    words = iter(shlex.split(saved.split(";")[0])[1:])
-    flags: list[str] = []
-    source = ""
-    for word in words:
-        if word == "-o":
-            next(words, None)
-        elif word != "-c" and not word.startswith("-Wp,"):
-            flags.append(word)
-            source = word
-    return flags[:-1], source
 
 
 def _said(objects: Path, words: Sequence[str]) -> str:
@@ -56,8 +38,7 @@ def warnings(objects: Path, name: str) -> list[Remark]:
 
 def sparse(objects: Path, name: str) -> list[Remark]:
     """Of sparse: endianness, address spaces, lock contexts."""
-    flags, source = flags_of(command(objects, name))
-    return parse("sparse", _said(objects, ["sparse", *SPARSE, *flags, source]))
+    return parse("sparse", of_sparse.said(objects, name))
 
 
 def kernel_doc(objects: Path, name: str) -> list[Remark]:
@@ -68,7 +49,7 @@ def kernel_doc(objects: Path, name: str) -> list[Remark]:
 
 def tools_here(objects: Path) -> list[Callable[[Path, str], list[Remark]]]:
     """Those that this machine and this tree have."""
-    here = [warnings, *([sparse] if shutil.which("sparse") else [])]
+    here = [warnings, *([sparse] if of_sparse.there() else [])]
     return [*here, *([kernel_doc] if (objects / "../scripts/kernel-doc").exists() and shutil.which("python3") else [])]
 
 

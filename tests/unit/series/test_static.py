@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from kemu.rung.c.objects import flags_of
 from kemu.rung.uml.cache import default_tree
 from kemu.series.static.remark import Remark, new, parse
-from kemu.series.static.tools import flags_of, new_remarks, sparse, tools_here, warnings
+from kemu.series.static.tools import new_remarks, sparse, tools_here, warnings
 
 CODE = """typedef unsigned int __attribute__((bitwise)) __le32;
 struct disk { __le32 size; };
