@@ -34,7 +34,7 @@ def kernel_objects(recipe: Recipe, flavour: Flavour, objects: Path, say: Say, jo
         known = stamp.read_text().split("\n")
     except OSError:
         known = [""]
-    if known[0] == want:
+    if known[0] == want and all(_cmd_file(objects, name).exists() for name in known[1:]):
         names = known[1:]
         _refresh(objects, names, say, jobs)
     else:
@@ -112,7 +112,10 @@ def _cmd_file(objects: Path, name: str) -> Path:
 
 def command(objects: Path, name: str) -> str:
     """The command that kbuild made an object with."""
-    m = _COMMAND.search(_cmd_file(objects, name).read_text())
+    try:
+        m = _COMMAND.search(_cmd_file(objects, name).read_text())
+    except OSError:
+        m = None
     if m is None:
         raise BuildError(f"{name}: kbuild kept no command")
     return m[1].strip()

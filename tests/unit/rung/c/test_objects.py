@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kemu.rung.c.objects import command, stale
+from kemu.rung.uml.errors import BuildError
 
 CMD = """savedcmd_fs/a.o := gcc -Wp,-MMD,fs/.a.o.d -I../include -c -o fs/a.o ../fs/a.c
 
@@ -57,3 +58,10 @@ def test_a_file_that_it_was_made_of(objects: Path, name: str, how: str) -> None:
 def test_an_object_that_is_not_there_or_of_which_nothing_is_known(objects: Path, name: str) -> None:
     (objects / name).unlink()
     assert stale(objects, "fs/a.o", {})
+
+
+def test_an_object_whose_command_is_gone_is_an_error_of_the_build(objects: Path) -> None:
+    (objects / "fs/.a.o.cmd").unlink()
+    assert stale(objects, "fs/a.o", {})
+    with pytest.raises(BuildError, match="kbuild kept no command"):
+        command(objects, "fs/a.o")
