@@ -356,7 +356,7 @@ def test_experiments(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             machines.append(Machine(**{**options, **way}))
             return machines[-1]
 
-        monkeypatch.setattr(explore_run, "_Observed", unobserved)
+        monkeypatch.setattr(explore_run, "Observed", unobserved)
         out = execute(registry[name], SeedSource(seed), detect=False)
         return [out.finding and (out.finding.title, out.finding.report), out.offsets,
                 *((m.counters.as_dict(), m.log.lines(), m.clock.now_ns) for m in machines)]
