@@ -38,7 +38,9 @@ class Flavour:
 
 _ASAN = ("-O2", "-fsanitize=kernel-address", f"-fasan-shadow-offset={SHADOW:#x}", "--param", "asan-globals=1",
          "--param", "asan-stack=1", "--param", "asan-instrumentation-with-call-threshold=100000")
+# what objects are compiled with is kept with them, and outlives this checkout: the header is copied to them
 WATCH = Path(__file__).parent / "runtime" / "watch.h"
+WATCH_HERE = "kemu-watch.h"
 _KUNIT = (("init/initramfs_test.o", "lib/glob.o"), ("lib/kunit",), "kunit.lds")
 
 FLAVOURS = {f.name: f for f in (
@@ -57,7 +59,7 @@ FLAVOURS = {f.name: f for f in (
     Flavour("asan-review", _ASAN, ("shadow", "ubsan", "watch"),
             ("-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound",
              "-fsanitize-coverage=trace-pc,trace-cmp", "-fno-tree-tail-merge", "-fno-crossjumping",
-             f"--include={WATCH}"), watched=True),
+             f"--include={WATCH_HERE}"), watched=True),
     # and the kernel's own suites, with lib/kunit
     Flavour("kunit", ("-O2",), ("kunit",), (), *_KUNIT),
     Flavour("kunit-asan", _ASAN, ("shadow", "kunit"), (), *_KUNIT),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from kemu.rung.c.flavours import Flavour
+from kemu.rung.c.flavours import WATCH, WATCH_HERE, Flavour
 from kemu.rung.c.sources import FOLDERS, OBJECTS, UNDER_TEST
 from kemu.rung.uml.build import Recipe, configure, forget_half_made
 from kemu.rung.uml.cache import write_whole
@@ -27,8 +27,10 @@ def kernel_objects(recipe: Recipe, flavour: Flavour, objects: Path, say: Say, jo
     """All objects of the kernel that are linked, up to date, in ``objects``. ``BuildError`` with the compiler's message."""
     dot = configure(recipe, objects, say)
     forget_half_made(objects)
+    _copy_header(objects)
     stamp = objects / ".kemu-objects"
-    parts = [dot.read_text(), *flavour.flags(), *OBJECTS, *FOLDERS, *flavour.objects, *flavour.folders, *_lists_of(recipe)]
+    parts = [dot.read_text(), *flavour.flags(), *flavour.tested, *OBJECTS, *FOLDERS, *flavour.objects, *flavour.folders,
+             *_lists_of(recipe)]
     want = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     try:
         known = stamp.read_text().split("\n")
@@ -44,6 +46,17 @@ def kernel_objects(recipe: Recipe, flavour: Flavour, objects: Path, say: Say, jo
         write_whole(stamp, "\n".join([want, *names]))
     _instrument(objects, names, flavour.tested, say, jobs)
     return [objects / name for name in names]
+
+
+def _copy_header(objects: Path) -> None:
+    """The header that tested objects include; one that has not changed keeps its time."""
+    here, text = objects / WATCH_HERE, WATCH.read_text()
+    try:
+        if here.read_text() == text:
+            return
+    except OSError:
+        pass
+    write_whole(here, text)
 
 
 def _lists_of(recipe: Recipe) -> list[str]:

@@ -47,3 +47,8 @@ def test_another_source_gives_another_key(recipe: Recipe, tmp_path: Path, monkey
     assert build._key(recipe, FLAVOURS["plain"]) == before
     (sources / file).write_text("two")
     assert build._key(recipe, FLAVOURS["plain"]) != before
+
+
+def test_what_objects_are_compiled_with_names_no_checkout() -> None:
+    for flavour in FLAVOURS.values():
+        assert not [flag for flag in (*flavour.flags(), *flavour.tested) if "/" in flag], flavour.name
