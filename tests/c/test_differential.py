@@ -72,6 +72,7 @@ def test_the_end_of_the_c_is_found_shrunk_and_replayed_with_its_place(tree: Tree
     kernels = asked("c")
     kernels.close()
     monkeypatch.setattr(kernels, "_library", wrong)
+    monkeypatch.setattr(kernels, "_built", kernels.recipe)
     exp = registry["bdev.ground-truth.c"]
     p = search([exp], examples=300, shrink_seconds=3.0, rung="c", detect=False)
     assert len(p.findings) == 1, [f.title for f in p.findings]

@@ -110,6 +110,7 @@ def test_a_bug_on_an_error_path_is_found_shrunk_and_replayed(plant: Plant, tree:
     kernels.close()
     monkeypatch.setattr(kernels, "flavour", plant.flavour)
     monkeypatch.setattr(kernels, "_library", wrong)
+    monkeypatch.setattr(kernels, "_built", kernels.recipe)
     p = search([FAILING], examples=1500, shrink_seconds=3.0, rung="c", detect=False)
     assert len(p.findings) == 1, [f.title for f in p.findings]
     f = p.findings[0]

@@ -92,6 +92,7 @@ def test_what_is_used_behind_a_sleep_is_found_shrunk_and_replayed(tree: Tree, li
     kernels = asked("c")
     kernels.close()
     monkeypatch.setattr(kernels, "_library", wrong)
+    monkeypatch.setattr(kernels, "_built", kernels.recipe)
     p = search([TASKS], examples=1500, shrink_seconds=4.0, rung="c", detect=False)
     assert p.findings
     f = min(p.findings, key=lambda f: len(f.offsets))
