@@ -2,6 +2,7 @@
 """What KUnit cases have in common: images in the C file, and a table of what should be in the tree."""
 from __future__ import annotations
 
+import abc
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ def part(name: str) -> str:
 
 
 @dataclass
-class KunitCase:
+class KunitCase(abc.ABC):
     """Images, and what they should come to: ``error``, "" if all goes well. ``entries``: what should be in the tree; None:
     nothing is known. ``contents``: the bytes of the files, by path.
     """
@@ -64,11 +65,13 @@ class KunitCase:
         lines += self._body()
         return "\n".join([*lines, "", part("suite").replace("NAME", self.name), ""])
 
+    @abc.abstractmethod
     def _head(self) -> list[str]:
-        raise NotImplementedError
+        """What is included, and what is defined before the images."""
 
+    @abc.abstractmethod
     def _body(self) -> list[str]:
-        raise NotImplementedError
+        """What stands between the images and the suite."""
 
     def _table(self) -> list[str]:
         out: list[str] = []
