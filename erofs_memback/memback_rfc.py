@@ -14,8 +14,7 @@ from kemu.linux.blk_types import SECTOR_SHIFT
 from kemu.linux.bvec import BioVec, bvec_kmap_local
 from kemu.linux.err import ERR_PTR, IS_ERR, PTR_ERR
 from kemu.linux.errno import EFSCORRUPTED, EINTR
-from kemu.linux.fs import File, Inode, SuperBlock, address_space_operations, get_tree_nodev, iput
-from kemu.linux.fs_context import FsContext
+from kemu.linux.fs import File, Inode, SuperBlock, address_space_operations, iput
 from kemu.linux.gfp import __GFP_NOFAIL, GFP_KERNEL
 from kemu.linux.highmem import folio_zero_segment, kmap_local_page, kunmap_local, memcpy_to_folio
 from kemu.linux.math import in_range, min_t
@@ -46,6 +45,8 @@ P = "fs/erofs/memback.c"
 
 @statics
 class g:
+    """``void *erofs_memback_pending_data; u64 erofs_memback_pending_size``"""
+
     erofs_memback_pending_data = 0
     erofs_memback_pending_size = 0
 
@@ -60,6 +61,8 @@ _base_sb_info = internal.erofs_sb_info          # the name changes its meaning w
 
 @series.replaces(internal.erofs_sb_info)
 class erofs_sb_info(internal.erofs_sb_info):
+    """``void *memback_data; u64 memback_size``"""
+
     __slots__ = ("memback_data", "memback_size")
 
     def __init__(self) -> None:
@@ -73,6 +76,8 @@ _base_buf = internal.erofs_buf
 
 @series.replaces(internal.erofs_buf)
 class erofs_buf(internal.erofs_buf):
+    """``u64 memback_size; bool memback``"""
+
     __slots__ = ("memback_size", "memback")
 
     def __init__(self, page: Page = NULL, base: int = 0) -> None:
@@ -98,6 +103,8 @@ def erofs_is_memback_mode(sbi: erofs_sb_info) -> bool:
 # ---- fs/erofs/memback.c
 
 class erofs_memback_rq:
+    """``struct bio_vec bvecs[16]``"""
+
     __slots__ = ("bvecs", "bio", "sbi")
 
     def __init__(self) -> None:
@@ -235,6 +242,7 @@ erofs_memback_aops = address_space_operations(read_folio=erofs_memback_read_foli
 
 @port_of("fs/erofs/super.c", "erofs_memback_set_pending", posted=POSTED)
 def erofs_memback_set_pending(data_: int, size: int) -> None:
+    """``void erofs_memback_set_pending(void *data, u64 size)``"""
     g.erofs_memback_pending_data = data_
     g.erofs_memback_pending_size = size
 
@@ -247,25 +255,21 @@ def erofs_memback_consume_pending(sbi: erofs_sb_info) -> None:
     g.erofs_memback_pending_size = 0
 
 
-@series.replaces(super.erofs_fc_get_tree)
-@port_of("fs/erofs/super.c", "erofs_fc_get_tree", posted=POSTED)
-def erofs_fc_get_tree(fc: FsContext) -> int:
-    sbi: erofs_sb_info = fc.s_fs_info
-
-    if g.erofs_memback_pending_data:
-        erofs_memback_consume_pending(sbi)
-        return get_tree_nodev(fc, super.erofs_fc_fill_super)
-    if erofs_is_memback_mode(sbi):
-        return get_tree_nodev(fc, super.erofs_fc_fill_super)
-    return _erofs_fc_get_tree(fc)
-
-
-_erofs_fc_get_tree = super.erofs_fc_get_tree        # the rest of the function is 7.2's
-
 _names: dict[str, Any] = {
     "erofs_rfc_is_memback_mode": erofs_is_memback_mode, "erofs_rfc_memback_aops": erofs_memback_aops,
     "erofs_rfc_memback_bio_alloc": erofs_memback_bio_alloc, "erofs_rfc_memback_submit_bio": erofs_memback_submit_bio,
+    "erofs_rfc_memback_consume_pending": erofs_memback_consume_pending, "erofs_rfc_statics": g,
 }
+
+series.edits(super.erofs_fc_get_tree, ("""\
+    ret = get_tree_bdev_flags(""", """\
+    sbi = fc.s_fs_info
+    if erofs_rfc_statics.erofs_memback_pending_data:
+        erofs_rfc_memback_consume_pending(sbi)
+        return get_tree_nodev(fc, erofs_fc_fill_super)
+    if erofs_rfc_is_memback_mode(sbi):
+        return get_tree_nodev(fc, erofs_fc_fill_super)
+    ret = get_tree_bdev_flags("""), names=_names)
 
 series.edits(super.erofs_fc_fill_super, ("""\
         if erofs_is_fileio_mode(sbi):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def add_arguments(p: argparse.ArgumentParser) -> None:
     """Options of ``kemu series emit``."""
     p.add_argument("name", metavar="NAME", nargs="*",
-                   help="a Python Series, as module[:name] or by its name; with --ports: C functions (default: all)")
+                   help="a Python Series: a name, ./FILE.py[:NAME], MODULE[:NAME], or a folder whose series.toml names "
+                        "it; with --ports: C functions (default: all)")
     p.add_argument("-o", "--output", type=name_of_file, metavar="DIR", help="write the patch there (default: standard output)")
     p.add_argument("--ports", metavar="PACKAGE", help="not a Series: emit every ported function of a package, and compile each "
                                                       "in the place of its original")
@@ -48,14 +49,11 @@ def run(args: argparse.Namespace) -> int:
 
 def _series(args: argparse.Namespace) -> int:
     from kemu.series.emit.expr import Untranslated  # start-up
-    from kemu.series.emit.finding import NoSeries  # start-up
     from kemu.series.emit.patchmail import written  # start-up
     from kemu.series.emit.report import of_series  # start-up
 
     try:
         made = of_series(args.name[0], tree_of(args), args.check, say_of(args))
-    except NoSeries as e:
-        raise CommandError(f"emit: {e}", 2) from None
     except Untranslated as e:
         raise CommandError(f"emit: {args.name[0]}: {e}") from None
     out = made.outcome

@@ -1,48 +1,35 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The Python Series of a name: ``module[:name]``, or what it calls itself, looked for in the ported packages."""
+"""The Python of a series by whatever it may be called, and the module that makes it."""
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from importlib.metadata import entry_points
+import ast
 from pathlib import Path
 
-from kemu.machine.series import Series, ShortForms
+from kemu.machine.places import all_modules, holds
+from kemu.machine.series import Series
+from kemu.rung.uml.errors import ConfigError
 from kemu.series.emit import source
-
-
-class NoSeries(LookupError):
-    """There is none of that name; the message says what there is."""
+from kemu.series.whole import whole
 
 
 def find(name: str) -> tuple[Series, source.Module]:
-    """The Series and the module that makes it."""
-    where, _, inner = name.partition(":")
-    if inner or "." in where:
-        try:
-            mod = importlib.import_module(where)
-        except ImportError as e:
-            raise NoSeries(f"{where}: {e}") from None
-        found = [v for n, v in vars(mod).items() if isinstance(v, Series) and (not inner or n == inner)]
-        if len(found) != 1:
-            raise NoSeries(f"{where}: {'no Series' if not found else 'several: name one, as'} {where}:NAME")
-        made = source.module(where)
-        if made is None:
-            raise NoSeries(f"{where}: its text is not there")
-        return found[0], made
-    known = []
-    for entry in sorted(entry_points(group="kemu.ports"), key=lambda e: e.name):
-        package = importlib.import_module(entry.value)
-        for m in pkgutil.iter_modules(package.__path__):
-            text = Path(package.__path__[0], f"{m.name}.py")
-            if m.ispkg or not text.is_file() or "Series(" not in text.read_text():
-                continue
-            module_name = f"{entry.value}.{m.name}"
-            for v in vars(importlib.import_module(module_name)).values():
-                if isinstance(v, Series) and not isinstance(v, ShortForms):
-                    if v.name == name:
-                        made = source.module(module_name)
-                        assert made is not None
-                        return v, made
-                    known.append(v.name)
-    raise NoSeries(f"{name}: no such Series; there are {', '.join(sorted(set(known)))}")
+    """What ``--series`` takes, if it has Python: the Series and its module. ``ConfigError`` says in one line what is wrong."""
+    found = whole(name)
+    if found.python is None:
+        raise ConfigError(f"{name}: it has no Python Series: it is C already")
+    return found.python, home(found.python)
+
+
+def home(series: Series) -> source.Module:
+    """The module in which a Series is made. ``ConfigError`` for one that is made by a function, or has no text."""
+    for mod in all_modules():
+        path = getattr(mod, "__file__", None)
+        if not path or not path.endswith(".py") or not holds(mod, series):
+            continue
+        made = source.module(mod.__name__)
+        if made is None or made.path != Path(path):
+            made = source.read(mod.__name__, Path(path))
+        names = [n for n, v in vars(mod).items() if v is series]
+        if any(isinstance(made.constants.get(n), ast.Call) for n in names):
+            return made
+    raise ConfigError(f"{series.name}: no module has it as NAME = Series(...)")

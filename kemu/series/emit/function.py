@@ -13,7 +13,7 @@ from kemu.series.emit.declarations import Declarations
 from kemu.series.emit.expr import Untranslated
 from kemu.series.emit.expressions import Expressions
 from kemu.series.emit.idioms import heads
-from kemu.series.emit.infer import Inference, is_call_of, stored_through
+from kemu.series.emit.infer import Inference, assigned, is_call_of, stored_through
 from kemu.series.emit.scope import Scope
 from kemu.series.emit.statements import Statements
 
@@ -72,9 +72,12 @@ def returned(module: source.Module, node: ast.FunctionDef, declarations: Declara
     _parameters(scope, node, t)
     x = Expressions(scope)
     Inference(x, node).run()
+    errors = _hold_errors(node)
     wide: CType | None = None
     for n in ast.walk(node):
         if isinstance(n, ast.Return) and n.value is not None:
+            if isinstance(n.value, ast.Name) and n.value.id in errors:
+                return None
             try:
                 e = x.load(x.ex(n.value))
             except Untranslated:
@@ -85,6 +88,13 @@ def returned(module: source.Module, node: ast.FunctionDef, declarations: Declara
             if w is not None and w[0] == 8 and not e.weak:
                 wide = base("u64") if not w[1] else base("s64")
     return wide
+
+
+def _hold_errors(node: ast.FunctionDef) -> set[str]:
+    """The locals that are given ``-EINVAL`` or ``PTR_ERR()``: int, whatever else they are given."""
+    return {t.id for t, v, _ in assigned(node.body) if isinstance(t, ast.Name)
+            and (is_call_of(v, "PTR_ERR") or (isinstance(v, ast.UnaryOp) and isinstance(v.op, ast.USub)
+                                              and isinstance(v.operand, ast.Name) and v.operand.id.startswith("E")))}
 
 
 def _parameters(scope: Scope, node: ast.FunctionDef, t: CType) -> None:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from kemu.series.emit import layout
+
 ALIKE = 0.7                            # how much two statements have in common that are taken for one
 
 
@@ -79,6 +81,33 @@ def _moved(lines: list[str], by: int) -> list[str]:
     return [line[min(-by, len(line) - len(line.lstrip("\t"))):] for line in lines]
 
 
+def _laid(u: Unit, by: int) -> list[str]:
+    """An emitted statement so many blocks deeper, broken where it has to be there."""
+    code = next((n for n, line in enumerate(u.lines) if line.strip() and not line.strip().startswith(("/*", "*"))), None)
+    rows = u.lines[code:] if code is not None else []
+    if by >= 0 or len(rows) < 2 or "" in rows:
+        return _moved(u.lines, by)
+    text = " ".join(row.strip() for row in rows)
+    return _moved(u.lines[:code], by) + layout.lay(_depth(u) + by, re.sub(r"(?<=[(\[]) ", "", text))
+
+
+def _placed(lines: list[str], a: Unit, c: Unit) -> list[str]:
+    """The tree's lines of a statement that stays, in a block more or less, and with the brackets that it has now."""
+    out = _moved(lines, _depth(c) - _depth(a)) if _depth(c) != _depth(a) else list(lines)
+    code = [n for n, line in enumerate(out) if line.strip() and not line.strip().startswith(("/*", "*"))]
+    old, new = a.lines[-1].strip(), c.lines[-1].strip()
+    if not code or old == "}" or new == "}":
+        return out
+    first, last = code[0], code[-1]
+    if old.startswith("} ") != new.startswith("} "):
+        row = out[first]
+        bare = row.lstrip("\t")
+        out[first] = row[:len(row) - len(bare)] + (bare.removeprefix("} ") if old.startswith("} ") else f"}} {bare}")
+    if old.endswith(" {") != new.endswith(" {"):
+        out[last] = out[last].removesuffix(" {") if old.endswith(" {") else f"{out[last]} {{"
+    return out
+
+
 def _before(at: dict[int, int], a: list[Unit], b: list[Unit], i: int) -> tuple[int, int] | None:
     """Where something goes that stands before unit ``i``, and how much deeper: told by what is above, else by what is below."""
     up = i - 1
@@ -104,7 +133,17 @@ def merge(before: str, original: str, after: str) -> str | None:
     at = _aligned(a, b)
     out: list[str] = []
     done = 0
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, [u.key for u in a], [u.key for u in c], autojunk=False).get_opcodes():
+    kept: dict[int, list[str]] = {}                 # units of the tree whose place changes: their lines by now
+
+    def copied(first: int, last: int) -> list[str]:
+        return [line for n in range(first, last) for line in kept.get(n, b[n].lines)]
+
+    rows = SequenceMatcher(None, [u.key for u in a], [u.key for u in c], autojunk=False).get_opcodes()
+    for _, i1, i2, j1, _ in [r for r in rows if r[0] == "equal"]:
+        for i in range(i1, i2):
+            if i in at and a[i].key:
+                kept[at[i]] = _placed(b[at[i]].lines, a[i], c[j1 + i - i1])
+    for tag, i1, i2, j1, j2 in rows:
         if tag == "equal":
             continue
         if tag == "insert":
@@ -122,6 +161,6 @@ def merge(before: str, original: str, after: str) -> str | None:
             shift = _shift(a[keyed[0]], b[first])
         if first < done:
             return None
-        out += [line for u in b[done:first] for line in u.lines] + _moved([line for u in c[j1:j2] for line in u.lines], shift)
+        out += copied(done, first) + [line for u in c[j1:j2] for line in _laid(u, shift)]
         done = last
-    return "\n".join(out + [line for u in b[done:] for line in u.lines])
+    return "\n".join(out + copied(done, len(b)))

@@ -14,6 +14,7 @@ MACRO_TYPES: dict[str, CType] = {
     "PAGE_MASK": base("long"), "mutex_trylock": INT, "kmap_local_page": VOIDP, "check_add_overflow": BOOL,
     "erofs_pos": base("u64"), "erofs_blknr": base("u64"), "erofs_blkoff": base("unsigned int"), "test_opt": base("unsigned int"),
     "erofs_iblks": base("u64"), "page_folio": ptr(base("struct folio")), "folio_page": ptr(base("struct page")),
+    "virt_to_page": ptr(base("struct page")), "offset_in_page": _ULONG,
     "page_private": _ULONG, "current_cred": ptr(base("struct cred")), "compound_head": ptr(base("struct page")),
 }
 

@@ -90,6 +90,15 @@ def _read_node(out: Module, node: ast.stmt) -> None:
         out.constants[node.target.id] = node.value
 
 
+def posted_file(m: Module) -> str:
+    """The new C file that functions of a mail are in, where the module says so (``@port_of(..., posted=...)``); empty if not."""
+    paths = [str(a.value) for f in m.functions.values() for d in f.decorator_list
+             if isinstance(d, ast.Call) and any(k.arg == "posted" for k in d.keywords) and d.args
+             for a in [m.constants.get(d.args[0].id) if isinstance(d.args[0], ast.Name) else d.args[0]]
+             if isinstance(a, ast.Constant) and str(a.value).endswith(".c")]
+    return max(set(paths), key=lambda p: (paths.count(p), p)) if paths else ""
+
+
 def _port_of(out: Module, decorator: ast.expr) -> tuple[str, str] | None:
     """(path, C name); None for another decorator, and for a port of a mail."""
     if not (isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "port_of"):

@@ -399,9 +399,9 @@ class Statements:
 
     # ---- branches and loops ----
 
-    def _if(self, stmt: ast.If, depth: int, prefix: str = "") -> None:
+    def _if(self, stmt: ast.If, depth: int, prefix: str = "", braces: bool = False) -> None:
         test = self.x.cond(stmt.test)
-        braces = self._braces(stmt)
+        braces = braces or self._braces(stmt)
         self.lines.add(depth, f"{prefix}if ({self._test(test)})" + (" {" if braces else ""))
         self.block(stmt.body, depth + 1)
         rest = stmt.orelse
@@ -412,7 +412,7 @@ class Statements:
         close = "} else " if braces else "else "
         if len(rest) == 1 and isinstance(rest[0], ast.If):
             self.last_line = max(self.last_line, rest[0].lineno - 1)
-            self._if(rest[0], depth, close)
+            self._if(rest[0], depth, close, braces)
             return
         self.lines.add(depth, close + "{" if braces else "else")
         self.block(rest, depth + 1)

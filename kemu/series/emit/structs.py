@@ -27,14 +27,40 @@ def prototype(node: ast.FunctionDef) -> CType | None:
     return None
 
 
-def members(scope: Scope, cls: ast.ClassDef) -> list[str]:
-    """The declarations of what a class has, in its order; of those that Python has no type for, as its docstring says them."""
+def _declared(cls: ast.ClassDef) -> dict[str, str]:
+    """name -> what the docstring of a class declares."""
     known: dict[str, str] = {}
     for text in said(cls):
         for part in " ".join(text.split()).split(";"):
             m = re.search(r"(\w+)(?:\)\([^)]*\)|\[\w*\])?$", part.strip())
             if m and " " in part.strip():
                 known[m[1]] = part.strip()
+    return known
+
+
+def is_statics(cls: ast.ClassDef) -> bool:
+    """Whether a class is the static variables of its module."""
+    return any(isinstance(d, ast.Name) and d.id == "statics" for d in cls.decorator_list)
+
+
+def variables(scope: Scope, cls: ast.ClassDef) -> list[tuple[str, str]]:
+    """(name, declaration) of static variables, without ``static``."""
+    known = _declared(cls)
+    out = []
+    for s in cls.body:
+        target = s.target if isinstance(s, ast.AnnAssign) else s.targets[0] if isinstance(s, ast.Assign) else None
+        if not isinstance(target, ast.Name):
+            continue
+        t = _typed(scope, s)
+        if target.id not in known and t is None:
+            raise Untranslated(f"{cls.name}.{target.id}: no type; its docstring may say it, as ``u64 {target.id}``")
+        out.append((target.id, known.get(target.id) or (t.declare(target.id) if t is not None else "")))
+    return out
+
+
+def members(scope: Scope, cls: ast.ClassDef) -> list[str]:
+    """The declarations of what a class has, in its order; of those that Python has no type for, as its docstring says them."""
+    known = _declared(cls)
     init = next((s for s in cls.body if isinstance(s, ast.FunctionDef) and s.name == "__init__"), None)
     out = []
     for s in init.body if init is not None else ():

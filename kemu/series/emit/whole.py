@@ -11,6 +11,8 @@ import keyword
 import os
 import re
 import subprocess
+import sys
+import textwrap
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +27,7 @@ from kemu.series.emit.function import emit, returned
 from kemu.series.emit.headers import compiler
 from kemu.series.emit.ports import _body, head_of
 from kemu.series.emit.scope import Scope
-from kemu.series.emit.structs import annotated, members, prototype, said, table
+from kemu.series.emit.structs import annotated, is_statics, members, prototype, said, table, variables
 
 HEADER = "internal.h"
 
@@ -62,10 +64,14 @@ class Whole:
         if not paths:
             raise Untranslated(f"{module.name}: it changes no port")
         self.folder = paths.most_common(1)[0][0]
-        self.path = f"{self.folder}/{module.name.rpartition('.')[2]}.c"
+        self.path = source.posted_file(module) or f"{self.folder}/{module.name.rpartition('.')[2]}.c"
         self.flags = f"{self.folder}/{self._object()}"
         self.new = Declarations(self._preprocessed(f'#include "{HEADER}"\n'))
         self.types: dict[str, CType] = {}
+        self.inner: list[tuple[int, str]] = []      # structures of the new file: (line of the class, text)
+        self.variables: list[tuple[int, str, str]] = []     # its static ones: (line of the class, name, declaration)
+        self.seen: set[str] = set()                 # names that other files see
+        self.renamed = self._called_here()
 
     def _object(self) -> str:
         found = sorted(p.name for p in (self.objects / self.folder).glob("*.o")
@@ -104,10 +110,11 @@ class Whole:
         return self._run(name, "-E", "-dD").stdout
 
     def compile(self, path: str) -> list[str]:
-        """The compiler's errors about a file."""
+        """The compiler's errors and warnings about a file."""
         self._lay_out()
         done = self._run(os.path.basename(path), "-fsyntax-only")
-        lines = [line.replace(f"{self.room}/", "") for line in done.stderr.splitlines() if ": error: " in line]
+        lines = [line.replace(f"{self.room}/", "") for line in done.stderr.splitlines()
+                 if ": error: " in line or ": warning: " in line]
         return lines or (["the compiler ended without a word"] if done.returncode else [])
 
     # ---- the parts ----
@@ -118,7 +125,11 @@ class Whole:
         scope = Scope(self.new, self.module, near=self._near(self.path))
         own = {n: f for n, f in self.module.functions.items() if not self.new.knows(n) and not self._replaced(f.decorator_list)}
         tables = {n: t for n, v in self.module.constants.items() for t in [table(n, v, scope)] if t is not None}
+        self.seen = self._seen_outside()
         self._structures(scope)
+        for cls in self.module.classes.values():
+            if is_statics(cls):
+                self.variables += [(cls.lineno, name, declared) for name, declared in variables(scope, cls)]
         self._reach_out(own, tables)
         self._declare(scope, own, tables)
         self._file(own, tables)
@@ -135,27 +146,36 @@ class Whole:
         return any(isinstance(f, ast.Attribute) and f.attr == "replaces" for f in called)
 
     def _structures(self, scope: Scope) -> None:
-        """New ones before the first that is made longer; members at the end of those."""
+        """Members at the end of those that are made longer; new ones before the first of these, or in the file if it alone has
+        them: ``inner``.
+        """
         header = f"{self.folder}/{HEADER}"
         text = self.text(header)
         fresh: list[tuple[str, ast.ClassDef]] = []
         longer: list[tuple[str, ast.ClassDef]] = []
         for name, cls in self.module.classes.items():
-            (longer if self._replaced(cls.decorator_list) else fresh).append((name, cls))
+            if not is_statics(cls):
+                (longer if self._replaced(cls.decorator_list) else fresh).append((name, cls))
         for name, _ in fresh:
             scope.extra[f"struct {name}"] = base(f"struct {name}")
+        told: list[str] = []
         for name, cls in longer:
             m = re.search(rf"^struct {name} \{{\n(?:.*\n)*?\}};", text, re.M)
             if m is None:
                 raise Untranslated(f"struct {name}: not in {header}")
+            told += members(scope, cls)
             added = "".join(f"\t{d};\n" for d in members(scope, cls))
             text = f"{text[:m.end() - 2]}\n{added}{text[m.end() - 2:]}"
         written = ""
         for name, cls in fresh:
             rows = "".join("\n".join(layout.lay(1, f"{d};")) + "\n" for d in members(scope, cls))
-            first = (ast.get_docstring(cls) or "").split("\n")[0]
-            written += f"/* {first.split('``')[0].strip()} */\n" if first else ""
-            written += f"struct {name} {{\n{rows}}};\n\n"
+            first = (ast.get_docstring(cls) or "").split("\n")[0].split("``")[0].strip()
+            made = f"/* {first} */\n" if first else ""
+            made += f"struct {name} {{\n{rows}}};\n\n"
+            if any(re.search(rf"\bstruct {name}\b", d) for d in told):
+                written += made
+            else:
+                self.inner.append((cls.lineno, made.rstrip("\n")))
         at = min((text.index(f"struct {n} {{") for n, _ in longer), default=text.rindex("\n#endif"))
         self.out.files[header] = text[:at] + written + text[at:]
         self.scope_extra = dict(scope.extra)
@@ -187,12 +207,13 @@ class Whole:
     def _add_to_header(self, text: str, header: str) -> None:
         whole = self.text(header)
         at = whole.rindex("\n#endif")
-        self.out.files[header] = whole[:at].rstrip("\n") + "\n" + text + whole[at:]
+        apart = "\n" if whole[:at].rstrip("\n").endswith("};") and not text.startswith("\n") else ""
+        self.out.files[header] = whole[:at].rstrip("\n") + "\n" + apart + text + whole[at:]
 
     def _declare(self, scope: Scope, own: dict[str, ast.FunctionDef], tables: dict[str, tuple[str, dict[str, str]]]) -> None:
         """The types of new functions, and in the header what other files see of them."""
         plain = Declarations(self._preprocessed(f'#include "{HEADER}"\n'))
-        self.new = Declarations(self._preprocessed("\n".join(self._includes()) + "\n"))
+        self.new = Declarations(self._preprocessed("\n".join([*self._includes(), *self._inside()]) + "\n"))
         scope.declarations = self.new
         for tag, fields in tables.values():
             for member, name in fields.items():
@@ -204,7 +225,7 @@ class Whole:
         for name, f in own.items():
             if name not in self.types:
                 self.types[name] = prototype(f) or self._inferred(scope, f)
-        seen = self._seen_outside()
+        seen = self.seen
         inside = Counter(n.id for node in [*own.values(), *(v for k, v in self.module.constants.items() if k in tables)]
                          for n in ast.walk(node) if isinstance(n, ast.Name))
         self.static = {n for n in [*own, *tables] if n not in seen and inside[n]}
@@ -215,15 +236,18 @@ class Whole:
         for name, (tag, _) in tables.items():
             if name not in self.static:
                 rows += f"extern const {tag} {name};\n"
+        rows += "".join(f"extern {declared};\n" for _, name, declared in self.variables if name in seen)
         tags = sorted(set(re.findall(r"\bstruct \w+", rows)))
-        rows = "".join(f"{tag};\n" for tag in tags if not plain.has_struct(tag[7:])) + rows
         header = f"{self.folder}/{HEADER}"
         longer = [n for n, cls in self.module.classes.items() if self._replaced(cls.decorator_list)]
         ends = [m.end() for n in longer for m in [re.search(rf"^struct {n} \{{\n(?:.*\n)*?\}};\n", self.text(header), re.M)] if m]
+        behind = self.text(header)[max(ends, default=len(self.text(header))):]
+        rows = "".join(f"{tag};\n" for tag in tags if not plain.has_struct(tag[7:]) or f"\n{tag} {{" in behind) + rows
         said_there = f"\n/* {os.path.basename(self.path)} */\n{rows}"
         if rows and ends:                           # before the inline functions, which may be changed
             text = self.text(header)
-            self.out.files[header] = text[:max(ends)] + said_there + text[max(ends):]
+            apart = "" if text[max(ends):].startswith("\n") else "\n"
+            self.out.files[header] = text[:max(ends)] + said_there + apart + text[max(ends):]
         elif rows:
             self._add_to_header(said_there, header)
 
@@ -231,8 +255,19 @@ class Whole:
         names: set[str] = set()
         for change in self.series.changes:
             for hunk in change.hunks:
-                names |= set(re.findall(r"\w+", hunk[1]))
+                names |= {self.renamed.get(w, w) for w in re.findall(r"\w+", hunk[1])}
         return names
+
+    def _called_here(self) -> dict[str, str]:
+        """What hunks call by another name than the module does: a name of ``names=`` -> that."""
+        mod = sys.modules.get(self.module.name)
+        there = {id(v): n for n, v in vars(mod).items()
+                 if n in self.module.functions or n in self.module.classes or n in self.module.constants} if mod else {}
+        return {n: there[id(v)] for c in self.series.changes for n, v in c.names.items() if there.get(id(v), n) != n}
+
+    def _inside(self) -> list[str]:
+        """What the new file declares for itself, for the declarations of what is being written."""
+        return [*(text for _, text in self.inner), *(f"{declared};" for _, _, declared in self.variables)]
 
     def _inferred(self, scope: Scope, f: ast.FunctionDef) -> CType:
         """From annotations; ``int`` is int where it is returned, and else what is told by whom it is given to."""
@@ -276,14 +311,18 @@ class Whole:
         return [*sorted(out), f'#include "{HEADER}"']
 
     def _file(self, own: dict[str, ast.FunctionDef], tables: dict[str, tuple[str, dict[str, str]]]) -> None:
-        title = (ast.get_docstring(self.module.tree) or self.series.title).split("\n")[0]
-        top = ["// SPDX-License-Identifier: GPL-2.0-only", "/*", f" * {title}", " */", *self._includes(), ""]
-        declarations = Declarations(self._preprocessed("\n".join(top) + "\n"))
+        title = " ".join((ast.get_docstring(self.module.tree) or self.series.title).split("\n\n")[0].split())
+        top = ["// SPDX-License-Identifier: GPL-2.0-only", "/*", *(f" * {row}" for row in textwrap.wrap(title, 74)), " */",
+               *self._includes(), ""]
+        declarations = Declarations(self._preprocessed("\n".join([*top, *self._inside()]) + "\n"))
         for name, t in self.types.items():
             declarations.note(name, t)
         for name, (tag, _) in tables.items():
             declarations.note(name, replace(base(tag), const=True))
-        body: list[tuple[int, str]] = []
+        body: list[tuple[int, str]] = list(self.inner)
+        if self.variables:
+            body.append((self.variables[0][0], "\n".join(f"{'' if name in self.seen else 'static '}{declared};"
+                                                         for _, name, declared in self.variables)))
         for name, f in own.items():
             head = ("static " if name in self.static else "") + self.types[name].declare(name)
             made = emit(self.module, f, declarations, "\n".join(layout.lay(0, head)), name, path=self._near(self.path))
@@ -379,7 +418,8 @@ class Whole:
         lines = m.text.split("\n")
         node = m.functions[change.original.__name__]
         first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-        lines[first - 1:node.end_lineno] = change.text.rstrip("\n").split("\n")
+        new = re.sub(r"\w+", lambda w: self.renamed.get(w[0], w[0]), change.text) if self.renamed else change.text
+        lines[first - 1:node.end_lineno] = new.rstrip("\n").split("\n")
         return source.of_text(m.name, m.path, "\n".join(lines))
 
     def _makefile(self) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from kemu.rung.uml.errors import ConfigError
 from kemu.series.emit import layout
-from kemu.series.emit.finding import NoSeries, find
+from kemu.series.emit.finding import find
 from kemu.series.emit.hunks import merge, units
 from kemu.series.emit.patchmail import diff, mail, name_of
 
@@ -96,9 +97,41 @@ def test_a_patch_applies(tmp_path: Path) -> None:
     assert name_of("erofs: mount from memory!") == "0001-erofs-mount-from-memory.patch"
 
 
-def test_a_series_is_found_by_either_name() -> None:
-    assert find("erofs-memback")[0] is find("erofs_memback.memback:series")[0]
-    for name, said in (("nothing-like-it", "there are .*erofs-memback"), ("erofs_memback.data", "no Series"),
-                       ("no.module", "No module")):
-        with pytest.raises(NoSeries, match=said):
+def test_a_series_is_found_by_what_series_takes(tmp_path: Path) -> None:
+    series, module = find("erofs-memback")
+    assert series is find("erofs_memback.memback:series")[0] and module.name == "erofs_memback.memback"
+    mine = tmp_path / "mine.py"
+    mine.write_text("from kemu.linux.port.series import Series\n"
+                    "from erofs_memback.memback import series as other\n"
+                    "mine = Series('mine', ('erofs_memback',))\n")
+    assert find(str(mine))[1].path == mine
+    patch = tmp_path / "0001-c.patch"
+    patch.write_text("From: a <a@b>\nSubject: [PATCH] c\n\n---\ndiff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n")
+    for name, said in (("nothing-like-it", "no series"), ("erofs_memback.data", "no Series"), ("no.module", "no series"),
+                       (str(patch), "it is C already"), (str(tmp_path / "not.py"), "no such file")):
+        with pytest.raises(ConfigError, match=said):
             find(name)
+
+
+def test_a_statement_that_comes_into_a_block_moves_with_it() -> None:
+    after = BEFORE.replace("\tput(a);", "\tif (a->z)\n\t\tput(a);")
+    assert merge(BEFORE, TREE, after) == TREE.replace("\tput(a);", "\tif (a->z)\n\t\tput(a);")
+
+
+def test_a_branch_more_has_brackets_where_the_others_have() -> None:
+    tree = TREE.replace("\tif (ready(a))\n\t\ta->x = 1;\n\telse\n", "\tif (ready(a)) {\n\t\ta->x = 1;\n\t} else\n")
+    after = BEFORE.replace("\t} else {\n", "\t} else if (a->y) {\n\t\ta->x = 3;\n\t} else {\n")
+    made = merge(BEFORE, tree, after)
+    assert made is not None and made.count("{") == made.count("}")
+    assert "\t\ta->x = 1;\n\t} else if (a->y) {\n\t\ta->x = 3;\n\t} else\n\t\ta->x = 2;\n" in made
+    assert "/* what it is for */" in made and "unlikely" in made
+
+
+def test_what_moves_to_the_left_is_broken_where_it_has_to_be() -> None:
+    deep = BEFORE.replace("\tput(a);", "\tput(a);\n\tif (a->w) {\n\t\twhile (1) {\n\t\t\tfirst(a->bbbbbbbbbbbbbbbbbbbb);\n"
+                          "\t\t}\n\t}")
+    tree = TREE.replace("\tput(a);", "\tput(a);\n\twhile (1)\n\t\tfirst(a->bbbbbbbbbbbbbbbbbbbb);")
+    after = deep.replace("\t\t\tfirst(a->bbbbbbbbbbbbbbbbbbbb);", "\t\t\tsecond(a->bbbbbbbbbbbbbbbbbbbb,\n\t\t\t       a->c);\n"
+                         "\t\t\tfirst(a->bbbbbbbbbbbbbbbbbbbb);")
+    made = merge(deep, tree, after)
+    assert made is not None and "\t\tsecond(a->bbbbbbbbbbbbbbbbbbbb, a->c);\n" in made
