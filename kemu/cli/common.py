@@ -26,6 +26,7 @@ EXIT_BUILD = 4
 EXIT_TIMEOUT = 124
 EXIT_NO_TESTS = 125
 EXIT_INTERRUPTED = 130
+OOPSES = (AttributeError, TypeError, LookupError, ArithmeticError, NameError, RecursionError)      # what a Python error in a port is
 EXIT_PIPE = 128 + signal.SIGPIPE            # whoever read the output has gone
 EXIT_PANIC = 255
 
@@ -147,7 +148,12 @@ def run_command(args: argparse.Namespace) -> int:
     args.verbose = getattr(args, "verbose", 0)
     args.no_color = getattr(args, "no_color", False) or bool(os.environ.get("NO_COLOR"))
     module = importlib.import_module(subcommands()[args.command])
-    code: int = module.run(args)
+    try:
+        code: int = module.run(args)
+    except OOPSES as e:
+        if not getattr(args, "series", None):
+            raise
+        raise CommandError(oops(e, bool(args.verbose))) from None
     return code
 
 
@@ -206,6 +212,19 @@ def output_failed(e: OSError) -> bool:
         abandon_output()
         return True
     return False
+
+
+def oops(e: BaseException, verbose: bool) -> str:
+    """What a kernel would report in the place of a Python error that a series of the user's leads to."""
+    import traceback  # start-up
+
+    from kemu.explore.finding import of_exception  # start-up
+
+    if verbose:
+        traceback.print_exc()
+    splat = of_exception(e)
+    where = os.path.basename(str(splat.facts.get("line", "")))
+    return f"{splat.title}{f' ({where})' if where else ''}: {type(e).__name__}: {e}"
 
 
 def internal_error(e: BaseException, verbose: bool) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from greenlet import getcurrent, greenlet
@@ -289,12 +290,18 @@ class Scheduler:
         return out
 
     def kill_all(self) -> None:
-        """Drop the greenlets of the tasks that are left when the machine ends."""
-        for t in self.tasks:
+        """Drop the greenlets of the tasks that are left when the machine ends. What a task's ``finally`` does on its way out is
+        no step of the kernel's: it is the task's own, and whatever comes of it is no report.
+        """
+        self.runnable.clear()
+        self.sleepers.clear()
+        for t in list(self.tasks):
             g = t.greenlet
             if t is not self.main and g is not None and not g.dead:
                 t.greenlet = None
                 g.parent = getcurrent()
-                g.throw()
+                self.current = this.task = t
+                with suppress(Exception):
+                    g.throw()
+        self.current = this.task = self.main
         self.tasks.clear()
-        self.runnable.clear()

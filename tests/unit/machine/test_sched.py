@@ -176,3 +176,24 @@ def test_statics_are_per_machine():
         assert g.n == 5
     with Machine():
         assert g.n == 0
+
+
+def test_what_tasks_do_while_they_are_dropped_is_no_report():
+    """One task oopses while another is inside a window: the oops is what is told, not how the window was left."""
+    def inside(_):
+        addr = this.kmap.map(5)
+        try:
+            msleep(10)
+        finally:
+            this.kmap.unmap(addr)
+            this.mem.ld8(0x10)
+        return 0
+
+    def oopses():
+        None.bd_nr_sectors  # noqa: B018
+
+    with pytest.raises(AttributeError, match="bd_nr_sectors"), Machine() as m:
+        kthread_run(inside, None, "inside")
+        kthread_run(lambda _: oopses(), None, "oopses")
+        m.idle()
+    assert m.kmap.stacks.get(2, []) == []
