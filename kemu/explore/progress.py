@@ -25,6 +25,7 @@ class Progress:
     trouble: list[str] = field(default_factory=list)            # workers that died
     given_up: list[str] = field(default_factory=list)           # experiments that ended one worker after the other
     lost: tuple[str, int] | None = None                         # the rung is gone: why, and the exit code
+    met: dict[str, dict[str, str]] = field(default_factory=dict)        # experiment -> causes that it has shown: their titles
     done: dict[int, dict[str, Done]] = field(default_factory=dict)      # of each share: how far each experiment is
 
     def sorted_findings(self) -> list[Finding]:
@@ -44,6 +45,20 @@ class Progress:
                     finding.seen_as(known.token, *known.also)
                 return
         self.findings.append(finding)
+
+    def note_met(self, finding: Finding) -> None:
+        """An experiment has shown this, whoever was first."""
+        self.met.setdefault(finding.experiment, {}).setdefault(finding.cause, finding.title)
+
+    def others(self, experiment: str) -> list[str]:
+        """What it has shown that is told as another experiment's finding: "as NAME: TITLE"."""
+        own = {f.cause for f in self.findings if f.experiment == experiment}
+        base = {f.cause for f in self.of_base}
+        if not self.findings:
+            return []
+        told = {f.cause: f.experiment for f in self.findings}
+        return [f"as {told[cause]}: {title}" if cause in told else f"as another: {title}"
+                for cause, title in self.met.get(experiment, {}).items() if cause not in own and cause not in base]
 
     def again(self, finding: Finding) -> None:
         """A known cause has come once more, by other choices."""

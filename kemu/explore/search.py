@@ -114,6 +114,7 @@ def search(experiments: Sequence[Experiment], *, seconds: float = 0.0, examples:
         if out.finding is not None:
             out.finding.offsets = [c.offset for c in out.draws]
             out.finding.examples = p.per_experiment[name]
+            p.note_met(out.finding)
             if out.finding.cause in known:
                 p.again(out.finding)
             else:

@@ -47,7 +47,7 @@ def _work(send: Send, share: _Share, of: int, first: Recorded, done: Mapping[str
     numbers = {e.name: i for i, e in enumerate(share.experiments, 1)}
 
     def state(p: Progress) -> tuple[Any, ...]:
-        return p.examples, dict(p.per_experiment), p.current, dict(p.done.get(share.number, {}))
+        return p.examples, dict(p.per_experiment), p.current, dict(p.done.get(share.number, {})), dict(p.met)
 
     def begin(name: str) -> None:
         share.now[:4] = struct.pack("i", numbers[name])
@@ -122,6 +122,8 @@ def _take(what: tuple[Any, ...], share: _Share, total: Progress, listen: Listene
         for name, n in ran.items():
             share.per_experiment[name] = share.before.get(name, 0) + n
         total.done[share.number] = what[4]
+        for name, causes in what[5].items():
+            total.met[name] = {**total.met.get(name, {}), **causes}
     elif kind in ("met", "found"):
         finding: Finding = what[1]
         known = total.finding(finding.cause)

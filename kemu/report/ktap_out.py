@@ -30,7 +30,9 @@ def document(experiments: Iterable[Experiment], progress: Progress) -> list[str]
             for f in found.get(e.name, ()):
                 out += [f"  # {line}".rstrip() for line in splat_report.lines(f)]
             out.append(f"  # {e.name}: {examples} examples")
-            bad = e.name in found
+            others = progress.others(e.name)
+            out += [f"  # {line}" for line in others]
+            bad = e.name in found or bool(others)
             failed = failed or bad
             out.append(f"  {'not ok' if bad else 'ok'} {i} {e.name}")
         out.append(f"{'not ok' if failed else 'ok'} {number} {series}")
