@@ -26,7 +26,8 @@ EXIT_BUILD = 4
 EXIT_TIMEOUT = 124
 EXIT_NO_TESTS = 125
 EXIT_INTERRUPTED = 130
-OOPSES = (AttributeError, TypeError, LookupError, ArithmeticError, NameError, RecursionError)      # what a Python error in a port is
+# what an error in ported code is in Python
+OOPSES = (AttributeError, TypeError, LookupError, ArithmeticError, NameError, RecursionError)
 EXIT_PIPE = 128 + signal.SIGPIPE            # whoever read the output has gone
 EXIT_PANIC = 255
 

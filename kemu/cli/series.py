@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from kemu.cli import _emit
+from kemu.cli import _emit, _series_evidence
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
 from kemu.cli.linux import failures, globals_parser, say_of, tree_of
 from kemu.cli.values import count, name_of_file, seconds, seed
@@ -16,7 +16,7 @@ from kemu.rung.uml import series as series_
 from kemu.rung.uml.inputs import head, kind_of
 from kemu.rung.uml.seriestest import Step, planned, run_steps
 
-HELP = "patch series: list, new, check, test, emit"
+HELP = "patch series: list, new, check, test, emit, evidence"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     p.add_argument("name", metavar="NAME")
 
     _emit.add_arguments(verbs.add_parser("emit", help="a Python Series as a C patch", parents=common))
+    _series_evidence.add_arguments(verbs.add_parser("evidence", parents=common,
+                                                    help="the block for a cover letter: what was run, and what was not"))
     for verb, text in (("check", "does it apply, and what does checkpatch say"),
                        ("test", "apply to a copy of the tree, build, run, compare")):
         p = verbs.add_parser(verb, help=text, parents=common)
@@ -61,7 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu series``; its exit code."""
-    verbs = {"list": _list, "new": _new, "check": _check, "test": _test, "emit": _emit.run}
+    verbs = {"list": _list, "new": _new, "check": _check, "test": _test, "emit": _emit.run,
+             "evidence": _series_evidence.run}
     return failures(args.verb, lambda: verbs[args.verb](args))
 
 
@@ -105,9 +108,9 @@ def _check(args: argparse.Namespace) -> int:
     return EXIT_FAILED if any(f.status == "fail" for f in found) else EXIT_OK
 
 
-def _images(args: argparse.Namespace) -> list[Path]:
+def images_of(given: list[str]) -> list[Path]:
     """The files to compare: images and archives."""
-    folders = [Path(d) for d in args.images] or [d for d in [Path.cwd() / "tests" / "data"] if d.is_dir()]
+    folders = [Path(d) for d in given] or [d for d in [Path.cwd() / "tests" / "data"] if d.is_dir()]
     out = []
     for folder in folders:
         if not folder.exists():
@@ -123,7 +126,7 @@ def _images(args: argparse.Namespace) -> list[Path]:
 def _test(args: argparse.Namespace) -> int:
     series = _named(args)
     ktap = args.ktap or not sys.stdout.isatty()
-    images = _images(args)
+    images = images_of(args.images)
     if ktap:
         print(f"KTAP version 1\n1..{planned(series, args.bisectable, images, args.configs, args.examples)}", flush=True)
     count, worst = 0, EXIT_OK

@@ -62,6 +62,7 @@ class Review:
     warnings: list[str] = field(default_factory=list)
     trials: int = 0
     faults: int = 0
+    missed: int = 0                    # changed lines with code that never ran
     seconds: float = 0.0
     interrupted: bool = False
 
@@ -100,6 +101,7 @@ def review(pair: Pair, seconds: float, seed: int = 0, told: Callable[[Found, flo
         out.of_base = sorted(search.of_base)
         out.trials, out.faults = search.stats.trials, search.stats.faults
         functions, lines = search.unreached()
+    out.missed = len(lines)
     out.notes = _notes(pair, functions, lines)
     return out
 
