@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from kemu.cli import _emit, _series_evidence
-from kemu.cli.common import EXIT_FAILED, EXIT_OK, CommandError
+from kemu.cli import _emit, _series_check, _series_evidence
+from kemu.cli.common import EXIT_OK, CommandError
 from kemu.cli.linux import failures, globals_parser, say_of, tree_of
 from kemu.cli.values import count, name_of_file, seconds, seed
 from kemu.rung.uml import config as kconfig
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``kemu series``; its exit code."""
-    verbs = {"list": _list, "new": _new, "check": _check, "test": _test, "emit": _emit.run,
+    verbs = {"list": _list, "new": _new, "check": _series_check.run, "test": _test, "emit": _emit.run,
              "evidence": _series_evidence.run}
     return failures(args.verb, lambda: verbs[args.verb](args))
 
@@ -91,21 +91,6 @@ def _named(args: argparse.Namespace) -> series_.Series:
     from kemu.series.whole import in_c_named  # start-up
 
     return in_c_named(args.name)
-
-
-def _check(args: argparse.Namespace) -> int:
-    series = _named(args)
-    found = list(series_.check(series, tree_of(args)))
-    if args.build and not any(f.status == "fail" for f in found):
-        from kemu.series.static.check import built  # start-up
-
-        found += built(series, tree_of(args), say_of(args), args.jobs)
-    if args.json:
-        print(json.dumps([f.as_json() for f in found], indent=1))
-    else:
-        for f in found:
-            print(f"{f.status:8} {f.tool:10} {f.patch + ': ' if f.patch else ''}{f.summary}")
-    return EXIT_FAILED if any(f.status == "fail" for f in found) else EXIT_OK
 
 
 def images_of(given: list[str]) -> list[Path]:

@@ -12,8 +12,8 @@ from kemu.series.whole import Whole, from_mail
 SECONDS = 120
 
 
-def from_branch(folder: str, base: str) -> Whole:
-    """The commits of ``folder`` from ``base`` to HEAD, a patch each, as git format-patch writes them; merges are left out."""
+def from_branch(folder: str, base: str, to: str = "HEAD") -> Whole:
+    """The commits of ``folder`` from ``base`` to ``to``, a patch each, as git format-patch writes them; merges are left out."""
     def git(*args: str) -> bytes:
         # neither hooks nor what the tree's configuration would have run
         quiet = ["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null"]
@@ -28,16 +28,16 @@ def from_branch(folder: str, base: str) -> Whole:
         raise ConfigError("--base needs git, which is not installed")
     if not os.path.isdir(folder):
         raise ConfigError(f"--tree {folder}: no such folder")
-    if base.startswith("-"):
+    if base.startswith("-") or to.startswith("-"):
         raise ConfigError(f"--base {base}: no commit of {folder}")
     try:
         git("rev-parse", "--quiet", "--verify", f"{base}^{{commit}}")
     except ConfigError as e:
         raise (e if "failed" not in str(e) else ConfigError(f"--tree {folder} --base {base}: no such commit")) from None
     mails = git("format-patch", "--stdout", "--no-stat", "--no-signature", "--no-ext-diff", "--no-textconv", "--no-cover-letter",
-                "--full-index", "--binary", "-M", f"{base}..HEAD")
+                "--full-index", "--binary", "-M", f"{base}..{to}")
     if not mails.strip():
-        raise ConfigError(f"--tree {folder} --base {base}: HEAD has no commit that {base} has not")
-    name = git("rev-parse", "--abbrev-ref", "HEAD").decode().strip()
+        raise ConfigError(f"--tree {folder} --base {base}: {to} has no commit that {base} has not")
+    name = git("rev-parse", "--abbrev-ref", to).decode().strip()
     return Whole(name if name != "HEAD" else os.path.basename(os.path.abspath(folder)), f"--tree {folder} --base {base}",
                  from_mail(mails, (name if name != "HEAD" else "branch").replace("/", "-")))

@@ -138,7 +138,7 @@ def new_series(name: str, place: Path) -> Path:
 
 @dataclass(frozen=True)
 class Finding:
-    """One remark on a patch, as b4 wants it from a check hook."""
+    """One remark on a patch. ``status``: success, warning or fail."""
 
     tool: str
     status: str
@@ -147,7 +147,7 @@ class Finding:
     details: str = ""
 
     def as_json(self) -> dict[str, str]:
-        """``{tool, status, summary, url, details}``."""
+        """``{tool, status, summary, url, details}``, as b4 wants it but for the status (:mod:`kemu.series.b4`)."""
         return {"tool": self.tool, "status": self.status, "summary": f"{self.patch}: {self.summary}" if self.patch
                 else self.summary,
                 "url": "", "details": self.details}
@@ -176,10 +176,11 @@ def check(series: Series, tree: Tree) -> Iterator[Finding]:
             return
         below.append(patch)
         yield Finding("apply", "success", f"applies to Linux {tree.version}", patch.name)
-    yield from _checkpatch(series.patches, tree)
+    yield from checkpatch(series.patches, tree)
 
 
-def _checkpatch(patches: Sequence[Patch], tree: Tree) -> Iterator[Finding]:
+def checkpatch(patches: Sequence[Patch], tree: Tree) -> Iterator[Finding]:
+    """What the tree's checkpatch.pl --strict says of each."""
     script = tree.path / "scripts" / "checkpatch.pl"
     if not shutil.which("perl") or not script.exists():
         yield Finding("checkpatch", "warning", "not run: perl or scripts/checkpatch.pl is missing")

@@ -82,6 +82,6 @@ def test_a_check_takes_a_mail_as_b4_gives_it(tmp_path: Path) -> None:
     check = [sys.executable, "-m", "kemu", "series", "check", "-"]
     run = subprocess.run([*check, "--json"], input=mail, capture_output=True, text=True)
     rows = json.loads(run.stdout)
-    assert run.returncode == 0 and {"tool": "apply", "status": "success"}.items() <= rows[0].items(), run.stderr
+    assert run.returncode == 0 and {"tool": "apply", "status": "pass"}.items() <= rows[0].items(), run.stderr
     empty = subprocess.run(check, input="", capture_output=True, text=True)
     assert empty.returncode == 3 and empty.stderr == "kemu: series: check: -: no mail on standard input\n"
