@@ -111,6 +111,66 @@ def test_the_posted_series_is_a_patch_too(tree: Tree, library: Callable[[str], L
     assert done.returncode == 0, done.stderr
 
 
+HOME = """
+from erofs_memback import inode, super
+from erofs_memback.internal import EROFS_SB, erofs_is_fileio_mode
+from erofs_memback.super import erofs_info
+from kemu.linux.blkdev import bdev_nr_bytes
+from kemu.linux.fs import file_inode, i_size_read
+from kemu.linux.port.honesty import port_of
+from kemu.linux.port.series import Series
+
+series = Series("home", ("erofs_memback",), "erofs: Say how long it is")
+
+
+@port_of("fs/erofs/super.c", "erofs_size", posted="2026-11-30")
+def erofs_size(sb):
+    sbi = EROFS_SB(sb)
+    if erofs_is_fileio_mode(sbi):
+        return i_size_read(file_inode(sbi.dif0.file))
+    return bdev_nr_bytes(sb.s_bdev)
+
+
+@port_of("fs/erofs/super.c", "erofs_say_size", posted="2026-11-30")
+def erofs_say_size(sb):
+    if not sb.s_bdev and not erofs_is_fileio_mode(EROFS_SB(sb)):
+        return
+    erofs_info(sb, "%lld bytes", erofs_size(sb))
+
+
+series.edits(super.erofs_fc_fill_super, ("    sbi.dir_ra_bytes = EROFS_DIR_RA_BYTES\\n",
+                                         "    erofs_say_size(sb)\\n    sbi.dir_ra_bytes = EROFS_DIR_RA_BYTES\\n"),
+             names={"erofs_say_size": erofs_say_size})
+"""
+
+
+def test_functions_of_a_file_that_there_is(tree: Tree, library: Callable[[str], Library], tmp_path: Path) -> None:
+    """They go there, before the function that calls them; types of parameters and void are told by what is done with them."""
+    library("plain")
+    (tmp_path / "home.py").write_text(HOME)
+    made = of_series(str(tmp_path / "home.py"), tree)
+    assert (made.outcome.missing, made.outcome.errors, made.subject) == ([], [], "erofs: say how long it is")
+    assert {p for p, t in made.outcome.files.items() if t != (tree.path / p).read_text()} == {"fs/erofs/super.c"}
+    added = [line[1:] for line in made.text.splitlines() if line.startswith("+") and not line.startswith("+++")]
+    assert "static s64 erofs_size(struct super_block *sb)" in added
+    assert "static void erofs_say_size(struct super_block *sb)" in added and "\terofs_say_size(sb);" in added
+    path = tmp_path / "emitted.patch"
+    path.write_text(made.text)
+    assert _checkpatch(tree, path) == []
+
+
+def test_a_series_without_functions_of_its_own_makes_no_file(tree: Tree, library: Callable[[str], Library],
+                                                              tmp_path: Path) -> None:
+    library("plain")
+    (tmp_path / "few.py").write_text(
+        'from erofs_memback import super\nfrom kemu.linux.port.series import Series\nseries = Series("few", ("erofs_memback",))\n'
+        'series.edits(super.erofs_fc_fill_super, ("sbi.dir_ra_bytes = EROFS_DIR_RA_BYTES", "sbi.dir_ra_bytes = sb.s_blocksize"))\n')
+    made = of_series(str(tmp_path / "few.py"), tree)
+    assert [line for line in made.text.splitlines() if line.startswith(("+\t", "-\t"))] == [
+        "-\tsbi->dir_ra_bytes = EROFS_DIR_RA_BYTES;", "+\tsbi->dir_ra_bytes = sb->s_blocksize;"]
+    assert made.text.count("diff --git") == 1
+
+
 def _checkpatch(tree: Tree, path: Path) -> list[str]:
     """What it says, but for what is for the sender: a name under it, and MAINTAINERS."""
     said = subprocess.run(["perl", str(tree.path / "scripts/checkpatch.pl"), "--no-tree", "--terse", str(path)],

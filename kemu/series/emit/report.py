@@ -92,15 +92,20 @@ class Written:
     built: str = ""
 
 
+def subject_of(title: str, area: str) -> str:
+    """``erofs: read less ahead``, whether the title has its area or not."""
+    title = title.removeprefix(f"{area}:").lstrip() or title
+    first = title[0].lower() if title[1:2].islower() else title[:1]
+    return f"{area}: {first}{title[1:]}"
+
+
 def of_series(name: str, tree: Tree, build_it: bool = False, say: Say = nothing) -> Written:
     """A Series, found by its name, as a patch to the tree. ``build_it``: and the C rung is built with it: ``BuildError``."""
     series, module = find(name)
     objects = objects_of(tree, say)
     with tempfile.TemporaryDirectory(prefix="kemu-emit-") as folder:
         outcome = Whole(series, module, tree.path, objects, Path(folder)).write()
-    title = series.title or series.name
-    first = title[0].lower() if title[1:2].islower() else title[:1]
-    subject = f"{Path(next(iter(outcome.files))).parent.name}: {first}{title[1:]}"
+    subject = subject_of(series.title or series.name, Path(next(iter(outcome.files))).parent.name)
     text = mail(subject, _body_of(module), diff(tree.path, outcome.files))
     out = Written(subject, text, outcome)
     if build_it:

@@ -90,12 +90,17 @@ def _read_node(out: Module, node: ast.stmt) -> None:
         out.constants[node.target.id] = node.value
 
 
-def posted_file(m: Module) -> str:
-    """The new C file that functions of a mail are in, where the module says so (``@port_of(..., posted=...)``); empty if not."""
-    paths = [str(a.value) for f in m.functions.values() for d in f.decorator_list
-             if isinstance(d, ast.Call) and any(k.arg == "posted" for k in d.keywords) and d.args
-             for a in [m.constants.get(d.args[0].id) if isinstance(d.args[0], ast.Name) else d.args[0]]
-             if isinstance(a, ast.Constant) and str(a.value).endswith(".c")]
+def posted_files(m: Module) -> dict[str, str]:
+    """The C file of each function of a mail, where the module says so (``@port_of(..., posted=...)``)."""
+    return {name: str(a.value) for name, f in m.functions.items() for d in f.decorator_list
+            if isinstance(d, ast.Call) and any(k.arg == "posted" for k in d.keywords) and d.args
+            for a in [m.constants.get(d.args[0].id) if isinstance(d.args[0], ast.Name) else d.args[0]]
+            if isinstance(a, ast.Constant) and str(a.value).endswith(".c")}
+
+
+def new_file(m: Module, tree: Path) -> str:
+    """The C file that most of these are in and that the tree has not; empty if there is none."""
+    paths = [p for p in posted_files(m).values() if not (tree / p).exists()]
     return max(set(paths), key=lambda p: (paths.count(p), p)) if paths else ""
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A Series as a change to the tree: its module is a new C file beside those of its port, its edits are hunks in those.
+"""A Series as a change to the tree: its module is a new C file beside those of its port, its edits are hunks in those. Functions
+that say that they are of a file that there is (``@port_of(..., posted=...)``) go there.
 
 What the module needs of other files and is static there loses that, and is declared in the folder's header.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 from kemu.machine.series import Change, Series
 from kemu.report.csource import find_function
 from kemu.series.emit import hunks, layout, source
+from kemu.series.emit.cparse import parse_type
 from kemu.series.emit.ctype import VOID, CType, base
 from kemu.series.emit.declarations import Declarations
 from kemu.series.emit.expr import Untranslated
@@ -50,6 +52,11 @@ def _spelt(name: str) -> str:
     return name[:-1] if name.endswith("_") and (keyword.iskeyword(name[:-1]) or name[:-1] in dir(builtins)) else name
 
 
+def _gives(f: ast.FunctionDef) -> bool:
+    """Whether it returns something."""
+    return any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(f))
+
+
 class Whole:
     """One Series being written as C."""
 
@@ -64,7 +71,9 @@ class Whole:
         if not paths:
             raise Untranslated(f"{module.name}: it changes no port")
         self.folder = paths.most_common(1)[0][0]
-        self.path = source.posted_file(module) or f"{self.folder}/{module.name.rpartition('.')[2]}.c"
+        self.homes = {n: p for n, p in source.posted_files(module).items() if (tree / p).exists()
+                      and not self._replaced(module.functions[n].decorator_list)}
+        self.path = source.new_file(module, tree) or f"{self.folder}/{module.name.rpartition('.')[2]}.c"
         self.flags = f"{self.folder}/{self._object()}"
         self.new = Declarations(self._preprocessed(f'#include "{HEADER}"\n'))
         self.types: dict[str, CType] = {}
@@ -123,7 +132,8 @@ class Whole:
         """All of it."""
         self.new = Declarations(self._preprocessed("\n".join(self._includes()) + "\n"))
         scope = Scope(self.new, self.module, near=self._near(self.path))
-        own = {n: f for n, f in self.module.functions.items() if not self.new.knows(n) and not self._replaced(f.decorator_list)}
+        own = {n: f for n, f in self.module.functions.items() if not self.new.knows(n) and not self._replaced(f.decorator_list)
+               and n not in self.homes}
         tables = {n: t for n, v in self.module.constants.items() for t in [table(n, v, scope)] if t is not None}
         self.seen = self._seen_outside()
         self._structures(scope)
@@ -132,10 +142,13 @@ class Whole:
                 self.variables += [(cls.lineno, name, declared) for name, declared in variables(scope, cls)]
         self._reach_out(own, tables)
         self._declare(scope, own, tables)
-        self._file(own, tables)
+        if own or tables or self.inner or self.variables:
+            self._file(own, tables)
+            self._makefile()
+        for path in sorted(set(self.homes.values())):
+            self._at_home(scope, path, own)
         for change in self.series.changes:
             self._change(change)
-        self._makefile()
         for path in sorted(self.out.files):
             if path.endswith(".c"):
                 self.out.errors += self.compile(path)
@@ -251,10 +264,12 @@ class Whole:
         elif rows:
             self._add_to_header(said_there, header)
 
-    def _seen_outside(self) -> set[str]:
+    def _seen_outside(self, but: str = "") -> set[str]:
+        """Words of the hunks, without those of a file."""
         names: set[str] = set()
+        inside = {p.node.name for p in self._changed() if p.path == but}
         for change in self.series.changes:
-            for hunk in change.hunks:
+            for hunk in change.hunks if change.original.__name__ not in inside else ():
                 names |= {self.renamed.get(w, w) for w in re.findall(r"\w+", hunk[1])}
         return names
 
@@ -271,13 +286,13 @@ class Whole:
 
     def _inferred(self, scope: Scope, f: ast.FunctionDef) -> CType:
         """From annotations; ``int`` is int where it is returned, and else what is told by whom it is given to."""
-        to = annotated(scope, f.returns, f.name) or base("int")
+        to = annotated(scope, f.returns, f.name) or (base("int") if _gives(f) else VOID)
         params = []
         for a in f.args.args:
             t = annotated(scope, a.annotation, a.arg)
             if t is None and isinstance(a.annotation, ast.Name) and a.annotation.id == "str":
                 t = base("const char *")
-            params.append((_spelt(a.arg), t or self._given_to(a.arg, f) or base("u64")))
+            params.append((_spelt(a.arg), t or self._given_to(a.arg, f) or self._called_so(_spelt(a.arg)) or base("u64")))
         made = CType("func", to=to, params=tuple(params))
         if to == base("int"):
             try:
@@ -299,6 +314,15 @@ class Whole:
                     if isinstance(arg, ast.Name) and arg.id == name:
                         return pt
         return None
+
+    def _called_so(self, name: str) -> CType | None:
+        """What parameters of that name are in the functions of the folder, where that is one thing."""
+        kinds: Counter[str] = Counter()
+        for path in sorted((self.tree / self.folder).glob("*.c")):
+            text = self.text(f"{self.folder}/{path.name}")
+            kinds.update(" ".join(m.split()) for m in
+                         re.findall(rf"[(,]\s*((?:const )?(?:struct \w+ |\w+ ))\*{name}(?=\s*[,)])", text))
+        return parse_type(f"{kinds.most_common(1)[0][0]} *") if kinds else None
 
     # ---- the new file ----
 
@@ -372,6 +396,41 @@ class Whole:
                     line = f"{line} {word}".strip()
             out.append(f" * {line}")
         return "\n".join([*out, " */"]) + "\n"
+
+    # ---- new functions of files that there are ----
+
+    def _at_home(self, scope: Scope, path: str, own: dict[str, ast.FunctionDef]) -> None:
+        """Before the first function of the file that the series changes, or at its end."""
+        names = [n for n, p in self.homes.items() if p == path]
+        declarations = Declarations(self._preprocessed("", os.path.basename(path)))
+        elsewhere = self._seen_outside(path) | {n.id for f in own.values() for n in ast.walk(f) if isinstance(n, ast.Name)}
+        for name in names:
+            self.types[name] = prototype(self.module.functions[name]) or self._inferred(scope, self.module.functions[name])
+        for name, t in self.types.items():
+            declarations.note(name, t)
+        parts = []
+        for name in names:
+            f = self.module.functions[name]
+            declared = self.types[name].declare(name)
+            if name in elsewhere:
+                self._add_to_header("\n".join(layout.lay(0, f"{declared};")) + "\n", f"{self.folder}/{HEADER}")
+            head = f"{'' if name in elsewhere else 'static '}{declared}"
+            made = emit(self.module, f, declarations, "\n".join(layout.lay(0, head)), name, path=self._near(path))
+            self.out.functions += 1
+            self.out.missing += [(name, m) for m in made.missing]
+            parts.append(self._about(f) + made.text)
+        text = self.text(path)
+        starts = [text.index(f.text) for p in self._changed() if p.path == path
+                  for f in [find_function(text, p.name)] if f is not None and "{" in f.text]
+        at = text.rfind("\n\n", 0, min(starts)) + 2 if starts else len(text)
+        written = "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+        self.out.files[path] = f"{text[:at]}{written}\n{text[at:]}" if starts else f"{text}\n{written}"
+
+    def _changed(self) -> list[source.Ported]:
+        """The ported functions that the series changes."""
+        return [p for change in self.series.changes if not isinstance(change.original, type)
+                for m in [source.module(change.original.__module__)] if m is not None
+                for p in m.ports if p.node.name == change.original.__name__]
 
     # ---- what is changed ----
 
