@@ -316,13 +316,14 @@ class Whole:
         return None
 
     def _called_so(self, name: str) -> CType | None:
-        """What parameters of that name are in the functions of the folder, where that is one thing."""
+        """The structure that parameters of that name point to in the functions of the folder, where that is one thing."""
         kinds: Counter[str] = Counter()
         for path in sorted((self.tree / self.folder).glob("*.c")):
             text = self.text(f"{self.folder}/{path.name}")
             kinds.update(" ".join(m.split()) for m in
-                         re.findall(rf"[(,]\s*((?:const )?(?:struct \w+ |\w+ ))\*{name}(?=\s*[,)])", text))
-        return parse_type(f"{kinds.most_common(1)[0][0]} *") if kinds else None
+                         re.findall(rf"[(,]\s*((?:const )?(?:struct )?\w+ \**)(?<=[ *]){name}(?=\s*[,)])", text))
+        kind = next(iter(kinds)) if len(kinds) == 1 else ""
+        return parse_type(kind) if "struct " in kind and kind.endswith("*") else None
 
     # ---- the new file ----
 
