@@ -2,6 +2,7 @@
 """What the compiler sees before a C file's code: every declaration and macro, by gcc -E with kbuild's own saved command."""
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -12,8 +13,14 @@ from kemu.rung.uml.errors import BuildError
 
 
 def compiler(objects: Path, name: str) -> list[str]:
-    """The words that an object is compiled with, but for what is read, what is written, and the list of what it depends on."""
+    """The words that an object is compiled with, but for what is read, what is written, and the list of what it depends on. Of a
+    new file: those of another in its folder.
+    """
     out: list[str] = []
+    there = objects / os.path.dirname(name)
+    if not (there / f".{os.path.basename(name)}.cmd").exists():
+        others = [f"{os.path.dirname(name)}/{p.name}" for p in sorted(there.glob("*.o")) if (there / f".{p.name}.cmd").exists()]
+        name = next((o for o in others if " -c " in command(objects, o)), name)
     words = iter(shlex.split(command(objects, name)))
     for word in words:
         if word == "-o":

@@ -5,10 +5,15 @@ from __future__ import annotations
 import ast
 import importlib.util
 import io
+import re
+import sys
 import tokenize
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from kemu.machine.series import Series
 
 
 @dataclass
@@ -88,6 +93,24 @@ def _read_node(out: Module, node: ast.stmt) -> None:
         out.constants[node.targets[0].id] = node.value
     elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
         out.constants[node.target.id] = node.value
+
+
+def edited(m: Module, name: str, text: str, names: Mapping[str, str] | None = None) -> Module:
+    """A module with another text of one of its functions. ``names``: what that text calls otherwise than C does."""
+    lines = m.text.split("\n")
+    node = m.functions[name]
+    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+    new = re.sub(r"\w+", lambda w: names.get(w[0], w[0]), text) if names else text
+    lines[first - 1:node.end_lineno] = new.rstrip("\n").split("\n")
+    return of_text(m.name, m.path, "\n".join(lines))
+
+
+def renamed(m: Module, series: Series) -> dict[str, str]:
+    """What hunks of a Series call by another name than its module does: a name of ``names=`` -> that."""
+    mod = sys.modules.get(m.name)
+    there = {id(v): n for n, v in vars(mod).items()
+             if n in m.functions or n in m.classes or n in m.constants} if mod else {}
+    return {n: there[id(v)] for c in series.changes for n, v in c.names.items() if there.get(id(v), n) != n}
 
 
 def posted_files(m: Module) -> dict[str, str]:

@@ -23,13 +23,13 @@ from kemu.series.emit.ports import Result, _body
 ROOM = 1024
 ORIGINAL, EMITTED = 1, 2
 _DECLARED = f"""extern unsigned char kemu_emitted[{ROOM}];
-extern unsigned int kemu_called[{ROOM}];
-extern unsigned long long kemu_returned[{ROOM}];
+extern unsigned int kemu_form_called[{ROOM}];
+extern unsigned long long kemu_form_returned[{ROOM}];
 """
 _DEFINED = f"""
 unsigned char kemu_emitted[{ROOM}] = {{ [0 ... {ROOM - 1}] = {ORIGINAL} }};
-unsigned int kemu_called[{ROOM}];
-unsigned long long kemu_returned[{ROOM}];
+unsigned int kemu_form_called[{ROOM}];
+unsigned long long kemu_form_returned[{ROOM}];
 """
 
 
@@ -52,10 +52,10 @@ def both(number: int, result: Result) -> str | None:
     kept = ""
     if to.kind == "ptr":
         known = "!kemu_out ? 1ULL : (unsigned long)kemu_out >= -4095UL ? (unsigned long)kemu_out : 2ULL"
-        kept = f"kemu_returned[{number}] = kemu_returned[{number}] * 31 + ({known});\n"
+        kept = f"kemu_form_returned[{number}] = kemu_form_returned[{number}] * 31 + ({known});\n"
     elif to != VOID and not to.name.startswith(("struct ", "union ")):
-        kept = f"kemu_returned[{number}] = kemu_returned[{number}] * 31 + (unsigned long long)kemu_out;\n"
-    choice = (f"{head}\n{{\n{t}kemu_called[{number}]++;\nif (kemu_emitted[{number}] == {EMITTED})\n"
+        kept = f"kemu_form_returned[{number}] = kemu_form_returned[{number}] * 31 + (unsigned long long)kemu_out;\n"
+    choice = (f"{head}\n{{\n{t}kemu_form_called[{number}]++;\nif (kemu_emitted[{number}] == {EMITTED})\n"
               f"{back}{name}__py({args});\nelse\n{back}{name}__c({args});\n{kept}"
               f"{'' if to == VOID else 'return kemu_out;'}\n}}\n")
     return f"{head};\n{named(f'{name}__c')}\n{body}\n{emitted}\n{choice}"
@@ -89,8 +89,8 @@ class Switches:
         self.library = library
         self.folder = folder
         self.data = bytearray(library.path.read_bytes())
-        self.offset, self.called = _symbol(library.path, "kemu_emitted"), _symbol(library.path, "kemu_called")
-        self.returned = _symbol(library.path, "kemu_returned")
+        self.offset, self.called = _symbol(library.path, "kemu_emitted"), _symbol(library.path, "kemu_form_called")
+        self.returned = _symbol(library.path, "kemu_form_returned")
         self.at = _file_offset(library.path, self.offset)
         assert self.data[self.at:self.at + ROOM] == bytes([ORIGINAL]) * ROOM, "not the switches' place in the file"
         self.made = 0

@@ -12,7 +12,6 @@ import keyword
 import os
 import re
 import subprocess
-import sys
 import textwrap
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -80,7 +79,7 @@ class Whole:
         self.inner: list[tuple[int, str]] = []      # structures of the new file: (line of the class, text)
         self.variables: list[tuple[int, str, str]] = []     # its static ones: (line of the class, name, declaration)
         self.seen: set[str] = set()                 # names that other files see
-        self.renamed = self._called_here()
+        self.renamed = source.renamed(module, series)
 
     def _object(self) -> str:
         found = sorted(p.name for p in (self.objects / self.folder).glob("*.o")
@@ -272,13 +271,6 @@ class Whole:
             for hunk in change.hunks if change.original.__name__ not in inside else ():
                 names |= {self.renamed.get(w, w) for w in re.findall(r"\w+", hunk[1])}
         return names
-
-    def _called_here(self) -> dict[str, str]:
-        """What hunks call by another name than the module does: a name of ``names=`` -> that."""
-        mod = sys.modules.get(self.module.name)
-        there = {id(v): n for n, v in vars(mod).items()
-                 if n in self.module.functions or n in self.module.classes or n in self.module.constants} if mod else {}
-        return {n: there[id(v)] for c in self.series.changes for n, v in c.names.items() if there.get(id(v), n) != n}
 
     def _inside(self) -> list[str]:
         """What the new file declares for itself, for the declarations of what is being written."""
@@ -475,12 +467,7 @@ class Whole:
     def _edited(self, m: source.Module, change: Change) -> source.Module:
         """The original's module, with the function as the series leaves it."""
         assert change.text is not None
-        lines = m.text.split("\n")
-        node = m.functions[change.original.__name__]
-        first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-        new = re.sub(r"\w+", lambda w: self.renamed.get(w[0], w[0]), change.text) if self.renamed else change.text
-        lines[first - 1:node.end_lineno] = new.rstrip("\n").split("\n")
-        return source.of_text(m.name, m.path, "\n".join(lines))
+        return source.edited(m, change.original.__name__, change.text, self.renamed)
 
     def _makefile(self) -> None:
         path = f"{self.folder}/Makefile"
