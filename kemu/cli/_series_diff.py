@@ -25,17 +25,19 @@ SAME = "the port does what the patch does"
 
 def add_arguments(p: argparse.ArgumentParser) -> None:
     """Options of ``kemu series diff``."""
-    p.add_argument("name", metavar="NAME", help="a series that has both halves, or a Python Series; what has no C is compared with "
-                                                "the C that `kemu series emit` makes of it")
-    p.add_argument("--c", metavar="PATCH", help="the C half: a folder of patches, an mbox, a patch, or - (a mail); NAME is then the "
-                                                "Python Series")
+    p.add_argument("name", metavar="NAME",
+                   help="a series that has both halves, or a Python Series; what has no C is compared with the C that "
+                        "`kemu series emit` makes of it")
+    p.add_argument("--c", metavar="PATCH",
+                   help="the C half: a folder of patches, an mbox, a patch, or - (a mail); NAME is then the Python Series")
     p.add_argument("--seconds", type=seconds, default=20.0, metavar="S", help="how long to search for a difference, each (20)")
     p.add_argument("--seed", type=seed, default=0, metavar="N", help="where the generators begin (0)")
-    p.add_argument("--flavour", choices=("plain", "asan", "ubsan"), default="plain", help="of the C that whole mounts are asked of")
+    p.add_argument("--flavour", choices=("plain", "asan", "ubsan"), default="plain",
+                   help="of the C that whole mounts are asked of")
     p.add_argument("--mounts-only", action="store_true", help="whole mounts only, not function by function")
     p.add_argument("--functions-only", action="store_true", help="function by function only")
-    p.add_argument("--images", type=name_of_file, metavar="DIR", action="append", default=[], help="images to begin with; default: "
-                                                                                                   "tests/data, where there is one")
+    p.add_argument("--images", type=name_of_file, metavar="DIR", action="append", default=[],
+                   help="images to begin with; default: tests/data, where there is one")
     p.add_argument("--tree", type=name_of_file, metavar="TREE",
                    help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
     p.add_argument("--json", action="store_true", help="machine-readable")
@@ -51,8 +53,9 @@ def halves(args: argparse.Namespace) -> tuple[Whole, bool]:
         raise CommandError("diff: -: the Python Series comes from a module or a file", EXIT_USAGE)
     (found,) = _series.of_names([args.name], "")
     if found.python is None:
-        raise CommandError(f"diff: {args.name}: it has no Python Series: series.toml ties one to it (python = \"FILE.py:NAME\"), or "
-                           f"give both: kemu series diff --c {args.name} PYTHON; kemu series port writes one", EXIT_CONFIG)
+        raise CommandError(f"diff: {args.name}: it has no Python Series: series.toml ties one to it (python = "
+                           f"\"FILE.py:NAME\"), or give both: kemu series diff --c {args.name} PYTHON; kemu series port "
+                           "writes one", EXIT_CONFIG)
     if args.c:
         return replace(found, c=in_c_named(args.c)), False
     if found.c is not None:
@@ -107,8 +110,8 @@ def _functions(args: argparse.Namespace, found: Whole, report: dict[str, Any]) -
     assert found.c is not None and found.python is not None
     sides = Sides(found.python, found.c.patches, found.c.config, tree_of(args), say_of(args))
     out = sides.compare(args.seconds, args.seed, _images(args), _teller(args))
-    report["functions"] = {"asked": out.asked, "unreached": out.unreached, "apart": [{"function": n, "why": w} for n, w in out.apart],
-                           "trials": out.trials}
+    apart = [{"function": n, "why": w} for n, w in out.apart]
+    report["functions"] = {"asked": out.asked, "unreached": out.unreached, "apart": apart, "trials": out.trials}
     if out.parted is not None:
         report["same"], report["difference"] = False, _parted(out.parted)
     return out
@@ -210,5 +213,5 @@ def _print(args: argparse.Namespace, found: Whole, report: dict[str, Any], made:
     for name in report.get("functions", {}).get("unreached", ()):
         complain(f"kemu: series: diff: {name}(): no input came to it")
     if made:
-        complain(f"kemu: series: diff: {found.name}: it has no C patches: compared with what kemu series emit makes of it, by whole "
-                 f"mounts")
+        complain(f"kemu: series: diff: {found.name}: it has no C patches: compared with what kemu series emit makes of it, by "
+                 f"whole mounts")

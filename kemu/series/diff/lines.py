@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the two texts of a function part: the statements that only one of them has, those left out that the port writes in another
-way than C does wherever it is, with the patches or without.
+"""Where the two texts of a function part: the statements that only one of them has, without those that the port writes in
+another way than C with the patches and without.
 """
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from difflib import SequenceMatcher
 
 from kemu.series.emit.hunks import units
 from kemu.series.emit.source import Ported
-
 
 _DECLARES = re.compile(r"(?!return|goto|else|case)(?:\w+ )+\**\w+(?:\[\w*\])?\s*[=,;]")
 
@@ -45,21 +44,50 @@ def _only(a: str, b: str) -> tuple[list[tuple[str, Line]], list[tuple[str, Line]
     return out
 
 
+def _likely(text: str) -> str:
+    """Without ``unlikely()``: the ports have none."""
+    while (m := re.search(r"\b(?:un)?likely\(", text)) is not None:
+        depth, end = 1, m.end()
+        while end < len(text) and depth:
+            depth += (text[end] == "(") - (text[end] == ")")
+            end += 1
+        text = text[:m.start()] + text[m.end():end - 1] + text[end:]
+    return text
+
+
+def _loose(text: str) -> str:
+    """A statement without what the ports write where C converts by itself: casts to what is wide, brackets, suffixes."""
+    text = re.sub(r"\((?:u64|s64|loff_t|unsigned long|size_t|(?:struct )?\w+ \*+)\)(?=[\w(])", "", text)
+    return re.sub(r"(?<=\d)U?L?L\b|[\s(){}]", "", text)
+
+
 def first(c: str, emitted: str, c_before: str = "", emitted_before: str = "") -> tuple[Line | None, Line | None]:
     """The first statements that only the patch has, and only the port: None where there is none."""
+    c, c_before = _likely(c), _likely(c_before)
     known = _only(c_before, emitted_before) if c_before and emitted_before else ([], [])
-    out: list[Line | None] = []
+    hits: list[list[Line]] = []
     for rows, before in zip(_only(c, emitted), known):
         left = Counter(key for key, _ in before)
-        hits = []
+        hits.append([])
         for key, line in rows:
             if left[key]:
                 left[key] -= 1
             else:
-                hits.append(line)
-        # a declaration follows from what is done with it
-        out.append(next((line for line in hits if not _DECLARES.match(line.text)), hits[0] if hits else None))
-    return out[0], out[1]
+                hits[-1].append(line)
+    alike = Counter(_loose(h.text) for h in hits[0]) & Counter(_loose(h.text) for h in hits[1])
+    return _best(hits[0], alike), _best(hits[1], alike)
+
+
+def _best(hits: list[Line], alike: Counter[str]) -> Line | None:
+    """The first that is more than another way to write the same; a declaration only if there is nothing else."""
+    left = Counter(alike)
+    others = []
+    for line in hits:
+        if left[_loose(line.text)]:
+            left[_loose(line.text)] -= 1
+        else:
+            others.append(line)
+    return next((line for line in others if not _DECLARES.match(line.text)), None)
 
 
 def in_python(of: Ported, text: str) -> tuple[int, str]:

@@ -58,7 +58,10 @@ def functions(series: Series, tree: Path, files: dict[str, str]) -> list[Functio
             if f.in_c and not any(g is not None and g.text.startswith("#") for g in (f.c, f.c_before)):
                 out.setdefault(name, f)
     ports = {p.name: p for package in series.packages if package not in HERE for m in modules(package) for p in m.ports}
+    said = {w for c in series.changes for h in c.hunks for w in re.findall(r"\w+", h[1])}
     for name, now, was in _of_series(series):
+        if was is None and name not in out and name not in said:
+            continue                    # of the module itself, for itself
         f = out.setdefault(name, Function(name))
         f.python, f.python_before = now, was
         f.path = f.path or now.path

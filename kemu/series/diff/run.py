@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Function by function: each function of the Series, turned back to C, stands beside the patch's own in one library, with a switch.
+"""Function by function: each function of the Series, as C again, stands beside the patch's own in one library, with a switch.
 
 The search is that of a review (:mod:`kemu.series.review`): inputs that reach the functions, calls that fail, changed inputs, and
 everything that a trial shows: errnos, trees, what is logged, locks, what is left behind, the order of what is undone, and what
@@ -105,16 +105,16 @@ class Sides:
                     self.before[f.name] = base.emit(f.python_before).text
         good = []
         for f in self.out.all:
-            r = self.results.get(f.name)
+            made = self.results.get(f.name)
             if f.c is None or f.python is None:
                 half = "no C" if f.c is None else "no port: the Python of it is the emulated kernel's, or not there"
                 if f.in_c or f.in_python:
                     self.out.apart.append((f.name, half))
-            elif r is not None and r.compiles:
-                good.append(r)
-            elif r is not None:
-                why = r.refused or (f"not translated: {r.missing[0]}" if r.missing else (r.errors or ["not compiled"])[0])
-                self.out.apart.append((f.name, why))
+            elif made is not None and made.compiles:
+                good.append(made)
+            elif made is not None:
+                said = [f"not translated: {m}" for m in made.missing] + made.errors
+                self.out.apart.append((f.name, made.refused or (said or ["not compiled"])[0]))
         return good
 
     def compare(self, seconds: float, seed: int = 0, files: Sequence[Path] = (),
