@@ -8,7 +8,7 @@ one behind the other; a line ``...`` stands for any lines, ``...`` within a line
 shows more of the output before it.
 
 A comment behind a command, or an HTML comment above a fenced block, says ``exit N`` (0 if not said), ``slow`` (not part of `make
-test`), ``linux`` (needs a kernel tree). What a page tells the reader to write is written first:
+test`), ``linux`` (needs a kernel tree), ``both`` (run before those as well). What a page tells the reader to write is written first:
 ```python file=NAME blocks are files, ```diff blocks change them.
 """
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Sample:
 
 def notes_of(text: str) -> tuple[set[str], int]:
     m = re.search(r"exit (\d+)", text)
-    return {n for n in ("slow", "linux") if re.search(rf"\b{n}\b", text)}, int(m.group(1)) if m else 0
+    return {n for n in ("slow", "linux", "both") if re.search(rf"\b{n}\b", text)}, int(m.group(1)) if m else 0
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -163,11 +163,7 @@ class Shell:
 
     def run(self, sample: Sample) -> tuple[int, str]:
         """Exit code and output (standard error behind standard output)."""
-        for name, text in sample.before:
-            if name:
-                (self.where / name).write_text(text)
-            else:
-                self._change(text)
+        self.prepare(sample)
         argv = ["bash", "-o", "pipefail", "-c", f"(exit {self.code}); {sample.command}"]
         if sample.terminal:
             from tests.integration.cli.terminal import ESCAPE, on_terminal
@@ -179,6 +175,14 @@ class Shell:
                            stdin=subprocess.DEVNULL)
         self.code = p.returncode
         return p.returncode, p.stdout + p.stderr
+
+    def prepare(self, sample: Sample) -> None:
+        """Write what the reader writes before it."""
+        for name, text in sample.before:
+            if name:
+                (self.where / name).write_text(text)
+            else:
+                self._change(text)
 
     def _change(self, diff: str) -> None:
         old = "".join(line[1:] + "\n" for line in diff.splitlines() if line[:1] in (" ", "-"))
@@ -194,6 +198,7 @@ def problems(page: Path, where: Path, wanted: object) -> Iterator[str]:
     shell = Shell(where)
     for s in samples(page):
         if not wanted(s):                                   # type: ignore[operator]
+            shell.prepare(s)
             continue
         code, got = shell.run(s)
         if code != s.code:
@@ -252,6 +257,8 @@ def write(page: Path, where: Path, wanted: object) -> int:
                 new = renewed(old, got) if old or not s.more else old
                 if new != old:
                     changes.append((part, new if s.terminal else ["    " + line if line else "" for line in new]))
+        else:
+            shell.prepare(s)
     for part, new in reversed(changes):
         text[part.start:part.stop] = new
     if changes:

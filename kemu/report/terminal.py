@@ -94,7 +94,7 @@ class Wait:
 
             bar = [BarColumn(bar_width=16)] if total else []
             self._shown = Progress(SpinnerColumn("line"), *bar, TextColumn("{task.description}", markup=False), transient=True,
-                                   auto_refresh=False,
+                                   auto_refresh=False, redirect_stdout=False, redirect_stderr=False,
                                    console=console(self.stream, self.no_color))
             self._shown.start()
             self._task = self._shown.add_task(text, total=total or None)

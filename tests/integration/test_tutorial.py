@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-DOC = Path(__file__).parents[2] / "docs" / "tutorial" / "bring-your-own-patch.md"
+DOC = Path(__file__).parents[2] / "docs" / "how-to" / "own-experiments.md"
 
 
 def kemu(where: Path, *args: str) -> tuple[int, str]:

@@ -341,15 +341,18 @@ def _forget_old(kernels: Path) -> None:
 
 def progress() -> Callable[[str], None]:
     """A ``say`` for the command line: a step (text that begins with a carriage return) is a line that is rewritten on a terminal,
-    and one
-    every ten seconds elsewhere; other texts are lines."""
+    and one every ten seconds elsewhere, which an empty step takes away; other texts are lines.
+    """
     wait = Wait()
 
     def say(text: str) -> None:
-        if text.startswith("\r"):
-            wait(text.lstrip("\r"))
+        step = text.removeprefix("\r")
+        if text != step and step:
+            wait(step)
             return
         wait.clear()
+        if text != step:
+            return
         sys.stderr.write(text + "\n")
         sys.stderr.flush()
 

@@ -40,7 +40,7 @@ def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 
          top: Path | None = None) -> Made:
     """Run ``make ARCH=um O=objects targets`` in the tree that ``objects`` is a directory of.
 
-    ``say`` gets a line beginning with ``\\r`` per step. ``BuildError`` carries the compiler's, the linker's or make's message.
+    ``say`` gets a line beginning with ``\\r`` per step, and an empty one when it is over. ``BuildError`` carries the compiler's, the linker's or make's message.
     """
     jobs = jobs or os.cpu_count() or 1
     argv = ["nice", "-n", "5", "make", "-C", str(top or objects.parent), f"O={objects}", "ARCH=um", f"-j{jobs}", *targets]
@@ -70,6 +70,7 @@ def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 
                 say(f"\r{steps}{of} {m[1]} {m[2]} ({time.monotonic() - started:.0f} s)")
             else:
                 lines.append(line)
+    say("\r")
     if run.returncode:
         message = compiler_message(lines)
         raise BuildError(f"make {' '.join(targets)} failed", message)

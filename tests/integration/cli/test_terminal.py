@@ -46,6 +46,22 @@ def test_a_wait_says_what_it_does():
     assert (code, err) == (0, "")
 
 
+def test_results_go_to_standard_output_while_a_build_is_waited_for():
+    """Whether the build says that it is over or not."""
+    for end in ("say('\\r')", "pass"):
+        code, out, err = on_terminal([sys.executable, "-c", f"""
+import time
+from kemu.rung.uml.build import progress
+say = progress()
+for step in range(3):
+    time.sleep(0.25)
+    say(f"\\r{{step}} CC x.o")
+{end}
+print("a result")
+"""])
+        assert (code, out) == (0, "a result\n") and "CC x.o" in err and "a result" not in err
+
+
 def test_pipes_that_end_and_streams_that_are_closed(tmp_path):
     def shell(command: str) -> tuple[int, str]:
         p = subprocess.run(["bash", "-c", command.replace("kemu", " ".join(KEMU))], capture_output=True, text=True, cwd=tmp_path,
