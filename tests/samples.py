@@ -8,7 +8,8 @@ one behind the other; a line ``...`` stands for any lines, ``...`` within a line
 shows more of the output before it.
 
 A comment behind a command, or an HTML comment above a fenced block, says ``exit N`` (0 if not said), ``slow`` (not part of `make
-test`), ``linux`` (needs a kernel tree), ``both`` (run before those as well). What a page tells the reader to write is written first:
+test`), ``linux`` (needs a kernel tree), ``both`` (run before those as well). What a page tells the reader to write is
+written first:
 ```python file=NAME blocks are files, ```diff blocks change them.
 """
 from __future__ import annotations

@@ -40,7 +40,8 @@ def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 
          top: Path | None = None) -> Made:
     """Run ``make ARCH=um O=objects targets`` in the tree that ``objects`` is a directory of.
 
-    ``say`` gets a line beginning with ``\\r`` per step, and an empty one when it is over. ``BuildError`` carries the compiler's, the linker's or make's message.
+    ``say`` gets a line beginning with ``\\r`` per step, and an empty one when it is over. ``BuildError`` carries the
+    compiler's, the linker's or make's message.
     """
     jobs = jobs or os.cpu_count() or 1
     argv = ["nice", "-n", "5", "make", "-C", str(top or objects.parent), f"O={objects}", "ARCH=um", f"-j{jobs}", *targets]
