@@ -17,7 +17,7 @@ from kemu.forge.erofs.choose import choose_image
 from kemu.forge.erofs.mutate import mutate
 from kemu.forge.erofs.streams import choose_streams
 from kemu.forge.pick import Pick
-from kemu.report.manifest import Entry
+from kemu.rung.entries import wrong_entry
 
 from erofs_memback.harness.differential import IMAGES, real_images
 
@@ -114,19 +114,6 @@ def failed(k: Instance, n: int) -> Fault:
             site = f"{f.function} ({f.place})"
             break
     return Fault(n, "fail-nth", what, site)
-
-
-def wrong_entry(whole: list[Entry], part: list[Entry]) -> str:
-    """How what could be read with a failing call contradicts what is there; empty if it does not."""
-    there = {e["path"]: e for e in whole}
-    for e in part:
-        right = there.get(e["path"])
-        if right is None:
-            return f"{e['path']}: a name that is not there"
-        for f in ("type", "sha256", "target"):
-            if e[f] is not None and right[f] is not None and e[f] != right[f]:
-                return f"{e['path']}: {f}: {str(e[f])[:20]} instead of {str(right[f])[:20]}"
-    return ""
 
 
 @experiment("erofs.failing-calls.{rung}", series="erofs", rungs=("c",), run_seconds=120.0)

@@ -48,6 +48,8 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     from kemu.rung.uml.build import progress  # start-up
     from kemu.rung.uml.series import find_series  # start-up
     from kemu.rung.uml.tree import find_tree  # start-up
+    from kemu.series.backend.glue import glue_of  # start-up
+    from kemu.series.backend.page import backend_of  # start-up
     from kemu.series.review import replay, session  # start-up
     from kemu.series.review.search import Found, Search  # start-up
     from kemu.series.whole import from_mail  # start-up
@@ -56,8 +58,10 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     series = given if given is not None else from_mail(sys.stdin.buffer.read()) if args.name == "-" else find_series(args.name)
     if not series.patches:
         raise CommandError(f"{args.name}: no patch in it", EXIT_FAILED)
-    pair = session.prepare(find_tree(os.environ.get("KEMU_TREE")), series.patches, series.config,
-                           progress() if not quiet else lambda text: None)
+    tree = find_tree(os.environ.get("KEMU_TREE"))
+    backend = backend_of(series, args.backend)
+    patches = [*series.patches, *([glue_of(backend, series.patches, tree)] if backend is not None else [])]
+    pair = session.prepare(tree, patches, series.config, progress() if not quiet else lambda text: None, backend)
     p, chosen = Progress(), [registry[replay.NAME]]
     asked: dict[str, object] = {"command": "review", "series": series.name, "rung": "c", "seed": args.seed}
     keeper = Keeper("review", runs.begin(asked, 1), chosen, "c")
@@ -78,9 +82,9 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     p.examples, p.seconds, p.interrupted = result.trials, result.seconds, result.interrupted
     p.per_experiment[replay.NAME] = result.trials
     for line in result.warnings:
-        p.add(replay.byte_order(line, pair, series.patches, series.config))
+        p.add(replay.byte_order(line, pair, patches, series.config))
     for found in result.found:
-        p.add(replay.finding_of(found, series.patches, series.config))
+        p.add(replay.finding_of(found, patches, series.config))
     for f in p.findings:
         with suppress(OSError):
             short = tokens.keep(f.token)

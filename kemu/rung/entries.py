@@ -96,3 +96,16 @@ def _xattrs(data: bytes) -> dict[str, str | None]:
             out[name] = data[pos:pos + value_len].hex()
             pos += value_len
     return out
+
+
+def wrong_entry(whole: list[Entry], part: list[Entry]) -> str:
+    """How what could be read with a failing call contradicts what is there; empty if it does not."""
+    there = {e["path"]: e for e in whole}
+    for e in part:
+        right = there.get(e["path"])
+        if right is None:
+            return f"{e['path']}: a name that is not there"
+        for f in ("type", "sha256", "target"):
+            if e[f] is not None and right[f] is not None and e[f] != right[f]:
+                return f"{e['path']}: {f}: {str(e[f])[:20]} instead of {str(right[f])[:20]}"
+    return ""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kemu.rung.c.kernel import Instance
 
 MEMORY = {"linear": 0, "vmalloc": 1, "slab": 2}
+KINDS = {"disk": 0, "file": 1, "region": 2}
 FACTS, CLOCK, UNREAD = 1, 2, 4         # flags of a walk
 _NO_ROOM, _BUSY = 1, 2                 # KEMU_CASE_*
 
@@ -35,12 +36,12 @@ class Source:
 @lru_cache(maxsize=1024)
 def source(count: int, options: str, backend: str) -> Source:
     """Of so many images, in slots; ``@N`` in the options is the name of the N-th. ``ConfigError``, ``RungError``."""
-    if backend not in ("disk", "file"):
-        raise ConfigError(f"backend {backend}: the C rung has disk and file")
+    if backend not in KINDS:
+        raise ConfigError(f"backend {backend}: the C rung has disk and file, and region with a series that brings one")
     if count > wire.DISKS:
         raise RungError(f"{count - 1} extra devices: at most {wire.DISKS - 1}")
-    kind = int(backend == "file")
-    names = [f"/files/{i}" if kind else f"/dev/kemu{i}" for i in range(count)]
+    kind = KINDS[backend]
+    names = [f"/files/{i}" if backend == "file" else f"/dev/kemu{i}" for i in range(count)]
     for i, name in enumerate(names):
         options = options.replace(f"@{i}", name)
     words = ",".join(o for o in (options, *(f"device={n}" for n in names[1:])) if o)
@@ -76,6 +77,7 @@ class Case:
             self._kept = [k.ffi.new("char[]", how.name), k.ffi.new("char[]", how.options)]
             c.source, c.options = self._kept
             c.backend = how.kind
+            c.mount = k.region_mount if how.kind == KINDS["region"] else k.ffi.NULL
             self._source = how
         data = [k.ffi.from_buffer(image) for image in images]
         for slot, p in enumerate(data):

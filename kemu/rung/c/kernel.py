@@ -23,7 +23,7 @@ import cffi
 
 from kemu.report.manifest import Entry
 from kemu.rung.c.build import RUNTIME, Library, build
-from kemu.rung.c.case import CLOCK, FACTS, MEMORY, UNREAD, Case, load, loaded, source
+from kemu.rung.c.case import CLOCK, FACTS, KINDS, MEMORY, UNREAD, Case, load, loaded, source
 from kemu.rung.c.sources import INITCALLS
 from kemu.rung.c.symbols import Symbols
 from kemu.rung.c.trap import MountRefused as MountRefused
@@ -34,12 +34,13 @@ from kemu.rung.entries import errno_name
 from kemu.rung.protocol import Answer, Image, Packed
 from kemu.rung.uml import wire
 from kemu.rung.uml.build import Recipe
-from kemu.rung.uml.errors import RungError
+from kemu.rung.uml.errors import ConfigError, RungError
 from kemu.rung.uml.lines import Frame
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.tree import find_tree
 
 TRAP = -4096
+BACKEND = "kemu_backend_mount"         # what the C of a series' own back end defines
 CELLS = 65536                          # KEMU_CELLS
 _MS_RDONLY = 1
 _PC = re.compile(r"^@([0-9a-f]+)$", re.M)
@@ -103,6 +104,18 @@ class Instance:
     def initcall(self, name: str) -> Any:
         """The address of an initcall."""
         return self.ffi.cast("void *", self.base + self.symbols.initcalls[name])
+
+    @property
+    def has_region(self) -> bool:
+        """Whether a series that is built in brings a back end of its own, with a function that mounts from memory."""
+        return BACKEND in self.symbols.offsets
+
+    @property
+    def region_mount(self) -> Any:
+        """Where that function is. ``ConfigError``: there is none."""
+        if not self.has_region:
+            raise ConfigError(f"backend region: no series that is built in has {BACKEND}()")
+        return self.ffi.cast("void *", self.base + self.symbols.offsets[BACKEND])
 
     def take(self) -> None:
         """The process's signals are this kernel's from now on: a fault in another one would be nobody's."""
@@ -380,7 +393,8 @@ class Kernel:
     def erofs(self, image: Image, at: int = 0, options: str = "", devices: Sequence[Image] = (), backend: str = "disk",
               memory: str = "linear", cap: int = 1 << 26, max_entries: int = 1 << 20, fail_nth: int = 0,
               facts: bool = False, then: Callable[[Instance], None] | None = None) -> Answer:
-        """Mount an EROFS image and walk it; arguments as of the Linux rung's ``Oracle.erofs``, ``backend`` ``disk`` or ``file``.
+        """Mount an EROFS image and walk it; arguments as of the Linux rung's ``Oracle.erofs``, ``backend`` ``disk``, ``file``,
+        or ``region`` where a series that is built in has a back end of its own (docs/how-to/own-back-end.md).
         ``then`` is given the instance while the image is still mounted at /mnt, behind the walk. ``fail_nth + k * FAIL_MORE``:
         and the k calls behind that one.
         """
@@ -424,7 +438,10 @@ class Kernel:
         k.lib.kemu_log_clear()
         for slot, data in enumerate(images):
             self.place(k, slot, data, how.kind, MEMORY[memory], at if slot == 0 else 0)
-        error = k.check(k.lib.kemu_mount(how.name, b"/mnt", b"erofs", _MS_RDONLY, how.options))
+        if backend == "region":
+            error = k.check(k.lib.kemu_mount_region(k.region_mount, 0, b"/mnt", how.options))
+        else:
+            error = k.check(k.lib.kemu_mount(how.name, b"/mnt", b"erofs", _MS_RDONLY, how.options))
         if error:
             self.take_down(k, len(images), how.kind, False)
             raise MountRefused(-error, lines_of(k.log()))
@@ -531,7 +548,7 @@ class Kernel:
     def place(self, k: Instance, slot: int, data: bytes, kind: int = 0, memory: int = 0, at: int = 0) -> None:
         """Data into a slot; ``RungError`` if there is no memory for it."""
         p = k.ffi.from_buffer(data)
-        if kind:
+        if kind == KINDS["file"]:
             error = k.check(k.lib.kemu_place_file(slot, p, 0, len(data), len(data)))
         else:
             error = k.check(k.lib.kemu_place(slot, p, len(data), memory, at))

@@ -22,7 +22,7 @@ from kemu.rung.uml.tree import Tree
 
 _SUFFIXES = (".patch", ".eml", ".mbox", ".mbx", ".diff")
 _KEYS = {"title": str, "base": str, "config": list, "kunit": str, "link": str, "posted": str,
-         "python": str}
+         "python": str, "backend": str}
 
 
 @dataclass
@@ -38,6 +38,7 @@ class Series:
     kunit: str = ""
     link: str = ""
     python: str = ""            # the same series for the ports: module:name, or a path from its folder
+    backend: str = ""           # how it mounts from a region: a page of Python, or a C file, from its folder
     empty: list[str] = field(default_factory=list)      # files of it without a diff
 
     def slot(self) -> str:

@@ -16,8 +16,8 @@ from kemu.rung import kept
 from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.tree import find_tree
 from kemu.series.review.found import details_of, detector_of, place_of, severity_of
-from kemu.series.review.search import Found, Search
-from kemu.series.review.session import Pair, prepare
+from kemu.series.review.search import Found
+from kemu.series.review.session import Pair, prepare, search_of
 from kemu.series.review.trial import Trial
 
 NAME = "series.against-base"
@@ -53,8 +53,8 @@ def drawn(pick: Pick) -> Asked:
     for _ in range(pick.int("trials", 0, _TRIALS)):
         look, nth = bool(pick.int("look", 0, 1)), pick.int("which call fails", 0, 1 << 20)
         call = _bytes(pick, "call", 256).decode("utf-8", "replace")
-        soon = bool(pick.int("grace periods", 0, 1))
-        trials.append(Trial(kept.drawn(pick), look, call, nth, soon))
+        soon, region = bool(pick.int("grace periods", 0, 1)), bool(pick.int("region", 0, 1))
+        trials.append(Trial(kept.drawn(pick), look, call, nth, soon, region))
     return Asked(patches, tuple(c for c in config if c), tuple(trials))
 
 
@@ -68,7 +68,7 @@ def offsets_of(asked: Asked) -> list[int]:
     for trial in asked.trials:
         out += [int(trial.look), trial.nth]
         _put(out, trial.call.encode())
-        out.append(int(trial.soon))
+        out += [int(trial.soon), int(trial.region)]
         out += kept.offsets_of(trial.case)
     return out
 
@@ -88,7 +88,7 @@ def against_base(run: Run) -> None:
     run.files = kept.files_of(asked.trials[-1].case)
     with pair.kernels() as (base, series):
         found = Found(None, list(asked.trials))        # type: ignore[arg-type]
-        difference = Search(base, series, pair.changed, pair.blocks).shows(found.trials)
+        difference = search_of(pair, base, series).shows(found.trials)
     if difference is None:
         return
     found.difference = difference

@@ -67,6 +67,8 @@ def _mended(seen: Seen) -> bool:
 class Search:
     """Of one series against its base, from one seed."""
 
+    one_fault = True                   # whether behind a difference there is seldom another
+
     def __init__(self, base: Watched, series: Watched, changed: Changed, blocks: Blocks, seed: int = 0,
                  told: Callable[[Found], None] = lambda found: None):
         self.base, self.series = base, series
@@ -93,12 +95,15 @@ class Search:
 
     def both(self, trial: Trial) -> tuple[Seen, Seen]:
         """What both kernels show."""
+        self._begin(trial)
+        seen = run(self.base, trial), run(self.series, trial)
+        return seen
+
+    def _begin(self, trial: Trial) -> None:
         self.stats.trials += 1
         if len(self._history) >= LIFE:
             self.afresh()
         self._history.append(trial)
-        seen = run(self.base, trial), run(self.series, trial)
-        return seen
 
     def afresh(self) -> None:
         """Both kernels begin again."""
@@ -127,7 +132,7 @@ class Search:
     def _differ(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
         if _mended(b) or _mended(s):
             return None
-        difference = compared(trial, b, s, self.changed)
+        difference = self._compared(trial, b, s)
         if difference is None and b.left != s.left:
             difference = self._leak(trial)
         if difference is not None and s.answer.crash == "hang" and not self._patient:
@@ -135,6 +140,9 @@ class Search:
         if difference is not None:
             difference.ran = s.ran
         return difference
+
+    def _compared(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
+        return compared(trial, b, s, self.changed)
 
     def _hangs(self, trial: Trial) -> Difference | None:
         """What is seen when there is more time."""
@@ -152,7 +160,7 @@ class Search:
         for _ in range(_TIMES):
             b, s = self.both(trial)
             if b.answer.crash or s.answer.crash:
-                return compared(trial, b, s, self.changed)
+                return self._compared(trial, b, s)
             rows.append((s.left[0] - b.left[0], s.left[1] - b.left[1]))
         for i, what in enumerate(("objects", "pages")):
             least = min(row[i] for row in rows[1:])

@@ -48,7 +48,7 @@ def compared(trial: Trial, base: Seen, series: Seen, changed: Changed) -> Differ
     if b.message != s.message:
         return Difference("errno", f"unpacking says {s.message!r} instead of {b.message!r}", _logs(b, s))
     if (b.packed.data if b.packed else None) != (s.packed.data if s.packed else None):
-        return _tree(trial, base, series)
+        return tree_difference(base, series)
     for kind, old, new in (("facts", b.facts, s.facts), ("look", base.look, series.look)):
         if old != new:
             return _lines(kind, old, new)
@@ -115,7 +115,8 @@ def _pattern(literal: str) -> re.Pattern[str]:
     return re.compile(".*".join(map(re.escape, parts))) if any(len(p) > 3 for p in parts) else re.compile(r"(?!)")
 
 
-def _tree(trial: Trial, base: Seen, series: Seen) -> Difference:
+def tree_difference(base: Seen, series: Seen) -> Difference:
+    """The first entry in which two trees differ."""
     b, s = base.answer, series.answer
     old, new = ({e["path"]: e for e in answer.entries} for answer in (b, s))
     for path in [*old, *(p for p in new if p not in old)]:

@@ -14,6 +14,9 @@ from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.patches import Patch, apply_patches
 from kemu.rung.uml.tree import Tree
+from kemu.series.backend.glue import without_glue
+from kemu.series.backend.page import Backend
+from kemu.series.backend.search import RegionSearch
 from kemu.series.review import inputs
 from kemu.series.review.changed import Blocks, Changed, blocks, not_compiled, of_patches
 from kemu.series.review.least import smaller
@@ -34,6 +37,7 @@ class Pair:
     series: Library
     changed: Changed
     blocks: Blocks
+    backend: Backend | None = None     # the series' own
 
     @contextmanager
     def kernels(self) -> Iterator[tuple[Watched, Watched]]:
@@ -43,13 +47,22 @@ class Pair:
             yield base, series
 
 
-def prepare(tree: Tree, patches: Sequence[Patch], config: Sequence[str] = (), say: Say = nothing) -> Pair:
-    """Build what is compared. ``PatchError``, ``BuildError``, ``ConfigError``."""
+def prepare(tree: Tree, patches: Sequence[Patch], config: Sequence[str] = (), say: Say = nothing,
+            backend: Backend | None = None) -> Pair:
+    """Build what is compared. ``patches``: with the glue of ``backend``, if there is one. ``PatchError``, ``BuildError``, ``ConfigError``."""
     apply_patches(tree, patches)                       # what does not apply is told before anybody is waited for
     base = build(Recipe(tree, "fast", tuple(config)), FLAVOUR, say)
     series = build(Recipe(tree, "fast", tuple(config), tuple(patches), SLOT), FLAVOUR, say)
-    changed = of_patches(patches, tree)
-    return Pair(base, series, changed, blocks(series, changed))
+    changed = of_patches(without_glue(patches), tree)
+    return Pair(base, series, changed, blocks(series, changed), backend)
+
+
+def search_of(pair: Pair, base: Watched, series: Watched, seed: int = 0,
+              told: Callable[[Found], None] = lambda found: None) -> Search:
+    """The search for differences; of a series that brings a back end, by that, too."""
+    if series.instance.has_region:
+        return RegionSearch(base, series, pair.changed, pair.blocks, seed, told, pair.backend)
+    return Search(base, series, pair.changed, pair.blocks, seed, told)
 
 
 @dataclass
@@ -76,11 +89,12 @@ def review(pair: Pair, seconds: float, seed: int = 0, told: Callable[[Found, flo
 
     def found(f: Found) -> None:
         nonlocal end
-        end = min(end, time.monotonic() + _AFTER)
+        if search.one_fault:
+            end = min(end, time.monotonic() + _AFTER)
         told(f, time.monotonic() - start)
 
     with pair.kernels() as (base, series):
-        search = Search(base, series, pair.changed, pair.blocks, seed, found)
+        search = search_of(pair, base, series, seed, found)
 
         def over() -> bool:
             step(search, time.monotonic() - start)

@@ -24,7 +24,8 @@ _REMOUNT = 32 | 1                      # MS_REMOUNT | MS_RDONLY
 @dataclass(frozen=True)
 class Trial:
     """``case.fail_nth``: which allocation or read of a disk fails; ``call``, ``nth``: which call of a function outside of what is
-    tested; ``look``: what is mounted is asked more than a walk asks; ``soon``: what RCU frees is gone at once.
+    tested; ``look``: what is mounted is asked more than a walk asks; ``soon``: what RCU frees is gone at once; ``region``: by the
+    series' own back end, from where the image lies in memory, and by the block device where there is none.
     """
 
     case: Case
@@ -32,6 +33,7 @@ class Trial:
     call: str = ""
     nth: int = 0
     soon: bool = False
+    region: bool = False
 
     @property
     def faulty(self) -> bool:
@@ -44,6 +46,8 @@ class Trial:
 
     def __str__(self) -> str:
         words = [str(self.case)]
+        if self.region:
+            words.append("from a region, by the series' own back end")
         if self.look:
             words.append("looked at closely")
         if self.soon:
@@ -87,7 +91,8 @@ def run(kernel: Watched, trial: Trial) -> Seen:
         answer = kernel.cpio(case.data, at=case.at, memory=case.memory, cap=CAP, fail_nth=case.fail_nth, cmdline=case.options,
                              builtin=b"".join(case.devices), then=left_over if case.options else None)
     else:
-        answer = kernel.erofs(case.data, at=case.at, options=case.options, devices=case.devices, backend=case.backend,
+        backend = ("region" if k.has_region else "disk") if trial.region else case.backend
+        answer = kernel.erofs(case.data, at=case.at, options=case.options, devices=case.devices, backend=backend,
                               memory=case.memory, cap=CAP, max_entries=MOST, fail_nth=case.fail_nth, facts=True,
                               then=then if trial.look else None)
     compared = kernel.compared()

@@ -40,6 +40,25 @@ int kemu_mount(const char *source, const char *target, const char *type, unsigne
 	return err;
 }
 
+/* By the function of a series' own back end, from where the image is placed. */
+int kemu_mount_region(const void *function, unsigned int slot, const char *target, const char *options)
+{
+	long (*backend)(const void *base, unsigned long size, const char *dir, const char *options) = function;
+	struct kemu_region *r = &kemu_regions[slot];
+	int err;
+
+	if (slot >= KEMU_DISKS || !r->data || !backend)
+		return -ENXIO;
+	KEMU_ENTER(KEMU_TRAP);
+	kemu_poison(r->block, round_down(r->data - (char *)r->block, 8), SHADOW_REDZONE);	/* what lies before it is nobody's */
+	memset(options_page, 0, sizeof(options_page));
+	memcpy(options_page, options, strnlen(options, sizeof(options_page) - 1));
+	r->lent = true;
+	err = done(backend(r->data, r->len, target, options_page));
+	KEMU_LEAVE();
+	return err;
+}
+
 int kemu_umount(const char *target, int flags)
 {
 	int err;

@@ -54,7 +54,10 @@ static int begin(struct kemu_case *c)
 	}
 	if (c->fail_nth)
 		kemu_fail_nth(c->fail_nth);
-	c->refused = kemu_mount(c->source, "/mnt", "erofs", MS_RDONLY, c->options);
+	if (c->backend == KEMU_BACKEND_REGION)
+		c->refused = kemu_mount_region(c->mount, 0, "/mnt", c->options);
+	else
+		c->refused = kemu_mount(c->source, "/mnt", "erofs", MS_RDONLY, c->options);
 	if (c->refused == KEMU_TRAP)
 		return KEMU_TRAP;
 	if (!c->refused && kemu_walk("/mnt", c->cap, c->most, c->flags, &c->tree))

@@ -22,6 +22,16 @@
 
 struct kemu_region kemu_regions[KEMU_DISKS];
 
+/* A page of an image that a back end has been given the memory of is not its to free. */
+void regions_keep(const void *page, unsigned long bytes)
+{
+	struct kemu_region *r;
+
+	for (r = kemu_regions; r < kemu_regions + KEMU_DISKS; r++)
+		if (r->lent && (char *)page < r->data + r->len && (char *)page + bytes > (char *)r->block)
+			kemu_trap("BUG: a page of the region is freed that the image lies in");
+}
+
 static struct {
 	struct gendisk disk;
 	struct request_queue queue;
@@ -325,6 +335,7 @@ int kemu_drop(unsigned int slot, unsigned int backend)
 		err = init_unlink(name);
 	} else {
 		r = &kemu_regions[slot];
+		r->lent = false;
 		set_capacity(&disks[slot].disk, 0);
 		invalidate_bdev(disks[slot].disk.part0);
 		if (r->memory == KEMU_PLACE_LINEAR && r->block)

@@ -14,6 +14,7 @@
 /* What an image is mounted from. */
 #define KEMU_BACKEND_BDEV	0
 #define KEMU_BACKEND_FILE	1
+#define KEMU_BACKEND_REGION	2	/* a series' own: its function is given where the image is placed */
 
 /* flags of kemu_start() */
 #define KEMU_FILL_PATTERN	1	/* memory that nobody has written is not zeros but this byte: flags >> 8 */
@@ -47,6 +48,7 @@ struct kemu_case {
 	unsigned long long len[KEMU_DISKS];
 	unsigned int images, backend, memory, at;
 	const char *source, *options;
+	const void *mount;		/* of KEMU_BACKEND_REGION: kemu_backend_mount() */
 	unsigned long long cap;
 	unsigned int most, flags;	/* of the walk */
 	unsigned int fail_nth, milliseconds, stays;
@@ -108,6 +110,7 @@ int kemu_place_file(unsigned int slot, const void *data, unsigned long long at, 
 int kemu_drop(unsigned int slot, unsigned int backend);
 
 int kemu_mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options);
+int kemu_mount_region(const void *function, unsigned int slot, const char *target, const char *options);
 int kemu_umount(const char *target, int flags);
 int kemu_walk(const char *root, unsigned long long cap, unsigned int most, int flags, struct kemu_walk *out);
 int kemu_case(struct kemu_case *c);

@@ -217,6 +217,7 @@ static struct page *take(unsigned int order, gfp_t gfp)
 
 static void give(struct page *page, unsigned int order)
 {
+	regions_keep(page_address(page), PAGE_SIZE << order);
 	if (page_ref_count(page))
 		kemu_trap("a page is freed that has %d references", page_ref_count(page));
 	if (page->mapping && !PageAnon(page))
@@ -476,6 +477,14 @@ void window_free(void *va)
 
 	put_window(w);
 	__free_pages(w->page, get_order(w->pages * PAGE_SIZE));
+}
+
+/* What objects under test have for virt_to_page(), flavour asan-review. */
+struct page *kemu_virt_to_page(const void *p)
+{
+	if ((unsigned long)p < uml_physmem || (unsigned long)p >= high_physmem)
+		kemu_trap("BUG: virt_to_page() of an address that is not in the direct map%s", region_of(p));
+	return virt_to_page(p);
 }
 
 struct page *vmalloc_to_page(const void *vmalloc_addr)

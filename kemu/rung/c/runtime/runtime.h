@@ -98,7 +98,9 @@ struct kemu_region {
 	u32 memory;
 	u32 freed;			/* pages that the kernel has given back itself, from this one on: */
 	struct page *first_freed;
+	bool lent;			/* to a series' own back end */
 };
+void regions_keep(const void *page, unsigned long bytes);
 extern struct kemu_region kemu_regions[KEMU_DISKS];
 
 /* shadow.c; without the sanitizer these do nothing */

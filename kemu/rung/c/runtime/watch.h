@@ -28,5 +28,11 @@ void kemu_lock_left(const volatile void *lock, int shared);
 #define __acquire_shared(x)	kemu_lock_taken(KEMU_LOCK(x), 1)
 #define __release_shared(x)	kemu_lock_left(KEMU_LOCK(x), 1)
 
+/* As with CONFIG_DEBUG_VIRTUAL: of what is not in the direct map there is no page to be had so. */
+#include <linux/mm.h>
+struct page *kemu_virt_to_page(const void *p);
+#undef virt_to_page
+#define virt_to_page(addr)	kemu_virt_to_page((const void *)(unsigned long)(addr))
+
 #endif
 #endif

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a review asks of a series that brings a back end: the base mounts an image from a block device, the series by its own
+back end from memory, and both show the same tree. Failing calls are the series' alone: it has others than a block device. In
+between both mount block devices, so that what a mount from memory leaves behind is seen.
+"""
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from kemu.rung.c.cover.case import Case
+from kemu.rung.c.cover.search import where
+from kemu.rung.c.kernel import NEVER
+from kemu.rung.entries import wrong_entry
+from kemu.series.backend.page import Backend
+from kemu.series.review.changed import Blocks, Changed
+from kemu.series.review.search import Found, Search
+from kemu.series.review.seen import Difference, compared, tree_difference
+from kemu.series.review.trial import Seen, Trial, run
+from kemu.series.review.watched import Watched, calls
+
+_REGIONS = 0.8                         # of the images
+_ANONYMOUS = re.compile(r"\b0:\d+\b")
+_PATH = re.compile(r"(ioctl \d+ \d+ )[0-9a-f]+$")  # of look.c: what holds such a number is told by its hash
+_SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|INFO:")
+_SPOILT, _AGAIN = 4, 0.04              # of a kind of memory in which it always dies of the same, the others are taken
+_SEQUENCES, _FIRST = 2, 16             # images, and calls of a mount that fail, one each
+_SITES, _CALLS = 2, 2                  # how often a call of one place, or of one function, fails
+
+
+class RegionSearch(Search):
+    """Of one series that brings a back end. ``backend``: its choices."""
+
+    one_fault = False
+
+    def __init__(self, base: Watched, series: Watched, changed: Changed, blocks: Blocks, seed: int = 0,
+                 told: Callable[[Found], None] = lambda found: None, backend: Backend | None = None):
+        super().__init__(base, series, changed, blocks, seed, told)
+        self.backend = backend or Backend("")
+        self._places = random.Random(seed)
+        self._spoilt: Counter[str] = Counter()         # kinds of memory in which it dies of what is known
+
+    def ask(self, trial: Trial) -> Seen | None:
+        """Ask both; most images are placed in memory."""
+        case = trial.case
+        if case.kind == "erofs" and not trial.region and not trial.faulty and self._places.random() < _REGIONS:
+            memory, at = self._place()
+            options = ",".join(o for o in (self.backend.options, case.options) if o)
+            trial = replace(trial, region=True, case=replace(case, memory=memory, at=at, backend="disk", devices=(),
+                                                             options=options))
+        return super().ask(trial)
+
+    def run(self, over: Callable[[], bool]) -> None:
+        """First what a mount from memory may leave for the next mount, then go on until ``over``."""
+        small = sorted((e.trial.case for e in self.entries if e.trial.region and not e.trial.case.options),
+                       key=lambda case: len(case.data))
+        for case in small[:_SEQUENCES]:
+            for trial in sequence(case):
+                if over():
+                    return
+                Search.ask(self, trial)
+        super().run(over)
+
+    def _place(self) -> tuple[str, int]:
+        memory, at = self.backend.place(self._places)
+        for _ in range(4):
+            if self._spoilt[memory] < _SPOILT or self._places.random() < _AGAIN:
+                break
+            memory, at = self.backend.place(self._places)
+        return memory, at
+
+    def _differs(self, difference: Difference) -> None:
+        if difference.kind == "crash" and difference.key() in self.found and self._history[-1].region:
+            self._spoilt[self._history[-1].case.memory] += 1
+        super()._differs(difference)
+
+    def both(self, trial: Trial) -> tuple[Seen, Seen]:
+        """What both kernels show; where a call of the series fails, the base is whole."""
+        if not trial.region or not trial.faulty:
+            return super().both(trial)
+        self._begin(trial)
+        return run(self.base, trial.whole()), run(self.series, trial)
+
+    def fail(self, trial: Trial) -> None:
+        """Calls of a trial that can fail will, soon."""
+        if not trial.region:
+            super().fail(trial)
+            return
+        counted = replace(trial, case=replace(trial.case, fail_nth=NEVER), look=False)
+        _, s = self.both(counted)
+        if s.answer.crash:
+            self.afresh()
+            return
+        for n, site in enumerate(s.sites, 1):
+            near = n <= len(s.near) and bool(s.near[n - 1])
+            if self._once(("region", site), _SITES):
+                self._later(replace(trial, case=replace(trial.case, fail_nth=n), look=False), near)
+        for name, told in sorted(calls(s.told).items()):
+            for n in range(1, min(told.times, 3) + 1):
+                if self._once(("region", name, n), _CALLS):
+                    self._later(replace(trial, call=name, nth=n, look=False), bool(told.near))
+
+    def _fault(self, trial: Trial) -> None:
+        super()._fault(trial)
+        if trial.region:                               # a mount that has failed has left nothing behind for the next one
+            super().ask(replace(trial.whole(), region=False))
+
+    def _compared(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
+        if not trial.region:
+            return compared(trial, _plain(b), _plain(s), self.changed)
+        difference = of_regions(trial, b, s, self.changed)
+        if difference is not None and difference.kind == "crash":
+            function, place = where(s.answer.console)
+            if function:
+                difference.function, difference.place = function, place
+            difference.sign = _crash(difference)
+        return difference
+
+
+def sequence(case: Case) -> Iterator[Trial]:
+    """Mounts from memory that fail before the file system is asked, or in it; a block device behind each."""
+    disk = Trial(replace(case, memory="linear", at=0))
+    memory = Trial(case, region=True)
+    nothing = replace(memory, case=replace(case, data=bytes(len(case.data))))
+    for failing in (replace(memory, case=replace(case, options="nonsense")), nothing,
+                    *(replace(memory, case=replace(case, fail_nth=n)) for n in range(1, _FIRST + 1)), memory):
+        yield failing
+        yield disk
+
+
+def _plain(seen: Seen) -> Seen:
+    """Without what differs because the series has mounted without a block device before: numbers of anonymous devices, and lines
+    that are said now and then.
+    """
+    answer = replace(seen.answer, kmsg=[line for line in seen.answer.kmsg if _SPLAT.search(line)])
+    answer.facts = _numbered(answer.facts)
+    return replace(seen, answer=answer, look=_numbered(seen.look))
+
+
+def _numbered(lines: Sequence[str]) -> list[str]:
+    return [_PATH.sub(r"\1*", _ANONYMOUS.sub("0:*", line)) for line in lines]
+
+
+def _crash(difference: Difference) -> str:
+    """What two of one cause have in common: what kind of error it is, and where; not in which kind of memory."""
+    title = difference.title
+    kind = next((kind for kind in ("out-of-bounds", "use-after-free", "SIGSEGV", "hang") if kind in title), title)
+    return f"{re.sub(r'[0-9a-f]*[0-9][0-9a-f]*', 'N', kind)} in {difference.function or '?'}"
+
+
+def of_regions(trial: Trial, base: Seen, series: Seen, changed: Changed) -> Difference | None:
+    """The first thing in which a mount from memory differs from one of a block device."""
+    b, s = base.answer, series.answer
+    if s.crash or b.crash:
+        return compared(trial, base, series, changed)
+    if trial.faulty:
+        if s.mount_error or b.mount_error:
+            return None                                # which error that is depends on what has failed
+        text = wrong_entry(b.entries, s.entries)
+        if not text:
+            return None
+        return Difference("tree", f"with a failing call, {text.partition(': ')[2]}", [text])
+    if b.mount_error != s.mount_error:
+        said = [f"base: {line}" for line in b.kmsg[-3:]] + [f"series: {line}" for line in s.kmsg[-3:]]
+        return _of_errors(Difference("errno", f"mount: {s.mount_error or 'success'} instead of {b.mount_error or 'success'}", said))
+    if (b.packed.data if b.packed else None) != (s.packed.data if s.packed else None):
+        return _of_errors(tree_difference(base, series))
+    return None
+
+
+def _of_errors(difference: Difference) -> Difference:
+    """Of one wrong error at different inodes, one."""
+    if difference.kind == "errno":
+        got, _, right = difference.title.rpartition(": ")[2].partition(" instead of ")
+        difference.sign = f"errno: {got.replace('success', 'None')} instead of {right.replace('success', 'None')}"
+    return difference
