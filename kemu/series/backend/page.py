@@ -27,7 +27,8 @@ class Backend:
     It is compiled as a file of ``folder`` of the tree, with the series on it, and calls whatever the series has brought.
 
     ``memory``: the kinds of memory that the series is made for: ``linear`` (whole pages, none behind them), ``vmalloc`` and
-    ``slab``. ``at``: where in its first page a region may begin, as a range of bytes. ``options``: of the mount, always.
+    ``slab``. ``at``: where in its first page a region may begin, as a range of bytes. ``options``: of the mount, always; ``without``: words of mount
+    options that the series means to answer otherwise than a block device does: such a mount is not asked of it.
     """
 
     glue: str
@@ -35,6 +36,7 @@ class Backend:
     memory: Sequence[str] = KINDS
     at: range = field(default_factory=lambda: range(PAGE))
     options: str = ""
+    without: Sequence[str] = ()
     path: Path = Path()                # of the page
     name: str = ""
 
@@ -44,6 +46,10 @@ class Backend:
             raise ConfigError(f"a back end's memory: {wrong[0] if wrong else 'none'!r}: there is {', '.join(KINDS)}")
         if not self.at or self.at[0] < 0 or self.at[-1] >= PAGE:
             raise ConfigError(f"a back end's at: {self.at}: a range of bytes within a page, range({PAGE})")
+
+    def takes(self, options: str) -> bool:
+        """Whether a mount with these options is asked of it."""
+        return not any(word in options for word in self.without)
 
     def place(self, rng: random.Random) -> tuple[str, int]:
         """A kind of memory, and an offset in its first page. A page with other habits overrides this."""

@@ -46,9 +46,10 @@ class RegionSearch(Search):
     def ask(self, trial: Trial) -> Seen | None:
         """Ask both; most images are placed in memory."""
         case = trial.case
-        if case.kind == "erofs" and not trial.region and not trial.faulty and self._places.random() < _REGIONS:
+        options = ",".join(o for o in (self.backend.options, case.options) if o)
+        asked = case.kind == "erofs" and not trial.region and not trial.faulty and self.backend.takes(options)
+        if asked and self._places.random() < _REGIONS:
             memory, at = self._place()
-            options = ",".join(o for o in (self.backend.options, case.options) if o)
             trial = replace(trial, region=True, case=replace(case, memory=memory, at=at, backend="disk", devices=(),
                                                              options=options))
         return super().ask(trial)
@@ -110,7 +111,11 @@ class RegionSearch(Search):
 
     def _compared(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
         if not trial.region:
-            return compared(trial, _plain(b), _plain(s), self.changed)
+            difference = compared(trial, _plain(b), _plain(s), self.changed)
+            if difference is not None and difference.kind != "log" and any(t.region for t in self._history[:-1]):
+                difference.title += ", in a mount of a block device behind one from memory"
+                difference.sign = "left behind for the next mount"
+            return difference
         difference = of_regions(trial, b, s, self.changed)
         if difference is not None and difference.kind == "crash":
             function, place = where(s.answer.console)
