@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How ``kemu review`` mounts by the erofs-memback series: any offset in a page, in whatever memory the image lies; extra devices are
-refused by its own errno."""
+"""How ``kemu review`` mounts by the erofs-memback series: any offset in a page, in whatever memory the image lies.
+Extra devices are refused by its own errno."""
 from kemu.machine.region import KINDS
 from kemu.series.backend import Backend
 

@@ -23,12 +23,14 @@ class Backend:
 
         long kemu_backend_mount(const void *base, unsigned long size, const char *dir, const char *options)
 
-    mounts what lies in the ``size`` bytes at ``base`` on ``dir``, and returns 0 or -errno; ``options`` are a page of the caller's.
-    It is compiled as a file of ``folder`` of the tree, with the series on it, and calls whatever the series has brought.
+    mounts what lies in the ``size`` bytes at ``base`` on ``dir``, and returns 0 or -errno; ``options`` are a page of the
+    caller's. It is compiled as a file of ``folder`` of the tree, with the series on it, and calls
+    what the series has brought.
 
     ``memory``: the kinds of memory that the series is made for: ``linear`` (whole pages, none behind them), ``vmalloc`` and
-    ``slab``. ``at``: where in its first page a region may begin, as a range of bytes. ``options``: of the mount, always; ``without``: words of mount
-    options that the series means to answer otherwise than a block device does: such a mount is not asked of it.
+    ``slab``. ``at``: where in its first page a region may begin, as a range of bytes. ``options``: of the mount, always;
+    ``without``: words of mount options that the series means to answer otherwise than a block device does: such a mount is not
+    asked of it.
     """
 
     glue: str
@@ -65,7 +67,7 @@ class Backend:
 
 
 def read_backend(path: Path) -> Backend:
-    """The back end of a page of Python, or of a C file alone, with all choices. ``ConfigError`` says in one line what is wrong."""
+    """The back end of a page of Python, or of a C file alone, with all choices. ``ConfigError`` says what is wrong."""
     if path.suffix == ".c":
         found = Backend(path.name)
     elif path.suffix == ".py":

@@ -170,7 +170,8 @@ def of_regions(trial: Trial, base: Seen, series: Seen, changed: Changed) -> Diff
         return Difference("tree", f"with a failing call, {text.partition(': ')[2]}", [text])
     if b.mount_error != s.mount_error:
         said = [f"base: {line}" for line in b.kmsg[-3:]] + [f"series: {line}" for line in s.kmsg[-3:]]
-        return _of_errors(Difference("errno", f"mount: {s.mount_error or 'success'} instead of {b.mount_error or 'success'}", said))
+        title = f"mount: {s.mount_error or 'success'} instead of {b.mount_error or 'success'}"
+        return _of_errors(Difference("errno", title, said))
     if (b.packed.data if b.packed else None) != (s.packed.data if s.packed else None):
         return _of_errors(tree_difference(base, series))
     return None

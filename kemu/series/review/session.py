@@ -49,7 +49,9 @@ class Pair:
 
 def prepare(tree: Tree, patches: Sequence[Patch], config: Sequence[str] = (), say: Say = nothing,
             backend: Backend | None = None) -> Pair:
-    """Build what is compared. ``patches``: with the glue of ``backend``, if there is one. ``PatchError``, ``BuildError``, ``ConfigError``."""
+    """Build what is compared. ``patches``: with the glue of ``backend``, if there is one. ``PatchError``,
+    ``BuildError``, ``ConfigError``.
+    """
     apply_patches(tree, patches)                       # what does not apply is told before anybody is waited for
     base = build(Recipe(tree, "fast", tuple(config)), FLAVOUR, say)
     series = build(Recipe(tree, "fast", tuple(config), tuple(patches), SLOT), FLAVOUR, say)

@@ -84,7 +84,8 @@ def test_a_page_that_is_none(folder: Path, text: str, said: str) -> None:
     assert "\n" not in str(e.value) and "x.py" in str(e.value)
 
 
-@pytest.mark.parametrize("name, said", [("b.txt", "a page of Python"), ("absent.py", "No such file"), ("absent.c", "No such file")])
+@pytest.mark.parametrize("name, said", [("b.txt", "a page of Python"), ("absent.py", "No such file"),
+                                        ("absent.c", "No such file")])
 def test_a_file_that_is_none(folder: Path, name: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         read_backend(folder / name)
