@@ -53,7 +53,7 @@ def test_ours_is_quiet(tree: Tree, emitted: str) -> None:
 @pytest.mark.parametrize("what", PLANTED)
 def test_a_planted_fault_is_found(tree: Tree, emitted: str, what: str) -> None:
     right, wrong, kind = PLANTED[what]
-    assert emitted.count(right) == 1
+    assert right in emitted
     pair, patches = pair_of(tree, emitted.replace(right, wrong), read_backend(EXAMPLE))
     result = session.review(pair, 30.0)
     found = [f for f in result.found if f.difference.kind == kind]
