@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +64,7 @@ def _series(args: argparse.Namespace) -> int:
                           "built": bool(made.built)}))
     elif args.output:
         print(written(Path(args.output), made.subject, made.text))
+        tied(Path(args.output), made.subject, args.name[0])
     else:
         print(made.text, end="")
     for function, statement in out.missing:
@@ -74,6 +76,18 @@ def _series(args: argparse.Namespace) -> int:
         print(f"{out.functions} functions, {out.hunks} hunks in {len(out.files)} files, {len(out.missing)} statements not "
               f"translated, {len(out.errors)} errors{built}", file=sys.stderr)
     return EXIT_FAILED if out.missing or out.errors else EXIT_OK
+
+
+def tied(folder: Path, title: str, python: str) -> None:
+    """Write a series.toml that ties the patch to what it was made of, if the folder has none."""
+    toml = folder / "series.toml"
+    if toml.exists():
+        return
+    name, colon, which = python.partition(":")
+    if name.endswith(".py"):
+        name = os.path.relpath(name, folder)
+    toml.write_text(f"# SPDX-License-Identifier: GPL-2.0-only\ntitle = {json.dumps(title)}\nbase = \"7.2\"\n"
+                    f"python = {json.dumps(name + colon + which)}\n")
 
 
 def _ports(args: argparse.Namespace) -> int:

@@ -89,19 +89,25 @@ def run(args: argparse.Namespace) -> int:
     if args.mounts_only and args.functions_only:
         raise CommandError("diff: --mounts-only goes without --functions-only", EXIT_USAGE)
     found, made = halves(args)
-    report: dict[str, Any] = {"name": found.name, "c": "emitted" if made else str(found.c.path if found.c else ""), "same": True,
-                              "difference": None}
-    by_function: Functions | None = None
     try:
-        if not args.mounts_only and not made:
-            by_function = _functions(args, found, report)
-        if report["difference"] is None and not args.functions_only:
-            _mounts(args, found, report, by_function)
+        report = compare(args, found, made)
     except KeyboardInterrupt:
         complain("kemu: series: diff: interrupted")
         return EXIT_INTERRUPTED
     _print(args, found, report, made)
     return EXIT_OK if report["same"] else EXIT_FAILED
+
+
+def compare(args: argparse.Namespace, found: Whole, made: bool) -> dict[str, Any]:
+    """What --json prints. ``made``: the C half is the emitter's, and each function of it as well: then by whole mounts only."""
+    report: dict[str, Any] = {"name": found.name, "c": "emitted" if made else str(found.c.path if found.c else ""), "same": True,
+                              "difference": None}
+    by_function: Functions | None = None
+    if not args.mounts_only and not made:
+        by_function = _functions(args, found, report)
+    if report["difference"] is None and not args.functions_only:
+        _mounts(args, found, report, by_function)
+    return report
 
 
 def _functions(args: argparse.Namespace, found: Whole, report: dict[str, Any]) -> Functions:
@@ -145,12 +151,14 @@ def _mounts(args: argparse.Namespace, found: Whole, report: dict[str, Any], by_f
     from kemu.explore.progress import Listener, Progress  # start-up
     from kemu.explore.workers import search_on  # start-up
     from kemu.series.own import packages_of  # start-up
+    from kemu.series.whole import installed  # start-up
 
     assert found.python is not None
     _search.load()
     packages = packages_of([found.python])
     chosen = [e for _, e in sorted(registry.items()) if "c" in e.rungs and e.name.endswith(".c")
-              and e.fn.__module__.partition(".")[0] in packages]
+              and e.fn.__module__.partition(".")[0] in packages
+              and (e.series == found.python.name or installed(e.series) is None)]      # another series' back end is not its own
     if not chosen:
         raise CommandError(f"diff: no experiment asks the C beside {', '.join(sorted(packages))}", EXIT_CONFIG)
     p = Progress()

@@ -6,13 +6,18 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kemu.cli import _search, _series
+from kemu.cli import _search, _series, _series_diff
 from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, CommandError
 from kemu.cli.linux import say_of, tree_of
 from kemu.cli.values import count, name_of_file, seconds, seed
 from kemu.plugins import installed_version
+
+if TYPE_CHECKING:                       # start-up
+    from kemu.series.evidence.claims import Claim
+    from kemu.series.whole import Whole
 
 
 def add_arguments(p: argparse.ArgumentParser) -> None:
@@ -52,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if whole.python is not None:
         say(f"the port: {args.seconds:g} s")
         _search.load()
-        out.add(port.reviewed(whole.python, args.name, args.seconds, args.seed, args.workers or min(4, os.cpu_count() or 1)))
+        out.add(port.reviewed(whole.python, _python_of(whole), args.seconds, args.seed, args.workers or min(4, os.cpu_count() or 1)))
     else:
         out.untested.append("a port of it: it has no Python half")
     if whole.c is not None and tree is not None:
@@ -66,15 +71,45 @@ def run(args: argparse.Namespace) -> int:
             claims, untested = c.reviewed(whole.c, tree, args.name, args.seconds, args.seed, say_of(args), images)
             out.add(*claims)
             out.untested += untested
+            if whole.python is not None:
+                say(f"the port against the C: {args.seconds:g} s, twice")
+                out.add(_same(args, whole))
             if args.boot:
                 say("the booted kernel")
                 from kemu.cli.series import images_of  # start-up
 
                 out.add(c.booted(whole.c, tree, args.name, say_of(args), args.jobs, images_of([])))
     else:
-        out.untested.append(f"C: it has no patches (kemu series emit {args.name})")
+        out.untested.append(f"C: it has no patches (kemu series emit {args.name} -o DIR)")
     out.untested += [text for on, text in ((args.build, "W=1, sparse, kernel-doc, other configurations, 32 bits (--build)"),
                                            (args.boot, "the booted kernel (--boot)")) if whole.c is not None and not on]
     out.untested += ["races (kemu fuzz --rung sched)", "mutants of it", "real hardware"]
     print(json.dumps(out.as_json(), indent=1) if args.json else "\n".join(out.text()))
     return EXIT_OK if out.holds else EXIT_FAILED
+
+
+def _python_of(whole: Whole) -> str:
+    """How the Python half alone is asked for."""
+    if whole.c is None or not whole.c.python:
+        return whole.given
+    name, colon, which = whole.c.python.partition(":")
+    if name.endswith(".py") or "/" in name:
+        name = os.path.normpath(whole.c.path / name)
+        name = name if name.startswith(("/", ".")) else f"./{name}"
+    return name + colon + which
+
+
+def _same(args: argparse.Namespace, whole: Whole) -> Claim:
+    """Whether both halves do the same."""
+    from kemu.series.evidence.claims import Claim, counted  # start-up
+
+    how = argparse.Namespace(**{**vars(args), "c": None, "mounts_only": False, "functions_only": False, "images": [],
+                                "flavour": "plain"})
+    report = _series_diff.compare(how, whole, False)
+    functions, mounts = report.get("functions") or {}, report.get("mounts") or {}
+    counts = {"functions": len(functions.get("asked", ())), "trials": functions.get("trials", 0),
+              "mounts": mounts.get("examples", 0)}
+    said = (f"{_series_diff.SAME}: {counted(counts['functions'], 'function')} in {counted(counts['trials'], 'trial')}, "
+            f"{counted(counts['mounts'], 'whole mount')}" if report["same"] else
+            f"the port does not do what the patch does: {report['difference']['what']}")
+    return Claim("same", said, f"kemu series diff {args.name} --seconds {args.seconds:g}", bool(report["same"]), counts)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from kemu.cli import main
 from kemu.report.csource import find_function
 from kemu.rung.c.build import Library, build
 from kemu.rung.c.kernel import Kernel
@@ -27,6 +28,7 @@ from kemu.series.emit.function import emit
 from kemu.series.emit.headers import preprocessed
 from kemu.series.emit.ports import head_of, modules
 from kemu.series.emit.report import Report, behaviour, objects_of, of_package, of_series
+from kemu.series.whole import whole
 from tests.conftest import DATA
 from tests.fidelity.corpus import SHARED
 
@@ -169,6 +171,23 @@ def test_a_series_without_functions_of_its_own_makes_no_file(tree: Tree, library
     assert [line for line in made.text.splitlines() if line.startswith(("+\t", "-\t"))] == [
         "-\tsbi->dir_ra_bytes = EROFS_DIR_RA_BYTES;", "+\tsbi->dir_ra_bytes = sb->s_blocksize;"]
     assert made.text.count("diff --git") == 1
+
+
+def test_both_halves_are_tied(tree: Tree, library: Callable[[str], Library], tmp_path: Path,
+                              monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another folder too; what stands in the folder already is left alone."""
+    library("plain")
+    (tmp_path / "home.py").write_text(HOME)
+    monkeypatch.chdir(tmp_path)
+    assert main(["series", "emit", "./home.py:series", "-o", "out/home"]) == 0
+    found = whole("out/home")
+    assert found.c is not None and len(found.c.patches) == 1 and found.python is not None and found.python.name == "home"
+    monkeypatch.chdir("/")
+    assert whole(str(tmp_path / "out" / "home")).python is not None
+    toml = tmp_path / "out" / "home" / "series.toml"
+    toml.write_text('title = "mine"\n')
+    assert main(["series", "emit", str(tmp_path / "home.py"), "-o", str(toml.parent)]) == 0
+    assert toml.read_text() == 'title = "mine"\n'
 
 
 def _checkpatch(tree: Tree, path: Path) -> list[str]:
