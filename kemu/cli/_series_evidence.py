@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
     if whole.python is not None:
         say(f"the port: {args.seconds:g} s")
         _search.load()
-        out.add(port.reviewed(whole.python, _python_of(whole), args.seconds, args.seed, args.workers or min(4, os.cpu_count() or 1)))
+        workers = args.workers or min(4, os.cpu_count() or 1)
+        out.add(port.reviewed(whole.python, _python_of(whole), args.seconds, args.seed, workers))
     else:
         out.untested.append("a port of it: it has no Python half")
     if whole.c is not None and tree is not None:
