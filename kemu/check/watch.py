@@ -81,7 +81,8 @@ def _event_methods(cls: type) -> tuple[str, ...]:
 class Detectors:
     """Implements :class:`kemu.machine.chooser.Watch` for a set of detectors."""
 
-    __slots__ = ("_events", "all", *HOOKS)
+    __slots__ = ("_events", "all", "passed", *HOOKS)
+    passed: Callable[[Splat], bool] | None          # whether a report at the end is passed over
     alloc: Callable[..., None]
     free: Callable[..., None]
     page_alloc: Callable[..., None]
@@ -93,6 +94,7 @@ class Detectors:
 
     def __init__(self, detectors: Iterable[Detector]):
         self.all = list(detectors)
+        self.passed = None
         for hook in HOOKS:
             setattr(self, hook, _fan([getattr(d, hook) for d in self.all if hasattr(d, hook)]))
         self._events: dict[str, list[Callable[..., None]]] = {}
@@ -126,7 +128,11 @@ class Detectors:
 
     def finish(self) -> None:
         for d in self.all:
-            d.finish()
+            try:
+                d.finish()
+            except Splat as splat:
+                if self.passed is None or not self.passed(splat):
+                    raise
 
     def explain(self, splat: Splat) -> list[str]:
         """What the detectors can add to a report."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kemu.cli import _series
+from kemu.cli import _assumed, _series
 from kemu.cli._keeping import Keeper
 from kemu.cli._rung import RUNGS, add_flavour_argument, flavour_of, on_rung, with_series
 from kemu.cli._stdio import complain
@@ -39,6 +39,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
                         "in this process (c) or booted (linux)")
     add_flavour_argument(parser)
     _series.add_series_arguments(parser)
+    _assumed.add_argument(parser)
     parser.add_argument("--resume", action="store_true", help="go on with the last search like this one that was interrupted")
     parser.add_argument("--fresh", action="store_true",
                         help="do not begin with the inputs and findings that earlier searches have kept")
@@ -134,6 +135,7 @@ def run_search(args: argparse.Namespace, command: str, experiments: list[Experim
     teller = Teller(args.quiet or args.json, args.no_color, 0.0 if args.examples else args.seconds or most, args.examples or 0)
     experiments = check_rung(experiments, args.rung)
     flavour = flavour_of(args.flavour, args.rung)
+    options |= _assumed.option(args, args.rung, stack)
     live = is_terminal(sys.stdout) and not args.ktap and not args.json
     run, p = _begin(args, command, experiments, workers)
     keeper = Keeper(command, run, experiments, args.rung, [w.given for w in stack])

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 
 from kemu.cli import _search, _series
+from kemu.cli._assumed import causes_of
 from kemu.cli._rung import flavour_of, on_rung, with_series
 from kemu.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.cli.values import name_of_file, write_new
@@ -146,6 +147,8 @@ def _again(k: findings.Kept, e: experiment.Experiment) -> Outcome:
     flavour = flavour_of(None, k.rung, k.finding.flavour)
     with with_series(k.rung, _series.of_names(k.finding.series)) as more, on_rung(
             k.rung, True, flavour, e.feed is not None and not k.finding.series) as how:
+        if k.finding.assumed:
+            more["assumed"] = causes_of(k.finding.assumed, more.get("series", ()))
         return replay(e, tok, **how, **more)
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 from contextlib import suppress
 
-from kemu.cli import _search, _series
+from kemu.cli import _assumed, _search, _series
 from kemu.cli._rung import RUNGS, add_flavour_argument, flavour_of, on_rung, rung_of, with_series
 from kemu.cli._stdio import complain
 from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, errno_text
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rung", choices=RUNGS, default=None, help="another rung than the one that it was found on")
     add_flavour_argument(parser)
     _series.add_series_arguments(parser)
+    _assumed.add_argument(parser)
     parser.add_argument("--save", metavar="DIR",
                         help="take it away: the input, what should come of it, the configuration, a KUnit case, and a README "
                              "with the commands that show it on a real kernel")
@@ -134,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
     stack = _series.stack_of(args)
     beside = exp.feed is not None and all(w.c is not None for w in stack)
     with with_series(rung, stack, beside) as more, on_rung(rung, args.json, flavour, beside) as how:
-        how |= more
+        how |= {**more, **_assumed.option(args, rung, stack)}
         out = replay(exp, tok, trace=args.trace or args.json, **how, **({"caught": _debugger} if args.pdb else {}))
         if out.finding is not None:
             out.finding.offsets = out.offsets

@@ -73,6 +73,7 @@ class Finding:
     module: str = ""            # what replay needs to be told to find the experiment, if its package is not installed
     flavour: str = ""           # of the C rung's kernel, where replay needs to be told
     series: list[str] = field(default_factory=list)         # of --series, in order
+    assumed: list[str] = field(default_factory=list)        # of --assume-fixed: what it is behind
     examples: int = 0
     offsets: list[int] = field(default_factory=list)        # the run itself
     also: list[str] = field(default_factory=list)           # tokens of runs that show the same

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -16,6 +16,7 @@ from kemu.check.watch import Detectors
 from kemu.check.where import logger_function
 from kemu.explore import modules
 from kemu.explore import token as tokens
+from kemu.explore.assume import Passed
 from kemu.explore.chooser import Choice, Choices, Who
 from kemu.explore.experiment import Experiment, installed
 from kemu.explore.finding import Disagreement, Finding, first_splat, of_exception, of_splat
@@ -50,7 +51,8 @@ class Run:
     """
 
     def __init__(self, chooser: Choices, *, rung: str = "py", detect: bool = True, trace: Trace | None = None,
-                 detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = ()):
+                 detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = (),
+                 passed: Callable[[Splat], bool] | None = None):
         self.chooser = chooser
         self.pick = Pick(chooser)
         self.rung = rung
@@ -67,6 +69,7 @@ class Run:
         self.heard: tuple[str, str] = ("", "")      # who wrote the last error into the kernel log: function, file:line
         self._detectors = detectors
         self._series = series
+        self._passed = passed
 
     def machine(self, **options: Any) -> Machine:
         """A :class:`~kemu.machine.machine.Machine` whose chooser is this run's, with every detector attached."""
@@ -82,6 +85,9 @@ class Run:
             there = list(options.get("series", ()))
             options["series"] = [*there, *(s for s in self._series if s not in there)]
         m = Observed(chooser=self.chooser, watch=watch, **options)
+        m.mem.passed = self._passed
+        if watch is not None:
+            watch.passed = self._passed
         if watch is not None:
             watch.attach(m)
             self.watches.append(watch)
@@ -248,18 +254,20 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
             rung: str = "py", flavour: str = "",
             detectors: Callable[[], Detectors] = all_detectors, series: tuple[Series, ...] = (),
             config: dict[str, Any] | None = None, who: Who | None = None, given: tuple[str, ...] = (),
-            caught: Callable[[Exception], None] | None = None) -> Outcome:
+            caught: Callable[[Exception], None] | None = None, assumed: Mapping[str, str] | None = None) -> Outcome:
     """Run ``exp`` once with choices from ``source``; ``series``: on top of those that it asks for itself, ``config``: whatever it
     asks for; ``flavour``: of the rung's kernel, for whoever replays it; ``who``: who runs next, wherever that is asked;
-    ``given``: how a command line names the series, for whoever replays it; ``caught``: is given what ended the run, if that is a
-    report. Never raises for what the experiment does wrong: that is the outcome's finding. SeriesError for series that do not
-    stand on each other.
+    ``given``: how a command line names the series, for whoever replays it; ``caught``: is given what ended the run, if that
+    is a report; ``assumed``: causes that are passed over, and how each was given, see :mod:`kemu.explore.assume`. Never
+    raises for what the experiment does wrong: that is the outcome's finding. SeriesError for series that do not stand on
+    each other.
     """
     t = Trace() if trace else None
     chooser = Choices(source, expect=expect, who=who)
     if t is not None:
         chooser.trace = t.add
-    run = Run(chooser, rung=rung, detect=detect, trace=t, detectors=detectors, series=series)
+    passed = Passed(exp.name, assumed) if assumed else None
+    run = Run(chooser, rung=rung, detect=detect, trace=t, detectors=detectors, series=series, passed=passed)
     splat: Splat | None = None
     try:
         with survey(config or {}) as asked, watchdog(exp.run_seconds):
@@ -277,6 +285,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         finding.headlines = run.headlines
         finding.flavour = flavour
         finding.series = list(given)
+        finding.assumed = list((assumed or {}).values())
         if exp.name not in installed:
             finding.module = modules.how_given(exp.fn.__module__)
         finding.switches = len(chooser.switches)
@@ -284,6 +293,8 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         finding.token = tokens.of_choices(exp.name, chooser.draws)
         if t is not None:
             t.add(finding.title)
+        if finding.cause in (assumed or {}):                # it could not be gone behind: the run ended there
+            finding = splat = None
     return Outcome(exp, chooser.draws, finding, chooser.diverged, run.behaviour, chooser.fault_points, chooser.fault_keys,
                    list(chooser.task_points), t, splat,
                    asked, run.files, run.left_out, list(dict.fromkeys(s for m in run.machines for s in m.series)),

@@ -22,7 +22,8 @@ import mmap
 import struct
 import sys
 from bisect import bisect_right
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from kemu.machine.counters import Counters
 from kemu.machine.current import this
@@ -33,6 +34,9 @@ from kemu.machine.shadow import (
     OK,
     UNINIT,
 )
+
+if TYPE_CHECKING:
+    from kemu.machine.splat import Splat
 
 PAGE_OFFSET = 0xFFFF_8880_0000_0000
 VMALLOC_START = 0xFFFF_C900_0000_0000
@@ -53,8 +57,8 @@ class Memory:
     on a bad access.
     """
 
-    __slots__ = ("aliases", "arena", "buf", "counters", "fast", "mask", "nr_pages", "page_size", "populate", "shift", "spans",
-                 "state", "vmap", "zero_page",
+    __slots__ = ("aliases", "arena", "buf", "counters", "fast", "mask", "nr_pages", "page_size", "passed", "populate", "shift",
+                 "spans", "state", "vmap", "zero_page",
                  "_dm_vpn", "_spans_at")
 
     def __init__(self, nr_pages: int, page_shift: int, counters: Counters):
@@ -62,7 +66,8 @@ class Memory:
         self.page_size = 1 << page_shift
         self.mask = self.page_size - 1
         self.nr_pages = nr_pages
-        self.arena = mmap.mmap(-1, nr_pages << page_shift, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+        # and a page behind them, for accesses that are gone on behind
+        self.arena = mmap.mmap(-1, nr_pages + 1 << page_shift, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
         self.buf = memoryview(self.arena)
         self.counters = counters
         self.populate = sys.platform == "linux"
@@ -74,6 +79,7 @@ class Memory:
         self.aliases: dict[int, list[int]] = {}                 # pfn -> page numbers of the windows that show it
         self.zero_page = bytes(self.page_size)
         self._dm_vpn = PAGE_OFFSET >> page_shift
+        self.passed: Callable[[Splat], bool] | None = None      # whether a report is passed over: then the access is done
 
     def touch(self, pfn: int, n: int) -> None:
         """``n`` frames that were never used are about to be written: the host gives its pages at once, not fault by fault."""
@@ -305,7 +311,7 @@ class Memory:
             if base is None:
                 base = self._page_base(vpn, off, step, write)
                 if base < 0:
-                    self._bad(addr, n, write, a)
+                    base = self._bad(addr, n, write, a)
             base += off
             if base == run_off + run_len:
                 run_len += step
@@ -357,11 +363,21 @@ class Memory:
             bad = not part.isascii() or (write and CONST in part)
         return -1 if bad else pfn << self.shift
 
-    def _bad(self, addr: int, n: int, write: bool, near: int) -> None:
-        """Raise the report for an access of which some byte at or after ``near`` is bad."""
+    def _bad(self, addr: int, n: int, write: bool, near: int) -> int:
+        """Raise the report for an access of which some byte at or after ``near`` is bad. If it is passed over, the offset of what
+        is read instead: the page itself, or zeros where there is none; what is written goes nowhere.
+        """
         from kemu.machine.report import bad_access  # noqa: PLC0415  (only for a report)
 
-        raise bad_access(self, addr, n, write, near)
+        splat = bad_access(self, addr, n, write, near)
+        if self.passed is None or not self.passed(splat):
+            raise splat
+        pfn = -1 if write else self.pfn_of(near)
+        if pfn >= 0:
+            return pfn << self.shift
+        sink = self.nr_pages << self.shift
+        self.buf[sink:sink + self.page_size] = self.zero_page
+        return sink
 
     def init_of(self, runs: list[tuple[int, int]]) -> bytes | None:
         """None if every byte of the runs was written, else their codes masked to OK and UNINIT."""

@@ -21,7 +21,8 @@ def lines(f: Finding) -> list[str]:
         out.append({True: "confirmed: ", False: "not reproduced on Linux: ", None: "not tried on Linux: "}[f.confirmed["linux"]]
                    + str(f.confirmed["why"]))
     out.append(f"kemu replay {f.ref(f.token)}" + (f" {f.module}" if f.module else "")
-               + (f" --flavour {f.flavour}" if f.flavour else "") + _with(f.series))
+               + (f" --flavour {f.flavour}" if f.flavour else "") + _with(f.series)
+               + "".join(f" --assume-fixed {word}" for word in f.assumed))
     return out
 
 
