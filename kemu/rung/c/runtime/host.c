@@ -100,6 +100,81 @@ static int mine_now;
 static const int caught[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGVTALRM };
 static const char *const names[] = { "SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "hang: too much processor time" };
 
+/* ---- what Linux mends: arch/x86/mm/extable.c ---- */
+
+struct exception_table_entry {
+	int insn, fixup, data;		/* places, each as far from itself as it says */
+};
+
+extern const struct exception_table_entry __start___ex_table[], __stop___ex_table[] __attribute__((weak, visibility("hidden")));
+
+#define EX_TYPE_ZEROPAD	20
+
+/* The registers by their numbers in an instruction. */
+static const int by_number[] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI, REG_R8, REG_R9, REG_R10, REG_R11,
+				 REG_R12, REG_R13, REG_R14, REG_R15 };
+
+/* The register that "mov mem, reg" of eight bytes loads, and the address that it loads from; -1: it is another instruction. */
+static int loaded(const unsigned char *insn, const greg_t *regs, unsigned long *address)
+{
+	unsigned char rex = *insn++, modrm, sib;
+	unsigned int mod, base, index;
+	int near;
+
+	if ((rex & 0xf8) != 0x48 || *insn++ != 0x8b)
+		return -1;
+	modrm = *insn++;
+	mod = modrm >> 6;
+	base = modrm & 7;
+	if (mod == 3 || (mod == 0 && base == 5))
+		return -1;
+	*address = 0;
+	if (base == 4) {
+		sib = *insn++;
+		index = (sib >> 3 & 7) | (rex & 2) << 2;
+		base = sib & 7;
+		if (index != 4)
+			*address = (unsigned long)regs[by_number[index]] << (sib >> 6);
+	}
+	if (mod == 0 && base == 5)
+		mod = 2;		/* a displacement and no base */
+	else
+		*address += regs[by_number[base | (rex & 1) << 3]];
+	if (mod == 1) {
+		*address += (signed char)*insn;
+	} else if (mod == 2) {
+		memcpy(&near, insn, sizeof(near));
+		*address += near;
+	}
+	return by_number[(modrm >> 3 & 7) | (rex & 4) << 1];
+}
+
+/* A word that crosses into a page that is not there has zeroes for what is missing: load_unaligned_zeropad(), ex_handler_zeropad(). */
+static int mended(ucontext_t *uc)
+{
+	greg_t *regs = uc->uc_mcontext.gregs;
+	const struct exception_table_entry *e;
+	unsigned long address, offset;
+	int reg;
+
+	for (e = __start___ex_table; e < __stop___ex_table; e++) {
+		if ((uintptr_t)&e->insn + e->insn != (uintptr_t)regs[REG_RIP] || (e->data & 0xff) != EX_TYPE_ZEROPAD)
+			continue;
+		reg = loaded((const unsigned char *)regs[REG_RIP], regs, &address);
+		if (reg < 0)
+			return 0;
+		offset = address & (sizeof(long) - 1);
+		address &= ~(sizeof(long) - 1);
+		/* the word's beginning is there, or this is another fault */
+		if (!offset || (address ^ (uintptr_t)uc->uc_mcontext.gregs[REG_CR2]) < 4096)
+			return 0;
+		regs[reg] = *(unsigned long *)address >> offset * 8;
+		regs[REG_RIP] = (uintptr_t)&e->fixup + e->fixup;
+		return 1;
+	}
+	return 0;
+}
+
 static void on_signal(int sig, siginfo_t *info, void *context)
 {
 	ucontext_t *uc = context;
@@ -113,6 +188,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 			sigaction(sig, &before[sig], NULL);	/* comes again, and is the other's */
 		return;
 	}
+	if ((sig == SIGSEGV || sig == SIGBUS) && mended(uc))
+		return;
 	for (i = 0; caught[i] != sig; i++)
 		;
 	pc = uc->uc_mcontext.gregs[REG_RIP];
