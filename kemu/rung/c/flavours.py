@@ -56,8 +56,9 @@ FLAVOURS = {f.name: f for f in (
     # and counts, as CONFIG_GCOV_KERNEL does it: lines and branches
     Flavour("gcov", ("-O2",), ("gcov",), ("-fprofile-arcs", "-ftest-coverage", "-fno-tree-loop-im")),
     # everything at once, and what is called outside and which locks are taken is told: a series against its base
-    Flavour("asan-review", _ASAN, ("shadow", "ubsan", "watch"),
-            ("-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound",
+    Flavour("asan-review", _ASAN, ("shadow", "ubsan", "watch", "guards"),
+            ("--param=asan-instrumentation-with-call-threshold=0",
+             "-fsanitize=shift,bounds-strict,integer-divide-by-zero,bool,enum,unreachable,vla-bound",
              "-fsanitize-coverage=trace-pc,trace-cmp", "-fno-tree-tail-merge", "-fno-crossjumping",
              f"--include={WATCH_HERE}"), watched=True),
     # and the kernel's own suites, with lib/kunit

@@ -195,6 +195,22 @@ struct kemu_cmp {
 };
 unsigned int kemu_watch_cmps(const struct kemu_cmp **cmps);	/* what was compared within the ranges of kemu_fault_around(), and differs */
 unsigned int kemu_watch_ran(const unsigned int **offsets);
+struct kemu_value {
+	unsigned long long value;
+	unsigned int bytes, hash;
+};
+unsigned int kemu_watch_values(const struct kemu_value **values);	/* what was converted from the disk's byte order, each value once */
+struct kemu_guarded {
+	char of[32];			/* what it is in: a cache of slab; "": a variable */
+	unsigned long long at;		/* from its beginning; of a variable the offset in this library */
+	unsigned int size;		/* of what it is in */
+	unsigned int locks;		/* those that whoever touched it has held each time, since the first time that anybody held one */
+	unsigned long long pc;		/* where it was touched without one of them, in the ranges of kemu_fault_around(); 0: nowhere */
+	unsigned int before;		/* the locks until then */
+	unsigned int unused;
+};
+unsigned int kemu_guards(const struct kemu_guarded **places);
+unsigned int kemu_guard_locks(const struct kemu_guarded **locks);	/* which they are: bit n of a place's locks is the nth */
 const struct kemu_told *kemu_watch_told(void);
 
 /* What a name of a mounted file system shows when it is asked more than a walk asks: lines, added to those since kemu_look_clear() */

@@ -66,6 +66,9 @@ int slab_leaks(bool tell);
 void slab_mark(void);
 bool slab_has(const void *p);
 const char *slab_tell(const void *p, const void **object, unsigned int *size, bool *freed, unsigned long **stacks);
+/* flavour asan-review: guards.c */
+void kemu_touched(unsigned long at, bool write, unsigned long pc);
+void kemu_guards_freed(const void *object, unsigned int size);
 void kemu_leak(const char *what, unsigned int size, unsigned long *stack);
 #define KEMU_STACK	6
 

@@ -235,6 +235,9 @@ static void __slab_free(const void *p, struct kmem_cache *cache)
 		kemu_trap("invalid-free: %px is no object's start", p);
 	if (cache && h->cache != cache)
 		kemu_trap("invalid-free: an object of %s freed to %s", h->cache ? h->cache->name : "kmalloc", cache->name);
+#ifdef KEMU_REVIEW
+	kemu_guards_freed(p, h->size);
+#endif
 	h->magic = FREED;
 	h->prev->next = h->next;
 	h->next->prev = h->prev;

@@ -6,6 +6,7 @@
 #include <linux/kernel.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
+#include "guards.h"
 #include "runtime.h"
 
 extern const char __ehdr_start[], _end[] __attribute__((visibility("hidden")));	/* the linker's */
@@ -55,7 +56,7 @@ static void compared(u64 a, u64 b, unsigned int size, unsigned long pc)
 	if (cmp_near[at] == 1)
 		return;
 	for (i = cmp_count; i && i + 32 > cmp_count; i--)
-		if (cmps[i - 1].a == a && cmps[i - 1].b == b)
+		if (cmps[i - 1].a == a && cmps[i - 1].b == b && cmps[i - 1].at == at)
 			return;
 	cmps[cmp_count++] = (struct kemu_cmp){ .a = a, .b = b, .size = size, .at = at };
 }
@@ -91,6 +92,41 @@ unsigned int kemu_watch_cmps(const struct kemu_cmp **out)
 	return cmp_count;
 }
 
+/* ---- what is converted from the disk's byte order ---- */
+
+#define VALUES	8192u
+
+static struct kemu_value values[VALUES];
+static unsigned short value_at[2 * VALUES];	/* 1 + a place in values, by a hash */
+static unsigned int value_count;
+
+void kemu_converted(unsigned long value, unsigned int bytes);
+
+void kemu_converted(unsigned long value, unsigned int bytes)
+{
+	unsigned int at = (value * 0x9e3779b97f4a7c15ull >> 40) + bytes;
+
+	if (!watching || value_count == VALUES)
+		return;
+	for (;; at++) {
+		unsigned short *p = &value_at[at % (2 * VALUES)];
+
+		if (!*p) {
+			values[value_count] = (struct kemu_value){ .value = value, .bytes = bytes, .hash = at % (2 * VALUES) };
+			*p = ++value_count;
+			return;
+		}
+		if (values[*p - 1].value == value && values[*p - 1].bytes == bytes)
+			return;
+	}
+}
+
+unsigned int kemu_watch_values(const struct kemu_value **out)
+{
+	*out = values;
+	return value_count;
+}
+
 /* ---- calls and locks ---- */
 
 #define HELD	1024u
@@ -104,16 +140,20 @@ static struct {
 static unsigned int serial, fail_what, fail_left;
 static signed char ways[KEMU_TOLD];
 
-/* Of the one that is taken, or left: -1. What has no place in the table is not counted. */
-static void hold(unsigned int what, unsigned long of, int way)
+/*
+ * Of the one that is taken, or left: -1. What has no place in the table is not counted; what is left more often than it was taken was
+ * taken by trying.
+ */
+static void hold(unsigned int what, unsigned long of, int way, bool shared)
 {
 	unsigned int i, at;
 
+	guarded(of, way, shared);
 	for (i = 0, at = of / 8 % HELD; i < HELD; i++, at = (at + 1) % HELD) {
 		if (held[at].of && held[at].of != of)
 			continue;
 		held[at].of = of;
-		held[at].times += way;
+		held[at].times = max(held[at].times + way, 0);
 		if (way > 0)
 			held[at].what = what;
 		return;
@@ -141,7 +181,7 @@ int kemu_called(unsigned int what, unsigned long first, unsigned long from)
 		return 0;
 	note(what, first, from);
 	if (ways[what])
-		hold(what, first, ways[what]);
+		hold(what, first, ways[what] > 0 ? 1 : -1, ways[what] == 2);
 	return fail_left && what == fail_what && !--fail_left;
 }
 
@@ -163,13 +203,13 @@ void kemu_lock_taken(const volatile void *lock, int shared)
 	if (!watching || !lock)
 		return;
 	note(kind_of(lock, shared), (unsigned long)lock, (unsigned long)__builtin_return_address(0));
-	hold(kind_of(lock, shared), (unsigned long)lock, 1);
+	hold(kind_of(lock, shared), (unsigned long)lock, 1, shared);
 }
 
 void kemu_lock_left(const volatile void *lock, int shared)
 {
 	if (watching && lock)
-		hold(0, (unsigned long)lock, -1);
+		hold(0, (unsigned long)lock, -1, shared);
 }
 
 /* From now on it is watched, or not; nothing has run. @nth: of the calls of number @what, which one fails. */
@@ -181,12 +221,15 @@ void kemu_watch(int on, unsigned int what, unsigned int nth)
 	memset(held, 0, sizeof(held));
 	serial = 0;
 	cmp_count = 0;
+	while (value_count)
+		value_at[values[--value_count].hash] = 0;
+	guards_begin(on);
 	fail_what = what;
 	fail_left = nth;
 	watching = on;
 }
 
-/* Calls of that number take a lock, the first argument (1), or leave it (-1). */
+/* Calls of that number take a lock, the first argument (1; 2: shared), or leave it (-1). */
 void kemu_watch_lock(unsigned int what, int way)
 {
 	if (what < KEMU_TOLD_LOCKS)
