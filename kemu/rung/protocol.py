@@ -47,6 +47,7 @@ class Answer:
     ``fired``: whether the fault that was asked for has happened; ``points``: how many calls could have failed until then or the
     end, where the rung counts them.
     ``function``, ``place``: after a crash, the C function and its FILE:LINE, where the rung knows them.
+    ``behind``: objects of slab and pages that are there behind a module's first exit.
     """
 
     mount_error: str | None = None
@@ -60,6 +61,7 @@ class Answer:
     facts: list[str] = field(default_factory=list)
     function: str = ""
     place: str = ""
+    behind: tuple[int, int] = field(default=(0, 0), compare=False)
 
     @cached_property
     def entries(self) -> list[Entry]:

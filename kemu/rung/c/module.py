@@ -30,6 +30,7 @@ def come_and_go(kernel: Kernel, image: bytes = b"", fail_nth: int = 0, parameter
 
     ``mount_error``: what the first init, or the mount, was refused with. A ``crash`` whose message begins with ``LEAK``: an
     object of slab, or a page, was left behind when init was refused, or behind the exit (flavour asan knows who allocated it).
+    ``behind``: what is there after the first exit, of which others keep some.
     """
     k = kernel.fresh(without=_LATE)
     try:
@@ -63,6 +64,7 @@ def _come_and_go(kernel: Kernel, k: Instance, image: bytes, fail_nth: int, param
     if image:
         refused = _mounted(kernel, k, image, answer)
     k.unload()
+    answer.behind = k.lib.kemu_leaks(), k.counters()["pages"] - pages
     k.lib.kemu_mark()                                  # what others keep since the first mount is no leak: it is there once
     pages = k.counters()["pages"]
     _loaded(k, parameters, "after erofs_module_exit()")

@@ -119,15 +119,17 @@ int kemu_doors(const char *path)
 	return err;
 }
 
-/* Memory is short: every shrinker gives back what it can. */
+/* Memory is short: every shrinker gives back what it can; how many objects they say that was. */
 int kemu_shrink(void)
 {
+	unsigned long freed;
+
 	KEMU_ENTER(KEMU_TRAP);
-	shrink_slab(GFP_KERNEL, 0, NULL, 1);	/* as much as there is, and no more */
-	shrink_slab(GFP_KERNEL, 0, NULL, 0);
+	freed = shrink_slab(GFP_KERNEL, 0, NULL, 1);	/* as much as there is, and no more */
+	freed += shrink_slab(GFP_KERNEL, 0, NULL, 0);
 	tasks_settle();
 	KEMU_LEAVE();
-	return 0;
+	return min(freed, 1ul << 30);
 }
 
 long long kemu_write(int fd, const void *data, unsigned long long len)

@@ -9,6 +9,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/namei.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/stat.h>
 #include <linux/statfs.h>
@@ -241,6 +242,39 @@ static void folder(const char *path)
 	fput(file);
 }
 
+/* With a signal that kills pending. */
+static void interrupted(const char *path, bool is_folder)
+{
+	struct file *file = filp_open(path, O_RDONLY | O_LARGEFILE | (is_folder ? O_DIRECTORY : 0), 0);
+	struct positions p = { .ctx.actor = one, .left = 3 };
+	static char room[512];
+	loff_t pos = 0;
+	ssize_t n;
+
+	if (IS_ERR(file))
+		return;
+	sigaddset(&current->pending.signal, SIGKILL);
+	set_tsk_thread_flag(current, TIF_SIGPENDING);
+	n = is_folder ? iterate_dir(file, &p.ctx) : kernel_read(file, room, sizeof(room), &pos);
+	clear_tsk_thread_flag(current, TIF_SIGPENDING);
+	sigdelset(&current->pending.signal, SIGKILL);
+	say("%s: with a signal: %zd, %u left, at %lld", path, n, p.left, is_folder ? file->f_pos : pos);
+	fput(file);
+}
+
+static void advised(const char *path)
+{
+	static const int advice[] = { POSIX_FADV_RANDOM, POSIX_FADV_WILLNEED, POSIX_FADV_SEQUENTIAL, POSIX_FADV_DONTNEED, POSIX_FADV_NORMAL, 77 };
+	struct file *file = filp_open(path, O_RDONLY | O_LARGEFILE, 0);
+	unsigned int i;
+
+	if (IS_ERR(file))
+		return;
+	for (i = 0; i < ARRAY_SIZE(advice); i++)
+		say("%s: advice %d: %d", path, advice[i], vfs_fadvise(file, 0, i % 2 ? PAGE_SIZE : 0, advice[i]));
+	fput(file);
+}
+
 static void attribute_values(const char *path, const struct path *p)
 {
 	static const char *const names[] = { "user.none", "user.", "trusted.none", "security.none", "system.none", "none.none",
@@ -316,11 +350,14 @@ int kemu_look(const char *path)
 			invalidate_mapping_pages(d_inode(p.dentry)->i_mapping, 0, -1);
 			reads(path, "plain", 0, size);
 			tail(path, d_inode(p.dentry), size);
+			advised(path);
+			interrupted(path, false);
 		}
 		if (d_is_reg(p.dentry) || d_is_dir(p.dentry))
 			ioctls(path, d_is_reg(p.dentry));
 		if (d_is_dir(p.dentry)) {
 			folder(path);
+			interrupted(path, true);
 			absent(path);
 		}
 		attribute_values(path, &p);
