@@ -18,6 +18,8 @@ from kemu.rung.uml.tree import Tree
 _FUNCTION = re.compile(r"^(?!static_assert|DEFINE_|EXPORT_|module_|MODULE_|#|\s|/|\})[\w\s*()]*?\b(\w+)\s*\(")
 _CONVERSION = re.compile(r"\b(?:[lb]e(?:16|32|64)_to_cpup?|cpu_to_[lb]e(?:16|32|64)|(?:get|put)_unaligned_[lb]e(?:16|32|64))\(")
 _CAST = re.compile(r"__force\b|\b(?:get|put)_unaligned\(|\*\((?:const )?(?:__)?u(?:16|32|64) \*\)")
+_RAW = re.compile(r"\b(?:__)?u(?:16|32|64)\b|\bunsigned (?:short|int|long)\b|"
+                  r"\bmemcpy\(|\bvoid \*|\bunion\b|__force\b|\b_?_?(?:get|put)_unaligned")
 _HEAD = re.compile(r"^([0-9a-f]+) <([^>]+)>:$")
 _CODE = re.compile(r"^\s*([0-9a-f]+):\s+(\S.*)$")
 
@@ -49,6 +51,7 @@ class Changed:
     functions: set[tuple[str, str]] = field(default_factory=set)
     files: list[str] = field(default_factory=list)
     bare: list[tuple[str, int, str]] = field(default_factory=list)     # file, line: a conversion is gone, a cast has come
+    raw: bool = False                                  # a conversion is gone, and a plain number, pointer or copy has come
     words: set[str] = field(default_factory=set)       # string literals that only one side has
     ranges: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)    # functions of the series' files
 
@@ -62,15 +65,16 @@ class Changed:
         return next((name for start, end, name in self.ranges.get(path, ()) if start <= number <= end), "")
 
 
-def of_patches(patches: Sequence[Patch], tree: Tree) -> Changed:
-    """What patches change of a tree. ``PatchError``."""
+def of_patches(patches: Sequence[Patch], tree: Tree, below: Sequence[Patch] = ()) -> Changed:
+    """What patches change of a tree with those below. ``PatchError``."""
     import difflib  # noqa: PLC0415  (start-up)
 
     out = Changed()
     out.files = list(dict.fromkeys(path for patch in patches for path in patch.touched()))
-    after_all = apply_patches(tree, patches)
+    first, after_all = apply_patches(tree, below), apply_patches(tree, [*below, *patches])
     for path in out.files:
-        old, new = _text(tree.path / path), (after_all.get(path) or b"").decode("utf-8", "replace").splitlines()
+        old = (first[path] or b"").decode("utf-8", "replace").splitlines() if path in first else _text(tree.path / path)
+        new = (after_all.get(path) or b"").decode("utf-8", "replace").splitlines()
         gone: list[str] = []
         come: list[str] = []
         before, after = functions_of(old), functions_of(new)
@@ -88,6 +92,8 @@ def of_patches(patches: Sequence[Patch], tree: Tree) -> Changed:
             for start, end, name in before:
                 if start <= i2 and end >= i1 + 1 and any(name == other for _, _, other in after):
                     out.functions.add((path, name))
+        if _conversions(gone) > _conversions(come) and any(map(_RAW.search, come)):
+            out.raw = True
         if _conversions(old) > _conversions(new):
             out.bare += [(path, number, new[number - 1].strip()) for file, number in sorted(out.lines)
                          if file == path and number <= len(new) and _CAST.search(new[number - 1])]

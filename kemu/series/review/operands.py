@@ -15,13 +15,13 @@ _PLACES = 12                           # of one value in an input
 _MASK = (1 << 64) - 1
 
 
-def met(case: Case, compared: Sequence[tuple[int, int]], most: int = 600) -> Iterator[Case]:
+def met(case: Case, compared: Sequence[tuple[int, int, int]], most: int = 600) -> Iterator[Case]:
     """Inputs in which a side of a comparison is what the other is, or beside it."""
     made = 0
     done: set[tuple[int, int]] = set()
     # of a range that the compiler has made one comparison of; bytes that are blocks on the disk
     for low, bits in ((0, 0), (0, 12), (0, 9), (1, 0), (-1, 0)):
-        for a, b in compared:
+        for a, b, _ in compared:
             if bits and not (a >> bits and b >> bits):
                 continue
             for was, wanted in (((a >> bits) + low, (b >> bits) + low), ((b >> bits) + low, (a >> bits) + low)):
@@ -67,9 +67,9 @@ def _changed(case: Case, at: int, size: int, value: int) -> bytes:
     return bytes(data)
 
 
-def nearer(case: Case, compared: Sequence[tuple[int, int]], written: Sequence[int], rng: random.Random) -> Case:
+def nearer(case: Case, compared: Sequence[tuple[int, int, int]], written: Sequence[int], rng: random.Random) -> Case:
     """A field of it more or less by what a comparison lacks."""
-    a, b = rng.choice(compared)
+    a, b, _ = rng.choice(compared)
     by = rng.choice((b - a, a - b)) + rng.choice((0, 0, 1, -1))
     size = rng.choice((1, 2, 2, 4, 4, 8))
     at = (rng.choice(written) + rng.randrange(8)) & -size

@@ -14,7 +14,9 @@ from kemu.forge.pick import Pick
 from kemu.rung import asked as rungs
 from kemu.rung import kept
 from kemu.rung.uml.patches import Patch
+from kemu.rung.uml.series import Finding as Remark
 from kemu.rung.uml.tree import find_tree
+from kemu.series.review import static
 from kemu.series.review.found import details_of, detector_of, place_of, severity_of
 from kemu.series.review.search import Found
 from kemu.series.review.session import Pair, prepare, search_of
@@ -31,6 +33,7 @@ class Asked:
     patches: tuple[Patch, ...]
     config: tuple[str, ...]
     trials: tuple[Trial, ...]
+    below: tuple[Patch, ...] = ()
 
 
 def _bytes(pick: Pick, name: str, most: int) -> bytes:
@@ -53,9 +56,11 @@ def drawn(pick: Pick) -> Asked:
     for _ in range(pick.int("trials", 0, _TRIALS)):
         look, nth = bool(pick.int("look", 0, 1)), pick.int("which call fails", 0, 1 << 20)
         call = _bytes(pick, "call", 256).decode("utf-8", "replace")
-        soon, region = bool(pick.int("grace periods", 0, 1)), bool(pick.int("region", 0, 1))
-        trials.append(Trial(kept.drawn(pick), look, call, nth, soon, region))
-    return Asked(patches, tuple(c for c in config if c), tuple(trials))
+        how, region = pick.int("grace periods, and whose call fails", 0, 3), bool(pick.int("region", 0, 1))
+        trials.append(Trial(kept.drawn(pick), look, call, nth, bool(how & 1), region, bool(how & 2)))
+    below = tuple(Patch(f"below {i + 1}", f"below {i + 1}", _bytes(pick, "patch", _TEXT))
+                  for i in range(pick.int("patches below", 0, _PATCHES)))
+    return Asked(patches, tuple(c for c in config if c), tuple(trials), below)
 
 
 def offsets_of(asked: Asked) -> list[int]:
@@ -68,8 +73,11 @@ def offsets_of(asked: Asked) -> list[int]:
     for trial in asked.trials:
         out += [int(trial.look), trial.nth]
         _put(out, trial.call.encode())
-        out += [int(trial.soon), int(trial.region)]
+        out += [int(trial.soon) | int(trial.apart) << 1, int(trial.region)]
         out += kept.offsets_of(trial.case)
+    out.append(len(asked.below))
+    for patch in asked.below:
+        _put(out, patch.data)
     return out
 
 
@@ -81,7 +89,7 @@ def against_base(run: Run) -> None:
     patches, config = (given, extra) if given else (asked.patches, asked.config)
     if not patches or not asked.trials:
         return
-    pair = prepare(find_tree(None), patches, config)
+    pair = prepare(find_tree(None), patches, config, below=() if given else asked.below)
     for trial in asked.trials[:-1]:
         run.show(f"after {trial}")
     run.show(str(asked.trials[-1]), *kept.shown(asked.trials[-1].case)[1:])
@@ -100,21 +108,38 @@ known_bad("series", "it needs a series and trials: kemu review")
 installed.add(NAME)
 
 
-def byte_order(line: str, pair: Pair, patches: Sequence[Patch], config: Sequence[str]) -> Finding:
+def _of_nothing(patches: Sequence[Patch], config: Sequence[str], below: Sequence[Patch]) -> str:
+    offsets = offsets_of(Asked(tuple(patches), tuple(config), (), tuple(below)))
+    return execute(registry[NAME], ListSource(offsets), rung="c", detect=False).token
+
+
+def said(remark: Remark, pair: Pair, patches: Sequence[Patch], config: Sequence[str], below: Sequence[Patch] = ()) -> Finding:
+    """What a tool says of the series."""
+    path, number = static.place_of(remark)
+    function = pair.changed.holding(path, number)
+    place = f"{path}:{number} {function}".strip() if path else ""
+    out = Finding(NAME, remark.summary, remark.tool, "high" if remark.status == "fail" else "low", function, place,
+                  [remark.summary, *remark.details.splitlines()], f"{remark.tool}: {remark.summary}",
+                  token=_of_nothing(patches, config, below), headlines=["no kernel is run"])
+    out.confirmed = {"c": None, "linux": None, "why": f"{remark.tool} says it of the source"}
+    return out
+
+
+def byte_order(line: str, pair: Pair, patches: Sequence[Patch], config: Sequence[str],
+               below: Sequence[Patch] = ()) -> Finding:
     """What sparse says of the types of the series."""
     place, _, what = line.partition(": ")
     path, _, number = place.rpartition(":")
     function = pair.changed.holding(path, int(number)) if number.isdigit() else ""
-    offsets = offsets_of(Asked(tuple(patches), tuple(config), ()))
-    token = execute(registry[NAME], ListSource(offsets), rung="c", detect=False).token
+    token = _of_nothing(patches, config, below)
     return Finding(NAME, f"a value of the disk's byte order is used as a number: {what}", "sparse", "high", function,
                    f"{place} {function}".strip(), [f"{place}: {what}"], f"byte order: {place}", token=token,
                    headlines=["any machine whose byte order is another"])
 
 
-def finding_of(found: Found, patches: Sequence[Patch], config: Sequence[str]) -> Finding:
+def finding_of(found: Found, patches: Sequence[Patch], config: Sequence[str], below: Sequence[Patch] = ()) -> Finding:
     """A finding whose token shows it again."""
-    offsets = offsets_of(Asked(tuple(patches), tuple(config), tuple(found.trials)))
+    offsets = offsets_of(Asked(tuple(patches), tuple(config), tuple(found.trials), tuple(below)))
     out: Outcome = execute(registry[NAME], ListSource(offsets), rung="c", detect=False)
     if out.finding is None:                            # not again: as it was seen
         d = found.difference

@@ -5,25 +5,32 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from statistics import median
 
 from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.mutate import Mutator, places
 from kemu.rung.c.kernel import FAIL_MORE, NEVER
+from kemu.rung.uml.lines import frames
 from kemu.series.review.changed import Blocks, Changed
 from kemu.series.review.inputs import variants
 from kemu.series.review.operands import met, nearer
-from kemu.series.review.seen import Difference, compared
+from kemu.series.review.seen import Difference, beside, compared
+from kemu.series.review.solve import solved
 from kemu.series.review.trial import Seen, Trial, run
 from kemu.series.review.watched import TIMEOUT, Watched, calls
-from kemu.series.review.wide import wide
+from kemu.series.review.wide import roomy, wide
 
 LIFE = 400                             # trials of one kernel's life: what must be asked again to see a difference that needs them
 _TIMES = 4                             # a leak is left every time
 _BIG = 1 << 17
 PATIENCE = 12.0                        # seconds of processor time after which it is a hang indeed
+_CALLS = 400                           # calls that are failed one by one where the two kernels have not the same
+_WIDE = 60                             # large ones of one input
+_SLOW = 3.0                            # times as long as most trials take
+_SOLVED = 8                            # inputs whose limits are looked for
 _ONCE = 5                              # inputs whose first mount is one of a module that has mounted nothing before
 
 
@@ -44,7 +51,8 @@ class Entry:
     trial: Trial
     near: int
     written: list[int]
-    compared: list[tuple[int, int]]
+    compared: list[tuple[int, int, int]]
+    seconds: float = 0.0               # that it took
     used: int = 0
 
 
@@ -55,13 +63,6 @@ class Stats:
     trials: int = 0
     seconds: float = 0.0
     faults: int = 0
-
-
-def _mended(seen: Seen) -> bool:
-    """Whether a kernel has died of what Linux mends: a word that is read over the end of a page (its exception table says what
-    the missing bytes are), which this rung's kernel does not.
-    """
-    return bool(seen.answer.crash) and "load_unaligned_zeropad at" in seen.answer.console
 
 
 class Search:
@@ -86,18 +87,21 @@ class Search:
         self._faults: deque[Trial] = deque()           # that come from what is changed
         self._far: deque[Trial] = deque()              # others
         self._alone: deque[Trial] = deque()            # in kernels of their own
+        self._apart_ones: deque[Trial] = deque()       # whose number is another in the base
         self._near = blocks.changed
         self._around = set().union(*blocks.of.values()) if blocks.of else set()
         self._known: set[Trial] = set()
         self._failed: dict[tuple[object, ...], int] = {}
+        self._asked: Trial | None = None               # the last one whose calls were failed apart, and what the base showed
+        self._came: list[Seen] = []
+        self._slow = 1.0                               # seconds
 
     # ---- one trial ----
 
     def both(self, trial: Trial) -> tuple[Seen, Seen]:
         """What both kernels show."""
         self._begin(trial)
-        seen = run(self.base, trial), run(self.series, trial)
-        return seen
+        return run(self.base, trial.whole() if trial.apart else trial), run(self.series, trial)
 
     def _begin(self, trial: Trial) -> None:
         self.stats.trials += 1
@@ -113,7 +117,9 @@ class Search:
 
     def ask(self, trial: Trial) -> Seen | None:
         """Ask both, and see whether they differ; what the series showed, if they do not."""
+        start = time.monotonic()
         b, s = self.both(trial)
+        took = time.monotonic() - start
         new = s.ran - self.reached
         self.reached |= s.ran
         difference = self._differ(trial, b, s)
@@ -126,12 +132,12 @@ class Search:
             self.afresh()
         near = 2 * len(s.ran & self._near) + len(s.ran & self._around)
         if new and not trial.faulty and len(trial.case.data) <= _BIG:
-            self.entries.append(Entry(trial, near, places(trial.case.data), s.compared))
+            self.entries.append(Entry(trial, near, places(trial.case.data), s.compared, took))
         return s
 
     def _differ(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
-        if _mended(b) or _mended(s):
-            return None
+        if trial.apart:
+            return self._apart(trial, s)
         difference = self._compared(trial, b, s)
         if difference is None and b.left != s.left:
             difference = self._leak(trial)
@@ -139,10 +145,42 @@ class Search:
             difference = self._hangs(trial)            # or is it only a little slower?
         if difference is not None:
             difference.ran = s.ran
+            if difference.at and not difference.place:
+                library = self.series.library
+                for frame in frames(library.path, library.source, [difference.at - 1])[0]:
+                    if frame.place.rpartition(":")[0] in self.changed.files:
+                        difference.function, difference.place = frame.function, frame.place
         return difference
 
     def _compared(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
         return compared(trial, b, s, self.changed)
+
+    def _apart(self, trial: Trial, s: Seen) -> Difference | None:
+        """Whether a failing call of the series has an outcome that no failing call of the base has."""
+        difference = beside(trial, s, self._outcomes(trial))
+        if difference is not None and difference.kind == "leak":      # each time
+            for _ in range(_TIMES - 1):
+                again = beside(trial, self.both(trial)[1], self._outcomes(trial))
+                if again is None or again.kind != "leak":
+                    return None
+        if difference is not None:
+            difference.ran = s.ran
+        return difference
+
+    def _outcomes(self, trial: Trial) -> list[Seen]:
+        """What the base shows when each of its calls fails, and when none does."""
+        whole = trial.whole()
+        if self._asked != whole:
+            self.both(whole)
+            seen = run(self.base, replace(whole, case=replace(whole.case, fail_nth=NEVER)))
+            out = [seen]
+            for n in range(1, min(seen.answer.points, _CALLS) + 1):
+                out.append(run(self.base, replace(whole, case=replace(whole.case, fail_nth=n))))
+            if trial.call:
+                for name, t in calls(seen.told).items():
+                    out += [run(self.base, replace(whole, call=name, nth=n)) for n in range(1, min(t.times, 3) + 1)]
+            self._asked, self._came = whole, out
+        return self._came
 
     def _hangs(self, trial: Trial) -> Difference | None:
         """What is seen when there is more time."""
@@ -226,23 +264,30 @@ class Search:
             self.ask(Trial(replace(case, facts=False, doors=False), look=case.kind == "erofs"))
 
     def fail(self, trial: Trial) -> None:
-        """Calls of a trial that can fail will, soon: first those that come from what is changed, then one of each place."""
-        counted = replace(trial, case=replace(trial.case, fail_nth=NEVER), look=False)
+        """Calls of a trial that can fail will, soon: first those that come from what is changed, then one of each place. Of one
+        that is looked at, calls behind the walk.
+        """
+        counted = replace(trial, case=replace(trial.case, fail_nth=NEVER))
         b, s = self.both(counted)
         if b.answer.crash or s.answer.crash:
             self.afresh()
             return
+        kind = trial.case.kind, trial.look
         if b.answer.points == s.answer.points:
             for n, site in enumerate(s.sites or [n // 4 for n in range(s.answer.points)], 1):
                 near = n <= len(s.near) and bool(s.near[n - 1])
-                if self._once(("site", trial.case.kind, trial.case.options != "", site), 4 if near else 1):
-                    self._later(replace(trial, case=replace(trial.case, fail_nth=n), look=False), near)
+                if (near or not trial.look) and self._once(("site", kind, trial.case.options != "", site), 4 if near else 1):
+                    self._later(replace(trial, case=replace(trial.case, fail_nth=n)), near)
+        elif s.answer.points <= _CALLS and not trial.case.alone and not trial.look:
+            for n, site in enumerate(s.sites, 1):
+                if n <= len(s.near) and s.near[n - 1] and self._once(("apart", site), 2):
+                    self._apart_ones.append(replace(trial, case=replace(trial.case, fail_nth=n), apart=True))
         was, now = calls(b.told), calls(s.told)
         for name in sorted(set(was) & set(now)):
             near = bool(now[name].near)
             for n in range(1, min(was[name].times, now[name].times) + 1):
-                if n <= 3 and self._once(("call", trial.case.kind, name, n), 3 if near else 1):
-                    self._later(replace(trial, call=name, nth=n, look=False), near)
+                if n <= 3 and (near or not trial.look) and self._once(("call", kind, name, n), 3 if near else 1):
+                    self._later(replace(trial, call=name, nth=n), near)
 
     def _later(self, trial: Trial, near: bool) -> None:
         (self._alone if trial.case.alone else self._faults if near else self._far).append(trial)
@@ -253,17 +298,23 @@ class Search:
 
     def run(self, over: Callable[[], bool]) -> None:
         """Go on until ``over``."""
-        near = sorted((e for e in self.entries if e.near), key=lambda e: (-e.near, len(e.trial.case.data)))
+        self._slow = _SLOW * median([e.seconds for e in self.entries] or [1.0])
+        near = sorted((e for e in self.entries if e.near),
+                      key=lambda e: (e.seconds > self._slow, -e.near, len(e.trial.case.data)))
         cheap = [e for e in near if not e.trial.case.alone]
         share = 0.3 if cheap else 0.7                  # of the time, for what has a kernel of its own
         once = [e.trial for e in cheap if e.trial.case.kind == "erofs" and not e.trial.case.devices]
         fresh = [Trial(replace(t.case, kind="module", options="", backend="disk", at=0)) for t in once[:_ONCE]]
-        queue = deque([*(e.trial for e in cheap[:4]), *fresh, *(e.trial for e in cheap[4:30]),
+        asked = [replace(e.trial, look=False) for e in cheap[:30]]
+        looked = [replace(t, look=True) for t in asked if t.case.kind == "erofs"]
+        queue = deque([*asked[:4], *looked[:2], *fresh, *asked[4:8], *looked[2:10], *asked[8:],
                        *(e.trial for e in near if e.trial.case.alone)])
         limits = (Trial(c, look=c.kind == "erofs") for e in cheap[:40]
-                  for c in chain(islice(wide(e.trial.case), 12), met(e.trial.case, e.compared)))
+                  for c in chain(islice(wide(roomy(e.trial.case)), _WIDE), met(roomy(e.trial.case), e.compared)))
         soon = deque(replace(e.trial, soon=True, look=look) for look in (False, True) for e in cheap[:60])
         others = deque(case for e in cheap[:16] for case in variants(e.trial.case))
+        limited = [e for e in cheap if e.compared and e.near >= cheap[0].near // 2 and e.seconds <= self._slow][:_SOLVED]
+        solving = chain.from_iterable(self._solve(e) for e in limited)
         start, spent, turn = time.monotonic(), 0.0, 0
         while not over():
             turn += 1
@@ -275,6 +326,10 @@ class Search:
                 self._fault(self._faults.popleft())
             elif turn % 2 == 0 and (limit := next(limits, None)) is not None:
                 self.ask(replace(limit, look=limit.look and turn % 6 == 0))
+            elif self._apart_ones and turn % 3 == 0:
+                self.ask(self._apart_ones.popleft())
+            elif turn % 2 and next(solving, None) is not None:
+                pass
             elif soon and turn % 3 == 1:
                 self.ask(soon.popleft())
             elif others and turn % 3 == 0:
@@ -286,6 +341,18 @@ class Search:
                 self._fault(self._far.popleft())
             elif self.entries:
                 self._mutate()
+
+    def _solve(self, entry: Entry) -> Iterator[bool]:
+        """Limits of one input, one trial at a time."""
+        cases = solved(roomy(entry.trial.case), entry.compared)
+        case = next(cases, None)
+        while case is not None:
+            seen = self.ask(Trial(case, look=entry.trial.look))
+            yield True
+            try:
+                case = cases.send(seen.compared if seen is not None and not seen.answer.crash else None)
+            except StopIteration:
+                return
 
     def _fault(self, trial: Trial) -> None:
         self.stats.faults += 1
@@ -311,13 +378,14 @@ class Search:
             trial = replace(trial, look=False)
         self.ask(trial)
         if len(self.entries) > before and self.entries[-1].near and len(self._faults) < 400:
-            self.fail(self.entries[-1].trial)
+            self.fail(replace(self.entries[-1].trial, look=False))
 
     def _pick(self) -> Entry:
         near = [e for e in self.entries if e.near]
         pool = near if near and self.rng.random() < 0.75 else self.entries
         some = [self.rng.choice(pool) for _ in range(4)]
-        return max(some, key=lambda e: (e.near + 1) / (1 + e.used) / (1 + len(e.trial.case.data) / 20000))
+        return max(some, key=lambda e: (e.near + 1) / (1 + e.used) / (1 + len(e.trial.case.data) / 20000)
+                   / (1 + e.seconds / self._slow))
 
     # ---- what was never reached ----
 

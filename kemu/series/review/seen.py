@@ -16,8 +16,8 @@ _SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|possible|INFO:|Call Trace|kmem_cac
 
 @dataclass
 class Difference:
-    """``kind``: crash, leak, errno, tree, facts, look, log, locks, order; ``title``: what differs, in a line; ``function``,
-    ``place``: in C, where that is known; ``details``: more lines.
+    """``kind``: crash, leak, errno, tree, facts, look, log, locks, order, byte order; ``title``: what differs, in a line;
+    ``function``, ``place``: in C, where that is known; ``details``: more lines.
     """
 
     kind: str
@@ -27,6 +27,7 @@ class Difference:
     place: str = ""
     sign: str = ""
     ran: set[int] = field(default_factory=set)         # what the series' kernel ran
+    at: int = 0                                        # where in its library, where that is known and the place is not
 
     def key(self) -> str:
         """What two differences of one cause have in common."""
@@ -55,7 +56,37 @@ def compared(trial: Trial, base: Seen, series: Seen, changed: Changed) -> Differ
     old, new = _log(b.kmsg, changed), _log(s.kmsg, changed)
     if sorted(old) != sorted(new):
         return _lines("log", sorted(old), sorted(new))
+    lost = base.converted - series.converted if changed.raw else None
+    if lost:
+        value, size = max(lost)
+        return Difference("byte order", f"{value:#x}, {8 * size} bits of the disk's byte order, is not converted any more",
+                          sign="byte order")
     return _done(base, series)
+
+
+def beside(trial: Trial, series: Seen, base: Sequence[Seen]) -> Difference | None:
+    """What the series' kernel shows when one of its calls fails, and the base's shows for none of its own."""
+    s = series.answer
+    if s.crash and not meant(trial.case, s):
+        if any(b.answer.crash and _sort(b.answer.message) == _sort(s.message) for b in base):
+            return None
+        function, place = s.function or where(s.console)[0], s.place or where(s.console)[1]
+        return Difference("crash", s.message or s.crash, s.console.splitlines(), function, place, signature(s))
+    if s.crash:
+        return None
+    if all(b.answer.crash for b in base):
+        return None
+    said = s.mount_error, s.message
+    if said not in {(b.answer.mount_error, b.answer.message) for b in base}:
+        return Difference("errno", f"a call fails: {s.mount_error or s.message or 'success'}, which no failing call gave before")
+    if series.left > max(b.left for b in base):
+        more = series.left[0] - max(b.left[0] for b in base), series.left[1] - max(b.left[1] for b in base)
+        return Difference("leak", f"memory leak where a call fails: {max(more[0], 0)} objects, {max(more[1], 0)} pages each time",
+                          sign="leak of a failing call")
+    held = locks(series.told)[1]
+    if held and all(held != locks(b.told)[1] for b in base):
+        return Difference("locks", f"{held[0]} is still held")
+    return None
 
 
 def _sort(message: str | None) -> str:
@@ -71,6 +102,11 @@ def _done(base: Seen, series: Seen) -> Difference | None:
     fewer = [f"{kind}: {now[kind]} times instead of {was[kind]}" for kind in was if now[kind] < was[kind]]
     if fewer:
         return Difference("locks", f"{fewer[0].partition(':')[0]} is taken less often", fewer)
+    bare = [(place, sorted(guards), pc) for place, (guards, pc) in series.guards.violated.items()
+            if base.guards.kept.get(place, frozenset()) & guards and not series.guards.kept[place]]
+    if bare:
+        place, those, pc = min(bare)
+        return Difference("locks", f"{place} is touched without {', '.join(those)}, which guards it", sign="unguarded", at=pc)
     early = [(o, way) for o in sorted(OBJECTS) for way in sorted(WAYS)
              if _behind(base.told, o, way) and _behind(series.told, way, o)]
     if early:

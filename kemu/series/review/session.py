@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kemu.rung.c.build import Library, build
+from kemu.rung.c.cover.begin import modules
+from kemu.rung.c.cover.case import Case
 from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.patches import Patch, apply_patches
@@ -19,11 +21,13 @@ from kemu.series.backend.page import Backend
 from kemu.series.backend.search import RegionSearch
 from kemu.series.review import inputs
 from kemu.series.review.changed import Blocks, Changed, blocks, not_compiled, of_patches
+from kemu.series.review.kept import kept
 from kemu.series.review.least import smaller
 from kemu.series.review.search import Found, Search
+from kemu.series.review.trial import Trial, run
 from kemu.series.review.watched import Watched
 
-FLAVOUR, SLOT = "asan-review", "review"
+FLAVOUR, SLOT, BELOW = "asan-review", "review", "review-below"
 _BEGINNING = 0.3                       # of the time: inputs that are not changed yet
 _AFTER = 6.0                           # seconds of search behind the first finding
 _SHRINK = 4.0                          # seconds for each finding
@@ -48,14 +52,15 @@ class Pair:
 
 
 def prepare(tree: Tree, patches: Sequence[Patch], config: Sequence[str] = (), say: Say = nothing,
-            backend: Backend | None = None) -> Pair:
-    """Build what is compared. ``patches``: with the glue of ``backend``, if there is one. ``PatchError``,
-    ``BuildError``, ``ConfigError``.
+            below: Sequence[Patch] = (), backend: Backend | None = None) -> Pair:
+    """Build what is compared: ``patches`` on top of ``below``, which the base has, too. ``patches``: with the glue of
+    ``backend``, if there is one. ``PatchError``, ``BuildError``, ``ConfigError``.
     """
-    apply_patches(tree, patches)                       # what does not apply is told before anybody is waited for
-    base = build(Recipe(tree, "fast", tuple(config)), FLAVOUR, say)
-    series = build(Recipe(tree, "fast", tuple(config), tuple(patches), SLOT), FLAVOUR, say)
-    changed = of_patches(without_glue(patches), tree)
+    every = (*below, *patches)
+    apply_patches(tree, every)                         # what does not apply is told before anybody is waited for
+    base = build(Recipe(tree, "fast", tuple(config), tuple(below), BELOW if below else "plain"), FLAVOUR, say)
+    series = build(Recipe(tree, "fast", tuple(config), every, SLOT), FLAVOUR, say)
+    changed = of_patches(without_glue(patches), tree, below)
     return Pair(base, series, changed, blocks(series, changed), backend)
 
 
@@ -105,7 +110,8 @@ def review(pair: Pair, seconds: float, seed: int = 0, told: Callable[[Found, flo
         try:
             early = start + seconds * _BEGINNING
             search.begin(inputs.reaching(pair.changed.names), over)
-            search.begin(itertools.chain(inputs.files(files), inputs.first(seed)), lambda: over() or time.monotonic() > early)
+            search.begin(itertools.chain(_modules(pair, base), inputs.files(files), inputs.first(seed)),
+                         lambda: over() or time.monotonic() > early)
             search.run(over)
             out.seconds = time.monotonic() - start
             for f in search.found.values():
@@ -120,6 +126,13 @@ def review(pair: Pair, seconds: float, seed: int = 0, told: Callable[[Found, flo
     out.missed = len(lines)
     out.notes = _notes(pair, functions, lines)
     return out
+
+
+def _modules(pair: Pair, base: Watched) -> Iterator[Case]:
+    """fs/erofs as a module, with an image of each set of algorithms."""
+    if any(path.startswith("fs/erofs/") for path in pair.changed.files):
+        images = [case for case in kept() if case.kind == "erofs" and not case.devices]
+        yield from modules(images, lambda case: run(base, Trial(case)).answer.mount_error is None)
 
 
 def _bare(changed: Changed) -> list[str]:

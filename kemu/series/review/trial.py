@@ -11,6 +11,7 @@ from kemu.rung.c.cover.doors import names, sysfs
 from kemu.rung.c.kernel import NEVER, Instance
 from kemu.rung.c.module import come_and_go
 from kemu.rung.protocol import Answer
+from kemu.series.review.guards import Guards
 from kemu.series.review.watched import Told, Watched
 
 CAP, MOST = 1 << 18, 96                # bytes of a file that are read, and entries of a tree
@@ -23,9 +24,11 @@ _REMOUNT = 32 | 1                      # MS_REMOUNT | MS_RDONLY
 
 @dataclass(frozen=True)
 class Trial:
-    """``case.fail_nth``: which allocation or read of a disk fails; ``call``, ``nth``: which call of a function outside of what is
-    tested; ``look``: what is mounted is asked more than a walk asks; ``soon``: what RCU frees is gone at once; ``region``: by the
-    series' own back end, from where the image lies in memory, and by the block device where there is none.
+    """``case.fail_nth``: which allocation or read of a disk fails, of those while it is looked at, if it is; ``call``, ``nth``:
+    which call of a function outside of what is tested; ``look``: what is mounted is asked more than a walk asks; ``soon``: what
+    RCU frees is gone at once, and what is read of a disk comes when somebody sleeps. ``apart``: it is the series' n-th, where the
+    base has other calls: what comes of it must come of one of the base's that fails. ``region``: by the series' own back end,
+    from where the image lies in memory, and by the block device where there is none.
     """
 
     case: Case
@@ -34,6 +37,7 @@ class Trial:
     nth: int = 0
     soon: bool = False
     region: bool = False
+    apart: bool = False
 
     @property
     def faulty(self) -> bool:
@@ -42,7 +46,7 @@ class Trial:
 
     def whole(self) -> Trial:
         """The same with nothing that fails."""
-        return replace(self, case=replace(self.case, fail_nth=0), call="", nth=0)
+        return replace(self, case=replace(self.case, fail_nth=0), call="", nth=0, apart=False)
 
     def __str__(self) -> str:
         words = [str(self.case)]
@@ -54,6 +58,8 @@ class Trial:
             words.append("grace periods of RCU are over at once")
         if self.call:
             words.append(f"call {self.nth} of {self.call}() fails")
+        if self.apart:
+            words.append("in the base any other")
         return ", ".join(words)
 
 
@@ -66,9 +72,11 @@ class Seen:
     left: tuple[int, int] = (0, 0)
     told: dict[str, Told] = field(default_factory=dict)
     ran: set[int] = field(default_factory=set)
-    compared: list[tuple[int, int]] = field(default_factory=list)      # what is changed has compared these, and they differ
+    compared: list[tuple[int, int, int]] = field(default_factory=list)     # what is changed has compared these, and they differ
     sites: list[int] = field(default_factory=list)     # of the calls that could have failed, where they are counted,
     near: bytes = b""                                  # and whether they come from what is changed
+    converted: frozenset[tuple[int, int]] = frozenset()    # values of the disk's byte order, and their bytes
+    guards: Guards = field(default_factory=Guards)
 
 
 def run(kernel: Watched, trial: Trial) -> Seen:
@@ -77,10 +85,19 @@ def run(kernel: Watched, trial: Trial) -> Seen:
     look: list[str] = []
     k = kernel.instance
     before = k.counters()
+    k.lib.kemu_delay(int(trial.soon))
     kernel.watch((trial.call, trial.nth), trial.soon)
 
+    points = 0
+
     def then(k: Instance) -> None:
-        look.extend(closely(k))
+        nonlocal points
+        if case.fail_nth:
+            k.lib.kemu_fail_nth(case.fail_nth)
+        look.extend(closely(k, b"/files/0" if case.backend == "file" else b"/dev/kemu0"))
+        if case.fail_nth:
+            points = k.counters()["faults"]
+            k.lib.kemu_fail_nth(0)
 
     if case.kind == "module":
         answer = come_and_go(kernel, case.data, case.fail_nth, case.options, others_fail=bool(trial.call))
@@ -93,30 +110,38 @@ def run(kernel: Watched, trial: Trial) -> Seen:
     else:
         backend = ("region" if k.has_region else "disk") if trial.region else case.backend
         answer = kernel.erofs(case.data, at=case.at, options=case.options, devices=case.devices, backend=backend,
-                              memory=case.memory, cap=CAP, max_entries=MOST, fail_nth=case.fail_nth, facts=True,
-                              then=then if trial.look else None)
-    compared = kernel.compared()
+                              memory=case.memory, cap=CAP, max_entries=MOST, fail_nth=0 if trial.look else case.fail_nth,
+                              facts=True, then=then if trial.look else None)
+        answer.points = points or answer.points
+    if kernel.last is k and not k.dead:
+        k.lib.kemu_delay(0)
+    compared, converted, guards = kernel.compared(), kernel.converted(), kernel.guards()
     told, ran = kernel.unwatch()
-    seen = Seen(answer, look, told=told, ran=ran, compared=compared)
+    seen = Seen(answer, look, told=told, ran=ran, compared=compared, converted=converted, guards=guards)
     if kernel.last is k and not k.dead:
         after = k.counters()
         seen.left = after["slab_objects"] - before["slab_objects"], after["pages"] - before["pages"]
+    elif case.kind == "module":
+        seen.left = answer.behind
     if case.fail_nth == NEVER and kernel.last is not None:
         seen.sites = kernel.last.fault_sites(answer.points)
         seen.near = kernel.last.faults_near(answer.points)
     return seen
 
 
-def closely(k: Instance) -> list[str]:
+def closely(k: Instance, source: bytes = b"/dev/kemu0") -> list[str]:
     """All that look.c asks of what is mounted at /mnt, its attributes in sysfs, remounts and memory pressure."""
     out: list[str] = []
     k.lib.kemu_look_clear()
-    for path in [b"/mnt", *(b"/mnt/" + name for name in names(k, b"/mnt")[:_NAMES])]:
+    inside = [b"/mnt/" + name for name in names(k, b"/mnt")[:_NAMES]]
+    for path in (b"/mnt", *inside):
         k.check(k.lib.kemu_look(path))
     sysfs(k)
     for folder in sorted(names(k, b"/sys/fs/erofs")):
         out += _attributes(k, b"/sys/fs/erofs/" + folder)
-    out += _others(k)
+    for path in inside[:2]:                            # with what has been written there
+        k.check(k.lib.kemu_look(path))
+    out += _others(k, source)
     out.append(f"shrink {k.check(k.lib.kemu_shrink())}")
     for options in _REMOUNTS:
         out.append(f"remount {options.decode()}: {k.check(k.lib.kemu_mount(b'', b'/mnt', b'', _REMOUNT, options))}")
@@ -126,10 +151,20 @@ def closely(k: Instance) -> list[str]:
     return out + bytes(k.ffi.buffer(text, size[0])).decode("utf-8", "replace").splitlines()
 
 
-def _others(k: Instance) -> list[str]:
-    """What is no device, mounted: folders, what is not there, files of the image itself."""
+def _others(k: Instance, own: bytes) -> list[str]:
+    """What is no device, mounted: folders, what is not there, files of the image itself; and the image once more, beside the
+    first mount, with memory that is short while both are there.
+    """
     out = []
     k.check(k.lib.kemu_mkdir(b"/inside", 0o755))
+    for options in (b"", b"cache_strategy=disabled,noacl"):
+        error = k.check(k.lib.kemu_mount(own, b"/inside", b"erofs", 1, options))
+        out.append(f"mount once more {options.decode()}: {error}")
+        if not error:
+            for path in (b"/inside", *(b"/inside/" + name for name in names(k, b"/inside")[:2])):
+                k.check(k.lib.kemu_look(path))
+            out.append(f"shrink both {k.check(k.lib.kemu_shrink())}, in sysfs {len(names(k, b'/sys/fs/erofs'))}")
+            out.append(f"umount {k.check(k.lib.kemu_umount(b'/inside', 0))}")
     for source in (b"/dev", b"/mnt", b"/none", b"", b"/dev/kemu7", *(b"/mnt/" + name for name in names(k, b"/mnt")[:3])):
         for options in (b"", b"directio"):
             error = k.check(k.lib.kemu_mount(source, b"/inside", b"erofs", 1, options))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from kemu.rung.c.build import Library
 from kemu.rung.c.kernel import Instance, Kernel
 from kemu.rung.c.watched import fallible
+from kemu.series.review.guards import PLACE, Guards
 
 TOLD, CALLS = 1024, 1016               # KEMU_TOLD, KEMU_TOLD_LOCKS
 MEMORY = 512 << 20                     # bytes of RAM
@@ -17,6 +18,8 @@ TIMEOUT = 1.5                          # seconds of processor time after which a
 UNWRITTEN = 0x6B
 _TOLD = struct.Struct("<IIIIII")
 _CMP = struct.Struct("<QQII")
+_VALUE = struct.Struct("<QII")
+_SHARED = frozenset({"down_read"})
 _KINDS = ("a spinlock of the file", "a spinlock of the file", "a spinlock of an object", "a spinlock of an object", "RCU", "RCU",
           "RCU", "RCU")
 _TAKE = {"mutex_lock": "a mutex", "down_read": "a semaphore for reading", "down_write": "a semaphore for writing",
@@ -62,7 +65,7 @@ class Watched(Kernel):
         for names, way in ((_TAKE, 1), (_LEAVE, -1)):
             for name in names:
                 if name in self.numbers:
-                    k.lib.kemu_watch_lock(self.numbers[name], way)
+                    k.lib.kemu_watch_lock(self.numbers[name], 2 if name in _SHARED else way)
         k.lib.kemu_rcu_soon(self.soon)
         if self.around:
             k.faults_around(self.around)
@@ -81,14 +84,35 @@ class Watched(Kernel):
         k.lib.kemu_rcu_soon(soon)
         self._arm(k)
 
-    def compared(self) -> list[tuple[int, int]]:
-        """What was compared with what in what is changed, since it is watched; before ``unwatch``."""
+    def compared(self) -> list[tuple[int, int, int]]:
+        """What was compared with what in what is changed, and where, since it is watched; before ``unwatch``."""
         k = self.last
         if k is None or not self.around:
             return []
         where = k.ffi.new("struct kemu_cmp const **")
         n = k.lib.kemu_watch_cmps(where)
-        return [(a, b) for a, b, _, _ in _CMP.iter_unpack(bytes(k.ffi.buffer(where[0], n * _CMP.size)))] if n else []
+        return [(a, b, at) for a, b, _, at in _CMP.iter_unpack(bytes(k.ffi.buffer(where[0], n * _CMP.size)))] if n else []
+
+    def converted(self) -> frozenset[tuple[int, int]]:
+        """Values, and their bytes, that were converted from the disk's byte order since it is watched; before ``unwatch``."""
+        k = self.last
+        if k is None:
+            return frozenset()
+        where = k.ffi.new("struct kemu_value const **")
+        n = k.lib.kemu_watch_values(where)
+        data = bytes(k.ffi.buffer(where[0], n * _VALUE.size)) if n else b""
+        return frozenset((value, size) for value, size, _ in _VALUE.iter_unpack(data))
+
+    def guards(self) -> Guards:
+        """Which locks guard what, since it is watched; before ``unwatch``."""
+        k = self.last
+        if k is None:
+            return Guards()
+        where = k.ffi.new("struct kemu_guarded const **")
+        n = k.lib.kemu_guards(where)
+        places = bytes(k.ffi.buffer(where[0], n * PLACE.size)) if n else b""
+        n = k.lib.kemu_guard_locks(where)
+        return Guards(places, bytes(k.ffi.buffer(where[0], n * PLACE.size)) if n else b"", k.symbols)
 
     def unwatch(self) -> tuple[dict[str, Told], set[int]]:
         """What has been called, and which basic blocks have run, in the last instance; of one that died, too."""

@@ -26,19 +26,19 @@ def test_kept_inputs_begin_with_those_that_come_to_a_function() -> None:
 
 def test_a_limit_is_met_from_both_sides() -> None:
     case = Case(bytes(64) + struct.pack("<I", 0x12345) + bytes(64))
-    values = {struct.unpack_from("<I", c.data, 64)[0] for c in operands.met(case, [(0x12345, 0x20000)])}
+    values = {struct.unpack_from("<I", c.data, 64)[0] for c in operands.met(case, [(0x12345, 0x20000, 0)])}
     assert {0x1ffff, 0x20000, 0x20001} <= values
 
 
 def test_a_limit_of_an_archive_is_met_in_its_digits() -> None:
     case = Case(b"070701" + b"%08x" % 77 + bytes(100), "cpio")
-    assert any(c.data[6:14] == b"%08x" % 4096 for c in operands.met(case, [(77, 4096)]))
+    assert any(c.data[6:14] == b"%08x" % 4096 for c in operands.met(case, [(77, 4096, 0)]))
 
 
 def test_a_field_comes_nearer_and_keeps_its_place() -> None:
     case, rng = image(), random.Random(1)
     for _ in range(50):
-        assert len(operands.nearer(case, [(5, 300)], [2048], rng).data) == len(case.data)
+        assert len(operands.nearer(case, [(5, 300, 0)], [2048], rng).data) == len(case.data)
 
 
 def test_large_files_are_no_larger_images() -> None:

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Limits met exactly where no side of a comparison stands in the input as it is: each field is changed a little, what is compared
+in the changed code moves with some of them, and by how much says which value of the field makes both sides equal, or one less.
+"""
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+
+from kemu.rung.c.cover.case import Case
+from kemu.rung.c.cover.mutate import made_good, places
+
+Pairs = dict[int, list[tuple[int, int]]]               # by the place in the code, in their order
+_STEPS = (1, 1 << 12, 1 << 9)
+_FIELDS = ((8, 0), (4, 0), (4, 4), (2, 0), (2, 2), (2, 4), (2, 6))
+_CELLS, _MOVED = 260, 12               # eight bytes each that are tried, and of those that move something
+_NEAR = (0, -1, 1)
+_MASK = (1 << 64) - 1
+_HEADER = 13                           # fields of a header of an archive, of eight digits each
+
+
+def by_place(compared: list[tuple[int, int, int]]) -> Pairs:
+    """What was compared, by where."""
+    out: Pairs = {}
+    for a, b, at in compared:
+        out.setdefault(at, []).append((a, b))
+    return out
+
+
+def solved(case: Case, compared: list[tuple[int, int, int]]) -> Generator[Case, list[tuple[int, int, int]] | None, None]:
+    """Cases; each is answered by what was compared in it, None if nothing can be said."""
+    before = by_place(compared)
+    if not before:
+        return
+    moved = 0
+    for cell in _cells(case):
+        if cell[1] == 8 and case.kind == "erofs":      # all of it first: most of it moves nothing
+            answer = yield _raw(case, cell[0], bytes(b ^ 1 for b in case.data[cell[0]:cell[0] + 8]))
+            if answer is not None and not _differ(before, by_place(answer)):
+                continue
+            moved += 1
+            if moved > _MOVED:
+                return
+            fields = [(cell[0] + off, size) for size, off in _FIELDS]
+        else:
+            fields = [cell]
+        for at, size in fields:
+            yield from _field(case, before, at, size)
+
+
+def _cells(case: Case) -> Iterator[tuple[int, int]]:
+    if case.kind == "cpio":
+        at = case.data.find(b"07070")
+        for _ in range(6):
+            if at < 0:
+                return
+            yield from ((at + 6 + 8 * i, 8) for i in range(_HEADER) if at + 14 + 8 * i <= len(case.data))
+            at = case.data.find(b"07070", at + 110)
+        return
+    for at in places(case.data)[:_CELLS]:
+        if at + 8 <= len(case.data):
+            yield at, 8
+
+
+def _field(case: Case, before: Pairs, at: int, size: int) -> Generator[Case, list[tuple[int, int, int]] | None, None]:
+    old = _value(case, at, size)
+    if old is None:
+        return
+    most = (1 << 32) - 1 if case.kind == "cpio" else (1 << 8 * size) - 1
+    for step in _STEPS:
+        if old + step > most:
+            continue
+        answer = yield _with(case, at, size, old + step)
+        if answer is None:
+            continue
+        told = _differ(before, by_place(answer))
+        if not told:
+            continue
+        done = set()
+        for a, b, slope in told:                       # a - b moves by slope for each step
+            for extra in _NEAR:
+                gap = b - a + extra
+                value = old + gap * step // slope
+                if 0 <= value <= most and value not in done and value != old:
+                    done.add(value)
+                    yield _with(case, at, size, value)
+        return
+
+
+def _differ(before: Pairs, after: Pairs) -> list[tuple[int, int, int]]:
+    """Of each place where something is compared otherwise: both sides as they were, and by how much their difference moved."""
+    out = []
+    for place, was in before.items():
+        now = after.get(place, [])
+        for (a, b), (c, d) in zip(was, now):
+            slope = _signed(c - d - (a - b))
+            if slope:
+                out.append((a, b, slope))
+                break
+    return out
+
+
+def _signed(value: int) -> int:
+    value &= _MASK
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _value(case: Case, at: int, size: int) -> int | None:
+    data = case.data[at:at + size]
+    if case.kind != "cpio":
+        return int.from_bytes(data, "little") if len(data) == size else None
+    try:
+        return int(data, 16)
+    except ValueError:
+        return None
+
+
+def _with(case: Case, at: int, size: int, value: int) -> Case:
+    return _raw(case, at, b"%08x" % value if case.kind == "cpio" else value.to_bytes(size, "little"))
+
+
+def _raw(case: Case, at: int, new: bytes) -> Case:
+    data = bytearray(case.data)
+    data[at:at + len(new)] = new
+    if case.kind == "erofs":
+        made_good(data)
+    return replace(case, data=bytes(data))

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Limits that are met by looking at how a comparison moves with a field."""
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from kemu.rung.c.cover.case import Case
+from kemu.series.review.solve import solved
+
+PLACE = 0x1234
+
+
+def asked(case: Case, compare: Callable[[bytes], tuple[int, int]]) -> list[tuple[int, int]]:
+    """All pairs that come of it when each case is answered by what ``compare`` says of its bytes."""
+    out = []
+    search = solved(case, [(*compare(case.data), PLACE)])
+    made = next(search, None)
+    while made is not None:
+        pair = compare(made.data)
+        out.append(pair)
+        try:
+            made = search.send([(*pair, PLACE)])
+        except StopIteration:
+            break
+    return out
+
+
+@pytest.mark.parametrize("compare", [
+    lambda d: (struct.unpack_from("<I", d, 40)[0] * 12 + 100, 4096),
+    lambda d: (struct.unpack_from("<Q", d, 64)[0] + 4096 >> 12, 1 << 48),
+    lambda d: (77, struct.unpack_from("<H", d, 22)[0] - 5),
+])
+def test_a_limit_is_met_exactly_and_on_both_sides(compare: Callable[[bytes], tuple[int, int]]) -> None:
+    data = bytearray(range(1, 129))
+    data[64:72] = struct.pack("<Q", 9 << 12)
+    pairs = asked(Case(bytes(data)), compare)
+    gaps = {a - b for a, b in pairs}
+    assert any(abs(g) <= 12 for g in gaps)
+    assert any(a >= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def test_nothing_to_meet() -> None:
+    assert next(solved(Case(bytes(64)), []), None) is None
