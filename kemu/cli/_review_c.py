@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kemu.cli import _search
+from kemu.cli import _search, _series
 from kemu.cli._keeping import Keeper
 from kemu.cli._stdio import complain
-from kemu.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CommandError
+from kemu.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, CommandError
 from kemu.cli.linux import failures
 from kemu.explore.experiment import registry
 from kemu.explore.progress import Progress
@@ -21,6 +21,7 @@ from kemu.report.store import runs, tokens
 from kemu.report.terminal import print_table
 
 if TYPE_CHECKING:                   # start-up
+    from kemu.explore.finding import Finding
     from kemu.rung.uml.series import Series
 
 SECONDS = 60.0
@@ -39,8 +40,6 @@ def is_for_c(name: str) -> bool:
 
 def run(args: argparse.Namespace, series: Series | None = None) -> int:
     """The review of what ``args.name`` names, or of ``series``; its exit code."""
-    if args.series:
-        raise CommandError("--series: a review of C patches has them on the tree alone, not on other series", EXIT_USAGE)
     return failures("", lambda: _run(args, series))
 
 
@@ -50,7 +49,7 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     from kemu.rung.uml.tree import find_tree  # start-up
     from kemu.series.backend.glue import glue_of  # start-up
     from kemu.series.backend.page import backend_of  # start-up
-    from kemu.series.review import replay, session  # start-up
+    from kemu.series.review import confirmed, replay, session, static  # start-up
     from kemu.series.review.search import Found, Search  # start-up
     from kemu.series.whole import from_mail  # start-up
 
@@ -58,10 +57,13 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     series = given if given is not None else from_mail(sys.stdin.buffer.read()) if args.name == "-" else find_series(args.name)
     if not series.patches:
         raise CommandError(f"{args.name}: no patch in it", EXIT_FAILED)
+    below, more, _ = _series.c_of(_series.stack_of(args)) if args.series else ((), (), "")
+    config = [*more, *series.config]
     tree = find_tree(os.environ.get("KEMU_TREE"))
     backend = backend_of(series, args.backend)
     patches = [*series.patches, *([glue_of(backend, series.patches, tree)] if backend is not None else [])]
-    pair = session.prepare(tree, patches, series.config, progress() if not quiet else lambda text: None, backend)
+    pair = session.prepare(tree, patches, config, progress() if not quiet else lambda text: None, below, backend)
+    tools = static.Static(series.patches, config, tree, below)
     p, chosen = Progress(), [registry[replay.NAME]]
     asked: dict[str, object] = {"command": "review", "series": series.name, "rung": "c", "seed": args.seed}
     keeper = Keeper("review", runs.begin(asked, 1), chosen, "c")
@@ -82,16 +84,22 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     p.examples, p.seconds, p.interrupted = result.trials, result.seconds, result.interrupted
     p.per_experiment[replay.NAME] = result.trials
     for line in result.warnings:
-        p.add(replay.byte_order(line, pair, patches, series.config))
+        p.add(replay.byte_order(line, pair, patches, config, below))
     for found in result.found:
-        p.add(replay.finding_of(found, patches, series.config))
+        p.add(replay.finding_of(found, patches, config, below))
+    for remark in tools.end(0 if result.interrupted else static.SECONDS):
+        if remark.tool != "sparse" or not result.warnings:
+            p.add(replay.said(remark, pair, patches, config, below))
     for f in p.findings:
         with suppress(OSError):
             short = tokens.keep(f.token)
             if short != f.token:
                 f.stored[f.token] = short
     keeper.end(p)
-    for note in result.notes:
+    if args.confirm and not p.interrupted:
+        confirmed.confirm(p.findings, result.found, [*below, *patches], config, below,
+                          progress() if not quiet else lambda text: None)
+    for note in [*result.notes, *tools.notes]:
         complain(f"kemu: review: {series.name}: {note}")
     if not _search.print_machine_readable(args, series.name, chosen, p):
         _print(args, p, result.of_base)
@@ -100,13 +108,19 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     return EXIT_FAILED if p.findings else EXIT_OK
 
 
+def _rungs(f: Finding) -> str:
+    """Where it shows: of a tool's remark no kernel."""
+    return ", ".join(name for name in ("c", "linux") if f.confirmed[name]) or "source"
+
+
 def _print(args: argparse.Namespace, p: Progress, of_base: list[str]) -> None:
     found = p.sorted_findings()
     for f in found if not args.quiet else []:
         print("\n".join(splat_report.lines(f)) + "\n")
     if found:
-        print_table(["severity", "detector", "where in C", "token", "what"],
-                    [[f.severity, f.detector, f.c_location or "-", f.ref(f.token), f.title] for f in found], args.no_color)
+        print_table(["severity", "rung", "detector", "where in C", "token", "what"],
+                    [[f.severity, _rungs(f), f.detector, f.c_location or "-", f.ref(f.token), f.title] for f in found],
+                    args.no_color)
     if of_base:
         print(f"{len(of_base)} more that the kernel below shows as well: {'; '.join(of_base)}")
     print(f"{args.name}: {p.examples} trials in {p.seconds:.1f} s, {len(found)} findings")
