@@ -108,7 +108,7 @@ class Flight:
     def _send_one(self, process: Process, asked: Asked) -> bool:
         """Whether there was room."""
         case, size = asked.case, asked.case.size
-        if (process.shared is None or case.rest is not None or case.backend is not Backend.DISK or size > LARGE_ROOM
+        if (process.shared is None or case.rest is not None or case.backend not in (Backend.DISK, Backend.REGION) or size > LARGE_ROOM
                 or len(case.options) > OPTIONS_ROOM):
             return not self._sent and self._send_alone(process, asked)
         if not self._slots or (size > IMAGE_ROOM and self._large is not None):
@@ -219,6 +219,8 @@ def _made(case: Case, head: wire.Answer, body: bytes) -> Answer:
     if head.error and text == "place":
         raise RungError(f"no memory of that kind for {case.size} bytes ({errno_name(head.error)}): "
                         "backend file sends no holes, and another kind of memory takes larger ones")
+    if head.error and text == "region":
+        raise ConfigError("backend region: no series that is built into this kernel has kemu_backend_mount()")
     result = Answer(errno_name(head.error), Packed(body[:head.entries_len], head.entries, case.op is not Op.CPIO),
                     [line.partition(">")[2] for line in kmsg.splitlines()], text or None)
     splat = find_splat(kmsg)

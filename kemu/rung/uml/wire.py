@@ -44,6 +44,7 @@ class Backend(IntEnum):
     DISK = 0
     LOOP = 1
     FILE = 2
+    REGION = 3
 
 
 class Memory(IntEnum):

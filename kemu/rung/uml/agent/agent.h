@@ -28,6 +28,7 @@ enum backend {
 	BACKEND_DISK,			/* kemuN over the region */
 	BACKEND_LOOP,			/* a loop device over a file that holds the image, padded to 4096 */
 	BACKEND_FILE,			/* EROFS's own file-backed mount, of a file in memory (ramfs: tmpfs has no read_folio) */
+	BACKEND_REGION,			/* a series' own, of where the image lies in memory: kemu_backend_mount() */
 };
 
 enum request_flags {
@@ -167,6 +168,7 @@ extern struct buffer text;		/* of the answer */
 int place(struct kemu_place *p);	/* 0, or -1 with errno */
 void drop(unsigned int slot);
 void unpack(struct kemu_unpack *u);
+int mount_region(const char *dir, const char *options);	/* what lies in the first slot; 0, or -1 with errno */
 int take_image(struct request *r, unsigned int slot, uint64_t shared, char *source);
 void drop_image(struct request *r, unsigned int slot);
 int fail_nth(unsigned int n);

@@ -95,8 +95,13 @@ void do_erofs(struct request *r, const char *options)
 			return;
 		}
 	}
-	if (mount(sources[0], "mnt", "erofs", MS_RDONLY, expanded))
+	if (r->backend == BACKEND_REGION ? mount_region("mnt", expanded) : mount(sources[0], "mnt", "erofs", MS_RDONLY, expanded))
 		error = errno;
+	if (error == ENOTTY && r->backend == BACKEND_REGION) {
+		drop_images(r);
+		refuse(r, error, "region");
+		return;
+	}
 	mounted = !error;
 	if (mounted) {
 		walk.cap = r->cap;

@@ -115,10 +115,11 @@ int take_image(struct request *r, unsigned int slot, uint64_t shared, char *sour
 	struct kemu_place region = { slot, r->memory, slot ? 0 : r->at, r->len[slot], shared, 0 };
 	struct loop_config config = { .info.lo_flags = LO_FLAGS_READ_ONLY };
 
-	if (shared != KEMU_CHANNEL && r->backend != BACKEND_DISK)
+	if (shared != KEMU_CHANNEL && r->backend != BACKEND_DISK && r->backend != BACKEND_REGION)
 		return take_shared(r, slot, shared, source);
 	switch (r->backend) {
 	case BACKEND_DISK:
+	case BACKEND_REGION:
 		snprintf(source, SOURCE, "dev/kemu%u", slot);
 		return place(&region) ? errno : 0;
 	case BACKEND_LOOP:
@@ -136,7 +137,7 @@ int take_image(struct request *r, unsigned int slot, uint64_t shared, char *sour
 
 void drop_image(struct request *r, unsigned int slot)
 {
-	if (r->backend == BACKEND_DISK)
+	if (r->backend == BACKEND_DISK || r->backend == BACKEND_REGION)
 		drop(slot);
 	if (r->backend == BACKEND_FILE) {
 		char name[SOURCE];

@@ -48,6 +48,16 @@ void unpack(struct kemu_unpack *u)
 		die("unpack: %s", strerror(errno));
 }
 
+int mount_region(const char *dir, const char *options)
+{
+	static struct kemu_mount m;
+
+	m.slot = 0;
+	snprintf(m.dir, sizeof(m.dir), "%s", dir);
+	snprintf(m.options, sizeof(m.options), "%s", options);
+	return ioctl(channel, KEMU_IOC_MOUNT, &m);
+}
+
 /* From here on the @n-th call of this task that can fail does, by the kernel's fault injection; 0 ends that. */
 int fail_nth(unsigned int n)
 {

@@ -40,6 +40,13 @@ struct kemu_unpack {
 	char message[120];		/* returned */
 };
 
+/* Mount what lies in the region of @slot, by the back end of a series that is built in. */
+struct kemu_mount {
+	__u32 slot;
+	char dir[60];
+	char options[4096];
+};
+
 /*
  * Serve, inside the kernel, the cases that need nothing which only a user program has. Comes back when there is one that does; it can
  * then be read.
@@ -68,6 +75,7 @@ enum kemu_bug {
 #define KEMU_IOC_DISCARD _IOW('k', 5, __u64)
 #define KEMU_IOC_SERVE	_IOW('k', 6, struct kemu_serve)
 #define KEMU_IOC_LOGGED	_IOR('k', 7, __u64)	/* bytes that the log has sent to the host */
+#define KEMU_IOC_MOUNT	_IOW('k', 8, struct kemu_mount)	/* -ENOTTY: no series brings a back end */
 
 /*
  * The initrd file of the bench: this header, then the agent, then what the kernel shall see as its initrd. The kernel's side moves
@@ -117,6 +125,7 @@ int kemu_host_discard(__u64 len);
 /* kemu_region.c */
 long kemu_place(struct kemu_place *p);
 void kemu_drop(unsigned int slot);
+long kemu_mount_region(unsigned int slot, const char *dir, const char *options);
 struct kemu_region *kemu_region(unsigned int slot);
 
 /* kemu_disk.c, kemu_unpack.c, kemu_boot.c, kemu_share.c */

@@ -141,6 +141,19 @@ static long kemu_do_unpack(void __user *arg)
 	return copy_to_user(arg, &unpack, sizeof(unpack)) ? -EFAULT : 0;
 }
 
+static long kemu_do_mount(void __user *arg)
+{
+	struct kemu_mount *m = memdup_user(arg, sizeof(*m));
+	long err;
+
+	if (IS_ERR(m))
+		return PTR_ERR(m);
+	m->dir[sizeof(m->dir) - 1] = m->options[sizeof(m->options) - 1] = 0;
+	err = kemu_mount_region(m->slot, m->dir, m->options);
+	kfree(m);
+	return err;
+}
+
 static long kemu_do_serve(void __user *arg)
 {
 	struct kemu_serve serve;
@@ -176,6 +189,8 @@ long kemu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case KEMU_IOC_LOGGED:
 		n = kemu_logged;
 		return copy_to_user(uarg, &n, sizeof(n)) ? -EFAULT : 0;
+	case KEMU_IOC_MOUNT:
+		return kemu_do_mount(uarg);
 	case KEMU_IOC_SCHED:
 		return IS_ENABLED(CONFIG_KEMU_SCHED) ? kemu_sched_serve() : -ENOTTY;
 	}

@@ -38,6 +38,7 @@
 #define home_fd		kemu_home_fd
 #define kmsg		kemu_kmsg
 #define kmsg_take	kemu_kmsg_take
+#define mount_region	kemu_mount_by_region
 #define place		kemu_place_region
 #define put		kemu_put
 #define root_fd		kemu_root_fd
@@ -135,6 +136,11 @@ void drop(unsigned int slot)
 	kemu_drop(slot);
 }
 
+int mount_region(const char *dir, const char *options)
+{
+	return said(kemu_mount_region(0, dir, options)) ? -1 : 0;
+}
+
 void unpack(struct kemu_unpack *u)
 {
 	kemu_unpack_region(u);
@@ -199,7 +205,7 @@ static int is_inside(const struct request *r)
 {
 	if (r->magic != REQUEST_MAGIC || r->images > KEMU_DISKS || r->options_len >= 4096 || r->flags & BY_PROGRAM || r->arg)
 		return 0;
-	return r->op == OP_CPIO || (r->op == OP_EROFS && r->backend == BACKEND_DISK);
+	return r->op == OP_CPIO || (r->op == OP_EROFS && (r->backend == BACKEND_DISK || r->backend == BACKEND_REGION));
 }
 
 int kemu_inside(const struct kemu_serve *s)

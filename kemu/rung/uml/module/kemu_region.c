@@ -126,6 +126,29 @@ long kemu_place(struct kemu_place *p)
 	return 0;
 }
 
+/* What a series' own back end defines, if one is built in. */
+long kemu_backend_mount(const void *base, unsigned long size, const char *dir, const char *options) __weak;
+
+/* @options are a page: those who take them may write to its last byte. */
+long kemu_mount_region(unsigned int slot, const char *dir, const char *options)
+{
+	struct kemu_region *r = kemu_region(slot);
+	char *page;
+	long err;
+
+	if (!kemu_backend_mount)
+		return -ENOTTY;
+	if (!r)
+		return -EINVAL;
+	page = (char *)get_zeroed_page(GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	strscpy(page, options, PAGE_SIZE);
+	err = kemu_backend_mount(r->data, r->len, dir, page);
+	free_page((unsigned long)page);
+	return err;
+}
+
 void kemu_unpack_region(struct kemu_unpack *u)
 {
 	struct kemu_region *r = kemu_regions[u->slot];
