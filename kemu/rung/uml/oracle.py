@@ -83,7 +83,8 @@ class Oracle:
 
         ``at``: byte offset from a page boundary where it is placed; ``memory``: ``linear`` (larger than 4 MiB: vmalloc),
         ``vmalloc`` or ``slab``. ``backend``: ``disk`` (a gendisk over the region), ``loop`` (a loop device) or ``file``
-        (file-backed mount); the latter two ignore ``at``; ``region`` is the own one of a series that is built in. ``devices``: extra devices, in order; each is given as ``device=``.
+        (file-backed mount); the latter two ignore ``at``; ``region`` is the own one of a series that is built in. ``devices``:
+        extra devices, in order; each is given as ``device=``.
         ``options``: mount options. ``cap``: of a file no more bytes are read. ``fail_nth``: the N-th allocation or block request
         of the mount and the walk fails (flavour debug); ``Result.fired`` says whether there were so many.
         ``facts``: fill ``Result.facts``.
