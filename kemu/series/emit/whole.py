@@ -134,7 +134,8 @@ class Whole:
         own = {n: f for n, f in self.module.functions.items() if not self.new.knows(n) and not self._replaced(f.decorator_list)
                and n not in self.homes}
         tables = {n: t for n, v in self.module.constants.items() for t in [table(n, v, scope)] if t is not None}
-        self.seen = self._seen_outside()
+        self.seen = self._seen_outside() | {n.attr for name in self.homes for n in ast.walk(self.module.functions[name])
+                                            if isinstance(n, ast.Attribute)}
         self._structures(scope)
         for cls in self.module.classes.values():
             if is_statics(cls):
@@ -397,6 +398,9 @@ class Whole:
         names = [n for n, p in self.homes.items() if p == path]
         declarations = Declarations(self._preprocessed("", os.path.basename(path)))
         elsewhere = self._seen_outside(path) | {n.id for f in own.values() for n in ast.walk(f) if isinstance(n, ast.Name)}
+        used = self._seen_outside() | {n.id for name in self.homes for n in ast.walk(self.module.functions[name])
+                                       if isinstance(n, ast.Name)}
+        elsewhere |= {name for name in names if name not in used}          # nobody calls it: it is for those who come
         for name in names:
             self.types[name] = prototype(self.module.functions[name]) or self._inferred(scope, self.module.functions[name])
         for name, t in self.types.items():
