@@ -170,6 +170,7 @@ class MembackRfc(Backend):
     name = "memback-rfc"
     help = "the memory itself, as posted"
     devices = False
+    in_c = "region/memback_rfc.py"
 
     def series(self) -> list[Series]:
         """The patches that make it possible."""

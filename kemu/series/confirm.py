@@ -4,6 +4,7 @@ an archive on the kernel's C in this process, under a sanitizer, and on the boot
 """
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,7 +25,10 @@ from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.oracle import Oracle
 from kemu.rung.uml.sched import confirm as by_schedule
 from kemu.rung.uml.sched.confirm import NotThere, c_side, rests_on_schedule, tree_is_here
+from kemu.rung.uml.tree import find_tree
+from kemu.series.backend import tried
 
+UNWRITTEN = 0x6B        # the byte of memory that nobody has written, where a back end of a series' own is asked
 BACKENDS = {"bdev": "disk", "fileio": "file"}
 OF_MEMORY = ("KASAN", "oops", "page", "UBSAN", "BUG", "stack")
 CAP = 1 << 22           # bytes of a file that are read
@@ -51,7 +55,8 @@ class Rungs:
             patches, config, slot = c_series.together(side) if side else ((), (), "plain")
             self.say(f"the {rung} rung ({flavour}){' with ' + '+'.join(s.name for s in side) if side else ''}")
             if rung == "c":
-                kernel: Any = Kernel(flavour, patches=patches, config=config, slot=slot, say=self.say)
+                kernel: Any = Kernel(flavour, patches=patches, config=config, slot=slot, say=self.say,
+                                     fill=UNWRITTEN if flavour == tried.IN_C else None)
             else:
                 kernel = Oracle(flavour, patches=patches, config=config, slot=slot, say=self.say)
             self._stack.callback(kernel.close)
@@ -60,22 +65,25 @@ class Rungs:
 
 
 def confirm(findings: Sequence[Finding], seconds: float = by_schedule.SECONDS, say: Say = nothing,
-            keep: Callable[[str], str] = str, **options: Any) -> None:
+            keep: Callable[[str], str] = str, c: c_series.Series | None = None, **options: Any) -> None:
     """Fill ``Finding.confirmed`` of each; ``options``: those that it was found with. ``keep``: gives a token as it is to be
-    typed.
+    typed. ``c``: the series in C, where it is not what belongs to the Series or is made of it.
     """
     scheduled = [f for f in findings if rests_on_schedule(f, registry[f.experiment], **options)]
     by_schedule.confirm(scheduled, seconds, say, keep, **options)
     with Rungs(say) as rungs:
         for f in findings:
             if f not in scheduled:
-                f.confirmed = by_input(f, registry[f.experiment], rungs, **options)
+                f.confirmed = by_input(f, registry[f.experiment], rungs, c, **options)
 
 
-def by_input(f: Finding, exp: Experiment, rungs: Rungs, **options: Any) -> dict[str, Any]:
+def by_input(f: Finding, exp: Experiment, rungs: Rungs, c: c_series.Series | None = None, **options: Any) -> dict[str, Any]:
     """What became of its input on the other rungs."""
     try:
         out = execute(exp, ListSource(f.offsets), **options)
+        region = _by_region(f, out, rungs, c)
+        if region is not None:
+            return region
         ask = question(f, out)
         if not tree_is_here():
             raise NotThere("no kernel tree on this machine: kemu linux fetch")
@@ -95,6 +103,18 @@ def by_input(f: Finding, exp: Experiment, rungs: Rungs, **options: Any) -> dict[
             found[rung] = None
             said.append(f"{rung} ({flavour}): {str(e).splitlines()[0]}")
     return {**found, "why": "; ".join(said)}
+
+
+def _by_region(f: Finding, out: Outcome, rungs: Rungs, c: c_series.Series | None) -> dict[str, Any] | None:
+    """Of a mount from memory, by a back end whose series says how its C does that."""
+    given = out.given[-1] if out.given else None
+    page = tried.page_of(given) if isinstance(given, GivenMount) and given.backend not in BACKENDS else None
+    if page is None or not isinstance(given, GivenMount):
+        return None
+    if not tree_is_here():
+        raise NotThere("no kernel tree on this machine: kemu linux fetch")
+    side = [tried.side_of(out.series, page, find_tree(os.environ.get("KEMU_TREE")), c)]
+    return tried.by_region(f, given, lambda rung, flavour: rungs.judge(rung, flavour, side))
 
 
 def question(f: Finding, out: Outcome) -> Callable[[Judge], Answer]:

@@ -99,7 +99,8 @@ class Backend(abc.ABC):
     """One way from an image in memory to a file system; an entry point names an instance.
 
     ``name``, ``help``: of ``--backend``, and one line. ``config``: what the kernel must be configured with. ``copies``: how many
-    times the bytes of an image may be in memory. ``devices``: whether it takes extra devices.
+    times the bytes of an image may be in memory. ``devices``: whether it takes extra devices. ``in_c``: the page of Python, from
+    the folder of its module, that says how the C of its series mounts from memory (docs/how-to/own-back-end.md).
     """
 
     name = ""
@@ -107,6 +108,7 @@ class Backend(abc.ABC):
     config: Mapping[str, bool] = {}
     copies = 1
     devices = True
+    in_c = ""
 
     def series(self) -> list[Series]:
         """The series that the ported code needs for it; asked for before the machine is made."""

@@ -16,6 +16,7 @@ from kemu.rung import kept
 from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.series import Finding as Remark
 from kemu.rung.uml.tree import find_tree
+from kemu.series.backend.tried import rests_on
 from kemu.series.review import static
 from kemu.series.review.found import details_of, detector_of, place_of, severity_of
 from kemu.series.review.search import Found
@@ -149,5 +150,6 @@ def finding_of(found: Found, patches: Sequence[Patch], config: Sequence[str], be
     if found.difference.kind in ("errno", "tree", "facts", "look", "log"):     # one line that answers wrongly has many answers
         out.finding.cause = f"answers by {out.finding.c_location}"
     out.finding.module = ""
+    rests_on(out.finding)
     out.finding.confirmed = {"c": True, "linux": None, "why": "not tried on another rung"}
     return out.finding
