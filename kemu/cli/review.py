@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="try each finding on the other rungs, with the series' C built into them: an image or an archive on "
                              "the kernel's C in this process and on the booted kernel, a schedule on the deterministic one "
                              "(builds, and for a schedule a minute of search; default: no)")
-    parser.add_argument("--c", metavar="PATH", help="with --confirm: the same series in C, a name of patches/ or a path (default: what "
-                        "belongs to the Series, or else what kemu series emit makes of it)")
+    parser.add_argument("--c", metavar="PATH", help="with --confirm: the same series in C, a name of patches/ or a path "
+                        "(default: what belongs to the Series, or else what kemu series emit makes of it)")
     parser.add_argument("--backend", metavar="FILE", help="of C patches that bring a back end: how it mounts from a region of "
                         "memory, a page of Python or a C file (default: what series.toml names)")
     _search.add_search_arguments(parser)

@@ -108,8 +108,8 @@ class Flight:
     def _send_one(self, process: Process, asked: Asked) -> bool:
         """Whether there was room."""
         case, size = asked.case, asked.case.size
-        if (process.shared is None or case.rest is not None or case.backend not in (Backend.DISK, Backend.REGION) or size > LARGE_ROOM
-                or len(case.options) > OPTIONS_ROOM):
+        if (process.shared is None or case.rest is not None or case.backend not in (Backend.DISK, Backend.REGION)
+                or size > LARGE_ROOM or len(case.options) > OPTIONS_ROOM):
             return not self._sent and self._send_alone(process, asked)
         if not self._slots or (size > IMAGE_ROOM and self._large is not None):
             return False

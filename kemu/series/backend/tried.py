@@ -118,7 +118,7 @@ def by_region(f: Finding, given: GivenMount, judge_of: Callable[[str, str], Judg
 
 
 def rests_on(f: Finding, shown: bool = True) -> None:
-    """Name the configuration that a finding from memory rests on, if one is needed to see it. ``shown``: in a kernel without it."""
+    """Name the configuration that a finding from memory rests on, if one is needed to see it. ``shown``: without it."""
     if "virt_to_page(" in f.title and VIRTUAL not in f.config:
         f.config.append(VIRTUAL)
     if not shown and any("its neighbour is not mapped there" in line for line in f.report) and MAPPED not in f.config:
