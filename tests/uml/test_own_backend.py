@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series that brings a back end of its own, on the booted kernel: mounts from memory, and what is found of them is confirmed."""
+"""A series that brings a back end of its own, on the booted kernel: mounts from memory, and what is found of them."""
 from __future__ import annotations
 
 from collections.abc import Iterator
