@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -18,9 +19,12 @@ from kemu.explore.source import ListSource
 from kemu.report import splat_report
 from kemu.report.store import findings, tokens
 from kemu.report.takeaway.folder import kunit_lines
-from kemu.report.terminal import print_table
+from kemu.report.terminal import fitted, print_table, width_of
 
 HELP = "find what is wrong with a patch series, and say how to see it"
+
+
+FOR_A_TABLE = 110           # columns
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,15 +117,23 @@ def _short(text: str, most: int = 160) -> str:
 
 def _print(args: argparse.Namespace, p: Progress, how: dict[str, Any]) -> None:
     found = p.sorted_findings()
+    width = width_of(sys.stdout)
     for f in found if not args.quiet else []:
-        print("\n".join(splat_report.lines(f)) + "\n")
+        print("\n".join(fitted(splat_report.lines(f), width)) + "\n")
         if args.kunit:
             print("\n".join(_case(f, how)) + "\n")
-    if found:
+    if found and width < FOR_A_TABLE:
+        for f in found:
+            print(f"{f.severity} {f.detector}: {f.c_location or f.function or '-'}")
+            print("\n".join(fitted([f"    {f.title}", *([f"    {_short(f.trigger)}"] if f.trigger else []),
+                                    f"    kemu replay {f.ref(f.token)}"], width)))
+    elif found:
         rows = [[f.severity, f.detector, f.c_location or f.function or "-", f.ref(f.token),
                  f.title + (f" [{_short(f.trigger)}]" if f.trigger else "")] for f in found]
-        print_table(["severity", "detector", "where in C", "token", "what, with the smallest trigger"], rows, args.no_color)
+        print_table(["severity", "detector", "where in C", "token", "what, with the smallest trigger"], rows, args.no_color,
+                    width)
     if p.of_base:
-        print(f"{len(p.of_base)} more that the kernel below shows as well: " + "; ".join(f.title for f in p.of_base))
+        print("\n".join(fitted([f"{len(p.of_base)} more that the kernel below shows as well: "
+                                + "; ".join(f.title for f in p.of_base)], width)))
     print(f"{args.name}: {p.examples} examples of {len(p.per_experiment)} experiments in {p.seconds:.1f} s, {len(found)} "
           f"findings")

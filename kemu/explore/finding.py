@@ -10,7 +10,7 @@ from typing import Any
 from kemu.check.location import c_location
 from kemu.explore.operands import is_error_pointer, is_null
 from kemu.machine.shadow import NOT_PRESENT
-from kemu.machine.splat import Deadlock, HungTask, KernelBug, KernelPanic, Splat, is_ported
+from kemu.machine.splat import Deadlock, HungTask, KernelBug, KernelPanic, Splat, is_ported, trace_of
 
 MOST_OTHERS = 4         # runs of one cause that are kept beside the smallest
 NOT_TRIED = "not tried on another rung"
@@ -79,6 +79,7 @@ class Finding:
     also: list[str] = field(default_factory=list)           # tokens of runs that show the same
     small: bool = False                                     # the trigger has been shrunk
     config: list[str] = field(default_factory=list)         # the CONFIG values that the result depends on
+    immaterial: list[str] = field(default_factory=list)     # choices of the trigger that may be anything
     stored: dict[str, str] = field(default_factory=dict)    # short forms of tokens that are kept on disk
     switches: int = 0                                       # of tasks, in the trigger
     confirmed: dict[str, Any] = field(default_factory=lambda: {"c": None, "linux": None, "why": NOT_TRIED})
@@ -103,7 +104,7 @@ class Finding:
                 "c_location": self.c_location,
                 "trigger": self.trigger, "report": "\n".join(self.report), "token": self.ref(self.token),
                 "experiment": self.experiment,
-                "config": self.config,
+                "config": self.config, "immaterial": self.immaterial,
                 "also": [self.ref(t) for t in self.also], "confirmed": self.confirmed}
 
 
@@ -166,8 +167,7 @@ def of_exception(exc: BaseException) -> Splat:
             function, line = frame.f_code.co_name, f"{frame.f_code.co_filename}:{lineno}"
     text = str(exc)
     details = [f"{type(exc).__name__}: {text}", f"at {'/'.join((line or own).split('/')[-2:])}"]
-    details += [f" {f.name} ({'/'.join(f.filename.split('/')[-2:])}:{f.lineno})"
-                for f in reversed(traceback.extract_tb(exc.__traceback__)[-12:])]
+    details += trace_of(reversed(list(traceback.walk_tb(exc.__traceback__))))
     if isinstance(exc, (AttributeError, TypeError)) and is_null(exc):
         return KernelBug(f"BUG: kernel NULL pointer dereference in {function}", details, function=function, line=line)
     if is_error_pointer(exc):

@@ -14,6 +14,7 @@ from typing import Any
 from kemu.explore.depends import depends_on
 from kemu.explore.experiment import Experiment
 from kemu.explore.finding import Finding
+from kemu.explore.matters import immaterial
 from kemu.explore.plan import Done, Plan
 from kemu.explore.progress import Listener, Progress, Recorded
 from kemu.explore.run import LOST, Outcome, execute, why_lost
@@ -47,6 +48,7 @@ def _shrunk(out: Outcome, seconds: float, listen: Listener, options: dict[str, A
     finding.examples = out.finding.examples
     finding.small = not listen.stop
     finding.config = [] if listen.stop else depends_on(finding, out.experiment, **options)
+    finding.immaterial = [] if listen.stop else immaterial(finding, out.experiment, **options)
     return finding
 
 

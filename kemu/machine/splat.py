@@ -6,6 +6,7 @@ A port never raises or catches these: the machine and the detectors raise them, 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
@@ -55,6 +56,9 @@ class Survived:
         self.splats: list[Splat] = []
 
 
+_NO_KERNEL = "kemu.linux.port."          # how C's memory, structures and idioms are spelt here: Linux has no such function
+
+
 def is_ported(frame: FrameType) -> bool:
     """Whether a frame runs ported code (or an experiment's), as opposed to the emulation, the tools around it and the standard
     library.
@@ -81,21 +85,24 @@ def caller_function() -> tuple[str, str]:
 
 
 def call_trace(limit: int = 12) -> list[str]:
-    """The ported and API functions on the stack, innermost first, as a kernel's ``Call Trace``; a harness only where it called
-    them.
+    """The functions of the kernel on the stack, innermost first, as its ``Call Trace``: ported ones and those of the emulated
+    API. A harness's only if there is none.
     """
     frame: FrameType | None = sys._getframe(1)
-    out: list[str] = []
-    harness: list[str] = []             # what an experiment has put in between is none of the kernel's
-    while frame is not None and len(out) < limit:
-        role = role_of(frame)
-        if role in (Role.PORT, Role.HARNESS, Role.API):
-            short = "/".join(frame.f_code.co_filename.split("/")[-2:])
-            text = f" {frame.f_code.co_name} ({short}:{frame.f_lineno})"
-            if role is Role.HARNESS:
-                harness.append(text)
-            else:
-                harness.clear()
-                out.append(text)
+    frames = []
+    while frame is not None:
+        frames.append((frame, frame.f_lineno))
         frame = frame.f_back
-    return (out + harness)[:limit]
+    return trace_of(frames, limit)
+
+
+def trace_of(frames: Iterable[tuple[FrameType, int]], limit: int = 12) -> list[str]:
+    """:func:`call_trace` of these frames and lines, innermost first."""
+    out: list[str] = []
+    harness: list[str] = []
+    for frame, line in frames:
+        role = role_of(frame)
+        if role in (Role.PORT, Role.HARNESS, Role.API) and not frame.f_globals.get("__name__", "").startswith(_NO_KERNEL):
+            short = "/".join(frame.f_code.co_filename.split("/")[-2:])
+            (harness if role is Role.HARNESS else out).append(f" {frame.f_code.co_name} ({short}:{line})")
+    return (out or harness)[:limit]

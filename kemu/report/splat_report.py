@@ -12,6 +12,8 @@ def lines(f: Finding) -> list[str]:
     out = [*_flat(f.report), ""]
     out.append("minimal input:")
     out += [f"  {x}" for x in (f.input or ["(nothing was chosen)"])]
+    if f.immaterial:
+        out.append(f"  (any will do: {', '.join(f.immaterial)})")
     out.append("minimal schedule and fault:")
     out += [f"  {x}" for x in (f.choices or ["no preemption, no fault"])]
     if f.config:

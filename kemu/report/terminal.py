@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from kemu.report.table import table
@@ -32,6 +33,31 @@ def console(stream: TextIO, no_color: bool) -> Any:
 
     return Console(file=stream, no_color=no_color or bool(os.environ.get("NO_COLOR")), highlight=False, markup=False, emoji=False,
                    soft_wrap=False)
+
+
+def width_of(stream: TextIO | None, pipe: int = 80) -> int:
+    """Columns of a terminal; ``pipe`` elsewhere."""
+    if stream is None or not is_terminal(stream):
+        return pipe
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or pipe
+    return pipe
+
+
+def fitted(lines: Iterable[str], width: int) -> list[str]:
+    """Lines of at most ``width`` columns, what is behind a break four further in; a command and a word that are longer stay
+    whole: they are copied.
+    """
+    out: list[str] = []
+    for line in lines:
+        if len(line) <= width or line.lstrip().startswith("kemu "):
+            out.append(line)
+            continue
+        body = line.lstrip()
+        indent = line[:len(line) - len(body)]
+        out += textwrap.wrap(body, max(width, 24), initial_indent=indent, subsequent_indent=indent + "    ",
+                             break_long_words=False, break_on_hyphens=False)
+    return out
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], no_color: bool = False, width: int = 130) -> None:
