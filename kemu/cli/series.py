@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from kemu.cli import _emit, _series_check, _series_diff, _series_evidence
+from kemu.cli import _emit, _series_check, _series_diff, _series_evidence, _series_port
 from kemu.cli.common import EXIT_OK, CommandError
 from kemu.cli.linux import failures, globals_parser, say_of, tree_of
 from kemu.cli.values import count, name_of_file, seconds, seed
@@ -16,7 +16,7 @@ from kemu.rung.uml import series as series_
 from kemu.rung.uml.inputs import head, kind_of
 from kemu.rung.uml.seriestest import Step, planned, run_steps
 
-HELP = "patch series: list, new, check, test, diff, emit, evidence"
+HELP = "patch series: list, new, check, test, diff, port, emit, evidence"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _series_evidence.add_arguments(verbs.add_parser("evidence", parents=common,
                                                     help="the block for a cover letter: what was run, and what was not"))
     _series_diff.add_arguments(verbs.add_parser("diff", help="does the Python Series do what the C patches do", parents=common))
+    _series_port.add_arguments(verbs.add_parser("port", help="the Python Series of C patches", parents=common))
     for verb, text in (("check", "does it apply, and what does checkpatch say"),
                        ("test", "apply to a copy of the tree, build, run, compare")):
         p = verbs.add_parser(verb, help=text, parents=common)
@@ -65,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """``kemu series``; its exit code."""
     verbs = {"list": _list, "new": _new, "check": _series_check.run, "test": _test, "diff": _series_diff.run, "emit": _emit.run,
+             "port": _series_port.run,
              "evidence": _series_evidence.run}
     return failures(args.verb, lambda: verbs[args.verb](args))
 

@@ -62,6 +62,7 @@ class Series:
         self.title = title
         self.c = c
         self.changes: list[Change] = []
+        self.unfinished: list[str] = []
         self._on: dict[tuple[int, int], tuple[Change, Any, Any]] = {}
 
     @property
@@ -105,6 +106,10 @@ class Series:
             made = text = None      # for what another series leaves, or for nothing: the stack tells
         self._note(Change(original, made, wanted, dict(names or {}), text, _maker(original)))
         return made
+
+    def todo(self, what: str) -> None:
+        """Something that is still to be written: with it, the series is refused wherever it is used, with ``what`` in the line."""
+        self.unfinished.append(what)
 
     def made(self, original: Any) -> Any:
         """What this series makes of ``original``, for another that changes that. Raises SeriesError if it leaves it alone."""

@@ -81,6 +81,9 @@ class Stack:
             if sum(t is s for t in self.series) > 1:
                 raise SeriesError(f"{s.name}: it is on the stack twice: {', '.join(t.name for t in self.series)}")
         for s in self.series:
+            if s.unfinished:
+                more = f" (and {len(s.unfinished) - 1} more)" if len(s.unfinished) > 1 else ""
+                raise SeriesError(f"{s.name}: it is not finished: {s.unfinished[0]}{more}")
             self._compose(s)
 
     def made_of(self, original: Any) -> Any:
