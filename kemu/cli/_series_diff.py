@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kemu.cli import _search, _series
 from kemu.cli._rung import on_rung, with_series
 from kemu.cli._stdio import complain
-from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, CommandError
+from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_NO_TESTS, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.cli.linux import say_of, tree_of
 from kemu.cli.values import name_of_file, seconds, seed
 
@@ -94,8 +94,11 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         complain("kemu: series: diff: interrupted")
         return EXIT_INTERRUPTED
+    asked = report.get("mounts", {}).get("examples", 0) + len(report.get("functions", {}).get("asked", ()))
+    if not asked:
+        report["same"] = None
     _print(args, found, report, made)
-    return EXIT_OK if report["same"] else EXIT_FAILED
+    return EXIT_NO_TESTS if not asked else EXIT_OK if report["same"] else EXIT_FAILED
 
 
 def compare(args: argparse.Namespace, found: Whole, made: bool) -> dict[str, Any]:
@@ -195,7 +198,9 @@ def _print(args: argparse.Namespace, found: Whole, report: dict[str, Any], made:
         print(json.dumps(report))
         return
     d = report["difference"]
-    if d is not None:
+    if report["same"] is None:
+        print(f"{found.name}: nothing could be compared")
+    elif d is not None:
         who = ", ".join(f"{n}()" for n in d["functions"]) or "a whole mount"
         print(f"{found.name}: the port does not do what the patch does: {who}: {d['what']}")
         for side, at in (("C", d["c"]), ("Python", d["python"])):

@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common = argparse.ArgumentParser(add_help=False, parents=[globals_parser()])
     common.add_argument("--tree", type=name_of_file, metavar="TREE",
                         help="a kernel tree of yours (it is not written to); default: Debian's source, fetched")
-    common.add_argument("--series", metavar="NAME",
+    common.add_argument("--series", metavar="S", action="append", default=[],
                         help="a folder of patches/, a path to a folder or an mbox, - (a mail on standard input), or a Python "
-                             "Series that has C: applied to a copy")
+                             "Series that has C: applied to a copy; several stack in the order given")
     common.add_argument("--flavour", choices=kconfig.flavours(), default="fast", help="default: fast")
     common.add_argument("--config", metavar="CONFIG_X=y", action="append", default=[], help="more configuration lines")
     common.add_argument("--jobs", type=count(1, 4096), default=0, metavar="N", help="for make; default: all CPUs")
@@ -137,8 +137,12 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     tree = tree_of(args)
     if not args.series:
         return Recipe(tree, args.flavour, tuple(args.config))
-    from kemu.series.whole import in_c_named  # start-up
-    return in_c_named(args.series).recipe(tree, args.flavour, args.config)
+    from kemu.rung.uml.series import together  # start-up
+    from kemu.series.whole import Whole, c_halves, in_c_named  # start-up
+
+    halves = c_halves([Whole(s.name, given, s) for given in args.series for s in [in_c_named(given)]])
+    patches, config, slot = together(halves)
+    return Recipe(tree, args.flavour, (*config, *args.config), patches, slot)
 
 
 def kernel_of(args: argparse.Namespace) -> Kernel:

@@ -108,7 +108,7 @@ class Series:
         return made
 
     def todo(self, what: str) -> None:
-        """Something that is still to be written: with it, the series is refused wherever it is used, with ``what`` in the line."""
+        """Something that is still to be written: the series is refused wherever it is used, with ``what`` in the line."""
         self.unfinished.append(what)
 
     def made(self, original: Any) -> Any:

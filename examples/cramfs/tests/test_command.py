@@ -74,3 +74,22 @@ def test_a_cut_image_gives_errors(size: int, tmp_path: Path, capfd: pytest.Captu
     except CommandError as e:
         assert "EINVAL" in str(e)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_series_stack(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from kemu.linux.port.series import Series\n"
+        "from cramfs import inode\n"
+        "first = Series('first', ('cramfs',))\n"
+        "first.edits(inode.get_cramfs_inode, ('i_uid_write(inode, cramfs_inode.uid)', 'i_uid_write(inode, 7)'))\n"
+        "second = Series('second', ('cramfs',))\n"
+        "second.edits(inode.get_cramfs_inode, ('i_uid_write(inode, 7)', 'i_uid_write(inode, 8)'))\n"
+    )
+    first, second = f"{mine}:first", f"{mine}:second"
+    assert run(IMAGE, "--manifest", "--series", first) == 0
+    assert {json.loads(line)["uid"] for line in capfd.readouterr().out.splitlines()} == {7}
+    assert run(IMAGE, "--manifest", "--series", first, "--series", second) == 0
+    assert {json.loads(line)["uid"] for line in capfd.readouterr().out.splitlines()} == {8}
+    with pytest.raises((CommandError, ValueError), match="second: hunk does not apply to get_cramfs_inode"):
+        run(IMAGE, "--series", second)

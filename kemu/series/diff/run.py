@@ -37,7 +37,7 @@ from kemu.series.review.session import FLAVOUR
 from kemu.series.review.trial import Trial
 from kemu.series.review.watched import Watched
 
-SLOT = "diff"
+SLOT, COPY = "diff", "patched"          # of what is built, and of the tree with the patches alone
 SHRINK = 2.0                           # seconds
 
 
@@ -91,8 +91,8 @@ class Sides:
     def translate(self) -> list[Result]:
         """The Python of each function as C; those that compile in the place of the patch's own."""
         objects = objects_of(self.tree, self.say)
-        recipe = Recipe(self.tree, "fast", self.config, tuple(self.patches), SLOT)
-        work = cache_dir() / "work" / f"{self.tree.slot()}-{SLOT}"
+        recipe = Recipe(self.tree, "fast", self.config, tuple(self.patches), COPY, agent=False)
+        work = cache_dir() / "work" / f"{self.tree.slot()}-{COPY}"
         with lock(work, self.say), tempfile.TemporaryDirectory(prefix="kemu-diff-") as folder:
             self.copy = prepare(recipe, work, self.say).path
             bench = Bench(self.copy, objects, Path(folder))
@@ -132,14 +132,24 @@ class Sides:
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="kemu-diff-") as folder:
             switches = Switches(library, Path(folder))
-            c, python = switches.choose(()), switches.choose(range(len(order)))
-            found, reached = self._search(c, python, changed, where, seconds, seed, files, step, start)
-            names = {r.name for r in order}
+            left = list(range(len(order)))
+            while True:
+                found, reached = self._search(switches.choose(()), switches.choose(left), changed, where, seconds, seed, files,
+                                              step, start)
+                who = self._who(switches, order, left, found, changed, where) if found is not None else []
+                if not who or any(self._differs(order[n]) for n in who):
+                    break
+                # no line of the series makes it: the port's form of the function is another than C's without it, too
+                why = "as C again it is another than the patch's, in lines that the Series leaves alone"
+                self.out.apart += [(order[n].name, why) for n in who]
+                left = [n for n in left if n not in who]
+                if not left:
+                    return self.out
+            names = {order[n].name for n in left}
             self.out.asked = [n for n in sorted(names) if where.of.get(f"{n}__py", set()) & reached
                               or where.of.get(n, set()) & reached]
             self.out.unreached = sorted(names - set(self.out.asked))
             if found is not None:
-                who = self._who(switches, order, found, changed, where)
                 self.out.parted = self._told([order[n] for n in who], found.difference, found.trials)
         self.out.seconds = time.monotonic() - start
         return self.out
@@ -166,18 +176,19 @@ class Sides:
             self.out.trials = search.stats.trials
             return found, search.reached
 
-    def _who(self, switches: Switches, order: Sequence[Result], found: Found, changed: Changed, where: Blocks) -> list[int]:
+    def _who(self, switches: Switches, order: Sequence[Result], all_: Sequence[int], found: Found, changed: Changed,
+             where: Blocks) -> list[int]:
         """The fewest functions whose Python makes the difference: one by itself, else halves of them all."""
         def shows(numbers: Sequence[int]) -> bool:
             with Watched(switches.choose(())) as a, Watched(switches.choose(numbers)) as b:
                 a.around = b.around = where.ranges[:64]
                 return Search(a, b, changed, where).shows(list(found.trials)) is not None
 
-        likely = sorted(range(len(order)), key=lambda n: (not self._differs(order[n]), n))
+        likely = sorted(all_, key=lambda n: (not self._differs(order[n]), n))
         for n in likely:
             if shows([n]):
                 return [n]
-        left = list(range(len(order)))
+        left = list(all_)
         for n in list(left):                            # what is not needed for it goes
             rest = [m for m in left if m != n]
             if rest and shows(rest):

@@ -2,21 +2,24 @@
 """Calls: what the ports leave out, what they write in another way, and everything else as C has it."""
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from kemu.series.emit.cparse import parse_type
 from kemu.series.emit.ctype import BOOL, INT, CType, base, ptr
-from kemu.series.emit.macros import LIKE_FIRST
+from kemu.series.emit.macros import LIKE_FIRST, PLACES
 from kemu.series.port.expr import POST, Ex, Expressing, NoPython
 from kemu.series.port.parse import named, text_of
 
 if TYPE_CHECKING:                       # start-up
     from tree_sitter import Node
 
-NOTHING = {"BUILD_BUG_ON", "might_sleep", "lockdep_assert_held", "fs_reclaim_acquire", "smp_mb", "smp_rmb", "smp_wmb", "__acquire",
-           "__release"}
+NOTHING = {"BUILD_BUG_ON", "might_sleep", "lockdep_assert_held", "fs_reclaim_acquire", "smp_mb", "smp_rmb", "smp_wmb",
+           "__acquire", "__release"}
 _SAME = re.compile(r"(?:likely|unlikely|READ_ONCE|data_race|(?:le|be)(?:16|32|64)_to_cpu|cpu_to_(?:le|be)(?:16|32|64)|ERR_CAST)$")
 
 
@@ -48,10 +51,39 @@ def call(x: Expressing, n: Node) -> Ex:
     found = x.names.find(name)
     if found is None:
         raise NoPython(f"{name}(): neither the port nor the emulated kernel has it")
+    _takes(name, found[1], len(args))
     t = x.d.type_of(name)
     if t is not None and t.kind == "func":
-        return _plain(x, found[0], t, args)
-    return _macro(x, found[0], name, args)
+        made = _plain(x, found[0], t, args)
+    else:
+        made = _macro(x, found[0], name, args)
+    if name in PLACES and len(args) > PLACES[name]:
+        made = replace(made, text=re.sub(r'ptr_to\(([\w.\[\]]+), "(\w+)"\)', r"\1.\2", made.text))     # a Bits cell is the place
+    _cells(x, name, found[1], args)
+    return made
+
+
+def _cells(x: Expressing, name: str, f: object, args: list[Node]) -> None:
+    """What is given as a cell is taken as one."""
+    if not isinstance(f, FunctionType):
+        return
+    said = [str(f.__annotations__.get(p, "")) for p in f.__code__.co_varnames[:f.__code__.co_argcount]]
+    for how, a in zip(said, args):
+        inner = named(a)[0] if a.type == "pointer_expression" and text_of(a).startswith("&") else None
+        if inner is not None and inner.type == "identifier" and text_of(inner) in x.cells and how == "int":
+            raise NoPython(f"{name}() takes &{text_of(inner)} as a number in Python")
+
+
+def _takes(name: str, f: object, count: int) -> None:
+    """The port's function has the parameters of C's, and gives one thing."""
+    if not isinstance(f, FunctionType):
+        return
+    try:
+        inspect.signature(f).bind(*([None] * count))
+    except TypeError:
+        raise NoPython(f"{name}() has other parameters in Python") from None
+    if str(f.__annotations__.get("return", "")).startswith("tuple"):
+        raise NoPython(f"{name}() gives more than one thing in Python")
 
 
 def _plain(x: Expressing, text: str, t: CType | None, args: list[Node]) -> Ex:

@@ -2,10 +2,12 @@
 """Expressions: what C converts by itself is written where it does so, and nothing else is."""
 from __future__ import annotations
 
+import inspect
 import keyword
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from kemu.series.emit.cparse import parse_type
@@ -74,11 +76,13 @@ class Expressing:
         return name if name.startswith("struct ") and self.names.is_view(name) else ""
 
     def is_void(self, t: CType | None) -> bool:
+        """Whether it points to memory: an address, in Python."""
         to = self.to(t)
         name = self.d.resolve(to).name if to is not None else ""
         return to is not None and (name == "void" or (self.integer(to) or (0,))[0] == 1) and name not in ("bool", "_Bool")
 
     def is_struct(self, t: CType | None) -> bool:
+        """Whether it is a structure by value."""
         return t is not None and self.d.is_struct(t)
 
     def cast(self, t: CType, e: Ex) -> Ex:
@@ -103,7 +107,9 @@ class Expressing:
         if t is None or want is None:
             return self._pointer_into(self.closed(e), t)
         if self.d.resolve(t).name in ("bool", "_Bool"):
-            return e if e.type == BOOL else Ex(e.text if e.text in ("True", "False") else f"bool({self.closed(e).text})", POST, BOOL)
+            if e.type == BOOL or e.text in ("True", "False"):
+                return e
+            return Ex(f"bool({self.closed(e).text})", POST, BOOL)
         have = self.integer(e.type)
         if e.type == BOOL and not e.open:
             return e
@@ -128,7 +134,8 @@ class Expressing:
             found = self.names.struct(tag)
             assert found is not None
             self.use(found[0])
-            return Ex(f"{found[0]}({e.text if not has else e.at(POST) + '.p'})", POST, t)
+            text = f"{found[0]}({e.text if not has else e.at(POST) + '.p'})"
+            return Ex(f"{text} if {e.text} else NULL", TERNARY, t) if e.text.isidentifier() and not has else Ex(text, POST, t)
         if has and t is not None and not tag and self.is_void(t):
             return Ex(f"{e.at(POST)}.p", POST, t)
         return e
@@ -172,11 +179,15 @@ class Expressing:
             return Ex("NULL", POST, VOIDP, weak=True)
         begun = self._initializer(name)
         if begun is not None:
-            return self.made(begun, None)
+            return self.initialised(begun, None)
         found = self.names.find(name)
         if found is None:
             raise NoPython(f"{name}: neither the port nor the emulated kernel has it")
         t = self.d.type_of(name) or (self.macros.macro_type(name) if self.macros and self.d.is_macro(name) else None)
+        if isinstance(found[1], FunctionType) and (t is None or t.kind != "func"):
+            if found[1].__code__.co_argcount:
+                raise NoPython(f"{name}: a function in Python")
+            return Ex(f"{found[0]}()", POST, t)     # ``current``
         weak = isinstance(found[1], int) and (t is None or t == INT) and self.d.type_of(name) is None
         if t is None and isinstance(found[1], int):
             t = INT if -(1 << 31) <= found[1] < 1 << 31 else U64
@@ -216,10 +227,32 @@ class Expressing:
         e = self.ex(of)
         name = text_of(field)
         t = self.d.member(e.type, name) if e.type is not None else None
+        self._has(e, name)
         m = re.fullmatch(r"__(?:le|be)(16|32|64)", t.name) if t is not None and t.kind == "base" else None
         if m:
             t = base(f"u{m[1]}")
         return Ex(f"{e.at(POST)}.{f'{name}_' if keyword.iskeyword(name) else name}", POST, t)
+
+    def _has(self, e: Ex, name: str) -> None:
+        """The class of a structure has a member of that name: the port may keep it otherwise."""
+        of = self.to(e.type) or e.type
+        tag = self.d.resolve(of).name if of is not None else ""
+        if not tag.startswith("struct ") or "{" in tag:
+            return
+        before = dict(self.names.needed)
+        found = self.names.struct(tag)
+        self.names.needed = before
+        cls = found[1] if found is not None else None
+        name = f"{name}_" if keyword.iskeyword(name) else name
+        if not isinstance(cls, type) or "FIELDS" in vars(cls) or hasattr(cls, name) or hasattr(cls, "__getattr__"):
+            return
+        if any("__dict__" in vars(c) for c in cls.__mro__):
+            try:
+                if hasattr(cls(), name):
+                    return
+            except TypeError:
+                return
+        raise NoPython(f"{tag} has no {name} in Python")
 
     def _subscript_expression(self, n: Node) -> Ex:
         of, index = n.child_by_field_name("argument"), n.child_by_field_name("index")
@@ -282,12 +315,19 @@ class Expressing:
             return self.ex(value)
         if self.integer(t) is not None:
             e = self.ex(value)
-            if self.integer(e.type) is None and e.type is not None and self.is_void(e.type):
+            if self.integer(e.type) is None and e.type is not None and e.type != BOOL:
+                if not self.is_void(e.type):
+                    raise NoPython(f"{text_of(n)}: a pointer as a number")
                 return Ex(e.text, e.prec, t, e.open, e.weak)
             return e if e.weak and not e.text.startswith("-") and (self.integer(t) or (0,))[0] >= 4 else self.cast(t, e)
         e = self.value(value)
         if self.view(t) or self.view(e.type):
             return replace(self._pointer_into(e, t), type=t)
+        new, old = self.to(t), self.to(e.type)
+        if new is not None and not self.is_void(t) and e.text != "NULL" and not e.weak and (
+                self.integer(e.type) is not None or (old is not None and not self.is_void(e.type)
+                                                     and self.d.resolve(old) != self.d.resolve(new))):
+            raise NoPython(f"{text_of(n)}: one thing as another")
         return replace(e, type=t)
 
     def _compound_literal_expression(self, n: Node) -> Ex:
@@ -296,9 +336,9 @@ class Expressing:
         t = parse_type(text_of(to))
         if t is None:
             raise NoPython(text_of(n))
-        return self.made(t, value)
+        return self.initialised(t, value)
 
-    def made(self, t: CType, value: Node | None) -> Ex:
+    def initialised(self, t: CType, value: Node | None) -> Ex:
         """A structure on the stack, with what its braces say."""
         r = self.d.resolve(t)
         if r.kind == "array":
@@ -313,6 +353,11 @@ class Expressing:
         if found is None or self.names.is_view(r.name):
             raise NoPython(f"{r.name} on the stack")
         self.use(found[0])
+        if isinstance(found[1], type):
+            try:
+                inspect.signature(found[1]).bind()
+            except (TypeError, ValueError):
+                raise NoPython(f"{r.name} on the stack: {found[0]}() is made otherwise") from None
         out = []
         for part in named(value) if value is not None else ():
             if part.type == "initializer_pair":
@@ -380,6 +425,7 @@ class Expressing:
         return e
 
     def promoted(self, t: CType | None) -> CType | None:
+        """What C makes of a type in an operation."""
         w = self.integer(t)
         return INT if w is not None and w[0] < 4 else t
 
@@ -423,8 +469,9 @@ class Expressing:
             if to is not None and not self.is_void(e.type) and e.text != "NULL":
                 raise NoPython(f"{e.text} {op} ...: a pointer to {to}")
         if self.is_void(a.type) or self.is_void(b.type):
-            return Ex(f"{a.at(prec)} {op} {self.closed(b).at(prec + 1)}", prec,
-                      base("long") if self.is_void(a.type) and self.is_void(b.type) else a.type if self.is_void(a.type) else b.type)
+            both = self.is_void(a.type) and self.is_void(b.type)
+            t = base("long") if both else a.type if self.is_void(a.type) else b.type
+            return Ex(f"{a.at(prec)} {op} {self.closed(b).at(prec + 1)}", prec, t)
         if a.type is None or b.type is None:
             raise NoPython(f"{a.text} {op} {b.text}: of what type is it")
         shift = op in ("<<", ">>")
@@ -446,7 +493,8 @@ class Expressing:
         a, b = sides
         weak = a.weak and (b.weak or shift)
         if op in ("/", "%") and w[1] and not (a.weak and b.weak):
-            raise NoPython(f"{a.text} {op} {b.text}: a signed division") if not self._positive(a, b) else None
+            if not self._positive(a, b):
+                raise NoPython(f"{a.text} {op} {b.text}: a signed division")
         opens = op in ("+", "-", "*", "<<") and not weak and (not w[1] or w[0] == 8 or op in ("*", "<<"))
         if op == "&" and ((b.weak and not b.text.startswith(("-", "~"))) or not (a.open or b.open)):
             opens = False
@@ -572,10 +620,10 @@ class Expressing:
                 return [f"{place.text} = {made.text}"]
             return [f"{place.text} {'//=' if op == '/=' else op} {self.closed(e).text}"]
         if t is not None and self.is_struct(t):
-            return [self._whole(left, place, e, self.d.resolve(t).name)]
+            return [self.whole(left, place, e, self.d.resolve(t).name)]
         return [f"{place.text} = {self.into(e, t).text}"]
 
-    def _whole(self, left: Node, place: Ex, e: Ex, tag: str) -> str:
+    def whole(self, left: Node, place: Ex, e: Ex, tag: str) -> str:
         """A structure by value: a new one takes the place, another one is copied."""
         found = self.names.struct(tag)
         cls = found[1] if found is not None else None

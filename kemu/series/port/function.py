@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kemu.series.emit.cparse import parse_prototype, strip_attributes
+from kemu.series.emit.cparse import parse, parse_prototype, strip_attributes
 from kemu.series.emit.ctype import VOID, CType
 from kemu.series.emit.declarations import Declarations
 from kemu.series.emit.expressions import Expressions
@@ -14,7 +14,7 @@ from kemu.series.emit.ports import _body
 from kemu.series.port.expr import Expressing, NoPython
 from kemu.series.port.names import Names, spelt
 from kemu.series.port.parse import function, named, text_of
-from kemu.series.port.stmt import STEP, Marked, Stating
+from kemu.series.port.stmt import STEP, Frame, Marked, Stating
 
 if TYPE_CHECKING:                       # start-up
     from tree_sitter import Node
@@ -81,8 +81,6 @@ def _cells(body: Node, x: Expressing, params: set[str]) -> None:
     declared: dict[str, CType] = {}
 
     def walk(n: Node) -> None:
-        from kemu.series.emit.cparse import parse  # noqa: PLC0415
-
         if n.type == "declaration":
             for d in n.children_by_field_name("declarator"):
                 m: Node | None = d
@@ -178,21 +176,15 @@ def _finally(w: Stating, main: list[Node], label: tuple[str, list[Node]], last: 
         while decls < len(main) and main[decls].type in ("declaration", "comment"):
             decls += 1
     for n in main[:decls]:
-        w._one(n, 1)
+        w.one(n, 1)
     w.say(1, "try:")
     w.block(main[decls:], 2)
     if value:
         w.say(2, text)
     w.say(1, "finally:")
-    w.frames.append(_end())
+    w.frames.append(Frame("end"))
     w.block([n for n in label[1] if n != last], 2)
     w.frames.pop()
-
-
-def _end():  # type: ignore[no-untyped-def]
-    from kemu.series.port.stmt import Frame  # noqa: PLC0415
-
-    return Frame("end")
 
 
 def _ladder(w: Stating, main: list[Node], labels: list[tuple[str, list[Node]]], last: Node | None, ends: bool,
@@ -203,7 +195,7 @@ def _ladder(w: Stating, main: list[Node], labels: list[tuple[str, list[Node]]], 
     while decls < len(main) and main[decls].type in ("declaration", "comment"):
         decls += 1
     for n in main[:decls]:
-        w._one(n, 1)
+        w.one(n, 1)
     w.say(1, "out_ = Labels()")
     inner = named(last)[0] if last is not None and named(last) else None
     value = w.x.into(w.x.ex(inner), returns).text if inner is not None else "None"
@@ -212,7 +204,7 @@ def _ladder(w: Stating, main: list[Node], labels: list[tuple[str, list[Node]]], 
         w.say(1, "@out_.label")
         w.say(1, f"def {name}() -> None:")
         start = len(w.out)
-        w.frames.append(_end())
+        w.frames.append(Frame("end"))
         w.block([n for n in some if n != last], 2)
         w.frames.pop()
         stored = {m[1] for line in w.out[start:] if (m := re.match(r"\s*(\w+)(?:, \w+)? [-+|&]?=(?!=)", line))}

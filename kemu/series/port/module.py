@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A C series as a Python module with a Series: hunks where the port has the function, new functions, and what is still to be done."""
+"""A C series as a Python module with a Series: hunks where the port has the function, new functions, what is left to do."""
 from __future__ import annotations
 
 import difflib
@@ -171,7 +171,7 @@ class Writer:
         """Names that nobody has: a local of C that the port calls otherwise, for one."""
         if "TODO(" in text:
             return []                   # the statement that makes it is marked
-        known = set(given) | set(space or self.imports) | _BUILTIN | (own if own is not None else self.own) | {"TODO", "series", "Any"}
+        known = set(given) | set(space or self.imports) | _BUILTIN | (own if own is not None else self.own) | {"series", "Any"}
         return [f"{path}:{b.line}: {b.name}(): the port has no {n} there" for n in sorted(placed.free(text) - known)]
 
     # ---- what is outside of functions ----
@@ -187,7 +187,7 @@ class Writer:
                     if row[0] == path and isinstance(f, CFunction):
                         text = text.replace(f.text, "")
                 texts.append([line for line in text.splitlines() if line.strip()])
-            lines = [line for line in difflib.ndiff(*texts) if line[:1] in "+-" and not _quiet(line[2:])]
+            lines = [line for line in difflib.ndiff(texts[0], texts[1]) if line[:1] in "+-" and not _quiet(line[2:])]
             if lines:
                 self.out.todo.append(f"{path}: outside of functions: {lines[0][0]} {' '.join(lines[0][2:].split())[:80]}"
                                      + (f" (and {len(lines) - 1} more lines)" if len(lines) > 1 else ""))
@@ -200,10 +200,11 @@ class Writer:
         for name, (module, there) in self.imports.items():
             by.setdefault(module, []).append(name if name == there else f"{there} as {name}")
         heads = [_imported(m, sorted(set(n))) for m, n in sorted(by.items(), key=lambda r: (not r[0].startswith("kemu"), r[0]))]
+        marked = self.out.unfinished or any("Any" in p.text for p in self.out.parts)
+        typing = ["from typing import Any", ""] if marked else []
         out = ["# SPDX-License-Identifier: GPL-2.0-only", f'"""{self.title}: written from the C by kemu series port."""',
-               "from __future__ import annotations", "",
-               *(["from typing import Any", ""] if self.out.unfinished or any("Any" in p.text for p in self.out.parts) else []), *heads, "", "", f'series = Series("{self.name}", '
-               f'("{self.package}",), {self.title!r})']
+               "from __future__ import annotations", "", *typing, *heads, "", "",
+               f'series = Series("{self.name}", ("{self.package}",), {self.title!r})']
         unfinished = self.out.unfinished
         if unfinished:
             out += ["", "# with these the series is refused: take each away when it is done",
@@ -224,8 +225,8 @@ def _conversions(text: str) -> list[str]:
 def _quiet(line: str) -> bool:
     """Comments, prototypes, includes."""
     bare = line.strip()
-    return (not bare or bare.startswith(("/*", "*", "//", "#include")) or bool(re.match(r"(?:static |extern )?[\w *]+\(.*\);?$", bare))
-            or bare in ("}", "{"))
+    return (not bare or bare.startswith(("/*", "*", "//", "#include")) or bare in ("}", "{")
+            or bool(re.match(r"(?:static |extern )?[\w *]+\(.*\);?$", bare)))
 
 
 def _c_lines(path: str, a: CFunction, b: CFunction) -> str:

@@ -76,7 +76,8 @@ class Names:
                 return f"{mod.__name__.rpartition('.')[2]}_statics.{name}", None
             if name in vars(mod) and not name.startswith("__"):
                 value = vars(mod)[name]
-                if getattr(value, "__module__", mod.__name__) in (mod.__name__, None) or isinstance(value, int) or _assigns(mod, name):
+                own = getattr(value, "__module__", mod.__name__) in (mod.__name__, None)
+                if own or isinstance(value, int) or _assigns(mod, name):
                     self._need(name, mod.__name__)
                     return name, value
         where = emulated().get(name)

@@ -15,7 +15,7 @@ from kemu.rung.uml.tree import Tree
 from kemu.series.emit.report import objects_of
 from kemu.series.port.module import Module, Writer, named_as, package_of
 
-SLOT = "port"
+SLOT = "patched"
 
 
 def ported(series: Series, tree: Tree, package: str = "", say: Say = nothing) -> Module:
@@ -24,7 +24,7 @@ def ported(series: Series, tree: Tree, package: str = "", say: Say = nothing) ->
         raise ConfigError(f"{series.name}: no patch in it")
     package = package or package_of(series.patches, ported_packages())
     objects = objects_of(tree, say)
-    recipe = Recipe(tree, "fast", tuple(series.config), tuple(series.patches), SLOT)
+    recipe = Recipe(tree, "fast", tuple(series.config), tuple(series.patches), SLOT, agent=False)
     work = cache_dir() / "work" / f"{tree.slot()}-{SLOT}"
     with lock(work, say), tempfile.TemporaryDirectory(prefix="kemu-port-") as folder:
         copy = prepare(recipe, work, say).path

@@ -137,7 +137,7 @@ def hunks(old: str, new: str) -> list[tuple[str, str]]:
         lead, tail = 0, 0
         while True:
             text = "\n".join(a[i1 - lead:i2 + tail]) + "\n"
-            if i2 + tail - (i1 - lead) > 0 and ("\n" + old + "\n").count("\n" + text) == 1:
+            if i2 + tail - (i1 - lead) > 0 and (old + "\n").count(text) == 1:
                 break
             if lead <= tail and i1 - lead > 0:
                 lead += 1
@@ -154,4 +154,14 @@ def hunks(old: str, new: str) -> list[tuple[str, str]]:
             out[-1][1], out[-1][3] = max(out[-1][1], block[1]), max(out[-1][3], block[3])
         else:
             out.append(block)
-    return [("\n".join(a[i1:i2]) + "\n", "\n".join(b[j1:j2]) + "\n" if j2 > j1 else "") for i1, i2, j1, j2 in out]
+    made = _texts(a, b, out)
+    text = old + "\n"
+    for before, after in made:                          # they are applied one after the other
+        if text.count(before) != 1:
+            return _texts(a, b, [[out[0][0], out[-1][1], out[0][2], out[-1][3]]])
+        text = text.replace(before, after)
+    return made
+
+
+def _texts(a: list[str], b: list[str], blocks: list[list[int]]) -> list[tuple[str, str]]:
+    return [("\n".join(a[i1:i2]) + "\n", "\n".join(b[j1:j2]) + "\n" if j2 > j1 else "") for i1, i2, j1, j2 in blocks]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kemu.series.emit.cparse import parse
-from kemu.series.emit.ctype import VOID, CType
+from kemu.series.emit.ctype import INT, VOID, CType
 from kemu.series.port.expr import Ex, Expressing, NoPython
 from kemu.series.port.names import spelt
 from kemu.series.port.parse import LOOP, named, text_of
@@ -56,11 +56,12 @@ class Stating:
         """Statements, one after the other; one that no rule translates is marked."""
         start = len(self.out)
         for n in body:
-            self._one(n, depth)
+            self.one(n, depth)
         if len(self.out) == start or all(line.strip().startswith("#") for line in self.out[start:]):
             self.say(depth, "pass")
 
-    def _one(self, n: Node, depth: int) -> None:
+    def one(self, n: Node, depth: int) -> None:
+        """A statement, or the mark of one."""
         mark, self.x.before = len(self.out), []
         frames = list(self.frames)
         if n.type == "comment":
@@ -82,6 +83,7 @@ class Stating:
                 self.say(depth, f"# {row.strip(' *' + chr(9))}")
 
     def say(self, depth: int, text: str) -> None:
+        """A line of Python."""
         self.out.append(STEP * depth + text)
 
     def flush(self, depth: int) -> None:
@@ -91,6 +93,7 @@ class Stating:
         self.x.before = []
 
     def statement(self, n: Node, depth: int) -> None:
+        """One statement."""
         method = getattr(self, f"_{n.type}", None)
         if method is None or (n.has_error and n.type in ("expression_statement", "return_statement", "declaration")):
             raise NoPython(text_of(n).split("\n")[0])
@@ -102,7 +105,7 @@ class Stating:
 
     def _compound_statement(self, n: Node, depth: int) -> None:
         for c in n.named_children:
-            self._one(c, depth)
+            self.one(c, depth)
 
     # ---- simple ones ----
 
@@ -134,11 +137,11 @@ class Stating:
             text = text_of(value) if value is not None else ""
             if struct and value is not None and value.type != "initializer_list":
                 e = x.ex(value)
-                text = e.text if e.text.endswith(")") else x._whole(value, Ex(name), e, x.d.resolve(t).name).partition(" = ")[2]
+                text = e.text if e.text.endswith(")") else x.whole(value, Ex(name), e, x.d.resolve(t).name).partition(" = ")[2]
             elif struct and x.names.is_view(x.d.resolve(t).name):
                 return
             else:
-                text = x.made(t, value if value is not None and value.type == "initializer_list" else None).text
+                text = x.initialised(t, value if value is not None and value.type == "initializer_list" else None).text
             self.flush(depth)
             self.say(depth, f"{spelt(name)} = {text}")
             return
@@ -174,8 +177,8 @@ class Stating:
         elif n.type == "update_expression":
             place = n.child_by_field_name("argument")
             assert place is not None
-            op = "+=" if "++" in text_of(n) else "-="
-            for text in x.assigned(place, op, Ex("1", type=self._int(), weak=True)):
+            word = "+=" if "++" in text_of(n) else "-="
+            for text in x.assigned(place, word, Ex("1", type=INT, weak=True)):
                 self.say(depth, text)
         elif n.type == "cast_expression":
             value = n.child_by_field_name("value")
@@ -188,11 +191,6 @@ class Stating:
             self.flush(depth)
             if e.text:
                 self.say(depth, e.text)
-
-    def _int(self) -> CType:
-        from kemu.series.emit.ctype import INT  # noqa: PLC0415
-
-        return INT
 
     def _return_statement(self, n: Node, depth: int) -> None:
         inner = named(n)
