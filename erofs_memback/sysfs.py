@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kemu.linux.completion import complete, init_completion, wait_for_completion
-from kemu.linux.fs import SuperBlock
+from kemu.linux.fs import SuperBlock, fs_kobj
 from kemu.linux.kobject import (
     kobj_type,
     kobject,
@@ -68,6 +68,7 @@ def erofs_exit_sysfs() -> None:
 @port_of("fs/erofs/sysfs.c", "erofs_init_sysfs")
 def erofs_init_sysfs() -> int:
     kobject_set_name(g.erofs_root, "erofs")
+    g.erofs_root.parent = fs_kobj()
     ret = kset_register(g.erofs_root)
     if not ret:
         g.erofs_feat.kset = g.erofs_root

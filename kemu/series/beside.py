@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import inspect
 import re
 from collections.abc import Iterator, Sequence
@@ -65,6 +66,7 @@ class Beside:
         self._ported = {(p.module, p.name): p for p in ports.ported()}
         self._of_python([w for w in stack if w.python is not None])
         self._of_c([w for w in stack if w.c is not None])
+        self._as_it_is()
 
     def pairs(self) -> list[Pair]:
         """All of them, by C file and name."""
@@ -99,6 +101,14 @@ class Beside:
         port = self._ported.get((module, name))
         p = self._pairs.setdefault(port.c_name if port else name, Pair(port.c_name if port else name, port.path if port else ""))
         p.python = Half(f"{module}:{name}", before, after)
+
+    def _as_it_is(self) -> None:
+        """The port of what only the C changes."""
+        for port in self._ported.values():
+            p = self._pairs.get(port.c_name)
+            if p is not None and not p.python.where and port.path == p.path and not port.posted:
+                text = _text(getattr(importlib.import_module(port.module), port.name, None))
+                p.python = Half(f"{port.module}:{port.name}", text, text)
 
     # ------------------------------------------------------------ the C half
 

@@ -133,6 +133,7 @@ from kemu.linux.fs.namei import (  # noqa: F401
     vfs_symlink,
     vfs_unlink,
 )
+from kemu.linux.fs.namespace import fs_kobj  # noqa: F401
 from kemu.linux.fs.open import (  # noqa: F401
     chmod_common,
     chown_common,

@@ -27,6 +27,7 @@ from kemu.linux.include.fs.types import File, FileSystemType
 from kemu.linux.include.fs_context import FsContext, vfs_parse_fs_string
 from kemu.linux.include.fs_struct import get_fs_root
 from kemu.linux.include.gfp import GFP_KERNEL
+from kemu.linux.include.kobject import kobject
 from kemu.linux.include.mount import (
     MNT_ATIME_MASK,
     MNT_DOOMED,
@@ -147,12 +148,20 @@ class g:
     namespace_sem: rw_semaphore
     mount_lock = per_machine(lambda: seqlock_t("mount_lock"))
     unmounted: list[Mount] = []
+    fs_kobj: kobject
     ex_mountpoints: list[Dentry] = []
     init_mnt_ns: mnt_namespace = NULL
     delayed_mntput_list: list[Mount] = []
     mnt_id_ctr = 0
 
 UMOUNT_SYNC, UMOUNT_PROPAGATE, UMOUNT_CONNECTED = 1, 2, 4
+
+@custom(C, "fs_kobj", "the machine's own: nothing makes it, it is there")
+def fs_kobj() -> kobject:
+    """``struct kobject *fs_kobj``: /sys/fs."""
+    g.fs_kobj.name = "fs"
+    return g.fs_kobj
+
 
 @statics
 class group_ids:

@@ -64,10 +64,16 @@ def kobject_put(kobj: kobject) -> None:
 
 @custom(C, "kset_register", "only what sysfs shows of it is kept")
 def kset_register(kset: kobject) -> int:
-    """``int kset_register(struct kset *k)``: 0 or -ENOMEM."""
+    """``int kset_register(struct kset *k)``: 0; -ENOMEM; -EEXIST for a name that its parent has already."""
     if this.chooser is not None and _fails(0xCC0, "kset"):
         return -ENOMEM
     kset.refs = 1
+    if kset.parent is not None:
+        if kset.name in kset.parent.children:
+            pr_err("sysfs: cannot create duplicate filename '%s/%s'\n", kset.parent.name, kset.name)
+            kset.parent = None
+            return -EEXIST
+        kset.parent.children[kset.name] = kset
     return 0
 
 

@@ -179,7 +179,7 @@ class Expressions(Converter):
             return [name]
         inner = t.to if t.kind in ("ptr", "array") and t.to is not None else t
         for m, mt in self.d.fields(inner).items():
-            if self.d.is_struct(mt) and ("{" in mt.name or m in ("vfs_inode", "bw_bio", "u")):
+            if self.d.is_struct(mt) and ("{" in mt.name or m in ("vfs_inode", "bw_bio", "u", "kobj")):
                 if self.d.member(mt, name) is not None:
                     return [m, name]
         return None

@@ -47,8 +47,9 @@ def call(x: Expressions, node: ast.Call, want: CType | None) -> Ex:
         if tag and (node.keywords or (not node.args and t.params)):
             return _struct(x, tag, node)
         return _function(x, name, t, node)
-    if t is not None and t.kind == "ptr":
-        return _function(x, name, _function_type(x, t), node)
+    if t is not None and t.kind == "ptr":           # or a variable that the emulation asks a function for
+        of = _function_type(x, t)
+        return _function(x, name, of, node) if of or node.args else Ex(name, type=t, lvalue=True)
     if x.d.is_macro(name):
         return _macro(x, name, node)
     tag = x.scope.struct(name)

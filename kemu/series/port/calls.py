@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from kemu.series.emit.cparse import parse_type
 from kemu.series.emit.ctype import BOOL, INT, CType, base, ptr
 from kemu.series.emit.macros import LIKE_FIRST, PLACES
-from kemu.series.port.expr import POST, Ex, Expressing, NoPython
+from kemu.series.port.core import POST, Ex, NoPython
+from kemu.series.port.expr import Expressing
 from kemu.series.port.parse import named, text_of
 
 if TYPE_CHECKING:                       # start-up

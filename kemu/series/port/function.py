@@ -11,7 +11,8 @@ from kemu.series.emit.ctype import VOID, CType
 from kemu.series.emit.declarations import Declarations
 from kemu.series.emit.expressions import Expressions
 from kemu.series.emit.ports import _body
-from kemu.series.port.expr import Expressing, NoPython
+from kemu.series.port.core import NoPython
+from kemu.series.port.expr import Expressing
 from kemu.series.port.names import Names, spelt
 from kemu.series.port.parse import function, named, text_of
 from kemu.series.port.stmt import STEP, Frame, Marked, Stating

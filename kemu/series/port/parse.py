@@ -23,7 +23,7 @@ _WORD = "kemu_type__"
 @lru_cache(maxsize=1)
 def _parser() -> Parser:
     import tree_sitter  # noqa: PLC0415  (start-up)
-    import tree_sitter_c  # noqa: PLC0415
+    import tree_sitter_c  # noqa: PLC0415  (start-up)
 
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_c.language()))
 

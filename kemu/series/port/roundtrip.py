@@ -6,6 +6,7 @@ import ast
 import importlib
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -142,8 +143,6 @@ def _told(o: Outcome) -> tuple[str, frozenset[str]]:
 @contextmanager
 def _reached(by_code: dict[CodeType, Row]) -> Iterator[list[Row]]:
     """The functions that are called meanwhile, in any task."""
-    import threading  # noqa: PLC0415
-
     seen: dict[int, Row] = {}
 
     def note(frame: FrameType, event: str, arg: object) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from kemu.series.emit.cparse import parse
 from kemu.series.emit.ctype import INT, VOID, CType
-from kemu.series.port.expr import Ex, Expressing, NoPython
+from kemu.series.port.core import Ex, NoPython
+from kemu.series.port.expr import Expressing
 from kemu.series.port.names import spelt
 from kemu.series.port.parse import LOOP, named, text_of
 

@@ -97,6 +97,14 @@ def test_all_that_is_changed_and_what_one_half_misses(tree: Path, capsys: pytest
     assert rows[0]["function"] == "erofs_kill_sb" and rows[0]["c"]["before"] != rows[0]["c"]["after"]
 
 
+def test_the_port_of_what_only_the_c_changes_stands_beside(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = diff(capsys, "--series", "./mine.patch")
+    rows = {line.split()[0]: line for line in out.splitlines()}
+    assert code == 0 and "Python as it is" in rows["erofs_kill_sb"]
+    assert "erofs_memback.super:erofs_kill_sb" in rows["erofs_kill_sb"]
+    assert "Python none" in rows["erofs_other"]
+
+
 def main_json(capsys: pytest.CaptureFixture[str]) -> str:
     return diff(capsys, "--series", "./mine_beside.py", "--json")[1]
 
