@@ -25,31 +25,20 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from kemu.machine.addresses import ADDR_MASK, KMAP_START, PAGE_OFFSET, VMALLOC_END, VMALLOC_START
 from kemu.machine.counters import Counters
 from kemu.machine.current import this
-from kemu.machine.shadow import (
-    CONST,
-    FREE_PAGE,
-    NOT_PRESENT,
-    OK,
-    UNINIT,
-)
+from kemu.machine.shadow import CONST, FREE_PAGE, NOT_PRESENT, OK, ONLY_UNINIT, UNINIT
 
 if TYPE_CHECKING:
     from kemu.machine.splat import Splat
 
-PAGE_OFFSET = 0xFFFF_8880_0000_0000
-VMALLOC_START = 0xFFFF_C900_0000_0000
-VMALLOC_END = 0xFFFF_E900_0000_0000
-KMAP_START = 0xFFFF_F100_0000_0000
-ADDR_MASK = (1 << 64) - 1
-
+__all__ = ["ADDR_MASK", "KMAP_START", "PAGE_OFFSET", "VMALLOC_END", "VMALLOC_START", "Memory"]
 
 u16_at = struct.Struct("<H").unpack_from
 u32_at = struct.Struct("<I").unpack_from
 u64_at = struct.Struct("<Q").unpack_from
-MAP_NORESERVE = 0x4000
-MADV_POPULATE_WRITE = 23
+MAP_NORESERVE, MADV_POPULATE_WRITE = 0x4000, 23
 
 
 class Memory:
@@ -401,7 +390,7 @@ class Memory:
                     part = bytes(st[off:off + step])               # type: ignore[index]
                     if UNINIT in part:
                         clean = False
-                        out.append(part.translate(_ONLY_UNINIT))
+                        out.append(part.translate(ONLY_UNINIT))
                     else:
                         out.append(bytes(step))
                 base += step
@@ -603,14 +592,8 @@ class Memory:
             off = addr & self.mask
             step = min(n, self.page_size - off)
             pfn = self.pfn_of(addr)
-            if pfn < 0:
-                out += bytes(step)
-            else:
-                base = (pfn << self.shift) + off
-                out += self.buf[base:base + step]
+            base = (pfn << self.shift) + off
+            out += self.buf[base:base + step] if pfn >= 0 else bytes(step)
             addr += step
             n -= step
         return bytes(out)
-
-
-_ONLY_UNINIT = bytes(1 if i == UNINIT else 0 for i in range(256))

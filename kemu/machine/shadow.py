@@ -23,3 +23,5 @@ BAD_KIND = {
     RELEASED_INIT: "use-after-free",
     NOT_PRESENT: "wild-memory-access",
 }
+
+ONLY_UNINIT = bytes(1 if i == UNINIT else 0 for i in range(256))       # a table for bytes.translate()
