@@ -21,6 +21,7 @@ from kemu.rung.uml.errors import ConfigError, PatchError
 from kemu.rung.uml.inputs import read_input
 from kemu.rung.uml.misfit import explain
 from kemu.rung.uml.tree import Tree
+from kemu.rung.uml.wrapped import is_broken, mended
 
 MODULE = Path(__file__).parent / "module"
 AGENT = Path(__file__).parent / "agent"
@@ -36,6 +37,7 @@ class Patch:
     subject: str
     data: bytes
     crlf: bool = False                 # its lines ended in CR LF
+    mended: str = ""                   # what a mailer had done to it, and is undone
 
     def files(self) -> list[FileDiff]:
         """What its diff is about. ``PatchError`` for a diff that is none."""
@@ -62,7 +64,8 @@ def read_patch(path: Path) -> list[Patch]:
             continue
         subject, body = _subject_and_body(mail)
         if _DIFF.search(body):
-            out.append(Patch(path.name, subject or path.name, body, crlf))
+            whole = mended(body) if is_broken(body) else None
+            out.append(Patch(path.name, subject or path.name, whole.data if whole else body, crlf, str(whole or "")))
     if len(out) > 1:
         out = sorted((replace(p, name=f"{path.name}[{_number(p.subject, i)}]") for i, p in enumerate(out, 1)),
                      key=lambda p: _number(p.subject, 0) or 0)
@@ -110,7 +113,7 @@ def apply_patches(tree: Tree, patches: Sequence[Patch]) -> dict[str, bytes | Non
                             dst.write_bytes(src.read_bytes())
                             before.add(rel)
             except PatchError as e:
-                raise PatchError(f"{_title(patch)}: {e}") from None
+                raise PatchError(f"{_title(patch)}: {e}" + (f"; {patch.mended}" if patch.mended else "")) from None
             _git_apply(tree, stage, patch, files)
         after = _staged(stage, patches[-1])
         for rel in after:                              # names as git has read them
@@ -169,7 +172,8 @@ def _git_apply(tree: Tree, stage: Path, patch: Patch, files: Sequence[FileDiff])
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         env.pop(name, None)
     try:
-        done = subprocess.run(["git", "apply", "-p1", "--whitespace=nowarn", "-"], input=patch.data, cwd=stage, env=env,
+        how = ["--ignore-whitespace"] if patch.mended else []
+        done = subprocess.run(["git", "apply", "-p1", "--whitespace=nowarn", *how, "-"], input=patch.data, cwd=stage, env=env,
                               capture_output=True)
     except FileNotFoundError:
         raise ConfigError("git not found: apt-get install git") from None

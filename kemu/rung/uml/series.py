@@ -163,6 +163,8 @@ def check(series: Series, tree: Tree) -> Iterator[Finding]:
         yield Finding("apply", "fail", text)
     below: list[Patch] = []
     for count, patch in enumerate(series.patches, 1):
+        if patch.mended:
+            yield Finding("apply", "warning", patch.mended, patch.name)
         if patch.crlf:
             yield Finding("apply", "warning", "its lines end in CR LF; they were taken for LF", patch.name)
         try:
