@@ -70,11 +70,21 @@ def confirm(findings: Sequence[Finding], seconds: float = by_schedule.SECONDS, s
     typed. ``c``: the series in C, where it is not what belongs to the Series or is made of it.
     """
     scheduled = [f for f in findings if rests_on_schedule(f, registry[f.experiment], **options)]
-    by_schedule.confirm(scheduled, seconds, say, keep, **options)
+    by_schedule.confirm([f for f in scheduled if not _of_memory(f, **options)], seconds, say, keep, **options)
     with Rungs(say) as rungs:
         for f in findings:
             if f not in scheduled:
                 f.confirmed = by_input(f, registry[f.experiment], rungs, c, **options)
+
+
+def _of_memory(f: Finding, **options: Any) -> bool:
+    """Whether a schedule is one of mounts from memory: then it is said why that is not tried."""
+    out = execute(registry[f.experiment], ListSource(f.offsets), **options)
+    if not any(isinstance(g, GivenMount) and g.backend not in BACKENDS and tried.page_of(g) is not None for g in out.given):
+        return False
+    f.confirmed = {"c": None, "linux": None, "why": "a schedule of mounts from memory: the experiments whose schedules are chosen "
+                                                    "on the booted kernel mount block devices and files"}
+    return True
 
 
 def by_input(f: Finding, exp: Experiment, rungs: Rungs, c: c_series.Series | None = None, **options: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from kemu.rung.uml.fence import fence_writes
 from kemu.rung.uml.make import Say, compiler_message, make
 
 _MAKING = ".kemu-making"
+_BUILT = ("block", "crypto", "drivers", "fs", "init", "ipc", "kernel", "lib", "mm", "net", "security")    # that vmlinux is made of
 _COMMAND = re.compile(r"^savedcmd_\S+ := (.*)$", re.M)
 
 
@@ -41,8 +42,7 @@ def kernel_objects(recipe: Recipe, flavour: Flavour, objects: Path, say: Say, jo
         _refresh(objects, names, say, jobs)
     else:
         names = _make_all(objects, flavour, say, jobs)
-        if flavour.folders:
-            names += _of_series(objects, recipe, flavour, names, say, jobs)
+        names += _of_series(objects, recipe, flavour, names, say, jobs)
         write_whole(stamp, "\n".join([want, *names]))
     _instrument(objects, names, flavour.tested, say, jobs)
     return [objects / name for name in names]
@@ -87,7 +87,8 @@ def _of_series(objects: Path, recipe: Recipe, flavour: Flavour, have: Sequence[s
     """What a series has in other folders, as far as the configuration has it."""
     touched = {f"{path.removesuffix('.c')}.o" for patch in recipe.patches for path in patch.touched() if path.endswith(".c")}
     found = []
-    for folder in sorted({os.path.dirname(name) for name in touched - set(have)} - {*FOLDERS, *flavour.folders, ""}):
+    folders = {os.path.dirname(name) for name in touched - set(have)} - {*FOLDERS, *flavour.folders, ""}
+    for folder in sorted(folder for folder in folders if folder.partition("/")[0] in _BUILT):
         make(objects, [f"KCFLAGS={' '.join(flavour.flags())}", f"{folder}/"], say, jobs)
         listed = subprocess.run(["ar", "t", f"{folder}/built-in.a"], cwd=objects, capture_output=True, text=True)
         found += sorted((touched - set(have)) & set(listed.stdout.split()))

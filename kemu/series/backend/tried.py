@@ -25,7 +25,7 @@ from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.sched.confirm import NotThere
 from kemu.rung.uml.tree import Tree
 from kemu.series.backend.glue import glue_of
-from kemu.series.backend.page import PAGE, Backend, backend_of, read_backend
+from kemu.series.backend.page import Backend, backend_of, read_backend
 
 CAP = 1 << 22                          # bytes of a file that are read
 MOST_CALLS = 96                        # of a mount and a walk, that are made to fail one after the other
@@ -137,8 +137,9 @@ def _ways(rung: str, f: Finding, memory: str) -> tuple[str, list[str]]:
 
 
 def _shown(f: Finding, judge: Judge, rung: str, data: bytes, memory: str, at: int, given: GivenMount) -> str:
-    def mount(backend: str, options: str = given.options, fail_nth: int = 0, more: bytes = b"") -> Answer:
-        return judge.erofs(data + more, at=at, options=options, memory=memory, backend=backend, cap=CAP, fail_nth=fail_nth)
+    def mount(backend: str, options: str = given.options, fail_nth: int = 0, elsewhere: bool = False) -> Answer:
+        kind = memory if not elsewhere else "linear" if memory == "vmalloc" else "vmalloc"
+        return judge.erofs(data, at=at, options=options, memory=kind, backend=backend, cap=CAP, fail_nth=fail_nth)
 
     disk = mount("disk")
     if disk.crash:
@@ -153,10 +154,9 @@ def _shown(f: Finding, judge: Judge, rung: str, data: bytes, memory: str, at: in
 
 def _left(mount: Callable[..., Answer]) -> str:
     """What the next mount, of a block device, finds of one from memory that failed because of an option."""
-    more = bytes(2 * PAGE)                             # elsewhere in memory
-    disk = mount("disk", more=more)
+    disk = mount("disk", elsewhere=True)               # not where the other lay
     mount("region", options="nonsense")
-    text = differs(disk, mount("disk", more=more))
+    text = differs(disk, mount("disk", elsewhere=True))
     return f"behind a mount from memory with a wrong option, a block device: {text}" if text else ""
 
 

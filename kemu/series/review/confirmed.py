@@ -2,16 +2,19 @@
 """Differences that an image or an archive shows, tried on two booted kernels: one with the series, one without."""
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 from kemu.explore.finding import Finding
 from kemu.rung.differential import first_field
 from kemu.rung.protocol import Answer
+from kemu.rung.uml.build import Recipe, build
 from kemu.rung.uml.errors import RungError
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.oracle import Oracle
 from kemu.rung.uml.patches import Patch
+from kemu.rung.uml.tree import find_tree
 from kemu.series.confirm import OF_MEMORY
 from kemu.series.review.search import Found
 from kemu.series.review.session import BELOW, SLOT
@@ -36,7 +39,9 @@ def confirm(findings: Sequence[Finding], found: Sequence[Found], patches: Sequen
             try:
                 if flavour not in kernels:
                     say(f"two kernels to boot ({flavour})")
-                    base = Oracle(flavour, config=config, patches=below, slot=BELOW if below else "plain", say=say)
+                    slot = BELOW if below else "plain"
+                    recipe = Recipe(find_tree(os.environ.get("KEMU_TREE")), flavour, tuple(config), tuple(below), slot, lenient=True)
+                    base = Oracle(kernel=build(recipe, say))
                     stack.callback(base.close)
                     series = Oracle(flavour, config=config, patches=patches, slot=SLOT, say=say)
                     stack.callback(series.close)

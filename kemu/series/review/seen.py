@@ -13,6 +13,8 @@ from kemu.series.review.watched import OBJECTS, WAYS, Told, locks, undone
 
 _PLACE = re.compile(r"\b[\w./-]+\.[ch]:\d+\b|\b0x[0-9a-f]{8,}\b|\[<[0-9a-f]+>\]|line \d+|CPU: \d+ PID: \d+")
 _SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|possible|INFO:|Call Trace|kmem_cache")
+_UNEMULATED = "unemulated: "           # stubs.py
+
 
 @dataclass
 class Difference:
@@ -37,6 +39,8 @@ class Difference:
 def compared(trial: Trial, base: Seen, series: Seen, changed: Changed) -> Difference | None:
     """The first thing in which the series' kernel differs from its base; None: nothing, or the base shows the same."""
     b, s = base.answer, series.answer
+    if (s.message or "").startswith(_UNEMULATED):
+        return None                                    # of what this rung has not, nothing is said
     if s.crash and not meant(trial.case, s):
         if b.crash and _sort(b.message) == _sort(s.message):
             return None                                # the base's own; a helper may have another name

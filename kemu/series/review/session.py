@@ -58,7 +58,8 @@ def prepare(tree: Tree, patches: Sequence[Patch], config: Sequence[str] = (), sa
     """
     every = (*below, *patches)
     apply_patches(tree, every)                         # what does not apply is told before anybody is waited for
-    base = build(Recipe(tree, "fast", tuple(config), tuple(below), BELOW if below else "plain"), FLAVOUR, say)
+    base = build(Recipe(tree, "fast", tuple(config), tuple(below), BELOW if below else "plain", lenient=True),
+                 FLAVOUR, say)                         # without symbols that the series brings
     series = build(Recipe(tree, "fast", tuple(config), every, SLOT), FLAVOUR, say)
     changed = of_patches(without_glue(patches), tree, below)
     return Pair(base, series, changed, blocks(series, changed), backend)
