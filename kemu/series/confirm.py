@@ -82,8 +82,8 @@ def _of_memory(f: Finding, **options: Any) -> bool:
     out = execute(registry[f.experiment], ListSource(f.offsets), **options)
     if not any(isinstance(g, GivenMount) and g.backend not in BACKENDS and tried.page_of(g) is not None for g in out.given):
         return False
-    f.confirmed = {"c": None, "linux": None, "why": "a schedule of mounts from memory: the experiments whose schedules are chosen "
-                                                    "on the booted kernel mount block devices and files"}
+    f.confirmed = {"c": None, "linux": None, "why": "a schedule of mounts from memory: the experiments whose schedules are "
+                                                    "chosen on the booted kernel mount block devices and files"}
     return True
 
 

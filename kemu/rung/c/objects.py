@@ -20,7 +20,7 @@ from kemu.rung.uml.fence import fence_writes
 from kemu.rung.uml.make import Say, compiler_message, make
 
 _MAKING = ".kemu-making"
-_BUILT = ("block", "crypto", "drivers", "fs", "init", "ipc", "kernel", "lib", "mm", "net", "security")    # that vmlinux is made of
+_BUILT = ("block", "crypto", "drivers", "fs", "init", "ipc", "kernel", "lib", "mm", "net", "security")   # of vmlinux
 _COMMAND = re.compile(r"^savedcmd_\S+ := (.*)$", re.M)
 
 

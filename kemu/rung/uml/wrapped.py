@@ -16,7 +16,7 @@ _WITH_TABS = re.compile(rb"^\+\+\+ \S*(?:\.[chS]|\.lds|Makefile|Kbuild|Kconfig\S
 
 @dataclass
 class Mended:
-    """``lines``: numbers, in the text, of lines that were the rest of the one before; ``tabs``: whether indentation was spaces."""
+    """``lines``: numbers, in the text, of lines that were the rest of others; ``tabs``: whether indentation was spaces."""
 
     data: bytes
     lines: list[int] = field(default_factory=list)
@@ -26,7 +26,8 @@ class Mended:
         said = []
         if self.lines:
             some = ", ".join(map(str, self.lines[:8])) + (f" and {len(self.lines) - 8} more" if len(self.lines) > 8 else "")
-            said.append(f"wrapped by a mailer: {len(self.lines)} lines were joined to those before them (lines {some} of its text)")
+            said.append(f"wrapped by a mailer: {len(self.lines)} lines were joined to those before them (lines {some} of its "
+                        f"text)")
         if self.tabs:
             said.append("its tabs had become spaces: they are tabs again, and white space of context is not compared")
         return "; ".join(said)

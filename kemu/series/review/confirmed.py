@@ -39,8 +39,8 @@ def confirm(findings: Sequence[Finding], found: Sequence[Found], patches: Sequen
             try:
                 if flavour not in kernels:
                     say(f"two kernels to boot ({flavour})")
-                    slot = BELOW if below else "plain"
-                    recipe = Recipe(find_tree(os.environ.get("KEMU_TREE")), flavour, tuple(config), tuple(below), slot, lenient=True)
+                    tree, slot = find_tree(os.environ.get("KEMU_TREE")), BELOW if below else "plain"
+                    recipe = Recipe(tree, flavour, tuple(config), tuple(below), slot, lenient=True)
                     base = Oracle(kernel=build(recipe, say))
                     stack.callback(base.close)
                     series = Oracle(flavour, config=config, patches=patches, slot=SLOT, say=say)
