@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
                 out.add(_same(args, whole))
             if args.boot:
                 say("the booted kernel")
-                from kemu.cli.series import images_of  # start-up
+                from kemu.cli._images import images_of  # start-up
 
                 out.add(c.booted(whole.c, tree, args.name, say_of(args), args.jobs, images_of([])))
     else:

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from kemu.cli import _emit, _series_check, _series_diff, _series_evidence, _series_port
+from kemu.cli._images import images_of
 from kemu.cli.common import EXIT_OK, CommandError
 from kemu.cli.linux import failures, globals_parser, say_of, tree_of
 from kemu.cli.values import count, name_of_file, seconds, seed
 from kemu.rung.uml import config as kconfig
 from kemu.rung.uml import series as series_
-from kemu.rung.uml.inputs import head, kind_of
 from kemu.rung.uml.seriestest import Step, planned, run_steps
 
 HELP = "patch series: list, new, check, test, diff, port, emit, evidence"
@@ -94,21 +94,6 @@ def _named(args: argparse.Namespace) -> series_.Series:
     from kemu.series.whole import in_c_named  # start-up
 
     return in_c_named(args.name)
-
-
-def images_of(given: list[str]) -> list[Path]:
-    """The files to compare: images and archives."""
-    folders = [Path(d) for d in given] or [d for d in [Path.cwd() / "tests" / "data"] if d.is_dir()]
-    out = []
-    for folder in folders:
-        if not folder.exists():
-            raise CommandError(f"test: {folder}: no such folder")
-        for path in sorted(folder.rglob("*") if folder.is_dir() else [folder]):
-            if (path.is_file() and path.suffix not in (".jsonl", ".json", ".md", ".py", ".txt")
-                and path.stat().st_size <= 64 << 20):
-                if kind_of(head(path, 1028)):
-                    out.append(path)
-    return out
 
 
 def _test(args: argparse.Namespace) -> int:
