@@ -76,7 +76,7 @@ def test_port_and_patch_do_the_same(name: str, made: dict[str, tuple[Module, Pat
     assert out.parted is None and out.asked, out.apart
 
 
-@pytest.mark.parametrize("name", ["w-field"])
+@pytest.mark.parametrize("name", ["w-field-of-name"])
 def test_the_wrong_ones_are_found_on_the_side_of_python(name: str, made: dict[str, tuple[Module, Path]]) -> None:
     done = subprocess.run([sys.executable, "-m", "kemu", "-q", "review", str(made[name][1]), "--seconds", "60", "--json"],
                           capture_output=True, text=True, timeout=400)
