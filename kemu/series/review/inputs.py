@@ -2,6 +2,7 @@
 """What a review begins with."""
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from kemu.rung.c.cover import begin
 from kemu.rung.c.cover.case import Case
-from kemu.rung.c.cover.mutate import CMDLINES
+from kemu.rung.c.cover.mutate import CMDLINES, made_good
 from kemu.series.review.kept import kept
 from kemu.series.review.kept import reaching as reaching_count
 
@@ -34,7 +35,8 @@ _OPTIONS = ("cache_strategy=disabled", "cache_strategy=readahead", "noacl,nouser
             "cache_strategy=bad", "dax=always,inode_share,domain_id=d")
 _PATHS = ("/dev", "/none", "/files", "/dev/kemu0", "/dev/kemu7", "/files/0", "/dev/null")
 _TABLE = 8                             # EROFS_FEATURE_INCOMPAT_DEVICE_TABLE
-_INCOMPAT, _DEVICES = 1024 + 80, 1024 + 86
+_BLKSZBITS, _INCOMPAT, _DEVICES = 1024 + 12, 1024 + 80, 1024 + 86
+_SLOT, _LARGEST = 128, 1 << 18         # of a device in the table; bytes of an image that is laid out anew
 
 
 def variants(case: Case) -> Iterator[Case]:
@@ -54,6 +56,7 @@ def variants(case: Case) -> Iterator[Case]:
         return
     other = "file" if case.backend == "disk" else "disk"
     yield replace(case, backend=other)
+    yield from _elsewhere(case)
     yield replace(case, backend="file", options="directio")
     for options in _OPTIONS:
         yield replace(case, options=options)
@@ -65,6 +68,30 @@ def variants(case: Case) -> Iterator[Case]:
         yield replace(case, data=case.data[:-n])
     if case.data[_INCOMPAT:_INCOMPAT + 1] and case.data[_INCOMPAT] & _TABLE:
         yield from _devices(case, other)
+
+
+def _elsewhere(case: Case) -> Iterator[Case]:
+    """An image whose blocks behind the first are on a device of their own, as they are and otherwise: what is read of which
+    device shows.
+    """
+    bits = case.data[_BLKSZBITS] if len(case.data) > _DEVICES + 4 else 0
+    size = 1 << bits
+    if not 9 <= bits <= 12 or case.devices or case.data[_INCOMPAT] & _TABLE or len(case.data) > _LARGEST:
+        return
+    head = bytearray(case.data + bytes(-len(case.data) % size))
+    blocks = len(head) // size - 1
+    slot = len(head)
+    head[_INCOMPAT] |= _TABLE
+    struct.pack_into("<HH", head, _DEVICES, 1, slot // _SLOT)
+    head += b"device".ljust(64, b"\0") + struct.pack("<II", blocks, 1) + bytes(_SLOT - 72)
+    head += bytes(-len(head) % size)
+    made_good(head)
+    data = bytes(head[size:size + blocks * size])
+    for device in (data, bytes(b ^ 0x55 for b in data)):
+        for backend in ("disk", "file"):
+            for fsoffset in (0, 4096):
+                options = f"fsoffset={fsoffset}" if fsoffset else ""
+                yield replace(case, data=bytes(fsoffset) + bytes(head), devices=(device,), backend=backend, options=options)
 
 
 def _devices(case: Case, other: str) -> Iterator[Case]:

@@ -6,8 +6,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import chain, islice
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice, zip_longest
 from statistics import median
 
 from kemu.rung.c.cover.case import Case
@@ -18,7 +18,7 @@ from kemu.series.review.changed import Blocks, Changed
 from kemu.series.review.inputs import variants
 from kemu.series.review.operands import met, nearer
 from kemu.series.review.seen import Difference, beside, compared
-from kemu.series.review.solve import solved
+from kemu.series.review.solve import fields, high, solved
 from kemu.series.review.trial import Seen, Trial, run
 from kemu.series.review.watched import TIMEOUT, Watched, calls
 from kemu.series.review.wide import roomy, wide
@@ -28,6 +28,7 @@ _TIMES = 4                             # a leak is left every time
 _BIG = 1 << 17
 PATIENCE = 12.0                        # seconds of processor time after which it is a hang indeed
 _CALLS = 400                           # calls that are failed one by one where the two kernels have not the same
+_MET = 200                             # limits that stand in one input
 _WIDE = 60                             # large ones of one input
 _SLOW = 3.0                            # times as long as most trials take
 _SOLVED = 8                            # inputs whose limits are looked for
@@ -44,7 +45,7 @@ class Found:
     of_base: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class Entry:
     """A trial that came to something new of the series, and how near it came to what is changed."""
 
@@ -53,6 +54,8 @@ class Entry:
     written: list[int]
     compared: list[tuple[int, int, int]]
     seconds: float = 0.0               # that it took
+    read: list[tuple[int, int]] = field(default_factory=list)      # where its fields are, and their bytes
+    whole: bool = False                # nothing in it is refused
     used: int = 0
 
 
@@ -63,6 +66,19 @@ class Stats:
     trials: int = 0
     seconds: float = 0.0
     faults: int = 0
+
+
+def _limits(entry: Entry) -> Iterator[Case]:
+    """Of each kind one, in turn."""
+    case = roomy(entry.trial.case)
+    kinds = islice(wide(case), _WIDE), high(case, entry.read), met(case, entry.compared, _MET)
+    yield from (c for some in zip_longest(*kinds) for c in some if c is not None)
+
+
+def _whole(seen: Seen) -> bool:
+    """Whether nothing is refused."""
+    a = seen.answer
+    return not a.mount_error and not a.message and len(a.entries) > 1 and not any(e["error"] for e in a.entries)
 
 
 class Search:
@@ -132,7 +148,9 @@ class Search:
             self.afresh()
         near = 2 * len(s.ran & self._near) + len(s.ran & self._around)
         if new and not trial.faulty and len(trial.case.data) <= _BIG:
-            self.entries.append(Entry(trial, near, places(trial.case.data), s.compared, took))
+            read = fields(trial.case, s.converted) if trial.case.kind == "erofs" and not trial.case.at else []
+            written = [at for at, _ in read] * 3 + places(trial.case.data)     # what is read is changed more often
+            self.entries.append(Entry(trial, near, written, s.compared, took, read, _whole(s)))
         return s
 
     def _differ(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
@@ -302,6 +320,8 @@ class Search:
         near = sorted((e for e in self.entries if e.near),
                       key=lambda e: (e.seconds > self._slow, -e.near, len(e.trial.case.data)))
         cheap = [e for e in near if not e.trial.case.alone]
+        whole = [e for e in cheap if e.whole]
+        cheap = list(dict.fromkeys(e for e in chain.from_iterable(zip_longest(cheap, whole)) if e is not None))
         share = 0.3 if cheap else 0.7                  # of the time, for what has a kernel of its own
         once = [e.trial for e in cheap if e.trial.case.kind == "erofs" and not e.trial.case.devices]
         fresh = [Trial(replace(t.case, kind="module", options="", backend="disk", at=0)) for t in once[:_ONCE]]
@@ -309,11 +329,10 @@ class Search:
         looked = [replace(t, look=True) for t in asked if t.case.kind == "erofs"]
         queue = deque([*asked[:4], *looked[:2], *fresh, *asked[4:8], *looked[2:10], *asked[8:],
                        *(e.trial for e in near if e.trial.case.alone)])
-        limits = (Trial(c, look=c.kind == "erofs") for e in cheap[:40]
-                  for c in chain(islice(wide(roomy(e.trial.case)), _WIDE), met(roomy(e.trial.case), e.compared)))
+        limits = (Trial(c, look=c.kind == "erofs") for e in cheap[:40] for c in _limits(e))
         soon = deque(replace(e.trial, soon=True, look=look) for look in (False, True) for e in cheap[:60])
         others = deque(case for e in cheap[:16] for case in variants(e.trial.case))
-        limited = [e for e in cheap if e.compared and e.near >= cheap[0].near // 2 and e.seconds <= self._slow][:_SOLVED]
+        limited = [e for e in cheap if e.compared and e.near >= cheap[0].near // 4 and e.seconds <= self._slow][:_SOLVED]
         solving = chain.from_iterable(self._solve(e) for e in limited)
         start, spent, turn = time.monotonic(), 0.0, 0
         while not over():
@@ -344,7 +363,7 @@ class Search:
 
     def _solve(self, entry: Entry) -> Iterator[bool]:
         """Limits of one input, one trial at a time."""
-        cases = solved(roomy(entry.trial.case), entry.compared)
+        cases = solved(roomy(entry.trial.case), entry.compared, entry.read)
         case = next(cases, None)
         while case is not None:
             seen = self.ask(Trial(case, look=entry.trial.look))

@@ -16,6 +16,9 @@ _SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|possible|INFO:|Call Trace|kmem_cac
 _UNEMULATED = "unemulated: "           # stubs.py
 
 
+_NO_PAGE = 4096
+
+
 @dataclass
 class Difference:
     """``kind``: crash, leak, errno, tree, facts, look, log, locks, order, byte order; ``title``: what differs, in a line;
@@ -60,7 +63,8 @@ def compared(trial: Trial, base: Seen, series: Seen, changed: Changed) -> Differ
     old, new = _log(b.kmsg, changed), _log(s.kmsg, changed)
     if sorted(old) != sorted(new):
         return _lines("log", sorted(old), sorted(new))
-    lost = base.converted - series.converted if changed.raw else None
+    lost = [(value, size) for value, size, at in base.converted - series.converted
+            if (value, size, _NO_PAGE) not in series.converted] if changed.raw else []
     if lost:
         value, size = max(lost)
         return Difference("byte order", f"{value:#x}, {8 * size} bits of the disk's byte order, is not converted any more",

@@ -4,7 +4,7 @@ in the changed code moves with some of them, and by how much says which value of
 """
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kemu.rung.c.cover.case import Case
@@ -14,6 +14,7 @@ Pairs = dict[int, list[tuple[int, int]]]               # by the place in the cod
 _STEPS = (1, 1 << 12, 1 << 9)
 _FIELDS = ((8, 0), (4, 0), (4, 4), (2, 0), (2, 2), (2, 4), (2, 6))
 _CELLS, _MOVED = 260, 12               # eight bytes each that are tried, and of those that move something
+_PAGE = 4096
 _NEAR = (0, -1, 1)
 _MASK = (1 << 64) - 1
 _HEADER = 13                           # fields of a header of an archive, of eight digits each
@@ -27,24 +28,49 @@ def by_place(compared: list[tuple[int, int, int]]) -> Pairs:
     return out
 
 
-def solved(case: Case, compared: list[tuple[int, int, int]]) -> Generator[Case, list[tuple[int, int, int]] | None, None]:
-    """Cases; each is answered by what was compared in it, None if nothing can be said."""
+def fields(case: Case, converted: Iterable[tuple[int, int, int]]) -> list[tuple[int, int]]:
+    """Where in an image, and how large, what the kernel has read and converted is."""
+    out: set[tuple[int, int]] = set()
+    for value, size, at in converted:
+        word = value.to_bytes(8, "little")[:size]
+        there = range(at, len(case.data) - size + 1, _PAGE)
+        out.update((where, size) for where in there if case.data[where:where + size] == word)
+    return sorted(out)
+
+
+def high(case: Case, read: Sequence[tuple[int, int]]) -> Iterator[Case]:
+    """Each field with one more of its high bits: who has too narrow a number for what is made of it sees no change."""
+    for bits in ((31, 47, 15), (30, 32, 14)):
+        for at, size in read:
+            bit = bits[0] if size == 4 else bits[1] if size == 8 else bits[2]
+            value = int.from_bytes(case.data[at:at + size], "little")
+            if not value >> bit & 1:
+                yield _raw(case, at, (value | 1 << bit).to_bytes(size, "little"))
+
+
+def solved(case: Case, compared: list[tuple[int, int, int]],
+           read: Sequence[tuple[int, int]] = ()) -> Generator[Case, list[tuple[int, int, int]] | None, None]:
+    """Cases; each is answered by what was compared in it, None if nothing can be said. ``read``: where fields are, if that is
+    known.
+    """
     before = by_place(compared)
     if not before:
         return
     moved = 0
-    for cell in _cells(case):
-        if cell[1] == 8 and case.kind == "erofs":      # all of it first: most of it moves nothing
+    for cell in [*read[:_CELLS], *_cells(case)]:
+        if cell in read:
+            those = [cell]
+        elif cell[1] == 8 and case.kind == "erofs":      # all of it first: most of it moves nothing
             answer = yield _raw(case, cell[0], bytes(b ^ 1 for b in case.data[cell[0]:cell[0] + 8]))
             if answer is not None and not _differ(before, by_place(answer)):
                 continue
             moved += 1
             if moved > _MOVED:
                 return
-            fields = [(cell[0] + off, size) for size, off in _FIELDS]
+            those = [(cell[0] + off, size) for size, off in _FIELDS if (cell[0] + off, size) not in read]
         else:
-            fields = [cell]
-        for at, size in fields:
+            those = [cell]
+        for at, size in those:
             yield from _field(case, before, at, size)
 
 

@@ -75,7 +75,7 @@ class Seen:
     compared: list[tuple[int, int, int]] = field(default_factory=list)     # what is changed has compared these, and they differ
     sites: list[int] = field(default_factory=list)     # of the calls that could have failed, where they are counted,
     near: bytes = b""                                  # and whether they come from what is changed
-    converted: frozenset[tuple[int, int]] = frozenset()    # values of the disk's byte order, and their bytes
+    converted: frozenset[tuple[int, int, int]] = frozenset()       # values of the disk's byte order, bytes, where in a page
     guards: Guards = field(default_factory=Guards)
 
 

@@ -18,7 +18,7 @@ TIMEOUT = 1.5                          # seconds of processor time after which a
 UNWRITTEN = 0x6B
 _TOLD = struct.Struct("<IIIIII")
 _CMP = struct.Struct("<QQII")
-_VALUE = struct.Struct("<QII")
+_VALUE = struct.Struct("<QHHI")
 _SHARED = frozenset({"down_read"})
 _KINDS = ("a spinlock of the file", "a spinlock of the file", "a spinlock of an object", "a spinlock of an object", "RCU", "RCU",
           "RCU", "RCU")
@@ -93,15 +93,17 @@ class Watched(Kernel):
         n = k.lib.kemu_watch_cmps(where)
         return [(a, b, at) for a, b, _, at in _CMP.iter_unpack(bytes(k.ffi.buffer(where[0], n * _CMP.size)))] if n else []
 
-    def converted(self) -> frozenset[tuple[int, int]]:
-        """Values, and their bytes, that were converted from the disk's byte order since it is watched; before ``unwatch``."""
+    def converted(self) -> frozenset[tuple[int, int, int]]:
+        """Values that were converted from the disk's byte order since it is watched, their bytes, and where in a page they were
+        (4096: in none); before ``unwatch``.
+        """
         k = self.last
         if k is None:
             return frozenset()
         where = k.ffi.new("struct kemu_value const **")
         n = k.lib.kemu_watch_values(where)
         data = bytes(k.ffi.buffer(where[0], n * _VALUE.size)) if n else b""
-        return frozenset((value, size) for value, size, _ in _VALUE.iter_unpack(data))
+        return frozenset((value, size, at) for value, size, at, _ in _VALUE.iter_unpack(data))
 
     def guards(self) -> Guards:
         """Which locks guard what, since it is watched; before ``unwatch``."""

@@ -197,7 +197,8 @@ unsigned int kemu_watch_cmps(const struct kemu_cmp **cmps);	/* what was compared
 unsigned int kemu_watch_ran(const unsigned int **offsets);
 struct kemu_value {
 	unsigned long long value;
-	unsigned int bytes, hash;
+	unsigned short bytes, from;	/* where in a page it was; the size of one: nowhere */
+	unsigned int hash;
 };
 unsigned int kemu_watch_values(const struct kemu_value **values);	/* what was converted from the disk's byte order, each value once */
 struct kemu_guarded {

@@ -195,7 +195,12 @@ static void check(const void *p, unsigned long n, bool write, void *frame)
 
 /* Only the objects under test call these, where they are watched. */
 #ifdef KEMU_REVIEW
-#define touched(p, write)	kemu_touched((unsigned long)(p), write, (unsigned long)__builtin_return_address(0))
+#define touched(p, write)										\
+	({												\
+		if (!(write))										\
+			kemu_loaded((unsigned long)(p));						\
+		kemu_touched((unsigned long)(p), write, (unsigned long)__builtin_return_address(0));	\
+	})
 #else
 #define touched(p, write)	do { } while (0)
 #endif

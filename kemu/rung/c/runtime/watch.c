@@ -4,6 +4,7 @@
  * outside of them and in which order; and calls that are told that they failed.
  */
 #include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
 #include "guards.h"
@@ -92,31 +93,61 @@ unsigned int kemu_watch_cmps(const struct kemu_cmp **out)
 	return cmp_count;
 }
 
-/* ---- what is converted from the disk's byte order ---- */
+/* ---- what is converted from the disk's byte order, and where in a page it was loaded from ---- */
 
 #define VALUES	8192u
+#define LOADS	16u
 
 static struct kemu_value values[VALUES];
 static unsigned short value_at[2 * VALUES];	/* 1 + a place in values, by a hash */
 static unsigned int value_count;
+static unsigned long loads[LOADS];		/* addresses, in turn */
+static unsigned int load_count;
+
+/* The objects under test load from there. */
+void kemu_loaded(unsigned long at)
+{
+	if (watching && at >= uml_physmem && at < high_physmem)
+		loads[load_count++ % LOADS] = at;
+}
+
+/* Where in its page the value was loaded from, if it comes from one. */
+static unsigned int loaded_from(unsigned long value, unsigned int bytes)
+{
+	unsigned long found = 0;
+	unsigned int i;
+
+	for (i = 1; i <= LOADS && i <= load_count; i++) {
+		unsigned long at = loads[(load_count - i) % LOADS];
+
+		if ((at & ~PAGE_MASK) + bytes > PAGE_SIZE)
+			continue;
+		found = 0;
+		memcpy(&found, (void *)at, bytes);
+		if (found == value)
+			return at & ~PAGE_MASK;
+	}
+	return PAGE_SIZE;
+}
 
 void kemu_converted(unsigned long value, unsigned int bytes);
 
 void kemu_converted(unsigned long value, unsigned int bytes)
 {
-	unsigned int at = (value * 0x9e3779b97f4a7c15ull >> 40) + bytes;
+	unsigned int at, from;
 
 	if (!watching || value_count == VALUES)
 		return;
-	for (;; at++) {
+	from = loaded_from(value, bytes);
+	for (at = ((value + from) * 0x9e3779b97f4a7c15ull >> 40) + bytes;; at++) {
 		unsigned short *p = &value_at[at % (2 * VALUES)];
 
 		if (!*p) {
-			values[value_count] = (struct kemu_value){ .value = value, .bytes = bytes, .hash = at % (2 * VALUES) };
+			values[value_count] = (struct kemu_value){ .value = value, .bytes = bytes, .from = from, .hash = at % (2 * VALUES) };
 			*p = ++value_count;
 			return;
 		}
-		if (values[*p - 1].value == value && values[*p - 1].bytes == bytes)
+		if (values[*p - 1].value == value && values[*p - 1].bytes == bytes && values[*p - 1].from == from)
 			return;
 	}
 }
@@ -221,6 +252,7 @@ void kemu_watch(int on, unsigned int what, unsigned int nth)
 	memset(held, 0, sizeof(held));
 	serial = 0;
 	cmp_count = 0;
+	load_count = 0;
 	while (value_count)
 		value_at[values[--value_count].hash] = 0;
 	guards_begin(on);

@@ -23,7 +23,7 @@ def of_memory(locks: int, pc: int = 0, before: int = 0) -> Guards:
 
 
 def test_a_value_that_is_not_converted_any_more() -> None:
-    base, series = seen(converted=frozenset({(0x1234, 2), (5, 4)})), seen(converted=frozenset({(5, 4)}))
+    base, series = seen(converted=frozenset({(0x1234, 2, 64), (5, 4, 8)})), seen(converted=frozenset({(5, 4, 8)}))
     d = compared(TRIAL, base, series, changed.Changed(raw=True))
     assert d is not None and d.kind == "byte order" and "0x1234" in d.title
     assert compared(TRIAL, base, series, changed.Changed()) is None
