@@ -19,6 +19,7 @@ UNWRITTEN = 0x6B
 _TOLD = struct.Struct("<IIIIII")
 _CMP = struct.Struct("<QQII")
 _VALUE = struct.Struct("<QHHI")
+_LEAVES_FILE = 3
 _SHARED = frozenset({"down_read"})
 _KINDS = ("a spinlock of the file", "a spinlock of the file", "a spinlock of an object", "a spinlock of an object", "RCU", "RCU",
           "RCU", "RCU")
@@ -66,6 +67,8 @@ class Watched(Kernel):
             for name in names:
                 if name in self.numbers:
                     k.lib.kemu_watch_lock(self.numbers[name], 2 if name in _SHARED else way)
+        if "fput" in self.numbers:
+            k.lib.kemu_watch_lock(self.numbers["fput"], _LEAVES_FILE)
         k.lib.kemu_rcu_soon(self.soon)
         if self.around:
             k.faults_around(self.around)

@@ -107,6 +107,11 @@ static unsigned int bit_of(unsigned long lock)
 	return 1u << lock_count++;
 }
 
+bool guards_held(void)
+{
+	return now_count;
+}
+
 void guarded(unsigned long lock, int way, bool shared)
 {
 	unsigned int i, bit;

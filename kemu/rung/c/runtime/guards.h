@@ -5,6 +5,7 @@
 #include <linux/types.h>
 
 void guards_begin(bool on);
+bool guards_held(void);			/* whether anybody has a lock */
 void guarded(unsigned long lock, int way, bool shared);
 
 #endif

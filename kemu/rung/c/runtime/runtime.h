@@ -66,6 +66,8 @@ int slab_leaks(bool tell);
 void slab_mark(void);
 bool slab_has(const void *p);
 const char *slab_tell(const void *p, const void **object, unsigned int *size, bool *freed, unsigned long **stacks);
+bool kemu_is_soon(void);			/* whether grace periods are over at once */
+
 /* flavour asan-review: watch.c, guards.c */
 void kemu_loaded(unsigned long at);
 void kemu_touched(unsigned long at, bool write, unsigned long pc);

@@ -634,6 +634,11 @@ void kemu_rcu_soon(int on)
 	soon = on;
 }
 
+bool kemu_is_soon(void)
+{
+	return soon;
+}
+
 void call_rcu(struct rcu_head *head, rcu_callback_t func)
 {
 	if (soon) {

@@ -4,9 +4,11 @@
  * outside of them and in which order; and calls that are told that they failed.
  */
 #include <linux/kernel.h>
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/string.h>
+#include <linux/task_work.h>
 #include "guards.h"
 #include "runtime.h"
 
@@ -122,8 +124,8 @@ static unsigned int loaded_from(unsigned long value, unsigned int bytes)
 
 		if ((at & ~PAGE_MASK) + bytes > PAGE_SIZE)
 			continue;
-		found = 0;
-		memcpy(&found, (void *)at, bytes);
+		/* not with memcpy(): it may be gone by now, and that is no report */
+		found = bytes == 2 ? *(volatile u16 *)at : bytes == 4 ? *(volatile u32 *)at : *(volatile u64 *)at;
 		if (found == value)
 			return at & ~PAGE_MASK;
 	}
@@ -161,6 +163,7 @@ unsigned int kemu_watch_values(const struct kemu_value **out)
 /* ---- calls and locks ---- */
 
 #define HELD	1024u
+#define KEMU_LEAVES_FILE	3
 
 static struct kemu_told told[KEMU_TOLD];
 static struct {
@@ -203,6 +206,9 @@ static void note(unsigned int what, unsigned long first, unsigned long from)
 	t->near |= kemu_fault_is_near(from);
 }
 
+/* A file was left, and what is called next finds it gone, where grace periods are over at once. */
+static bool left_file;
+
 int kemu_called(unsigned int what, unsigned long first, unsigned long from);
 
 /* The trampolines': whether the call is to fail. */
@@ -210,8 +216,18 @@ int kemu_called(unsigned int what, unsigned long first, unsigned long from)
 {
 	if (!watching || what >= KEMU_TOLD_LOCKS)
 		return 0;
+	if (left_file && !guards_held()) {
+		left_file = false;
+		watching = false;
+		flush_delayed_fput();
+		if (task_work_pending(current))
+			task_work_run();
+		watching = true;
+	}
 	note(what, first, from);
-	if (ways[what])
+	if (ways[what] == KEMU_LEAVES_FILE)
+		left_file = kemu_is_soon();
+	else if (ways[what])
 		hold(what, first, ways[what] > 0 ? 1 : -1, ways[what] == 2);
 	return fail_left && what == fail_what && !--fail_left;
 }
@@ -253,6 +269,7 @@ void kemu_watch(int on, unsigned int what, unsigned int nth)
 	serial = 0;
 	cmp_count = 0;
 	load_count = 0;
+	left_file = false;
 	while (value_count)
 		value_at[values[--value_count].hash] = 0;
 	guards_begin(on);
@@ -261,7 +278,7 @@ void kemu_watch(int on, unsigned int what, unsigned int nth)
 	watching = on;
 }
 
-/* Calls of that number take a lock, the first argument (1; 2: shared), or leave it (-1). */
+/* Calls of that number take a lock, the first argument (1; 2: shared), or leave it (-1), or leave a file (3). */
 void kemu_watch_lock(unsigned int what, int way)
 {
 	if (what < KEMU_TOLD_LOCKS)
