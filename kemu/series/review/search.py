@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, zip_longest
 from statistics import median
+from typing import TypeVar
 
 from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.mutate import Mutator, places
@@ -33,6 +34,12 @@ _WIDE = 60                             # large ones of one input
 _SLOW = 3.0                            # times as long as most trials take
 _SOLVED = 8                            # inputs whose limits are looked for
 _ONCE = 5                              # inputs whose first mount is one of a module that has mounted nothing before
+
+
+# what is done in turn; what there is none of is passed over
+_TURNS = ("count", "fault", "limit", "fault", "other", "far", "fault", "solve", "change",
+          "fault", "soon", "limit", "apart", "fault", "solve", "far", "other", "change")
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -335,31 +342,36 @@ class Search:
         limited = [e for e in cheap if e.compared and e.near >= cheap[0].near // 4 and e.seconds <= self._slow][:_SOLVED]
         solving = chain.from_iterable(self._solve(e) for e in limited)
         start, spent, turn = time.monotonic(), 0.0, 0
+        ways: dict[str, Callable[[], bool]] = {
+            "fault": lambda: self._next(self._faults, self._fault), "far": lambda: self._next(self._far, self._fault),
+            "count": lambda: self._next(queue, self.fail), "apart": lambda: self._next(self._apart_ones, self.ask),
+            "soon": lambda: self._next(soon, self.ask), "solve": lambda: next(solving, False),
+            "limit": lambda: self._limit(next(limits, None), turn % 3 == 0),
+            "other": lambda: self._next(others, lambda case: self._other(case, turn % 2 == 0)), "change": self._mutate}
         while not over():
             turn += 1
             at = time.monotonic()
             if self._alone and spent < share * (at - start):
                 self._fault(self._alone.popleft())
                 spent += time.monotonic() - at
-            elif self._faults and turn % 4:
-                self._fault(self._faults.popleft())
-            elif turn % 2 == 0 and (limit := next(limits, None)) is not None:
-                self.ask(replace(limit, look=limit.look and turn % 6 == 0))
-            elif self._apart_ones and turn % 3 == 0:
-                self.ask(self._apart_ones.popleft())
-            elif turn % 2 and next(solving, None) is not None:
-                pass
-            elif soon and turn % 3 == 1:
-                self.ask(soon.popleft())
-            elif others and turn % 3 == 0:
-                case = others.popleft()
-                self.ask(Trial(case, look=not case.alone and case.kind == "erofs" and turn % 2 == 0))
-            elif queue and turn % 2:
-                self.fail(queue.popleft())
-            elif self._far and turn % 4 == 1:
-                self._fault(self._far.popleft())
-            elif self.entries:
-                self._mutate()
+                continue
+            first = turn % len(_TURNS)
+            any(ways[name]() for name in (*_TURNS[first:], *_TURNS[:first]))
+
+    @staticmethod
+    def _next(some: deque[_T], what: Callable[[_T], object]) -> bool:
+        if not some:
+            return False
+        what(some.popleft())
+        return True
+
+    def _limit(self, trial: Trial | None, look: bool) -> bool:
+        if trial is not None:
+            self.ask(replace(trial, look=trial.look and look))
+        return trial is not None
+
+    def _other(self, case: Case, look: bool) -> None:
+        self.ask(Trial(case, look=look and not case.alone and case.kind == "erofs"))
 
     def _solve(self, entry: Entry) -> Iterator[bool]:
         """Limits of one input, one trial at a time."""
@@ -382,7 +394,9 @@ class Search:
             more = trial.case.fail_nth + FAIL_MORE * self.rng.choice((1, 3, 50))
             self.ask(replace(trial, case=replace(trial.case, fail_nth=more)))
 
-    def _mutate(self) -> None:
+    def _mutate(self) -> bool:
+        if not self.entries:
+            return False
         entry = self._pick()
         entry.used += 1
         if entry.compared and self.rng.random() < 0.4:
@@ -390,7 +404,7 @@ class Search:
         else:
             case = self.mutator.mutate(entry.trial.case, entry.written, self.rng.choice(self.entries).trial.case)
         if case.alone and self.rng.random() < 0.8:
-            return
+            return True
         before = len(self.entries)
         trial = Trial(replace(case, facts=False, doors=False), look=case.kind == "erofs" and self.rng.random() < 0.35)
         if trial.faulty:
@@ -398,6 +412,7 @@ class Search:
         self.ask(trial)
         if len(self.entries) > before and self.entries[-1].near and len(self._faults) < 400:
             self.fail(replace(self.entries[-1].trial, look=False))
+        return True
 
     def _pick(self) -> Entry:
         near = [e for e in self.entries if e.near]

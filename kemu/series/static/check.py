@@ -11,6 +11,7 @@ from kemu.rung.uml.errors import BuildError
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.series import Finding, Series
 from kemu.rung.uml.tree import Tree
+from kemu.series.static.exported import not_exported
 from kemu.series.static.remark import Remark
 from kemu.series.static.tools import missing, new_remarks
 
@@ -37,8 +38,8 @@ def objects_of(objects: Path, touched: Iterable[str]) -> tuple[list[str], list[s
 
 
 def built(series: Series, tree: Tree, say: Say = nothing, jobs: int = 0) -> Iterator[Finding]:
-    """What the compiler with W=1, sparse, kernel-doc and modpost say of it and not of its base, and whether it links without what
-    its Kconfig does not ask for, and on 32 bits. Of one that does not build only that is said.
+    """What the compiler with W=1, sparse, kernel-doc and modpost say of it and not of its base, whether it links as a
+    module, without what its Kconfig does not ask for, and on 32 bits. Of one that does not build only that is said.
     """
     touched = list(dict.fromkeys(path for patch in series.patches for path in patch.touched()))
     recipe = series.recipe(tree)
@@ -57,6 +58,7 @@ def built(series: Series, tree: Tree, say: Say = nothing, jobs: int = 0) -> Iter
             if names and not found:
                 who = ["W=1", *sorted({"sparse", "kernel-doc"} - set(missing(own.objects)))]
                 yield Finding("build", "success", f"{', '.join(who)}: nothing new of {', '.join(names)}")
+            yield from (Finding("modpost", "fail", line) for line in not_exported(series, own, base.objects))
             for tool, lines in (("kconfig", links.without(series, own, recipe, say, jobs)),
                                 ("32-bit", links.on_32_bits(series, own, recipe, say, jobs))):
                 yield from (Finding(tool, "fail", line) for line in lines)
