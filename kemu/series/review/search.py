@@ -37,8 +37,8 @@ _ONCE = 5                              # inputs whose first mount is one of a mo
 
 
 # what is done in turn; what there is none of is passed over
-_TURNS = ("count", "fault", "limit", "fault", "other", "far", "fault", "solve", "change",
-          "fault", "soon", "limit", "apart", "fault", "solve", "far", "other", "change")
+_TURNS = ("count", "fault", "limit", "fault", "other", "far", "fault", "solve", "change", "other",
+          "far", "soon", "limit", "apart", "fault", "solve", "far", "other", "change")
 _T = TypeVar("_T")
 
 
@@ -338,7 +338,9 @@ class Search:
                        *(e.trial for e in near if e.trial.case.alone)])
         limits = (Trial(c, look=c.kind == "erofs") for e in cheap[:40] for c in _limits(e))
         soon = deque(replace(e.trial, soon=True, look=look) for look in (False, True) for e in cheap[:60])
-        others = deque(case for e in cheap[:16] for case in variants(e.trial.case))
+        ways_of = [case for e in cheap[:16] for case in variants(e.trial.case)]
+        self.rng.shuffle(ways_of)                      # of one input there are dozens
+        others = deque(ways_of)
         limited = [e for e in cheap if e.compared and e.near >= cheap[0].near // 4 and e.seconds <= self._slow][:_SOLVED]
         solving = chain.from_iterable(self._solve(e) for e in limited)
         start, spent, turn = time.monotonic(), 0.0, 0
