@@ -107,9 +107,10 @@ def _port(*words: str, mail: bytes = b"") -> subprocess.CompletedProcess[bytes]:
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [
-    (["no-such-series"], 3, b"no series no-such-series"), ([], 2, b"one series"), (["a", "b"], 2, b"one series"),
+    (["no-such-series"], 3, b"no series 'no-such-series'"), ([], 2, b"one series"), (["a", "b"], 2, b"one series"),
     (["--ports", "nothing_here"], 2, b"no package"), (["--ports", "erofs_memback", "no_such_function"], 2, b"no ported function"),
-    ([str(PATCHES[0]), "-o", "/nowhere/at/all.py"], 2, b"no such folder"), ([str(HERE)], 3, b""), (["-"], 3, b"no mail"),
+    ([str(PATCHES[0]), "-o", "/nowhere/at/all.py"], 2, b"no such folder"), ([str(HERE)], 1, b"no patch in it"),
+    (["-"], 3, b"no mail"),
 ])
 def test_bad_input_is_one_line(tree: Tree, words: list[str], code: int, said: bytes) -> None:
     done = _port(*words)

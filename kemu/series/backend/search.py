@@ -20,7 +20,7 @@ from kemu.series.review.changed import Blocks, Changed
 from kemu.series.review.search import Found, Search
 from kemu.series.review.seen import Difference, compared, tree_difference
 from kemu.series.review.trial import Seen, Trial, run
-from kemu.series.review.watched import Watched, calls
+from kemu.series.review.watched import Watched
 
 _REGIONS = 0.8                         # of the images
 _ANONYMOUS = re.compile(r"\b0:\d+\b")
@@ -28,7 +28,7 @@ _PATH = re.compile(r"(ioctl \d+ \d+ )[0-9a-f]+$")  # of look.c: what holds such 
 _SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|INFO:")
 _SPOILT, _AGAIN = 4, 0.04              # of a kind of memory in which it always dies of the same, the others are taken
 _SEQUENCES, _FIRST = 2, 16             # images, and calls of a mount that fail, one each
-_SITES, _CALLS = 2, 2                  # how often a call of one place, or of one function, fails
+_SITES = 2                              # how often a call of one place fails
 
 
 class RegionSearch(Search):
@@ -99,10 +99,7 @@ class RegionSearch(Search):
             near = n <= len(s.near) and bool(s.near[n - 1])
             if self._once(("region", site), _SITES):
                 self._later(replace(trial, case=replace(trial.case, fail_nth=n), look=False), near)
-        for name, told in sorted(calls(s.told).items()):
-            for n in range(1, min(told.times, 3) + 1):
-                if self._once(("region", name, n), _CALLS):
-                    self._later(replace(trial, call=name, nth=n, look=False), bool(told.near))
+        # functions are not kept from running here: what one owes its caller then (a reference, a count) the base cannot show
 
     def _fault(self, trial: Trial) -> None:
         super()._fault(trial)
