@@ -55,7 +55,7 @@ def test_a_planted_fault_is_found(tree: Tree, emitted: str, what: str) -> None:
     right, wrong, kind = PLANTED[what]
     assert right in emitted
     pair, patches = pair_of(tree, emitted.replace(right, wrong), read_backend(EXAMPLE))
-    result = session.review(pair, 30.0)
+    result = session.review(pair, 90.0)          # it ends soon after the first finding
     found = [f for f in result.found if f.difference.kind == kind]
     assert found and any(t.region for t in found[0].trials), [f.difference.title for f in result.found]
     offsets = replay.offsets_of(replay.Asked(tuple(patches), (), tuple(found[0].trials)))
