@@ -109,7 +109,10 @@ class RegionSearch(Search):
     def _compared(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
         if not trial.region:
             difference = compared(trial, _plain(b), _plain(s), self.changed)
-            if difference is not None and difference.kind != "log" and any(t.region for t in self._history[:-1]):
+            behind = any(t.region for t in self._history[:-1])
+            if difference is not None and difference.kind == "order" and behind:
+                return None         # what the mount from memory left to be undone later is undone meanwhile
+            if difference is not None and difference.kind != "log" and behind:
                 difference.title += ", in a mount of a block device behind one from memory"
                 difference.sign = "left behind for the next mount"
             return difference
