@@ -8,7 +8,7 @@ from kemu.linux.errno import EEXIST, ENOMEM
 from kemu.linux.include.kobject import kobj_type, kobject
 from kemu.linux.include.slab import _fails
 from kemu.linux.port.honesty import custom
-from kemu.linux.printk import pr_err
+from kemu.linux.printk import pr_err, pr_warn
 from kemu.machine.current import this
 from kemu.machine.printk import vsprintf
 
@@ -70,7 +70,9 @@ def kset_register(kset: kobject) -> int:
     kset.refs = 1
     if kset.parent is not None:
         if kset.name in kset.parent.children:
-            pr_err("sysfs: cannot create duplicate filename '%s/%s'\n", kset.parent.name, kset.name)
+            pr_warn("sysfs: cannot create duplicate filename '/%s/%s'\n", kset.parent.name, kset.name)
+            pr_err("kobject: kobject_add_internal failed for %s with -EEXIST, don't try to register things with the same name in "
+                   "the same directory.\n", kset.name)
             kset.parent = None
             return -EEXIST
         kset.parent.children[kset.name] = kset
