@@ -62,6 +62,7 @@ class Run:
         self.headlines: list[str] = []
         self.files: dict[str, bytes] = {}           # what kemu replay --save writes
         self.left_out = ""                          # what of the choices this rung cannot be asked
+        self.failing: list[str] = []                # calls that fail on a rung that is asked, as text
         self.expected: Expected | None = None       # what the image or the initrd that was given should come to
         self.behaviour: set[str] = set()
         self.watches: list[Detectors] = []
@@ -289,7 +290,7 @@ def execute(exp: Experiment, source: Source, *, expect: list[int] | None = None,
         if exp.name not in installed:
             finding.module = modules.how_given(exp.fn.__module__)
         finding.switches = len(chooser.switches)
-        finding.choices = [str(f) for f in chooser.faults] + [str(s) for s in chooser.switches]
+        finding.choices = run.failing + [str(f) for f in chooser.faults] + [str(s) for s in chooser.switches]
         finding.token = tokens.of_choices(exp.name, chooser.draws)
         if t is not None:
             t.add(finding.title)

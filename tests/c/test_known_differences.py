@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kemu.forge.erofs.shared import MOUNT_OPTIONS
 from kemu.machine.machine import Machine
 from kemu.rung.c.build import Library
 from kemu.rung.c.kernel import Kernel
@@ -64,6 +65,20 @@ def test_pclusters_that_are_too_large(kernel: Kernel, name: str, error: str | No
     assert s.mount_error == error
     for backend in ("bdev", "memback"):
         assert difference(s, here(c, backend), "kemu") is None
+
+
+def test_a_shared_page_cache_and_blocks_smaller_than_a_page(kernel: Kernel) -> None:
+    """Four extents of a page: the first is taken for the whole of it, the second comes into the next page."""
+    right = b"".join(letter * 1024 for letter in (b"A", b"B", b"C", b"D", b"E", b"F", b"G", b"H"))
+    wrong = b"A" * 1024 + bytes(4096) + b"B" * 1024 + bytes(2048)
+    plain, shared = case("shared-small-blocks"), Case(case("shared-small-blocks").data, options=MOUNT_OPTIONS)
+    kernel.close()                          # it warns once in its life
+    s = seen(kernel.erofs(plain.data, options=MOUNT_OPTIONS))
+    assert any(line.startswith("WARNING: fs/iomap/buffered-io.c:") for line in s.log)
+    assert contents(s) == hashlib.sha256(wrong).hexdigest() == contents(here(shared, "bdev"))
+    ways = seen(kernel.erofs(plain.data)), seen(kernel.erofs(plain.data, options=MOUNT_OPTIONS, backend="file"))
+    for others in (*ways, here(plain, "bdev"), here(shared, "fileio")):
+        assert contents(others) == hashlib.sha256(right).hexdigest()
 
 
 @pytest.mark.parametrize("path", ARCHIVES, ids=lambda p: p.name)

@@ -4,6 +4,7 @@ quiet, and faults that are planted in it are found.
 """
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,17 @@ import pytest
 from kemu.explore.experiment import registry
 from kemu.explore.run import execute
 from kemu.explore.source import ListSource
-from kemu.rung.c.kernel import Kernel
+from kemu.rung.c.cover.case import Case
+from kemu.rung.c.kernel import FAIL_MORE, NEVER, Kernel
 from kemu.rung.uml.errors import ConfigError
 from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.tree import Tree
 from kemu.series.backend.glue import glue_of
 from kemu.series.backend.page import Backend, read_backend
+from kemu.series.backend.search import RegionSearch
 from kemu.series.emit.report import of_series
 from kemu.series.review import replay, session
+from kemu.series.review.trial import Trial
 from tests.conftest import DATA
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own-back-end" / "backend.py"
@@ -70,6 +74,20 @@ def test_a_kernel_with_it_mounts_from_memory(tree: Tree, emitted: str, memory: s
         for image in IMAGES:
             disk, region = (kernel.erofs(image, at=at, memory=memory, backend=b) for b in ("disk", "region"))
             assert region.mount_error is None and region.entries == disk.entries, image
+
+
+def test_what_a_failing_call_of_the_base_leads_to_is_no_finding(tree: Tree, emitted: str) -> None:
+    """Nodes without entries in sbi->managed_pslots, by which umount never ends: the base has it, at another call."""
+    pair, _ = pair_of(tree, emitted, read_backend(EXAMPLE))
+    case = Case((DATA / "small-lz4.erofs").read_bytes(), memory="vmalloc", at=17)
+    with pair.kernels() as (base, series):
+        search = session.search_of(pair, base, series)
+        assert isinstance(search, RegionSearch)
+        points = series.erofs(case.data, at=case.at, memory=case.memory, backend="region", fail_nth=NEVER).points
+        for n in range(1, points + 1):
+            search.ask(Trial(replace(case, fail_nth=n + 8 * FAIL_MORE), region=True))
+        assert not search.found, [(f.difference.title, str(f.trials[-1])) for f in search.found.values()]
+        assert any(title.startswith("hang") for title in search.of_base)
 
 
 def test_a_kernel_without_it_says_so(library: object, tree: Tree) -> None:

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from kemu.forge.erofs.shared import MOUNT_OPTIONS
 from kemu.forge.erofs.streams import Extent, compress, stream_image
 from kemu.machine.machine import Machine
 from kemu.rung.differential import Seen, difference
@@ -38,7 +39,7 @@ def case(name: str) -> Case:
 
 
 def linux(oracle: Oracle, c: Case) -> Seen:
-    r = oracle.erofs(c.data)
+    r = oracle.erofs(c.data, options=c.options)
     return Seen(r.mount_error, r.entries, r.kmsg, r.message if r.crash else None)
 
 
@@ -117,3 +118,13 @@ def test_pclusters_that_are_too_large_for_small_blocks(oracle: Oracle) -> None:
     assert seen.mount_error == "EINVAL" and seen.log[-1].endswith("too large lz4 pclusterblks 257")
     for backend in ("bdev", "memback"):
         assert difference(seen, here(c, backend), "kemu") is None
+
+
+def test_a_shared_page_cache_and_blocks_smaller_than_a_page(oracle: Oracle) -> None:
+    plain = case("shared-small-blocks")
+    shared = Case(plain.data, options=MOUNT_OPTIONS)
+    right = linux(oracle, plain)
+    assert right.splat is None and contents(right) == contents(here(plain, "bdev"))
+    seen = linux(oracle, shared)
+    assert seen.splat is not None and seen.splat.startswith("WARNING: fs/iomap/buffered-io.c:")
+    assert contents(seen) == contents(here(shared, "bdev")) != contents(right)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a review asks of a series that brings a back end: the base mounts an image from a block device, the series by its own
-back end from memory, and both show the same tree. Failing calls are the series' alone: it has others than a block device. In
-between both mount block devices, so that what a mount from memory leaves behind is seen.
+back end from memory, and both show the same tree. Failing calls are the series' alone: it has others than a block device; what
+one of them leads to is no finding if any failing call of the base leads to the same. In between both mount block devices, so
+that what a mount from memory leaves behind is seen.
 """
 from __future__ import annotations
 
@@ -12,17 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from kemu.rung.c.cover.case import Case
-from kemu.rung.c.cover.search import where
-from kemu.rung.c.kernel import NEVER
+from kemu.rung.c.cover.search import signature, where
+from kemu.rung.c.kernel import FAIL_MORE, NEVER
 from kemu.rung.entries import wrong_entry
 from kemu.series.backend.page import Backend
 from kemu.series.review.changed import Blocks, Changed
 from kemu.series.review.search import Found, Search
-from kemu.series.review.seen import Difference, compared, tree_difference
+from kemu.series.review.seen import Difference, compared, same_sort, tree_difference
 from kemu.series.review.trial import Seen, Trial, run
 from kemu.series.review.watched import Watched
 
-_REGIONS = 0.8                         # of the images
+_REGIONS, _DISKS = 0.8, 0.15           # of the images, and of the kernels' lives
 _ANONYMOUS = re.compile(r"\b0:\d+\b")
 _PATH = re.compile(r"(ioctl \d+ \d+ )[0-9a-f]+$")  # of look.c: what holds such a number is told by its hash
 _SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|INFO:")
@@ -42,17 +43,25 @@ class RegionSearch(Search):
         self.backend = backend or Backend("")
         self._places = random.Random(seed)
         self._spoilt: Counter[str] = Counter()         # kinds of memory in which it dies of what is known
+        self._disks = False
+        self._base_dies: set[str] = set()              # of what the base dies, too, where a call of its own fails
+        self._failed_base: dict[Trial, list[tuple[Trial, Seen]]] = {}
 
     def ask(self, trial: Trial) -> Seen | None:
         """Ask both; most images are placed in memory."""
         case = trial.case
         options = ",".join(o for o in (self.backend.options, case.options) if o)
-        asked = case.kind == "erofs" and not trial.region and not trial.faulty and self.backend.takes(options)
+        asked = case.kind == "erofs" and not self._disks and not trial.region and not trial.faulty and self.backend.takes(options)
         if asked and self._places.random() < _REGIONS:
             memory, at = self._place()
             trial = replace(trial, region=True, case=replace(case, memory=memory, at=at, backend="disk", devices=(),
                                                              options=options))
         return super().ask(trial)
+
+    def afresh(self) -> None:
+        """Some lives know block devices only: in them both kernels do the same, and how often and in which order is compared."""
+        super().afresh()
+        self._disks = self._places.random() < _DISKS
 
     def run(self, over: Callable[[], bool]) -> None:
         """First what a mount from memory may leave for the next mount, then go on until ``over``."""
@@ -106,12 +115,50 @@ class RegionSearch(Search):
         if trial.region:                               # a mount that has failed has left nothing behind for the next one
             super().ask(replace(trial.whole(), region=False))
 
+    def _differ(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
+        if trial.region and trial.faulty and s.answer.crash and signature(s.answer) in self._base_dies:
+            return None
+        difference = super()._differ(trial, b, s)
+        if difference is None or not trial.region or not trial.faulty or difference.kind not in ("crash", "leak", "tree"):
+            return difference
+        for failing, seen in self._failing_base(trial):
+            if difference.kind == "crash":
+                same = bool(seen.answer.crash) and same_sort(seen.answer, s.answer)
+            elif difference.kind == "tree":
+                same = _what(wrong_entry(b.answer.entries, seen.answer.entries)) == _what(difference.details[0])
+            elif caches := _caches(difference.title):
+                same = seen.left[0] > 0 and caches <= _caches(
+                    self.base.leak(lambda t=failing: run(self.base, t)))    # type: ignore[misc]
+            else:
+                what = "pages" in difference.title
+                same = all(run(self.base, failing).left[what] > 0 for _ in range(3))
+            if same:
+                self.of_base.setdefault(difference.title, Found(difference, [failing]))
+                if s.answer.crash:
+                    self._base_dies.add(signature(s.answer))
+                self.afresh()
+                return None
+        return difference
+
+    def _failing_base(self, trial: Trial) -> list[tuple[Trial, Seen]]:
+        """What the base shows when each of its calls fails, and as many behind it as in a trial, or none; what is of interest."""
+        whole, more = trial.whole(), trial.case.fail_nth // FAIL_MORE
+        key = replace(whole, nth=more)
+        if key not in self._failed_base:
+            self._failed_base = {key: []}
+            counted = run(self.base, replace(whole, case=replace(whole.case, fail_nth=NEVER)))
+            for nth in range(1, counted.answer.points + 1):
+                for behind in sorted({more, 0}, reverse=True):
+                    failing = replace(whole, case=replace(whole.case, fail_nth=nth + behind * FAIL_MORE))
+                    seen = run(self.base, failing)
+                    if seen.answer.crash or max(seen.left) > 0 or wrong_entry(counted.answer.entries, seen.answer.entries):
+                        self._failed_base[key].append((failing, seen))
+        return self._failed_base[key]
+
     def _compared(self, trial: Trial, b: Seen, s: Seen) -> Difference | None:
         if not trial.region:
-            difference = compared(trial, _plain(b), _plain(s), self.changed)
             behind = any(t.region for t in self._history[:-1])
-            if difference is not None and difference.kind == "order" and behind:
-                return None         # what the mount from memory left to be undone later is undone meanwhile
+            difference = compared(trial, _plain(b), _plain(s), self.changed, alike=not behind)
             if difference is not None and difference.kind != "log" and behind:
                 difference.title += ", in a mount of a block device behind one from memory"
                 difference.sign = "left behind for the next mount"
@@ -134,6 +181,16 @@ def sequence(case: Case) -> Iterator[Trial]:
                     *(replace(memory, case=replace(case, fail_nth=n)) for n in range(1, _FIRST + 1)), memory):
         yield failing
         yield disk
+
+
+def _what(wrong: str) -> str:
+    """Path and field, without the values."""
+    return wrong.rpartition(": ")[0]
+
+
+def _caches(report: str) -> set[str]:
+    """Slab caches of which something is left."""
+    return set(re.findall(r"LEAK (.+ \d+)", report))
 
 
 def _plain(seen: Seen) -> Seen:

@@ -95,6 +95,7 @@ def against_base(run: Run) -> None:
         run.show(f"after {trial}")
     run.show(str(asked.trials[-1]), *kept.shown(asked.trials[-1].case)[1:])
     run.files = kept.files_of(asked.trials[-1].case)
+    run.failing += [text for trial in asked.trials[-1:] for text in trial.failing]
     with pair.kernels() as (base, series):
         found = Found(None, list(asked.trials))        # type: ignore[arg-type]
         difference = search_of(pair, base, series).shows(found.trials)

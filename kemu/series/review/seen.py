@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from kemu.rung.c.cover.search import meant, signature, where
+from kemu.rung.c.cover.search import beyond, meant, signature, where
+from kemu.rung.protocol import Answer
 from kemu.series.review.changed import Changed
 from kemu.series.review.trial import Seen, Trial
 from kemu.series.review.watched import OBJECTS, WAYS, Told, locks, undone
@@ -39,8 +40,11 @@ class Difference:
         return self.sign or f"{self.kind}: {re.sub(r'[0-9a-f]*[0-9][0-9a-f]*', 'N', self.title)}"
 
 
-def compared(trial: Trial, base: Seen, series: Seen, changed: Changed) -> Difference | None:
-    """The first thing in which the series' kernel differs from its base; None: nothing, or the base shows the same."""
+def compared(trial: Trial, base: Seen, series: Seen, changed: Changed, alike: bool = True) -> Difference | None:
+    """The first thing in which the series' kernel differs from its base; None: nothing, or the base shows the same. ``alike``:
+    both have done the same before; if not, how often something is called, in which order, and which locks have guarded what
+    until then, says nothing.
+    """
     b, s = base.answer, series.answer
     if (s.message or "").startswith(_UNEMULATED):
         return None                                    # of what this rung has not, nothing is said
@@ -69,7 +73,7 @@ def compared(trial: Trial, base: Seen, series: Seen, changed: Changed) -> Differ
         value, size = max(lost)
         return Difference("byte order", f"{value:#x}, {8 * size} bits of the disk's byte order, is not converted any more",
                           sign="byte order")
-    return _done(base, series)
+    return _held(base, series) or (_done(base, series) if alike else None)
 
 
 def beside(trial: Trial, series: Seen, base: Sequence[Seen]) -> Difference | None:
@@ -97,16 +101,30 @@ def beside(trial: Trial, series: Seen, base: Sequence[Seen]) -> Difference | Non
     return None
 
 
+def same_sort(a: Answer, b: Answer) -> bool:
+    """Whether two crashes are of one sort, in one function under test, or by the same calls outside of it."""
+    if _sort(a.message) != _sort(b.message):
+        return False
+    outside = beyond(a.console)
+    if outside and outside == beyond(b.console):
+        return True
+    return signature(a).rpartition(" in ")[2] == signature(b).rpartition(" in ")[2]
+
+
 def _sort(message: str | None) -> str:
     return " ".join(re.findall(r"[A-Za-z-]+", message or "")[:3])
 
 
-def _done(base: Seen, series: Seen) -> Difference | None:
-    """What was taken and left, called and undone."""
-    (was, held_before), (now, held) = locks(base.told), locks(series.told)
+def _held(base: Seen, series: Seen) -> Difference | None:
+    """What was taken and not left."""
+    held_before, held = locks(base.told)[1], locks(series.told)[1]
     more = [lock for lock in held if lock not in held_before]
-    if more:
-        return Difference("locks", f"{more[0]} is still held")
+    return Difference("locks", f"{more[0]} is still held") if more else None
+
+
+def _done(base: Seen, series: Seen) -> Difference | None:
+    """What was taken how often, called and undone, in which order."""
+    was, now = locks(base.told)[0], locks(series.told)[0]
     fewer = [f"{kind}: {now[kind]} times instead of {was[kind]}" for kind in was if now[kind] < was[kind]]
     if fewer:
         return Difference("locks", f"{fewer[0].partition(':')[0]} is taken less often", fewer)

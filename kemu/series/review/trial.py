@@ -8,7 +8,7 @@ from typing import Any
 
 from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.doors import names, sysfs
-from kemu.rung.c.kernel import NEVER, Instance
+from kemu.rung.c.kernel import FAIL_MORE, NEVER, Instance
 from kemu.rung.c.module import come_and_go
 from kemu.rung.protocol import Answer
 from kemu.series.review.guards import Guards
@@ -44,20 +44,27 @@ class Trial:
         """Whether something fails in it."""
         return bool(self.call) or self.case.fail_nth not in (0, NEVER)
 
+    @property
+    def failing(self) -> list[str]:
+        """What fails in it, as text."""
+        nth, more = self.case.fail_nth % FAIL_MORE, self.case.fail_nth // FAIL_MORE
+        counted = [f"call {nth} of those that can fail does{f', and the {more} behind it' if more else ''}"]
+        return [*(counted if self.case.fail_nth not in (0, NEVER) else []),
+                *([f"call {self.nth} of {self.call}() fails"] if self.call else [])]
+
     def whole(self) -> Trial:
         """The same with nothing that fails."""
         return replace(self, case=replace(self.case, fail_nth=0), call="", nth=0, apart=False)
 
     def __str__(self) -> str:
-        words = [str(self.case)]
+        words = [str(replace(self.case, fail_nth=0))]
         if self.region:
             words.append("from a region, by the series' own back end")
         if self.look:
             words.append("looked at closely")
         if self.soon:
             words.append("grace periods of RCU are over at once")
-        if self.call:
-            words.append(f"call {self.nth} of {self.call}() fails")
+        words += self.failing
         if self.apart:
             words.append("in the base any other")
         return ", ".join(words)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kemu.forge import tree as t
+from kemu.forge.erofs.plan import ImagePlan, InodePlan
+from kemu.forge.erofs.shared import FINGERPRINT, share_by
 from kemu.forge.erofs.streams import FILE, ROOT, Extent, compress, stream_image
-from kemu.forge.erofs.writer import fix_checksum
+from kemu.forge.erofs.writer import build, fix_checksum
 
 HERE = Path(__file__).parent
 LITERALS = b"sixteen literals"
@@ -40,8 +43,18 @@ def lz4_pclusters_of_128k() -> bytes:
     return stream_image("lz4", [Extent(5, compress("lz4", b"hello"))], blkszbits=9, max_pclusterblks=257)
 
 
+def shared_small_blocks() -> bytes:
+    """A file with a fingerprint in chunks of one block of 1024 bytes, the last one first: four extents in a page."""
+    node = t.File(data=b"".join(letter * 1024 for letter in (b"A", b"B", b"C", b"D", b"E", b"F", b"G", b"H")))
+    node.xattrs[FINGERPRINT] = b"a" * 32
+    plan = ImagePlan(blkszbits=10, order="data-reverse")
+    plan.inodes[id(node)] = InodePlan(data="chunk", chunk_indexes=True, scatter=True)
+    return share_by(build(t.Dir(entries={b"f": node}), plan).data, FINGERPRINT)
+
+
 IMAGES = {"deflate-short": deflate_short, "lz4-offset-0": lz4_offset_0, "nid-beyond-loff_t": nid_beyond_loff_t,
-          "lz4-pclusters-of-1m": lz4_pclusters_of_1m, "lz4-pclusters-of-128k": lz4_pclusters_of_128k}
+          "lz4-pclusters-of-1m": lz4_pclusters_of_1m, "lz4-pclusters-of-128k": lz4_pclusters_of_128k,
+          "shared-small-blocks": shared_small_blocks}
 
 if __name__ == "__main__":
     for name, make in IMAGES.items():

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import Any
 
 import cffi
@@ -69,6 +70,12 @@ def where(report: str) -> tuple[str, str]:
     own = [f for f in frames if f[1].startswith(UNDER_TEST)]
     function, place = (own or frames or [("?", "?")])[0]
     return function, place
+
+
+def beyond(report: str) -> list[str]:
+    """The functions that the innermost function under test has come to, from the innermost."""
+    frames = _FRAME.findall(report)
+    return [f[0] for f in takewhile(lambda f: not f[1].startswith(UNDER_TEST), frames)]
 
 
 def signature(answer: Answer) -> str:
