@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -99,13 +100,19 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     if args.confirm and not p.interrupted:
         confirmed.confirm(p.findings, result.found, [*below, *patches], config, below,
                           progress() if not quiet else lambda text: None)
-    for note in [*result.notes, *tools.notes]:
+    half = [f"its Python half is reviewed by kemu review {shlex.quote(args.name)} --rung py"] if _halves(args.name) else []
+    for note in [*result.notes, *tools.notes, *half]:
         complain(f"kemu: review: {series.name}: {note}")
     if not _search.print_machine_readable(args, series.name, chosen, p):
         _print(args, p, result.of_base)
     if p.interrupted:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if p.findings else EXIT_OK
+
+
+def _halves(name: str) -> bool:
+    """Whether it is a folder of a series that has a Python half, too."""
+    return name != "-" and Path(name).is_dir() and _series.of_names([name], "")[0].python is not None
 
 
 def _rungs(f: Finding) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,11 @@ from kemu.explore.experiment import Experiment, UnknownExperiment
 if TYPE_CHECKING:                   # start-up
     from kemu.rung.uml.series import Series as SeriesInC
     from kemu.series.whole import Whole
+
+
+def in_python(args: argparse.Namespace) -> bool:
+    """Whether it is the Python half of a folder that has both, with --rung py."""
+    return args.rung == "py" and os.path.isdir(args.name)
 
 
 def in_c(args: argparse.Namespace) -> SeriesInC | None:
@@ -77,6 +83,11 @@ def _like_a_file(name: str) -> bool:
 
 def _own(name: str) -> Whole | None:
     """The Python Series that a name stands for; None where experiments have that name."""
+    if os.path.isdir(name):
+        found = _series.of_names([name], "")[0]
+        if found.python is None:
+            raise CommandError(f"{name}: it has no Python half, which --rung py needs", EXIT_CONFIG)
+        return found
     if ":" not in name:
         try:
             experiment.of_series(name)

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format and (args.json or args.ktap) and args.format != ("json" if args.json else "ktap"):
         raise CommandError(f"--format {args.format} and --{'json' if args.json else 'ktap'}: one of them", EXIT_USAGE)
     args.json, args.ktap = args.json or args.format == "json", args.ktap or args.format == "ktap"
-    if args.name is not None and not args.modules and _review_c.is_for_c(args.name):
+    if args.name is not None and not args.modules and _review_c.is_for_c(args.name) and not _review_own.in_python(args):
         return _review_c.run(args)
     in_c = _review_own.in_c(args)
     if in_c is not None:

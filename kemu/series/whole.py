@@ -173,6 +173,8 @@ def _of_c(c: in_c.Series, given: str) -> Whole:
     name, _, which = c.python.partition(":")
     if name.endswith(".py") or "/" in name:
         name = str((c.path if c.path.is_dir() else c.path.parent) / name)
+    elif not which and (by_name := installed(name)) is not None:
+        return Whole(c.name, given, c, by_name)
     where, found = python_series(name)
     if found is None:
         raise ConfigError(f"{c.path}/series.toml: python = {c.python!r}: there is no such module")

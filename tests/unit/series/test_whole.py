@@ -147,6 +147,23 @@ def test_a_series_by_its_name_where_a_back_end_brings_it() -> None:
     assert whole("erofs_memback.memback:series").python is whole("erofs-memback").python
 
 
+def test_a_folder_names_a_series_that_a_back_end_brings(here: Path) -> None:
+    """As ``kemu series emit erofs-memback -o DIR`` writes it."""
+    folder(here, "emitted", 'python = "erofs-memback"\n')
+    assert whole("./emitted").python is whole("erofs-memback").python
+
+
+@pytest.mark.parametrize("what, says", [("mine", None), ("none", "it has no Python half, which --rung py needs")])
+def test_the_python_half_of_a_folder_is_reviewed(here: Path, capsys: pytest.CaptureFixture[str], what: str,
+                                                 says: str | None) -> None:
+    (here / "both.py").write_text(ONE)
+    folder(here, "mine", 'python = "../both.py"\n')
+    folder(here, "none", "")
+    code = main(["review", f"./{what}", "--rung", "py", "--examples", "4", "--format", "text", "-q"])
+    text = capsys.readouterr()
+    assert (code == 0 and "./mine: 4 examples" in text.out) if says is None else (code == 3 and says in text.err), text
+
+
 @pytest.mark.parametrize(("given", "says"), [
     ("", "an empty series name"), ("nope", "no series 'nope': neither a folder of patches/"),
     ("./nope", "./nope: no such file"),
