@@ -44,7 +44,8 @@ def _cache() -> Path:
     return Path(cache_home()) / "kemu"
 
 
-def _erofs_utils() -> str | None:
+def erofs_utils() -> str | None:
+    """mkfs.erofs: of the cache, or the machine's."""
     return next((str(p) for p in (_cache() / "erofs-utils/bin/mkfs.erofs",) if p.exists()), None) or shutil.which("mkfs.erofs")
 
 
@@ -79,7 +80,7 @@ def examine() -> list[dict[str, object]]:
     for tool, (what, how) in _TOOLS.items():
         path = shutil.which(tool)
         row(tool, path is not None, False, path or "", what, how)
-    mkfs = _erofs_utils()
+    mkfs = erofs_utils()
     row("mkfs.erofs", mkfs is not None, False, mkfs or "",
         "fresh images from mkfs and the check of forged ones by fsck (1.9 is wanted)", "apt-get install erofs-utils")
     tree = _cache() / "linux" / "linux-source-7.2"

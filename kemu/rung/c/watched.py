@@ -18,20 +18,25 @@ _LEAVE = ("__asan", "__ubsan", "__sanitizer", "__x86", "kemu_", "mem", "str", "_
           "sprintf", "__cond_resched", "warn_slowpath", "refcount_warn", "panic", "___migrate", "LZ4_", "xxh32", "crc32c",
           "host_", "__SCT", "__SCK")
 
-# what may be told that it failed, besides allocations and reads of a disk: int -errno, an error pointer, or NULL
+# what may be told that it failed, besides allocations and reads of a disk: int -errno, an error pointer, or NULL (no room, not
+# taken, not there)
 INT = frozenset("""init_chmod init_chown init_link init_mkdir init_mknod init_rmdir init_stat init_symlink init_unlink init_utimes
 vfs_fchmod vfs_fchown vfs_truncate vfs_utimes kernel_write vfs_iocb_iter_read rw_verify_area register_filesystem kset_register
 kobject_set_name super_setup_bdi get_tree_bdev_flags get_tree_nodev sysfs_create_bin_file idr_alloc filemap_add_folio hex2bin
-iomap_dio_rw iomap_fiemap vfs_fadvise init_pseudo shrinker_register sb_set_blocksize xa_alloc""".split())
+iomap_dio_rw iomap_fiemap vfs_fadvise init_pseudo shrinker_register sb_set_blocksize xa_alloc out_of_line_wait_on_bit_lock
+zlib_inflateInit2 zlib_inflate zlib_inflateEnd zstd_decompress_stream raw_copy_to_user __clear_user""".split())
 POINTER = frozenset("""backing_file_open bdev_file_open_by_path filp_open kern_mount read_cache_folio posix_acl_from_xattr
-d_splice_alias kobject_create_and_add""".split())
+d_splice_alias kobject_create_and_add __filemap_get_folio_mpol""".split())
 NULL = frozenset("""igrab iget5_locked new_inode shrinker_alloc alloc_workqueue_noprof vmap vm_map_ram kstrdup kstrndup
-kmemdup_nul __kmem_cache_create_args xz_dec_microlzma_alloc""".split())
+kmemdup_nul __kmem_cache_create_args xz_dec_microlzma_alloc zstd_init_dstream mutex_trylock bio_add_page bio_add_folio
+lockref_get_not_zero xa_load""".split())
 _TRAMPOLINES = """
 	.globl {p}{name}
 	.hidden {p}{name}
 	.type {p}{name}, @function
 {p}{name}:
+	pushq %rbp
+	movq %rsp, %rbp
 	pushq %rdi
 	pushq %rsi
 	pushq %rdx
@@ -39,11 +44,13 @@ _TRAMPOLINES = """
 	pushq %r8
 	pushq %r9
 	pushq %rax
+	subq $8, %rsp
+	movq %rdi, %rsi
+	movq 8(%rbp), %rdx
 	movl ${id}, %edi
-	movq 48(%rsp), %rsi
-	movq 56(%rsp), %rdx
 	call kemu_called
 	testl %eax, %eax
+	leaq 8(%rsp), %rsp
 	popq %rax
 	popq %r9
 	popq %r8
@@ -51,9 +58,10 @@ _TRAMPOLINES = """
 	popq %rdx
 	popq %rsi
 	popq %rdi
+	popq %rbp
 	jne 1f
 	jmp {name}
-1:	movq ${failed}, %rax
+1:	movq {failed}, %rax
 	ret
 	.size {p}{name}, . - {p}{name}
 """
@@ -81,9 +89,14 @@ def redirected(objects: Path, files: Sequence[Path], runtime: Sequence[Path]) ->
     return [*out, folder / "trampolines.o"], names
 
 
-def failed(name: str) -> int:
-    """What a call that fails gives back."""
-    return 0 if name in NULL else -5                   # EIO
+def failed(name: str) -> str:
+    """What a call that fails gives back, as an operand."""
+    return "$0" if name in NULL else "kemu_failed_with(%rip)"
+
+
+def gives_errno(name: str) -> bool:
+    """Whether one that fails says why."""
+    return name in INT or name in POINTER
 
 
 def fallible(name: str) -> bool:

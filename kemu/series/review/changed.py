@@ -2,6 +2,7 @@
 """What a series changes: lines and functions of its files, and the basic blocks that they were compiled to."""
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 from bisect import bisect_right
@@ -20,6 +21,8 @@ _CONVERSION = re.compile(r"\b(?:[lb]e(?:16|32|64)_to_cpup?|cpu_to_[lb]e(?:16|32|
 _CAST = re.compile(r"__force\b|\b(?:get|put)_unaligned\(|\*\((?:const )?(?:__)?u(?:16|32|64) \*\)")
 _RAW = re.compile(r"\b(?:__)?u(?:16|32|64)\b|\bunsigned (?:short|int|long)\b|"
                   r"\bmemcpy\(|\bvoid \*|\bunion\b|__force\b|\b_?_?(?:get|put)_unaligned")
+_ERRNO = re.compile(r"-(E[A-Z0-9]+)\b")
+_OWN_ERRNOS = {"EFSCORRUPTED": errno.EUCLEAN, "EFSBADCRC": errno.EBADMSG, "ERESTARTSYS": 512}
 _HEAD = re.compile(r"^([0-9a-f]+) <([^>]+)>:$")
 _CODE = re.compile(r"^\s*([0-9a-f]+):\s+(\S.*)$")
 
@@ -53,6 +56,7 @@ class Changed:
     bare: list[tuple[str, int, str]] = field(default_factory=list)     # file, line: a conversion is gone, a cast has come
     raw: bool = False                                  # a conversion is gone, and a plain number, pointer or copy has come
     words: set[str] = field(default_factory=set)       # string literals that only one side has
+    errnos: set[int] = field(default_factory=set)      # that the changed functions name, before or now
     ranges: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)    # functions of the series' files
 
     @property
@@ -92,6 +96,10 @@ def of_patches(patches: Sequence[Patch], tree: Tree, below: Sequence[Patch] = ()
             for start, end, name in before:
                 if start <= i2 and end >= i1 + 1 and any(name == other for _, _, other in after):
                     out.functions.add((path, name))
+        for text, functions in (old, before), (new, after):
+            for start, end, name in functions:
+                if (path, name) in out.functions:
+                    out.errnos |= _errnos(text[start - 1:end])
         if _conversions(gone) > _conversions(come) and any(map(_RAW.search, come)):
             out.raw = True
         if _conversions(old) > _conversions(new):
@@ -111,6 +119,11 @@ def _text(path: Path) -> list[str]:
 
 def _conversions(text: Iterable[str]) -> int:
     return sum(len(_CONVERSION.findall(line)) for line in text)
+
+
+def _errnos(text: Iterable[str]) -> set[int]:
+    names = {m for line in text for m in _ERRNO.findall(line)}
+    return {number for name in names if (number := _OWN_ERRNOS.get(name) or getattr(errno, name, 0))}
 
 
 def _literals(lines: Iterable[str]) -> set[str]:

@@ -2,7 +2,7 @@
 """Inputs that come far, beside this file: of all that searches have kept, those that reach what few others do, each with the
 functions of the kernel that it comes to: a review begins with those that come to what a series changes.
 
-    python -m kemu.series.review.kept FOLDER...      makes it anew, of kept cases, images and archives
+    python -m kemu.series.review.kept FOLDER...      adds kept cases, images and archives, and what mkfs.erofs makes (made.py)
 """
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from kemu.rung.c.cover.case import Case, unpack
 from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.lines import frames
 from kemu.rung.uml.tree import find_tree
+from kemu.series.review.made import images
 from kemu.series.review.trial import Trial, run
 from kemu.series.review.watched import Watched
 
 FILE = Path(__file__).with_name("kept.xz")
-_EACH = 6                              # inputs for each basic block, where there are so many
+_EACH, _WHOLE = 6, 3                   # inputs for each basic block, where there are so many; whole images
 _LONGEST = 1 << 17
 
 
@@ -54,13 +55,16 @@ def reaching(functions: Iterable[str]) -> int:
     return sum(bool(row & wanted) for _, row in _read())
 
 
-def _made(folders: list[Path], seeds: int) -> bytes:
+def _made(folders: list[Path]) -> bytes:
+    from kemu.cli.doctor import erofs_utils  # noqa: PLC0415  (only here)
+
     tree = find_tree(None)
     kernel = Watched(build(Recipe(tree), "asan-review"))
     rows: list[tuple[Case, set[int]]] = []
     seen: set[str] = set()
-    cases = chain(begin.files(folders), *(begin.forged(seed) for seed in range(seeds)))
-    for case in cases:
+    mkfs = erofs_utils()
+    whole = [case for _, case in images(mkfs)] if mkfs else []
+    for case in chain(kept(), begin.files(folders), whole):
         case = replace(case, facts=False, doors=False, fail_nth=0)
         if len(case.data) > _LONGEST or case.kind == "module" or case.key() in seen:
             continue
@@ -69,12 +73,15 @@ def _made(folders: list[Path], seeds: int) -> bytes:
         if not shown.answer.crash:
             rows.append((case, shown.ran))
     kernel.close()
-    times: Counter[int] = Counter()
     chosen: list[tuple[Case, set[int]]] = []
-    for case, ran in sorted(rows, key=lambda row: (row[0].alone, len(row[0].data) / (1 + len(row[1])))):
-        if any(times[block] < _EACH for block in ran):
-            chosen.append((case, ran))
-            times.update(ran)
+    own = {case.data for case in whole}
+    for wanted, each in (True, _WHOLE), (False, _EACH):
+        some = [row for row in rows if (row[0].data in own) == wanted]
+        times: Counter[int] = Counter()
+        for case, ran in sorted(some, key=lambda row: (row[0].alone, len(row[0].data) / (1 + len(row[1])))):
+            if any(times[block] < each for block in ran):
+                chosen.append((case, ran))
+                times.update(ran)
     every = sorted(set().union(*(ran for _, ran in chosen)))
     names = {at: {f.function.partition(".")[0] for f in some}
              for at, some in zip(every, frames(kernel.library.path, kernel.library.source, [at - 1 for at in every]))}
@@ -88,5 +95,5 @@ def _made(folders: list[Path], seeds: int) -> bytes:
 
 
 if __name__ == "__main__":
-    FILE.write_bytes(_made([Path(name) for name in sys.argv[1:]], 12))
+    FILE.write_bytes(_made([Path(name) for name in sys.argv[1:]]))
     print(f"{FILE}: {FILE.stat().st_size} bytes", file=sys.stderr)

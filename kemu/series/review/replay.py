@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from errno import EIO
 
 from kemu.explore.experiment import experiment, installed, known_bad, registry
 from kemu.explore.finding import Finding
@@ -25,6 +26,7 @@ from kemu.series.review.trial import Trial
 
 NAME = "series.against-base"
 _PATCHES, _TEXT, _TRIALS = 1 << 10, 1 << 22, 1 << 10
+_HOW = 4 * 4095 + 3                    # two bits, and an errno; none is EIO
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def drawn(pick: Pick) -> Asked:
     for _ in range(pick.int("trials", 0, _TRIALS)):
         look, nth = bool(pick.int("look", 0, 1)), pick.int("which call fails", 0, 1 << 20)
         call = _bytes(pick, "call", 256).decode("utf-8", "replace")
-        how, region = pick.int("grace periods, and whose call fails", 0, 3), bool(pick.int("region", 0, 1))
-        trials.append(Trial(kept.drawn(pick), look, call, nth, bool(how & 1), region, bool(how & 2)))
+        how, region = pick.int("grace periods, whose call fails, with what", 0, _HOW), bool(pick.int("region", 0, 1))
+        trials.append(Trial(kept.drawn(pick), look, call, nth, how >> 2 or EIO, bool(how & 1), region, bool(how & 2)))
     below = tuple(Patch(f"below {i + 1}", f"below {i + 1}", _bytes(pick, "patch", _TEXT))
                   for i in range(pick.int("patches below", 0, _PATCHES)))
     return Asked(patches, tuple(c for c in config if c), tuple(trials), below)
@@ -74,7 +76,8 @@ def offsets_of(asked: Asked) -> list[int]:
     for trial in asked.trials:
         out += [int(trial.look), trial.nth]
         _put(out, trial.call.encode())
-        out += [int(trial.soon) | int(trial.apart) << 1, int(trial.region)]
+        error = 0 if trial.error == EIO else trial.error
+        out += [int(trial.soon) | int(trial.apart) << 1 | error << 2, int(trial.region)]
         out += kept.offsets_of(trial.case)
     out.append(len(asked.below))
     for patch in asked.below:

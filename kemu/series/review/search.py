@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from errno import EIO, ENOMEM
 from itertools import chain, islice, zip_longest
 from statistics import median
 from typing import TypeVar
@@ -14,6 +15,7 @@ from typing import TypeVar
 from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.mutate import Mutator, places
 from kemu.rung.c.kernel import FAIL_MORE, NEVER
+from kemu.rung.c.watched import gives_errno
 from kemu.rung.uml.lines import frames
 from kemu.series.review.changed import Blocks, Changed
 from kemu.series.review.inputs import variants
@@ -118,6 +120,7 @@ class Search:
         self._asked: Trial | None = None               # the last one whose calls were failed apart, and what the base showed
         self._came: list[Seen] = []
         self._slow = 1.0                               # seconds
+        self._errors = sorted({EIO, ENOMEM, *changed.errnos}, key=lambda e: (e != EIO, e != ENOMEM, e))
 
     # ---- one trial ----
 
@@ -203,7 +206,8 @@ class Search:
                 out.append(run(self.base, replace(whole, case=replace(whole.case, fail_nth=n))))
             if trial.call:
                 for name, t in calls(seen.told).items():
-                    out += [run(self.base, replace(whole, call=name, nth=n)) for n in range(1, min(t.times, 3) + 1)]
+                    out += [run(self.base, replace(whole, call=name, nth=n, error=trial.error))
+                            for n in range(1, min(t.times, 3) + 1)]
             self._asked, self._came = whole, out
         return self._came
 
@@ -310,6 +314,11 @@ class Search:
         was, now = calls(b.told), calls(s.told)
         for name in sorted(set(was) & set(now)):
             near = bool(now[name].near)
+            if was[name].times == now[name].times:     # by each way from what is changed, with each errno that may matter there
+                for stack, number in now[name].sites:
+                    for error in self._errors if gives_errno(name) else self._errors[:1]:
+                        if self._once(("way", kind, name, stack, error), 2):
+                            self._later(replace(trial, call=name, nth=number, error=error), True)
             for n in range(1, min(was[name].times, now[name].times) + 1):
                 if n <= 3 and (near or not trial.look) and self._once(("call", kind, name, n), 3 if near else 1):
                     self._later(replace(trial, call=name, nth=n), near)

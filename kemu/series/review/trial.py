@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from errno import EIO, errorcode
 from typing import Any
 
 from kemu.rung.c.cover.case import Case
@@ -24,17 +25,19 @@ _REMOUNT = 32 | 1                      # MS_REMOUNT | MS_RDONLY
 
 @dataclass(frozen=True)
 class Trial:
-    """``case.fail_nth``: which allocation or read of a disk fails, of those while it is looked at, if it is; ``call``, ``nth``:
-    which call of a function outside of what is tested; ``look``: what is mounted is asked more than a walk asks; ``soon``: what
-    RCU frees is gone at once, and what is read of a disk comes when somebody sleeps. ``apart``: it is the series' n-th, where the
-    base has other calls: what comes of it must come of one of the base's that fails. ``region``: by the series' own back end,
-    from where the image lies in memory, and by the block device where there is none.
+    """``case.fail_nth``: which allocation or read of a disk fails, of those while it is looked at, if it is; ``call``, ``nth``,
+    ``error``: which call of a function outside of what is tested, and with which errno, if it gives one; ``look``: what is
+    mounted is asked more than a walk asks; ``soon``: what RCU frees is gone at once, and what is read of a disk comes when
+    somebody sleeps. ``apart``: it is the series' n-th, where the base has other calls: what comes of it must come of one of the
+    base's that fails. ``region``: by the series' own back end, from where the image lies in memory, and by the block device where
+    there is none.
     """
 
     case: Case
     look: bool = False
     call: str = ""
     nth: int = 0
+    error: int = EIO
     soon: bool = False
     region: bool = False
     apart: bool = False
@@ -49,12 +52,13 @@ class Trial:
         """What fails in it, as text."""
         nth, more = self.case.fail_nth % FAIL_MORE, self.case.fail_nth // FAIL_MORE
         counted = [f"call {nth} of those that can fail does{f', and the {more} behind it' if more else ''}"]
+        why = "" if self.error == EIO else f" with {errorcode.get(self.error, self.error)}"
         return [*(counted if self.case.fail_nth not in (0, NEVER) else []),
-                *([f"call {self.nth} of {self.call}() fails"] if self.call else [])]
+                *([f"call {self.nth} of {self.call}() fails{why}"] if self.call else [])]
 
     def whole(self) -> Trial:
         """The same with nothing that fails."""
-        return replace(self, case=replace(self.case, fail_nth=0), call="", nth=0, apart=False)
+        return replace(self, case=replace(self.case, fail_nth=0), call="", nth=0, error=EIO, apart=False)
 
     def __str__(self) -> str:
         words = [str(replace(self.case, fail_nth=0))]
@@ -93,7 +97,7 @@ def run(kernel: Watched, trial: Trial) -> Seen:
     k = kernel.instance
     before = k.counters()
     k.lib.kemu_delay(int(trial.soon))
-    kernel.watch((trial.call, trial.nth), trial.soon)
+    kernel.watch((trial.call, trial.nth, trial.error), trial.soon)
 
     points = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from errno import EIO
 from typing import NamedTuple
 
 from kemu.rung.c.build import Library
@@ -16,7 +17,8 @@ TOLD, CALLS = 1024, 1016               # KEMU_TOLD, KEMU_TOLD_LOCKS
 MEMORY = 512 << 20                     # bytes of RAM
 TIMEOUT = 1.5                          # seconds of processor time after which a trial is a hang
 UNWRITTEN = 0x6B
-_TOLD = struct.Struct("<IIIIII")
+_SITES = 12
+_TOLD = struct.Struct(f"<{6 + 2 * _SITES}I")
 _CMP = struct.Struct("<QQII")
 _VALUE = struct.Struct("<QHHI")
 _LEAVES_FILE = 3
@@ -39,23 +41,25 @@ OBJECTS = frozenset("iput dput kern_unmount vunmap".split())
 
 
 class Told(NamedTuple):
-    """Calls of one function, or locks of one kind: how often, when first, whether from what is changed, how many are held."""
+    """Calls of one function, or locks of one kind: how often, when first, whether from what is changed, how many are held; of one
+    that can fail, by which ways it was called from there, and which call that was.
+    """
 
     times: int
     first: int
     near: int
     held: int
     last: int
-    unused: int = 0
+    sites: tuple[tuple[int, int], ...] = ()
 
 
 class Watched(Kernel):
-    """``failing``: (function, n): its n-th call fails, in the next trial."""
+    """``failing``: (function, n, errno): its n-th call fails so, in the next trial."""
 
     def __init__(self, library: Library):
         super().__init__(library=library, timeout=TIMEOUT, memory=MEMORY, fill=UNWRITTEN)
         self.numbers = {name: i for i, name in enumerate(library.watched)}
-        self.failing: tuple[str, int] = ("", 0)
+        self.failing: tuple[str, int, int] = ("", 0, EIO)
         self.on = False
         self.soon = False                              # whether a grace period is over at once
         self.around: list[tuple[int, int]] = []        # what is changed, from and to: which calls that could fail come from there
@@ -69,6 +73,9 @@ class Watched(Kernel):
                     k.lib.kemu_watch_lock(self.numbers[name], 2 if name in _SHARED else way)
         if "fput" in self.numbers:
             k.lib.kemu_watch_lock(self.numbers["fput"], _LEAVES_FILE)
+        for name, number in self.numbers.items():
+            if fallible(name):
+                k.lib.kemu_watch_fallible(number)
         k.lib.kemu_rcu_soon(self.soon)
         if self.around:
             k.faults_around(self.around)
@@ -77,10 +84,10 @@ class Watched(Kernel):
         return k
 
     def _arm(self, k: Instance) -> None:
-        name, nth = self.failing
-        k.lib.kemu_watch(1, self.numbers.get(name, TOLD), nth if name in self.numbers else 0)
+        name, nth, error = self.failing
+        k.lib.kemu_watch(1, self.numbers.get(name, TOLD), nth if name in self.numbers else 0, error)
 
-    def watch(self, failing: tuple[str, int] = ("", 0), soon: bool = False) -> None:
+    def watch(self, failing: tuple[str, int, int] = ("", 0, EIO), soon: bool = False) -> None:
         """From now on. ``soon``: what RCU frees is gone at once."""
         self.failing, self.on, self.soon = failing, True, soon
         k = self.instance
@@ -129,14 +136,15 @@ class Watched(Kernel):
         n = k.lib.kemu_watch_ran(where)
         ran = set(memoryview(k.ffi.buffer(where[0], n * 4)).cast("I")) if n else set()
         data = bytes(k.ffi.buffer(k.lib.kemu_watch_told(), TOLD * _TOLD.size))
-        k.lib.kemu_watch(0, 0, 0)
+        k.lib.kemu_watch(0, 0, 0, EIO)
         names = self.library.watched
         told: dict[str, Told] = {}
         for what, row in enumerate(_TOLD.iter_unpack(data)):
             if row[0] and what < len(names):
-                told[names[what]] = Told(*row)
+                sites = tuple(zip(row[6:6 + 2 * row[5]:2], row[7:7 + 2 * row[5]:2]))
+                told[names[what]] = Told(row[0], row[1], row[2], row[3], row[4], sites)
             elif row[0] and what >= CALLS:
-                told[f"{_KINDS[what - CALLS]}{' (shared)' if what & 1 and what < CALLS + 4 else ''}"] = Told(*row)
+                told[f"{_KINDS[what - CALLS]}{' (shared)' if what & 1 and what < CALLS + 4 else ''}"] = Told(*row[:5])
         return told, ran
 
 

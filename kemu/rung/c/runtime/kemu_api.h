@@ -182,13 +182,18 @@ unsigned long long kemu_gcov(unsigned int object, const char **name, char *room)
 /* flavour asan-review: what the objects under test have done since kemu_watch(1, ...): basic blocks, calls outside, locks by their kinds */
 #define KEMU_TOLD_LOCKS	1016	/* numbers of calls are below; then spinlocks of a file, shared, of an object, shared; RCU and its like */
 #define KEMU_TOLD	1024
+#define KEMU_SITES	12
 struct kemu_told {
 	unsigned int times, first;	/* how often; the first of them was called as the how many-eth */
 	unsigned int near, held;	/* whether from within the ranges of kemu_fault_around(); locks that nobody has left */
-	unsigned int last, unused;	/* as first, of the last one whose first argument was not 0 */
+	unsigned int last, sites;	/* as first, of the last one whose first argument was not 0; how many of these: */
+	struct kemu_site {
+		unsigned int stack, number;	/* a hash of where it was called from, by way of those ranges; which call that was */
+	} site[KEMU_SITES];		/* of one that can fail */
 };
-void kemu_watch(int on, unsigned int what, unsigned int nth);	/* the nth call of that number fails */
+void kemu_watch(int on, unsigned int what, unsigned int nth, int error);	/* the nth call of that number fails, with that */
 void kemu_watch_lock(unsigned int what, int way);
+void kemu_watch_fallible(unsigned int what);
 struct kemu_cmp {
 	unsigned long long a, b;
 	unsigned int size, at;

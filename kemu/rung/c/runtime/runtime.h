@@ -72,6 +72,7 @@ bool kemu_is_soon(void);			/* whether grace periods are over at once */
 void kemu_loaded(unsigned long at);
 void kemu_touched(unsigned long at, bool write, unsigned long pc);
 void kemu_guards_freed(const void *object, unsigned int size);
+void kemu_given(const volatile void *p, void *frame);	/* to a function, or as a lock: an object that is freed is a report */
 void kemu_leak(const char *what, unsigned int size, unsigned long *stack);
 #define KEMU_STACK	6
 

@@ -163,6 +163,7 @@ unsigned int kemu_watch_values(const struct kemu_value **out)
 /* ---- calls and locks ---- */
 
 #define HELD	1024u
+#define DEPTH	16
 #define KEMU_LEAVES_FILE	3
 
 static struct kemu_told told[KEMU_TOLD];
@@ -172,7 +173,9 @@ static struct {
 	int times;
 } held[HELD];
 static unsigned int serial, fail_what, fail_left;
+long kemu_failed_with = -EIO;			/* the trampolines': of a call that fails, and gives no NULL */
 static signed char ways[KEMU_TOLD];
+static bool can_fail[KEMU_TOLD];
 
 /*
  * Of the one that is taken, or left: -1. What has no place in the table is not counted; what is left more often than it was taken was
@@ -191,6 +194,30 @@ static void hold(unsigned int what, unsigned long of, int way, bool shared)
 		if (way > 0)
 			held[at].what = what;
 		return;
+	}
+}
+
+/* A call that can fail, from what is changed or from what that has called: by each way once. */
+static void from_where(struct kemu_told *t, void *frame)
+{
+	unsigned long pcs[DEPTH];
+	unsigned int n, i, h = 0x811c9dc5;
+	bool near = false;
+
+	n = host_stack(pcs, DEPTH, frame);
+	for (i = 0; i < n && !near; i++) {
+		near = kemu_fault_is_near(pcs[i]);
+		h = (h ^ (unsigned int)(pcs[i] - (unsigned long)__ehdr_start)) * 0x01000193;
+	}
+	if (!near)
+		return;
+	t->near = 1;
+	for (i = 0; i < t->sites; i++)
+		if (t->site[i].stack == h)
+			return;
+	if (i < KEMU_SITES) {
+		t->site[i] = (struct kemu_site){ .stack = h, .number = t->times };
+		t->sites++;
 	}
 }
 
@@ -214,6 +241,7 @@ int kemu_called(unsigned int what, unsigned long first, unsigned long from);
 /* The trampolines': whether the call is to fail. */
 int kemu_called(unsigned int what, unsigned long first, unsigned long from)
 {
+	kemu_given((void *)first, *(void **)__builtin_frame_address(0));	/* the trampoline's frame */
 	if (!watching || what >= KEMU_TOLD_LOCKS)
 		return 0;
 	if (left_file && !guards_held()) {
@@ -225,6 +253,8 @@ int kemu_called(unsigned int what, unsigned long first, unsigned long from)
 		watching = true;
 	}
 	note(what, first, from);
+	if (can_fail[what])
+		from_where(&told[what], *(void **)__builtin_frame_address(0));
 	if (ways[what] == KEMU_LEAVES_FILE)
 		left_file = kemu_is_soon();
 	else if (ways[what])
@@ -247,6 +277,7 @@ static unsigned int kind_of(const volatile void *lock, int shared)
 
 void kemu_lock_taken(const volatile void *lock, int shared)
 {
+	kemu_given(lock, __builtin_frame_address(0));
 	if (!watching || !lock)
 		return;
 	note(kind_of(lock, shared), (unsigned long)lock, (unsigned long)__builtin_return_address(0));
@@ -255,12 +286,13 @@ void kemu_lock_taken(const volatile void *lock, int shared)
 
 void kemu_lock_left(const volatile void *lock, int shared)
 {
+	kemu_given(lock, __builtin_frame_address(0));
 	if (watching && lock)
 		hold(0, (unsigned long)lock, -1, shared);
 }
 
-/* From now on it is watched, or not; nothing has run. @nth: of the calls of number @what, which one fails. */
-void kemu_watch(int on, unsigned int what, unsigned int nth)
+/* From now on it is watched, or not; nothing has run. @nth: of the calls of number @what, which one fails, with @error. */
+void kemu_watch(int on, unsigned int what, unsigned int nth, int error)
 {
 	while (ran_count)
 		has_run[ran[--ran_count]] = 0;
@@ -275,6 +307,7 @@ void kemu_watch(int on, unsigned int what, unsigned int nth)
 	guards_begin(on);
 	fail_what = what;
 	fail_left = nth;
+	kemu_failed_with = -(long)error;
 	watching = on;
 }
 
@@ -283,6 +316,13 @@ void kemu_watch_lock(unsigned int what, int way)
 {
 	if (what < KEMU_TOLD_LOCKS)
 		ways[what] = way;
+}
+
+/* Calls of that number can fail: from where they come is told. */
+void kemu_watch_fallible(unsigned int what)
+{
+	if (what < KEMU_TOLD_LOCKS)
+		can_fail[what] = true;
 }
 
 unsigned int kemu_watch_ran(const unsigned int **offsets)

@@ -30,6 +30,15 @@ void kemu_lock_left(const volatile void *lock, int shared);
 #define __release_shared(x)	kemu_lock_left(KEMU_LOCK(x), 1)
 
 #if defined(__KERNEL__) && !defined(__CHECKER__)
+/* Atomic operations and those on bits are assembly: before each of them linux/instrumented.h asks, as with CONFIG_KASAN. */
+#include <linux/kasan-checks.h>
+bool kemu_check_read(const volatile void *p, unsigned int size);
+bool kemu_check_write(const volatile void *p, unsigned int size);
+#undef kasan_check_read
+#undef kasan_check_write
+#define kasan_check_read	kemu_check_read
+#define kasan_check_write	kemu_check_write
+
 #include <asm/byteorder.h>
 
 void kemu_converted(unsigned long value, unsigned int bytes);
