@@ -20,7 +20,8 @@ _ALGORITHMS = ("lz4", "lz4hc,level=12", "lzma,level=6", "deflate,level=9", "zstd
 # how the clusters lie: physical clusters of one block, of many, with the old index, with tails inline, in another inode, shared
 _LAYOUTS = ("", "-C65536", "-Elegacy-compress", "-Elegacy-compress -C32768", "-Eztailpacking", "-Efragments -C16384",
             "-Eall-fragments", "-Ededupe -C8192", "-Eztailpacking,fragments,dedupe -C16384", "-E48bit -C8192",
-            "-E48bit,ztailpacking", "-E48bit,fragments", "-b512", "-b1024 -C4096 -Eztailpacking", "-m4096 --MZ", "-Eall-fragments,dedupe,legacy-compress")
+            "-E48bit,ztailpacking", "-E48bit,fragments", "-b512", "-b1024 -C4096 -Eztailpacking", "-m4096 --MZ",
+            "-Eall-fragments,dedupe,legacy-compress")
 _UUID = "-Uc1b9d5a2-f162-11cf-9ece-0020afc76f16"
 _PLAIN = ("", "-Enoinline_data", "-Eforce-inode-compact", "-Eforce-inode-extended", "-Eforce-inode-blockmap --chunksize=4096",
           "-Eforce-chunk-indexes --chunksize=8192", "-E48bit --chunksize=4096", "-E48bit", "-b512 --chunksize=1024", "-b1024",

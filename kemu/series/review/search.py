@@ -20,7 +20,7 @@ from kemu.rung.uml.lines import frames
 from kemu.series.review.changed import Blocks, Changed
 from kemu.series.review.inputs import variants
 from kemu.series.review.operands import met, nearer
-from kemu.series.review.seen import Difference, beside, compared
+from kemu.series.review.seen import UNEMULATED, Difference, beside, compared
 from kemu.series.review.solve import fields, high, solved
 from kemu.series.review.trial import Seen, Trial, run
 from kemu.series.review.watched import TIMEOUT, Watched, calls
@@ -39,8 +39,8 @@ _ONCE = 5                              # inputs whose first mount is one of a mo
 
 
 # what is done in turn; what there is none of is passed over
-_TURNS = ("count", "fault", "limit", "fault", "other", "far", "fault", "solve", "change", "other",
-          "far", "soon", "limit", "apart", "fault", "solve", "far", "other", "change")
+_TURNS = ("count", "fault", "limit", "solve", "fault", "other", "far", "solve", "fault", "solve", "change", "other",
+          "solve", "far", "soon", "limit", "apart", "fault", "solve", "other", "solve", "change")
 _T = TypeVar("_T")
 
 
@@ -104,6 +104,7 @@ class Search:
         self.told = told
         self.found: dict[str, Found] = {}
         self.of_base: dict[str, Found] = {}
+        self.unemulated: set[str] = set()              # what the series' kernel wanted, and this rung has not
         self.reached: set[int] = set()
         self.entries: list[Entry] = []
         self.stats = Stats()
@@ -152,6 +153,8 @@ class Search:
         if difference is not None:
             self._differs(difference)
             return None
+        if (s.answer.message or "").startswith(UNEMULATED):
+            self.unemulated.add((s.answer.message or "").removeprefix(UNEMULATED).splitlines()[0])
         if b.answer.crash or s.answer.crash:
             if b.answer.crash:
                 self.of_base.setdefault(b.answer.message or "", Found(Difference("crash", b.answer.message or ""), [trial]))
@@ -386,10 +389,16 @@ class Search:
 
     def _solve(self, entry: Entry) -> Iterator[bool]:
         """Limits of one input, one trial at a time."""
-        cases = solved(roomy(entry.trial.case), entry.compared, entry.read)
+        first, look, found = roomy(entry.trial.case), entry.trial.look, entry.compared
+        if look:                                       # where a walk compares the same, that is enough, and faster
+            seen = self.ask(Trial(first))
+            yield True
+            if seen is not None and {at for _, _, at in found} <= {at for _, _, at in seen.compared}:
+                look, found = False, seen.compared
+        cases = solved(first, found, entry.read)
         case = next(cases, None)
         while case is not None:
-            seen = self.ask(Trial(case, look=entry.trial.look))
+            seen = self.ask(Trial(case, look=look))
             yield True
             try:
                 case = cases.send(seen.compared if seen is not None and not seen.answer.crash else None)

@@ -14,7 +14,7 @@ from kemu.series.review.watched import OBJECTS, WAYS, Told, locks, undone
 
 _PLACE = re.compile(r"\b[\w./-]+\.[ch]:\d+\b|\b0x[0-9a-f]{8,}\b|\[<[0-9a-f]+>\]|line \d+|CPU: \d+ PID: \d+")
 _SPLAT = re.compile(r"WARNING|BUG|KASAN|UBSAN|possible|INFO:|Call Trace|kmem_cache")
-_UNEMULATED = "unemulated: "           # stubs.py
+UNEMULATED = "unemulated: "           # stubs.py
 
 
 _NO_PAGE = 4096
@@ -46,7 +46,7 @@ def compared(trial: Trial, base: Seen, series: Seen, changed: Changed, alike: bo
     until then, says nothing.
     """
     b, s = base.answer, series.answer
-    if (s.message or "").startswith(_UNEMULATED):
+    if (s.message or "").startswith(UNEMULATED):
         return None                                    # of what this rung has not, nothing is said
     if s.crash and not meant(trial.case, s):
         if b.crash and _sort(b.message) == _sort(s.message):
@@ -130,6 +130,8 @@ def _done(base: Seen, series: Seen) -> Difference | None:
         return Difference("locks", f"{fewer[0].partition(':')[0]} is taken less often", fewer)
     bare = [(place, sorted(guards), pc) for place, (guards, pc) in series.guards.violated.items()
             if base.guards.kept.get(place, frozenset()) & guards and not series.guards.kept[place]]
+    bare += [(place, sorted(base.guards.kept[place]), pc) for place, pc in series.guards.bare.items()
+             if base.guards.kept.get(place)]
     if bare:
         place, those, pc = min(bare)
         return Difference("locks", f"{place} is touched without {', '.join(those)}, which guards it", sign="unguarded", at=pc)

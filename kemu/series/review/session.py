@@ -124,8 +124,11 @@ def review(pair: Pair, seconds: float, seed: int = 0, told: Callable[[Found, flo
         out.of_base = sorted(search.of_base)
         out.trials, out.faults = search.stats.trials, search.stats.faults
         functions, lines = search.unreached()
+        absent = sorted(search.unemulated)
     out.missed = len(lines)
     out.notes = _notes(pair, functions, lines)
+    if absent:
+        out.notes.append(f"trials that nothing is said of, as they came to what this rung has not: {'; '.join(absent[:8])}")
     return out
 
 

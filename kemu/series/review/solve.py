@@ -5,7 +5,7 @@ in the changed code moves with some of them, and by how much says which value of
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kemu.rung.c.cover.case import Case
 from kemu.rung.c.cover.mutate import made_good, places
@@ -16,6 +16,8 @@ _FIELDS = ((8, 0), (4, 0), (4, 4), (2, 0), (2, 2), (2, 4), (2, 6))
 _CELLS, _MOVED = 260, 12               # eight bytes each that are tried, and of those that move something
 _PAGE = 4096
 _NEAR = (0, -1, 1)
+_GROUP = 8                             # fields that are tried together first
+_LEVERS = 4                            # fields that one comparison is met by
 _MASK = (1 << 64) - 1
 _HEADER = 13                           # fields of a header of an archive, of eight digits each
 
@@ -57,10 +59,19 @@ def solved(case: Case, compared: list[tuple[int, int, int]],
     if not before:
         return
     moved = 0
-    for cell in [*read[:_CELLS], *_cells(case)]:
+    levers: dict[int, list[_Lever]] = {}               # by the place in the code
+    known = list(read[:_CELLS])
+    for i in range(0, len(known), _GROUP):
+        group = known[i:i + _GROUP]
+        answer = yield _each_other(case, group)        # of most fields nothing here knows
+        if answer is not None and by_place(answer) == before:
+            continue
+        for at, size in group:
+            yield from _field(case, before, at, size, levers)
+    for cell in _cells(case):
         if cell in read:
-            those = [cell]
-        elif cell[1] == 8 and case.kind == "erofs":      # all of it first: most of it moves nothing
+            continue
+        if cell[1] == 8 and case.kind == "erofs":      # all of it first: most of it moves nothing
             answer = yield _raw(case, cell[0], bytes(b ^ 1 for b in case.data[cell[0]:cell[0] + 8]))
             if answer is not None and not _differ(before, by_place(answer)):
                 continue
@@ -71,7 +82,14 @@ def solved(case: Case, compared: list[tuple[int, int, int]],
         else:
             those = [cell]
         for at, size in those:
-            yield from _field(case, before, at, size)
+            yield from _field(case, before, at, size, levers)
+
+
+def _each_other(case: Case, group: Sequence[tuple[int, int]]) -> Case:
+    for at, size in group:
+        old = int.from_bytes(case.data[at:at + size], "little")
+        case = _raw(case, at, (old + 1 if old + 1 < 1 << 8 * size else old - 1).to_bytes(size, "little"))
+    return case
 
 
 def _cells(case: Case) -> Iterator[tuple[int, int]]:
@@ -88,7 +106,22 @@ def _cells(case: Case) -> Iterator[tuple[int, int]]:
             yield at, 8
 
 
-def _field(case: Case, before: Pairs, at: int, size: int) -> Generator[Case, list[tuple[int, int, int]] | None, None]:
+@dataclass
+class _Lever:
+    """A field that moves a comparison: ``slope`` for each ``step`` of it."""
+
+    at: int
+    size: int
+    old: int
+    most: int
+    step: int
+    slope: int
+    a: int
+    b: int
+
+
+def _field(case: Case, before: Pairs, at: int, size: int,
+           levers: dict[int, list[_Lever]]) -> Generator[Case, list[tuple[int, int, int]] | None, None]:
     old = _value(case, at, size)
     if old is None:
         return
@@ -103,25 +136,54 @@ def _field(case: Case, before: Pairs, at: int, size: int) -> Generator[Case, lis
         if not told:
             continue
         done = set()
-        for a, b, slope in told:                       # a - b moves by slope for each step
+        for place, a, b, slope in told:                # a - b moves by slope for each step
             for extra in _NEAR:
                 gap = b - a + extra
                 value = old + gap * step // slope
                 if 0 <= value <= most and value not in done and value != old:
                     done.add(value)
                     yield _with(case, at, size, value)
+            some = levers.setdefault(place, [])
+            if len(some) < _LEVERS and all((lever.at, lever.size) != (at, size) for lever in some):
+                some.append(_Lever(at, size, old, most, step, slope, a, b))
+                yield from _together(case, some)
         return
 
 
-def _differ(before: Pairs, after: Pairs) -> list[tuple[int, int, int]]:
-    """Of each place where something is compared otherwise: both sides as they were, and by how much their difference moved."""
+def _together(case: Case, levers: Sequence[_Lever]) -> Iterator[Case]:
+    """Both sides made equal, or one less, by several fields: those that move most go nearly there, the others the rest."""
+    last = levers[-1]
+    those = sorted((x for x in levers if (x.a, x.b) == (last.a, last.b)), key=lambda x: -abs(x.slope) / x.step)
+    if len(those) < 2 or _overlap(those):
+        return
+    for extra in _NEAR:
+        gap, values = last.b - last.a + extra, []
+        for i, x in enumerate(those):
+            n = gap // x.slope if i + 1 < len(those) or gap % x.slope == 0 else 0
+            n = max(-(x.old // x.step), min(n, (x.most - x.old) // x.step))
+            values.append(x.old + n * x.step)
+            gap -= n * x.slope
+        if gap == 0 and sum(value != x.old for value, x in zip(values, those)) > 1:
+            out = case
+            for value, x in zip(values, those):
+                out = _with(out, x.at, x.size, value)
+            yield out
+
+
+def _overlap(levers: Sequence[_Lever]) -> bool:
+    places = sorted((x.at, x.at + x.size) for x in levers)
+    return any(end > start for (_, end), (start, _) in zip(places, places[1:]))
+
+
+def _differ(before: Pairs, after: Pairs) -> list[tuple[int, int, int, int]]:
+    """Each place where something is compared otherwise, both sides as they were, and by how much their difference moved."""
     out = []
     for place, was in before.items():
         now = after.get(place, [])
         for (a, b), (c, d) in zip(was, now):
             slope = _signed(c - d - (a - b))
             if slope:
-                out.append((a, b, slope))
+                out.append((place, a, b, slope))
                 break
     return out
 

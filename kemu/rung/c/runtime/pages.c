@@ -389,11 +389,64 @@ static void *map(struct page **pages, unsigned int n, struct window **made)
 	return w->va;
 }
 
+/* ---- what is mapped now: of how many pages, and whether those are still somebody's when it ends ---- */
+
+#ifdef KEMU_REVIEW
+#define MAPPED	256u
+
+static struct {
+	const void *va;
+	struct page *first;
+	unsigned int n;
+} mapped[MAPPED];
+
+static void is_mapped(const void *va, struct page *first, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; va && i < MAPPED; i++) {
+		if (mapped[i].va)
+			continue;
+		mapped[i].va = va;
+		mapped[i].first = first;
+		mapped[i].n = n;
+		return;
+	}
+}
+
+/* @n: 0 if whoever unmaps it does not say. */
+static void no_more_mapped(const void *va, unsigned int n)
+{
+	unsigned int i, other = 0;
+	struct page *first;
+
+	for (i = 0; i < MAPPED; i++) {
+		if (mapped[i].va != va || !va)
+			continue;
+		if (n && mapped[i].n != n) {
+			other = mapped[i].n;
+			continue;
+		}
+		first = mapped[i].first;
+		mapped[i].va = NULL;
+		if (!page_ref_count(first))
+			kemu_trap("BUG: pages were freed before what maps them was unmapped");
+		return;
+	}
+	if (other)
+		kemu_trap("BUG: %u pages are unmapped of a mapping of %u", n, other);
+}
+#else
+static void is_mapped(const void *va, struct page *first, unsigned int n) { }
+static void no_more_mapped(const void *va, unsigned int n) { }
+#endif
+
 void *vmap(struct page **pages, unsigned int n, unsigned long flags, pgprot_t prot)
 {
 	struct window *w;
 	void *va = map(pages, n, &w);
 
+	is_mapped(va, pages[0], n);
 	if (w) {
 		w->next = by_vmap;
 		by_vmap = w;
@@ -405,6 +458,7 @@ void vunmap(const void *addr)
 {
 	struct window **p;
 
+	no_more_mapped(addr, 0);
 	for (p = &by_vmap; *p; p = &(*p)->next)
 		if ((*p)->va == addr) {
 			struct window *w = *p;
@@ -434,14 +488,17 @@ static struct window *window_of(const void *va)
 void *vm_map_ram(struct page **pages, unsigned int n, int node)
 {
 	struct window *w;
+	void *va = map(pages, n, &w);
 
-	return map(pages, n, &w);
+	is_mapped(va, pages[0], n);
+	return va;
 }
 
 void vm_unmap_ram(const void *mem, unsigned int n)
 {
 	struct window *w = window_of(mem);
 
+	no_more_mapped(mem, n);
 	if (w)
 		put_window(w);
 }

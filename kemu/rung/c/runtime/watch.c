@@ -41,10 +41,12 @@ void __sanitizer_cov_trace_pc(void)
 /* ---- what is compared with what, in the code of kemu_fault_around()'s ranges ---- */
 
 #define CMPS	1024u
+#define TIMES	48				/* of one place: there is to be room for all places */
 
 static struct kemu_cmp cmps[CMPS];
 static unsigned int cmp_count;
 static unsigned char cmp_near[CODE];		/* 1: no, 2: yes */
+static unsigned char cmp_times[CODE];
 static bool watching;
 
 static void compared(u64 a, u64 b, unsigned int size, unsigned long pc)
@@ -58,9 +60,12 @@ static void compared(u64 a, u64 b, unsigned int size, unsigned long pc)
 		cmp_near[at] = kemu_fault_is_near(pc) ? 2 : 1;
 	if (cmp_near[at] == 1)
 		return;
+	if (cmp_times[at] == TIMES)
+		return;
 	for (i = cmp_count; i && i + 32 > cmp_count; i--)
 		if (cmps[i - 1].a == a && cmps[i - 1].b == b && cmps[i - 1].at == at)
 			return;
+	cmp_times[at]++;
 	cmps[cmp_count++] = (struct kemu_cmp){ .a = a, .b = b, .size = size, .at = at };
 }
 
@@ -299,7 +304,8 @@ void kemu_watch(int on, unsigned int what, unsigned int nth, int error)
 	memset(told, 0, sizeof(told));
 	memset(held, 0, sizeof(held));
 	serial = 0;
-	cmp_count = 0;
+	while (cmp_count)
+		cmp_times[cmps[--cmp_count].at] = 0;
 	load_count = 0;
 	left_file = false;
 	while (value_count)
