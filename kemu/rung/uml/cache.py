@@ -75,6 +75,18 @@ def lock(path: Path, say: Callable[[str], None] = lambda text: None) -> Iterator
             f.truncate(0)
 
 
+def is_free(path: Path) -> bool:
+    """Whether nobody holds ``path.lock`` now."""
+    try:
+        with open(f"{path}.lock", "rb") as f:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True                                    # nobody ever has
+
+
 def _take(f: IO[bytes], name: str, limit: float, say: Callable[[str], None]) -> None:
     began = time.monotonic()
     told = ""

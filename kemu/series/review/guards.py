@@ -10,7 +10,6 @@ from functools import cached_property
 from kemu.rung.c.symbols import Symbols
 
 PLACE = struct.Struct("<32sQIIQII")    # struct kemu_guarded
-BARE = 0xffffffff                      # KEMU_BARE
 _RCU = "RCU"
 
 
@@ -29,13 +28,7 @@ class Guards:
     def violated(self) -> dict[str, tuple[frozenset[str], int]]:
         """Places that what is changed has touched without the locks that they had until then: those locks, and where."""
         return {self._name(of, at, size): (self._locks(before), pc)
-                for of, at, size, _, pc, before, _ in PLACE.iter_unpack(self.places) if pc and before != BARE}
-
-    @cached_property
-    def bare(self) -> dict[str, int]:
-        """Variables that what is changed has touched, and nobody with a lock, and where."""
-        return {self._name(of, at, size): pc for of, at, size, _, pc, before, _ in PLACE.iter_unpack(self.places)
-                if pc and before == BARE}
+                for of, at, size, _, pc, before, _ in PLACE.iter_unpack(self.places) if pc}
 
     @cached_property
     def kept(self) -> dict[str, frozenset[str]]:

@@ -130,8 +130,6 @@ def _done(base: Seen, series: Seen) -> Difference | None:
         return Difference("locks", f"{fewer[0].partition(':')[0]} is taken less often", fewer)
     bare = [(place, sorted(guards), pc) for place, (guards, pc) in series.guards.violated.items()
             if base.guards.kept.get(place, frozenset()) & guards and not series.guards.kept[place]]
-    bare += [(place, sorted(base.guards.kept[place]), pc) for place, pc in series.guards.bare.items()
-             if base.guards.kept.get(place)]
     if bare:
         place, those, pc = min(bare)
         return Difference("locks", f"{place} is touched without {', '.join(those)}, which guards it", sign="unguarded", at=pc)

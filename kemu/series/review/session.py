@@ -13,6 +13,7 @@ from kemu.rung.c.build import Library, build
 from kemu.rung.c.cover.begin import modules
 from kemu.rung.c.cover.case import Case
 from kemu.rung.uml.build import Recipe
+from kemu.rung.uml.cache import cache_dir, is_free
 from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.patches import Patch, apply_patches
 from kemu.rung.uml.tree import Tree
@@ -28,6 +29,7 @@ from kemu.series.review.trial import Trial, run
 from kemu.series.review.watched import Watched
 
 FLAVOUR, SLOT, BELOW = "asan-review", "review", "review-below"
+_SLOTS = 2                             # reviews that compile at once: each in its own copy of the tree
 _BEGINNING = 0.3                       # of the time: inputs that are not changed yet
 _AFTER = 6.0                           # seconds of search behind the first finding
 _SHRINK = 4.0                          # seconds for each finding
@@ -60,9 +62,15 @@ def prepare(tree: Tree, patches: Sequence[Patch], config: Sequence[str] = (), sa
     apply_patches(tree, every)                         # what does not apply is told before anybody is waited for
     base = build(Recipe(tree, "fast", tuple(config), tuple(below), BELOW if below else "plain", lenient=True),
                  FLAVOUR, say)                         # without symbols that the series brings
-    series = build(Recipe(tree, "fast", tuple(config), every, SLOT), FLAVOUR, say)
+    series = build(Recipe(tree, "fast", tuple(config), every, _slot(tree)), FLAVOUR, say)
     changed = of_patches(without_glue(patches), tree, below)
     return Pair(base, series, changed, blocks(series, changed), backend)
+
+
+def _slot(tree: Tree) -> str:
+    """The first copy that nobody compiles in; the first of all, and it is waited for, if there is none."""
+    names = [SLOT, *(f"{SLOT}-{n}" for n in range(2, _SLOTS + 1))]
+    return next((name for name in names if is_free(cache_dir() / "work" / f"{tree.slot()}-{name}")), SLOT)
 
 
 def search_of(pair: Pair, base: Watched, series: Watched, seed: int = 0,

@@ -152,11 +152,6 @@ static noinline void cell_made(struct cell *c, unsigned int h, unsigned long at,
 	used[used_count++] = h;
 }
 
-static unsigned int hash_of(unsigned long at)
-{
-	return (at * 0x9e3779b97f4a7c15ull >> 40) % CELLS;
-}
-
 static noinline void touched(unsigned long at, bool write, unsigned long pc)
 {
 	unsigned int mask = 0, i, h;
@@ -165,18 +160,10 @@ static noinline void touched(unsigned long at, bool write, unsigned long pc)
 	for (i = 0; i < now_count; i++)
 		if (now[i].by == current && !(write && now[i].shared))
 			mask |= now[i].bit;
-	for (h = hash_of(at); cells[h].at; h = (h + 1) % CELLS)
+	for (h = (at * 0x9e3779b97f4a7c15ull >> 40) % CELLS; cells[h].at; h = (h + 1) % CELLS)
 		if (cells[h].at == at)
 			break;
 	c = &cells[h];
-	if (c->at && c->before == KEMU_BARE) {		/* from now on somebody holds one, or never */
-		if (!mask)
-			return;
-		c->locks = mask;
-		c->before = 0;
-		c->pc = 0;
-		return;
-	}
 	if (!c->at) {
 		if (mask)
 			cell_made(c, h, at, mask);
@@ -189,31 +176,9 @@ static noinline void touched(unsigned long at, bool write, unsigned long pc)
 	c->locks &= mask;
 }
 
-/*
- * A variable of a file that what is changed touches, and nobody has touched with a lock: so long as nobody does, that is what is known
- * of it.
- */
-static noinline void touched_bare(unsigned long at, unsigned long pc)
-{
-	unsigned int h;
-
-	if (!kemu_fault_is_near(pc) || used_count == CELLS / 2)
-		return;
-	for (h = hash_of(at); cells[h].at; h = (h + 1) % CELLS)
-		if (cells[h].at == at)
-			return;
-	will_have(touched_before, at);
-	cells[h].at = at;
-	cells[h].pc = pc;
-	cells[h].before = KEMU_BARE;
-	used[used_count++] = h;
-}
-
 /* A place is touched. Who only shares a lock may read. */
 void kemu_touched(unsigned long at, bool write, unsigned long pc)
 {
-	if (watching && !now_count && at >= (unsigned long)__ehdr_start && at < (unsigned long)_end)
-		touched_bare(at, pc);
 	if (now_count ? watching : watching && used_count && may_have(touched_before, at))
 		touched(at, write, pc);
 }

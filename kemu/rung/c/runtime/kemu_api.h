@@ -206,14 +206,13 @@ struct kemu_value {
 	unsigned int hash;
 };
 unsigned int kemu_watch_values(const struct kemu_value **values);	/* what was converted from the disk's byte order, each value once */
-#define KEMU_BARE	0xffffffff
 struct kemu_guarded {
 	char of[32];			/* what it is in: a cache of slab; "": a variable */
 	unsigned long long at;		/* from its beginning; of a variable the offset in this library */
 	unsigned int size;		/* of what it is in */
 	unsigned int locks;		/* those that whoever touched it has held each time, since the first time that anybody held one */
 	unsigned long long pc;		/* where it was touched without one of them, in the ranges of kemu_fault_around(); 0: nowhere */
-	unsigned int before;		/* the locks until then; KEMU_BARE: there never was one */
+	unsigned int before;		/* the locks until then */
 	unsigned int unused;
 };
 unsigned int kemu_guards(const struct kemu_guarded **places);

@@ -32,6 +32,13 @@ def no_more_than(size: int, text: str, *args: str) -> subprocess.CompletedProces
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
 
 
+def test_whether_anybody_works_there(tmp_path: Path) -> None:
+    assert cache.is_free(tmp_path / "a")
+    with cache.lock(tmp_path / "a"):
+        assert not cache.is_free(tmp_path / "a")
+    assert cache.is_free(tmp_path / "a")
+
+
 def wait_for(path: Path) -> None:
     end = time.monotonic() + 20
     while not path.exists():

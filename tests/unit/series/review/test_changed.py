@@ -2,14 +2,27 @@
 """What is read of a diff and of C text."""
 from __future__ import annotations
 
+import errno
+
+from kemu.forge.pick import Pick
 from kemu.rung.c.cover.case import Case
 from kemu.rung.protocol import Answer, Packed
-from kemu.series.review import changed
+from kemu.series.review import changed, replay
 from kemu.series.review.seen import compared
 from kemu.series.review.trial import Seen, Trial
 from kemu.series.review.watched import Told, locks, undone
 
 TRIAL = Trial(Case(b"x"))
+
+
+class Listed:
+    """Choices that are written down."""
+
+    def __init__(self, values: list[int]):
+        self.values = iter(values)
+
+    def value(self, name: str, low: int, high: int) -> int:
+        return low + next(self.values)
 
 
 def seen(told: dict[str, Told] | None = None, **fields: object) -> Seen:
@@ -18,6 +31,17 @@ def seen(told: dict[str, Told] | None = None, **fields: object) -> Seen:
 
 def test_conversions_are_counted_in_all_their_spellings() -> None:
     assert changed._conversions(["a = le32_to_cpu(b) + get_unaligned_le16(p);", "c = cpu_to_le64(d);", "e = f(g);"]) == 3
+
+
+def test_errnos_that_a_function_names() -> None:
+    assert changed._errnos(["if (err == -ENOTBLK)", "\treturn -EFSCORRUPTED;", "x = -E;"]) == {errno.ENOTBLK, errno.EUCLEAN}
+
+
+def test_an_errno_is_part_of_a_token() -> None:
+    trials = (Trial(Case(b"abc"), call="filp_open", nth=2, error=errno.ENOMEM, soon=True), Trial(Case(b"")))
+    asked = replay.Asked((), (), trials)
+    assert replay.drawn(Pick(Listed(replay.offsets_of(asked)))) == asked
+    assert str(trials[0]).endswith("call 2 of filp_open() fails with ENOMEM")
 
 
 def test_two_that_show_the_same_do_not_differ() -> None:
