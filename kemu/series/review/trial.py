@@ -87,6 +87,7 @@ class Seen:
     sites: list[int] = field(default_factory=list)     # of the calls that could have failed, where they are counted,
     near: bytes = b""                                  # and whether they come from what is changed
     converted: frozenset[tuple[int, int, int]] = frozenset()       # values of the disk's byte order, bytes, where in a page
+    close: frozenset[tuple[int, int, int]] = frozenset()           # those soon behind which what is changed compares something
     guards: Guards = field(default_factory=Guards)
 
 
@@ -126,9 +127,10 @@ def run(kernel: Watched, trial: Trial) -> Seen:
         answer.points = points or answer.points
     if kernel.last is k and not k.dead:
         k.lib.kemu_delay(0)
-    compared, converted, guards = kernel.compared(), kernel.converted(), kernel.guards()
+    compared, (converted, close), guards = kernel.compared(), kernel.converted(), kernel.guards()
     told, ran = kernel.unwatch()
-    seen = Seen(answer, look, told=told, ran=ran, compared=compared, converted=converted, guards=guards)
+    seen = Seen(answer, look, told=told, ran=ran, compared=compared, converted=converted, close=close,
+                guards=guards)
     if kernel.last is k and not k.dead:
         after = k.counters()
         seen.left = after["slab_objects"] - before["slab_objects"], after["pages"] - before["pages"]

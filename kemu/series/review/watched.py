@@ -20,7 +20,7 @@ UNWRITTEN = 0x6B
 _SITES = 12
 _TOLD = struct.Struct(f"<{6 + 2 * _SITES}I")
 _CMP = struct.Struct("<QQII")
-_VALUE = struct.Struct("<QHHI")
+_VALUE = struct.Struct("<QHHHH")
 _LEAVES_FILE = 3
 _SHARED = frozenset({"down_read"})
 _KINDS = ("a spinlock of the file", "a spinlock of the file", "a spinlock of an object", "a spinlock of an object", "RCU", "RCU",
@@ -103,17 +103,18 @@ class Watched(Kernel):
         n = k.lib.kemu_watch_cmps(where)
         return [(a, b, at) for a, b, _, at in _CMP.iter_unpack(bytes(k.ffi.buffer(where[0], n * _CMP.size)))] if n else []
 
-    def converted(self) -> frozenset[tuple[int, int, int]]:
+    def converted(self) -> tuple[frozenset[tuple[int, int, int]], frozenset[tuple[int, int, int]]]:
         """Values that were converted from the disk's byte order since it is watched, their bytes, and where in a page they were
-        (4096: in none); before ``unwatch``.
+        (4096: in none); and those of them soon behind which what is changed has compared something. Before ``unwatch``.
         """
         k = self.last
         if k is None:
-            return frozenset()
+            return frozenset(), frozenset()
         where = k.ffi.new("struct kemu_value const **")
         n = k.lib.kemu_watch_values(where)
         data = bytes(k.ffi.buffer(where[0], n * _VALUE.size)) if n else b""
-        return frozenset((value, size, at) for value, size, at, _ in _VALUE.iter_unpack(data))
+        rows = [(value, size, at, close) for value, size, at, _, close in _VALUE.iter_unpack(data)]
+        return frozenset(row[:3] for row in rows), frozenset(row[:3] for row in rows if row[3])
 
     def guards(self) -> Guards:
         """Which locks guard what, since it is watched; before ``unwatch``."""

@@ -203,7 +203,8 @@ unsigned int kemu_watch_ran(const unsigned int **offsets);
 struct kemu_value {
 	unsigned long long value;
 	unsigned short bytes, from;	/* where in a page it was; the size of one: nowhere */
-	unsigned int hash;
+	unsigned short hash;
+	unsigned short close;		/* something was compared within the ranges of kemu_fault_around() soon behind it */
 };
 unsigned int kemu_watch_values(const struct kemu_value **values);	/* what was converted from the disk's byte order, each value once */
 struct kemu_guarded {

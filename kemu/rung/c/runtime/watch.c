@@ -49,16 +49,26 @@ static unsigned char cmp_near[CODE];		/* 1: no, 2: yes */
 static unsigned char cmp_times[CODE];
 static bool watching;
 
+/* The last values that were converted: what is compared in those ranges soon behind them may depend on them. */
+#define RECENT	24u
+static unsigned short recent[RECENT];		/* 1 + a place in values */
+static unsigned int recent_count;
+
+static void close_to_what_was_converted(void);
+
 static void compared(u64 a, u64 b, unsigned int size, unsigned long pc)
 {
 	unsigned long at = pc - (unsigned long)__ehdr_start;
 	unsigned int i;
 
-	if (a == b || !watching || at >= CODE || cmp_count == CMPS)
+	if (!watching || at >= CODE)
 		return;
 	if (!cmp_near[at])
 		cmp_near[at] = kemu_fault_is_near(pc) ? 2 : 1;
 	if (cmp_near[at] == 1)
+		return;
+	close_to_what_was_converted();
+	if (a == b || cmp_count == CMPS)
 		return;
 	if (cmp_times[at] == TIMES)
 		return;
@@ -111,6 +121,23 @@ static unsigned int value_count;
 static unsigned long loads[LOADS];		/* addresses, in turn */
 static unsigned int load_count;
 
+static void close_to_what_was_converted(void)
+{
+	while (recent_count) {
+		unsigned int i = recent[--recent_count];
+
+		if (i)
+			values[i - 1].close = 1;
+	}
+}
+
+static void has_converted(unsigned int i)
+{
+	if (recent_count == RECENT)
+		memmove(&recent[0], &recent[1], --recent_count * sizeof(recent[0]));
+	recent[recent_count++] = i;
+}
+
 /* The objects under test load from there. */
 void kemu_loaded(unsigned long at)
 {
@@ -152,10 +179,13 @@ void kemu_converted(unsigned long value, unsigned int bytes)
 		if (!*p) {
 			values[value_count] = (struct kemu_value){ .value = value, .bytes = bytes, .from = from, .hash = at % (2 * VALUES) };
 			*p = ++value_count;
+			has_converted(*p);
 			return;
 		}
-		if (values[*p - 1].value == value && values[*p - 1].bytes == bytes && values[*p - 1].from == from)
+		if (values[*p - 1].value == value && values[*p - 1].bytes == bytes && values[*p - 1].from == from) {
+			has_converted(*p);
 			return;
+		}
 	}
 }
 
@@ -307,6 +337,7 @@ void kemu_watch(int on, unsigned int what, unsigned int nth, int error)
 	while (cmp_count)
 		cmp_times[cmps[--cmp_count].at] = 0;
 	load_count = 0;
+	recent_count = 0;
 	left_file = false;
 	while (value_count)
 		value_at[values[--value_count].hash] = 0;
