@@ -30,7 +30,7 @@ from kemu.series.review.watched import Watched
 
 FLAVOUR, SLOT, BELOW = "asan-review", "review", "review-below"
 _SLOTS = 2                             # reviews that compile at once: each in its own copy of the tree
-_BEGINNING = 0.3                       # of the time: inputs that are not changed yet
+_REACHING, _BEGINNING = 0.2, 0.35      # of the time: inputs that are not changed yet, those first that come to what is changed
 _AFTER = 6.0                           # seconds of search behind the first finding
 _SHRINK = 4.0                          # seconds for each finding
 
@@ -117,8 +117,8 @@ def review(pair: Pair, seconds: float, seed: int = 0, told: Callable[[Found, flo
             return time.monotonic() >= end
 
         try:
-            early = start + seconds * _BEGINNING
-            search.begin(inputs.reaching(pair.changed.names), over)
+            early, earlier = start + seconds * _BEGINNING, start + seconds * _REACHING
+            search.begin(inputs.reaching(pair.changed.names), lambda: over() or time.monotonic() > earlier)
             search.begin(itertools.chain(_modules(pair, base), inputs.files(files), inputs.first(seed)),
                          lambda: over() or time.monotonic() > early)
             search.run(over)
