@@ -161,10 +161,12 @@ class Search:
             self.afresh()
         near = 2 * len(s.ran & self._near) + len(s.ran & self._around)
         if new and not trial.faulty and len(trial.case.data) <= _BIG:
-            read = []
+            close, read = [], []
             if trial.case.kind == "erofs" and not trial.case.at:
-                read = list(dict.fromkeys([*fields(trial.case, s.close), *fields(trial.case, s.converted)]))
+                close = fields(trial.case, s.close)
+                read = list(dict.fromkeys([*close, *fields(trial.case, s.converted)]))
             written = [at for at, _ in read] * 3 + places(trial.case.data)     # what is read is changed more often
+            written += [at for at, _ in close] * (len(written) // max(len(close), 1))  # and as often as all of it what is close
             self.entries.append(Entry(trial, near, written, s.compared, took, read, _whole(s)))
         return s
 
