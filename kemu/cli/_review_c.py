@@ -6,7 +6,9 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,8 @@ from kemu.report.store import runs, tokens
 from kemu.report.terminal import print_table
 
 if TYPE_CHECKING:                   # start-up
-    from kemu.explore.finding import Finding
+    from kemu.rung.uml.make import Say
+    from kemu.rung.uml.patches import Patch
     from kemu.rung.uml.series import Series
 
 SECONDS = 60.0
@@ -46,12 +49,14 @@ def run(args: argparse.Namespace, series: Series | None = None) -> int:
 
 def _run(args: argparse.Namespace, given: Series | None) -> int:
     from kemu.rung.uml.build import progress  # start-up
+    from kemu.rung.uml.make import nothing  # start-up
     from kemu.rung.uml.series import find_series  # start-up
     from kemu.rung.uml.tree import find_tree  # start-up
     from kemu.series.backend.glue import glue_of  # start-up
     from kemu.series.backend.page import backend_of  # start-up
     from kemu.series.review import confirmed, replay, session, static  # start-up
     from kemu.series.review.search import Found, Search  # start-up
+    from kemu.series.switches import switched_on  # start-up
     from kemu.series.whole import from_mail  # start-up
 
     quiet = args.quiet or args.json
@@ -59,12 +64,14 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     if not series.patches:
         raise CommandError(f"{args.name}: no patch in it", EXIT_FAILED)
     below, more, _ = _series.c_of(_series.stack_of(args)) if args.series else ((), (), "")
-    config = [*more, *series.config]
     tree = find_tree(os.environ.get("KEMU_TREE"))
+    say = progress() if not quiet else nothing
+    on = switched_on(replace(series, name="review"), tree, below, more, say)
+    config = [*more, *series.config, *on.lines]
     backend = backend_of(series, args.backend)
     patches = [*series.patches, *([glue_of(backend, series.patches, tree)] if backend is not None else [])]
-    pair = session.prepare(tree, patches, config, progress() if not quiet else lambda text: None, below, backend)
-    tools = static.Static(series.patches, config, tree, below)
+    pair = session.prepare(tree, patches, config, say, below, backend)
+    tools = static.Static(series.patches, config, tree, below, backend=backend)
     p, chosen = Progress(), [registry[replay.NAME]]
     asked: dict[str, object] = {"command": "review", "series": series.name, "rung": "c", "seed": args.seed}
     keeper = Keeper("review", runs.begin(asked, 1), chosen, "c")
@@ -91,6 +98,7 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     for remark in tools.end(0 if result.interrupted else static.SECONDS):
         if remark.tool != "sparse" or not result.warnings:
             p.add(replay.said(remark, pair, patches, config, below))
+    notes = _booted(args, p, series, config, below, say)
     for f in p.findings:
         with suppress(OSError):
             short = tokens.keep(f.token)
@@ -98,10 +106,9 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
                 f.stored[f.token] = short
     keeper.end(p)
     if args.confirm and not p.interrupted:
-        confirmed.confirm(p.findings, result.found, [*below, *patches], config, below,
-                          progress() if not quiet else lambda text: None)
+        confirmed.confirm(p.findings, result.found, [*below, *patches], config, below, say)
     half = [f"its Python half is reviewed by kemu review {shlex.quote(args.name)} --rung py"] if _halves(args.name) else []
-    for note in [*result.notes, *tools.notes, *half]:
+    for note in [*on.notes(), *result.notes, *tools.notes, *notes, *half]:
         complain(f"kemu: review: {series.name}: {note}")
     if not _search.print_machine_readable(args, series.name, chosen, p):
         _print(args, p, result.of_base)
@@ -115,9 +122,21 @@ def _halves(name: str) -> bool:
     return name != "-" and Path(name).is_dir() and _series.of_names([name], "")[0].python is not None
 
 
-def _rungs(f: Finding) -> str:
-    """Where it shows: of a tool's remark no kernel."""
-    return ", ".join(name for name in ("c", "linux") if f.confirmed[name]) or "source"
+def _booted(args: argparse.Namespace, p: Progress, series: Series, config: Sequence[str], below: Sequence[Patch],
+            say: Say) -> list[str]:
+    """Boots of a series that changes init/, with --confirm in every flavour; what is to be said of them."""
+    from kemu.rung.uml.errors import RungError  # start-up
+    from kemu.series.review import boots  # start-up
+
+    if p.interrupted or not boots.concerns(series.patches):
+        return []
+    try:
+        found, notes = boots.review(series.patches, config, below, (boots.FIRST, *(boots.MORE if args.confirm else ())), say)
+    except RungError as e:
+        return [f"not booted: {str(e).splitlines()[0]}"]
+    for f in found:
+        p.add(f)
+    return notes
 
 
 def _print(args: argparse.Namespace, p: Progress, of_base: list[str]) -> None:
@@ -126,7 +145,8 @@ def _print(args: argparse.Namespace, p: Progress, of_base: list[str]) -> None:
         print("\n".join(splat_report.lines(f)) + "\n")
     if found:
         print_table(["severity", "rung", "detector", "where in C", "token", "what"],
-                    [[f.severity, _rungs(f), f.detector, f.c_location or "-", f.ref(f.token), f.title] for f in found],
+                    [[f.severity, ", ".join(f.rungs), f.detector, f.c_location or "-", f.ref(f.token), f.title]
+                     for f in found],
                     args.no_color)
     if of_base:
         print(f"{len(of_base)} more that the kernel below shows as well: {'; '.join(of_base)}")

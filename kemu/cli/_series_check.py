@@ -37,8 +37,11 @@ def _found(args: argparse.Namespace, series: Series) -> list[Finding]:
     found = list(series_.check(series, tree_of(args)))
     if args.build and not any(f.status == "fail" for f in found):
         from kemu.series.static.check import built  # start-up
+        from kemu.series.switches import switched_on  # start-up
 
-        found += built(series, tree_of(args), say_of(args), args.jobs)
+        on = switched_on(series, tree_of(args), say=say_of(args))
+        found += [series_.Finding("kconfig", "warning" if on.refused else "success", note) for note in on.notes()]
+        found += built(replace(series, config=[*series.config, *on.lines]), tree_of(args), say_of(args), args.jobs)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -21,7 +22,8 @@ from kemu.report.store import findings, tokens
 from kemu.report.takeaway.folder import Sources, files
 
 HELP = "run a token again"
-_AGAINST_BASE = "series.against-base"                       # what a review of C patches has found
+# what a review of C patches has found, and the module that registers it
+_OF_REVIEWS = {"series.against-base": "kemu.series.review.replay", "series.boots": "kemu.series.review.boots"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +111,13 @@ def _debugger(exc: Exception) -> None:
     shell.interaction(None, tb)
 
 
+def _register(wanted: str) -> None:
+    """Import what a review has found with, if a token is of that."""
+    for name, module in _OF_REVIEWS.items():
+        if wanted == token.experiment_id(name):
+            importlib.import_module(module)
+
+
 def run(args: argparse.Namespace) -> int:
     """``kemu replay``; its exit code."""
     if args.pdb and not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -121,8 +130,7 @@ def run(args: argparse.Namespace) -> int:
     _search.of_folder(args.modules)
     if args.module:
         _search.choose(experiment.select, args.module)
-    if tok.experiment == token.experiment_id(_AGAINST_BASE):
-        import kemu.series.review.replay  # noqa: F401  (start-up: it registers the experiment)
+    _register(tok.experiment)
     hits = [e for e in experiment.registry.values() if token.experiment_id(e.name) == tok.experiment]
     if not hits:
         raise CommandError(f"no experiment belongs to {tok.experiment!r}; name the module that it is in: kemu replay "

@@ -82,6 +82,7 @@ class Finding:
     immaterial: list[str] = field(default_factory=list)     # choices of the trigger that may be anything
     stored: dict[str, str] = field(default_factory=dict)    # short forms of tokens that are kept on disk
     switches: int = 0                                       # of tasks, in the trigger
+    rung: str = "py"                                        # it was found on; "source": a tool says it, and no kernel is run
     confirmed: dict[str, Any] = field(default_factory=lambda: {"c": None, "linux": None, "why": NOT_TRIED})
 
     def ref(self, token: str) -> str:
@@ -98,6 +99,11 @@ class Finding:
         parts = [*(x.strip() for x in self.headlines or self.input), *self.choices]
         return "; ".join(p for p in parts if p)
 
+    @property
+    def rungs(self) -> list[str]:
+        """Where it has shown."""
+        return [name for name in ("c", "linux") if self.confirmed[name]] or [self.rung]
+
     def as_json(self) -> dict[str, Any]:
         """The object of ``kemu review --json``."""
         return {"title": self.title, "severity": self.severity, "detector": self.detector, "function": self.function,
@@ -105,7 +111,7 @@ class Finding:
                 "trigger": self.trigger, "report": "\n".join(self.report), "token": self.ref(self.token),
                 "experiment": self.experiment,
                 "config": self.config, "immaterial": self.immaterial,
-                "also": [self.ref(t) for t in self.also], "confirmed": self.confirmed}
+                "also": [self.ref(t) for t in self.also], "rungs": self.rungs, "confirmed": self.confirmed}
 
 
 def classify(title: str) -> tuple[str, str]:

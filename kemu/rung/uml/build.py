@@ -142,7 +142,7 @@ def _make_in(recipe: Recipe, work: Path, key: str, store: Path, say: Say, jobs: 
     making = objects / _MAKING
     write_whole(making, "")
     try:
-        made = make(objects, ["vmlinux"], say, jobs)
+        made = make(objects, ["vmlinux", _TOLD], say, jobs)
     except BuildError:
         making.unlink(missing_ok=True)                 # make itself removes what it could not finish
         raise
@@ -152,6 +152,7 @@ def _make_in(recipe: Recipe, work: Path, key: str, store: Path, say: Say, jobs: 
 
 
 _MAKING = ".kemu-making"
+_TOLD = "CONFIG_SECTION_MISMATCH_WARN_ONLY=y"         # they are told (Kernel.warnings), and what is behind them is looked at, too
 
 
 def forget_half_made(objects: Path) -> None:

@@ -74,7 +74,7 @@ def make(objects: Path, targets: Sequence[str], say: Say = nothing, jobs: int = 
     say("\r")
     if run.returncode:
         message = compiler_message(lines)
-        raise BuildError(f"make {' '.join(targets)} failed", message)
+        raise BuildError(f"make {' '.join(t for t in targets if not t.startswith('CONFIG_'))} failed", message)
     if steps > 400:
         _remember(objects, steps)
     if steps and "vmlinux" in targets:

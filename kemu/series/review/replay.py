@@ -2,7 +2,6 @@
 """A difference as a token: the patches and the trials are its choices, so that it is seen again wherever it is replayed."""
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from errno import EIO
@@ -23,6 +22,7 @@ from kemu.series.review.found import details_of, detector_of, place_of, severity
 from kemu.series.review.search import Found
 from kemu.series.review.session import Pair, prepare, search_of
 from kemu.series.review.trial import Trial
+from kemu.series.review.words import bytes_of, put
 
 NAME = "series.against-base"
 _PATCHES, _TEXT, _TRIALS = 1 << 10, 1 << 22, 1 << 10
@@ -39,29 +39,18 @@ class Asked:
     below: tuple[Patch, ...] = ()
 
 
-def _bytes(pick: Pick, name: str, most: int) -> bytes:
-    n = pick.int(f"bytes of {name}", 0, most)
-    words = [pick.int(name, 0, (1 << 64) - 1) for _ in range(-(-n // 8))]
-    return struct.pack(f"<{len(words)}Q", *words)[:n]
-
-
-def _put(out: list[int], data: bytes) -> None:
-    out.append(len(data))
-    out.extend(struct.unpack(f"<{-(-len(data) // 8)}Q", data + bytes(-len(data) % 8)))
-
-
 def drawn(pick: Pick) -> Asked:
     """What is asked; the simplest is nothing."""
-    patches = tuple(Patch(f"patch {i + 1}", f"patch {i + 1}", _bytes(pick, "patch", _TEXT))
+    patches = tuple(Patch(f"patch {i + 1}", f"patch {i + 1}", bytes_of(pick, "patch", _TEXT))
                     for i in range(pick.int("patches", 0, _PATCHES)))
-    config = tuple(_bytes(pick, "configuration", _TEXT).decode("utf-8", "replace").split("\n"))
+    config = tuple(bytes_of(pick, "configuration", _TEXT).decode("utf-8", "replace").split("\n"))
     trials = []
     for _ in range(pick.int("trials", 0, _TRIALS)):
         look, nth = bool(pick.int("look", 0, 1)), pick.int("which call fails", 0, 1 << 20)
-        call = _bytes(pick, "call", 256).decode("utf-8", "replace")
+        call = bytes_of(pick, "call", 256).decode("utf-8", "replace")
         how, region = pick.int("grace periods, whose call fails, with what", 0, _HOW), bool(pick.int("region", 0, 1))
         trials.append(Trial(kept.drawn(pick), look, call, nth, how >> 2 or EIO, bool(how & 1), region, bool(how & 2)))
-    below = tuple(Patch(f"below {i + 1}", f"below {i + 1}", _bytes(pick, "patch", _TEXT))
+    below = tuple(Patch(f"below {i + 1}", f"below {i + 1}", bytes_of(pick, "patch", _TEXT))
                   for i in range(pick.int("patches below", 0, _PATCHES)))
     return Asked(patches, tuple(c for c in config if c), tuple(trials), below)
 
@@ -70,18 +59,18 @@ def offsets_of(asked: Asked) -> list[int]:
     """The choices that are drawn so."""
     out = [len(asked.patches)]
     for patch in asked.patches:
-        _put(out, patch.data)
-    _put(out, "\n".join(asked.config).encode())
+        put(out, patch.data)
+    put(out, "\n".join(asked.config).encode())
     out.append(len(asked.trials))
     for trial in asked.trials:
         out += [int(trial.look), trial.nth]
-        _put(out, trial.call.encode())
+        put(out, trial.call.encode())
         error = 0 if trial.error == EIO else trial.error
         out += [int(trial.soon) | int(trial.apart) << 1 | error << 2, int(trial.region)]
         out += kept.offsets_of(trial.case)
     out.append(len(asked.below))
     for patch in asked.below:
-        _put(out, patch.data)
+        put(out, patch.data)
     return out
 
 
@@ -125,7 +114,7 @@ def said(remark: Remark, pair: Pair, patches: Sequence[Patch], config: Sequence[
     place = f"{path}:{number} {function}".strip() if path else ""
     out = Finding(NAME, remark.summary, remark.tool, "high" if remark.status == "fail" else "low", function, place,
                   [remark.summary, *remark.details.splitlines()], f"{remark.tool}: {remark.summary}",
-                  token=_of_nothing(patches, config, below), headlines=["no kernel is run"])
+                  token=_of_nothing(patches, config, below), headlines=["no kernel is run"], rung="source")
     out.confirmed = {"c": None, "linux": None, "why": f"{remark.tool} says it of the source"}
     return out
 
@@ -139,7 +128,7 @@ def byte_order(line: str, pair: Pair, patches: Sequence[Patch], config: Sequence
     token = _of_nothing(patches, config, below)
     return Finding(NAME, f"a value of the disk's byte order is used as a number: {what}", "sparse", "high", function,
                    f"{place} {function}".strip(), [f"{place}: {what}"], f"byte order: {place}", token=token,
-                   headlines=["any machine whose byte order is another"])
+                   headlines=["any machine whose byte order is another"], rung="source")
 
 
 def finding_of(found: Found, patches: Sequence[Patch], config: Sequence[str], below: Sequence[Patch] = ()) -> Finding:

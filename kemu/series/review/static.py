@@ -16,9 +16,11 @@ from kemu.rung.uml.make import Say, nothing
 from kemu.rung.uml.patches import Patch
 from kemu.rung.uml.series import Finding, Series, check
 from kemu.rung.uml.tree import Tree
+from kemu.series.backend.page import Backend
 from kemu.series.static.check import built
+from kemu.series.static.section import called_later
 
-SECONDS = 90.0                         # that are waited for it behind the search
+SECONDS = 300.0                        # that are waited for it behind the search: each configuration is a build
 _PLACE = re.compile(r"([\w./-]+\.[ch]):(\d+): ")
 _NOT_RUN = ("not run", "not compiled in this configuration")
 
@@ -27,8 +29,8 @@ class Static:
     """Begun beside a search, and asked at its end."""
 
     def __init__(self, patches: Sequence[Patch], config: Sequence[str], tree: Tree, below: Sequence[Patch] = (),
-                 say: Say = nothing):
-        self.found: list[Finding] = []
+                 say: Say = nothing, backend: Backend | None = None):
+        self.found: list[Finding] = list(called_later(patches, backend.glue, backend.text())) if backend is not None else []
         self.notes: list[str] = []
         self._patches, self._below, self._config, self._tree, self._say = list(patches), list(below), list(config), tree, say
         self._thread = threading.Thread(target=self._run, daemon=True)
