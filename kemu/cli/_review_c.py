@@ -54,8 +54,8 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
     from kemu.rung.uml.tree import find_tree  # start-up
     from kemu.series.backend.glue import glue_of  # start-up
     from kemu.series.backend.page import backend_of  # start-up
-    from kemu.series.review import confirmed, replay, session, static  # start-up
-    from kemu.series.review.search import Found, Search  # start-up
+    from kemu.series.review import confirmed, replay, session, static, together  # start-up
+    from kemu.series.review.search import Found  # start-up
     from kemu.series.switches import switched_on  # start-up
     from kemu.series.whole import from_mail  # start-up
 
@@ -82,12 +82,13 @@ def _run(args: argparse.Namespace, given: Series | None) -> int:
         if not quiet:
             complain(f"kemu: review: after {at:.1f} s: {found.difference.title}")
 
-    def step(search: Search, at: float) -> None:
-        p.examples, p.seconds, p.current = search.stats.trials, at, series.name
+    def step(trials: int, at: float) -> None:
+        p.examples, p.seconds, p.current = trials, at, series.name
         teller(p)
 
     images = [Path.cwd() / "tests" / "data"]
-    result = session.review(pair, args.seconds or SECONDS, args.seed, told, step, [d for d in images if d.is_dir()])
+    result = together.review(pair, args.seconds or SECONDS, args.seed, told, step, [d for d in images if d.is_dir()],
+                             args.workers or 0)
     teller.clear()
     p.examples, p.seconds, p.interrupted = result.trials, result.seconds, result.interrupted
     p.per_experiment[replay.NAME] = result.trials

@@ -32,7 +32,8 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument("--seconds", type=seconds, metavar="S", help="stop after S seconds")
     limit.add_argument("--examples", type=count(), metavar="N", help="stop after N examples")
-    parser.add_argument("--workers", type=count(1, 4096), metavar="N", help="processes (default: 1)")
+    parser.add_argument("--workers", type=count(1, 4096), metavar="N",
+                        help="processes (default: 1; of a review, one for each processor, at most 4)")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="where the seeds begin (default: 0)")
     parser.add_argument("--rung", choices=RUNGS, default=None,
                         help="where the code under test runs: the port (py, the default), or the port beside the kernel's own C, "

@@ -10,7 +10,7 @@ import pytest
 from kemu.rung.c.build import Library
 from kemu.rung.uml.patches import read_patch
 from kemu.rung.uml.tree import Tree
-from kemu.series.review import changed, session
+from kemu.series.review import changed, session, together
 
 PATCHES = Path(__file__).parent / "review"
 WRONG = sorted((PATCHES / "wrong").glob("*.patch"))
@@ -19,8 +19,8 @@ QUICK = {"w-field", "w-width", "w-early-free", "r-helper"}
 SECONDS = 60.0
 
 
-def reviewed(tree: Tree, path: Path, seconds: float) -> session.Review:
-    return session.review(session.prepare(tree, read_patch(path)), seconds)
+def reviewed(tree: Tree, path: Path, seconds: float) -> together.Review:
+    return together.review(session.prepare(tree, read_patch(path)), seconds)
 
 
 def chosen(paths: list[Path]) -> list[object]:
@@ -62,6 +62,22 @@ def test_the_command(tree: Tree, library: object, capfd: pytest.CaptureFixture[s
     assert finding["function"] == "erofs_statfs" and "super.c" in finding["c_location"]
     assert main(["replay", finding["token"]]) == 1
     assert finding["title"] in capfd.readouterr().out
+
+
+def test_what_kills_the_process(tree: Tree, library: object, tmp_path: Path) -> None:
+    """A patch that leaves the process (exit(3), as a wild store may): found, and again by its token."""
+    path = tmp_path / "leaves.patch"
+    text = (PATCHES / "wrong" / "w-field.patch").read_text()
+    right, wrong = "\tbuf->f_ffree = ULLONG_MAX - sbi->inos;\n", "\tbuf->f_ffree = ULLONG_MAX - sbi->total_blocks;\n"
+    leaves = '\tasm volatile("syscall" : : "a" (231), "D" (3) : "rcx", "r11", "memory");\n'
+    text = text.replace(f"-{right}+{wrong}", f" {right}+{leaves}").replace("@@ -1008,7 +1008,7 @@", "@@ -1008,7 +1008,8 @@")
+    path.write_text(text)
+    pair = session.prepare(tree, read_patch(path))
+    result = together.review(pair, 10.0, workers=1)
+    [found] = result.found
+    assert found.difference.title == "the process that runs the kernel ended with exit code 3"
+    again = together.contained(pair, found.trials)
+    assert again is not None and again.key() == found.difference.key()
 
 
 __all__ = ["Library"]

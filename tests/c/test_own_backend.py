@@ -21,7 +21,7 @@ from kemu.series.backend.glue import glue_of
 from kemu.series.backend.page import Backend, read_backend
 from kemu.series.backend.search import RegionSearch
 from kemu.series.emit.report import of_series
-from kemu.series.review import replay, session
+from kemu.series.review import replay, session, together
 from kemu.series.review.trial import Trial
 from tests.conftest import DATA
 
@@ -49,7 +49,7 @@ def pair_of(tree: Tree, text: str, backend: Backend) -> tuple[session.Pair, list
 
 
 def test_ours_is_quiet(tree: Tree, emitted: str) -> None:
-    result = session.review(pair_of(tree, emitted, read_backend(EXAMPLE))[0], 20.0)
+    result = together.review(pair_of(tree, emitted, read_backend(EXAMPLE))[0], 20.0)
     assert not result.found, [(f.difference.title, str(f.trials[-1])) for f in result.found]
     assert result.trials > 100 and not any("erofs_memback_copy()" in note for note in result.notes)
 
@@ -59,7 +59,7 @@ def test_a_planted_fault_is_found(tree: Tree, emitted: str, what: str) -> None:
     right, wrong, kind = PLANTED[what]
     assert right in emitted
     pair, patches = pair_of(tree, emitted.replace(right, wrong), read_backend(EXAMPLE))
-    result = session.review(pair, 90.0)          # it ends soon after the first finding
+    result = together.review(pair, 90.0)          # it ends soon after the first finding
     found = [f for f in result.found if f.difference.kind == kind]
     assert found and any(t.region for t in found[0].trials), [f.difference.title for f in result.found]
     offsets = replay.offsets_of(replay.Asked(tuple(patches), (), tuple(found[0].trials)))

@@ -12,7 +12,7 @@ from kemu.rung.uml.series import Finding, Series, check
 from kemu.rung.uml.seriestest import Step, run_steps
 from kemu.rung.uml.tree import Tree
 from kemu.series.evidence.claims import Claim, counted
-from kemu.series.review import session
+from kemu.series.review import session, together
 from kemu.series.static.check import built
 
 
@@ -59,7 +59,7 @@ def reviewed(series: Series, tree: Tree, given: str, seconds: float, seed: int, 
         pair = session.prepare(tree, series.patches, series.config, say)
     except (BuildError, ConfigError) as e:
         return [Claim("C", str(e), command, False)], ["the C in this process: it does not build there"]
-    out = session.review(pair, seconds, seed, files=list(files))
+    out = together.review(pair, seconds, seed, files=list(files))
     wrong = [*(f.difference.title for f in out.found), *out.warnings]
     claim = Claim("C", f"the kernel's own C with and without it in one process, under KASAN and UBSAN: "
                        f"{counted(out.trials, 'trial')} with {counted(out.faults, 'failing call')}"

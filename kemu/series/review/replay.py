@@ -20,7 +20,8 @@ from kemu.series.backend.tried import rests_on
 from kemu.series.review import static
 from kemu.series.review.found import details_of, detector_of, place_of, severity_of
 from kemu.series.review.search import Found
-from kemu.series.review.session import Pair, prepare, search_of
+from kemu.series.review.session import Pair, prepare
+from kemu.series.review.together import contained
 from kemu.series.review.trial import Trial
 from kemu.series.review.words import bytes_of, put
 
@@ -88,12 +89,10 @@ def against_base(run: Run) -> None:
     run.show(str(asked.trials[-1]), *kept.shown(asked.trials[-1].case)[1:])
     run.files = kept.files_of(asked.trials[-1].case)
     run.failing += [text for trial in asked.trials[-1:] for text in trial.failing]
-    with pair.kernels() as (base, series):
-        found = Found(None, list(asked.trials))        # type: ignore[arg-type]
-        difference = search_of(pair, base, series).shows(found.trials)
+    difference = contained(pair, asked.trials)
     if difference is None:
         return
-    found.difference = difference
+    found = Found(difference, list(asked.trials))
     run.fail(difference.title, *details_of(found), cause=difference.key(), severity=severity_of(difference),
              detector=detector_of(difference), c=place_of(found, pair.changed, pair.blocks))
 

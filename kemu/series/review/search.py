@@ -102,6 +102,7 @@ class Search:
         self.rng = random.Random(seed)
         self.mutator = Mutator(self.rng)
         self.told = told
+        self.begun: Callable[[Trial | None], None] = lambda trial: None        # of each trial before it is asked; None: afresh
         self.found: dict[str, Found] = {}
         self.of_base: dict[str, Found] = {}
         self.unemulated: set[str] = set()              # what the series' kernel wanted, and this rung has not
@@ -135,10 +136,12 @@ class Search:
         if len(self._history) >= LIFE:
             self.afresh()
         self._history.append(trial)
+        self.begun(trial)
 
     def afresh(self) -> None:
         """Both kernels begin again."""
         self._history.clear()
+        self.begun(None)
         for kernel in (self.base, self.series):
             kernel.close()
 
@@ -446,12 +449,6 @@ class Search:
                    / (1 + e.seconds / self._slow))
 
     # ---- what was never reached ----
-
-    def unreached(self) -> tuple[list[str], list[tuple[str, int]]]:
-        """Changed functions of which nothing ran, and changed lines that did not."""
-        functions = [name for name, some in self.blocks.of.items() if not some & self.reached]
-        lines = sorted(line for line, some in self.blocks.lines.items() if not some & self.reached)
-        return functions, lines
 
 
 def timer(seconds: float) -> Callable[[], bool]:
