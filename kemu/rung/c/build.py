@@ -25,7 +25,7 @@ from kemu.rung.c.sources import UNDER_TEST
 from kemu.rung.c.watched import redirected
 from kemu.rung.uml import config
 from kemu.rung.uml.build import Recipe, prepare, seed, start_from
-from kemu.rung.uml.cache import cache_dir, lock, remove_parts, write_whole
+from kemu.rung.uml.cache import cache_dir, lock, pin, remove_parts, unused, write_whole
 from kemu.rung.uml.errors import BuildError, UsageError
 from kemu.rung.uml.listing import BUILD_PREFIX
 from kemu.rung.uml.make import Say, compiler_message, nothing
@@ -34,6 +34,7 @@ RUNTIME = Path(__file__).parent / "runtime"
 AGENT = Path(__file__).parent.parent / "uml" / "agent"
 MODULE = Path(__file__).parent.parent / "uml" / "module"
 KEEP = 24                              # one is 10 MB
+_pins: dict[Path, int] = {}
 NOTES = "notes"                        # beside a library of the gcov flavour: the compiler's notes on the objects under test
 _HOST = ("host", "agent", "reading", "sha256")    # compiled with the host's headers
 _KERNEL = ("trap", "faults", "slab", "pages", "reclaim", "tasks", "disks", "start", "calls", "arch", "misc", "erofs", "unpack",
@@ -121,6 +122,9 @@ def _stored(store: Path) -> Library | None:
         if path.stat().st_size != meta["size"]:
             return None
         os.utime(store)
+        held = _pins.get(path)
+        if held is None or os.fstat(held).st_ino != path.stat().st_ino:
+            _pins[path] = pin(path)
         return Library(path, meta["flavour"], meta["version"], Path(meta["source"]), tuple(meta["traps"]),
                        tuple(meta["warnings"]), tuple(meta["watched"]))
     except (OSError, ValueError, KeyError):
@@ -135,10 +139,17 @@ def newest() -> Library | None:
 
 
 def _forget_old(folder: Path) -> None:
+    """Keep those that were used last, and those that a process has in use."""
     remove_parts(folder)
-    by_age = sorted((p.stat().st_mtime, p) for p in folder.iterdir() if (p / "meta.json").exists())
-    for _, old in by_age[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+    by_age = []
+    for p in folder.iterdir():
+        with suppress(OSError):                        # another process forgets, too
+            if (p / "meta.json").exists():
+                by_age.append((p.stat().st_mtime, p))
+    for _, old in sorted(by_age)[:-KEEP]:
+        with unused(old / "kemu.so") as free:
+            if free:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 # ---- the runtime ----

@@ -2,6 +2,8 @@
 """What a library of the C rung is made of: its key."""
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,20 @@ def test_another_source_gives_another_key(recipe: Recipe, tmp_path: Path, monkey
 def test_what_objects_are_compiled_with_names_no_checkout() -> None:
     for flavour in FLAVOURS.values():
         assert not [flag for flag in (*flavour.flags(), *flavour.tested) if "/" in flag], flavour.name
+
+
+def test_a_library_in_use_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "KEEP", 1)
+    monkeypatch.setattr(build, "_pins", {})
+    stores = [tmp_path / f"{i:016x}" for i in range(4)]
+    for i, store in enumerate(stores):
+        store.mkdir()
+        (store / "kemu.so").write_bytes(b"x")
+        (store / "meta.json").write_text(json.dumps({"size": 1, "flavour": "plain", "version": "7.2", "source": "/", "traps": [],
+                                                     "warnings": [], "watched": []}))
+        os.utime(store, (i, i))
+    used = build._stored(stores[0])
+    assert used is not None
+    os.utime(stores[0], (0, 0))
+    build._forget_old(tmp_path)
+    assert [s.exists() for s in stores] == [True, False, False, True]
