@@ -28,9 +28,10 @@ def default_tree() -> Path:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``kemu port``."""
-    parser.add_argument("action", choices=["list", "diff", "drift", "pin", "check"])
-    parser.add_argument("function", nargs="?", help="diff, check: the C function")
+    parser.add_argument("action", choices=["list", "diff", "drift", "rebase", "pin", "check"])
+    parser.add_argument("function", nargs="?", help="diff, rebase, check: the C function")
     parser.add_argument("--all", action="store_true", help="list: what says @dup too; check: what is explained too")
+    parser.add_argument("--check", action="store_true", help="rebase: exit code 1 if anything is to be done")
     parser.add_argument("--tree", type=name_of_file, metavar="TREE", help="kernel tree (default: the one in the cache)")
     _series.add_series_arguments(parser, tree=False)
     parser.add_argument("--json", action="store_true", help="machine-readable")
@@ -225,6 +226,12 @@ def run(args: argparse.Namespace) -> int:
     """``kemu port``; its exit code."""
     if (args.series or args.base) and args.action != "diff":
         raise CommandError(f"--series: {args.action} takes none; diff does", EXIT_USAGE)
-    if args.function is not None and args.action not in ("diff", "check"):
+    if args.check and args.action != "rebase":
+        raise CommandError(f"--check: {args.action} takes none; rebase does", EXIT_USAGE)
+    if args.function is not None and args.action not in ("diff", "rebase", "check"):
         raise CommandError(f"{args.action} takes no function: {args.function!r}", EXIT_USAGE)
+    if args.action == "rebase":
+        from kemu.cli import _rebase  # start-up
+
+        return _rebase.run(args, default_tree())
     return {"list": _list, "diff": _diff, "drift": _drift, "pin": _pin, "check": _check}[args.action](args)

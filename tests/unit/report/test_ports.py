@@ -86,6 +86,17 @@ def test_drift_against_a_changed_tree(tmp_path, monkeypatch, capsys):
     assert main(["port", "drift", "--tree", str(Path(tmp_path, "nowhere"))]) == 3
 
 
+def test_rebase_wants_a_newer_tree(tmp_path, capsys):
+    from kemu.cli import main
+
+    for words, code, says in ((["rebase"], 2, "rebase needs the newer tree: --tree"),
+                              (["rebase", "--tree", str(tmp_path)], 3, "is no kernel tree"),
+                              (["list", "--check"], 2, "--check: list takes none")):
+        assert main(["port", *words]) == code
+        text = capsys.readouterr().err
+        assert says in text and text.count("\n") == 1
+
+
 def test_check_takes_a_function_and_knows_an_unknown_one(capsys):
     from kemu.cli import main
 
