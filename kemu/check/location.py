@@ -8,6 +8,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from kemu import base
 from kemu.linux.port import honesty
 
 
@@ -15,8 +16,7 @@ def default_tree() -> Path:
     """``KEMU_TREE``, or the kernel tree that ``kemu linux fetch`` keeps."""
     if os.environ.get("KEMU_TREE"):
         return Path(os.environ["KEMU_TREE"])
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(xdg) if xdg.startswith("/") else Path.home() / ".cache") / "kemu" / "linux" / "linux-source-7.2"
+    return base.tree()
 
 
 @lru_cache(maxsize=512)

@@ -10,6 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from kemu import base
 from kemu.cli.common import EXIT_CONFIG, EXIT_OK, cache_home
 from kemu.report.terminal import is_terminal, print_table
 
@@ -83,7 +84,7 @@ def examine() -> list[dict[str, object]]:
     mkfs = erofs_utils()
     row("mkfs.erofs", mkfs is not None, False, mkfs or "",
         "fresh images from mkfs and the check of forged ones by fsck (1.9 is wanted)", "apt-get install erofs-utils")
-    tree = _cache() / "linux" / "linux-source-7.2"
+    tree = base.tree()
     row("kernel tree", (tree / "Makefile").is_file(), False, str(tree) if (tree / "Makefile").is_file() else "",
         "the C rung and the Linux rung, kemu port diff and drift", "kemu linux fetch, or --tree with your own")
     return rows

@@ -10,8 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kemu import base
 from kemu.cli import _series
-from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError, cache_home
+from kemu.cli.common import EXIT_CONFIG, EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandError
 from kemu.cli.values import name_of_file
 from kemu.report import ports
 from kemu.report.beside import beside
@@ -23,7 +24,7 @@ PIN_WORDS = {"": "not pinned", ports.NO_FUNCTION: "no function"}
 
 def default_tree() -> Path:
     """The tree that ``kemu linux fetch`` puts into the cache."""
-    return Path(cache_home()) / "kemu" / "linux" / "linux-source-7.2"
+    return base.tree()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

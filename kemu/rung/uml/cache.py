@@ -17,21 +17,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from kemu import base
 from kemu.rung.uml.errors import ConfigError, LockTimeout
 
-DEFAULT_VERSION = "7.2"
+DEFAULT_VERSION = base.VERSION
 
 
 def cache_dir() -> Path:
     """``$XDG_CACHE_HOME/kemu/linux`` (``~/.cache`` where the variable is unset or not absolute)."""
-    xdg = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(xdg) if xdg.startswith("/") else Path.home() / ".cache"
-    return base / "kemu" / "linux"
+    return base.cache_home() / "kemu" / "linux"
 
 
 def default_tree(version: str = DEFAULT_VERSION) -> Path:
     """Where ``kemu linux fetch`` puts Debian's source."""
-    return cache_dir() / f"linux-source-{version}"
+    return base.tree(version)
 
 
 def write_whole(path: Path, data: bytes | str) -> None:
@@ -201,8 +200,8 @@ def scratch(prefix: str) -> tuple[Path, int]:
     """A folder for small short-lived files, and the descriptor that marks it as in use; those of processes that were killed are
     removed.
     """
-    base = Path(scratch_base() or tempfile.gettempdir())
-    for old in base.glob(f"{prefix}*"):
+    folder = Path(scratch_base() or tempfile.gettempdir())
+    for old in folder.glob(f"{prefix}*"):
         with suppress(OSError):
             st = os.lstat(old)
             if not stat.S_ISDIR(st.st_mode) or st.st_uid != os.geteuid() or time.time() - st.st_ctime < _YOUNG:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import kemu
+from kemu import base
 from kemu.rung.uml.build import Recipe
 from kemu.rung.uml.errors import ConfigError, PatchError
 from kemu.rung.uml.misfit import ALREADY
@@ -131,7 +132,7 @@ def new_series(name: str, place: Path) -> Path:
     (folder / "series.toml").write_text(
         "# SPDX-License-Identifier: GPL-2.0-only\n"
         f'title = "{name}"\n'
-        'base = "7.2"\n'
+        f'base = "{base.VERSION}"\n'
         'config = []          # what turns it on: "CONFIG_EROFS_FS_X=y"\n'
         'kunit = ""           # glob of the KUnit suites that test it\n')
     return folder
