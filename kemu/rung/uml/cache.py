@@ -200,8 +200,8 @@ def scratch(prefix: str) -> tuple[Path, int]:
     """A folder for small short-lived files, and the descriptor that marks it as in use; those of processes that were killed are
     removed.
     """
-    folder = Path(scratch_base() or tempfile.gettempdir())
-    for old in folder.glob(f"{prefix}*"):
+    place = Path(scratch_base() or tempfile.gettempdir())
+    for old in place.glob(f"{prefix}*"):
         with suppress(OSError):
             st = os.lstat(old)
             if not stat.S_ISDIR(st.st_mode) or st.st_uid != os.geteuid() or time.time() - st.st_ctime < _YOUNG:
@@ -209,7 +209,7 @@ def scratch(prefix: str) -> tuple[Path, int]:
             with unused(old) as free:
                 if free:
                     shutil.rmtree(old, True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=base))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     return folder, pin(folder)
 
 
