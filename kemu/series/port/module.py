@@ -136,7 +136,9 @@ class Writer:
         where = f"{alias}.{port.node.name}"
         rows = _c_lines(path, a, b)
         if merged is not None:
-            shown = [m for m in made.missing if f"TODO({m.c[:90]!r})" in merged]
+            known = {m.c for m in was.missing}         # a mark tells the beginning of a statement: what changed may be behind it
+            marked = [m for m in made.missing if f"TODO({m.c[:90]!r})" in merged]
+            shown = [*marked, *(m for m in made.missing if m.c not in known and m not in marked)]
             pieces = placed.hunks(old, merged)
             come = "\n".join(new for _, new in pieces)
             given = {n: v for n, v in names.needed.items() if re.search(rf"\b{n}\b", come)}
@@ -147,9 +149,11 @@ class Writer:
             bits = ", ".join(f'({_quoted(o)}, {_quoted(n)})' for o, n in pieces)
             if not bits:
                 text = f"{rows}# nothing of it changes the port: what it has no form for, or writes so already"
-                self.out.parts.append(Part(name, path, "same", text, [
-                    f"{path}:{b.line}: {name}(): a conversion of the byte order, which the ports leave to their views"]
-                    if _conversions(a.text) != _conversions(b.text) else []))
+                todo = [f"{path}:{m.line}: {m.c[:80]} ({m.why})" for m in shown]
+                if _conversions(a.text) != _conversions(b.text):
+                    todo.append(f"{path}:{b.line}: {name}(): a conversion of the byte order, which the ports leave to their "
+                                "views")
+                self.out.parts.append(Part(name, path, "same", text, todo))
             else:
                 table = ", ".join(f'"{n}": {n}' for n in sorted([*given, *own]))
                 text = f"{rows}series.edits({where}, {bits}, names={{{table}}})"
